@@ -1,0 +1,3 @@
+"""Badges: learning events in, credentials out."""
+
+__version__ = "0.1.0"

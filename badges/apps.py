@@ -1,0 +1,30 @@
+"""The Django app, and how it plugs into a host."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+from edx_django_utils.plugins.constants import PluginSettings, PluginURLs
+
+_SETTINGS = {kind: {PluginSettings.RELATIVE_PATH: "plugin_settings"} for kind in ("base", "production", "devstack", "test")}
+_URLS = {PluginURLs.NAMESPACE: "lms_badges", PluginURLs.REGEX: r"", PluginURLs.RELATIVE_PATH: "urls"}
+
+
+class BadgesConfig(AppConfig):
+    """Badges as a plugin of the credentials service. The label is not ``badges``: the real host owns that one."""
+
+    name = "badges"
+    label = "lms_badges"
+    verbose_name = _("Badges plugin")
+    default_auto_field = "django.db.models.BigAutoField"
+
+    plugin_app = {
+        PluginURLs.CONFIG: {"credentials.djangoapp": _URLS, "lms.djangoapp": _URLS},
+        PluginSettings.CONFIG: {"credentials.djangoapp": _SETTINGS, "lms.djangoapp": {**_SETTINGS, "common": _SETTINGS["base"]}},
+    }
+
+    def ready(self) -> None:
+        from badges import checks  # noqa: F401, PLC0415 -- registers the system checks
+        from badges.intake import receivers  # noqa: PLC0415 -- models must be loaded
+
+        receivers.connect()

@@ -1,0 +1,66 @@
+"""Credentials: the fact that a learner holds a badge."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+from uuid6 import uuid7
+
+from badges.catalog.causes import Caused
+from badges.catalog.models import BadgeTemplate
+
+ACTIVE = "active"
+
+
+class CredentialStatus(models.TextChoices):
+    """Whether the learner holds the badge."""
+
+    AWARDED = "awarded", _("awarded")
+    REVOKED = "revoked", _("revoked")
+
+
+class UserCredential(Caused):
+    """
+    A learner was awarded a badge, and why.
+
+    Written under the learner's lock, in the transaction of the decision; providers and announcements follow from outbox
+    rows of the same transaction. ``awarded_at`` is the time of the award and what providers are told. Active while
+    ``active_key`` holds its constant: one active credential per learner and template, said by the database. A row never
+    goes away and never changes its cause; losing the badge and earning it again makes a new row.
+
+    ``pair_id`` is learner and template in one value (``catalog.pairs``), by which a batch finds its rows.
+
+    Providers' tables (``CredlyBadge``) extend a row one-to-one, sharing its id.
+
+    .. no_pii: Points at a learner; holds nothing personal itself.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    learner = models.ForeignKey("lms_badges.Learner", on_delete=models.PROTECT, related_name="credentials")
+    template = models.ForeignKey(BadgeTemplate, on_delete=models.PROTECT, related_name="credentials")
+    pair_id = models.UUIDField(editable=False, db_index=True)
+    status = models.CharField(_("status"), max_length=10, choices=CredentialStatus.choices)
+    active_key = models.CharField(max_length=6, null=True, blank=True, default=ACTIVE, editable=False)
+    awarded_at = models.DateTimeField(_("awarded"))
+
+    class Meta:
+        verbose_name = _("user credential")
+        verbose_name_plural = _("user credentials")
+        ordering = ["-awarded_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["learner", "template", "active_key"], name="lms_badges_one_active_credential"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(active_key=ACTIVE, status="awarded")
+                | models.Q(active_key__isnull=True, status="revoked"),
+                name="lms_badges_active_while_awarded",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["awarded_at", "id"], name="lms_badges_credential_newest"),
+            models.Index(fields=["learner", "awarded_at"], name="lms_badges_credential_learner"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.template} / {self.learner_id}"

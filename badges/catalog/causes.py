@@ -1,0 +1,60 @@
+"""Why something happened: which event, person or rule, under which revision of the template."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from badges.catalog.models import TemplateRevision
+from badges.fields import KeyField
+
+
+class CauseKind(models.TextChoices):
+    """What kind of thing caused a fulfilment or an award."""
+
+    EVENT = "event", _("learning event")
+    PERSON = "person", _("person")
+
+
+@dataclass(frozen=True)
+class Cause:
+    """The reason for a decision, before it is stored. An event has id, type and time; a person has their user id."""
+
+    kind: CauseKind
+    event_id: str = ""
+    event_type: str = ""
+    event_time: dt.datetime | None = None
+    person_id: int | None = None
+    reason: str = ""
+
+    def fields(self, prefix: str = "cause") -> dict[str, object]:
+        """Return the columns of a ``Caused`` row."""
+        return {
+            f"{prefix}_kind": self.kind,
+            f"{prefix}_event_id": self.event_id,
+            f"{prefix}_event_type": self.event_type,
+            f"{prefix}_event_time": self.event_time,
+            f"{prefix}_person_id": self.person_id,
+            f"{prefix}_reason": self.reason,
+        }
+
+
+class Caused(models.Model):
+    """A row that says why it exists. It outlives the event's stored payload and the account of the person."""
+
+    cause_kind = models.CharField(_("cause"), max_length=10, choices=CauseKind.choices)
+    cause_event_id = KeyField(_("event id"), max_length=255, blank=True)
+    cause_event_type = KeyField(_("event type"), max_length=255, blank=True)
+    cause_event_time = models.DateTimeField(_("event time"), null=True, blank=True)
+    cause_person = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    cause_reason = models.CharField(_("reason"), max_length=500, blank=True)
+    revision = models.ForeignKey(TemplateRevision, on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        abstract = True

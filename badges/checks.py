@@ -1,0 +1,1 @@
+"""System checks: what an operator should know before the first event comes."""

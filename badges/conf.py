@@ -1,0 +1,103 @@
+"""
+The plugin's settings: one dict, ``BADGES_CONFIG``, read when asked.
+
+``DEFAULTS`` is the whole list of keys with their values when a host says nothing. A dict in the host's settings is merged
+over a dict here, anything else replaces it. Nothing is read when this module is imported.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+PASSING_STATUS = "org.openedx.learning.course.passing.status.updated.v1"
+CCX_PASSING_STATUS = "org.openedx.learning.ccx.course.passing.status.updated.v1"
+
+DEFAULTS: dict[str, Any] = {
+    # Event types that rules may use; their receivers are connected and their consumers accept them.
+    "events": [PASSING_STATUS, CCX_PASSING_STATUS],
+    # Where the learner is found, for event types whose class holds several UserData: {type: "argument.attribute"}.
+    "learner_paths": {},
+    # The host's user field that holds the LMS user id, when it has one.
+    "user_lms_id_field": None,
+    # Store configured events of a learner although no rule holds (near misses), to answer "why not".
+    "keep_unmatched": False,
+    # Days that stored payloads are kept after their event was processed.
+    "payload_days": 14,
+    # The door for the stock `consume_events` and for signals sent in this process.
+    "receivers": True,
+    "rules": {
+        # Key paths that rules may not use and the admin does not offer.
+        "ignored_keypaths": [
+            "user.id",
+            "user.is_active",
+            "user.pii",
+            "user.pii.username",
+            "user.pii.email",
+            "user.pii.name",
+            "course.display_name",
+            "course.start",
+            "course.end",
+        ],
+    },
+    "intake": {
+        "batch_size": 500,
+        # Bytes of stored text in one transaction, and of one event. MariaDB's max_allowed_packet is 16 MiB.
+        "batch_bytes": 4 * 1024 * 1024,
+        "event_bytes": 1024 * 1024,
+        # Tries of a single event that fails for its own reasons before it is a dead letter.
+        "max_attempts": 5,
+        # Seconds to wait for a database that is down, below Kafka's max.poll.interval.ms, before leaving the process.
+        "patience": 240,
+    },
+    "delivery": {
+        # True: a Celery task is sent by name when rows were written. False: the sweep or badges_drain finds them.
+        # None: True when the host has a CELERY_BROKER_URL.
+        "wake": None,
+        "batch_size": 20,
+        "lease_seconds": 120,
+        "max_attempts": 12,
+        "base_delay": 2.0,
+        "max_delay": 3600.0,
+        # A provider that failed this often in a row rests for that many seconds.
+        "circuit_failures": 5,
+        "circuit_seconds": 60.0,
+    },
+    "credly": {
+        "CREDLY_BASE_URL": "https://credly.com/",
+        "CREDLY_API_BASE_URL": "https://api.credly.com/v1/",
+        "CREDLY_SANDBOX_BASE_URL": "https://sandbox.credly.com/",
+        "CREDLY_SANDBOX_API_BASE_URL": "https://sandbox-api.credly.com/v1/",
+        "USE_SANDBOX": False,
+        # {organization uuid: token}: these need no row in the admin, and win over one.
+        "ORGANIZATIONS": {},
+        # What is sent as last name for a learner with a single name.
+        "single_name_last": "-",
+        "timeout": 10,
+    },
+    # Keys that encrypt providers' secrets at rest, newest first; empty: derived from SECRET_KEY.
+    "secret_keys": [],
+}
+
+
+class _Config:
+    """Attribute access to ``BADGES_CONFIG`` merged over ``DEFAULTS``; an unknown name is a programming error."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name not in DEFAULTS:
+            raise AttributeError(name)
+        given = getattr(settings, "BADGES_CONFIG", {})
+        if not isinstance(given, dict):
+            raise ImproperlyConfigured("BADGES_CONFIG must be a dict; see the settings page of the documentation.")
+        default = DEFAULTS[name]
+        if name not in given:
+            return default
+        value = given[name]
+        if isinstance(default, dict) and default and isinstance(value, dict):
+            return {**default, **value}
+        return value
+
+
+config = _Config()

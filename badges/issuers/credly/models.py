@@ -1,0 +1,72 @@
+"""Credly's organizations and the badges issued there."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from badges.awarding.models import UserCredential
+from badges.fields import KeyField
+
+
+class CredlyOrganization(models.Model):
+    """
+    An account at Credly in whose name badges are issued.
+
+    Entered by an operator. Organizations listed in ``BADGES_CONFIG["credly"]["ORGANIZATIONS"]`` need no row, and win over
+    one. The token is stored encrypted and never shown again.
+
+    .. no_pii:
+    """
+
+    uuid = models.UUIDField(_("organization id"), unique=True)
+    name = models.CharField(_("name"), max_length=255, blank=True)
+    encrypted_token = models.TextField(_("token"), blank=True, editable=False)
+
+    class Meta:
+        verbose_name = _("Credly organization")
+        verbose_name_plural = _("Credly organizations")
+
+    def __str__(self) -> str:
+        return self.name or str(self.uuid)
+
+
+class CredlyState(models.TextChoices):
+    """Credly's states of a badge, and three of ours."""
+
+    CREATED = "created", _("to be issued")  # ours: written with the award, nobody asked Credly yet
+    NO_RESPONSE = "no_response", _("no answer yet")  # ours: asked, the outcome is uncertain; looked up before the next try
+    ERROR = "error", _("error")  # ours: refused for good; the outbox row says why
+    PENDING = "pending", _("pending")
+    ACCEPTED = "accepted", _("accepted")
+    REJECTED = "rejected", _("rejected")
+    REVOKED = "revoked", _("revoked")
+
+
+class CredlyBadge(models.Model):
+    """
+    A credential's badge at Credly.
+
+    Written with the award in state ``created``, in the same transaction; the delivery task fills ``external_uuid`` and
+    ``state``. Shares the id of its credential: one badge per credential, and one credential per badge
+    (``external_uuid`` is unique).
+
+    .. no_pii: Holds Credly's id of the badge.
+    """
+
+    credential = models.OneToOneField(
+        UserCredential, on_delete=models.CASCADE, primary_key=True, related_name="credly_badge"
+    )
+    organization = KeyField(_("organization"), max_length=255)
+    external_template = KeyField(_("Credly's template"), max_length=255)
+    external_uuid = models.UUIDField(_("Credly's badge"), null=True, blank=True, unique=True)
+    state = models.CharField(_("state"), max_length=15, choices=CredlyState.choices, default=CredlyState.CREATED)
+    issued_at = models.DateTimeField(_("issued"), null=True, blank=True)
+    url = models.URLField(_("address"), max_length=500, blank=True)
+
+    class Meta:
+        verbose_name = _("Credly badge")
+        verbose_name_plural = _("Credly badges")
+
+    def __str__(self) -> str:
+        return str(self.external_uuid or self.credential_id)

@@ -1,0 +1,1 @@
+"""What must happen outside, written down with the decision that demands it."""

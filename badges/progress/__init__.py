@@ -1,0 +1,1 @@
+"""How far learners are on badge templates."""

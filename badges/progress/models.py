@@ -1,0 +1,74 @@
+"""Progress of learners on templates, and the facts it is made of."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+from uuid6 import uuid7
+
+from badges.catalog.causes import Caused
+from badges.catalog.models import BadgeRequirement, BadgeTemplate
+
+ACTIVE = "active"
+
+
+class BadgeProgress(models.Model):
+    """
+    A learner has begun to earn a template's badge.
+
+    Written with the first fulfilment, under the learner's lock. ``completed_at`` is when every group of requirements
+    first had a fulfilled member; the award follows in the same transaction. How far a learner is is never stored: it is
+    read from the active fulfilments and the template's requirements. ``id`` is computed from learner and template
+    (``catalog.pairs``), by which a batch finds its rows.
+
+    .. no_pii: Points at a learner; holds nothing personal itself.
+    """
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    learner = models.ForeignKey("lms_badges.Learner", on_delete=models.PROTECT, related_name="progress")
+    template = models.ForeignKey(BadgeTemplate, on_delete=models.PROTECT, related_name="progress")
+    created_at = models.DateTimeField(_("begun"))
+    completed_at = models.DateTimeField(_("completed"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("badge progress")
+        verbose_name_plural = _("badge progress")
+        ordering = ["-created_at", "-id"]
+        constraints = [models.UniqueConstraint(fields=["learner", "template"], name="lms_badges_progress_once")]
+
+    def __str__(self) -> str:
+        return f"{self.template} / {self.learner_id}"
+
+
+class Fulfillment(Caused):
+    """
+    A learner met a requirement, and why.
+
+    Active while ``active_key`` holds its constant; a reset clears it (NULL) and the row stays as history. The unique
+    constraint therefore allows one active fulfilment per progress and requirement, on every database.
+
+    .. no_pii: Points at a learner's progress; holds nothing personal itself.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    progress = models.ForeignKey(BadgeProgress, on_delete=models.CASCADE, related_name="fulfillments")
+    requirement = models.ForeignKey(BadgeRequirement, on_delete=models.PROTECT, related_name="fulfillments")
+    active_key = models.CharField(max_length=6, null=True, blank=True, default=ACTIVE, editable=False)
+    fulfilled_at = models.DateTimeField(_("fulfilled"))
+
+    class Meta:
+        verbose_name = _("fulfillment")
+        verbose_name_plural = _("fulfillments")
+        ordering = ["fulfilled_at", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["progress", "requirement", "active_key"], name="lms_badges_one_active_fulfillment"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(active_key=ACTIVE) | models.Q(active_key__isnull=True),
+                name="lms_badges_fulfillment_active_key",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.requirement_id} by {self.cause_event_id or self.cause_kind}"

@@ -1,0 +1,49 @@
+"""What the rules refuse: events that do not look as declared, and rules that cannot be meant."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from badges.exceptions import BadgesError, EventError
+
+RuleErrorKind = Literal["unknown_operator", "invalid_criteria", "limit"]
+RuleField = Literal["path", "operator", "value"]
+
+
+class ShapeError(EventError):
+    """
+    An event's data does not have its declared shape.
+
+    ``path`` is the place; lists appear in it as ``[]`` and the keys of maps as ``*``, because keys of maps are data
+    and may be personal. ``message`` names the path and what was expected, never the value.
+    """
+
+    def __init__(self, path: str, expected: str):
+        self.path = path
+        self.expected = expected
+        self.message = f"{path or 'the data'}: {expected}"
+        super().__init__(self.message)
+
+    def below(self, where: str) -> ShapeError:
+        """The same complaint, seen from further up."""
+        return ShapeError(f"{where}.{self.path}" if self.path else where, self.expected) if where else self
+
+
+class RuleError(BadgesError):
+    """
+    A rule cannot be compiled; the message says what to write instead.
+
+    ``kind`` is one of unknown_operator, invalid_criteria, limit. ``path`` is the key path the rule is about. ``field``
+    says which part of the rule is to be changed (path, operator or value), so that a form can show it there.
+    """
+
+    def __init__(self, kind: RuleErrorKind, path: str, message: str, *, field: RuleField = "value"):
+        self.kind = kind
+        self.path = path
+        self.field = field
+        self.message = message
+        super().__init__(message)
+
+
+class LimitError(ValueError):
+    """An operand is larger than is allowed; everything else about it may be right."""

@@ -1,0 +1,45 @@
+"""Packaging of the plugin: metadata, what goes into the wheel, and the doors it opens in a host."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+)"', (HERE / "badges/__init__.py").read_text()).group(1)
+
+
+def requirements(name: str) -> list[str]:
+    """Return the loose requirements of ``requirements/<name>.in``."""
+    lines = (HERE / f"requirements/{name}.in").read_text().splitlines()
+    return [line for line in lines if line and not line.startswith(("#", "-r"))]
+
+
+ENTRY_POINTS = {
+    # The plugin mechanism of edx-django-utils.
+    "credentials.djangoapp": ["badges = badges.apps:BadgesConfig"],
+    "lms.djangoapp": ["badges = badges.apps:BadgesConfig"],
+    # Who delivers an outbox row, by its channel.
+    "badges.channels": [
+        "announce = badges.announcements:announce",
+        "issue = badges.issuers.registry:issue",
+    ],
+    # Providers, by the slug that TemplateIssuer rows hold.
+    "badges.issuers": ["credly = badges.issuers.credly.issuer:CredlyIssuer"],
+}
+
+setup(
+    name="lms-badges",
+    version=VERSION,
+    description="Learning events in, badges out: a Django plugin for the credentials service next to an LMS",
+    long_description=(HERE / "README.rst").read_text() if (HERE / "README.rst").exists() else "",
+    long_description_content_type="text/x-rst",
+    license="AGPL-3.0-or-later",
+    python_requires=">=3.11",
+    packages=find_packages(include=["badges", "badges.*", "credentials_config", "credentials_config.*"]),
+    include_package_data=True,
+    install_requires=requirements("base"),
+    extras_require={"kafka": requirements("kafka")},
+    entry_points=ENTRY_POINTS,
+    zip_safe=False,
+)
