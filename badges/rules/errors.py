@@ -26,7 +26,10 @@ class ShapeError(EventError):
 
     def below(self, where: str) -> ShapeError:
         """The same complaint, seen from further up."""
-        return ShapeError(f"{where}.{self.path}" if self.path else where, self.expected) if where else self
+        if not where or not self.path:
+            return ShapeError(where or self.path, self.expected)
+        dot = "" if self.path.startswith("[") else "."
+        return ShapeError(f"{where}{dot}{self.path}", self.expected)
 
 
 class RuleError(BadgesError):

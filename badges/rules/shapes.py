@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
 from typing import Any
@@ -89,9 +90,9 @@ def _find(shape: Shape, keys: tuple[str, ...]) -> tuple[tuple[str, ...], Shape] 
         return _below(keys[0], shape.item, keys[1:])
     for taken in range(len(keys), 0, -1):
         key = ".".join(keys[:taken])
-        if shape.kind is Kind.OBJECT and key in shape.fields:
-            if found := _below(key, shape.fields[key], keys[taken:]):
-                return found
+        child = shape.fields.get(key) if shape.kind is Kind.OBJECT else None
+        if child and (found := _below(key, child, keys[taken:])):
+            return found
     return None
 
 
@@ -284,7 +285,7 @@ def _map(check_item: Check, path: str) -> Check:
     return check_map
 
 
-def _anything(path: str, depth: int = 0) -> Check:
+def _anything(path: str) -> Check:
     """Any JSON: the checks of text and numbers still hold, so that the text can be stored and is spelled in one way."""
     check_text, check_number, check_time = _text(path), _number(path), _time(path)
 
@@ -301,6 +302,8 @@ def _anything(path: str, depth: int = 0) -> Check:
             return {check_text(key): check_anything(item, depth + 1) for key, item in value.items()}
         if isinstance(value, (list, tuple)):
             return [check_anything(item, depth + 1) for item in value]
-        return check_time(value)
+        if isinstance(value, datetime):
+            return check_time(value)
+        raise _refuse(path, "JSON", value)
 
     return check_anything

@@ -1,0 +1,251 @@
+"""
+Operators: what a rule can ask of a value, and the registry that other packages extend.
+
+A third party's operator is an ``Operator`` behind an entry point of the group ``badges.operators``; the name of the
+entry point is the word that rules use. It is loaded when a rule first asks for it, never at import, and cannot take a
+word that is ours.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import operator as compare
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+import re2
+
+from badges.exceptions import BadgesError
+from badges.rules.errors import LimitError
+from badges.rules.shapes import Kind, Shape
+from badges.rules.values import BOOLEAN, DECIMAL_TEXT, PRESENCE, TEXT, ValueType, listing, scalar
+
+ENTRY_POINT_GROUP = "badges.operators"
+MAX_CHOICES = 1000
+MAX_PATTERN_CHARACTERS = 512
+MAX_SUBJECT_BYTES = 64 * 1024
+
+
+class UnknownOperator(BadgesError):
+    """No operator goes by this word, or the package that brings it cannot be loaded."""
+
+
+def read_one(value: Any, seen: ValueType) -> Any:
+    """The plain operand: one value of the type that is seen."""
+    return seen.read(value)
+
+
+def _same(operand: Any) -> Any:
+    return operand
+
+
+@dataclass(frozen=True)
+class Operator:
+    """
+    One question, ``holds(observed, operand)``, and how its operand is written.
+
+    ``view`` says as what the operator sees the values of a shape, None meaning it is not for such shapes. ``accept``
+    reads the operand as written and raises ValueError with what is accepted; its result is JSON, or holds what
+    ``badges.rules.values.spell`` can spell. ``prepare`` turns it into what ``holds`` wants, once per rule.
+    """
+
+    name: str
+    holds: Callable[[Any, Any], bool]
+    accept: Callable[[Any, ValueType], Any] = read_one
+    view: Callable[[Shape], ValueType | None] = scalar
+    prepare: Callable[[Any], Any] = _same
+
+
+# --- as what they see values -----------------------------------------------------------------------------------------
+
+
+def _ordered(shape: Shape) -> ValueType | None:
+    if shape.kind is Kind.TEXT:  # grades arrive as text: "0.8"
+        return DECIMAL_TEXT
+    return None if shape.kind is Kind.BOOLEAN else scalar(shape)
+
+
+def _text(shape: Shape) -> ValueType | None:
+    return TEXT if shape.kind is Kind.TEXT else None
+
+
+def _text_or_list(shape: Shape) -> ValueType | None:
+    return _text(shape) or listing(shape)
+
+
+def _presence(shape: Shape) -> ValueType:
+    return PRESENCE
+
+
+# --- how operands are written ----------------------------------------------------------------------------------------
+
+
+def _read_flag(value: Any, seen: ValueType) -> bool:
+    return BOOLEAN.read(value)
+
+
+def _read_range(value: Any, seen: ValueType) -> list[Any]:
+    bounds = _split(value)
+    if len(bounds) != 2:
+        raise ValueError('two bounds, [low, high] or "low,high"')
+    low, high = (seen.read(bound) for bound in bounds)
+    if low > high:
+        raise ValueError("the lower bound first: nothing lies between these two")
+    return [low, high]
+
+
+def _read_choices(value: Any, seen: ValueType) -> list[Any]:
+    choices = _split(value)
+    if len(choices) > MAX_CHOICES:
+        raise LimitError(f"at most {MAX_CHOICES} values")
+    if not choices:
+        raise ValueError('at least one value, ["a", "b"] or "a,b"')
+    return list(dict.fromkeys(seen.read(choice) for choice in choices))
+
+
+def _split(value: Any) -> list[Any]:
+    """A list, as JSON or as a form's text: ``["a", "b"]`` or ``a, b`` (a value that holds a comma needs the former)."""
+    if isinstance(value, (list, tuple)):
+        return list(value)
+    if not isinstance(value, str):
+        raise ValueError('a list, ["a", "b"] or "a,b"')
+    if value.lstrip().startswith("["):
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):
+            pass  # a text that merely begins with a bracket
+    return [part for part in map(str.strip, value.split(",")) if part]
+
+
+def _read_fragment(value: Any, seen: ValueType) -> Any:
+    if value == "":
+        raise ValueError("a text that is not empty; to ask whether there is any value, write exists true")
+    return seen.read(value)
+
+
+def _read_pattern(value: Any, seen: ValueType) -> str:
+    pattern = _read_fragment(value, seen)
+    if len(pattern) > MAX_PATTERN_CHARACTERS:
+        raise LimitError(f"a pattern of at most {MAX_PATTERN_CHARACTERS} characters")
+    try:
+        _pattern(pattern)
+    except re2.error as error:
+        reason = error.args[0].decode(errors="replace") if isinstance(error.args[0], bytes) else error
+        raise ValueError(
+            f"a regular expression that RE2 reads (no look-around, no back-references): {reason}"
+        ) from None
+    return pattern
+
+
+def _pattern(pattern: str) -> Any:
+    options = re2.Options()
+    options.log_errors = False  # it would write to stderr, past logging
+    return re2.compile(pattern, options)
+
+
+# --- what they ask ---------------------------------------------------------------------------------------------------
+
+
+def _between(observed: Any, bounds: Any) -> bool:
+    return bounds[0] <= observed <= bounds[1]
+
+
+def _in(observed: Any, choices: Any) -> bool:
+    return observed in choices
+
+
+def _not_in(observed: Any, choices: Any) -> bool:
+    return observed not in choices
+
+
+def _matches(observed: str, pattern: Any) -> bool:
+    try:
+        subject = observed.encode()
+    except UnicodeEncodeError:
+        return False
+    return len(subject) <= MAX_SUBJECT_BYTES and pattern.search(subject) is not None
+
+
+_BUILT_IN = {
+    operator.name: operator
+    for operator in (
+        Operator("eq", compare.eq),
+        Operator("ne", compare.ne),
+        Operator("gt", compare.gt, view=_ordered),
+        Operator("gte", compare.ge, view=_ordered),
+        Operator("lt", compare.lt, view=_ordered),
+        Operator("lte", compare.le, view=_ordered),
+        Operator("between", _between, _read_range, _ordered),
+        Operator("in", _in, _read_choices, prepare=frozenset),
+        Operator("nin", _not_in, _read_choices, prepare=frozenset),
+        Operator("contains", compare.contains, _read_fragment, _text_or_list),
+        Operator("startsWith", str.startswith, _read_fragment, _text),
+        Operator("endsWith", str.endswith, _read_fragment, _text),
+        Operator("regex", _matches, _read_pattern, _text, _pattern),
+        Operator("exists", compare.eq, _read_flag, _presence),
+    )
+}
+_ALIASES = {"neq": "ne"}
+
+
+# --- the registry ----------------------------------------------------------------------------------------------------
+
+
+def find_operator(name: str) -> Operator:
+    """The operator behind a word. Raises UnknownOperator, naming near matches or the entry point that is broken."""
+    built_in = _BUILT_IN.get(_ALIASES.get(name, name))
+    return built_in or _plug_in(name)
+
+
+def operator_names() -> list[str]:
+    """Every word that can be used, other packages' included; loads none of them."""
+    return [*_BUILT_IN, *_ALIASES, *sorted(set(_entry_points()) - _BUILT_IN.keys() - _ALIASES.keys())]
+
+
+def operators_for(shape: Shape) -> list[str]:
+    """Our own words that make sense for a shape, as a form would offer them."""
+    return [name for name, operator in _BUILT_IN.items() if operator.view(shape)]
+
+
+@cache
+def _plug_in(name: str) -> Operator:
+    found = _entry_points().get(name)
+    if found is None:
+        raise UnknownOperator(f"there is no operator {name!r}; {_suggest(name)}")
+    if len(found) > 1:
+        values = ", ".join(sorted(point.value for point in found))
+        raise UnknownOperator(
+            f"the operator {name!r} is brought by several entry points: {values}; uninstall all but one"
+        )
+    return _load(found[0])
+
+
+def _suggest(name: str) -> str:
+    words = operator_names()
+    by_fold = {word.lower(): word for word in words}
+    meant = name.lower().lstrip("$").replace("_", "")
+    near = [meant] if meant in by_fold else difflib.get_close_matches(meant, by_fold, n=3)
+    return "write " + " or ".join(by_fold[word] for word in near) if near else "write one of " + ", ".join(words)
+
+
+@cache
+def _entry_points() -> dict[str, list[EntryPoint]]:
+    found: dict[str, list[EntryPoint]] = {}
+    for point in entry_points(group=ENTRY_POINT_GROUP):
+        found.setdefault(point.name, []).append(point)
+    return found
+
+
+def _load(point: EntryPoint) -> Operator:
+    where = f"the entry point {point.name} = {point.value} of {ENTRY_POINT_GROUP}"
+    try:
+        operator = point.load()
+    except Exception as error:  # whatever another package's import does wrong, it is an operator that is not there
+        raise UnknownOperator(f"{where} cannot be loaded: {type(error).__name__}: {error}") from error
+    if not isinstance(operator, Operator):
+        raise UnknownOperator(f"{where} is no badges.rules.Operator but a {type(operator).__name__}")
+    return replace(operator, name=point.name)
