@@ -6,8 +6,15 @@ from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 from edx_django_utils.plugins.constants import PluginSettings, PluginURLs
 
-_SETTINGS = {kind: {PluginSettings.RELATIVE_PATH: "plugin_settings"} for kind in ("base", "production", "devstack", "test")}
-_URLS = {PluginURLs.NAMESPACE: "lms_badges", PluginURLs.REGEX: r"", PluginURLs.RELATIVE_PATH: "urls"}
+_SETTINGS = {
+    kind: {PluginSettings.RELATIVE_PATH: "plugin_settings"}
+    for kind in ("base", "production", "devstack", "test")
+}
+_URLS = {
+    PluginURLs.NAMESPACE: "lms_badges",
+    PluginURLs.REGEX: r"",
+    PluginURLs.RELATIVE_PATH: "urls",
+}
 
 
 class BadgesConfig(AppConfig):
@@ -20,7 +27,10 @@ class BadgesConfig(AppConfig):
 
     plugin_app = {
         PluginURLs.CONFIG: {"credentials.djangoapp": _URLS, "lms.djangoapp": _URLS},
-        PluginSettings.CONFIG: {"credentials.djangoapp": _SETTINGS, "lms.djangoapp": {**_SETTINGS, "common": _SETTINGS["base"]}},
+        PluginSettings.CONFIG: {
+            "credentials.djangoapp": _SETTINGS,
+            "lms.djangoapp": {**_SETTINGS, "common": _SETTINGS["base"]},
+        },
     }
 
     def ready(self) -> None:

@@ -90,7 +90,9 @@ class _Config:
             raise AttributeError(name)
         given = getattr(settings, "BADGES_CONFIG", {})
         if not isinstance(given, dict):
-            raise ImproperlyConfigured("BADGES_CONFIG must be a dict; see the settings page of the documentation.")
+            raise ImproperlyConfigured(
+                "BADGES_CONFIG must be a dict; see the settings page of the documentation."
+            )
         default = DEFAULTS[name]
         if name not in given:
             return default

@@ -72,6 +72,7 @@ class InboxMessage(models.Model):
     source = models.CharField(_("came in by"), max_length=255, blank=True)
     state = models.CharField(_("state"), max_length=10, choices=InboxState.choices)
     due_at = models.DateTimeField(_("due"), null=True, blank=True)
+    claim = models.UUIDField(null=True, blank=True, editable=False)
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
     reason = models.CharField(_("reason"), max_length=500, blank=True)
     received_at = models.DateTimeField(_("received"))

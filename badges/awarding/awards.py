@@ -1,0 +1,67 @@
+"""
+Awarding: who holds a badge already, who may get it, and the rows that say so.
+
+One statement reads what a batch needs to know, one writes what it decided. Issuing and announcing follow from the
+outbox; nothing here talks to anybody.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Iterable, Sequence
+
+from uuid6 import uuid7
+
+from badges.awarding.models import ACTIVE, CredentialStatus, UserCredential
+from badges.catalog.causes import Cause
+
+
+def holdings(pairs: Iterable[uuid.UUID]) -> dict[uuid.UUID, set[str]]:
+    """Return, for each pair that has any credential, the statuses of its credentials; one statement."""
+    found: dict[uuid.UUID, set[str]] = {}
+    rows = (
+        UserCredential.objects.filter(pair_id__in=list(pairs))
+        .order_by()
+        .values_list("pair_id", "status")
+    )
+    for pair, status in rows:
+        found.setdefault(pair, set()).add(status)
+    return found
+
+
+def may_award(statuses: set[str], *, award_once: bool) -> bool:
+    """Whether a learner with credentials of these statuses may get the badge: nobody holds it twice."""
+    if CredentialStatus.AWARDED in statuses:
+        return False
+    return not (award_once and statuses)
+
+
+def credential_of(
+    *,
+    pair: uuid.UUID,
+    learner_id: int,
+    template_id: int,
+    revision_id: int,
+    cause: Cause,
+    now: dt.datetime,
+) -> UserCredential:
+    """Return the unsaved credential of an award."""
+    return UserCredential(
+        id=uuid7(),
+        pair_id=pair,
+        learner_id=learner_id,
+        template_id=template_id,
+        revision_id=revision_id,
+        status=CredentialStatus.AWARDED,
+        active_key=ACTIVE,
+        awarded_at=now,
+        **cause.fields(),
+    )
+
+
+def store(credentials: Sequence[UserCredential]) -> None:
+    """Write credentials; one statement. The database refuses a second active one per learner and template."""
+    UserCredential.objects.bulk_create(
+        sorted(credentials, key=lambda credential: credential.pair_id)
+    )

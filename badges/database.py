@@ -1,0 +1,127 @@
+"""
+What differs between SQLite, PostgreSQL and MariaDB, said once.
+
+How rows are inserted that may be there already, whether an error is the database's passing weather, and how to sit
+that weather out.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from django.db import (
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    connection,
+    models,
+)
+
+from badges.exceptions import Retryable
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+Row = TypeVar("Row", bound=models.Model)
+
+# Server has gone, lost connection, cannot connect, too many connections, shutdown, lock wait time-out, deadlock,
+# killed, read-only after a fail-over. Other operational errors of MySQL and MariaDB are about the data ("incorrect
+# string value") and would fail again.
+_MYSQL_WEATHER = frozenset(
+    {
+        1040,
+        1053,
+        1077,
+        1158,
+        1159,
+        1160,
+        1161,
+        1205,
+        1213,
+        1290,
+        1836,
+        1927,
+        2002,
+        2003,
+        2006,
+        2013,
+        2055,
+        4031,
+    }
+)
+# Connection exception, transaction rollback, insufficient resources, operator intervention; lock not available.
+_POSTGRESQL_WEATHER = ("08", "40", "53", "57", "55P03")
+
+
+def insert_new(model: type[Row], rows: Sequence[Row], *, unique: str) -> None:
+    """
+    Insert rows; one whose ``unique`` field is there already stays as it is. One statement (SQLite may split it).
+
+    Not ``ignore_conflicts``: MariaDB's ``INSERT IGNORE`` swallows real data errors too, and truncates instead.
+    """
+    if not rows:
+        return
+    targeted = connection.features.supports_update_conflicts_with_target
+    model._default_manager.bulk_create(  # type: ignore[attr-defined]
+        rows,
+        update_conflicts=True,
+        update_fields=[unique],
+        unique_fields=[unique] if targeted else None,
+    )
+
+
+def is_weather(error: BaseException) -> bool:
+    """Whether the same work can succeed later although nobody changes it: deadlock, time-out, lost connection."""
+    if isinstance(error, InterfaceError):
+        return True
+    if not isinstance(error, OperationalError) or isinstance(error, IntegrityError):
+        return False
+    if connection.vendor == "mysql":
+        return bool(error.args) and error.args[0] in _MYSQL_WEATHER
+    if connection.vendor == "postgresql":
+        state = getattr(error.__cause__, "sqlstate", None)
+        return state is None or state.startswith(_POSTGRESQL_WEATHER)
+    return (
+        "locked" in str(error) or "busy" in str(error) or "unable to open" in str(error)
+    )
+
+
+def insist(work: Callable[[], T], *, patience: float) -> T:
+    """
+    Do work, again and from its beginning while the database has weather.
+
+    Work must be one transaction, or begin with nothing done. Says once that it waits. Raises Retryable when the weather
+    lasted longer than ``patience`` seconds.
+    """
+    began, tries = time.monotonic(), 0
+    while True:
+        try:
+            done = work()
+        except Exception as error:
+            if not is_weather(error):
+                raise
+            waited = time.monotonic() - began
+            if waited > patience:
+                raise Retryable(
+                    f"The database did not answer for {waited:.0f} seconds; nothing was changed."
+                ) from error
+            tries += 1
+            if tries == 3:  # a deadlock or two are ordinary and not worth a line
+                log.warning(
+                    "The database is not available (%s); waiting for it.",
+                    type(error).__name__,
+                )
+            _let_go_of_connection()
+            time.sleep(min(0.05 * 2**tries, 2.0))
+        else:
+            if tries >= 3:
+                log.warning("The database is back.")
+            return done
+
+
+def _let_go_of_connection() -> None:
+    """Forget a connection that may be broken; the next statement opens a new one."""
+    if not connection.in_atomic_block:
+        connection.close()

@@ -1,0 +1,153 @@
+"""
+The inbox: write an event down, claim what waits, say what became of it.
+
+A row and its ``event_id`` are what makes an event count once, however often and through however many doors it arrives.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Iterable, Sequence
+
+from django.db import connection, transaction
+from django.db.models import F, QuerySet
+from uuid6 import uuid7
+
+from badges.database import insert_new
+from badges.intake import payloads
+from badges.intake.events import Event, Unreadable
+from badges.intake.models import InboxMessage, InboxState
+
+REASON_LENGTH = 500
+
+
+def row_of(
+    event: Event,
+    *,
+    state: InboxState,
+    now: dt.datetime,
+    lms_user_id: int | None,
+    reason: str = "",
+    due_at: dt.datetime | None = None,
+) -> InboxMessage:
+    """Return the unsaved row of an event."""
+    return InboxMessage(
+        id=uuid7(),
+        event_id=event.id,
+        event_type=event.type,
+        event_time=event.time,
+        lms_user_id=lms_user_id,
+        payload=payloads.stored_text(event),
+        source=event.source[:255],
+        state=state,
+        due_at=due_at,
+        reason=reason[:REASON_LENGTH],
+        received_at=now,
+        processed_at=None if state is InboxState.PENDING else now,
+    )
+
+
+def dead_row_of(unreadable: Unreadable, *, now: dt.datetime) -> InboxMessage:
+    """Return the unsaved row of something that could not be read."""
+    return InboxMessage(
+        id=uuid7(),
+        event_id=unreadable.id[:255],
+        event_type=unreadable.type[:255],
+        payload=unreadable.body,
+        source=unreadable.source[:255],
+        state=InboxState.DEAD,
+        reason=unreadable.reason[:REASON_LENGTH],
+        received_at=now,
+        processed_at=now,
+    )
+
+
+def write(rows: Sequence[InboxMessage]) -> set[str]:
+    """
+    Insert rows and return the event ids that were new; the others are duplicates, stored by somebody before.
+
+    Must be the first thing in its transaction: it is the write that makes SQLite's transaction exclusive, and an event
+    that another process holds right now waits here.
+    """
+    ordered = sorted(rows, key=lambda row: row.event_id)
+    insert_new(InboxMessage, ordered, unique="event_id")
+    return set(
+        InboxMessage.objects.filter(id__in=[row.id for row in ordered])
+        .order_by()
+        .values_list("event_id", flat=True)
+    )
+
+
+def claim_pending(
+    *, limit: int, lease: dt.timedelta, now: dt.datetime
+) -> list[InboxMessage]:
+    """Claim rows that wait and are due, for ``lease``; committed before anything is done with them."""
+    claim = uuid.uuid4()
+    with transaction.atomic():
+        due = InboxMessage.objects.filter(due_at__lte=now).order_by("due_at")
+        if connection.features.has_select_for_update:
+            due = due.select_for_update(
+                skip_locked=connection.features.has_select_for_update_skip_locked
+            )
+        ids = list(due.values_list("id", flat=True)[:limit])
+        if not ids:
+            return []
+        InboxMessage.objects.filter(id__in=ids, due_at__lte=now).update(
+            claim=claim, due_at=now + lease
+        )
+    return list(
+        InboxMessage.objects.filter(id__in=ids, claim=claim).order_by(
+            "received_at", "id"
+        )
+    )
+
+
+def finish_claimed(
+    rows: Iterable[InboxMessage],
+    *,
+    state: InboxState,
+    now: dt.datetime,
+    reason: str = "",
+) -> int:
+    """Say what became of claimed rows; returns how many were still ours. The first write of its transaction."""
+    mine = _still_claimed(rows)
+    return mine.update(
+        state=state,
+        due_at=None,
+        claim=None,
+        processed_at=now,
+        reason=reason[:REASON_LENGTH],
+    )
+
+
+def postpone_claimed(row: InboxMessage, *, until: dt.datetime, reason: str) -> None:
+    """Let a claimed row wait until a later try, with what went wrong."""
+    _still_claimed([row]).update(
+        due_at=until,
+        claim=None,
+        attempts=F("attempts") + 1,
+        reason=reason[:REASON_LENGTH],
+    )
+
+
+def retry(rows: QuerySet[InboxMessage], *, now: dt.datetime) -> int:
+    """Let dead letters that still have their payload be tried again; returns how many. The operator's button."""
+    dead = rows.filter(state=InboxState.DEAD, payload__isnull=False)
+    return dead.update(
+        state=InboxState.PENDING, due_at=now, attempts=0, processed_at=None
+    )
+
+
+def expire_payloads(*, before: dt.datetime) -> int:
+    """Forget the payloads of events decided before a time; the rows stay, so that duplicates are still known."""
+    old = InboxMessage.objects.filter(processed_at__lt=before, payload__isnull=False)
+    return old.exclude(state=InboxState.PENDING).update(payload=None)
+
+
+def _still_claimed(rows: Iterable[InboxMessage]) -> QuerySet[InboxMessage]:
+    rows = list(rows)
+    claims = {row.claim for row in rows}
+    return InboxMessage.objects.filter(
+        id__in=[row.id for row in rows], claim__in=claims, state=InboxState.PENDING
+    ).order_by()

@@ -1,0 +1,242 @@
+"""
+Finding whom events are about, for a whole batch at a time.
+
+The LMS user id decides, then the host's own field for it when one is configured, then the username. Nobody who exists is
+overwritten from event data. A person whom nobody knows yet is only planned here, and created when the pipeline has
+decided that the event matters.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.hashers import make_password
+from django.db.models import Model
+
+from badges.catalog.event_types import LearnerData
+from badges.conf import config
+from badges.database import insert_new
+from badges.exceptions import EventError
+from badges.intake.models import Learner
+
+log = logging.getLogger(__name__)
+
+TAKEN = (
+    "The username of this event belongs to another LMS user here. Correct the account or its LMS user id, "
+    "then retry this message."
+)
+UNUSABLE_NAME = "The username of this event is empty or longer than the host's field allows; no account can be made."
+EQUATED = (
+    "The host's database takes the username of this event for another account's (its collation ignores case or "
+    "accents). Give the username column a binary collation, then retry this message."
+)
+
+
+@dataclass
+class Roster:
+    """
+    What is known about the people of a batch, by LMS user id.
+
+    ``known`` have a learner; ``users`` have an account of the host but no learner yet; ``newcomers`` have neither;
+    ``unbound`` have a learner that does not know its LMS user id yet; ``refused`` cannot be told apart (dead letter, with the reason);
+    whoever is in none of them has no personal data in the event and no row here, and is ignored.
+    """
+
+    known: dict[int, Learner] = field(default_factory=dict)
+    users: dict[int, Any] = field(default_factory=dict)
+    newcomers: dict[int, LearnerData] = field(default_factory=dict)
+    unbound: dict[int, Learner] = field(default_factory=dict)
+    refused: dict[int, str] = field(default_factory=dict)
+
+    def identifies(self, lms_user_id: int) -> bool:
+        """Whether there is, or will be, a learner for this LMS user id."""
+        return any(
+            lms_user_id in people
+            for people in (self.known, self.users, self.newcomers, self.unbound)
+        )
+
+
+def look_up(people: Iterable[LearnerData]) -> Roster:
+    """Find the learners and accounts of a batch: at most three statements, whatever its size."""
+    wanted: dict[int, LearnerData] = {}
+    for person in people:
+        # A person may be named by several events of a batch, with and without personal data.
+        if (
+            person.lms_user_id not in wanted
+            or wanted[person.lms_user_id].username is None
+        ):
+            wanted[person.lms_user_id] = person
+    roster = Roster()
+    if not wanted:
+        return roster
+    learners = Learner.objects.filter(lms_user_id__in=wanted).order_by()
+    roster.known = {
+        learner.lms_user_id: learner
+        for learner in learners
+        if learner.lms_user_id is not None
+    }
+    strangers = {
+        lms_id: person
+        for lms_id, person in wanted.items()
+        if lms_id not in roster.known
+    }
+    if strangers and config.user_lms_id_field:
+        _match_host_field(strangers, roster, config.user_lms_id_field)
+    if strangers:
+        _match_usernames(strangers, roster)
+    return roster
+
+
+def admit(roster: Roster, lms_user_ids: Iterable[int]) -> dict[int, Learner]:
+    """
+    Create who is missing among ``lms_user_ids`` and lock all their learners, in one order everywhere.
+
+    Raises EventError when an account cannot be told from another one: the pipeline then splits the batch until that
+    event stands alone. At most five statements. Must run in a transaction.
+    """
+    wanted = set(lms_user_ids)
+    accounts = {
+        lms_id: user for lms_id, user in roster.users.items() if lms_id in wanted
+    }
+    accounts |= _create_accounts(
+        {i: person for i, person in roster.newcomers.items() if i in wanted}
+    )
+    rows = [
+        Learner(lms_user_id=lms_id, user=user)
+        for lms_id, user in sorted(accounts.items())
+    ]
+    insert_new(Learner, rows, unique="lms_user_id")
+    unbound = {
+        lms_id: learner
+        for lms_id, learner in roster.unbound.items()
+        if lms_id in wanted
+    }
+    for lms_id, learner in unbound.items():
+        learner.lms_user_id = lms_id
+    if unbound:
+        Learner.objects.bulk_update(unbound.values(), ["lms_user_id"])
+    locked = (
+        Learner.objects.select_for_update()
+        .filter(lms_user_id__in=wanted)
+        .order_by("id")
+    )
+    return {
+        learner.lms_user_id: learner
+        for learner in locked
+        if learner.lms_user_id is not None
+    }
+
+
+def _match_host_field(
+    strangers: dict[int, LearnerData], roster: Roster, name: str
+) -> None:
+    users = get_user_model()._default_manager.filter(**{f"{name}__in": list(strangers)})
+    for user in users.select_related("badges_learner").order_by():
+        # Hosts keep this id as number or as text.
+        lms_id = int(getattr(user, name))
+        if strangers.pop(lms_id, None) is not None:
+            _take_account(user, lms_id, roster)
+
+
+def _match_usernames(strangers: dict[int, LearnerData], roster: Roster) -> None:
+    names = {person.username for person in strangers.values() if person.username}
+    User = get_user_model()
+    found = (
+        User._default_manager.filter(**{f"{User.USERNAME_FIELD}__in": names})
+        if names
+        else User._default_manager.none()
+    )
+    accounts = {
+        user.get_username(): user
+        for user in found.select_related("badges_learner").order_by()
+    }
+    longest = User._meta.get_field(User.USERNAME_FIELD).max_length or 255
+    taken: set[str] = set()
+    for lms_id, person in sorted(strangers.items()):
+        if person.username is None:
+            continue
+        if not person.username or len(person.username) > longest:
+            roster.refused[lms_id] = UNUSABLE_NAME
+        elif person.username in taken:
+            roster.refused[lms_id] = TAKEN
+        elif person.username in accounts:
+            _take_account(accounts[person.username], lms_id, roster)
+        else:
+            roster.newcomers[lms_id] = person
+        taken.add(person.username)
+
+
+def _take_account(user: Any, lms_id: int, roster: Roster) -> None:
+    """Decide for an account of the host whether it may be the person with this LMS user id."""
+    learner = getattr(user, "badges_learner", None)
+    field_name = config.user_lms_id_field
+    bound_elsewhere = field_name and getattr(user, field_name) not in (
+        None,
+        "",
+        lms_id,
+        str(lms_id),
+    )
+    if bound_elsewhere or (learner is not None and learner.lms_user_id is not None):
+        roster.refused[lms_id] = TAKEN
+    elif learner is not None:
+        roster.unbound[lms_id] = learner
+    else:
+        roster.users[lms_id] = user
+
+
+def _create_accounts(newcomers: dict[int, LearnerData]) -> dict[int, Any]:
+    """Create accounts without a usable password; two statements. An account made by somebody else meanwhile is taken."""
+    if not newcomers:
+        return {}
+    User: Any = get_user_model()
+    people = sorted(newcomers.items(), key=lambda item: item[1].username or "")
+    insert_new(
+        User,
+        [_account_of(User, lms_id, person) for lms_id, person in people],
+        unique=User.USERNAME_FIELD,
+    )
+    names = {person.username for _, person in people}
+    rows = User._default_manager.filter(
+        **{f"{User.USERNAME_FIELD}__in": names}
+    ).order_by()
+    by_name = {user.get_username(): user for user in rows}
+    if names - by_name.keys():
+        raise EventError(EQUATED)
+    return {lms_id: by_name[person.username] for lms_id, person in newcomers.items()}
+
+
+def _account_of(User: Any, lms_id: int, person: LearnerData) -> Model:
+    columns: dict[str, Any] = {
+        User.USERNAME_FIELD: person.username,
+        "password": make_password(None),
+        "is_active": person.is_active,
+    }
+    columns |= _name_columns(User, person.name or "")
+    email = person.email or ""
+    if _has_field(User, "email") and len(email) <= (
+        User._meta.get_field("email").max_length or 254
+    ):
+        columns["email"] = email
+    if config.user_lms_id_field:
+        columns[config.user_lms_id_field] = lms_id
+    return User(**columns)
+
+
+def _name_columns(User: Any, name: str) -> dict[str, str]:
+    """Put a full name where the host keeps it: ``full_name``, else the last word as the last name."""
+    if _has_field(User, "full_name"):
+        return {"full_name": name[: User._meta.get_field("full_name").max_length]}
+    if not _has_field(User, "first_name"):
+        return {}
+    first, _, last = name.strip().rpartition(" ")
+    if not first:
+        first, last = last, ""
+    return {"first_name": first[:150], "last_name": last[:150]}
+
+
+def _has_field(User: Any, name: str) -> bool:
+    return any(column.name == name for column in User._meta.get_fields())
