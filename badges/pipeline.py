@@ -13,6 +13,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Self, TypeVar
 from uuid import UUID
 
 from django.db import transaction
@@ -41,6 +42,7 @@ from badges.rules import completion
 log = logging.getLogger(__name__)
 
 NOT_CONFIGURED, NO_LEARNER, NO_MATCH = "not configured", "no learner", "no match"
+T = TypeVar("T")
 
 
 @dataclass
@@ -55,11 +57,15 @@ class Tally:
     postponed: int = 0
     ignored: Counter[tuple[str, str]] = field(default_factory=Counter)
 
-    def __iadd__(self, other: Tally) -> Tally:
+    def __iadd__(self, other: Tally) -> Self:
         for name in ("seen", "matched", "awarded", "duplicates", "dead", "postponed"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.ignored.update(other.ignored)
         return self
+
+
+class _ClaimLostError(Exception):
+    """Another worker holds an event now, and decides it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +85,7 @@ class _Sifted:
     near_misses: list[tuple[Event, LearnerData]] = field(default_factory=list)
 
 
-def handle(
-    batch: Iterable[Event | Unreadable], *, now: dt.datetime | None = None
-) -> Tally:
+def handle(batch: Iterable[Event | Unreadable], *, now: dt.datetime | None = None) -> Tally:
     """
     Decide a batch; return when all that it changes is committed.
 
@@ -110,18 +114,10 @@ def receive(event: Event, *, now: dt.datetime | None = None) -> bool:
     """
     now = now or timezone.now()
     sifted = _sift([event], snapshot.current(), Tally())
-    kept = [match.person for match in sifted.matches] + [
-        person for _, person in sifted.near_misses
-    ]
+    kept = [match.person for match in sifted.matches] + [person for _, person in sifted.near_misses]
     if not kept:
         return False
-    row = inbox.row_of(
-        event,
-        state=InboxState.PENDING,
-        due_at=now,
-        now=now,
-        lms_user_id=kept[0].lms_user_id,
-    )
+    row = inbox.row_of(event, state=InboxState.PENDING, due_at=now, now=now, lms_user_id=kept[0].lms_user_id)
     with transaction.atomic():
         inbox.write([row])
         mailbox.wake_on_commit()
@@ -141,9 +137,7 @@ def process_pending(*, limit: int = 500, now: dt.datetime | None = None) -> Tall
             events.append(payloads.parse(row.payload or "", source=row.source))
             claimed[row.event_id] = row
         except EventError as error:
-            inbox.finish_claimed(
-                [row], state=InboxState.DEAD, now=now, reason=str(error)
-            )
+            inbox.finish_claimed([row], state=InboxState.DEAD, now=now, reason=str(error))
             tally.dead += 1
     if events:
         tally += _settle(events, now, claimed)
@@ -153,33 +147,23 @@ def process_pending(*, limit: int = 500, now: dt.datetime | None = None) -> Tall
 # --- one transaction, and what happens when it fails -------------------------------------------------------------
 
 
-def _settle(
-    events: Sequence[Event],
-    now: dt.datetime,
-    claimed: dict[str, InboxMessage] | None = None,
-) -> Tally:
+def _settle(events: Sequence[Event], now: dt.datetime, claimed: dict[str, InboxMessage] | None = None) -> Tally:
     """Decide events, splitting them when one of them fails for its own reasons."""
     try:
         return _insist(lambda: _decide(events, now, claimed))
     except Retryable:
         raise
-    except (
-        Exception
-    ) as error:  # one of the two places: it is recorded, and the others go on
+    except Exception as error:  # noqa: BLE001 -- one of the two places: it is recorded, and the others go on
         if len(events) == 1:
-            failed, reason = events[0], _reason(error)
-            return _insist(
-                lambda: _set_aside(
-                    failed, reason, isinstance(error, EventError), now, claimed
-                )
-            )
+            lost = isinstance(error, _ClaimLostError)
+            return Tally(duplicates=1) if lost else _set_aside(events[0], error, now, claimed)
     middle = len(events) // 2
     tally = _settle(events[:middle], now, claimed)
     tally += _settle(events[middle:], now, claimed)
     return tally
 
 
-def _insist(work: Callable[[], Tally]) -> Tally:
+def _insist(work: Callable[[], T]) -> T:
     return insist(work, patience=config.intake["patience"])
 
 
@@ -190,38 +174,32 @@ def _reason(error: Exception) -> str:
     return f"{type(error).__name__} while it was processed; the log has the details."
 
 
-def _set_aside(
-    event: Event,
-    reason: str,
-    is_final: bool,
-    now: dt.datetime,
-    claimed: dict[str, InboxMessage] | None,
-) -> Tally:
+def _set_aside(event: Event, error: Exception, now: dt.datetime, claimed: dict[str, InboxMessage] | None) -> Tally:
     """Keep an event that failed by itself: for a later try, or as a dead letter."""
     row = (claimed or {}).get(event.id)
     tries = row.attempts + 1 if row else 1
+    reason, is_final = _reason(error), isinstance(error, EventError)
     dead = is_final or tries >= config.intake["max_attempts"]
-    log.error(
-        "Event %s (%s) failed: %s", event.id, event.type, reason, exc_info=not is_final
-    )
-    until = now + dt.timedelta(
-        seconds=next_delay(
-            tries, base=config.delivery["base_delay"], cap=config.delivery["max_delay"]
-        )
-    )
-    with transaction.atomic(durable=True):
-        if row and dead:
-            inbox.finish_claimed([row], state=InboxState.DEAD, now=now, reason=reason)
-        elif row:
-            inbox.postpone_claimed(row, until=until, reason=reason)
-        else:
-            inbox.write([_row_set_aside(event, reason, now, None if dead else until)])
+    log.error("Event %s (%s) failed: %s", event.id, event.type, reason, exc_info=None if is_final else error)
+    pause = next_delay(tries, base=config.delivery["base_delay"], cap=config.delivery["max_delay"])
+    until = None if dead else now + dt.timedelta(seconds=pause)
+    _insist(lambda: _store_set_aside(event, row, reason, now, until))
     return Tally(dead=1) if dead else Tally(postponed=1)
 
 
-def _row_set_aside(
-    event: Event, reason: str, now: dt.datetime, until: dt.datetime | None
-) -> InboxMessage:
+def _store_set_aside(
+    event: Event, row: InboxMessage | None, reason: str, now: dt.datetime, until: dt.datetime | None
+) -> None:
+    with transaction.atomic(durable=True):
+        if row is None:
+            inbox.write([_row_set_aside(event, reason, now, until)])
+        elif until is None:
+            inbox.finish_claimed([row], state=InboxState.DEAD, now=now, reason=reason)
+        else:
+            inbox.postpone_claimed(row, until=until, reason=reason)
+
+
+def _row_set_aside(event: Event, reason: str, now: dt.datetime, until: dt.datetime | None) -> InboxMessage:
     person = event_types.get(event.type).learner(event.data)
     row = inbox.row_of(
         event,
@@ -244,16 +222,12 @@ def _bury(unreadable: Sequence[Unreadable], now: dt.datetime) -> Tally:
 # --- what is decided ---------------------------------------------------------------------------------------------
 
 
-def _decide(
-    events: Sequence[Event], now: dt.datetime, claimed: dict[str, InboxMessage] | None
-) -> Tally:
+def _decide(events: Sequence[Event], now: dt.datetime, claimed: dict[str, InboxMessage] | None) -> Tally:
     """Carry events through the rooms, in one transaction."""
     tally = Tally()
     sifted = _sift(events, snapshot.current(), tally)
     roster = learners.look_up(match.person for match in sifted.matches)
-    matches = [
-        match for match in sifted.matches if _is_about_somebody(match, roster, tally)
-    ]
+    matches = [match for match in sifted.matches if _is_about_somebody(match, roster, tally)]
     if claimed is None and not matches and not sifted.near_misses:
         return tally
     with transaction.atomic(durable=True):
@@ -262,9 +236,7 @@ def _decide(
         else:
             mine = _close_claimed(events, matches, roster, claimed, now, tally)
         if mine:
-            people = learners.admit(
-                roster, {match.person.lms_user_id for match in mine}
-            )
+            people = learners.admit(roster, {match.person.lms_user_id for match in mine})
             _apply(mine, people, now, tally)
     tally.matched += len(mine)
     return tally
@@ -309,26 +281,14 @@ def _write_down(
 ) -> list[_Match]:
     """Write the inbox rows of events that came from a bus; return the matches that are new and can be decided."""
     rows = [
-        inbox.row_of(
-            event,
-            state=InboxState.UNMATCHED,
-            now=now,
-            lms_user_id=person.lms_user_id,
-            reason=NO_MATCH,
-        )
+        inbox.row_of(event, state=InboxState.UNMATCHED, now=now, lms_user_id=person.lms_user_id, reason=NO_MATCH)
         for event, person in near_misses
     ]
     for match in matches:
         refusal = roster.refused.get(match.person.lms_user_id, "")
         state = InboxState.DEAD if refusal else InboxState.PROCESSED
         rows.append(
-            inbox.row_of(
-                match.event,
-                state=state,
-                now=now,
-                lms_user_id=match.person.lms_user_id,
-                reason=refusal,
-            )
+            inbox.row_of(match.event, state=state, now=now, lms_user_id=match.person.lms_user_id, reason=refusal)
         )
     new = inbox.write(rows) if rows else set()
     fresh = [match for match in matches if match.event.id in new]
@@ -362,17 +322,11 @@ def _close_claimed(
         closings.setdefault(outcome, []).append(claimed[event.id])
     for (state, reason), rows in closings.items():
         if inbox.finish_claimed(rows, state=state, now=now, reason=reason) != len(rows):
-            raise _ClaimLost
+            raise _ClaimLostError
     return _without_refused(matches, roster, tally)
 
 
-class _ClaimLost(EventError):
-    """Another worker holds these events now; it decides them."""
-
-
-def _without_refused(
-    matches: Iterable[_Match], roster: learners.Roster, tally: Tally
-) -> list[_Match]:
+def _without_refused(matches: Iterable[_Match], roster: learners.Roster, tally: Tally) -> list[_Match]:
     decidable = []
     for match in matches:
         if match.person.lms_user_id in roster.refused:
@@ -382,65 +336,36 @@ def _without_refused(
     return decidable
 
 
-def _apply(
-    matches: Sequence[_Match],
-    people: dict[int, Learner],
-    now: dt.datetime,
-    tally: Tally,
-) -> None:
+def _apply(matches: Sequence[_Match], people: dict[int, Learner], now: dt.datetime, tally: Tally) -> None:
     """Fulfil requirements, complete templates, award; then write it all."""
     pairs: dict[UUID, tuple[Learner, CompiledTemplate]] = {}
     for match in matches:
         learner = people[match.person.lms_user_id]
         for requirement in match.requirements:
-            pairs[pair_id(learner.pk, requirement.template.id)] = (
-                learner,
-                requirement.template,
-            )
+            pairs[pair_id(learner.pk, requirement.template.id)] = (learner, requirement.template)
     standing_of = standings.load(pairs)
     completing: dict[UUID, Cause] = {}
     for match in matches:
         cause = _cause_of(match.event)
         for requirement in match.requirements:
             template = requirement.template
-            standing = standing_of[
-                pair_id(people[match.person.lms_user_id].pk, template.id)
-            ]
-            standing.fulfill(
-                requirement.id, cause=cause, revision_id=template.revision_id, now=now
-            )
-        for template in {
-            requirement.template.id: requirement.template
-            for requirement in match.requirements
-        }.values():
-            standing = standing_of[
-                pair_id(people[match.person.lms_user_id].pk, template.id)
-            ]
-            if (
-                standing.completed_at is None
-                and completion(template.requirements, standing.fulfilled).complete
-            ):
+            standing = standing_of[pair_id(people[match.person.lms_user_id].pk, template.id)]
+            standing.fulfill(requirement.id, cause=cause, revision_id=template.revision_id, now=now)
+        for template in {requirement.template.id: requirement.template for requirement in match.requirements}.values():
+            standing = standing_of[pair_id(people[match.person.lms_user_id].pk, template.id)]
+            if standing.completed_at is None and completion(template.requirements, standing.fulfilled).complete:
                 standing.complete(now=now)
                 completing[standing.pair] = cause
-    standings.store(
-        ((s, pairs[s.pair][0].pk, pairs[s.pair][1].id) for s in standing_of.values()),
-        now=now,
-    )
+    standings.store(((s, pairs[s.pair][0].pk, pairs[s.pair][1].id) for s in standing_of.values()), now=now)
     if completing:
         tally.awarded += _award(completing, pairs, now)
 
 
 def _cause_of(event: Event) -> Cause:
-    return Cause(
-        CauseKind.EVENT, event_id=event.id, event_type=event.type, event_time=event.time
-    )
+    return Cause(CauseKind.EVENT, event_id=event.id, event_type=event.type, event_time=event.time)
 
 
-def _award(
-    completing: dict[UUID, Cause],
-    pairs: dict[UUID, tuple[Learner, CompiledTemplate]],
-    now: dt.datetime,
-) -> int:
+def _award(completing: dict[UUID, Cause], pairs: dict[UUID, tuple[Learner, CompiledTemplate]], now: dt.datetime) -> int:
     """Write a credential for each completed pair that may have one, and what follows from it outside."""
     held = awards.holdings(completing)
     awarded: list[tuple[UserCredential, Learner, CompiledTemplate]] = []
@@ -460,39 +385,22 @@ def _award(
     if not awarded:
         return 0
     awards.store([credential for credential, _, _ in awarded])
-    registry.prepare(
-        [
-            (credential, issuer)
-            for credential, _, template in awarded
-            for issuer in template.issuers
-        ]
-    )
+    registry.prepare([(credential, issuer) for credential, _, template in awarded for issuer in template.issuers])
     mailbox.post(_consequences(awarded))
     transaction.on_commit(lambda: _log_awards(awarded))
     return len(awarded)
 
 
-def _consequences(
-    awarded: Iterable[tuple[UserCredential, Learner, CompiledTemplate]],
-) -> Iterable[NewMessage]:
+def _consequences(awarded: Iterable[tuple[UserCredential, Learner, CompiledTemplate]]) -> Iterable[NewMessage]:
     """What an award demands of the outside world: announce it, and issue it at every provider of its template."""
     for credential, learner, template in awarded:
         key, told = str(learner.pk), {"credential": str(credential.pk)}
-        yield NewMessage(
-            channel="announce", key=key, type="badge.awarded", payload=told
-        )
+        yield NewMessage(channel="announce", key=key, type="badge.awarded", payload=told)
         for provider, _, _ in template.issuers:
-            yield NewMessage(
-                channel="issue",
-                key=key,
-                type=provider,
-                payload={**told, "provider": provider},
-            )
+            yield NewMessage(channel="issue", key=key, type=provider, payload={**told, "provider": provider})
 
 
-def _log_awards(
-    awarded: Sequence[tuple[UserCredential, Learner, CompiledTemplate]],
-) -> None:
+def _log_awards(awarded: Sequence[tuple[UserCredential, Learner, CompiledTemplate]]) -> None:
     for credential, learner, template in awarded:
         log.info(
             "Awarded %s to learner %s by %s",
