@@ -20,6 +20,8 @@ DEFAULTS: dict[str, Any] = {
     "events": [PASSING_STATUS, CCX_PASSING_STATUS],
     # Where the learner is found, for event types whose class holds several UserData: {type: "argument.attribute"}.
     "learner_paths": {},
+    # Modules that define public signals of your own; they are imported at start.
+    "signal_modules": [],
     # The host's user field that holds the LMS user id, when it has one.
     "user_lms_id_field": None,
     # Store configured events of a learner although no rule holds (near misses), to answer "why not".
@@ -40,7 +42,7 @@ DEFAULTS: dict[str, Any] = {
             "course.display_name",
             "course.start",
             "course.end",
-        ],
+        ]
     },
     "intake": {
         "batch_size": 500,
@@ -90,9 +92,7 @@ class _Config:
             raise AttributeError(name)
         given = getattr(settings, "BADGES_CONFIG", {})
         if not isinstance(given, dict):
-            raise ImproperlyConfigured(
-                "BADGES_CONFIG must be a dict; see the settings page of the documentation."
-            )
+            raise ImproperlyConfigured("BADGES_CONFIG must be a dict; see the settings page of the documentation.")
         default = DEFAULTS[name]
         if name not in given:
             return default

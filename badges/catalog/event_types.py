@@ -1,0 +1,224 @@
+"""
+Event types that rules may use: the configured public signals, what their data looks like and whom it is about.
+
+``BADGES_CONFIG["events"]`` names them; their signals are those of openedx-events and of any other package whose module
+is imported at start (``BADGES_CONFIG["signal_modules"]`` imports it, if nobody else does). Everything here is derived
+once and forgotten when settings change. Nothing raises for a wrong setting: system checks speak about those.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import Any, NamedTuple
+
+from django.core.signals import setting_changed
+from openedx_events.tooling import OpenEdxPublicSignal, load_all_signals
+
+from badges.catalog import signal_shapes
+from badges.catalog.learner_paths import LEARNER_PATHS
+from badges.conf import config
+from badges.exceptions import UnknownEventType
+from badges.rules import DataRule, Kind, RuleError, Shape, compile_rule, join_path, split_path
+
+log = logging.getLogger(__name__)
+
+
+class LearnerData(NamedTuple):
+    """Whom an event is about; the personal fields are None when the sender left them out."""
+
+    lms_user_id: int
+    is_active: bool
+    username: str | None
+    email: str | None
+    name: str | None
+
+
+@dataclass(frozen=True)
+class EventDefinition:
+    """
+    One event type, ready for the hot path.
+
+    ``shape`` is that of all arguments of the signal. ``single`` names the argument when there is just one, an object:
+    rules then see that object, else all arguments. ``learner_path`` is None when it cannot be told whom the event is
+    about; ``user_paths`` are all places that hold a user.
+    """
+
+    type: str
+    shape: Shape
+    learner_path: str | None
+    single: str | None
+    user_paths: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
+
+    def subject(self, data: Mapping[str, Any]) -> Any:
+        """Return what rules see of an event's data."""
+        return data if self.single is None else data.get(self.single)
+
+    def learner(self, data: Mapping[str, Any]) -> LearnerData | None:
+        """Return whom an event is about; None if it does not say."""
+        found: Any = data
+        for key in self._learner_keys:
+            if not isinstance(found, dict):
+                return None
+            found = found.get(key)
+        if not isinstance(found, dict) or found is data or found.get("id") is None:
+            return None
+        pii = found.get("pii") or {}
+        active = found.get("is_active") is not False
+        return LearnerData(found["id"], active, pii.get("username"), pii.get("email"), pii.get("name"))
+
+    @cached_property
+    def _learner_keys(self) -> tuple[str, ...]:
+        return split_path(self.learner_path) if self.learner_path else ()
+
+    @cached_property
+    def subject_shape(self) -> Shape:
+        """The shape of what rules see."""
+        return self.shape if self.single is None else self.shape.fields[self.single]
+
+    @cached_property
+    def rule_shape(self) -> Shape:
+        """The shape of what new rules may use: without the ignored key paths."""
+        return _without(self.subject_shape, {split_path(path) for path in self.ignored}, ()) or Shape(Kind.OBJECT)
+
+    def key_paths(self) -> list[tuple[str, Kind]]:
+        """Return every path a new rule may use, with its kind, as a form would offer them."""
+        return list(self.rule_shape.key_paths())
+
+    def compile(self, path: str, operator: str, value: Any) -> DataRule:
+        """Compile a rule as an author writes it. Raises RuleError, also for ignored key paths."""
+        hidden = isinstance(path, str) and self._hides(split_path(path))
+        if hidden:
+            message = f"{path} may not be used in rules here (BADGES_CONFIG['rules']['ignored_keypaths'])"
+            raise RuleError("invalid_criteria", path, message, field="path")
+        return compile_rule(self.rule_shape, path, operator, value)
+
+    def _hides(self, keys: tuple[str, ...]) -> bool:
+        return any(keys[: len(hidden)] == hidden for hidden in map(split_path, self.ignored))
+
+
+def configured() -> Mapping[str, EventDefinition]:
+    """Return the definitions of all configured event types; the same object until settings change."""
+    kept = _kept.get("configured")
+    if kept is not None and not any(event_type in OpenEdxPublicSignal._mapping for event_type in kept.missing):
+        return kept.definitions
+    with _lock:
+        _kept["configured"] = kept = _define_configured()
+    return kept.definitions
+
+
+def get(event_type: str) -> EventDefinition:
+    """Return a configured event type. Raises UnknownEventType, which says what to configure."""
+    found = configured().get(event_type)
+    if found is None:
+        remedy = "add it to BADGES_CONFIG['events']" if is_known(event_type) else "no installed package defines it"
+        raise UnknownEventType(f"The event type {event_type} is not configured here: {remedy}.")
+    return found
+
+
+def is_known(event_type: str) -> bool:
+    """Whether any installed package defines a signal of this type, configured or not."""
+    return find_signal(event_type) is not None
+
+
+def known() -> list[str]:
+    """Return all event types that could be configured."""
+    load_signals()
+    return sorted(OpenEdxPublicSignal._mapping)
+
+
+def find_signal(event_type: str) -> OpenEdxPublicSignal | None:
+    """Return the public signal of a type, whoever defines it."""
+    load_signals()
+    try:
+        return OpenEdxPublicSignal.get_signal_by_type(event_type)
+    except (KeyError, TypeError):
+        return None
+
+
+@cache
+def load_signals() -> dict[str, str]:
+    """Import the modules that define signals; return what went wrong, by module of ``signal_modules``."""
+    load_all_signals()
+    failed = {}
+    for module in _texts(config.signal_modules):
+        try:
+            importlib.import_module(module)
+        except Exception as error:  # whatever another package's import does wrong, a system check tells it
+            failed[module] = f"{type(error).__name__}: {error}"
+    return failed
+
+
+def define(signal: OpenEdxPublicSignal) -> EventDefinition:
+    """Derive the definition of a signal, configured or not. Raises TypeError if its classes cannot be read."""
+    users = tuple(signal_shapes.user_paths(signal))
+    return EventDefinition(
+        type=signal.event_type,
+        shape=signal_shapes.shape_of(signal),
+        learner_path=_learner_path(signal.event_type, users),
+        single=next(iter(signal.init_data)) if signal_shapes.holds_object(signal) else None,
+        user_paths=users,
+        ignored=tuple(_texts(config.rules["ignored_keypaths"])),
+    )
+
+
+def _learner_path(event_type: str, users: tuple[str, ...]) -> str | None:
+    """The configured path wins, then the table; one user alone needs neither. A path to no user is no path."""
+    given = config.learner_paths.get(event_type) if isinstance(config.learner_paths, dict) else None
+    if given is not None:
+        return given if given in users else None
+    if LEARNER_PATHS.get(event_type) in users:
+        return LEARNER_PATHS[event_type]
+    return users[0] if len(users) == 1 else None
+
+
+class _Kept(NamedTuple):
+    definitions: dict[str, EventDefinition]
+    missing: tuple[str, ...]
+
+
+_lock = threading.Lock()
+_kept: dict[str, _Kept] = {}
+
+
+def _define_configured() -> _Kept:
+    definitions, missing = {}, []
+    for event_type in _texts(config.events):
+        signal = find_signal(event_type)
+        if signal is None:
+            missing.append(event_type)  # its module may be imported later: asked again then
+            continue
+        try:
+            definitions[event_type] = define(signal)
+        except TypeError as error:
+            log.error("The event type %s is left out: %s", event_type, error)
+    return _Kept(definitions, tuple(missing))
+
+
+def _texts(given: Any) -> list[str]:
+    """The texts of a setting that should be a list of texts."""
+    return [item for item in given if isinstance(item, str)] if isinstance(given, (list, tuple, set)) else []
+
+
+def _without(shape: Shape, hidden: set[tuple[str, ...]], keys: tuple[str, ...]) -> Shape | None:
+    if keys in hidden:
+        return None
+    if shape.kind is not Kind.OBJECT:
+        return shape
+    fields = {key: _without(child, hidden, (*keys, key)) for key, child in shape.fields.items()}
+    left = {key: child for key, child in fields.items() if child is not None}
+    return Shape(shape.kind, left, nullable=shape.nullable) if left else None
+
+
+def _forget(*, setting: str, **_: Any) -> None:
+    if setting == "BADGES_CONFIG":
+        _kept.clear()
+        load_signals.cache_clear()
+
+
+setting_changed.connect(_forget, dispatch_uid="badges.catalog.event_types")

@@ -1,0 +1,126 @@
+"""
+Shapes of public signals: what the data of an event type looks like, read off the attrs classes of its signal.
+
+The mapping follows the one that openedx-events uses for Avro, so that all doors agree: opaque keys and UUIDs are text,
+moments are times, ``default=None`` means nullable. Two things are more lenient here. A field with any default may be
+missing, since files and old producers leave it out. And what openedx-events itself calls unserialisable was never held
+to its declared types by any bus, so its fields may be empty.
+"""
+
+from __future__ import annotations
+
+import collections.abc
+import datetime as dt
+import types
+import typing
+import uuid
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, get_args, get_origin
+
+import attrs
+from opaque_keys import OpaqueKey
+from openedx_events.learning.data import UserData, UserPersonalData
+from openedx_events.tooling import KNOWN_UNSERIALIZABLE_SIGNALS, OpenEdxPublicSignal
+
+from badges.rules import Kind, Shape, join_path
+
+_KINDS: tuple[tuple[type, Kind], ...] = (
+    (bool, Kind.BOOLEAN),  # before int: a bool is an int to Python
+    (int, Kind.INTEGER),
+    (float, Kind.NUMBER),
+    (str, Kind.TEXT),
+    (OpaqueKey, Kind.TEXT),
+    (uuid.UUID, Kind.TEXT),
+    (dt.datetime, Kind.TIME),
+)
+_LISTS = (list, tuple, set, frozenset, collections.abc.Sequence)
+_MAPS = (dict, collections.abc.Mapping)
+
+
+def shape_of(signal: OpenEdxPublicSignal) -> Shape:
+    """Return the shape of a signal's arguments. Raises TypeError, which names the class, if it cannot be told."""
+    lenient = signal.event_type in KNOWN_UNSERIALIZABLE_SIGNALS
+    arguments = {name: _shape(given, lenient, ()) for name, given in signal.init_data.items()}
+    return Shape(Kind.OBJECT, arguments)
+
+
+def user_paths(signal: OpenEdxPublicSignal) -> list[str]:
+    """Return every path, argument first, where a signal holds a ``UserData``."""
+    return [join_path(keys) for name, given in signal.init_data.items() for keys in _users(given, (name,), ())]
+
+
+def holds_object(signal: OpenEdxPublicSignal) -> bool:
+    """Whether a signal's data is a single object, so that rules need not name the argument."""
+    given = list(signal.init_data.values())
+    return len(given) == 1 and attrs.has(_required(given[0]))
+
+
+def _shape(given: Any, lenient: bool, above: tuple[type, ...]) -> Shape:
+    wanted = _required(given)
+    nullable = lenient or wanted is not given
+    origin = get_origin(wanted) or wanted
+    if attrs.has(origin):
+        if origin in above:  # a class that holds itself: deeper levels are kept, and rules cannot look into them
+            return Shape(Kind.MAP, nullable=nullable)
+        return Shape(Kind.OBJECT, _fields(origin, lenient, (*above, origin)), nullable=nullable)
+    if origin in _LISTS:
+        return Shape(Kind.LIST, item=_item(get_args(wanted)[:1], lenient, above), nullable=nullable)
+    if origin in _MAPS:
+        return Shape(Kind.MAP, item=_item(get_args(wanted)[1:], lenient, above), nullable=nullable)
+    return Shape(_kind(origin), nullable=nullable)
+
+
+def _item(arguments: tuple[Any, ...], lenient: bool, above: tuple[type, ...]) -> Shape | None:
+    if not arguments or isinstance(arguments[0], typing.TypeVar) or arguments[0] is Any:
+        return None
+    return _shape(arguments[0], lenient, above)
+
+
+def _fields(cls: type, lenient: bool, above: tuple[type, ...]) -> dict[str, Shape]:
+    fields = {}
+    for attribute, declared in _attributes(cls):
+        shape = _shape(declared, lenient and not issubclass(cls, UserData), above)
+        # Senders leave `pii` out to keep personal data off the bus, which its class does not say.
+        optional = attribute.default is not attrs.NOTHING or _required(declared) is UserPersonalData
+        if optional or issubclass(cls, UserPersonalData):
+            shape = replace(shape, nullable=True)
+        fields[attribute.name] = shape
+    return fields
+
+
+def _attributes(cls: type) -> Iterator[tuple[Any, Any]]:
+    try:
+        hints = typing.get_type_hints(cls)
+    except NameError as error:
+        raise TypeError(
+            f"{cls.__module__}.{cls.__qualname__} has an annotation that cannot be read: {error}"
+        ) from error
+    for attribute in attrs.fields(cls):
+        yield attribute, hints.get(attribute.name, attribute.type)
+
+
+def _kind(cls: Any) -> Kind:
+    for known, kind in _KINDS:
+        if isinstance(cls, type) and issubclass(cls, known):
+            return kind
+    return Kind.TEXT  # what has a serialiser of its own on the bus arrives as text
+
+
+def _required(given: Any) -> Any:
+    """Return the type behind ``Optional``; any other type as it is."""
+    if get_origin(given) in (typing.Union, types.UnionType):
+        others = [option for option in get_args(given) if option is not type(None)]
+        return others[0] if len(others) == 1 else str
+    return given
+
+
+def _users(given: Any, keys: tuple[str, ...], above: tuple[type, ...]) -> Iterator[tuple[str, ...]]:
+    wanted = _required(given)
+    if not isinstance(wanted, type) or not attrs.has(wanted) or wanted in above:
+        return
+    if issubclass(wanted, UserData):
+        yield keys
+        return
+    for attribute, declared in _attributes(wanted):
+        yield from _users(declared, (*keys, attribute.name), (*above, wanted))
