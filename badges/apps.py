@@ -7,14 +7,9 @@ from django.utils.translation import gettext_lazy as _
 from edx_django_utils.plugins.constants import PluginSettings, PluginURLs
 
 _SETTINGS = {
-    kind: {PluginSettings.RELATIVE_PATH: "plugin_settings"}
-    for kind in ("base", "production", "devstack", "test")
+    kind: {PluginSettings.RELATIVE_PATH: "plugin_settings"} for kind in ("base", "production", "devstack", "test")
 }
-_URLS = {
-    PluginURLs.NAMESPACE: "lms_badges",
-    PluginURLs.REGEX: r"",
-    PluginURLs.RELATIVE_PATH: "urls",
-}
+_URLS = {PluginURLs.NAMESPACE: "lms_badges", PluginURLs.REGEX: r"", PluginURLs.RELATIVE_PATH: "urls"}
 
 
 class BadgesConfig(AppConfig):

@@ -12,13 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from django.db import (
-    IntegrityError,
-    InterfaceError,
-    OperationalError,
-    connection,
-    models,
-)
+from django.db import IntegrityError, InterfaceError, OperationalError, connection, models
 
 from badges.exceptions import Retryable
 
@@ -30,26 +24,7 @@ Row = TypeVar("Row", bound=models.Model)
 # killed, read-only after a fail-over. Other operational errors of MySQL and MariaDB are about the data ("incorrect
 # string value") and would fail again.
 _MYSQL_WEATHER = frozenset(
-    {
-        1040,
-        1053,
-        1077,
-        1158,
-        1159,
-        1160,
-        1161,
-        1205,
-        1213,
-        1290,
-        1836,
-        1927,
-        2002,
-        2003,
-        2006,
-        2013,
-        2055,
-        4031,
-    }
+    {1040, 1053, 1077, 1158, 1159, 1160, 1161, 1205, 1213, 1290, 1836, 1927, 2002, 2003, 2006, 2013, 2055, 4031}
 )
 # Connection exception, transaction rollback, insufficient resources, operator intervention; lock not available.
 _POSTGRESQL_WEATHER = ("08", "40", "53", "57", "55P03")
@@ -65,10 +40,7 @@ def insert_new(model: type[Row], rows: Sequence[Row], *, unique: str) -> None:
         return
     targeted = connection.features.supports_update_conflicts_with_target
     model._default_manager.bulk_create(  # type: ignore[attr-defined]
-        rows,
-        update_conflicts=True,
-        update_fields=[unique],
-        unique_fields=[unique] if targeted else None,
+        rows, update_conflicts=True, update_fields=[unique], unique_fields=[unique] if targeted else None
     )
 
 
@@ -83,9 +55,7 @@ def is_weather(error: BaseException) -> bool:
     if connection.vendor == "postgresql":
         state = getattr(error.__cause__, "sqlstate", None)
         return state is None or state.startswith(_POSTGRESQL_WEATHER)
-    return (
-        "locked" in str(error) or "busy" in str(error) or "unable to open" in str(error)
-    )
+    return "locked" in str(error) or "busy" in str(error) or "unable to open" in str(error)
 
 
 def insist(work: Callable[[], T], *, patience: float) -> T:
@@ -109,10 +79,7 @@ def insist(work: Callable[[], T], *, patience: float) -> T:
                 ) from error
             tries += 1
             if tries == 3:  # a deadlock or two are ordinary and not worth a line
-                log.warning(
-                    "The database is not available (%s); waiting for it.",
-                    type(error).__name__,
-                )
+                log.warning("The database is not available (%s); waiting for it.", type(error).__name__)
             _let_go_of_connection()
             time.sleep(min(0.05 * 2**tries, 2.0))
         else:

@@ -20,11 +20,7 @@ def ready(request: HttpRequest) -> JsonResponse:
         executor = MigrationExecutor(connection)
         pending = executor.migration_plan(executor.loader.graph.leaf_nodes())
     except DatabaseError:
-        return JsonResponse(
-            {"status": "unavailable", "database": "does not answer"}, status=503
-        )
+        return JsonResponse({"status": "unavailable", "database": "does not answer"}, status=503)
     if pending:
-        return JsonResponse(
-            {"status": "unavailable", "database": "run manage.py migrate"}, status=503
-        )
+        return JsonResponse({"status": "unavailable", "database": "run manage.py migrate"}, status=503)
     return JsonResponse({"status": "ok", "database": "ok"})

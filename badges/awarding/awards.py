@@ -20,11 +20,7 @@ from badges.catalog.causes import Cause
 def holdings(pairs: Iterable[uuid.UUID]) -> dict[uuid.UUID, set[str]]:
     """Return, for each pair that has any credential, the statuses of its credentials; one statement."""
     found: dict[uuid.UUID, set[str]] = {}
-    rows = (
-        UserCredential.objects.filter(pair_id__in=list(pairs))
-        .order_by()
-        .values_list("pair_id", "status")
-    )
+    rows = UserCredential.objects.filter(pair_id__in=list(pairs)).order_by().values_list("pair_id", "status")
     for pair, status in rows:
         found.setdefault(pair, set()).add(status)
     return found
@@ -38,13 +34,7 @@ def may_award(statuses: set[str], *, award_once: bool) -> bool:
 
 
 def credential_of(
-    *,
-    pair: uuid.UUID,
-    learner_id: int,
-    template_id: int,
-    revision_id: int,
-    cause: Cause,
-    now: dt.datetime,
+    *, pair: uuid.UUID, learner_id: int, template_id: int, revision_id: int, cause: Cause, now: dt.datetime
 ) -> UserCredential:
     """Return the unsaved credential of an award."""
     return UserCredential(
@@ -62,6 +52,4 @@ def credential_of(
 
 def store(credentials: Sequence[UserCredential]) -> None:
     """Write credentials; one statement. The database refuses a second active one per learner and template."""
-    UserCredential.objects.bulk_create(
-        sorted(credentials, key=lambda credential: credential.pair_id)
-    )
+    UserCredential.objects.bulk_create(sorted(credentials, key=lambda credential: credential.pair_id))

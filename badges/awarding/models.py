@@ -36,19 +36,11 @@ class UserCredential(Caused):
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    learner = models.ForeignKey(
-        "lms_badges.Learner", on_delete=models.PROTECT, related_name="credentials"
-    )
-    template = models.ForeignKey(
-        BadgeTemplate, on_delete=models.PROTECT, related_name="credentials"
-    )
+    learner = models.ForeignKey("lms_badges.Learner", on_delete=models.PROTECT, related_name="credentials")
+    template = models.ForeignKey(BadgeTemplate, on_delete=models.PROTECT, related_name="credentials")
     pair_id = models.UUIDField(editable=False, db_index=True)
-    status = models.CharField(
-        _("status"), max_length=10, choices=CredentialStatus.choices
-    )
-    active_key = models.CharField(
-        max_length=6, null=True, blank=True, default=ACTIVE, editable=False
-    )
+    status = models.CharField(_("status"), max_length=10, choices=CredentialStatus.choices)
+    active_key = models.CharField(max_length=6, null=True, blank=True, default=ACTIVE, editable=False)
     awarded_at = models.DateTimeField(_("awarded"))
 
     class Meta:
@@ -57,8 +49,7 @@ class UserCredential(Caused):
         ordering = ["-awarded_at", "-id"]
         constraints = [
             models.UniqueConstraint(
-                fields=["learner", "template", "active_key"],
-                name="lms_badges_one_active_credential",
+                fields=["learner", "template", "active_key"], name="lms_badges_one_active_credential"
             ),
             models.CheckConstraint(
                 condition=models.Q(active_key=ACTIVE, status="awarded")
@@ -67,12 +58,8 @@ class UserCredential(Caused):
             ),
         ]
         indexes = [
-            models.Index(
-                fields=["awarded_at", "id"], name="lms_badges_credential_newest"
-            ),
-            models.Index(
-                fields=["learner", "awarded_at"], name="lms_badges_credential_learner"
-            ),
+            models.Index(fields=["awarded_at", "id"], name="lms_badges_credential_newest"),
+            models.Index(fields=["learner", "awarded_at"], name="lms_badges_credential_learner"),
         ]
 
     def __str__(self) -> str:

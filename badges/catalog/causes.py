@@ -51,16 +51,10 @@ class Caused(models.Model):
     cause_event_type = KeyField(_("event type"), max_length=255, blank=True)
     cause_event_time = models.DateTimeField(_("event time"), null=True, blank=True)
     cause_person = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        on_delete=models.SET_NULL,
-        null=True,
-        blank=True,
-        related_name="+",
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
     cause_reason = models.CharField(_("reason"), max_length=500, blank=True)
-    revision = models.ForeignKey(
-        TemplateRevision, on_delete=models.PROTECT, related_name="+"
-    )
+    revision = models.ForeignKey(TemplateRevision, on_delete=models.PROTECT, related_name="+")
 
     class Meta:
         abstract = True

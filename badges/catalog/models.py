@@ -32,20 +32,14 @@ class BadgeTemplate(models.Model):
     description = models.TextField(_("description"), blank=True)
     image_url = models.URLField(_("image address"), max_length=500, blank=True)
     is_active = models.BooleanField(
-        _("active"),
-        default=False,
-        help_text=_("Only active templates are matched against events."),
+        _("active"), default=False, help_text=_("Only active templates are matched against events.")
     )
     award_once = models.BooleanField(
         _("award once"),
         default=False,
-        help_text=_(
-            "A learner who lost this badge to a penalty does not earn it a second time."
-        ),
+        help_text=_("A learner who lost this badge to a penalty does not earn it a second time."),
     )
-    archived_at = models.DateTimeField(
-        _("archived"), null=True, blank=True, editable=False
-    )
+    archived_at = models.DateTimeField(_("archived"), null=True, blank=True, editable=False)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     modified_at = models.DateTimeField(_("modified"), auto_now=True)
 
@@ -53,9 +47,7 @@ class BadgeTemplate(models.Model):
         verbose_name = _("badge template")
         verbose_name_plural = _("badge templates")
         ordering = ["slug"]
-        indexes = [
-            models.Index(fields=["is_active"], name="lms_badges_template_active")
-        ]
+        indexes = [models.Index(fields=["is_active"], name="lms_badges_template_active")]
 
     def __str__(self) -> str:
         return self.name
@@ -71,17 +63,11 @@ class TemplateRevision(models.Model):
     .. no_pii:
     """
 
-    template = models.ForeignKey(
-        BadgeTemplate, on_delete=models.CASCADE, related_name="revisions"
-    )
+    template = models.ForeignKey(BadgeTemplate, on_delete=models.CASCADE, related_name="revisions")
     number = models.PositiveIntegerField(_("number"))
     document = models.TextField(_("document"))
     author = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        on_delete=models.SET_NULL,
-        null=True,
-        blank=True,
-        related_name="+",
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
@@ -89,11 +75,7 @@ class TemplateRevision(models.Model):
         verbose_name = _("template revision")
         verbose_name_plural = _("template revisions")
         ordering = ["template", "-number"]
-        constraints = [
-            models.UniqueConstraint(
-                fields=["template", "number"], name="lms_badges_revision_number"
-            )
-        ]
+        constraints = [models.UniqueConstraint(fields=["template", "number"], name="lms_badges_revision_number")]
 
     def __str__(self) -> str:
         return f"{self.template} #{self.number}"
@@ -108,9 +90,7 @@ class TemplateIssuer(models.Model):
     .. no_pii:
     """
 
-    template = models.ForeignKey(
-        BadgeTemplate, on_delete=models.CASCADE, related_name="issuers"
-    )
+    template = models.ForeignKey(BadgeTemplate, on_delete=models.CASCADE, related_name="issuers")
     provider = KeyField(_("provider"), max_length=50)
     organization = KeyField(_("organization"), max_length=255)
     external_template = KeyField(_("provider's template"), max_length=255)
@@ -119,11 +99,7 @@ class TemplateIssuer(models.Model):
         verbose_name = _("template issuer")
         verbose_name_plural = _("template issuers")
         ordering = ["provider"]
-        constraints = [
-            models.UniqueConstraint(
-                fields=["template", "provider"], name="lms_badges_issuer_provider"
-            )
-        ]
+        constraints = [models.UniqueConstraint(fields=["template", "provider"], name="lms_badges_issuer_provider")]
 
     def __str__(self) -> str:
         return f"{self.provider}: {self.external_template}"
@@ -140,36 +116,24 @@ class BadgeRequirement(models.Model):
     .. no_pii:
     """
 
-    template = models.ForeignKey(
-        BadgeTemplate, on_delete=models.CASCADE, related_name="requirements"
-    )
-    key = KeyField(
-        _("key"), max_length=100, help_text=_("A stable name inside the template.")
-    )
+    template = models.ForeignKey(BadgeTemplate, on_delete=models.CASCADE, related_name="requirements")
+    key = KeyField(_("key"), max_length=100, help_text=_("A stable name inside the template."))
     event_type = KeyField(_("event type"), max_length=255)
     group = KeyField(
         _("group"),
         max_length=100,
         null=True,
         blank=True,
-        help_text=_(
-            "Requirements with the same group are alternatives: one of them is enough."
-        ),
+        help_text=_("Requirements with the same group are alternatives: one of them is enough."),
     )
     description = models.TextField(_("description"), blank=True)
-    archived_at = models.DateTimeField(
-        _("archived"), null=True, blank=True, editable=False
-    )
+    archived_at = models.DateTimeField(_("archived"), null=True, blank=True, editable=False)
 
     class Meta:
         verbose_name = _("badge requirement")
         verbose_name_plural = _("badge requirements")
         ordering = ["template", "id"]
-        constraints = [
-            models.UniqueConstraint(
-                fields=["template", "key"], name="lms_badges_requirement_key"
-            )
-        ]
+        constraints = [models.UniqueConstraint(fields=["template", "key"], name="lms_badges_requirement_key")]
 
     def __str__(self) -> str:
         return f"{self.template}: {self.key}"
@@ -184,9 +148,7 @@ class DataRule(models.Model):
     .. no_pii:
     """
 
-    requirement = models.ForeignKey(
-        BadgeRequirement, on_delete=models.CASCADE, related_name="rules"
-    )
+    requirement = models.ForeignKey(BadgeRequirement, on_delete=models.CASCADE, related_name="rules")
     path = KeyField(_("key path"), max_length=255)
     operator = KeyField(_("operator"), max_length=50)
     value: models.JSONField[Any, Any] = models.JSONField(_("value"))
@@ -215,11 +177,7 @@ class CatalogVersion(models.Model):
     class Meta:
         verbose_name = _("catalog version")
         verbose_name_plural = _("catalog version")
-        constraints = [
-            models.CheckConstraint(
-                condition=models.Q(id=1), name="lms_badges_one_catalog_version"
-            )
-        ]
+        constraints = [models.CheckConstraint(condition=models.Q(id=1), name="lms_badges_one_catalog_version")]
 
     def __str__(self) -> str:
         return str(self.number)

@@ -18,13 +18,7 @@ from typing import Any
 from django.db.models import Max
 
 from badges.catalog import event_types
-from badges.catalog.models import (
-    BadgeRequirement,
-    BadgeTemplate,
-    CatalogVersion,
-    DataRule,
-    TemplateIssuer,
-)
+from badges.catalog.models import BadgeRequirement, BadgeTemplate, CatalogVersion, DataRule, TemplateIssuer
 from badges.rules import DataRule as CompiledRule
 from badges.rules import RuleError, RuleIndex, RuleSet, compile_rule
 
@@ -85,10 +79,7 @@ def current() -> Snapshot:
 
 
 def _version() -> int:
-    return (
-        CatalogVersion.objects.filter(id=1).values_list("number", flat=True).first()
-        or 0
-    )
+    return CatalogVersion.objects.filter(id=1).values_list("number", flat=True).first() or 0
 
 
 def _compile_settled(version: int) -> Snapshot:
@@ -110,14 +101,8 @@ def _compile(version: int) -> Snapshot:
     for requirement_id, template_id, event_type in rows:
         if template_id in templates and event_type in definitions:
             requirement = CompiledRequirement(requirement_id, templates[template_id])
-            entries.setdefault(event_type, []).append(
-                (RuleSet(rules.get(requirement_id, ())), requirement)
-            )
-    return Snapshot(
-        version,
-        definitions,
-        {event_type: RuleIndex(found) for event_type, found in entries.items()},
-    )
+            entries.setdefault(event_type, []).append((RuleSet(rules.get(requirement_id, ())), requirement))
+    return Snapshot(version, definitions, {event_type: RuleIndex(found) for event_type, found in entries.items()})
 
 
 def _live_requirements() -> Any:
@@ -133,26 +118,10 @@ def _load_rules(
     compiled: dict[int, list[CompiledRule]] = {}
     broken: set[int] = set()
     rows = DataRule.objects.filter(
-        requirement__archived_at=None,
-        requirement__template__is_active=True,
-        requirement__template__archived_at=None,
+        requirement__archived_at=None, requirement__template__is_active=True, requirement__template__archived_at=None
     ).order_by("id")
-    columns = (
-        "requirement_id",
-        "requirement__template_id",
-        "requirement__event_type",
-        "path",
-        "operator",
-        "value",
-    )
-    for (
-        requirement_id,
-        template_id,
-        event_type,
-        path,
-        operator,
-        value,
-    ) in rows.values_list(*columns):
+    columns = ("requirement_id", "requirement__template_id", "requirement__event_type", "path", "operator", "value")
+    for requirement_id, template_id, event_type, path, operator, value in rows.values_list(*columns):
         definition = definitions.get(event_type)
         if definition is None:
             continue
@@ -160,12 +129,7 @@ def _load_rules(
             rule = compile_rule(definition.subject_shape, path, operator, value)
         except RuleError as error:
             broken.add(template_id)
-            log.error(
-                "Template %s is left out: requirement %s: %s",
-                template_id,
-                requirement_id,
-                error,
-            )
+            log.error("Template %s is left out: requirement %s: %s", template_id, requirement_id, error)
         else:
             compiled.setdefault(requirement_id, []).append(rule)
     return compiled, broken
@@ -173,29 +137,20 @@ def _load_rules(
 
 def _load_templates(broken: set[int]) -> dict[int, CompiledTemplate]:
     demanded: dict[int, list[tuple[int, str | None]]] = {}
-    for requirement_id, template_id, group in _live_requirements().values_list(
-        "id", "template_id", "group"
-    ):
+    for requirement_id, template_id, group in _live_requirements().values_list("id", "template_id", "group"):
         demanded.setdefault(template_id, []).append((requirement_id, group or None))
     issued: dict[int, list[tuple[str, str, str]]] = {}
-    issuers = TemplateIssuer.objects.filter(template__is_active=True).order_by(
-        "provider"
-    )
+    issuers = TemplateIssuer.objects.filter(template__is_active=True).order_by("provider")
     columns = ("template_id", "provider", "organization", "external_template")
     for template_id, *where in issuers.values_list(*columns):
         issued.setdefault(template_id, []).append((where[0], where[1], where[2]))
-    templates = BadgeTemplate.objects.filter(is_active=True, archived_at=None).order_by(
-        "id"
-    )
+    templates = BadgeTemplate.objects.filter(is_active=True, archived_at=None).order_by("id")
     compiled = {}
     for template in templates.annotate(revision=Max("revisions__id")):
         if template.id in broken:
             continue
         if template.revision is None:
-            log.error(
-                "Template %s is left out: it has no revision; save it again.",
-                template.id,
-            )
+            log.error("Template %s is left out: it has no revision; save it again.", template.id)
             continue
         compiled[template.id] = CompiledTemplate(
             id=template.id,

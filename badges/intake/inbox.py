@@ -73,70 +73,39 @@ def write(rows: Sequence[InboxMessage]) -> set[str]:
     ordered = sorted(rows, key=lambda row: row.event_id)
     insert_new(InboxMessage, ordered, unique="event_id")
     return set(
-        InboxMessage.objects.filter(id__in=[row.id for row in ordered])
-        .order_by()
-        .values_list("event_id", flat=True)
+        InboxMessage.objects.filter(id__in=[row.id for row in ordered]).order_by().values_list("event_id", flat=True)
     )
 
 
-def claim_pending(
-    *, limit: int, lease: dt.timedelta, now: dt.datetime
-) -> list[InboxMessage]:
+def claim_pending(*, limit: int, lease: dt.timedelta, now: dt.datetime) -> list[InboxMessage]:
     """Claim rows that wait and are due, for ``lease``; committed before anything is done with them."""
     claim = uuid.uuid4()
     with transaction.atomic():
         due = InboxMessage.objects.filter(due_at__lte=now).order_by("due_at")
         if connection.features.has_select_for_update:
-            due = due.select_for_update(
-                skip_locked=connection.features.has_select_for_update_skip_locked
-            )
+            due = due.select_for_update(skip_locked=connection.features.has_select_for_update_skip_locked)
         ids = list(due.values_list("id", flat=True)[:limit])
         if not ids:
             return []
-        InboxMessage.objects.filter(id__in=ids, due_at__lte=now).update(
-            claim=claim, due_at=now + lease
-        )
-    return list(
-        InboxMessage.objects.filter(id__in=ids, claim=claim).order_by(
-            "received_at", "id"
-        )
-    )
+        InboxMessage.objects.filter(id__in=ids, due_at__lte=now).update(claim=claim, due_at=now + lease)
+    return list(InboxMessage.objects.filter(id__in=ids, claim=claim).order_by("received_at", "id"))
 
 
-def finish_claimed(
-    rows: Iterable[InboxMessage],
-    *,
-    state: InboxState,
-    now: dt.datetime,
-    reason: str = "",
-) -> int:
+def finish_claimed(rows: Iterable[InboxMessage], *, state: InboxState, now: dt.datetime, reason: str = "") -> int:
     """Say what became of claimed rows; returns how many were still ours. The first write of its transaction."""
     mine = _still_claimed(rows)
-    return mine.update(
-        state=state,
-        due_at=None,
-        claim=None,
-        processed_at=now,
-        reason=reason[:REASON_LENGTH],
-    )
+    return mine.update(state=state, due_at=None, claim=None, processed_at=now, reason=reason[:REASON_LENGTH])
 
 
 def postpone_claimed(row: InboxMessage, *, until: dt.datetime, reason: str) -> None:
     """Let a claimed row wait until a later try, with what went wrong."""
-    _still_claimed([row]).update(
-        due_at=until,
-        claim=None,
-        attempts=F("attempts") + 1,
-        reason=reason[:REASON_LENGTH],
-    )
+    _still_claimed([row]).update(due_at=until, claim=None, attempts=F("attempts") + 1, reason=reason[:REASON_LENGTH])
 
 
 def retry(rows: QuerySet[InboxMessage], *, now: dt.datetime) -> int:
     """Let dead letters that still have their payload be tried again; returns how many. The operator's button."""
     dead = rows.filter(state=InboxState.DEAD, payload__isnull=False)
-    return dead.update(
-        state=InboxState.PENDING, due_at=now, attempts=0, processed_at=None
-    )
+    return dead.update(state=InboxState.PENDING, due_at=now, attempts=0, processed_at=None)
 
 
 def expire_payloads(*, before: dt.datetime) -> int:

@@ -54,10 +54,7 @@ class Roster:
 
     def identifies(self, lms_user_id: int) -> bool:
         """Whether there is, or will be, a learner for this LMS user id."""
-        return any(
-            lms_user_id in people
-            for people in (self.known, self.users, self.newcomers, self.unbound)
-        )
+        return any(lms_user_id in people for people in (self.known, self.users, self.newcomers, self.unbound))
 
 
 def look_up(people: Iterable[LearnerData]) -> Roster:
@@ -65,25 +62,14 @@ def look_up(people: Iterable[LearnerData]) -> Roster:
     wanted: dict[int, LearnerData] = {}
     for person in people:
         # A person may be named by several events of a batch, with and without personal data.
-        if (
-            person.lms_user_id not in wanted
-            or wanted[person.lms_user_id].username is None
-        ):
+        if person.lms_user_id not in wanted or wanted[person.lms_user_id].username is None:
             wanted[person.lms_user_id] = person
     roster = Roster()
     if not wanted:
         return roster
     learners = Learner.objects.filter(lms_user_id__in=wanted).order_by()
-    roster.known = {
-        learner.lms_user_id: learner
-        for learner in learners
-        if learner.lms_user_id is not None
-    }
-    strangers = {
-        lms_id: person
-        for lms_id, person in wanted.items()
-        if lms_id not in roster.known
-    }
+    roster.known = {learner.lms_user_id: learner for learner in learners if learner.lms_user_id is not None}
+    strangers = {lms_id: person for lms_id, person in wanted.items() if lms_id not in roster.known}
     if strangers and config.user_lms_id_field:
         _match_host_field(strangers, roster, config.user_lms_id_field)
     if strangers:
@@ -99,41 +85,20 @@ def admit(roster: Roster, lms_user_ids: Iterable[int]) -> dict[int, Learner]:
     event stands alone. At most five statements. Must run in a transaction.
     """
     wanted = set(lms_user_ids)
-    accounts = {
-        lms_id: user for lms_id, user in roster.users.items() if lms_id in wanted
-    }
-    accounts |= _create_accounts(
-        {i: person for i, person in roster.newcomers.items() if i in wanted}
-    )
-    rows = [
-        Learner(lms_user_id=lms_id, user=user)
-        for lms_id, user in sorted(accounts.items())
-    ]
+    accounts = {lms_id: user for lms_id, user in roster.users.items() if lms_id in wanted}
+    accounts |= _create_accounts({i: person for i, person in roster.newcomers.items() if i in wanted})
+    rows = [Learner(lms_user_id=lms_id, user=user) for lms_id, user in sorted(accounts.items())]
     insert_new(Learner, rows, unique="lms_user_id")
-    unbound = {
-        lms_id: learner
-        for lms_id, learner in roster.unbound.items()
-        if lms_id in wanted
-    }
+    unbound = {lms_id: learner for lms_id, learner in roster.unbound.items() if lms_id in wanted}
     for lms_id, learner in unbound.items():
         learner.lms_user_id = lms_id
     if unbound:
         Learner.objects.bulk_update(unbound.values(), ["lms_user_id"])
-    locked = (
-        Learner.objects.select_for_update()
-        .filter(lms_user_id__in=wanted)
-        .order_by("id")
-    )
-    return {
-        learner.lms_user_id: learner
-        for learner in locked
-        if learner.lms_user_id is not None
-    }
+    locked = Learner.objects.select_for_update().filter(lms_user_id__in=wanted).order_by("id")
+    return {learner.lms_user_id: learner for learner in locked if learner.lms_user_id is not None}
 
 
-def _match_host_field(
-    strangers: dict[int, LearnerData], roster: Roster, name: str
-) -> None:
+def _match_host_field(strangers: dict[int, LearnerData], roster: Roster, name: str) -> None:
     users = get_user_model()._default_manager.filter(**{f"{name}__in": list(strangers)})
     for user in users.select_related("badges_learner").order_by():
         # Hosts keep this id as number or as text.
@@ -146,14 +111,9 @@ def _match_usernames(strangers: dict[int, LearnerData], roster: Roster) -> None:
     names = {person.username for person in strangers.values() if person.username}
     User = get_user_model()
     found = (
-        User._default_manager.filter(**{f"{User.USERNAME_FIELD}__in": names})
-        if names
-        else User._default_manager.none()
+        User._default_manager.filter(**{f"{User.USERNAME_FIELD}__in": names}) if names else User._default_manager.none()
     )
-    accounts = {
-        user.get_username(): user
-        for user in found.select_related("badges_learner").order_by()
-    }
+    accounts = {user.get_username(): user for user in found.select_related("badges_learner").order_by()}
     longest = User._meta.get_field(User.USERNAME_FIELD).max_length or 255
     taken: set[str] = set()
     for lms_id, person in sorted(strangers.items()):
@@ -174,12 +134,7 @@ def _take_account(user: Any, lms_id: int, roster: Roster) -> None:
     """Decide for an account of the host whether it may be the person with this LMS user id."""
     learner = getattr(user, "badges_learner", None)
     field_name = config.user_lms_id_field
-    bound_elsewhere = field_name and getattr(user, field_name) not in (
-        None,
-        "",
-        lms_id,
-        str(lms_id),
-    )
+    bound_elsewhere = field_name and getattr(user, field_name) not in (None, "", lms_id, str(lms_id))
     if bound_elsewhere or (learner is not None and learner.lms_user_id is not None):
         roster.refused[lms_id] = TAKEN
     elif learner is not None:
@@ -194,15 +149,9 @@ def _create_accounts(newcomers: dict[int, LearnerData]) -> dict[int, Any]:
         return {}
     User: Any = get_user_model()
     people = sorted(newcomers.items(), key=lambda item: item[1].username or "")
-    insert_new(
-        User,
-        [_account_of(User, lms_id, person) for lms_id, person in people],
-        unique=User.USERNAME_FIELD,
-    )
+    insert_new(User, [_account_of(User, lms_id, person) for lms_id, person in people], unique=User.USERNAME_FIELD)
     names = {person.username for _, person in people}
-    rows = User._default_manager.filter(
-        **{f"{User.USERNAME_FIELD}__in": names}
-    ).order_by()
+    rows = User._default_manager.filter(**{f"{User.USERNAME_FIELD}__in": names}).order_by()
     by_name = {user.get_username(): user for user in rows}
     if names - by_name.keys():
         raise EventError(EQUATED)
@@ -217,9 +166,7 @@ def _account_of(User: Any, lms_id: int, person: LearnerData) -> Model:
     }
     columns |= _name_columns(User, person.name or "")
     email = person.email or ""
-    if _has_field(User, "email") and len(email) <= (
-        User._meta.get_field("email").max_length or 254
-    ):
+    if _has_field(User, "email") and len(email) <= (User._meta.get_field("email").max_length or 254):
         columns["email"] = email
     if config.user_lms_id_field:
         columns[config.user_lms_id_field] = lms_id

@@ -25,12 +25,8 @@ class BadgeProgress(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, editable=False)
-    learner = models.ForeignKey(
-        "lms_badges.Learner", on_delete=models.PROTECT, related_name="progress"
-    )
-    template = models.ForeignKey(
-        BadgeTemplate, on_delete=models.PROTECT, related_name="progress"
-    )
+    learner = models.ForeignKey("lms_badges.Learner", on_delete=models.PROTECT, related_name="progress")
+    template = models.ForeignKey(BadgeTemplate, on_delete=models.PROTECT, related_name="progress")
     created_at = models.DateTimeField(_("begun"))
     completed_at = models.DateTimeField(_("completed"), null=True, blank=True)
 
@@ -38,11 +34,7 @@ class BadgeProgress(models.Model):
         verbose_name = _("badge progress")
         verbose_name_plural = _("badge progress")
         ordering = ["-created_at", "-id"]
-        constraints = [
-            models.UniqueConstraint(
-                fields=["learner", "template"], name="lms_badges_progress_once"
-            )
-        ]
+        constraints = [models.UniqueConstraint(fields=["learner", "template"], name="lms_badges_progress_once")]
 
     def __str__(self) -> str:
         return f"{self.template} / {self.learner_id}"
@@ -59,15 +51,9 @@ class Fulfillment(Caused):
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    progress = models.ForeignKey(
-        BadgeProgress, on_delete=models.CASCADE, related_name="fulfillments"
-    )
-    requirement = models.ForeignKey(
-        BadgeRequirement, on_delete=models.PROTECT, related_name="fulfillments"
-    )
-    active_key = models.CharField(
-        max_length=6, null=True, blank=True, default=ACTIVE, editable=False
-    )
+    progress = models.ForeignKey(BadgeProgress, on_delete=models.CASCADE, related_name="fulfillments")
+    requirement = models.ForeignKey(BadgeRequirement, on_delete=models.PROTECT, related_name="fulfillments")
+    active_key = models.CharField(max_length=6, null=True, blank=True, default=ACTIVE, editable=False)
     fulfilled_at = models.DateTimeField(_("fulfilled"))
 
     class Meta:
@@ -76,12 +62,10 @@ class Fulfillment(Caused):
         ordering = ["fulfilled_at", "id"]
         constraints = [
             models.UniqueConstraint(
-                fields=["progress", "requirement", "active_key"],
-                name="lms_badges_one_active_fulfillment",
+                fields=["progress", "requirement", "active_key"], name="lms_badges_one_active_fulfillment"
             ),
             models.CheckConstraint(
-                condition=models.Q(active_key=ACTIVE)
-                | models.Q(active_key__isnull=True),
+                condition=models.Q(active_key=ACTIVE) | models.Q(active_key__isnull=True),
                 name="lms_badges_fulfillment_active_key",
             ),
         ]

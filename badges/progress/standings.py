@@ -31,9 +31,7 @@ class Standing:
     new: list[Fulfillment] = field(default_factory=list)
     changed: bool = False
 
-    def fulfill(
-        self, requirement_id: int, *, cause: Cause, revision_id: int, now: dt.datetime
-    ) -> bool:
+    def fulfill(self, requirement_id: int, *, cause: Cause, revision_id: int, now: dt.datetime) -> bool:
         """Note that a requirement is met, unless it was; returns whether that is new."""
         if requirement_id in self.fulfilled:
             return False
@@ -62,11 +60,7 @@ def load(pairs: Iterable[uuid.UUID]) -> dict[uuid.UUID, Standing]:
     standings = {pair: Standing(pair) for pair in pairs}
     rows = (
         BadgeProgress.objects.filter(id__in=list(standings))
-        .annotate(
-            active=FilteredRelation(
-                "fulfillments", condition=Q(fulfillments__active_key=ACTIVE)
-            )
-        )
+        .annotate(active=FilteredRelation("fulfillments", condition=Q(fulfillments__active_key=ACTIVE)))
         .order_by()
         .values_list("id", "completed_at", "active__requirement_id")
     )
@@ -96,23 +90,14 @@ def store(standings: Iterable[tuple[Standing, int, int]], *, now: dt.datetime) -
     if rows:
         targeted = connection.features.supports_update_conflicts_with_target
         BadgeProgress.objects.bulk_create(
-            rows,
-            update_conflicts=True,
-            update_fields=["completed_at"],
-            unique_fields=["id"] if targeted else None,
+            rows, update_conflicts=True, update_fields=["completed_at"], unique_fields=["id"] if targeted else None
         )
-    Fulfillment.objects.bulk_create(
-        fulfillment for standing, _, _ in ordered for fulfillment in standing.new
-    )
+    Fulfillment.objects.bulk_create(fulfillment for standing, _, _ in ordered for fulfillment in standing.new)
 
 
-def fulfillments_of(
-    learner_id: int, template_id: int | None = None
-) -> Iterable[Fulfillment]:
+def fulfillments_of(learner_id: int, template_id: int | None = None) -> Iterable[Fulfillment]:
     """Return the active and past fulfilments of a learner, oldest first, with what they point at."""
     rows = Fulfillment.objects.filter(progress__learner_id=learner_id)
     if template_id is not None:
         rows = rows.filter(progress__template_id=template_id)
-    return rows.select_related(
-        "requirement", "progress__template", "revision"
-    ).order_by(F("fulfilled_at"), F("id"))
+    return rows.select_related("requirement", "progress__template", "revision").order_by(F("fulfilled_at"), F("id"))
