@@ -1,0 +1,62 @@
+"""
+``/_control``: the verbs and witnesses over HTTP, for a stand-in that runs as a process of its own.
+
+Without any key: the stand-in listens on loopback only, and everything in it is made up.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from badges.testing.credly.controls import VERBS, WITNESSES, Controls
+from badges.testing.credly.messages import Reply, Request
+from badges.testing.credly.refusals import Refused
+
+PREFIX = "/_control"
+
+
+class ControlApi:
+    """Calls the method that the address names."""
+
+    def __init__(self, controls: Controls) -> None:
+        self._controls = controls
+
+    def answer(self, request: Request) -> Reply:
+        """Answer with what the method returned, or with why it could not be called."""
+        name = request.path.removeprefix(PREFIX).strip("/")
+        try:
+            if request.refused:
+                raise request.refused
+            if request.method == "GET" and name in WITNESSES:
+                return _reply(getattr(self._controls, name))
+            if request.method == "POST" and name in VERBS:
+                return self._do(name, request.json())
+            raise Refused(404, f"{request.method} {name}: unknown. Read {sorted(WITNESSES)}, post {sorted(VERBS)}.")
+        except Refused as refused:
+            return Reply(refused.status, {"message": refused.message}, {"Content-Type": "application/json"})
+
+    def _do(self, name: str, arguments: dict[str, Any]) -> Reply:
+        method = getattr(self._controls, name)
+        try:
+            inspect.signature(method).bind(**arguments)
+            if name == "refuse":
+                return self._refuse(**arguments)
+            return _reply(method(**arguments))
+        except (TypeError, ValueError) as problem:
+            raise Refused(422, f"{name}: {problem}") from problem
+
+    def _refuse(self, *, seconds: float | None = None) -> Reply:
+        if not isinstance(seconds, int | float):
+            raise ValueError("say for how many seconds; nobody could reach the stand-in to open it again.")
+        reply = _reply(None)
+        reply.afterwards = lambda: self._controls.refuse(seconds=seconds)
+        return reply
+
+
+def _reply(value: Any) -> Reply:
+    if isinstance(value, list):
+        value = [one.to_json() for one in value]
+    elif hasattr(value, "to_json"):
+        value = value.to_json()
+    return Reply(200, {"result": value}, {"Content-Type": "application/json"})
