@@ -39,7 +39,7 @@ setup(
     packages=find_packages(include=["badges", "badges.*", "credentials_config", "credentials_config.*"]),
     include_package_data=True,
     install_requires=requirements("base"),
-    extras_require={"kafka": requirements("kafka")},
+    extras_require={"kafka": requirements("kafka"), "pdf": requirements("pdf"), "s3": requirements("s3")},
     entry_points=ENTRY_POINTS,
     zip_safe=False,
 )
