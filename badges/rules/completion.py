@@ -40,13 +40,13 @@ def completion(requirements: Iterable[tuple[Hashable, str | None]], fulfilled: C
 
     A blank group is no group: forms store it for requirements that stand alone.
     """
-    groups: dict[tuple[str, Hashable], list[Hashable]] = {}
+    groups: dict[tuple[str | None, Hashable], list[Hashable]] = {}
     for requirement, group in requirements:
-        key = ("group", group) if group else ("alone", requirement)
+        key = (group, None) if group else (None, requirement)
         groups.setdefault(key, []).append(requirement)
     still_open = tuple(
-        OpenGroup(name if sort == "group" else None, tuple(members))
-        for (sort, name), members in groups.items()
+        OpenGroup(group, tuple(members))
+        for (group, _), members in groups.items()
         if not any(member in fulfilled for member in members)
     )
     return Completion(len(groups) - len(still_open), len(groups), still_open)

@@ -191,6 +191,23 @@ _BUILT_IN = {
 }
 _ALIASES = {"neq": "ne"}
 
+# What people write who come from elsewhere; only for telling them what to write here.
+_ELSEWHERE = {
+    "=": "eq",
+    "==": "eq",
+    "equals": "eq",
+    "!=": "ne",
+    "<>": "ne",
+    "notequals": "ne",
+    ">": "gt",
+    ">=": "gte",
+    "<": "lt",
+    "<=": "lte",
+    "notin": "nin",
+    "icontains": "contains",
+    "matches": "regex",
+}
+
 
 # --- the registry ----------------------------------------------------------------------------------------------------
 
@@ -226,7 +243,7 @@ def _plug_in(name: str) -> Operator:
 
 def _suggest(name: str) -> str:
     words = operator_names()
-    by_fold = {word.lower(): word for word in words}
+    by_fold = {word.lower(): word for word in words} | _ELSEWHERE
     meant = name.lower().lstrip("$").replace("_", "")
     near = [meant] if meant in by_fold else difflib.get_close_matches(meant, by_fold, n=3)
     return "write " + " or ".join(by_fold[word] for word in near) if near else "write one of " + ", ".join(words)
