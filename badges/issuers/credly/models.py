@@ -7,14 +7,15 @@ from django.utils.translation import gettext_lazy as _
 
 from badges.awarding.models import UserCredential
 from badges.fields import KeyField
+from badges.issuers.secrets import decrypt, encrypt
 
 
 class CredlyOrganization(models.Model):
     """
     An account at Credly in whose name badges are issued.
 
-    Entered by an operator. Organizations listed in ``BADGES_CONFIG["credly"]["ORGANIZATIONS"]`` need no row, and win over
-    one. The token is stored encrypted and never shown again.
+    Entered by an operator. Organizations listed in ``BADGES_CONFIG["credly"]["ORGANIZATIONS"]`` need no row, and win
+    over one. The token is stored encrypted and never shown again.
 
     .. no_pii:
     """
@@ -30,12 +31,24 @@ class CredlyOrganization(models.Model):
     def __str__(self) -> str:
         return self.name or str(self.uuid)
 
+    @property
+    def token(self) -> str:
+        """The token in clear; Permanent when no key of this installation reads it."""
+        return decrypt(self.encrypted_token) if self.encrypted_token else ""
+
+    @token.setter
+    def token(self, token: str) -> None:
+        self.encrypted_token = encrypt(token) if token else ""
+
 
 class CredlyState(models.TextChoices):
     """Credly's states of a badge, and three of ours."""
 
     CREATED = "created", _("to be issued")  # ours: written with the award, nobody asked Credly yet
-    NO_RESPONSE = "no_response", _("no answer yet")  # ours: asked, the outcome is uncertain; looked up before the next try
+    NO_RESPONSE = (
+        "no_response",
+        _("no answer yet"),
+    )  # ours: asked, the outcome is uncertain; looked up before the next try
     ERROR = "error", _("error")  # ours: refused for good; the outbox row says why
     PENDING = "pending", _("pending")
     ACCEPTED = "accepted", _("accepted")
@@ -49,7 +62,8 @@ class CredlyBadge(models.Model):
 
     Written with the award in state ``created``, in the same transaction; the delivery task fills ``external_uuid`` and
     ``state``. Shares the id of its credential: one badge per credential, and one credential per badge
-    (``external_uuid`` is unique).
+    (``external_uuid`` is unique). ``issued_at`` is the time Credly was told, which is that of the award; the times of
+    delivery are in the outbox.
 
     .. no_pii: Holds Credly's id of the badge.
     """

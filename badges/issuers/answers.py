@@ -1,0 +1,114 @@
+"""
+Reading what a provider answers: pure functions from text to words of ours.
+
+Providers word their errors in varying shapes, so reading is lenient: whatever text there is, with the field it is
+about. What is read here ends up in mailboxes, the admin and logs, so the learner's data that we sent is taken out.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+from collections.abc import Collection, Iterator
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+LONGEST_WAIT = 24 * 3600.0  # a provider that asks for a year is not to be taken at its word
+LONGEST_TEXT = 200  # leaves room for the remedy in a mailbox's column
+HIDDEN = "***"
+
+_ADDRESS = re.compile(r"[^\s@<>\"',;:]+@[^\s@<>\"',;:]+")
+_NAMES_OF_FIELDS = ("attribute", "field", "name", "parameter", "source")
+_NAMES_OF_TEXTS = ("messages", "message", "detail", "details", "description", "error_description", "title")
+_ENVELOPES = ("data", "errors", "error", "meta", "base")
+
+
+def retry_after_seconds(header: str | None, *, now: dt.datetime) -> float | None:
+    """
+    Read a ``Retry-After`` header, seconds or HTTP date, as seconds from ``now``; None when it says nothing readable.
+
+    A moment that has passed is 0; more than a day is a day.
+    """
+    text = (header or "").strip()
+    if re.fullmatch(r"[0-9]+", text):
+        return min(float(text), LONGEST_WAIT)
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    if moment.tzinfo is None:  # "-0000" and asctime dates are UTC by RFC 9110
+        moment = moment.replace(tzinfo=dt.UTC)
+    return min(max((moment - now).total_seconds(), 0.0), LONGEST_WAIT)
+
+
+def error_text(body: bytes, content_type: str, *, private: Collection[str] = ()) -> str:
+    """Return what an error answer says, short, on one line, without the ``private`` texts; it may say nothing."""
+    text = body.decode("utf-8", errors="replace")
+    try:
+        sentences = list(dict.fromkeys(_sentences(json.loads(text))))
+    except (ValueError, RecursionError):
+        # Pages of proxies and load balancers say nothing that the status does not.
+        sentences = [text] if content_type.startswith("text/plain") else []
+    line = " ".join("; ".join(sentences).split())
+    # Hidden before it is cut: half a name is personal data too.
+    line = hidden(line, private)
+    return line if len(line) <= LONGEST_TEXT else line[: LONGEST_TEXT - 1] + "…"
+
+
+def hidden(text: str, private: Collection[str]) -> str:
+    """Return the text without any of the ``private`` words and without anything that looks like an e-mail address."""
+    text = _ADDRESS.sub(HIDDEN, text)
+    for word in sorted({word.strip() for word in private}, key=len, reverse=True):
+        if any(character.isalnum() for character in word):
+            text = re.sub(_as_a_word(word), HIDDEN, text, flags=re.IGNORECASE)
+    return text
+
+
+def next_page(current: str, answer: Any, *, base: str) -> str | None:
+    """
+    Return the address of the next page of a list, or None at its end.
+
+    Raises ValueError when it lies outside of ``base``: following it would hand our token to somebody else.
+    """
+    metadata = answer.get("metadata") if isinstance(answer, dict) else None
+    link = metadata.get("next_page_url") if isinstance(metadata, dict) else None
+    if not link:
+        return None
+    address = urljoin(current, str(link))
+    if not within(address, base=base):
+        raise ValueError("the next page is said to be at another address")
+    return address
+
+
+def within(address: str, *, base: str) -> bool:
+    """Whether an address has the scheme, the host, the port and no dotted way out of the folder of ``base``."""
+    there, here = urlsplit(address), urlsplit(base)
+    same = (there.scheme, there.hostname, there.port) == (here.scheme, here.hostname, here.port)
+    return same and there.username is None and there.path.startswith(here.path) and "/.." not in there.path
+
+
+def _as_a_word(word: str) -> str:
+    """ "Li" must not eat half of "invalid"; scripts that write without spaces have no such edges."""
+    return rf"(?<!\w){re.escape(word)}(?!\w)" if word.isascii() else re.escape(word)
+
+
+def _sentences(found: Any, field: str = "") -> Iterator[str]:
+    if isinstance(found, str) and found.strip():
+        yield f"{field}: {found.strip()}" if field else found.strip()
+    elif isinstance(found, list):
+        for item in found:
+            yield from _sentences(item, field)
+    elif isinstance(found, dict):
+        yield from _sentences_of(found, field)
+
+
+def _sentences_of(found: dict[str, Any], field: str) -> Iterator[str]:
+    field = next((str(found[name]) for name in _NAMES_OF_FIELDS if isinstance(found.get(name), str)), field)
+    for name in (*_NAMES_OF_TEXTS, *_ENVELOPES):
+        yield from _sentences(found.get(name), field)
+    for name, value in found.items():
+        # {"recipient_email": ["is invalid"]}: anything else that leads to a list of texts is a field of ours.
+        if name not in (*_NAMES_OF_TEXTS, *_ENVELOPES) and isinstance(value, (list, dict)):
+            yield from _sentences(value, name)

@@ -1,0 +1,197 @@
+"""
+Issuing at Credly: our verbs.
+
+Credly knows no idempotency key, so the order of steps is what keeps a badge single: the row says *asked* before the
+request leaves, and a row that says so is looked up at Credly before anything is asked again. A process that is killed in
+between leaves exactly that row behind.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Sequence
+
+from django.db import IntegrityError, transaction
+
+from badges.awarding.models import CredentialStatus, UserCredential
+from badges.catalog.models import TemplateIssuer
+from badges.conf import config
+from badges.exceptions import Permanent, Retryable
+from badges.issuers.base import Issuer, Place
+from badges.issuers.credly import payloads
+from badges.issuers.credly.client import CredlyClient, client_for
+from badges.issuers.credly.models import CredlyBadge, CredlyState
+from badges.issuers.credly.payloads import TheirBadge
+from badges.issuers.http import NoAnswer, Refused
+
+log = logging.getLogger(__name__)
+
+
+class CredlyIssuer(Issuer):
+    """Issues our credentials as badges of Credly."""
+
+    slug = "credly"
+
+    def prepare(self, pairs: Sequence[tuple[UserCredential, Place]]) -> None:
+        """Write the badges to be issued, in the transaction of the award."""
+        CredlyBadge.objects.bulk_create(
+            CredlyBadge(
+                credential=credential, organization=place.organization, external_template=place.external_template
+            )
+            for credential, place in pairs
+        )
+
+    def issue(self, credential_id: uuid.UUID) -> None:
+        """Issue the credential's badge, or find out that it is issued."""
+        badge = _row(credential_id)
+        if badge.external_uuid is not None:
+            return
+        try:
+            _issue(badge)
+        except Permanent:
+            CredlyBadge.objects.filter(pk=badge.pk, external_uuid__isnull=True).update(state=CredlyState.ERROR)
+            raise
+
+    def circuit(self, credential_id: uuid.UUID) -> str:
+        """Name the organization: its limits, its token and its outages are its own."""
+        organization = CredlyBadge.objects.filter(pk=credential_id).values_list("organization", flat=True).first()
+        return f"{self.slug}:{organization}" if organization else self.slug
+
+
+def _issue(badge: CredlyBadge) -> None:
+    held = badge.credential.status == CredentialStatus.AWARDED
+    fresh = badge.state == CredlyState.CREATED
+    if fresh and not held:
+        return  # revoked before anybody was told: Credly need not know
+    client = client_for(badge.organization)
+    template = _template_of(badge)
+    if not fresh and _adopt(badge, client, template):
+        return
+    if held:
+        _ask(badge, client, template, fresh=fresh)
+
+
+def _ask(badge: CredlyBadge, client: CredlyClient, template: str, *, fresh: bool) -> None:
+    """Ask Credly for the badge; the row says that we did before we do."""
+    body = _body(badge, template)
+    _note_asked(badge)
+    try:
+        theirs = client.issue(body)
+    except NoAnswer as error:
+        if fresh and not error.uncertain:  # nothing happened there, so the next try may ask straight away again
+            CredlyBadge.objects.filter(pk=badge.pk, external_uuid__isnull=True).update(state=CredlyState.CREATED)
+        raise
+    except Refused as error:
+        # Credly words "the learner has it already" as one validation error among others: look, whatever it says.
+        if error.status == 422 and _adopt(badge, client, template):
+            return
+        raise _with_remedy(error) from error
+    if not _bind(badge, theirs):
+        raise Permanent(
+            f"Credly answered with the badge {theirs.id}, which belongs to another credential here. "
+            "Compare both at Credly, then retry this message."
+        )
+
+
+def _note_asked(badge: CredlyBadge) -> None:
+    """Commit that Credly is being asked, unless another worker got here first."""
+    with transaction.atomic(durable=True):
+        unchanged = CredlyBadge.objects.filter(pk=badge.pk, state=badge.state, external_uuid__isnull=True)
+        noted = unchanged.update(state=CredlyState.NO_RESPONSE)
+    if not noted:
+        raise Retryable(f"The badge of credential {badge.pk} is being issued by another worker.")
+
+
+def _adopt(badge: CredlyBadge, client: CredlyClient, template: str) -> bool:
+    """Look at Credly for the badge, and take it when it is there and nobody else's; whether it was."""
+    earner = _earner(badge)
+    candidates = client.badges_of(earner=earner, template=template)
+    return any(theirs.may_be(earner=earner, template=template) and _bind(badge, theirs) for theirs in candidates)
+
+
+def _bind(badge: CredlyBadge, theirs: TheirBadge) -> bool:
+    """Write down which badge of Credly's it is; False when that one belongs to another credential."""
+    state = theirs.state if theirs.state in CredlyState.values else CredlyState.PENDING
+    try:
+        with transaction.atomic():
+            bound = CredlyBadge.objects.filter(pk=badge.pk, external_uuid__isnull=True).update(
+                external_uuid=theirs.id,
+                state=state,
+                issued_at=theirs.issued_at or badge.credential.awarded_at,
+                url=theirs.url,
+            )
+    except IntegrityError:  # external_uuid is unique
+        return False
+    if not bound and not CredlyBadge.objects.filter(pk=badge.pk, external_uuid=theirs.id).exists():
+        log.error("Credly holds badge %s beside the one of credential %s; revoke it there.", theirs.id, badge.pk)
+    return True
+
+
+def _row(credential_id: uuid.UUID) -> CredlyBadge:
+    rows = CredlyBadge.objects.select_related("credential__learner__user")
+    return rows.filter(pk=credential_id).first() or _late_row(credential_id)
+
+
+def _late_row(credential_id: uuid.UUID) -> CredlyBadge:
+    """Make up for a row that was not written with the award, because this issuer could not be loaded then."""
+    credential = UserCredential.objects.select_related("learner__user").filter(pk=credential_id).first()
+    if credential is None:
+        raise Permanent(f"There is no credential {credential_id}. This message cannot be delivered; remove it.")
+    place = TemplateIssuer.objects.filter(template=credential.template_id, provider=CredlyIssuer.slug).first()
+    if place is None:
+        raise Permanent(
+            f"The template of credential {credential_id} is not issued at Credly. Add Credly to the issuers of the "
+            "template and retry this message, or remove it."
+        )
+    badge, _ = CredlyBadge.objects.get_or_create(
+        credential=credential,
+        defaults={"organization": place.organization, "external_template": place.external_template},
+    )
+    return badge
+
+
+def _template_of(badge: CredlyBadge) -> str:
+    """Return Credly's id of the template; it becomes part of a filter, so nothing but a UUID will do."""
+    try:
+        return str(uuid.UUID(badge.external_template))
+    except ValueError:
+        raise Permanent(
+            f"The Credly template {badge.external_template[:50]!r} of credential {badge.pk} is no UUID. "
+            "Correct it on the badge and in the issuer of the template, then retry this message."
+        ) from None
+
+
+def _earner(badge: CredlyBadge) -> str:
+    return str(badge.credential.learner.uuid)
+
+
+def _body(badge: CredlyBadge, template: str) -> dict[str, str]:
+    learner = badge.credential.learner
+    user = learner.user
+    email = (getattr(user, user.get_email_field_name(), "") or "").strip() if user else ""
+    if user is None or not email:
+        lacking = "e-mail address" if user else "account here"
+        raise Permanent(
+            f"The learner {learner.uuid} has no {lacking}, which Credly needs. Add it to the account and retry "
+            "this message, or leave the badge unissued."
+        )
+    full_name = user.get_full_name().strip() or user.get_username()
+    first, last = payloads.names(full_name, single_name_last=config.credly["single_name_last"])
+    return payloads.issue_body(
+        email=email,
+        first_name=first,
+        last_name=last,
+        template=template,
+        awarded_at=badge.credential.awarded_at,
+        earner=_earner(badge),
+    )
+
+
+def _with_remedy(error: Refused) -> Permanent:
+    if error.status != 422:
+        return error
+    return Permanent(
+        f"{error} Correct what it names; if the learner has this badge at Credly already, revoke it there or let the "
+        "template allow duplicates. Then retry this message."
+    )

@@ -1,0 +1,108 @@
+"""
+In whose name badges are issued: Credly organizations, and what we authenticate with.
+
+Organizations in ``BADGES_CONFIG["credly"]["ORGANIZATIONS"]`` win over rows of the admin, so that an operator can keep
+every key out of the database. A value is the organization's token, or ``{"client_id": …, "client_secret": …}`` for OAuth2.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.db import transaction
+from requests.auth import AuthBase, HTTPBasicAuth
+
+from badges.conf import config
+from badges.exceptions import Permanent
+from badges.issuers.credly.models import CredlyOrganization
+from badges.issuers.http import ProviderApi
+from badges.issuers.oauth import ClientCredentials, NoAuth
+from badges.issuers.secrets import reencrypted
+
+PROVIDER = "Credly"
+
+
+def organization_id(text: str) -> uuid.UUID:
+    """Read an organization's id; it becomes part of addresses, so nothing but a UUID will do."""
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        raise Permanent(
+            f"The organization {text[:50]!r} is no UUID. Correct the issuer of the template; "
+            "Credly shows the id on the organization's page."
+        ) from None
+
+
+def api_of(organization: uuid.UUID) -> ProviderApi:
+    """Return Credly's API in the name of an organization that is known here; Permanent when it is not."""
+    return api_with(organization, _credentials(organization))
+
+
+def api_with(organization: uuid.UUID, credentials: str | dict[str, Any]) -> ProviderApi:
+    """Return Credly's API in the name of an organization, with its token or OAuth2 client given."""
+    auth = _oauth(organization, credentials) if isinstance(credentials, dict) else _basic(credentials)
+    return _api(organization, auth)
+
+
+def reencrypt_tokens() -> int:
+    """Encrypt every stored token with the newest key, so that older keys can be dropped; returns how many."""
+    count = 0
+    with transaction.atomic():
+        for row in CredlyOrganization.objects.select_for_update().exclude(encrypted_token="").order_by("id"):
+            row.encrypted_token = reencrypted(row.encrypted_token)
+            row.save(update_fields=["encrypted_token"])
+            count += 1
+    return count
+
+
+def _credentials(organization: uuid.UUID) -> str | dict[str, Any]:
+    for listed, credentials in config.credly["ORGANIZATIONS"].items():
+        if _same(listed, organization) and credentials:
+            return credentials  # type: ignore[no-any-return]
+    row = CredlyOrganization.objects.filter(uuid=organization).first()
+    token = row.token if row else ""
+    if not token:
+        raise Permanent(
+            f"There is no token for the Credly organization {organization}. Add the organization in the admin or "
+            "under ORGANIZATIONS in BADGES_CONFIG['credly'], then retry this message."
+        )
+    return token
+
+
+def _same(listed: Any, organization: uuid.UUID) -> bool:
+    try:
+        return uuid.UUID(str(listed)) == organization
+    except ValueError:
+        return False
+
+
+def _basic(token: str) -> AuthBase:
+    # Bytes, because requests would otherwise stumble over a character outside of Latin-1.
+    return HTTPBasicAuth(token.strip().encode(), b"")
+
+
+def _oauth(organization: uuid.UUID, credentials: dict[str, Any]) -> AuthBase:
+    try:
+        client_id, client_secret = str(credentials["client_id"]), str(credentials["client_secret"])
+    except KeyError as missing:
+        raise Permanent(
+            f"ORGANIZATIONS in BADGES_CONFIG['credly'] holds no {missing} for the organization {organization}. "
+            'Give a token, or {"client_id": …, "client_secret": …}.'
+        ) from None
+    return ClientCredentials(
+        _api(organization, NoAuth()), "oauth/token", client_id=client_id, client_secret=client_secret
+    )
+
+
+def _api(organization: uuid.UUID, auth: AuthBase) -> ProviderApi:
+    settings = config.credly
+    base = settings["CREDLY_SANDBOX_API_BASE_URL" if settings["USE_SANDBOX"] else "CREDLY_API_BASE_URL"]
+    return ProviderApi(
+        PROVIDER,
+        base,
+        whose=f"organization {organization}",
+        auth=auth,
+        timeout=settings["timeout"],
+        remedy="Check the organization's id and token, and the template's id, then retry this message.",
+    )

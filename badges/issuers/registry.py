@@ -1,0 +1,105 @@
+"""
+Finding issuers by their slug, and the outbox's ``issue`` channel.
+
+Plug-ins are loaded when first asked for: one that is broken or gone costs the badges of its own templates, which wait
+as dead letters, and nothing else.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable
+from importlib.metadata import EntryPoint, entry_points
+
+from badges.awarding.models import UserCredential
+from badges.exceptions import Permanent
+from badges.issuers.base import Issuer, Place
+from badges.outbox.models import OutboxMessage
+
+log = logging.getLogger(__name__)
+
+GROUP = "badges.issuers"
+
+
+def slugs() -> list[str]:
+    """Return the slugs of all installed issuers, loading none."""
+    return sorted(entry_points(group=GROUP).names)
+
+
+@functools.cache
+def get(slug: str) -> Issuer:
+    """Return the issuer with this slug; Permanent, naming the remedy, when there is no working one."""
+    found = entry_points(group=GROUP, name=slug)
+    if not found:
+        raise Permanent(
+            f"No issuer {slug!r} is installed (installed: {', '.join(slugs()) or 'none'}). "
+            f"Install the package that brings it, or correct the provider of the template."
+        )
+    return _load(next(iter(found)))
+
+
+def prepare(pairs: Iterable[tuple[UserCredential, tuple[str, str, str]]]) -> None:
+    """
+    Let each provider write its rows for new credentials: one statement per provider.
+
+    Must run in the transaction of the award. A provider that is not there does not stop the award: its outbox rows
+    become dead letters that name the remedy, and its ``issue`` makes up for the missing row.
+    """
+    by_provider: dict[str, list[tuple[UserCredential, Place]]] = defaultdict(list)
+    for credential, place in pairs:
+        by_provider[place[0]].append((credential, Place(*place)))
+    for slug, its_pairs in sorted(by_provider.items()):
+        try:
+            issuer = get(slug)
+        except Permanent as error:
+            log.error("%d credentials cannot be prepared for issuing. %s", len(its_pairs), error)
+            continue
+        issuer.prepare(its_pairs)
+
+
+class IssueChannel:
+    """The outbox channel ``issue``: hands a message to the issuer it names."""
+
+    def __call__(self, message: OutboxMessage) -> None:
+        slug, credential_id = _read(message)
+        get(slug).issue(credential_id)
+
+    def circuit(self, message: OutboxMessage) -> str | None:
+        """Return the circuit of a message; None for one that cannot be delivered anyway."""
+        try:
+            slug, credential_id = _read(message)
+            return get(slug).circuit(credential_id)
+        except Permanent:
+            return None
+
+
+issue = IssueChannel()
+
+
+def _load(entry_point: EntryPoint) -> Issuer:
+    remedy = f"Repair or remove the package that brings {entry_point.value!r}."
+    try:
+        issuer = entry_point.load()()
+    except Exception as error:  # a plug-in may fail in any way while it is imported
+        log.exception("The issuer %r cannot be loaded", entry_point.name)
+        raise Permanent(
+            f"The issuer {entry_point.name!r} cannot be loaded ({type(error).__name__}). {remedy}"
+        ) from error
+    if not isinstance(issuer, Issuer):
+        raise Permanent(f"The issuer {entry_point.name!r} is no badges.issuers.base.Issuer. {remedy}")
+    return issuer
+
+
+def _read(message: OutboxMessage) -> tuple[str, uuid.UUID]:
+    try:
+        payload = json.loads(message.payload)
+        return str(payload["provider"]), uuid.UUID(payload["credential"])
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise Permanent(
+            f"Outbox row {message.sequence}: the payload names no credential and provider. "
+            "It cannot be delivered; remove it."
+        ) from None
