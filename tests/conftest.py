@@ -1,0 +1,195 @@
+"""
+Which database the tests run on, and the real servers they can ask for.
+
+``pytest --db postgresql`` chooses the database before Django reads its settings; the server itself starts when the first
+test needs it. Every fixture below that is named after a service starts the real one, once for each test process.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.services import ALL, Kafka, MariaDB, PostgreSQL, Redis, SchemaRegistry, Service, ServiceUnavailable
+from tests.services.databases import chosen_database, test_database_url
+from tests.services.processes import Process, manage, python_process
+
+LEFT_OUT = "LEFT OUT by choice"
+# What makes a test a `live` one: it starts a server or a process.
+LIVE_FIXTURES = {
+    *("kafka", "schema_registry", "postgresql", "mariadb", "redis", "database_server"),
+    *("run_manage", "run_celery"),
+}
+
+services_key = pytest.StashKey[dict[str, Service]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("services")
+    group.addoption(
+        "--db",
+        choices=["sqlite", "postgresql", "mariadb"],
+        default="sqlite",
+        help="The database that the tests run on; servers are started as needed. Default: a SQLite file.",
+    )
+    group.addoption(
+        "--without",
+        action="append",
+        default=[],
+        choices=["", *ALL],
+        help="Leave out the tests that need this service; they are counted as skipped, loudly.",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Tell Django which database to use. pytest-django looks for settings once more after this."""
+    config.stash[services_key] = {}
+    os.environ["DATABASE_URL"] = chosen_database(config.option.db, lambda name: _service(config, name))
+    os.environ["DJANGO_SETTINGS_MODULE"] = "service.settings"
+    # Tests say themselves when they want one of these; the environment of whoever runs them must not.
+    for name in ("CELERY_BROKER_URL", "KAFKA_BOOTSTRAP_SERVERS", "SCHEMA_REGISTRY_URL", "CREDLY_URL", "DEBUG"):
+        os.environ.pop(name, None)
+    from django.conf import settings  # noqa: PLC0415 -- only now the environment is complete
+
+    assert settings.DATABASES
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    for service in config.stash.get(services_key, {}).values():
+        service.close()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the live tests, and keep those of one service together, so that side by side it starts in one process only."""
+    for item in items:
+        live = LIVE_FIXTURES.intersection(getattr(item, "fixturenames", ()))
+        if live:
+            item.add_marker(pytest.mark.live)
+        if "kafka" in live:
+            item.add_marker(pytest.mark.xdist_group("kafka"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say loudly what was left out; it must not pass for tested."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    left_out = [report for report in skipped if LEFT_OUT in str(report.longrepr)]
+    if left_out:
+        names = sorted({str(report.longrepr[2]).partition(LEFT_OUT)[2].strip(": ") for report in left_out})
+        terminalreporter.write_sep("!", f"{LEFT_OUT}: {', '.join(names)} -- {len(left_out)} tests did not run", red=True)
+
+
+# The servers
+
+
+def _service(config: pytest.Config, name: str) -> Service:
+    """Return this test process' one service of that name, not started yet."""
+    services = config.stash[services_key]
+    if name not in services:
+        services[name] = ALL[name]()
+    return services[name]
+
+
+def _started(config: pytest.Config, name: str) -> Service:
+    if name in config.option.without:
+        pytest.skip(f"{LEFT_OUT}: {name}")
+    try:
+        return _service(config, name).start()
+    except ServiceUnavailable as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+@pytest.fixture
+def kafka(pytestconfig: pytest.Config) -> Kafka:
+    """Start the broker, unless it runs; a test that stopped it need not start it again for the next one."""
+    return _started(pytestconfig, "kafka")
+
+
+@pytest.fixture
+def schema_registry(pytestconfig: pytest.Config) -> SchemaRegistry:
+    """Start the schema registry, unless it runs."""
+    return _started(pytestconfig, "schema_registry")
+
+
+@pytest.fixture
+def redis(pytestconfig: pytest.Config) -> Redis:
+    """Start Redis, unless it runs."""
+    return _started(pytestconfig, "redis")
+
+
+@pytest.fixture
+def postgresql(pytestconfig: pytest.Config) -> PostgreSQL:
+    """Start PostgreSQL, whichever database the tests run on."""
+    return _started(pytestconfig, "postgresql")
+
+
+@pytest.fixture
+def mariadb(pytestconfig: pytest.Config) -> MariaDB:
+    """Start MariaDB, whichever database the tests run on."""
+    return _started(pytestconfig, "mariadb")
+
+
+@pytest.fixture
+def database_server(pytestconfig: pytest.Config, transactional_db: None) -> Iterator[Service]:
+    """Return the server that this run's database is on, to stop it and to start it; it runs again after the test."""
+    if pytestconfig.option.db == "sqlite":
+        pytest.skip(f"{LEFT_OUT}: a database server, which SQLite is not (--db postgresql)")
+    server = _started(pytestconfig, pytestconfig.option.db)
+    yield server
+    _reconnect_to(server)
+
+
+def _reconnect_to(server: Service) -> None:
+    from django.db import connection  # noqa: PLC0415 -- settings are not there yet when this module is imported
+
+    server.start()
+    connection.close()
+
+
+# The database
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(pytestconfig: pytest.Config, django_db_modify_db_settings_parallel_suffix: None) -> None:
+    """Start the database's server just before pytest-django makes the test database on it."""
+    if pytestconfig.option.db != "sqlite":
+        _started(pytestconfig, pytestconfig.option.db)
+
+
+# Processes
+
+
+@pytest.fixture
+def run_manage(transactional_db: None, tmp_path: Path) -> Iterator[Callable[..., Process]]:
+    """
+    Start ``manage.py`` commands as processes on the test database: ``run_manage("badges_drain", env={…})``.
+
+    The test sees what they commit, and they see what the test commits. They are gone when the test ends.
+    """
+    yield from _runner(tmp_path, manage)
+
+
+@pytest.fixture
+def run_celery(transactional_db: None, tmp_path: Path, redis: Redis) -> Iterator[Callable[..., Process]]:
+    """Start ``celery`` of the reference host as a process on the test database: ``run_celery("worker", "-c", "1")``."""
+
+    def start(*arguments: str, env: Mapping[str, str], **options: object) -> Process:
+        env = {"CELERY_BROKER_URL": redis.url, **env}
+        return python_process("-m", "celery", "-A", "service", *arguments, env=env, **options)
+
+    yield from _runner(tmp_path, start)
+
+
+def _runner(folder: Path, start: Callable[..., Process]) -> Iterator[Callable[..., Process]]:
+    processes: list[Process] = []
+
+    def run(*arguments: str, env: Mapping[str, str] | None = None) -> Process:
+        log = folder / f"{len(processes)}-{arguments[0]}.log"
+        processes.append(start(*arguments, log=log, database_url=test_database_url(), env=env or {}))
+        return processes[-1]
+
+    yield run
+    for process in processes:
+        process.ensure_gone()

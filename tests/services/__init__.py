@@ -1,0 +1,19 @@
+"""
+Real servers for tests, benchmarks and demos: one file for each, all with the same verbs.
+
+``with Kafka() as kafka: kafka.bootstrap_servers``. Each one runs on free loopback ports in a temporary folder, has a time
+limit for its start, shows its log when that fails, and cannot outlive the process that started it.
+"""
+
+from tests.services.kafka import Kafka
+from tests.services.mariadb import MariaDB
+from tests.services.postgresql import PostgreSQL
+from tests.services.redis import Redis
+from tests.services.schema_registry import SchemaRegistry
+from tests.services.service import Service, ServiceUnavailable
+
+ALL: dict[str, type[Service]] = {
+    service.name: service for service in (Kafka, SchemaRegistry, PostgreSQL, MariaDB, Redis)
+}
+
+__all__ = ["ALL", "Kafka", "MariaDB", "PostgreSQL", "Redis", "SchemaRegistry", "Service", "ServiceUnavailable"]

@@ -1,0 +1,71 @@
+"""
+What the Java services are made of: fetched by Maven once, kept in a cache beside the code.
+
+``python -m tests.services.maven`` fetches everything ahead, so that no test has to wait for a download.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.services.processes import ROOT
+from tests.services.service import ServiceUnavailable
+
+POM = Path(__file__).with_name("pom.xml")
+CACHE = Path(os.environ.get("SERVICES_CACHE", ROOT / ".cache" / "services"))
+GOALS = {"kafka": "copy-dependencies", "schema_registry": "unpack"}
+SECONDS = 600
+
+
+def fetched(service: str) -> Path:
+    """
+    Return the folder with this service's files, fetching them when they are not there yet.
+
+    The folder is named after the pom and appears only when complete: a download that was killed is not taken for one.
+    """
+    folder = CACHE / f"{service}-{hashlib.sha256(POM.read_bytes()).hexdigest()[:12]}"
+    if folder.exists():
+        return folder
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / f"{service}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # test processes side by side want the same
+        if not folder.exists():
+            for old in CACHE.glob(f"{service}-*"):
+                shutil.rmtree(old)
+            with tempfile.TemporaryDirectory(prefix=f".{service}-", dir=CACHE) as target:
+                _run_maven(service, Path(target, "files"))
+                Path(target, "files").rename(folder)
+    return folder
+
+
+def _run_maven(service: str, target: Path) -> None:
+    maven = shutil.which("mvn")
+    if not maven:
+        raise ServiceUnavailable(
+            f"{service}: no mvn here. Install it: apt-get install -y openjdk-17-jre-headless maven"
+            f"   (or leave it out: make test WITHOUT={service})"
+        )
+    argv = [maven, "-B", "-q", "-f", POM, f"-Dtarget={target}", f"dependency:{GOALS[service]}@{service}"]
+    try:
+        done = subprocess.run(
+            argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise ServiceUnavailable(f"{service}: Maven has not fetched it within {SECONDS} s. Run it again.") from None
+    if done.returncode != 0:
+        raise ServiceUnavailable(f"{service}: Maven could not fetch it.\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+
+
+if __name__ == "__main__":
+    try:
+        for wanted in sys.argv[1:] or GOALS:
+            print(f"{wanted}: {fetched(wanted)}")
+    except ServiceUnavailable as error:
+        sys.exit(str(error))

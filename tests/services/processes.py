@@ -1,0 +1,192 @@
+"""Child processes that keep their output in a file and cannot outlive whoever started them."""
+
+from __future__ import annotations
+
+import atexit
+import ctypes
+import os
+import pwd
+import signal
+import subprocess
+import sys
+import time
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+Found = TypeVar("Found")
+ROOT = Path(__file__).resolve().parents[2]
+TAIL_LINES = 40
+
+PR_SET_PDEATHSIG = 1
+# Loaded here because nothing may be imported between fork and exec.
+_libc = ctypes.CDLL(None, use_errno=True)
+_started: weakref.WeakSet[Process] = weakref.WeakSet()
+
+
+class ProcessError(AssertionError):
+    """A child did not do what was expected of it; the message ends with its last lines."""
+
+
+class Process:
+    """
+    One running child. It leads its own session, so that Ctrl-C reaches the tests and not the child.
+
+    ``account`` is the unprivileged user to run as, which only root can ask for. ``last_signal`` is what the kernel
+    sends when our process dies first.
+    """
+
+    def __init__(
+        self,
+        argv: Sequence[str | Path],
+        *,
+        log: Path,
+        env: Mapping[str, str] | None = None,
+        cwd: Path = ROOT,
+        account: str | None = None,
+        last_signal: signal.Signals = signal.SIGKILL,
+    ):
+        self.argv = [str(part) for part in argv]
+        self.log = log
+        self._owner = os.getpid()
+        self._gone = False
+        # A restarted service appends to its log; what an earlier life wrote must not satisfy `wait_for`.
+        self._seen = log.stat().st_size if log.exists() else 0
+        with log.open("ab") as output:
+            self._popen = subprocess.Popen(
+                self.argv,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=dict(os.environ if env is None else env),
+                cwd=cwd,
+                start_new_session=True,
+                preexec_fn=_die_with_parent(last_signal),
+                **({"user": account, "group": account_group(account), "extra_groups": []} if account else {}),
+            )
+        _started.add(self)
+
+    @property
+    def pid(self) -> int:
+        return self._popen.pid
+
+    @property
+    def returncode(self) -> int | None:
+        """The exit code, negative for a signal, or None while it runs."""
+        return self._popen.poll()
+
+    @property
+    def running(self) -> bool:
+        return self.returncode is None
+
+    def output(self) -> str:
+        """Everything this child has printed so far."""
+        with self.log.open("rb") as log:
+            log.seek(self._seen)
+            return log.read().decode(errors="replace")
+
+    def wait_for(self, text: str, *, seconds: float = 30) -> str:
+        """Wait until a line of the output contains the text and return that line."""
+
+        def line() -> str | None:
+            return next((line for line in self.output().splitlines() if text in line), None)
+
+        return self.wait_until(line, seconds=seconds, what=f"the line {text!r}")
+
+    def wait_until(self, found: Callable[[], Found | None], *, seconds: float = 30, what: str) -> Found:
+        """Wait until the callable returns something true; the child must not end before that."""
+        deadline = time.monotonic() + seconds
+        while True:
+            running = self.running  # asked first: what it wrote before its end still counts
+            if result := found():
+                return result
+            if not running:
+                raise self.error(f"ended with exit code {self.returncode} before {what}")
+            if time.monotonic() > deadline:
+                raise self.error(f"still runs, but without {what} after {seconds:g} s")
+            time.sleep(0.05)
+
+    def wait(self, *, seconds: float = 60) -> int:
+        """Wait for the end and return the exit code."""
+        try:
+            return self._popen.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise self.error(f"has not ended after {seconds:g} s") from None
+
+    def send_signal(self, number: int) -> None:
+        self._popen.send_signal(number)
+
+    def terminate(self, *, seconds: float = 60) -> int:
+        """Ask it to end (SIGTERM), wait and return the exit code."""
+        self._popen.terminate()
+        return self.wait(seconds=seconds)
+
+    def kill(self) -> None:
+        """SIGKILL: it gets no chance to finish anything."""
+        self._popen.kill()
+        self._popen.wait()
+
+    def ensure_gone(self) -> None:
+        """End it and whatever it started, in any case. Does nothing in a fork of ours."""
+        if self._gone or os.getpid() != self._owner:
+            return
+        try:
+            os.killpg(self.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self._popen.wait()
+        self._gone = True  # from now on another process may get the number
+
+    def error(self, what: str) -> ProcessError:
+        lines = self.output().splitlines()[-TAIL_LINES:]
+        return ProcessError("\n".join([f"{' '.join(self.argv)}\n{what}; its last lines:", *lines]))
+
+
+def manage(
+    *arguments: str, log: Path, database_url: str, env: Mapping[str, str] | None = None, python: str = sys.executable
+) -> Process:
+    """Start ``manage.py`` with these arguments on this database, in the reference host."""
+    return python_process(ROOT / "manage.py", *arguments, log=log, database_url=database_url, env=env, python=python)
+
+
+def python_process(
+    *arguments: str | Path,
+    log: Path,
+    database_url: str,
+    env: Mapping[str, str] | None = None,
+    python: str = sys.executable,
+) -> Process:
+    """Start Python with these arguments and the reference host's settings: ``python_process("-m", "celery", …)``."""
+    return Process(
+        [python, *arguments],
+        log=log,
+        env={
+            **os.environ,
+            "PYTHONUNBUFFERED": "1",
+            "DJANGO_SETTINGS_MODULE": "service.settings",
+            "DATABASE_URL": database_url,
+            **(env or {}),
+        },
+    )
+
+
+def account_group(account: str) -> int:
+    return pwd.getpwnam(account).pw_gid
+
+
+def _die_with_parent(number: signal.Signals) -> Callable[[], None]:
+    parent = os.getpid()
+
+    def in_child() -> None:
+        _libc.prctl(PR_SET_PDEATHSIG, int(number))
+        if os.getppid() != parent:  # it died before we asked
+            os._exit(1)
+
+    return in_child
+
+
+@atexit.register
+def _end_all() -> None:
+    for process in list(_started):
+        process.ensure_gone()

@@ -1,0 +1,32 @@
+"""Redis 7: Celery's broker and the Redis event bus."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+from tests.services.service import Service
+
+
+class Redis(Service):
+    """One Redis that keeps its data over a stop, though not over the loss of the machine."""
+
+    name = "redis"
+    packages = "redis-server"
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def find(self) -> None:
+        self._server = self.program("redis-server")
+
+    def command(self) -> list[str | Path]:
+        options = {"port": self.port, "bind": "127.0.0.1", "dir": self.folder, "save": "", "appendonly": "yes"}
+        return [self._server, *(part for key, value in options.items() for part in (f"--{key}", str(value)))]
+
+    def answers(self) -> bool:
+        # Not just a connection: while it loads its data it accepts and refuses every command.
+        with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
+            connection.sendall(b"PING\r\n")
+            return connection.recv(16).startswith(b"+PONG")
