@@ -84,7 +84,7 @@ def _presence(shape: Shape) -> ValueType:
 # --- how operands are written ----------------------------------------------------------------------------------------
 
 
-def _read_flag(value: Any, seen: ValueType) -> bool:
+def _read_flag(value: Any, seen: ValueType) -> Any:
     return BOOLEAN.read(value)
 
 
@@ -115,7 +115,7 @@ def _split(value: Any) -> list[Any]:
         raise ValueError('a list, ["a", "b"] or "a,b"')
     if value.lstrip().startswith("["):
         try:
-            return json.loads(value)
+            return list(json.loads(value))
         except (ValueError, RecursionError):
             pass  # a text that merely begins with a bracket
     return [part for part in map(str.strip, value.split(",")) if part]
@@ -127,7 +127,7 @@ def _read_fragment(value: Any, seen: ValueType) -> Any:
     return seen.read(value)
 
 
-def _read_pattern(value: Any, seen: ValueType) -> str:
+def _read_pattern(value: Any, seen: ValueType) -> Any:
     pattern = _read_fragment(value, seen)
     if len(pattern) > MAX_PATTERN_CHARACTERS:
         raise LimitError(f"a pattern of at most {MAX_PATTERN_CHARACTERS} characters")
@@ -151,7 +151,7 @@ def _pattern(pattern: str) -> Any:
 
 
 def _between(observed: Any, bounds: Any) -> bool:
-    return bounds[0] <= observed <= bounds[1]
+    return bool(bounds[0] <= observed <= bounds[1])
 
 
 def _in(observed: Any, choices: Any) -> bool:

@@ -68,7 +68,7 @@ def _read_text(value: Any) -> str:
 
 
 def _read_number(value: Any) -> int | Decimal:
-    number = _decimal(value.strip()) if isinstance(value, str) else _observe_number(value)
+    number: int | Decimal = _decimal(value.strip()) if isinstance(value, str) else _observe_number(value)
     if number is NOTHING:
         raise ValueError("a finite number, such as 80 or 0.5")
     return number
@@ -106,7 +106,7 @@ def _read_time(value: Any) -> str:
 def _read_untyped(value: Any) -> str | int | Decimal:
     if isinstance(value, str):
         return _read_text(value)
-    number = _observe_number(value)
+    number: int | Decimal = _observe_number(value)
     if number is NOTHING:
         raise ValueError("text or a number")
     return number

@@ -36,7 +36,7 @@ def test_every_spelling_of_a_moment_becomes_the_same_text(spelling):
     "value",
     [
         "2026-03-01T09:30:00",  # no offset: nobody knows when that is
-        datetime(2026, 3, 1, 9, 30),
+        datetime(2026, 3, 1, 9, 30),  # noqa: DTZ001 - the point of it
         date(2026, 3, 1),
         "2026-03-01",
         "2026-02-31T09:30:00Z",
@@ -59,7 +59,7 @@ def test_what_is_no_moment_is_refused_with_what_is_accepted(value):
         canonical_time(value)
 
 
-moments = st.datetimes(min_value=datetime(2, 1, 1), timezones=st.sampled_from([UTC, INDIA]))
+moments = st.datetimes(min_value=datetime(2, 1, 1), timezones=st.sampled_from([UTC, INDIA]))  # noqa: DTZ001
 
 
 @given(moments, moments)
