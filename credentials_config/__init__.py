@@ -1,0 +1,1 @@
+"""Scheduled credentials: documents for everyone eligible in a course, lesson or pathway."""

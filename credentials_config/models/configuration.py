@@ -1,0 +1,103 @@
+"""Which credential, in which learning context, from when on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from badges.fields import KeyField
+
+
+class CredentialType(models.Model):
+    """
+    A kind of credential: who finds the eligible learners (processor), who makes the document (generator), with what options.
+
+    Written by staff. Processor and generator are slugs of plugins, so that renaming code is no migration.
+
+    .. no_pii:
+    """
+
+    name = models.CharField(_("name"), max_length=255, unique=True)
+    processor = KeyField(_("processor"), max_length=100)
+    generator = KeyField(_("generator"), max_length=100, default="pdf")
+    options: models.JSONField[Any, Any] = models.JSONField(_("options"), default=dict, blank=True)
+
+    class Meta:
+        verbose_name = _("credential type")
+        verbose_name_plural = _("credential types")
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Availability(models.TextChoices):
+    """From when on earned credentials are given."""
+
+    EARNED = "earned", _("as soon as earned")
+    COURSE_END = "course_end", _("at the course's end")
+    AFTER_END = "after_end", _("some days after the course's end")
+    ON_DATE = "on_date", _("on a date")
+
+
+class CredentialConfiguration(models.Model):
+    """
+    A kind of credential is given in a learning context (a course, a lesson, a pathway), by a schedule.
+
+    ``enabled`` is what an administrator wants; ``closed_at`` says that the context is over and the last guaranteed run is
+    done. They are two fields, so that a course that is re-opened runs again while one that was switched off stays off. Its
+    periodic task is on exactly while it is enabled and not closed. ``options`` are deep-merged over those of the type.
+
+    .. no_pii:
+    """
+
+    context_key = KeyField(_("context key"), max_length=255, help_text=_("A course, usage (lesson) or pathway key."))
+    credential_type = models.ForeignKey(
+        CredentialType, on_delete=models.PROTECT, related_name="configurations", verbose_name=_("type")
+    )
+    enabled = models.BooleanField(_("enabled"), default=False)
+    options: models.JSONField[Any, Any] = models.JSONField(_("options"), default=dict, blank=True)
+    periodic_task = models.OneToOneField(
+        "django_celery_beat.PeriodicTask",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="credential_configuration",
+    )
+    availability = models.CharField(
+        _("available"), max_length=12, choices=Availability.choices, default=Availability.EARNED
+    )
+    days_after_end = models.PositiveIntegerField(_("days after the end"), null=True, blank=True)
+    available_on = models.DateTimeField(_("available on"), null=True, blank=True)
+    ignore_start = models.BooleanField(
+        _("before the start"), default=False, help_text=_("Give credentials although the context has not started.")
+    )
+    grace_hours = models.PositiveIntegerField(
+        _("grace in hours"), default=48, help_text=_("The last run is this long after the end.")
+    )
+    valid_days = models.PositiveIntegerField(_("valid for days"), null=True, blank=True)
+    valid_until = models.DateTimeField(_("valid until"), null=True, blank=True)
+    closed_at = models.DateTimeField(_("closed"), null=True, blank=True, editable=False)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("credential configuration")
+        verbose_name_plural = _("credential configurations")
+        ordering = ("context_key", "credential_type")
+        constraints = (
+            models.UniqueConstraint(fields=["context_key", "credential_type"], name="lms_cc_configuration_once"),
+            models.CheckConstraint(
+                condition=~models.Q(availability="after_end") | models.Q(days_after_end__isnull=False),
+                name="lms_cc_after_end_needs_days",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(availability="on_date") | models.Q(available_on__isnull=False),
+                name="lms_cc_on_date_needs_date",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.credential_type} / {self.context_key}"

@@ -1,0 +1,87 @@
+"""One learner's credential."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+from uuid6 import uuid7
+
+from badges.fields import KeyField
+from credentials_config.models.configuration import CredentialConfiguration
+from credentials_config.models.run import CredentialRun
+
+ACTIVE = "active"
+
+
+class CredentialStatus(models.TextChoices):
+    """Where a credential is in its life."""
+
+    GENERATING = "generating", _("being made")  # ``due_at`` says when somebody may (again) make the document
+    AVAILABLE = "available", _("available")  # the learner has it; a reissue keeps it so until the new document is there
+    ERROR = "error", _("error")  # ``error`` says what; ``due_at`` says when it is tried again, NULL: a person has to
+    INVALIDATED = "invalidated", _("invalidated")  # taken back by a person, with a public reason
+    EXPIRED = "expired", _("expired")
+
+
+class Credential(models.Model):
+    """
+    A learner's credential of one configuration, and its document.
+
+    Written ``generating`` for everyone eligible, in bulk, by a run; a worker claims it (``due_at`` moves ahead by the lease, ``claim`` names
+    the holder), makes and stores the document, and makes it ``available``. Active while ``active_key`` holds its
+    constant (generating, available, error): one active credential per learner and configuration, said by the database.
+    Reissuing makes a new document for the same row: ``verification_code`` and ``issued_at`` stay.
+
+    ``made_from`` holds slugs and versions of the assets and the generator's version. Names are snapshots of what the
+    document shows; they do not follow the account.
+
+    .. pii: The learner's name as the document shows it, and the document itself.
+    .. pii_types: name
+    .. pii_retirement: local_api
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    verification_code = KeyField(_("verification code"), max_length=40, unique=True)
+    learner = models.ForeignKey("lms_badges.Learner", on_delete=models.PROTECT, related_name="scheduled_credentials")
+    configuration = models.ForeignKey(CredentialConfiguration, on_delete=models.PROTECT, related_name="credentials")
+    run = models.ForeignKey(CredentialRun, on_delete=models.SET_NULL, null=True, blank=True, related_name="credentials")
+    status = models.CharField(_("status"), max_length=12, choices=CredentialStatus.choices)
+    active_key = models.CharField(max_length=6, null=True, blank=True, default=ACTIVE, editable=False)
+    learner_name = models.CharField(_("name on the document"), max_length=255, blank=True)
+    context_name = models.CharField(_("context name"), max_length=255, blank=True)
+    issued_at = models.DateTimeField(_("issued"))
+    expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
+    document = models.CharField(_("document"), max_length=500, blank=True)
+    document_number = models.PositiveIntegerField(_("document number"), default=0)
+    made_from: models.JSONField[dict, dict] = models.JSONField(_("made from"), default=dict, blank=True)
+    due_at = models.DateTimeField(_("due"), null=True, blank=True)
+    claim = models.UUIDField(null=True, blank=True, editable=False)
+    attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
+    error = models.CharField(_("error"), max_length=500, blank=True)
+    invalidated_at = models.DateTimeField(_("invalidated"), null=True, blank=True)
+    public_reason = models.CharField(_("public reason"), max_length=255, blank=True)
+    internal_note = models.TextField(_("internal note"), blank=True)
+
+    class Meta:
+        verbose_name = _("credential")
+        verbose_name_plural = _("credentials")
+        ordering = ("-issued_at", "-id")
+        constraints = (
+            models.UniqueConstraint(
+                fields=["learner", "configuration", "active_key"], name="lms_cc_one_active_credential"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(active_key=ACTIVE, status__in=("generating", "available", "error"))
+                | models.Q(active_key__isnull=True, status__in=("invalidated", "expired")),
+                name="lms_cc_active_while_held",
+            ),
+        )
+        indexes = (
+            models.Index(fields=["due_at"], name="lms_cc_credential_due"),
+            models.Index(fields=["learner", "issued_at"], name="lms_cc_credential_learner"),
+            models.Index(fields=["configuration", "status"], name="lms_cc_credential_status"),
+            models.Index(fields=["expires_at"], name="lms_cc_credential_expires"),
+        )
+
+    def __str__(self) -> str:
+        return self.verification_code

@@ -1,0 +1,16 @@
+"""What scheduled credentials add to their host's settings: what is missing, and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def plugin_settings(settings: Any) -> None:
+    """Add the apps and settings this plugin needs, where the host does not have them."""
+    for app in ("badges", "django_celery_beat"):
+        if not any(str(name).split(".")[0] == app for name in settings.INSTALLED_APPS):
+            settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, app]
+    if not hasattr(settings, "CREDENTIALS_CONFIG"):
+        settings.CREDENTIALS_CONFIG = {}
+    if getattr(settings, "CELERY_BEAT_SCHEDULER", None) is None:
+        settings.CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
