@@ -12,7 +12,7 @@ from badges.fields import KeyField
 
 class CredentialType(models.Model):
     """
-    A kind of credential: who finds the eligible learners (processor), who makes the document (generator), with what options.
+    A kind of credential: who finds the eligible learners (processor), who makes the document (generator), how (options).
 
     Written by staff. Processor and generator are slugs of plugins, so that renaming code is no migration.
 
@@ -46,9 +46,10 @@ class CredentialConfiguration(models.Model):
     """
     A kind of credential is given in a learning context (a course, a lesson, a pathway), by a schedule.
 
-    ``enabled`` is what an administrator wants; ``closed_at`` says that the context is over and the last guaranteed run is
-    done. They are two fields, so that a course that is re-opened runs again while one that was switched off stays off. Its
-    periodic task is on exactly while it is enabled and not closed. ``options`` are deep-merged over those of the type.
+    ``enabled`` is what an administrator wants; ``closed_at`` says that the context is over and the last guaranteed run
+    is done. They are two fields, so that a course that is re-opened runs again while one that was switched off stays
+    off. The periodic task is on exactly while the configuration is enabled and not closed. ``options`` are deep-merged
+    over those of the type.
 
     .. no_pii:
     """

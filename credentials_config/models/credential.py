@@ -27,9 +27,10 @@ class Credential(models.Model):
     """
     A learner's credential of one configuration, and its document.
 
-    Written ``generating`` for everyone eligible, in bulk, by a run; a worker claims it (``due_at`` moves ahead by the lease, ``claim`` names
-    the holder), makes and stores the document, and makes it ``available``. Active while ``active_key`` holds its
-    constant (generating, available, error): one active credential per learner and configuration, said by the database.
+    Written ``generating`` for everyone eligible, in bulk, by a run; a worker claims it (``due_at`` moves ahead by the
+    lease, ``claim`` names the holder), makes and stores the document, and makes it ``available``. Active while
+    ``active_key`` holds its constant (generating, available, error): one active credential per learner and
+    configuration, said by the database.
     Reissuing makes a new document for the same row: ``verification_code`` and ``issued_at`` stay.
 
     ``made_from`` holds slugs and versions of the assets and the generator's version. Names are snapshots of what the
@@ -46,7 +47,7 @@ class Credential(models.Model):
     configuration = models.ForeignKey(CredentialConfiguration, on_delete=models.PROTECT, related_name="credentials")
     run = models.ForeignKey(CredentialRun, on_delete=models.SET_NULL, null=True, blank=True, related_name="credentials")
     status = models.CharField(_("status"), max_length=12, choices=CredentialStatus.choices)
-    active_key = models.CharField(max_length=6, null=True, blank=True, default=ACTIVE, editable=False)
+    active_key = models.CharField(max_length=6, null=True, blank=True, default=ACTIVE, editable=False)  # noqa: DJ001
     learner_name = models.CharField(_("name on the document"), max_length=255, blank=True)
     context_name = models.CharField(_("context name"), max_length=255, blank=True)
     issued_at = models.DateTimeField(_("issued"))

@@ -22,9 +22,9 @@ class CredentialRun(models.Model):
     """
     One search for eligible learners of a configuration.
 
-    Open while ``active_key`` holds its constant, and at most one is open per configuration: runs do not overlap, on every
-    database. ``lease_until`` lets a later run take over from a killed one. A run that a gate skipped is closed at once and
-    says why in ``note``. The counts grow while it runs: what the admin and the command show as progress.
+    Open while ``active_key`` holds its constant, and at most one is open per configuration: runs do not overlap, on
+    every database. ``lease_until`` lets a later run take over from a killed one. A run that a gate skipped is closed at
+    once and says why in ``note``. The counts grow while it runs: what the admin and the command show as progress.
 
     .. no_pii:
     """
@@ -34,7 +34,7 @@ class CredentialRun(models.Model):
     person = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
-    active_key = models.CharField(max_length=6, null=True, blank=True, default="active", editable=False)
+    active_key = models.CharField(max_length=6, null=True, blank=True, default="active", editable=False)  # noqa: DJ001
     lease_until = models.DateTimeField(null=True, blank=True, editable=False)
     started_at = models.DateTimeField(_("started"))
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
