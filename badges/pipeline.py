@@ -36,6 +36,7 @@ from badges.issuers import registry
 from badges.outbox import mailbox
 from badges.outbox.backoff import next_delay
 from badges.outbox.mailbox import NewMessage
+from badges.outbox.wake import PROCESS_PENDING
 from badges.progress import standings
 from badges.rules import completion
 
@@ -120,7 +121,7 @@ def receive(event: Event, *, now: dt.datetime | None = None) -> bool:
     row = inbox.row_of(event, state=InboxState.PENDING, due_at=now, now=now, lms_user_id=kept[0].lms_user_id)
     with transaction.atomic():
         inbox.write([row])
-        mailbox.wake_on_commit()
+        mailbox.wake_on_commit(PROCESS_PENDING)
     return True
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 from uuid6 import uuid7
@@ -21,12 +24,13 @@ class OutboxMessage(models.Model):
     """
     Something that must happen outside of our database: one row, written in the transaction of the decision.
 
-    The row is the truth; Celery only wakes whoever delivers it. ``sequence`` is the order of decisions: rows with the same
-    channel and key (a learner) are delivered in that order, one at a time, and a dead letter lets the next one pass.
+    The row is the truth; Celery only wakes whoever delivers it. ``sequence`` is the order of decisions: rows with the
+    same channel and key (a learner) are delivered in that order, one at a time; a dead letter lets the next one pass.
     ``payload`` holds ids only, the words are built at delivery. Columns are named as Debezium's outbox router expects.
 
     A worker claims a row by moving ``due_at`` ahead and writing its ``claim``, and commits that before it speaks to
-    anybody; only the holder of the claim may finish the row. ``due_at`` is NULL once nothing is left to do.
+    anybody; only the holder of the claim may finish the row. ``due_at`` is NULL once nothing is left to do. A row that
+    was not tried because its circuit is open names that in ``rests_for``, and is due as soon as the circuit closes.
 
     .. no_pii: Payloads are ids and slugs by contract.
     """
@@ -40,6 +44,7 @@ class OutboxMessage(models.Model):
     state = models.CharField(_("state"), max_length=10, choices=OutboxState.choices, default=OutboxState.PENDING)
     due_at = models.DateTimeField(_("due"), null=True, blank=True)
     claim = models.UUIDField(null=True, blank=True, editable=False)
+    rests_for = KeyField(_("rests for"), max_length=255, blank=True, default="")  # the circuit that was open
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
     last_error = models.CharField(_("last error"), max_length=500, blank=True)
     created_at = models.DateTimeField(_("created"))
@@ -64,6 +69,11 @@ class OutboxMessage(models.Model):
 
     def __str__(self) -> str:
         return f"{self.channel} #{self.sequence}"
+
+    def read(self) -> dict[str, Any]:
+        """Return the payload as its sender gave it."""
+        content: dict[str, Any] = json.loads(self.payload)
+        return content
 
 
 class Circuit(models.Model):

@@ -1,0 +1,96 @@
+"""
+Waking a worker: a Celery task, sent by its name.
+
+The row is the truth and this is only a knock on the door. It may get lost, but it may not hold anybody up: one short
+try, no retries, and after a failure no knocking for a while. The sweep finds what nobody was woken for.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import time
+
+from celery import Celery, current_app
+from django.conf import settings
+from django.db import transaction
+from kombu.exceptions import OperationalError
+
+from badges.conf import config
+
+log = logging.getLogger(__name__)
+
+DELIVER = "badges.deliver"
+PROCESS_PENDING = "badges.process_pending"
+
+CONNECT_SECONDS = 1.0
+QUIET_SECONDS = 30.0
+
+# Until when (time.monotonic) this process does not try a broker that did not answer.
+_quiet_until = 0.0
+
+
+def wake_on_commit(task: str = DELIVER) -> None:
+    """Wake a worker when the transaction commits: once, however often this is called in it."""
+    connection = transaction.get_connection()
+    for _savepoints, function, *_rest in connection.run_on_commit:
+        if isinstance(function, _Wake) and function.task == task:
+            return  # it fires no later than ours would, and is undone only together with ours
+    connection.on_commit(_Wake(task), robust=True)
+
+
+def wake(task: str = DELIVER) -> None:
+    """Send the task by name, if the host has a broker and it answers at once."""
+    global _quiet_until
+    if not is_wanted() or time.monotonic() < _quiet_until:
+        return
+    app = _app()
+    if app.conf.task_always_eager:
+        _say_once("Tasks run eagerly here, so none is sent: run badges_drain or a worker to deliver badges.")
+        return
+    impatient = {"socket_connect_timeout": CONNECT_SECONDS, "socket_timeout": CONNECT_SECONDS, "max_retries": 0}
+    with app.connection_for_write(connect_timeout=CONNECT_SECONDS, transport_options=impatient) as connection:
+        try:
+            app.send_task(task, connection=connection, retry=False, ignore_result=True)
+        except (OSError, OperationalError, *connection.connection_errors, *connection.channel_errors) as error:
+            _quiet_until = time.monotonic() + QUIET_SECONDS
+            log.warning(
+                "No worker was woken, since the broker does not answer (%s). Nothing is lost: the sweep, or "
+                "badges_drain, delivers it. Next try in %.0f s.",
+                type(error).__name__,
+                QUIET_SECONDS,
+            )
+
+
+def is_wanted() -> bool:
+    """Say whether workers are woken here: when settings say so, or else when the host has a broker."""
+    wanted = config.delivery["wake"]
+    return bool(getattr(settings, "CELERY_BROKER_URL", None)) if wanted is None else bool(wanted)
+
+
+class _Wake:
+    """What ``on_commit`` calls; an object of its own class, so that a second one can see the first."""
+
+    def __init__(self, task: str):
+        self.task = task
+
+    def __call__(self) -> None:
+        wake(self.task)
+
+
+def _app() -> Celery:
+    """Return the host's Celery app if this process has one, else one made of the host's ``CELERY_`` settings."""
+    # Without an app of the host's, Celery's own stand-in answers; it knows nothing of Django's settings.
+    return _own_app() if current_app.main == "default" else current_app._get_current_object()
+
+
+@functools.cache
+def _own_app() -> Celery:
+    app = Celery("badges-wake", set_as_current=False)
+    app.config_from_object("django.conf:settings", namespace="CELERY")
+    return app
+
+
+@functools.cache
+def _say_once(line: str) -> None:
+    log.warning(line)
