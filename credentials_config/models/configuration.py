@@ -12,7 +12,7 @@ from badges.fields import KeyField
 
 class CredentialType(models.Model):
     """
-    A kind of credential: who finds the eligible learners (processor), who makes the document (generator), how (options).
+    A kind of credential: who finds the eligible learners (processor), who makes the document (generator), how.
 
     Written by staff. Processor and generator are slugs of plugins, so that renaming code is no migration.
 
