@@ -23,7 +23,7 @@ from badges.catalog import signal_shapes
 from badges.catalog.learner_paths import LEARNER_PATHS
 from badges.conf import config
 from badges.exceptions import UnknownEventType
-from badges.rules import DataRule, Kind, RuleError, Shape, compile_rule, join_path, split_path
+from badges.rules import DataRule, Kind, RuleError, Shape, compile_rule, split_path
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,109 @@
+"""
+A template as a document: one entry of a pack, in its one normal form.
+
+All keys are present (``uuid`` is None for what is not stored yet), issuers stand by provider and requirements by key,
+so that two documents of the same template are equal texts. Revisions keep that text; packs are lists of such documents.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from badges.exceptions import BadgesError
+from badges.rules import to_text
+
+Document = dict[str, Any]
+
+# The order authors meet the keys in; what is compared one by one.
+_PLAIN_KEYS = ("slug", "uuid", "name", "description", "image_url", "is_active", "award_once")
+
+
+class Problem(NamedTuple):
+    """Something an author has to change: where, and what to write instead."""
+
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}" if self.path else self.message
+
+
+class DocumentError(BadgesError):
+    """A document cannot be saved. ``problems`` holds everything that is wrong with it, not only the first."""
+
+    def __init__(self, problems: list[Problem]):
+        self.problems = problems
+        super().__init__("\n".join(map(str, problems)))
+
+
+class Change(NamedTuple):
+    """One difference between two documents; ``before`` or ``after`` is None when there was nothing."""
+
+    path: str
+    before: str | None
+    after: str | None
+
+    def __str__(self) -> str:
+        if self.before is None:
+            return f"{self.path}: added {self.after}"
+        if self.after is None:
+            return f"{self.path}: removed {self.before}"
+        return f"{self.path}: {self.before} → {self.after}"
+
+
+def text_of(document: Document) -> str:
+    """Spell a document as a revision keeps it."""
+    return to_text(document)
+
+
+def pack_entry(document: Document) -> Document:
+    """Return a document as an author would read it in a pack: in the usual order, without the optional empty keys."""
+    entry = {key: document[key] for key in _PLAIN_KEYS if key != "image_url" or document[key]}
+    return entry | {key: document[key] for key in ("issuers", "requirements", "penalties", "criteria")}
+
+
+def differences(before: Document, after: Document) -> list[Change]:
+    """Return what changes between two documents of one template, in the order of their keys."""
+    changes = _compare("", before, after, [key for key in _PLAIN_KEYS if key != "slug"])
+    changes += _compare_named("issuers", "provider", before, after, ("organization", "template"))
+    return changes + _compare_named(
+        "requirements", "key", before, after, ("event_type", "group", "description", "rules")
+    )
+
+
+def _compare(where: str, before: Mapping[str, Any], after: Mapping[str, Any], keys: Any) -> list[Change]:
+    return [
+        Change(f"{where}{key}", _show(before[key]), _show(after[key]))
+        for key in keys
+        # As text: to Python, true and 1 are equal.
+        if to_text(before[key]) != to_text(after[key])
+    ]
+
+
+def _compare_named(part: str, name: str, before: Document, after: Document, keys: tuple[str, ...]) -> list[Change]:
+    old = {item[name]: item for item in before[part]}
+    new = {item[name]: item for item in after[part]}
+    changes = []
+    for key in sorted(old.keys() | new.keys()):
+        if key not in old:
+            changes.append(Change(f"{part}[{key}]", None, _summary(new[key])))
+        elif key not in new:
+            changes.append(Change(f"{part}[{key}]", _summary(old[key]), None))
+        else:
+            changes += _compare(f"{part}[{key}].", old[key], new[key], keys)
+    return changes
+
+
+def _summary(item: Mapping[str, Any]) -> str:
+    if "provider" in item:
+        return f"{item['organization']}/{item['template']}"
+    return f"{item['event_type']} {_show(item['rules'])}"
+
+
+def _show(value: Any) -> str:
+    if isinstance(value, list):  # rules
+        said = [f"{rule['path']} {rule['operator']} {json.dumps(rule['value'], ensure_ascii=False)}" for rule in value]
+        return " and ".join(said) or "every event"
+    return json.dumps(value, ensure_ascii=False)

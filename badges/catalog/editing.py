@@ -1,0 +1,276 @@
+"""
+Writing templates: from documents to rows, many at a time, with their revisions.
+
+All editors (packs, the admin, code) end here, so that a change of what a template demands always leaves a revision and
+a new catalog version, in the same transaction. Writing a template awards and revokes nothing.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from django.db.models import Q
+from uuid6 import uuid7
+
+from badges.catalog import shelf
+from badges.catalog.documents import Change, Document, DocumentError, Problem, differences, text_of
+from badges.catalog.models import BadgeRequirement, BadgeTemplate, DataRule, TemplateIssuer, TemplateRevision
+from badges.catalog.shelf import Stored
+from badges.catalog.structure import join
+from badges.catalog.versions import one_editor, touch
+
+CHUNK = 500
+
+_TEMPLATE_COLUMNS = ("name", "description", "image_url", "is_active", "award_once")
+_REQUIREMENT_COLUMNS = ("event_type", "group", "description")
+
+
+class Draft(NamedTuple):
+    """A document that may be saved, and the place it was read from, for what only the tables can tell."""
+
+    where: str
+    document: Document
+
+
+class Outcome(StrEnum):
+    """What saving a template does, or would do."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    UNCHANGED = "unchanged"
+
+
+@dataclass
+class Planned:
+    """One template and what saving does to it. ``stored`` is None for a new one, until it is written."""
+
+    document: Document
+    stored: Stored | None
+    outcome: Outcome
+    changes: list[Change]
+
+    @property
+    def needs_revision(self) -> bool:
+        """Also when rows were changed behind the editors' backs: the newest revision has to say what is in force."""
+        return self.stored is None or self.stored.revision[1] != text_of(self.document)
+
+
+def plan(drafts: Sequence[Draft], *, progress: Callable[[int], Any] | None = None) -> list[Planned]:
+    """Return what saving would do. Raises DocumentError for what contradicts the stored templates."""
+    planned: list[Planned] = []
+    problems: list[Problem] = []
+    for chunk in _chunks(drafts):
+        planned += _compare(chunk, problems)
+        if progress:
+            progress(len(chunk))
+    if problems:
+        raise DocumentError(problems)
+    return planned
+
+
+def save(
+    drafts: Sequence[Draft], *, author: Any, now: dt.datetime, progress: Callable[[int], Any] | None = None
+) -> list[Planned]:
+    """Save all templates or none, in one transaction. Raises DocumentError for what contradicts the stored ones."""
+    saved: list[Planned] = []
+    problems: list[Problem] = []
+    with one_editor():
+        for chunk in _chunks(drafts):
+            planned = _compare(chunk, problems)
+            if not problems:
+                _write(planned, author=author, now=now)
+            saved += planned
+            if progress:
+                progress(len(chunk))
+        if problems:
+            raise DocumentError(problems)
+        if any(item.outcome is not Outcome.UNCHANGED or item.needs_revision for item in saved):
+            touch()
+    return saved
+
+
+def record_revision(template: BadgeTemplate, *, author: Any) -> TemplateRevision | None:
+    """
+    Write down what a template demands after its rows were saved one by one; None if that is nothing new.
+
+    In the same transaction as those rows.
+    """
+    with one_editor():
+        stored = shelf.load(BadgeTemplate.objects.filter(pk=template.pk))[template.pk]
+        # A locking read: on MariaDB this transaction may be older than the newest revision.
+        revisions = TemplateRevision.objects.select_for_update().filter(template=template).order_by("-number")
+        newest = revisions.first()
+        text = text_of(stored.document())
+        touch()
+        if newest is not None and newest.document == text:
+            return None
+        number = newest.number + 1 if newest else 1
+        return TemplateRevision.objects.create(template=template, number=number, document=text, author=author)
+
+
+def archive_template(template: BadgeTemplate, *, author: Any, now: dt.datetime) -> None:
+    """Take a template off the shelf: no event is matched against it, and what learners have stays."""
+    with one_editor():
+        BadgeTemplate.objects.filter(pk=template.pk).update(is_active=False, archived_at=now, modified_at=now)
+        template.refresh_from_db()
+        record_revision(template, author=author)
+
+
+def _chunks(drafts: Sequence[Draft]) -> Iterator[Sequence[Draft]]:
+    for start in range(0, len(drafts), CHUNK):
+        yield drafts[start : start + CHUNK]
+
+
+# --- comparing -------------------------------------------------------------------------------------------------------
+
+
+def _compare(drafts: Sequence[Draft], problems: list[Problem]) -> list[Planned]:
+    slugs = [draft.document["slug"] for draft in drafts]
+    uuids = [draft.document["uuid"] for draft in drafts if draft.document["uuid"]]
+    found = shelf.load(BadgeTemplate.objects.filter(Q(slug__in=slugs) | Q(uuid__in=uuids)))
+    by_slug = {stored.template.slug: stored for stored in found.values()}
+    by_uuid = {str(stored.template.uuid): stored for stored in found.values()}
+    planned = []
+    for draft in drafts:
+        stored = by_slug.get(draft.document["slug"])
+        problems += _contradictions(draft, stored, by_uuid)
+        planned.append(_planned(draft.document, stored))
+    return planned
+
+
+def _contradictions(draft: Draft, stored: Stored | None, by_uuid: dict[str, Stored]) -> list[Problem]:
+    wanted = draft.document["uuid"]
+    where = join(draft.where, "uuid")
+    if stored is not None and wanted and wanted != str(stored.template.uuid):
+        return [Problem(where, f"this template has the UUID {stored.template.uuid}, which never changes; write that")]
+    holder = by_uuid.get(wanted) if wanted else None
+    if stored is None and holder is not None:
+        slug = holder.template.slug
+        return [Problem(where, f"this is the UUID of the template {slug}; write that slug, or leave the uuid out")]
+    return []
+
+
+def _planned(document: Document, stored: Stored | None) -> Planned:
+    if stored is None:
+        return Planned({**document, "uuid": document["uuid"] or str(uuid7())}, None, Outcome.CREATED, [])
+    document = {**document, "uuid": str(stored.template.uuid)}
+    changes = differences(stored.document(), document)
+    if stored.template.archived_at is not None:
+        changes.insert(0, Change("archived", "true", "false"))
+    return Planned(document, stored, Outcome.UPDATED if changes else Outcome.UNCHANGED, changes)
+
+
+# --- writing ---------------------------------------------------------------------------------------------------------
+
+
+def _write(planned: Sequence[Planned], *, author: Any, now: dt.datetime) -> None:
+    _create_templates([item for item in planned if item.stored is None])
+    changed = [item for item in planned if item.outcome is not Outcome.UNCHANGED]
+    _update_templates([item for item in changed if item.outcome is Outcome.UPDATED], now)
+    _write_issuers(changed)
+    _write_requirements(changed, now)
+    _write_rules(changed)
+    _write_revisions([item for item in planned if item.needs_revision], author)
+
+
+def _create_templates(planned: Sequence[Planned]) -> None:
+    rows = []
+    for item in planned:
+        columns = {column: item.document[column] for column in ("slug", *_TEMPLATE_COLUMNS)}
+        rows.append(BadgeTemplate(uuid=uuid.UUID(item.document["uuid"]), **columns))
+    BadgeTemplate.objects.bulk_create(rows)
+    # Read back rather than returned by the insert, which MySQL cannot do.
+    by_slug = {row.slug: row for row in BadgeTemplate.objects.filter(slug__in=[row.slug for row in rows])}
+    for item in planned:
+        item.stored = Stored(by_slug[item.document["slug"]])
+
+
+def _update_templates(planned: Sequence[Planned], now: dt.datetime) -> None:
+    rows = []
+    for item in planned:
+        row = _stored(item).template
+        for column in _TEMPLATE_COLUMNS:
+            setattr(row, column, item.document[column])
+        row.archived_at, row.modified_at = None, now
+        rows.append(row)
+    BadgeTemplate.objects.bulk_update(rows, [*_TEMPLATE_COLUMNS, "archived_at", "modified_at"], batch_size=CHUNK)
+
+
+def _write_issuers(planned: Sequence[Planned]) -> None:
+    new, changed, gone = [], [], []
+    for item in planned:
+        stored = _stored(item)
+        wanted = {issuer["provider"]: issuer for issuer in item.document["issuers"]}
+        gone += [row.pk for provider, row in stored.issuers.items() if provider not in wanted]
+        for provider, issuer in wanted.items():
+            row = stored.issuers.get(provider)
+            (new if row is None else changed).append(
+                row := row or TemplateIssuer(template=stored.template, provider=provider)
+            )
+            row.organization, row.external_template = issuer["organization"], issuer["template"]
+    TemplateIssuer.objects.filter(pk__in=gone).delete()
+    TemplateIssuer.objects.bulk_create(new)
+    TemplateIssuer.objects.bulk_update(changed, ["organization", "external_template"], batch_size=CHUNK)
+
+
+def _write_requirements(planned: Sequence[Planned], now: dt.datetime) -> None:
+    new, changed = [], []
+    for item in planned:
+        stored = _stored(item)
+        wanted = {requirement["key"]: requirement for requirement in item.document["requirements"]}
+        for key, row in stored.requirements.items():
+            if key not in wanted and row.archived_at is None:
+                row.archived_at = now
+                changed.append(row)
+        for key, requirement in wanted.items():
+            row = stored.requirements.get(key)
+            columns = {column: requirement[column] for column in _REQUIREMENT_COLUMNS}
+            if row is None:
+                new.append(BadgeRequirement(template=stored.template, key=key, **columns))
+            elif row.archived_at is not None or any(getattr(row, name) != value for name, value in columns.items()):
+                row.archived_at = None
+                for name, value in columns.items():
+                    setattr(row, name, value)
+                changed.append(row)
+    BadgeRequirement.objects.bulk_create(new)
+    BadgeRequirement.objects.bulk_update(changed, [*_REQUIREMENT_COLUMNS, "archived_at"], batch_size=CHUNK)
+    by_template = {_stored(item).template.pk: _stored(item) for item in planned}
+    for row in BadgeRequirement.objects.filter(template_id__in={row.template_id for row in new}):
+        by_template[row.template_id].requirements.setdefault(row.key, row)
+
+
+def _write_rules(planned: Sequence[Planned]) -> None:
+    new, outdated = [], []
+    for item in planned:
+        stored = _stored(item)
+        for requirement in item.document["requirements"]:
+            row = stored.requirements[requirement["key"]]
+            if text_of({"rules": stored.rules_of(row)}) == text_of({"rules": requirement["rules"]}):
+                continue
+            outdated += [rule.pk for rule in stored.rules.get(row.pk, ())]
+            new += [DataRule(requirement=row, **rule) for rule in requirement["rules"]]
+    for start in range(0, len(outdated), CHUNK):
+        DataRule.objects.filter(pk__in=outdated[start : start + CHUNK]).delete()
+    DataRule.objects.bulk_create(new)
+
+
+def _write_revisions(planned: Sequence[Planned], author: Any) -> None:
+    TemplateRevision.objects.bulk_create(
+        TemplateRevision(
+            template=_stored(item).template,
+            number=_stored(item).revision[0] + 1,
+            document=text_of(item.document),
+            author=author,
+        )
+        for item in planned
+    )
+
+
+def _stored(item: Planned) -> Stored:
+    assert item.stored is not None, "templates are created before anything else is written"
+    return item.stored

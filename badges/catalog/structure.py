@@ -1,0 +1,125 @@
+"""
+Whether a pack or a template entry is built as ``pack.schema.json`` says, or what is not, with its place and remedy.
+
+The schema's descriptions are the remedies, so that an editor's hints, the documentation and our errors say the same.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft202012Validator, ValidationError
+from jsonschema.validators import extend
+
+from badges.catalog.documents import Problem
+
+SCHEMA_PATH = Path(__file__).with_name("pack.schema.json")
+
+
+def pack_problems(pack: Any) -> list[Problem]:
+    """Return what is wrong with a pack's own keys; its templates are looked at one by one."""
+    if isinstance(pack, dict) and isinstance(pack.get("templates"), list):
+        pack = {**pack, "templates": []}
+    return _problems(_validator(), pack, "")
+
+
+def template_problems(entry: Any, where: str = "") -> list[Problem]:
+    """Return what is wrong with the build of one template entry that stands at ``where``."""
+    problems = _problems(_validator("template"), entry, where)
+    return problems or list(_unstorable(entry, where))
+
+
+def default_of(part: str, key: str) -> Any:
+    """Return the schema's default of a key that may be left out."""
+    default = schema()["$defs"][part]["properties"][key].get("default")
+    return list(default) if isinstance(default, list) else default
+
+
+@cache
+def schema() -> dict[str, Any]:
+    """Return the schema of packs."""
+    loaded: dict[str, Any] = json.loads(SCHEMA_PATH.read_text(encoding="utf-8"))
+    return loaded
+
+
+def join(where: str, *keys: str | int) -> str:
+    """Spell a place: ``templates[0].rules[2].value``."""
+    for key in keys:
+        where += f"[{key}]" if isinstance(key, int) else f".{key}" if where else key
+    return where
+
+
+def _pattern(validator: Any, pattern: str, instance: Any, schema: Any) -> Iterator[ValidationError]:
+    """Patterns as JSON Schema means them: ``$`` is the end, to Python it is also before a last newline."""
+    if isinstance(instance, str) and not re.search(pattern.replace("$", r"\Z"), instance):
+        yield ValidationError("pattern")
+
+
+@cache
+def _validator(part: str | None = None) -> Any:
+    wanted = schema() if part is None else {"$ref": f"#/$defs/{part}", "$defs": schema()["$defs"]}
+    return extend(Draft202012Validator, {"pattern": _pattern})(wanted)
+
+
+def _problems(validator: Any, instance: Any, where: str) -> list[Problem]:
+    found: dict[str, Problem] = {}
+    for error in validator.iter_errors(instance):
+        for problem in _said(error, join(where, *error.absolute_path)):
+            found.setdefault(problem.path, problem)
+    return list(found.values())
+
+
+def _said(error: ValidationError, place: str) -> Iterable[Problem]:
+    schema: Any = error.schema
+    if error.validator == "additionalProperties":
+        known = list(schema["properties"])
+        return [Problem(join(place, str(key)), _unknown(str(key), known)) for key in error.instance if key not in known]
+    if error.validator == "required":
+        missing = [key for key in schema["required"] if key not in error.instance]
+        return [Problem(join(place, key), f"is missing; write {_wanted(schema, key)}") for key in missing]
+    return [Problem(place, f"expected {schema['description']}; got {_described(error.instance)}")]
+
+
+def _wanted(schema: Any, key: str) -> str:
+    wanted = schema["properties"][key]
+    return str(wanted["description"])
+
+
+def _unknown(key: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(key.lower(), known, n=1)
+    return f"there is no such key; write {near[0]}" if near else f"there is no such key; known are {', '.join(known)}"
+
+
+def _described(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, str):
+        return (
+            "empty text"
+            if not value.strip()
+            else f"text of {len(value)} characters"
+            if len(value) > 60
+            else f"{value!r}"
+        )
+    if isinstance(value, (bool, int, float)):
+        return json.dumps(value)
+    return "an object" if isinstance(value, dict) else "a list" if isinstance(value, list) else type(value).__name__
+
+
+def _unstorable(value: Any, where: str) -> Iterator[Problem]:
+    """Text that some database would refuse: NUL characters, and halves of surrogate pairs."""
+    if isinstance(value, str):
+        if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+            yield Problem(where, "expected text without NUL characters and broken surrogates")
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _unstorable(item, join(where, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _unstorable(item, join(where, index))
