@@ -1,0 +1,150 @@
+"""
+Pack files: JSON or YAML, by the ending of the name, read strictly and written in one form.
+
+Strictly: a key that stands twice, NaN, or something else that two readers of the file could take for different things
+is an error. YAML is read as the JSON-like core of version 1.2: ``no``, ``12:30`` and ``2026-03-14`` are text.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from badges.catalog.documents import DocumentError, Problem
+
+_YAML_ENDINGS = (".yaml", ".yml")
+_ENDINGS = (".json", *_YAML_ENDINGS)
+
+
+def read_file(path: Path) -> Any:
+    """Return what a pack file holds. Raises DocumentError if it is no JSON or YAML, OSError if it cannot be read."""
+    kind = _kind(path)
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise _unreadable(path, f"byte {error.start} is not UTF-8; save the file as UTF-8") from None
+    try:
+        return _read_yaml(text) if kind == "yaml" else _read_json(text)
+    except ValueError as error:
+        raise _unreadable(path, str(error)) from None
+    except RecursionError:
+        raise _unreadable(path, "it is nested too deeply to be a pack") from None
+
+
+def write_file(path: Path, pack: Any) -> None:
+    """Write a pack; whoever reads the file meanwhile sees the old one or the new one."""
+    text = _write_yaml(pack) if _kind(path) == "yaml" else json.dumps(pack, ensure_ascii=False, indent=2) + "\n"
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _kind(path: Path) -> str:
+    ending = path.suffix.lower()
+    if ending not in _ENDINGS:
+        raise _unreadable(path, f"the name must end in {', '.join(_ENDINGS[:-1])} or {_ENDINGS[-1]}")
+    return "yaml" if ending in _YAML_ENDINGS else "json"
+
+
+def _unreadable(path: Path, message: str) -> DocumentError:
+    return DocumentError([Problem(path.name, message)])
+
+
+# --- JSON ------------------------------------------------------------------------------------------------------------
+
+
+def _read_json(text: str) -> Any:
+    return json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant, parse_float=_finite)
+
+
+def _object(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"the key {key!r} stands twice in one object; remove one of them")
+        found[key] = value
+    return found
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON; write a number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if number - number != 0:
+        raise ValueError(f"the number {text[:40]} is too large")
+    return number
+
+
+# --- YAML ------------------------------------------------------------------------------------------------------------
+
+_PLAIN = (
+    ("tag:yaml.org,2002:bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("tag:yaml.org,2002:int", r"[-+]?[0-9]+", "-+0123456789"),
+    ("tag:yaml.org,2002:float", r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?", "-+.0123456789"),
+    ("tag:yaml.org,2002:null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+)
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Reads YAML as JSON is meant."""
+
+    yaml_implicit_resolvers: dict[str, Any] = {}
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            line = key_node.start_mark.line + 1
+            if not isinstance(key, str):
+                raise ValueError(f"line {line}: keys are text; put this one in quotes")
+            if key in seen:
+                raise ValueError(f"line {line}: the key {key!r} stands twice in one object; remove one of them")
+            seen.add(key)
+        return super().construct_mapping(node, deep=deep)
+
+
+class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
+    """Writes YAML that this loader and any other one read as the same."""
+
+    yaml_implicit_resolvers = {key: list(rows) for key, rows in yaml.SafeDumper.yaml_implicit_resolvers.items()}
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+for _tag, _pattern, _first in _PLAIN:
+    for _class in (_Loader, _Dumper):
+        _class.add_implicit_resolver(_tag, re.compile(f"(?:{_pattern})\\Z"), _first)
+
+_Loader.add_constructor("tag:yaml.org,2002:int", lambda loader, node: int(loader.construct_scalar(node)))
+_Loader.add_constructor("tag:yaml.org,2002:float", lambda loader, node: _finite(loader.construct_scalar(node)))
+
+
+def _read_yaml(text: str) -> Any:
+    try:
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 -- a safe loader
+    except yaml.MarkedYAMLError as error:
+        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+        raise ValueError(f"{line}{error.problem or error.context}") from None
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from None
+
+
+def _write_yaml(pack: Any) -> str:
+    text: str = yaml.dump(pack, Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=120)
+    return text

@@ -1,0 +1,86 @@
+"""Carry badge templates between environments: see what a pack would change, apply it, write one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+from tqdm import tqdm
+
+from badges.catalog import pack_files, packs
+from badges.catalog.documents import DocumentError
+from badges.catalog.editing import Outcome, Planned
+
+_SIGNS = {Outcome.CREATED: "create", Outcome.UPDATED: "update"}
+
+
+class Command(BaseCommand):
+    """``badges_pack plan|apply|export FILE``."""
+
+    help = (
+        "Plan or apply a pack of badge templates, or export the templates of this site as one. "
+        "FILE ends in .json, .yaml or .yml. Templates that are not in a pack stay as they are."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "action",
+            choices=["plan", "apply", "export"],
+            help="plan: print what apply would change; apply: change it, all or nothing; export: write FILE",
+        )
+        parser.add_argument("file", type=Path, metavar="FILE")
+
+    def handle(self, *args: Any, action: str, file: Path, **options: Any) -> None:
+        try:
+            {"plan": self.plan, "apply": self.apply, "export": self.export}[action](file)
+        except DocumentError as error:
+            many = f"{len(error.problems)} problems" if len(error.problems) > 1 else "one problem"
+            raise CommandError(f"{file}: {many}; nothing was changed.\n{error}") from error
+        except OSError as error:
+            raise CommandError(f"{file}: {error.strerror}.") from error
+
+    def plan(self, file: Path) -> None:
+        """Print what applying a pack would do."""
+        pack = pack_files.read_file(file)
+        with _bar(pack) as bar:
+            planned = packs.plan(pack, progress=bar.update)
+        for item in planned:
+            self._describe(item)
+        counts = [sum(item.outcome is outcome for item in planned) for outcome in Outcome]
+        self.stdout.write("{} to create, {} to update, {} unchanged.".format(*counts))
+        if counts[0] or counts[1]:
+            self.stdout.write(f"Nothing was changed yet; next: manage.py badges_pack apply {file}")
+
+    def apply(self, file: Path) -> None:
+        """Apply a pack."""
+        pack = pack_files.read_file(file)
+        with _bar(pack) as bar:
+            saved = packs.apply(pack, now=timezone.now(), progress=bar.update)
+        counts = [sum(item.outcome is outcome for item in saved) for outcome in Outcome]
+        self.stdout.write("{} created, {} updated, {} unchanged.".format(*counts))
+        if counts[0] or counts[1]:
+            self.stdout.write("Every process uses them from its next batch of events on.")
+
+    def export(self, file: Path) -> None:
+        """Write the templates of this site."""
+        with tqdm(unit=" templates", disable=None, leave=False) as bar:
+            pack = packs.export(progress=bar.update)
+        pack_files.write_file(file, pack)
+        self.stdout.write(f"{len(pack['templates'])} templates written to {file}.")
+
+    def _describe(self, item: Planned) -> None:
+        sign = _SIGNS.get(item.outcome)
+        if sign is None:
+            return
+        self.stdout.write(f"{sign}  {item.document['slug']}  {item.document['name']}")
+        for change in item.changes:
+            self.stdout.write(f"          {change}")
+
+
+def _bar(pack: Any) -> Any:
+    """A progress bar on a terminal, nothing elsewhere."""
+    templates = pack.get("templates") if isinstance(pack, dict) else None
+    total = len(templates) if isinstance(templates, list) else None
+    return tqdm(total=total, unit=" templates", disable=None, leave=False)

@@ -1,0 +1,109 @@
+"""
+Rows for tests. Templates are made through the catalog's door, as any author makes them, and so have revisions.
+
+Defaults are distinct on purpose: a test that swaps two of them fails.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from itertools import count
+from typing import Any
+
+import factory
+from django.contrib.auth import get_user_model
+
+from badges.awarding.models import CredentialStatus, UserCredential
+from badges.catalog.api import save_template
+from badges.catalog.causes import CauseKind
+from badges.catalog.models import BadgeTemplate
+from badges.catalog.pairs import pair_id
+from badges.conf import PASSING_STATUS
+from badges.intake.models import Learner
+
+NOON = dt.datetime(2026, 3, 14, 12, 0, tzinfo=dt.UTC)
+ALGEBRA = "course-v1:Demo+Algebra+2026"
+GEOMETRY = "course-v1:Demo+Geometry+2026"
+
+_numbers = count(1)
+
+
+def rule(path: str, operator: str, value: Any) -> dict[str, Any]:
+    """Return a data rule of a pack."""
+    return {"path": path, "operator": operator, "value": value}
+
+
+def requirement(key: str = "pass", *, course: str | None = ALGEBRA, **given: Any) -> dict[str, Any]:
+    """Return a requirement of a pack: passing a course, unless told otherwise."""
+    rules = [rule("is_passing", "eq", True)]
+    if course is not None:
+        rules.append(rule("course.course_key", "eq", course))
+    return {"key": key, "event_type": PASSING_STATUS, "rules": rules, **given}
+
+
+def template_entry(**given: Any) -> dict[str, Any]:
+    """Return a template entry of a pack: active, one requirement, no issuer, unless told otherwise."""
+    number = next(_numbers)
+    defaults = {
+        "slug": f"marsupilami-{number}",
+        "name": f"Marsupilami {number}",
+        "is_active": True,
+        "requirements": [requirement()],
+    }
+    return defaults | given
+
+
+def credly_issuer(organization: str = "0e0e0e0e-0000-4000-8000-00000000000a", template: str = "") -> dict[str, str]:
+    """Return an issuer of a pack."""
+    return {
+        "provider": "credly",
+        "organization": organization,
+        "template": template or "7e7e7e7e-0000-4000-8000-00000000000b",
+    }
+
+
+def make_template(*, author: Any = None, **given: Any) -> BadgeTemplate:
+    """Save a template through the catalog's door."""
+    saved = save_template(template_entry(**given), author=author, now=NOON)
+    assert saved.stored is not None
+    return saved.stored.template
+
+
+class UserFactory(factory.django.DjangoModelFactory):
+    """An account of the host."""
+
+    class Meta:
+        model = get_user_model()
+
+    username = factory.Sequence(lambda number: f"houba{number}")
+    email = factory.LazyAttribute(lambda user: f"{user.username}@palombia.example")
+    first_name = "Houba"
+    last_name = factory.Sequence(lambda number: f"Palombia{number}")
+
+
+class LearnerFactory(factory.django.DjangoModelFactory):
+    """A learner with an account."""
+
+    class Meta:
+        model = Learner
+
+    lms_user_id = factory.Sequence(lambda number: 5000 + number)
+    user = factory.SubFactory(UserFactory)
+
+
+class UserCredentialFactory(factory.django.DjangoModelFactory):
+    """A credential that a learner was awarded because of an event."""
+
+    class Meta:
+        model = UserCredential
+
+    learner = factory.SubFactory(LearnerFactory)
+    template = factory.LazyFunction(make_template)
+    pair_id = factory.LazyAttribute(lambda credential: pair_id(credential.learner.pk, credential.template.pk))
+    revision = factory.LazyAttribute(lambda credential: credential.template.revisions.latest("number"))
+    status = CredentialStatus.AWARDED
+    awarded_at = NOON
+    cause_kind = CauseKind.EVENT
+    cause_event_id = factory.Sequence(lambda number: f"0190e3c0-0000-7000-8000-{number:012d}")
+    cause_event_type = PASSING_STATUS
+    cause_event_time = NOON - dt.timedelta(seconds=90)
