@@ -59,13 +59,25 @@ DEFAULTS: dict[str, Any] = {
         # None: True when the host has a CELERY_BROKER_URL.
         "wake": None,
         "batch_size": 20,
+        # How long a worker may be busy with one row before another takes it for dead.
         "lease_seconds": 120,
-        "max_attempts": 12,
+        # Tries before a row is a dead letter; with the delays below about ten hours.
+        "max_attempts": 24,
         "base_delay": 2.0,
         "max_delay": 3600.0,
         # A provider that failed this often in a row rests for that many seconds.
         "circuit_failures": 5,
         "circuit_seconds": 60.0,
+        # Seconds that a broker may take to confirm an announcement.
+        "bus_timeout": 10.0,
+        # Days that delivered rows are kept.
+        "keep_days": 30,
+    },
+    "rest_api": {
+        # Dotted names of REST framework authentication classes. None: the session, and JWT where the host has it.
+        "authentication": None,
+        # For each user; None: as many as they like.
+        "requests_per_minute": 600,
     },
     "credly": {
         "CREDLY_BASE_URL": "https://credly.com/",

@@ -1,8 +1,14 @@
-"""Addresses of the plugin."""
+"""Addresses of the plugin, all in the namespace ``lms_badges``."""
 
 from __future__ import annotations
 
-from typing import Any
+from django.urls import include, path
+
+from badges.rest_api import documentation
 
 app_name = "lms_badges"
-urlpatterns: list[Any] = []
+urlpatterns = [
+    path("api/badges/v1/", include("badges.rest_api.v1.urls")),
+    path("api/schema/", documentation.SchemaView.as_view(), name="schema"),
+    path("api/docs/", documentation.docs, name="docs"),
+]

@@ -9,9 +9,10 @@ whose name, with which key). It is found by an entry point of the group ``badges
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from badges.awarding.models import UserCredential
@@ -23,6 +24,22 @@ class Place(NamedTuple):
     provider: str
     organization: str
     external_template: str
+
+
+class Issued(NamedTuple):
+    """
+    What is known here of a credential's badge at a provider.
+
+    ``state`` is the provider's word, or one of the issuer's own as long as the provider has not answered; ``label`` is
+    that word for people.
+    """
+
+    provider: str
+    state: str
+    label: str
+    external_id: str
+    url: str
+    issued_at: dt.datetime | None
 
 
 class Issuer(ABC):
@@ -54,3 +71,7 @@ class Issuer(ABC):
     def circuit(self, credential_id: uuid.UUID) -> str | None:
         """Return the name of what rests when it fails too often; None: no circuit breaker."""
         return self.slug
+
+    def issued(self, credential_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Issued]:
+        """Return what is known here of these credentials' badges, for pages and the API: one statement, no HTTP."""
+        return {}

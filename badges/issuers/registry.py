@@ -12,12 +12,12 @@ import json
 import logging
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from importlib.metadata import EntryPoint, entry_points
 
 from badges.awarding.models import UserCredential
 from badges.exceptions import Permanent
-from badges.issuers.base import Issuer, Place
+from badges.issuers.base import Issued, Issuer, Place
 from badges.outbox.models import OutboxMessage
 
 log = logging.getLogger(__name__)
@@ -59,6 +59,21 @@ def prepare(pairs: Iterable[tuple[UserCredential, tuple[str, str, str]]]) -> Non
             log.error("%d credentials cannot be prepared for issuing. %s", len(its_pairs), error)
             continue
         issuer.prepare(its_pairs)
+
+
+def issued(credential_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, list[Issued]]:
+    """Return what is known here of these credentials' badges at all providers: one statement per installed provider."""
+    found: dict[uuid.UUID, list[Issued]] = defaultdict(list)
+    if not credential_ids:
+        return found
+    for slug in slugs():
+        try:
+            issuer = get(slug)
+        except Permanent:
+            continue  # said in the log when it was loaded; what the others know is still true
+        for credential_id, badge in issuer.issued(credential_ids).items():
+            found[credential_id].append(badge)
+    return found
 
 
 class IssueChannel:

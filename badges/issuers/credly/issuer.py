@@ -2,15 +2,15 @@
 Issuing at Credly: our verbs.
 
 Credly knows no idempotency key, so the order of steps is what keeps a badge single: the row says *asked* before the
-request leaves, and a row that says so is looked up at Credly before anything is asked again. A process that is killed in
-between leaves exactly that row behind.
+request leaves, and a row that says so is looked up at Credly before anything is asked again. A process that is killed
+in between leaves exactly that row behind.
 """
 
 from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from django.db import IntegrityError, transaction
 
@@ -18,7 +18,7 @@ from badges.awarding.models import CredentialStatus, UserCredential
 from badges.catalog.models import TemplateIssuer
 from badges.conf import config
 from badges.exceptions import Permanent, Retryable
-from badges.issuers.base import Issuer, Place
+from badges.issuers.base import Issued, Issuer, Place
 from badges.issuers.credly import payloads
 from badges.issuers.credly.client import CredlyClient, client_for
 from badges.issuers.credly.models import CredlyBadge, CredlyState
@@ -53,10 +53,19 @@ class CredlyIssuer(Issuer):
             CredlyBadge.objects.filter(pk=badge.pk, external_uuid__isnull=True).update(state=CredlyState.ERROR)
             raise
 
+    def issued(self, credential_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Issued]:
+        """Return what is known here of these credentials' badges."""
+        return {badge.pk: _known(badge) for badge in CredlyBadge.objects.filter(pk__in=credential_ids)}
+
     def circuit(self, credential_id: uuid.UUID) -> str:
         """Name the organization: its limits, its token and its outages are its own."""
         organization = CredlyBadge.objects.filter(pk=credential_id).values_list("organization", flat=True).first()
         return f"{self.slug}:{organization}" if organization else self.slug
+
+
+def _known(badge: CredlyBadge) -> Issued:
+    external_id = str(badge.external_uuid or "")
+    return Issued(CredlyIssuer.slug, badge.state, badge.get_state_display(), external_id, badge.url, badge.issued_at)
 
 
 def _issue(badge: CredlyBadge) -> None:

@@ -1,0 +1,42 @@
+"""The document of our API, for programs and for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+from drf_spectacular.renderers import (
+    OpenApiJsonRenderer,
+    OpenApiJsonRenderer2,
+    OpenApiYamlRenderer,
+    OpenApiYamlRenderer2,
+)
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from badges.rest_api.openapi import document
+from badges.rest_api.views import Door
+
+
+class SchemaView(Door):
+    """The OpenAPI document; it is no secret. JSON unless YAML is asked for."""
+
+    permission_classes = [AllowAny]
+    throttle_classes: list[Any] = []
+    renderer_classes = [OpenApiJsonRenderer, OpenApiJsonRenderer2, OpenApiYamlRenderer, OpenApiYamlRenderer2]
+    schema = None
+
+    def get_authenticators(self) -> list[Any]:
+        return []
+
+    def get(self, request: Request) -> Response:
+        return Response(document())
+
+
+@require_safe
+def docs(request: HttpRequest) -> HttpResponse:
+    """Show the document in Swagger UI, from files of our own: nothing is fetched from elsewhere."""
+    return render(request, "lms_badges/api_docs.html")

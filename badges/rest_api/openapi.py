@@ -1,0 +1,129 @@
+"""The OpenAPI document of our views, and of nobody else's."""
+
+from __future__ import annotations
+
+import threading
+from functools import cache
+from typing import Any
+
+from django.utils import translation
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.generators import EndpointEnumerator, SchemaGenerator
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.settings import patched_settings
+
+from badges import __version__
+from badges.rest_api.authentication import JWT_AUTHENTICATION
+from badges.rest_api.problems import MEDIA_TYPE
+
+_PROBLEM = {
+    "type": "object",
+    "description": "A problem document of RFC 9457.",
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "description": "What is wrong with each parameter.",
+            "items": {
+                "type": "object",
+                "properties": {"field": {"type": "string"}, "detail": {"type": "string"}},
+                "required": ["field", "detail"],
+            },
+        },
+    },
+    "required": ["type", "title", "status", "detail"],
+}
+
+# Everything of drf-spectacular's settings that shapes the document, so that a host that has its own document keeps it to
+# itself.
+_SETTINGS: dict[str, Any] = {
+    "TITLE": "Badges",
+    "DESCRIPTION": "Who holds which badge, and how far learners are.",
+    "VERSION": __version__,
+    "OAS_VERSION": "3.1.0",
+    "SCHEMA_PATH_PREFIX": "/api/badges/v1",
+    "PREPROCESSING_HOOKS": [],
+    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums"],
+    "COMPONENT_SPLIT_REQUEST": False,
+    "APPEND_COMPONENTS": {"schemas": {"Problem": _PROBLEM}},
+    "SECURITY": [],
+    "SERVERS": [],
+    "TAGS": [],
+    "EXTERNAL_DOCS": {},
+    "CAMELIZE_NAMES": False,
+    "AUTHENTICATION_WHITELIST": None,
+    "PARSER_WHITELIST": None,
+    "RENDERER_WHITELIST": None,
+}
+
+_ALWAYS = {"401": "Not authenticated.", "403": "Not allowed.", "406": "No such format.", "429": "Too many requests."}
+
+
+class Schema(AutoSchema):
+    """
+    Describes a view of ours. Wearing it is what puts a view into the document.
+
+    The view says the rest: ``operation_id``, ``summary``, ``serializer_class``, ``parameters`` of its path, and the
+    ``problems`` it may answer with. (``extend_schema`` would build on the host's default schema class.)
+    """
+
+    def get_operation_id(self) -> str:
+        return self.view.operation_id
+
+    def get_summary(self) -> str:
+        return self.view.summary
+
+    def get_response_serializers(self) -> Any:
+        return self.view.serializer_class
+
+    def _is_list_view(self, serializer: Any = None) -> bool:
+        return getattr(self.view, "pagination_class", None) is not None
+
+    def get_override_parameters(self) -> Any:
+        return getattr(self.view, "parameters", [])
+
+    def get_operation(self, *args: Any, **kwargs: Any) -> Any:
+        operation = super().get_operation(*args, **kwargs)
+        if operation is not None:
+            problems = {**_ALWAYS, **getattr(self.view, "problems", {})}
+            content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+            for status, description in sorted(problems.items()):
+                operation["responses"].setdefault(status, {"description": description, "content": content})
+        return operation
+
+
+class _JwtScheme(OpenApiAuthenticationExtension):
+    target_class = JWT_AUTHENTICATION
+    name = "jwtAuth"
+    match_subclasses = True
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, str]:
+        description = 'The word "JWT", a space, and the token.'
+        return {"type": "apiKey", "in": "header", "name": "Authorization", "description": description}
+
+
+class _OurEndpoints(EndpointEnumerator):
+    def should_include_endpoint(self, path: str, callback: Any) -> bool:
+        return super().should_include_endpoint(path, callback) and isinstance(callback.cls.schema, Schema)
+
+
+class _OurGenerator(SchemaGenerator):
+    endpoint_inspector_cls = _OurEndpoints
+
+
+_lock = threading.Lock()
+
+
+@cache
+def document() -> dict[str, Any]:
+    """
+    Return the OpenAPI document, in English.
+
+    It is walked from the host's root URLs, so that paths are true wherever the host put us. drf-spectacular's settings are
+    global to the process: they are exchanged for ours once, not in every request.
+    """
+    with _lock, patched_settings(_SETTINGS), translation.override("en"):
+        return _OurGenerator().get_schema(public=True)

@@ -1,0 +1,89 @@
+"""What lists can be asked for; an unknown word is refused, because the answer to another question would be wrong."""
+
+from __future__ import annotations
+
+import datetime as dt
+import difflib
+import re
+from typing import Any
+
+import django_filters
+from django import forms
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+from django.utils.translation import gettext as _
+from django_filters.rest_framework import DjangoFilterBackend
+from rest_framework import exceptions
+from rest_framework.request import Request
+
+from badges.awarding.models import CredentialStatus
+from badges.rest_api.pagination import NewestFirst
+from badges.rules import canonical_time
+
+
+class Filters(DjangoFilterBackend):
+    """Filters by the view's ``filterset_class``, and refuses parameters that it does not know."""
+
+    def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: Any) -> QuerySet[Any]:
+        known = [*view.filterset_class.base_filters, *NewestFirst.params]
+        unknown = [name for name in request.query_params if name not in known]
+        if unknown:
+            raise exceptions.ValidationError({name[:100]: [_remedy(name, known)] for name in unknown})
+        return super().filter_queryset(request, queryset, view)
+
+
+def _remedy(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name[:100], known, n=1)
+    return _("There is no such parameter; write %(names)s.") % {"names": _(" or ").join(near or known)}
+
+
+class _TimeField(forms.CharField):
+    """A time with its offset. A plus sign that came as a space, because nobody escaped it, is a plus sign."""
+
+    def clean(self, value: Any) -> dt.datetime | None:
+        text = re.sub(r" (\d\d:\d\d)$", r"+\1", super().clean(value))
+        if not text:
+            return None
+        try:
+            return dt.datetime.fromisoformat(canonical_time(text))
+        except ValueError as error:
+            raise ValidationError(_("Expected %(what)s.") % {"what": error}) from None
+
+
+class _TimeFilter(django_filters.IsoDateTimeFilter):
+    field_class = _TimeField
+
+
+class _LmsUserIdFilter(django_filters.NumberFilter):
+    field_class = forms.IntegerField
+
+    def __init__(self, **options: Any):
+        super().__init__(min_value=0, max_value=2**63 - 1, **options)
+
+
+class LearnerFilters(django_filters.FilterSet):
+    """Whose, and of which template."""
+
+    username = django_filters.CharFilter(method="of_username", label="The exact username.")
+    lms_user_id = _LmsUserIdFilter(field_name="learner__lms_user_id", label="The LMS user id.")
+    template = django_filters.CharFilter(field_name="template__slug", label="The slug of the template.")
+
+    def of_username(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        return rows.filter(**{f"learner__user__{get_user_model().USERNAME_FIELD}": value})
+
+
+class CredentialFilters(LearnerFilters):
+    """Also by status and by when it was awarded."""
+
+    status = django_filters.ChoiceFilter(choices=CredentialStatus.choices, label="Whether it is held or was revoked.")
+    awarded_after = _TimeFilter(field_name="awarded_at", lookup_expr="gte", label="Awarded at this time or later.")
+    awarded_before = _TimeFilter(field_name="awarded_at", lookup_expr="lt", label="Awarded earlier than this time.")
+
+
+class ProgressFilters(LearnerFilters):
+    """Also by whether it is complete."""
+
+    completed = django_filters.BooleanFilter(
+        field_name="completed_at", lookup_expr="isnull", exclude=True, label="Whether it was completed."
+    )

@@ -1,0 +1,107 @@
+"""How credentials and progress are told; read-only."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from badges.awarding.models import CredentialStatus
+from badges.catalog.causes import Caused, CauseKind
+from badges.intake.models import Learner
+
+
+def _time(**options: Any) -> serializers.DateTimeField:
+    """A time in UTC, spelled as RFC 3339, whatever the host's own format and zone are."""
+    return serializers.DateTimeField(format="iso-8601", default_timezone=dt.UTC, **options)
+
+
+class LearnerSerializer(serializers.Serializer[Learner]):
+    """Whom it is about."""
+
+    uuid = serializers.UUIDField()
+    lms_user_id = serializers.IntegerField(allow_null=True)
+    username = serializers.SerializerMethodField(help_text="Null when the account is gone.")
+
+    @extend_schema_field({"type": ["string", "null"]})
+    def get_username(self, learner: Learner) -> str | None:
+        return learner.user.get_username() if learner.user else None
+
+
+class TemplateSerializer(serializers.Serializer[Any]):
+    """The badge itself."""
+
+    uuid = serializers.UUIDField()
+    slug = serializers.CharField()
+    name = serializers.CharField()
+    description = serializers.CharField()
+    image_url = serializers.CharField(help_text="Empty when there is no image.")
+
+
+class CauseSerializer(serializers.Serializer[Caused]):
+    """Why it happened. The words of a person who did it are for the staff's pages only."""
+
+    kind = serializers.ChoiceField(source="cause_kind", choices=CauseKind.choices)
+    event_id = serializers.CharField(source="cause_event_id")
+    event_type = serializers.CharField(source="cause_event_type")
+    event_time = _time(source="cause_event_time", allow_null=True)
+    template_revision = serializers.IntegerField(source="revision.number")
+
+
+class IssuedSerializer(serializers.Serializer[Any]):
+    """The credential's badge at a provider."""
+
+    provider = serializers.CharField()
+    state = serializers.CharField(help_text="The provider's word, or created, no_response or error before it has one.")
+    external_id = serializers.CharField(help_text="The provider's id of the badge; empty before it is issued.")
+    url = serializers.CharField(help_text="Where the provider shows the badge; empty before it does.")
+    issued_at = _time(allow_null=True)
+
+
+class CredentialSerializer(serializers.Serializer[Any]):
+    """A badge that a learner was awarded."""
+
+    id = serializers.UUIDField()
+    status = serializers.ChoiceField(choices=CredentialStatus.choices)
+    awarded_at = _time()
+    learner = LearnerSerializer()
+    template = TemplateSerializer()
+    cause = CauseSerializer(source="*")
+    issued = serializers.SerializerMethodField()
+
+    @extend_schema_field(IssuedSerializer(many=True))
+    def get_issued(self, credential: Any) -> Any:
+        return IssuedSerializer(self.context["issued"].get(credential.pk, []), many=True).data
+
+
+class RequirementSerializer(serializers.Serializer[Any]):
+    """One of a group's alternatives."""
+
+    key = serializers.CharField(source="requirement.key")
+    event_type = serializers.CharField(source="requirement.event_type")
+    description = serializers.CharField(source="requirement.description")
+    fulfilled_at = _time(source="fulfillment.fulfilled_at", allow_null=True, default=None)
+    cause = CauseSerializer(source="fulfillment", allow_null=True)
+
+
+class GroupSerializer(serializers.Serializer[Any]):
+    """Alternatives, of which one is enough."""
+
+    group = serializers.CharField(source="name", allow_null=True, help_text="Null for a requirement that stands alone.")
+    fulfilled = serializers.BooleanField()
+    requirements = RequirementSerializer(source="demands", many=True)
+
+
+class ProgressSerializer(serializers.Serializer[Any]):
+    """How far a learner is on a badge, by what it demands today."""
+
+    id = serializers.UUIDField()
+    learner = LearnerSerializer()
+    template = TemplateSerializer()
+    begun_at = _time(source="created_at")
+    completed_at = _time(allow_null=True)
+    fulfilled_groups = serializers.IntegerField(source="report.fulfilled")
+    total_groups = serializers.IntegerField(source="report.total")
+    groups = GroupSerializer(source="report.groups", many=True)

@@ -1,0 +1,11 @@
+"""Addresses of version 1."""
+
+from django.urls import path
+
+from badges.rest_api.v1 import views
+
+urlpatterns = [
+    path("credentials/", views.CredentialListView.as_view(), name="credential-list"),
+    path("credentials/<str:id>/", views.CredentialDetailView.as_view(), name="credential-detail"),
+    path("progress/", views.ProgressListView.as_view(), name="progress-list"),
+]

@@ -1,0 +1,98 @@
+"""Credentials and progress: a learner sees their own, staff with the model permission see all."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import OpenApiParameter, OpenApiTypes
+from rest_framework.exceptions import NotFound
+from rest_framework.generics import GenericAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from badges.api import credentials_of, progress_of, report, with_reports
+from badges.awarding.models import UserCredential
+from badges.issuers import registry
+from badges.progress.models import BadgeProgress
+from badges.rest_api.pagination import NewestFirst
+from badges.rest_api.v1.filters import CredentialFilters, Filters, ProgressFilters
+from badges.rest_api.v1.serializers import CredentialSerializer, ProgressSerializer
+from badges.rest_api.views import Door
+
+_BAD_PARAMETER = {"400": "A parameter is wrong; `errors` says which and what to write instead."}
+
+
+class CredentialListView(Door, GenericAPIView[UserCredential]):
+    """Credentials, newest first."""
+
+    operation_id, summary = "credentials_list", "List credentials"
+    serializer_class = CredentialSerializer
+    pagination_class = NewestFirst
+    newest_by = "awarded_at"
+    filter_backends = [Filters]
+    filterset_class = CredentialFilters
+    problems = _BAD_PARAMETER
+
+    def get_queryset(self) -> QuerySet[UserCredential]:
+        return _visible_credentials(self.request)
+
+    def get(self, request: Request) -> Response:
+        """Credentials, newest first: one's own, or with the permission to view credentials everybody's."""
+        page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
+        return self.get_paginated_response(_told(page or []))
+
+
+class CredentialDetailView(Door):
+    """One credential."""
+
+    operation_id, summary = "credentials_retrieve", "Show a credential"
+    serializer_class = CredentialSerializer
+    parameters = [OpenApiParameter("id", OpenApiTypes.UUID, OpenApiParameter.PATH)]
+    problems = {"404": "There is no such credential, or it is somebody else's."}
+
+    def get(self, request: Request, id: str) -> Response:
+        """One credential: one's own, or with the permission to view credentials anybody's."""
+        try:
+            credential = _visible_credentials(request).get(pk=uuid.UUID(id))
+        except (ValueError, UserCredential.DoesNotExist):
+            raise NotFound from None
+        return Response(_told([credential])[0])
+
+
+class ProgressListView(Door, GenericAPIView[BadgeProgress]):
+    """Progress, latest begun first."""
+
+    operation_id, summary = "progress_list", "List progress"
+    serializer_class = ProgressSerializer
+    pagination_class = NewestFirst
+    newest_by = "created_at"
+    filter_backends = [Filters]
+    filterset_class = ProgressFilters
+    problems = _BAD_PARAMETER
+
+    def get_queryset(self) -> QuerySet[BadgeProgress]:
+        if self.request.user.has_perm("lms_badges.view_badgeprogress"):
+            return with_reports(BadgeProgress.objects.select_related("learner__user", "template"))
+        return progress_of(self.request.user)
+
+    def get(self, request: Request) -> Response:
+        """Progress on badges, latest begun first: one's own, or with the permission to view progress everybody's."""
+        page: Any = self.paginate_queryset(self.filter_queryset(self.get_queryset())) or []
+        for progress in page:
+            progress.report = report(progress)
+        return self.get_paginated_response(ProgressSerializer(page, many=True).data)
+
+
+def _visible_credentials(request: Request) -> QuerySet[UserCredential]:
+    if request.user.has_perm("lms_badges.view_usercredential"):
+        rows = UserCredential.objects.select_related("learner__user", "template")
+    else:
+        rows = credentials_of(request.user)
+    return rows.select_related("learner__user", "template", "revision")
+
+
+def _told(credentials: list[UserCredential]) -> Any:
+    issued = registry.issued([credential.pk for credential in credentials])
+    return CredentialSerializer(credentials, many=True, context={"issued": issued}).data
