@@ -18,8 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID, uuid1
 
+import attrs
 from opaque_keys.edx.keys import CourseKey
 from openedx_events.data import EventsMetadata
+from openedx_events.event_bus.avro.custom_serializers import BaseCustomTypeAvroSerializer
 from openedx_events.event_bus.avro.serializer import AvroSignalSerializer
 from openedx_events.learning.data import (
     CourseData,
@@ -71,12 +73,14 @@ def user(
     lms_user_id: int = 1,
     username: str = "ada",
     name: str = "Ada Lovelace",
-    email: str = "ada@example.com",
+    email: str | None = None,
     is_active: bool = True,
     with_pii: bool = True,
 ) -> UserData:
     """Make the person an event is about; ``with_pii=False`` leaves everything out but the id."""
-    pii = UserPersonalData(username=username, email=email, name=name) if with_pii else None
+    pii = None
+    if with_pii:
+        pii = UserPersonalData(username=username, email=email or f"{username}@example.com", name=name)
     return UserData(id=lms_user_id, is_active=is_active, pii=pii)
 
 
@@ -109,7 +113,7 @@ def enrollment(
     event_id: UUID | str | None = None,
     **person: Any,
 ) -> LearningEvent:
-    """Say that somebody (the arguments of ``user``) was enrolled in a course, by themselves or ``created_by`` a member of staff."""
+    """Say that somebody (the arguments of ``user``) was enrolled, by themselves or ``created_by`` a member of staff."""
     time = time or datetime.now(UTC)
     data = CourseEnrollmentData(
         user=user(**person),
@@ -129,9 +133,47 @@ def line_of(signal: OpenEdxPublicSignal, metadata: EventsMetadata, data: dict[st
             "id": str(metadata.id),
             "type": signal.event_type,
             "time": metadata.time.isoformat(),
-            "data": AvroSignalSerializer(signal).to_dict(data),
+            "data": _Serializer(signal).to_dict({name: _without_gaps(value) for name, value in data.items()}),
         },
         ensure_ascii=False,
+    )
+
+
+class _Nobody:
+    """Stands for personal data that is missing."""
+
+
+class _NobodySerializer(BaseCustomTypeAvroSerializer):
+    cls = _Nobody
+    field_type = "null"
+
+    @staticmethod
+    def serialize(obj: object) -> Any:
+        return None
+
+    @staticmethod
+    def deserialize(data: str) -> object:
+        return None
+
+
+class _Serializer(AvroSignalSerializer):
+    """
+    The bus's serializer, which also takes a person without personal data.
+
+    ``UserData.pii`` may be ``None`` in a process, but the bus's own serializer raises then. A file can hold it.
+    """
+
+    def custom_type_serializers(self) -> list[type[BaseCustomTypeAvroSerializer]]:
+        return [_NobodySerializer]
+
+
+def _without_gaps(value: Any) -> Any:
+    if isinstance(value, UserData) and value.pii is None:
+        return attrs.evolve(value, pii=_Nobody())
+    if not attrs.has(type(value)):
+        return value
+    return attrs.evolve(
+        value, **{one.name: _without_gaps(getattr(value, one.name)) for one in attrs.fields(type(value))}
     )
 
 

@@ -1,4 +1,4 @@
-"""``python -m badges.testing.credly``: the stand-in as a process of its own. Its address is the first line it prints."""
+"""``python -m badges.testing.credly``: the stand-in as a process of its own. Its first line is its address."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from uuid import UUID
 
 from badges.testing.credly import ORGANIZATION, TOKEN, CredlyStandIn
 from badges.testing.credly.refusals import SHAPES, VARYING
@@ -28,8 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         error_shape=options.error_shape,
         revoked_counts_as_duplicate=options.revoked_counts_as_duplicate,
     )
-    for template in options.template:
-        id, _, name = template.partition("=")
+    for id, name in options.template:
         credly.add_template(id, name=name or "Stand-in badge")
     try:
         credly.start()
@@ -53,10 +53,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--state", metavar="FILE", help="SQLite file to remember everything in; without it, memory only"
     )
-    parser.add_argument("--organization", metavar="UUID", default=ORGANIZATION, help="the account's id (%(default)s)")
+    parser.add_argument(
+        "--organization", metavar="UUID", type=_uuid, default=ORGANIZATION, help="the account's id (%(default)s)"
+    )
     parser.add_argument("--token", default=TOKEN, help="the account's authorization token (%(default)s)")
     parser.add_argument(
-        "--template", metavar="UUID[=NAME]", action="append", default=[], help="an active template to have; repeatable"
+        "--template",
+        metavar="UUID[=NAME]",
+        type=_template,
+        action="append",
+        default=[],
+        help="an active template to have; repeatable",
     )
     parser.add_argument("--webhook", metavar="URL", help="post events to this address")
     parser.add_argument("--error-shape", choices=[VARYING, *SHAPES], default=VARYING, help="how refusals look")
@@ -67,6 +74,18 @@ def _parser() -> argparse.ArgumentParser:
         "--until-stdin-closes", action="store_true", help="end when the process that started this one is gone"
     )
     return parser
+
+
+def _uuid(text: str) -> str:
+    try:
+        return str(UUID(text))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a UUID") from None
+
+
+def _template(text: str) -> tuple[str, str]:
+    id, _, name = text.partition("=")
+    return _uuid(id), name
 
 
 def _wait_for_parent(stop: threading.Event) -> None:

@@ -109,7 +109,7 @@ class Api:
     def _endpoint(self, name: str) -> Callable[[Request, dict[str, str]], tuple[int, Any]]:
         if name == "token":
             return self._token
-        inner = getattr(self, f"_{name}")
+        inner: Callable[[Request, Organization, str], tuple[int, Any]] = getattr(self, f"_{name}")
 
         def guarded(request: Request, parts: dict[str, str]) -> tuple[int, Any]:
             return inner(request, self._authenticated(request, parts["organization"]), parts.get("id", "").lower())

@@ -75,7 +75,7 @@ class Controls(Provider):
 
     @property
     def organizations(self) -> list[Organization]:
-        """The accounts, with their keys; the first is the one that is meant when none is named."""
+        """The accounts, with their keys."""
         return self.store.all(Organization)
 
     @property
@@ -131,6 +131,7 @@ class Controls(Provider):
 
     def refuse(self, *, seconds: float | None = None) -> None:
         """Refuse connections, and cut the open ones, for some seconds or until ``recover()``."""
+        self._stay_closed()
         self._listener.close()
         if seconds is not None:
             self._reopening = threading.Timer(seconds, self._reopen)
@@ -185,12 +186,15 @@ class Controls(Provider):
 
     def recover(self) -> None:
         """Let nothing go wrong any more."""
-        if self._reopening is not None:
-            self._reopening.cancel()
+        self._stay_closed()
         self._failures.clear()
         self._listener.open()
 
     # Inside
+
+    def _stay_closed(self) -> None:
+        if self._reopening is not None:
+            self._reopening.cancel()
 
     def _reopen(self) -> None:
         if not self._listener.stopping.is_set():

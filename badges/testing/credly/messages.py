@@ -15,7 +15,7 @@ from badges.testing.credly.refusals import Refused
 
 @dataclass(frozen=True)
 class Request:
-    """A request; ``refused`` when its body could not be taken in."""
+    """A request, its headers named like ``Content-Type``; ``refused`` when its body could not be taken in."""
 
     method: str
     target: str

@@ -30,6 +30,7 @@ class Provider:
 
     def __init__(self, store: Store, *, revoked_counts_as_duplicate: bool = False) -> None:
         self.store = store
+        self.organization: str | None = None  # the account that is meant when none is named
         # Credly's documentation does not say whether a revoked badge still stands in the way of a new one.
         self._not_in_the_way = (
             "state <> 'replaced'" if revoked_counts_as_duplicate else "state NOT IN ('replaced', 'revoked')"
@@ -43,16 +44,20 @@ class Provider:
     def add_organization(
         self, id: str | None = None, *, token: str | None = None, name: str = "Stand-in Academy"
     ) -> Organization:
-        """Open an account, or give an existing one another token."""
-        known = self.store.first(Organization, "id = ?", [_uuid(id)]) if id else None
-        organization = Organization(
-            id=_uuid(id),
-            name=known.name if known else name,
-            token=token or (known.token if known else secrets.token_urlsafe(24)),
-            client_id=known.client_id if known else f"client-{_uuid(id)[:8]}",
-            client_secret=known.client_secret if known else secrets.token_urlsafe(24),
-            created_at=known.created_at if known else _now(),
+        """Open an account, or give the one with this id another token."""
+        id = _uuid(id)
+        known = self.store.first(Organization, "id = ?", [id])
+        organization = known or Organization(
+            id=id,
+            name=name,
+            token=secrets.token_urlsafe(24),
+            client_id=f"client-{id}",
+            client_secret=secrets.token_urlsafe(24),
+            created_at=_now(),
         )
+        organization = replace(organization, token=token or organization.token)
+        if self.store.count(Organization, "token = ? AND id <> ?", [organization.token, id]):
+            raise ValueError("token: another organization has this one. Choose a different token.")
         self.store.save(organization)
         return organization
 
@@ -157,13 +162,14 @@ class Provider:
         allows_duplicates: bool = False,
         organization: str | None = None,
     ) -> Template:
-        """Make a template in the account (the first one, unless said otherwise). Known by its id: nothing happens."""
-        known = self.store.first(Template, "id = ?", [_uuid(id)]) if id else None
+        """Make a template, in the first account unless said otherwise. One with this id is left as it is."""
+        id = _uuid(id)
+        known = self.store.first(Template, "id = ?", [id])
         if known is not None:
             return known
         now = _now()
         owner = self._organization(organization)
-        template = Template(_uuid(id), owner.id, name, description, _state(state), allows_duplicates, now, now)
+        template = Template(id, owner.id, name, description, _state(state), allows_duplicates, now, now)
         return self._save_template(template, "badge_template.created")
 
     def change_template(
@@ -205,10 +211,9 @@ class Provider:
     # Inside
 
     def _organization(self, organization_id: str | None) -> Organization:
-        where, values = ("id = ?", [organization_id]) if organization_id else ("", [])
-        found = self.store.first(Organization, where, values)
+        found = self.store.first(Organization, "id = ?", [organization_id or self.organization])
         if found is None:
-            raise Refused(404, "Organization not found")
+            raise ValueError("organization: there is no such account. Make it with add_organization().")
         return found
 
     def _template_to_issue(self, organization: Organization, template_id: str) -> Template:

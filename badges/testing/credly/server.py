@@ -25,7 +25,8 @@ HOST = "127.0.0.1"
 LARGEST_BODY = 1_048_576
 # A body over the limit is read to its end and thrown away up to here, so that the client gets to read the refusal.
 LARGEST_BODY_SWALLOWED = 64 * LARGEST_BODY
-REOPEN_WITHIN = 10.0
+# An outgoing connection of somebody else may sit on the port for a moment.
+OPEN_WITHIN, REOPEN_WITHIN = 1.0, 10.0
 
 Answer = Callable[[Request], Reply]
 
@@ -37,6 +38,7 @@ class Listener:
         self._answer = answer
         self._lock = threading.RLock()
         self._server: _Server | None = None
+        self._was_open = False
         self.port = port
         self.stopping = threading.Event()
 
@@ -46,11 +48,11 @@ class Listener:
         return self._server is not None
 
     def open(self) -> None:
-        """Listen. The port may be lent to an outgoing connection of somebody else for a moment: then try again."""
+        """Listen; on the same port as before, if there was one."""
         with self._lock:
             if self._server is not None:
                 return
-            give_up = time.monotonic() + REOPEN_WITHIN
+            give_up = time.monotonic() + (REOPEN_WITHIN if self._was_open else OPEN_WITHIN)
             while True:
                 try:
                     self._server = _Server(self.port, self._answer, self.stopping)
@@ -59,6 +61,7 @@ class Listener:
                     if time.monotonic() > give_up:
                         raise
                     time.sleep(0.05)
+            self._was_open = True
             self.port = self._server.server_address[1]
             threading.Thread(target=self._server.serve_forever, args=(0.02,), name="credly", daemon=True).start()
 
@@ -157,7 +160,8 @@ class _Handler(BaseHTTPRequestHandler):
             body = self._body()
         except Refused as no:
             refused = no
-        return Request(self.command, self.path, self.headers, body, refused)
+        headers = {name.title(): value for name, value in self.headers.items()}
+        return Request(self.command, self.path, headers, body, refused)
 
     def _body(self) -> bytes:
         if self.headers.get("Transfer-Encoding"):

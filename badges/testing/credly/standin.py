@@ -72,6 +72,7 @@ class CredlyStandIn(Controls):
         """Close the port, end what waits, let go of the state file."""
         self._listener.stopping.set()
         self._webhooks.stop()
+        self._stay_closed()
         self._listener.close()
         self.store.close()
 

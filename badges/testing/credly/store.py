@@ -17,8 +17,6 @@ from typing import Any, TypeVar
 
 from badges.testing.credly.records import RECORDS, Record
 
-# ruff: noqa: S608. Names of tables and columns come from the record classes, conditions from this package; values are bound.
-
 R = TypeVar("R", bound=Record)
 
 INDEXES = (
@@ -63,12 +61,14 @@ class Store:
                 raise
             self._connection.execute("COMMIT")
 
+    # S608: names of tables and columns come from the record classes, conditions from this package; values are bound.
+
     def save(self, record: Record) -> None:
         """Insert the record, or replace the one with the same key where it stands."""
         columns = list(record.kinds())
         updates = ", ".join(f"{column} = excluded.{column}" for column in columns[1:])
         self._run(
-            f"INSERT INTO {_table(type(record))} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))}) "
+            f"INSERT INTO {_table(type(record))} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))}) "  # noqa: S608
             f"ON CONFLICT ({columns[0]}) DO UPDATE SET {updates}",
             record.to_row(),
         )
@@ -83,7 +83,7 @@ class Store:
         """Give the records in the order they were first written."""
         columns = ", ".join(record.kinds())
         tail = f" LIMIT {int(limit)} OFFSET {int(offset)}" if limit is not None else ""
-        sql = f"SELECT {columns} FROM {_table(record)}{_where(where)} ORDER BY seq{tail}"
+        sql = f"SELECT {columns} FROM {_table(record)}{_where(where)} ORDER BY seq{tail}"  # noqa: S608
         return [record.from_row(row) for row in self._run(sql, values)]
 
     def first(self, record: type[R], where: str, values: Any = ()) -> R | None:
@@ -92,7 +92,7 @@ class Store:
 
     def count(self, record: type[Record], where: str = "", values: Any = ()) -> int:
         """Count the records that fit."""
-        return self._run(f"SELECT count(*) FROM {_table(record)}{_where(where)}", values)[0][0]
+        return self._run(f"SELECT count(*) FROM {_table(record)}{_where(where)}", values)[0][0]  # noqa: S608
 
     def calls_by_endpoint(self) -> dict[str, int]:
         """Count the calls of each kind."""
@@ -100,7 +100,7 @@ class Store:
 
     def delete(self, record: type[Record], where: str, values: Any = ()) -> None:
         """Forget the records that fit."""
-        self._run(f"DELETE FROM {_table(record)}{_where(where)}", values)
+        self._run(f"DELETE FROM {_table(record)}{_where(where)}", values)  # noqa: S608
 
     def close(self) -> None:
         """Let go of the file."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import http.client
 import json
 import queue
+import sqlite3
 import threading
 import uuid
 from datetime import UTC, datetime
@@ -27,7 +28,7 @@ class Webhooks:
 
     def __init__(self, store: Store, *, url: str | None = None) -> None:
         self._store = store
-        self._events: queue.Queue[Event] = queue.Queue()
+        self._events: queue.Queue[Event | None] = queue.Queue()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self.url = url
@@ -61,10 +62,10 @@ class Webhooks:
     def stop(self) -> None:
         """Post nothing more."""
         self._stopping.set()
+        self._events.put(None)
 
     def _work(self) -> None:
-        while True:
-            event = self._events.get()
+        while (event := self._events.get()) is not None:
             try:
                 self._post_until_taken(event)
             finally:
@@ -84,8 +85,11 @@ class Webhooks:
             status = _post_json(url, webhook_json(event))
         except (OSError, http.client.HTTPException) as problem:
             error = type(problem).__name__
-        if not self._stopping.is_set():
+        try:
             self._store.save(Delivery(str(uuid.uuid4()), event.id, datetime.now(UTC), url, status, error))
+        except sqlite3.ProgrammingError:  # the store was closed while this was under way
+            if not self._stopping.is_set():
+                raise
         return status == 200
 
 

@@ -1,0 +1,1 @@
+"""What people rely on when they rely on ``badges.testing``."""
