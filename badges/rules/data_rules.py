@@ -183,7 +183,7 @@ def _operand(path: str, operator: Operator, value: Any, seen: ValueType) -> Any:
         return operator.accept(value, seen)
     except LimitError as error:
         raise RuleError("limit", path, f"{path} {operator.name}: expected {error}") from None
-    except ValueError as error:
+    except (TypeError, ValueError) as error:  # TypeError: what another package's int(value) makes of a list
         raise RuleError("invalid_criteria", path, f"{path} {operator.name}: expected {error}") from None
 
 

@@ -21,6 +21,7 @@ from badges.rules.times import canonical_time
 
 MAX_OPERAND_CHARACTERS = 4096
 MAX_DIGITS = 400
+MAX_STORED_BITS = 63  # MySQL's JSON keeps larger integers as doubles
 
 _DECIMAL = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?")
 
@@ -49,6 +50,8 @@ def spell(value: Any) -> Any:
     if isinstance(value, Decimal):
         short = float(value)
         return short if Decimal(repr(short)) == value else str(value)
+    if isinstance(value, int) and value.bit_length() > MAX_STORED_BITS:
+        return str(value)
     if isinstance(value, (list, tuple)):
         return [spell(item) for item in value]
     return value
@@ -107,7 +110,8 @@ def _read_untyped(value: Any) -> str | int | Decimal:
     if isinstance(value, str):
         return _read_text(value)
     number: int | Decimal = _observe_number(value)
-    if number is NOTHING:
+    # A larger one would be stored as text, and come back as the text.
+    if number is NOTHING or (isinstance(number, int) and number.bit_length() > MAX_STORED_BITS):
         raise ValueError("text or a number")
     return number
 

@@ -94,6 +94,8 @@ def holds(path, operator, value, observed):
         ("grade", "gt", "-1", "٨٠", False),  # Decimal would read it; a rule's author did not write it
         ("grade", "gt", "1", "9" * 100_000, False),  # no number that anybody meant, and slow to read
         ("grade", "gt", "1", "1e9999", False),
+        ("grade", "lt", "1", "1e-9999", False),
+        ("grade", "gt", "1", "0" * 5000 + "5", False),
         # parts of text, case-sensitive
         ("course.course_key", "contains", "+Houba+", "course-v1:Marsu+Houba+1", True),
         ("course.course_key", "contains", "houba", "course-v1:Marsu+Houba+1", False),
@@ -221,6 +223,7 @@ def test_the_table_above_leaves_no_operator_out():
         ("grade", "regex", "(", "invalid_criteria", "value", "missing )"),
         ("grade", "regex", "x" * 513, "limit", "value", "at most 512 characters"),
         ("grade", "exists", "perhaps", "invalid_criteria", "value", "true, false, yes or no"),
+        ("parts", "contains", 2**64, "invalid_criteria", "value", "text or a number"),
         ("points", "contains", "five", "invalid_criteria", "value", "a whole number"),
     ],
 )
@@ -231,6 +234,18 @@ def test_what_cannot_be_meant_is_refused_with_what_to_write(path, operator, valu
     assert (refused.value.kind, refused.value.field) == (kind, field)
     assert message in str(refused.value)
     assert refused.value.path == str(path)
+
+
+def test_a_broken_pattern_is_reported_to_its_author_only(capfd):
+    with pytest.raises(RuleError):
+        compile_rule(PASSING, "grade", "regex", "(broken")
+
+    assert capfd.readouterr().err == ""  # RE2 likes to write there, and patterns may name people
+
+
+def test_text_that_is_no_unicode_is_odd_data_and_no_failure_of_an_operator(caplog):
+    assert not compile_rule(PASSING, "grade", "regex", ".").holds({"grade": "\ud800"})
+    assert caplog.messages == []
 
 
 @pytest.mark.parametrize("choices", [list(range(1000)), ",".join(map(str, range(1000)))])
@@ -250,6 +265,8 @@ def test_a_thousand_choices_are_allowed(choices):
         ("score", "gte", "80", 80),
         ("score", "eq", "0.12345678901234567890", "0.12345678901234567890"),  # more than a JSON reader would keep
         ("score", "between", "5,10.5", [5, 10.5]),
+        ("attempts", "eq", 2**63 - 1, 2**63 - 1),
+        ("attempts", "eq", 2**63, str(2**63)),  # not all databases keep such integers in JSON
         ("grade", "eq", "80", "80"),
         ("grade", "gte", "80", 80),
         ("grade", "in", "b, a, b", ["b", "a"]),

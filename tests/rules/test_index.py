@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from badges.rules import RuleIndex, RuleSet, compile_rule
+from badges.rules import Kind, RuleIndex, RuleSet, Shape, compile_rule
 from tests.rules.examples import PASSING
 from tests.rules.test_data_rules import Watched, any_data, rules
 
@@ -79,6 +79,19 @@ def test_short_and_long_lists_of_choices_find_the_same(length):
     assert index.matching({"attempts": length}) == []
 
 
+def test_the_same_path_in_events_of_different_shapes_is_not_confused():
+    text = Shape(Kind.OBJECT, {"attempts": Shape(Kind.TEXT)})
+    index = RuleIndex(
+        [
+            (rule_set(("attempts", "eq", 1)), "number"),
+            (RuleSet([compile_rule(text, "attempts", "eq", "1")]), "text"),
+        ]
+    )
+
+    assert index.matching({"attempts": 1}) == ["number"]
+    assert index.matching({"attempts": "1"}) == ["text"]
+
+
 def test_an_index_of_nothing_finds_nothing():
     assert RuleIndex([]).matching({"attempts": 1}) == []
 
@@ -117,6 +130,24 @@ def test_ten_thousand_entries_that_do_not_match_are_not_asked():
 
     assert RuleIndex((demanding(number), number) for number in range(10_000)).matching(data) == []
     assert data.looked_at == ["course", "user"]
+
+
+def test_short_lists_of_choices_are_looked_up_and_not_asked():
+    twenty = ("user.id", "in", list(range(20)))
+    data = Watched(user={"id": 20})
+
+    assert RuleIndex((rule_set(twenty), number) for number in range(100)).matching(data) == []
+    assert data.looked_at == ["user"]
+
+
+def test_lists_of_choices_do_not_multiply():
+    # All together would be 20 * 20 * 20 keys for one entry; one list is looked up, the others wait to be asked.
+    twenty = list(range(20))
+    entry = rule_set(("user.id", "in", twenty), ("attempts", "in", twenty), ("score", "in", twenty))
+    data = Watched(user={"id": 20}, attempts=1, score=1)
+
+    assert RuleIndex([(entry, "entry")]).matching(data) == []
+    assert data.looked_at == ["user"]
 
 
 def test_equal_sources_are_looked_at_once_for_all_signatures():

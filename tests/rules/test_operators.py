@@ -19,7 +19,7 @@ PLUG_IN = """
     def read_length(value, seen):
         try:
             return int(value)
-        except (TypeError, ValueError):
+        except ValueError:
             raise ValueError("a length, such as 3") from None
 
     longer = Operator("called_otherwise_at_home", lambda seen, operand: len(seen) > operand, read_length, listing)
@@ -84,8 +84,9 @@ def test_another_package_can_bring_an_operator(run):
         rule = attempt("tags", "longer", "2")
         print(rule.operator, json.dumps(rule.value), rule.holds({"tags": list("abc")}), rule.holds({"tags": ["a"]}))
         print(attempt("tags", "longer", "x"))
+        print(attempt("tags", "longer", ["x"]).kind)
         """
-    ) == ["before", "loaded", "longer 2 True False", "tags longer: expected a length, such as 3"]
+    ) == ["before", "loaded", "longer 2 True False", "tags longer: expected a length, such as 3", "invalid_criteria"]
 
 
 def test_our_own_words_load_nobody_elses_code_and_cannot_be_taken(run):

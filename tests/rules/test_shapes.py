@@ -163,6 +163,20 @@ def test_the_path_in_a_refusal_begins_where_the_caller_says():
     assert str(nowhere.value) == "the data: expected an object, got a list"
 
 
+def test_the_path_of_a_list_is_that_of_its_owner():
+    with pytest.raises(ShapeError) as refused:
+        Shape(Kind.LIST, item=TEXT).canonical([5], "data.tags")
+
+    assert refused.value.path == "data.tags[]"
+
+
+def test_canonical_text_is_plain_text():
+    class Markup(str):
+        """What a template engine would hand over."""
+
+    assert type(PASSING.canonical(passing(grade=Markup("A")))["grade"]) is str
+
+
 def test_undeclared_json_is_not_followed_down_forever():
     deep: list = []
     for _ in range(500):
