@@ -1,7 +1,7 @@
 """
 What the Java services are made of: fetched by Maven once, kept in a cache beside the code.
 
-``python -m tests.services.maven`` fetches everything ahead, so that no test has to wait for a download.
+``python -m tests.services fetch`` fetches everything ahead, so that no test has to wait for a download.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import hashlib
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -52,6 +51,7 @@ def _run_maven(service: str, target: Path) -> None:
             f"{service}: no mvn here. Install it: apt-get install -y openjdk-17-jre-headless maven"
             f"   (or leave it out: make test WITHOUT={service})"
         )
+    print(f"Fetching {service} with Maven (once)", flush=True)
     argv = [maven, "-B", "-q", "-f", POM, f"-Dtarget={target}", f"dependency:{GOALS[service]}@{service}"]
     try:
         done = subprocess.run(
@@ -61,11 +61,3 @@ def _run_maven(service: str, target: Path) -> None:
         raise ServiceUnavailable(f"{service}: Maven has not fetched it within {SECONDS} s. Run it again.") from None
     if done.returncode != 0:
         raise ServiceUnavailable(f"{service}: Maven could not fetch it.\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
-
-
-if __name__ == "__main__":
-    try:
-        for wanted in sys.argv[1:] or GOALS:
-            print(f"{wanted}: {fetched(wanted)}")
-    except ServiceUnavailable as error:
-        sys.exit(str(error))
