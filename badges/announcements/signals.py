@@ -1,0 +1,117 @@
+"""
+The public signals: a learner was awarded a badge, or lost it.
+
+The outbox channel ``announce``. The event is built from ids when it is delivered, so that it says what is true then and
+a retired learner's data is nowhere to be found. Its metadata id is the outbox row's own, the same on every try: who hears
+it twice can tell. It goes to the event bus first, and once the broker has confirmed it, to this process's receivers,
+marked as coming from the bus so that nobody publishes it again.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from django.conf import settings
+from openedx_events.data import EventsMetadata
+from openedx_events.learning.data import BadgeData, BadgeTemplateData, UserData, UserPersonalData
+from openedx_events.learning.signals import BADGE_AWARDED, BADGE_REVOKED
+from openedx_events.tooling import OpenEdxPublicSignal
+
+from badges.announcements import bus
+from badges.awarding.models import UserCredential
+from badges.exceptions import Permanent
+from badges.intake.models import Learner
+from badges.outbox.models import OutboxMessage
+
+SIGNALS = {"badge.awarded": BADGE_AWARDED, "badge.revoked": BADGE_REVOKED}
+
+# Whose badge it is: ours. At which providers it is issued too is a detail of delivery, and there may be several.
+ORIGIN = "openedx"
+
+
+# One for the whole bus: when the broker is down it is down for all topics.
+CIRCUIT = "event-bus"
+
+
+class AnnounceChannel:
+    """The outbox channel ``announce``: tells everybody who listens."""
+
+    def __call__(self, message: OutboxMessage) -> None:
+        signal = SIGNALS.get(message.type)
+        if signal is None:
+            raise Permanent(f"Nothing is announced as {message.type!r}, only {', '.join(SIGNALS)}. Remove the row.")
+        credential = _credential(message)
+        metadata = EventsMetadata(
+            event_type=signal.event_type,
+            id=message.id,
+            minorversion=signal.minor_version,
+            time=_time(message, credential).astimezone(dt.UTC),
+        )
+        data = {"badge": badge_data(credential)}
+        for topic, key_field in _topics(signal):
+            bus.publish(signal, topic=topic, event_key_field=key_field, data=data, metadata=metadata)
+        signal.send_event_with_custom_metadata(metadata, **data)
+
+    def circuit(self, message: OutboxMessage) -> str | None:
+        """Return the bus's circuit; without a bus nothing can be down."""
+        return CIRCUIT if bus.is_configured() else None
+
+
+announce = AnnounceChannel()
+
+
+def badge_data(credential: UserCredential) -> BadgeData:
+    """Say a credential in the words of the public signals."""
+    template = credential.template
+    return BadgeData(
+        uuid=str(credential.pk),
+        user=_user_data(credential.learner),
+        template=BadgeTemplateData(
+            uuid=str(template.uuid),
+            origin=ORIGIN,
+            name=template.name,
+            description=template.description,
+            image_url=template.image_url,
+        ),
+    )
+
+
+def _user_data(learner: Learner) -> UserData:
+    """
+    Say who the learner is, as far as that is known.
+
+    A learner without an account here has no names, and one whom the LMS does not know has the id 0: the event's schema
+    allows neither to be missing.
+    """
+    user = learner.user
+    return UserData(
+        id=learner.lms_user_id or 0,
+        is_active=bool(user and user.is_active),
+        pii=UserPersonalData(
+            username=user.get_username() if user else "",
+            email=(user.email or "") if user else "",
+            name=user.get_full_name() if user else "",
+        ),
+    )
+
+
+def _credential(message: OutboxMessage) -> UserCredential:
+    credential_id = message.read().get("credential")
+    known = UserCredential.objects.select_related("template", "learner__user")
+    credential = known.filter(pk=credential_id).first() if credential_id else None
+    if credential is None:
+        raise Permanent("The credential of this row is gone, so there is nothing to announce. Remove the row.")
+    return credential
+
+
+def _time(message: OutboxMessage, credential: UserCredential) -> dt.datetime:
+    """When it happened: the award's time, and for everything after it the time of the decision."""
+    return credential.awarded_at if message.type == "badge.awarded" else message.created_at
+
+
+def _topics(signal: OpenEdxPublicSignal) -> list[tuple[str, str]]:
+    """Return the topics that the host wants this signal on, with the key field of each."""
+    configured: dict[str, Any] = getattr(settings, "EVENT_BUS_PRODUCER_CONFIG", None) or {}
+    topics = configured.get(signal.event_type, {}).items()
+    return [(topic, entry["event_key_field"]) for topic, entry in topics if entry.get("enabled") is True]

@@ -1,0 +1,130 @@
+"""Work through both mailboxes, without Celery or any broker."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from types import FrameType
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+
+from badges import delivery, pipeline
+from badges.delivery import Delivery
+from badges.exceptions import Retryable
+from badges.outbox import mailbox
+
+# How long a mailbox with nothing due is left alone, and how often long work says how far it is.
+IDLE_SECONDS = 1.0
+REPORT_SECONDS = 5.0
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+# Rows between two looks at the other mailbox.
+TURN_ROWS = 200
+
+DEAD_LETTERS = "The admin says what is wrong with each (inbox and outbox messages); set it right and press retry there."
+
+
+class Command(BaseCommand):
+    """Decide what waits in the inbox, deliver what is due in the outbox."""
+
+    help = (
+        "Decide events that wait in the inbox and deliver what is due in the outbox, then end; with --forever keep "
+        "doing so until SIGTERM or Ctrl-C, which finishes the row at hand. Needs no Celery and no broker, and may run "
+        "beside both. Exit code 1: dead letters were made."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--forever", action="store_true", help="Do not end when both mailboxes are empty.")
+
+    def handle(self, *args: Any, forever: bool, **options: Any) -> None:
+        self._stop = threading.Event()
+        self._totals = Totals()
+        self._reported_at = time.monotonic()
+        # Only the main thread is told of signals.
+        numbers = SIGNALS if threading.current_thread() is threading.main_thread() else ()
+        before = {number: signal.signal(number, self._ask_to_stop) for number in numbers}
+        try:
+            self._work(forever)
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+        self._conclude(forever)
+
+    def _work(self, forever: bool) -> None:
+        while not self._stop.is_set():
+            try:
+                idle = self._turn()
+            except Retryable as error:  # the database stayed away
+                if not forever:
+                    raise CommandError(f"{error} Run this again when the database is back.") from error
+                self.stderr.write(f"{error} Still trying.")
+                continue
+            if idle and not forever:
+                return
+            if idle:
+                self._stop.wait(IDLE_SECONDS)
+
+    def _turn(self) -> bool:
+        """Do some of both; return whether nothing is due."""
+        tally = pipeline.process_pending()
+        self._totals.add_events(tally)
+        if self._stop.is_set():
+            return True
+        done = delivery.drain(limit=TURN_ROWS, should_stop=self._stop.is_set)
+        self._totals.add_rows(done)
+        self._report()
+        return not tally.seen and not done.more
+
+    def _report(self) -> None:
+        if time.monotonic() - self._reported_at > REPORT_SECONDS and self._totals.changed:
+            self._reported_at = time.monotonic()
+            self._totals.changed = False
+            self.stderr.write(f"… {self._totals}")
+
+    def _conclude(self, forever: bool) -> None:
+        self.stdout.write(f"{self._totals}.")
+        if next_due_at := mailbox.next_due_at():
+            seconds = max((next_due_at - timezone.now()).total_seconds(), 0)
+            self.stdout.write(
+                f"Rows are waiting for their next try, the first in {seconds:.0f} s. "
+                "Run this again then, keep it running with --forever, or start a Celery worker with beat."
+            )
+        if self._totals.dead and not forever:
+            raise CommandError(f"{self._totals.dead} dead letters were made. {DEAD_LETTERS}")
+        if self._totals.dead:
+            self.stdout.write(f"{self._totals.dead} dead letters were made. {DEAD_LETTERS}")
+
+    def _ask_to_stop(self, number: int, frame: FrameType | None) -> None:
+        self._stop.set()
+
+
+class Totals:
+    """What a run has done so far; as text, the summary line."""
+
+    def __init__(self) -> None:
+        self.decided = self.awarded = self.delivered = self.retried = self.rested = self.dead = 0
+        self.changed = False
+
+    def add_events(self, tally: pipeline.Tally) -> None:
+        self.decided += tally.seen
+        self.awarded += tally.awarded
+        self.dead += tally.dead
+        self.changed = self.changed or bool(tally.seen)
+
+    def add_rows(self, done: Delivery) -> None:
+        self.delivered += done.delivered
+        self.retried += done.retried
+        self.rested += done.rested
+        self.dead += done.dead
+        self.changed = self.changed or bool(done.seen)
+
+    def __str__(self) -> str:
+        parts = [f"Events decided: {self.decided}", f"badges awarded: {self.awarded}", f"delivered: {self.delivered}"]
+        parts += [f"to be tried again: {self.retried}"] if self.retried else []
+        parts += [f"resting, since the other side is down: {self.rested}"] if self.rested else []
+        parts += [f"dead letters: {self.dead}"] if self.dead else []
+        return ", ".join(parts)

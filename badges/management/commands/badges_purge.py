@@ -1,0 +1,26 @@
+"""Forget what is older than the settings allow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from badges import tasks
+from badges.conf import config
+
+
+class Command(BaseCommand):
+    """The ``badges.purge`` task, for hosts without Celery beat."""
+
+    help = (
+        "Forget the payloads of events that were decided long ago (payload_days) and delete outbox rows that were "
+        "delivered long ago (delivery.keep_days). Dead letters of the outbox stay. Run it once a day."
+    )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        payloads, delivered = tasks.forget()
+        self.stdout.write(
+            f"Forgot the payloads of {payloads} events older than {config.payload_days} days, and {delivered} outbox "
+            f"rows delivered more than {config.delivery['keep_days']} days ago."
+        )

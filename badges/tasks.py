@@ -1,0 +1,79 @@
+"""
+Celery tasks: thin, nameable handles on the two conductors.
+
+None takes arguments, none returns anything, and losing or repeating one is harmless: rows say what there is to do. They
+are acknowledged late and work in short turns, so that a worker can be stopped at any time.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from typing import Any
+
+from celery import shared_task
+from django.utils import timezone
+
+from badges import delivery, pipeline
+from badges.conf import config
+from badges.intake import inbox
+from badges.outbox import mailbox
+from badges.outbox.wake import DELIVER, PROCESS_PENDING
+
+# One task's turn. What is left is done by the next one, after whatever else waits in the queue.
+TURN_SECONDS = 30.0
+
+# A turn ends between rows, so it may be over by one row: that must have ended by then.
+OPTIONS: dict[str, Any] = {"acks_late": True, "ignore_result": True, "soft_time_limit": 300, "time_limit": 330}
+
+# Rows deleted in one transaction: few enough to hold nobody up.
+PURGE_ROWS = 1000
+
+# What is due later than this is left to the sweep.
+SOON = 60.0
+
+
+@shared_task(name=DELIVER, **OPTIONS)
+def deliver() -> None:
+    """Deliver what the outbox has due."""
+    done = delivery.drain(seconds=TURN_SECONDS)
+    if done.more:
+        deliver.delay()
+    if done.put_off_until:
+        # Only for what this task put off itself, so that tasks do not multiply while a provider is down.
+        seconds = (done.put_off_until - timezone.now()).total_seconds()
+        if seconds <= SOON:
+            deliver.apply_async(countdown=max(seconds, 0.0) + 0.1)
+
+
+@shared_task(name=PROCESS_PENDING, **OPTIONS)
+def process_pending() -> None:
+    """Decide events that wait in the inbox."""
+    ends_at = time.monotonic() + TURN_SECONDS
+    while pipeline.process_pending().seen:
+        if time.monotonic() > ends_at:
+            process_pending.delay()
+            break
+
+
+@shared_task(name="badges.sweep", **OPTIONS)
+def sweep() -> None:
+    """Find what nobody was woken for, in both mailboxes. Beat sends this every minute."""
+    process_pending()
+    deliver()
+
+
+@shared_task(name="badges.purge", **OPTIONS)
+def purge() -> None:
+    """Forget what is older than the settings allow. Beat sends this once a day."""
+    forget()
+
+
+def forget(*, now: dt.datetime | None = None) -> tuple[int, int]:
+    """Do what ``purge`` is for; return how many payloads of events and how many delivered rows are gone."""
+    now = now or timezone.now()
+    payloads = inbox.expire_payloads(before=now - dt.timedelta(days=config.payload_days))
+    delivered, before = 0, now - dt.timedelta(days=config.delivery["keep_days"])
+    while gone := mailbox.forget_delivered(before=before, limit=PURGE_ROWS):
+        delivered += gone
+    return payloads, delivered
