@@ -51,7 +51,9 @@ def error_text(body: bytes, content_type: str, *, private: Collection[str] = ())
     except (ValueError, RecursionError):
         # Pages of proxies and load balancers say nothing that the status does not.
         sentences = [text] if content_type.startswith("text/plain") else []
-    line = " ".join("; ".join(sentences).split())
+    # NUL and lone surrogates, which JSON can spell, are more than a database can store.
+    shown = "".join(character if character.isprintable() else " " for character in "; ".join(sentences))
+    line = " ".join(shown.split())
     # Hidden before it is cut: half a name is personal data too.
     line = hidden(line, private)
     return line if len(line) <= LONGEST_TEXT else line[: LONGEST_TEXT - 1] + "…"

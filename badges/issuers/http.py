@@ -87,18 +87,18 @@ class ProviderApi:
 
     def pages(self, path: str, **parameters: str) -> Iterator[Any]:
         """Yield one page of a list after the other, as far as the caller cares to read."""
-        address: str | None = self.base + path
+        address = self.base + path
         for _ in range(MOST_PAGES):
             page = self._call("GET", address, params=parameters)
             yield page
             try:
-                address = answers.next_page(address, page, base=self.base)
+                following = answers.next_page(address, page, base=self.base)
             except ValueError as error:
-                raise Permanent(f"{self.provider} ({self.whose}): {error}; nothing was sent there.") from None
-            if address is None:
+                raise Permanent(self._says(f"{error}; nothing was sent there.")) from None
+            if following is None:
                 return
-            parameters = {}
-        raise Permanent(f"{self.provider} ({self.whose}): the list has more than {MOST_PAGES} pages.")
+            address, parameters = following, {}
+        raise Permanent(self._says(f"the list has more than {MOST_PAGES} pages."))
 
     def _call(
         self, method: str, address: str, *, params: Any = None, body: Any = None, private: Collection[str] = ()

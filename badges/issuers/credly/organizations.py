@@ -2,7 +2,8 @@
 In whose name badges are issued: Credly organizations, and what we authenticate with.
 
 Organizations in ``BADGES_CONFIG["credly"]["ORGANIZATIONS"]`` win over rows of the admin, so that an operator can keep
-every key out of the database. A value is the organization's token, or ``{"client_id": …, "client_secret": …}`` for OAuth2.
+every key out of the database. A value is the organization's token, or, for OAuth2,
+``{"client_id": …, "client_secret": …}``.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def reencrypt_tokens() -> int:
 def _credentials(organization: uuid.UUID) -> str | dict[str, Any]:
     for listed, credentials in config.credly["ORGANIZATIONS"].items():
         if _same(listed, organization) and credentials:
-            return credentials  # type: ignore[no-any-return]
+            return credentials
     row = CredlyOrganization.objects.filter(uuid=organization).first()
     token = row.token if row else ""
     if not token:

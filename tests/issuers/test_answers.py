@@ -1,0 +1,128 @@
+"""Reading providers' answers: headers, error texts, links."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+
+import pytest
+
+from badges.issuers.answers import HIDDEN, error_text, hidden, next_page, retry_after_seconds, within
+
+NOW = dt.datetime(2024, 3, 1, 12, 0, 0, tzinfo=dt.UTC)
+BASE = "https://api.example.com:8443/v1/"
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("0", 0),
+        (" 120 ", 120),
+        ("Fri, 01 Mar 2024 12:00:30 GMT", 30),
+        ("Friday, 01-Mar-24 12:01:00 GMT", 60),  # RFC 850
+        ("Fri Mar  1 12:02:00 2024", 120),  # asctime, which is UTC
+        ("Fri, 01 Mar 2024 14:00:05 +0200", 5),
+        ("Fri, 01 Mar 2024 11:59:00 GMT", 0),  # has passed
+        ("31536000", 86400),  # a year is a day
+        ("Sat, 01 Mar 2025 12:00:00 GMT", 86400),
+        ("9" * 400, 86400),
+        (None, None),
+        ("", None),
+        ("-5", None),
+        ("1.5", None),
+        ("٣٠", None),  # digits, but not HTTP's
+        ("soon", None),
+        ("Fri, 99 Mar 2024 12:00:30 GMT", None),
+    ],
+)
+def test_retry_after_is_read_as_seconds_or_as_a_date(header: str | None, seconds: float | None) -> None:
+    assert retry_after_seconds(header, now=NOW) == seconds
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        ({"data": {"message": "No", "errors": [{"attribute": "issued_at", "messages": ["bad", "old"]}]}},
+         "No; issued_at: bad; issued_at: old"),
+        ({"message": "No", "errors": {"issued_at": ["is bad"], "name": ["is long"]}},
+         "No; issued_at: is bad; name: is long"),
+        ({"errors": ["issued_at is bad"]}, "issued_at is bad"),
+        ({"data": {"errors": "all is bad"}}, "all is bad"),
+        ({"error": "No"}, "No"),
+        ({"error": "invalid_client", "error_description": "unknown\n client"}, "unknown client; invalid_client"),
+        ("No", "No"),
+        (["No", "No", "Never"], "No; Never"),  # nothing twice
+        ({"error": "No\x00thing \ud800\u202eelse"}, "No thing else"),  # what no database stores
+        ({"code": 17, "data": None, "message": " "}, ""),
+        (None, ""),
+    ],
+)  # fmt: skip
+def test_an_error_answer_is_read_in_whatever_shape_it_comes(answer: object, text: str) -> None:
+    assert error_text(json.dumps(answer).encode(), "application/json") == text
+
+
+def test_plain_text_is_quoted_and_a_page_of_a_proxy_is_not() -> None:
+    assert error_text(b"Slow  down\n", "text/plain; charset=utf-8") == "Slow down"
+    assert error_text(b"<h1>Bad gateway</h1>", "text/html") == ""
+    assert error_text(b'{"message": "cut o', "application/json") == ""
+    assert error_text(b"[" * 100_000, "application/json") == ""
+
+
+def test_a_long_error_is_cut_after_the_names_were_hidden() -> None:
+    text = error_text(json.dumps({"error": "a" * 195 + " Lovelace"}).encode(), "", private=["Lovelace"])
+    assert len(text) <= 200
+    assert "Lov" not in text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("recipient_email ada@example.com is taken", f"recipient_email {HIDDEN} is taken"),
+        ("<other.person+tag@example.org>", f"<{HIDDEN}>"),  # an address that is not the learner's own
+        ("ADA LOVELACE has it", f"{HIDDEN} has it"),
+        ("Li is invalid: reliable", f"{HIDDEN} is invalid: reliable"),  # not inside of words
+        ("王小明已有徽章", f"{HIDDEN}已有徽章"),  # a script without spaces
+        ("a - b", "a - b"),  # the last name of a single name is no secret
+    ],
+)
+def test_what_was_sent_about_the_learner_is_hidden(text: str, expected: str) -> None:
+    assert hidden(text, ["Ada Lovelace", "Li", "王小明", "-"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("link", "expected"),
+    [
+        (None, None),
+        ("", None),
+        (f"{BASE}things?page=2", f"{BASE}things?page=2"),
+        ("/v1/things?page=2", f"{BASE}things?page=2"),
+        ("?page=2", f"{BASE}things?page=2"),
+    ],
+)
+def test_the_next_page_is_followed_on_the_same_server(link: str | None, expected: str | None) -> None:
+    assert next_page(f"{BASE}things", {"metadata": {"next_page_url": link}}, base=BASE) == expected
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "https://evil.example.com:8443/v1/things",
+        "https://api.example.com.evil.test:8443/v1/things",
+        "http://api.example.com:8443/v1/things",
+        "https://api.example.com/v1/things",
+        "//evil.example.com/v1/things",
+        "https://user@api.example.com:8443/v1/things",
+        "https://api.example.com:8443/v2/things",
+        "https://api.example.com:8443/v1/../admin",
+        "javascript:alert(1)",
+    ],
+)
+def test_the_next_page_is_never_looked_for_elsewhere(link: str) -> None:
+    with pytest.raises(ValueError, match="another address"):
+        next_page(f"{BASE}things", {"metadata": {"next_page_url": link}}, base=BASE)
+    assert not within(link, base=BASE)
+
+
+@pytest.mark.parametrize("answer", [None, [], {"metadata": []}, {"metadata": None}, {"data": []}])
+def test_an_answer_without_metadata_is_the_last_page(answer: object) -> None:
+    assert next_page(f"{BASE}things", answer, base=BASE) is None
