@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import find_namespace_packages, setup
 
 HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "badges/__init__.py").read_text()).group(1)
@@ -36,7 +36,10 @@ setup(
     long_description_content_type="text/x-rst",
     license="AGPL-3.0-or-later",
     python_requires=">=3.11",
-    packages=find_packages(include=["badges", "badges.*", "credentials_config", "credentials_config.*"]),
+    # Folders of templates and the like count as packages too: otherwise setuptools warns that it might forget them.
+    packages=find_namespace_packages(
+        include=["badges", "badges.*", "credentials_config", "credentials_config.*"], exclude=["*.__pycache__"]
+    ),
     include_package_data=True,
     install_requires=requirements("base"),
     extras_require={"kafka": requirements("kafka"), "pdf": requirements("pdf"), "s3": requirements("s3")},
