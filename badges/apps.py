@@ -31,6 +31,7 @@ class BadgesConfig(AppConfig):
     def ready(self) -> None:
         from badges import checks  # noqa: F401, PLC0415 -- registers the system checks
         from badges.catalog import versions  # noqa: F401, PLC0415 -- bumps the catalog's version when its rows are saved
-        from badges.intake import receivers  # noqa: PLC0415 -- models must be loaded
+        from badges import pipeline  # noqa: PLC0415 -- models must be loaded
+        from badges.intake import receivers  # noqa: PLC0415
 
-        receivers.connect()
+        receivers.connect(pipeline.receive)

@@ -54,6 +54,10 @@ DEFAULTS: dict[str, Any] = {
         # Seconds to wait for a database that is down, below Kafka's max.poll.interval.ms, before leaving the process.
         "patience": 240,
     },
+    # Settings of the Kafka client of consume_badge_events, in librdkafka's names, over our own. "session.timeout.ms" is how
+    # long the partitions of a killed consumer wait for another; a "group.instance.id" of its own lets each process come
+    # back to its partitions at once.
+    "kafka_client": {},
     "delivery": {
         # True: a Celery task is sent by name when rows were written. False: the sweep or badges_drain finds them.
         # None: True when the host has a CELERY_BROKER_URL.

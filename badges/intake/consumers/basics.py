@@ -1,0 +1,93 @@
+"""What the consumers share: what they hand on, how they are asked to stop, what they count."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from badges.catalog import event_types
+from badges.catalog.event_types import EventDefinition
+from badges.exceptions import BadgesError
+from badges.intake.events import Event, Unreadable
+
+Handle = Callable[[Sequence[Event | Unreadable]], Any]
+NOT_CONFIGURED = "not configured"
+
+
+class ConsumerError(BadgesError):
+    """The consumer cannot go on; the message says what to change before it is started again."""
+
+
+class Stop:
+    """Whether somebody asked the consumer to end; it then finishes its batch."""
+
+    requested = False
+
+    def request(self) -> None:
+        """Ask; may be called from a signal handler or another thread."""
+        self.requested = True
+
+
+@contextmanager
+def stop_on_signals(stop: Stop) -> Iterator[Stop]:
+    """Take SIGTERM and the first Ctrl-C as a request to stop. A second Ctrl-C interrupts at once, and loses nothing."""
+    if threading.current_thread() is not threading.main_thread():
+        yield stop  # only the main thread gets signals
+        return
+
+    def ask(number: int, frame: Any) -> None:
+        if number == signal.SIGINT and stop.requested:
+            raise KeyboardInterrupt
+        stop.request()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """An event of a known type that nobody configured here: not even decoded."""
+
+    type: str
+
+
+@dataclass
+class Counts:
+    """What a consumer has seen, besides what ``handle`` counts."""
+
+    read: int = 0
+    unreadable: int = 0
+    skipped: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def add(self, items: Sequence[Event | Unreadable | Skipped]) -> list[Event | Unreadable]:
+        """Count items; return those to hand on."""
+        kept: list[Event | Unreadable] = []
+        for item in items:
+            if isinstance(item, Skipped):
+                self.skipped[item.type, NOT_CONFIGURED] += 1
+            else:
+                kept.append(item)
+                self.unreadable += isinstance(item, Unreadable)
+        self.read += len(items)
+        return kept
+
+
+def definition_of(event_type: str) -> EventDefinition | None:
+    """
+    Return the definition of an event type, or None when it is known but not configured here.
+
+    Raises UnknownEventType when no installed package knows it: that event could never be understood.
+    """
+    found = event_types.configured().get(event_type)
+    if found is None and not event_types.is_known(event_type):
+        event_types.get(event_type)
+    return found

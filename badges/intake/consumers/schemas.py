@@ -1,0 +1,102 @@
+"""Writers' schemas: fetched from the registry once, then kept."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+import fastavro
+from django.conf import settings
+
+from badges.exceptions import EventError, Retryable
+from badges.intake.consumers.basics import ConsumerError
+
+log = logging.getLogger(__name__)
+
+Decoder = Callable[[bytes, int], Any]
+
+SCHEMA_NOT_FOUND = 40403
+# An id the registry does not know is asked for again after this time: registries have replicas.
+FORGET_UNKNOWN_SECONDS = 60.0
+
+
+class RegistryAwayError(Retryable):
+    """The schema registry does not answer; nothing can be decoded until it does."""
+
+
+class Schemas:
+    """The schemas of one registry, by id, as functions that decode bytes into dictionaries."""
+
+    def __init__(self) -> None:
+        self._decoders: dict[int, Decoder] = {}
+        self._refused: dict[int, tuple[str, float]] = {}
+        self._client = _client()
+
+    def decoder(self, schema_id: int) -> Decoder:
+        """Return the decoder of a schema. Raises EventError for one that cannot be had, RegistryAwayError for now."""
+        decoder = self._decoders.get(schema_id)
+        if decoder is None:
+            reason, until = self._refused.get(schema_id, ("", 0.0))
+            if time.monotonic() < until:
+                raise EventError(reason)
+            try:
+                decoder = self._decoders[schema_id] = _decoder_of(self._fetch(schema_id), schema_id)
+            except EventError as error:
+                self._refused[schema_id] = (str(error), time.monotonic() + FORGET_UNKNOWN_SECONDS)
+                raise
+        return decoder
+
+    def _fetch(self, schema_id: int) -> Any:
+        from confluent_kafka.schema_registry.error import SchemaRegistryError  # noqa: PLC0415 -- an extra
+
+        try:
+            return self._client.get_schema(schema_id)
+        except SchemaRegistryError as error:
+            # A bare 404 means that the address is not that of a registry: everything would become a dead letter.
+            if error.error_code == SCHEMA_NOT_FOUND:
+                raise EventError(f"the schema registry knows no schema with id {schema_id}") from None
+            if error.http_status_code in (401, 403):
+                raise ConsumerError(
+                    "The schema registry refuses us; correct EVENT_BUS_KAFKA_SCHEMA_REGISTRY_API_KEY and "
+                    "EVENT_BUS_KAFKA_SCHEMA_REGISTRY_API_SECRET."
+                ) from None
+            raise RegistryAwayError(f"it answers with HTTP status {error.http_status_code}") from None
+        except Exception as error:  # its HTTP library, which it does not promise, has errors of its own
+            raise RegistryAwayError(f"{type(error).__name__} when asked for a schema") from error
+
+
+def _client() -> Any:
+    # Not the bus's own client, which tries four times with pauses of up to twenty seconds, deaf to the consumer group.
+    from confluent_kafka.schema_registry import SchemaRegistryClient  # noqa: PLC0415 -- an extra
+
+    conf = {"url": settings.EVENT_BUS_KAFKA_SCHEMA_REGISTRY_URL, "timeout": 10, "max.retries": 0}
+    if key := getattr(settings, "EVENT_BUS_KAFKA_SCHEMA_REGISTRY_API_KEY", ""):
+        secret = getattr(settings, "EVENT_BUS_KAFKA_SCHEMA_REGISTRY_API_SECRET", "")
+        conf["basic.auth.user.info"] = f"{key}:{secret}"
+    return SchemaRegistryClient(conf)
+
+
+def _decoder_of(schema: Any, schema_id: int) -> Decoder:
+    if (schema.schema_type or "AVRO").upper() != "AVRO":
+        raise EventError(f"schema {schema_id} is {schema.schema_type}; events on the bus are Avro")
+    try:
+        parsed = fastavro.parse_schema(json.loads(schema.schema_str))
+    except (fastavro.schema.SchemaParseException, fastavro.schema.UnknownType, ValueError, TypeError, KeyError):
+        raise EventError(f"schema {schema_id} is not a complete Avro schema") from None
+
+    def decode(value: bytes, start: int) -> Any:
+        stream = io.BytesIO(value)
+        stream.seek(start)
+        try:
+            data = fastavro.schemaless_reader(stream, parsed, None)
+        except Exception as error:  # fastavro raises what the bytes happen to break: EOFError, IndexError, …
+            raise EventError(f"not Avro of schema {schema_id} ({type(error).__name__})") from None
+        if stream.tell() != len(value):
+            raise EventError(f"not Avro of schema {schema_id}: bytes are left over")
+        return data
+
+    return decode

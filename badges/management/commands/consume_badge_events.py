@@ -1,0 +1,243 @@
+"""Consume learning events from Kafka or from a file, and decide them."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from argparse import ArgumentTypeError
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from django import db
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from edx_django_utils.cache import RequestCache
+from tqdm import tqdm
+
+from badges import pipeline
+from badges.exceptions import Retryable
+from badges.intake.consumers.basics import ConsumerError, Counts, Stop, stop_on_signals
+from badges.intake.consumers.file import FileIntake
+from badges.intake.consumers.kafka import KafkaIntake
+from badges.intake.events import Event, Unreadable
+
+log = logging.getLogger(__name__)
+
+EX_TEMPFAIL = 75
+COMPLAINTS = 20
+LINE_SECONDS = 5.0
+KAFKA_USAGE = "consume_badge_events --bus kafka -t learning-course-passing-status -g badges"
+FILE_USAGE = "consume_badge_events --bus file --input events.jsonl"
+
+
+def positive(text: str) -> int:
+    """Read a number of at least one."""
+    if not text.isdecimal() or int(text) < 1:
+        raise ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
+class Command(BaseCommand):
+    """``consume_badge_events --bus kafka|redis|file``: see ``add_arguments``."""
+
+    help = (
+        "Consume learning events and decide them: progress, awards. From Kafka it runs until SIGTERM or Ctrl-C, and "
+        "then finishes its batch; several processes of one group share the work. Events are acknowledged when all that "
+        "they changed is committed; an event that arrives twice counts once."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--bus", choices=["kafka", "redis", "file"], help="where the events are")
+        parser.add_argument(
+            "-t",
+            "--topic",
+            nargs="+",
+            action="extend",
+            default=[],
+            metavar="TOPIC",
+            help="topics, without EVENT_BUS_TOPIC_PREFIX",
+        )
+        parser.add_argument(
+            "-g", "--group", metavar="GROUP", help="consumer group; a new one starts at the earliest event"
+        )
+        parser.add_argument("--input", metavar="FILE", help="JSON Lines, one event a line; - reads standard input")
+        parser.add_argument("--batch-size", type=positive, metavar="N", help="events in one transaction, at most")
+        parser.add_argument("--until-idle", action="store_true", help="end when every partition was read to its end")
+        parser.add_argument("--max-events", type=positive, metavar="N", help="end after N events")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        bus = _checked(options)
+        self.tally = pipeline.Tally()
+        self.began = time.monotonic()
+        self.stop = Stop()
+        try:
+            with stop_on_signals(self.stop):
+                if bus == "file":
+                    self._consume_file(options)
+                else:
+                    self._consume_kafka(options)
+        except ConsumerError as error:
+            raise CommandError(str(error)) from error
+        except Retryable as error:
+            raise CommandError(
+                f"{error} This batch was not acknowledged and comes again: start the command again.",
+                returncode=EX_TEMPFAIL,
+            ) from error
+
+    # --- Kafka -------------------------------------------------------------------------------------------------------
+
+    def _consume_kafka(self, options: dict[str, Any]) -> None:
+        intake = KafkaIntake(
+            options["topic"],
+            options["group"],
+            handle=self._decide,
+            stop=self.stop,
+            say=self._say,
+            batch_size=options["batch_size"],
+            until_idle=options["until_idle"],
+            max_events=options["max_events"],
+            progress=lambda counts: progress.show(counts.read, counts.read),
+        )
+        with _Progress(self.stderr, total=options["max_events"], unit=" events") as progress:
+            try:
+                intake.run()
+            finally:
+                self._sum_up(intake.counts)
+
+    # --- a file ------------------------------------------------------------------------------------------------------
+
+    def _consume_file(self, options: dict[str, Any]) -> None:
+        complaints = _Complaints(self.stderr)
+        intake = FileIntake(
+            options["input"],
+            handle=self._decide,
+            stop=self.stop,
+            complain=complaints.add,
+            batch_size=options["batch_size"],
+            max_events=options["max_events"],
+            progress=lambda counts: progress.show(intake.bytes_read, counts.read),
+        )
+        with _Progress(self.stderr, total=intake.total_bytes, unit="B", unit_scale=True) as progress:
+            try:
+                intake.run()
+            finally:
+                complaints.close()
+                self._sum_up(intake.counts)
+        if not intake.finished:
+            raise CommandError(
+                f"Stopped after line {intake.lines_read}. Run it again to go on: what was done is recognised."
+            )
+        if complaints.number:
+            raise CommandError(
+                f"{complaints.number} of {intake.counts.read} lines could not be read; correct them and run the file "
+                "again: what was done is recognised."
+            )
+
+    # --- both --------------------------------------------------------------------------------------------------------
+
+    def _decide(self, batch: Sequence[Event | Unreadable]) -> None:
+        try:
+            self.tally += pipeline.handle(batch)
+        finally:
+            # What Django does between requests: nothing may pile up in a process that never serves one.
+            db.reset_queries()
+            RequestCache.clear_all_namespaces()
+
+    def _say(self, text: str) -> None:
+        """Tell the operator: in the log, and on the terminal when the log goes elsewhere."""
+        log.warning(text)
+        if not _log_is_on_stderr():
+            self.stderr.write(text)
+
+    def _sum_up(self, counts: Counts) -> None:
+        tally, seconds = self.tally, time.monotonic() - self.began
+        ignored: Counter[tuple[str, str]] = counts.skipped + tally.ignored
+        self.stdout.write(
+            f"{counts.read} events in {seconds:.1f} s ({counts.read / max(seconds, 0.001):.0f} a second): "
+            f"{tally.matched} matched, {tally.awarded} awarded, {tally.duplicates} duplicates, "
+            f"{tally.dead} dead letters, {sum(ignored.values())} ignored."
+        )
+        if tally.postponed:
+            self.stdout.write(f"{tally.postponed} failed for now and will be tried again.")
+        for (event_type, reason), number in sorted(ignored.items()):
+            self.stdout.write(f"  ignored {number}: {event_type}: {reason}")
+
+
+def _checked(options: dict[str, Any]) -> str:
+    """Return the bus, when the arguments go together. Raises CommandError, which says what to type."""
+    bus = options["bus"] or ("file" if options["input"] else None)
+    if bus is None:
+        raise CommandError(f"Say where the events are, for example:\n  {KAFKA_USAGE}\n  {FILE_USAGE}")
+    if bus == "redis":
+        raise CommandError(
+            "Redis streams come in a later version. Until then run the bus's own consume_events: its events are "
+            "received, and badges_drain decides them."
+        )
+    if bus == "file":
+        if not options["input"]:
+            raise CommandError(f"Name the file of events, or - for standard input:\n  {FILE_USAGE}")
+        if options["topic"] or options["group"]:
+            raise CommandError("-t and -g belong to --bus kafka; a file has neither.")
+        return bus
+    if options["input"]:
+        raise CommandError("--input belongs to --bus file; Kafka has topics (-t).")
+    if not options["topic"] or not options["group"]:
+        missing = "a topic (-t)" if not options["topic"] else "a consumer group (-g)"
+        raise CommandError(f"Name {missing}:\n  {KAFKA_USAGE}")
+    return bus
+
+
+def _log_is_on_stderr() -> bool:
+    logger: logging.Logger | None = log
+    while logger is not None:
+        if any(getattr(handler, "stream", None) in (sys.stderr, sys.stdout) for handler in logger.handlers):
+            return log.isEnabledFor(logging.WARNING)
+        logger = logger.parent if logger.propagate else None
+    return False
+
+
+class _Complaints:
+    """Lines that could not be read: the first ones each, then a count."""
+
+    def __init__(self, stderr: Any) -> None:
+        self.number = 0
+        self._stderr = stderr
+
+    def add(self, line: int, reason: str) -> None:
+        self.number += 1
+        if self.number <= COMPLAINTS:
+            with tqdm.external_write_mode(file=sys.stderr):  # above the bar
+                self._stderr.write(f"line {line}: {reason}")
+
+    def close(self) -> None:
+        if self.number > COMPLAINTS:
+            self._stderr.write(f"… and {self.number - COMPLAINTS} more lines.")
+
+
+class _Progress:
+    """A bar on a terminal; elsewhere a line every few seconds."""
+
+    def __init__(self, stderr: Any, *, total: int | None, unit: str, unit_scale: bool = False) -> None:
+        self._stderr = stderr
+        self._total = total
+        self._bar = tqdm(total=total, unit=unit, unit_scale=unit_scale, leave=False, disable=None, file=sys.stderr)
+        self._told = time.monotonic()
+        self._last_events = 0
+
+    def __enter__(self) -> _Progress:
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        self._bar.close()
+
+    def show(self, done: int, events: int) -> None:
+        """Show that so much of the total is done, and how many events those are."""
+        self._bar.update(done - self._bar.n)
+        now = time.monotonic()
+        if self._bar.disable and now - self._told >= LINE_SECONDS and events != self._last_events:
+            share = f" ({100 * done // self._total} %)" if self._total else ""
+            self._stderr.write(
+                f"{events} events{share}, {(events - self._last_events) / (now - self._told):.0f} a second"
+            )
+            self._told, self._last_events = now, events
