@@ -12,7 +12,7 @@ import importlib
 import logging
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import Any, NamedTuple
 
@@ -49,7 +49,7 @@ class EventDefinition:
     """
 
     type: str
-    shape: Shape
+    shape: Shape = field(repr=False)
     learner_path: str | None
     single: str | None
     user_paths: tuple[str, ...] = ()

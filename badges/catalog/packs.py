@@ -44,13 +44,17 @@ def read_pack(pack: Any, *, progress: Progress | None = None) -> list[Draft]:
 
 
 def plan(pack: Any, *, progress: Progress | None = None) -> list[Planned]:
-    """Return what applying a pack would do to each of its templates. Raises DocumentError."""
-    return editing.plan(read_pack(pack, progress=progress))
+    """
+    Return what applying a pack would do to each of its templates. Raises DocumentError.
+
+    ``progress`` is told of every template twice: when it was read, and when it was compared; so it is by ``apply``.
+    """
+    return editing.plan(read_pack(pack, progress=progress), progress=progress)
 
 
 def apply(pack: Any, *, author: Any = None, now: dt.datetime, progress: Progress | None = None) -> list[Planned]:
     """Save all templates of a pack, or none, in one transaction. Raises DocumentError with all problems."""
-    return editing.save(read_pack(pack, progress=progress), author=author, now=now)
+    return editing.save(read_pack(pack, progress=progress), author=author, now=now, progress=progress)
 
 
 def export(*, progress: Progress | None = None) -> Document:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
 from django.utils import timezone
 from tqdm import tqdm
 
@@ -40,6 +41,10 @@ class Command(BaseCommand):
             raise CommandError(f"{file}: {many}; nothing was changed.\n{error}") from error
         except OSError as error:
             raise CommandError(f"{file}: {error.strerror}.") from error
+        except DatabaseError as error:
+            raise CommandError(
+                f"The database: {error}. Nothing was changed; is it migrated (manage.py migrate)?"
+            ) from error
 
     def plan(self, file: Path) -> None:
         """Print what applying a pack would do."""
@@ -80,7 +85,7 @@ class Command(BaseCommand):
 
 
 def _bar(pack: Any) -> Any:
-    """A progress bar on a terminal, nothing elsewhere."""
+    """A progress bar on a terminal, nothing elsewhere. Every template counts twice: read, then compared or written."""
     templates = pack.get("templates") if isinstance(pack, dict) else None
-    total = len(templates) if isinstance(templates, list) else None
-    return tqdm(total=total, unit=" templates", disable=None, leave=False)
+    total = 2 * len(templates) if isinstance(templates, list) else None
+    return tqdm(total=total, unit=" steps", disable=None, leave=False)
