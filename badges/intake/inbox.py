@@ -37,7 +37,7 @@ def row_of(
         event_id=event.id,
         event_type=event.type,
         event_time=event.time,
-        lms_user_id=lms_user_id,
+        lms_user_id=lms_user_id if lms_user_id and 0 < lms_user_id < 2**63 else None,
         payload=payloads.stored_text(event),
         source=event.source[:255],
         state=state,

@@ -29,6 +29,7 @@ TAKEN = (
     "The username of this event belongs to another LMS user here. Correct the account or its LMS user id, "
     "then retry this message."
 )
+NO_ID = "The LMS user id of this event is not one: ids are positive and have at most 63 bits. Correct its sender."
 UNUSABLE_NAME = "The username of this event is empty or longer than the host's field allows; no account can be made."
 EQUATED = (
     "The host's database takes the username of this event for another account's (its collation ignores case or "
@@ -65,6 +66,9 @@ def look_up(people: Iterable[LearnerData]) -> Roster:
         if person.lms_user_id not in wanted or wanted[person.lms_user_id].username is None:
             wanted[person.lms_user_id] = person
     roster = Roster()
+    roster.refused = {lms_id: NO_ID for lms_id in wanted if not _is_id(lms_id)}
+    for lms_id in roster.refused:
+        del wanted[lms_id]
     if not wanted:
         return roster
     learners = Learner.objects.filter(lms_user_id__in=wanted).order_by()
@@ -75,6 +79,11 @@ def look_up(people: Iterable[LearnerData]) -> Roster:
     if strangers:
         _match_usernames(strangers, roster)
     return roster
+
+
+def _is_id(lms_user_id: int) -> bool:
+    """Whether a number can be an LMS user id here."""
+    return 0 < lms_user_id < 2**63
 
 
 def admit(roster: Roster, lms_user_ids: Iterable[int]) -> dict[int, Learner]:

@@ -1,0 +1,21 @@
+"""The stories' makers as fixtures; imported late, since Django is not ready when this file is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture
+def template() -> Any:
+    from tests.pipeline.stories import make_template  # noqa: PLC0415
+
+    return make_template
+
+
+@pytest.fixture
+def passing() -> Any:
+    from tests.pipeline.stories import make_passing  # noqa: PLC0415
+
+    return make_passing

@@ -1,0 +1,241 @@
+"""What a learner relies on: all that is demanded, once, and nothing on less."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth import get_user_model
+
+from badges import pipeline
+from badges.awarding.models import UserCredential
+from badges.conf import PASSING_STATUS
+from badges.intake.models import InboxMessage, Learner
+from badges.issuers.credly.models import CredlyBadge
+from badges.outbox.models import OutboxMessage
+from badges.progress.models import BadgeProgress, Fulfillment
+from badges.testing import events as made
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.tables]
+
+ALGEBRA, BOTANY, CHESS = "course-v1:Uni+Algebra+1", "course-v1:Uni+Botany+2", "course-v1:Uni+Chess+3"
+ENROLLED = "org.openedx.learning.course.enrollment.created.v1"
+
+
+def test_an_event_that_completes_a_template_becomes_a_credential(template, passing):
+    template("star", {"key": "pass", "course": ALGEBRA})
+    event = passing(course_key=ALGEBRA, lms_user_id=41, username="marsupilami")
+
+    tally = pipeline.handle([event])
+
+    credential = UserCredential.objects.get()
+    assert (tally.awarded, tally.matched) == (1, 1)
+    assert credential.learner.lms_user_id == 41
+    assert credential.learner.user.get_username() == "marsupilami"
+    assert (credential.cause_event_id, credential.cause_event_type) == (event.id, PASSING_STATUS)
+    assert credential.revision.number == 1
+
+
+def test_one_of_two_requirements_is_no_badge(template, passing):
+    template("both", {"key": "a", "course": ALGEBRA}, {"key": "b", "course": BOTANY})
+
+    pipeline.handle([passing(course_key=ALGEBRA)])
+
+    assert Fulfillment.objects.count() == 1
+    assert not UserCredential.objects.exists()
+    assert not OutboxMessage.objects.exists()
+
+
+def test_ungrouped_requirements_are_all_needed(template, passing):
+    template("both", {"key": "a", "course": ALGEBRA}, {"key": "b", "course": BOTANY})
+
+    pipeline.handle([passing(course_key=BOTANY)])
+    pipeline.handle([passing(course_key=ALGEBRA)])
+
+    assert UserCredential.objects.count() == 1
+
+
+def test_one_alternative_of_a_group_is_enough_and_the_second_group_still_open_means_no_badge(template, passing):
+    template(
+        "either",
+        {"key": "a", "course": ALGEBRA, "group": "science"},
+        {"key": "b", "course": BOTANY, "group": "science"},
+        {"key": "c", "course": CHESS},
+    )
+
+    pipeline.handle([passing(course_key=BOTANY)])
+    assert not UserCredential.objects.exists()
+
+    pipeline.handle([passing(course_key=CHESS)])
+    assert UserCredential.objects.count() == 1
+
+
+def test_249_of_250_is_not_complete(template, passing):
+    courses = [f"course-v1:Uni+C{number}+1" for number in range(250)]
+    template("marathon", *({"key": f"r{n}", "course": course} for n, course in enumerate(courses)))
+
+    pipeline.handle([passing(course_key=course) for course in courses[:249]])
+    assert Fulfillment.objects.count() == 249
+    assert not UserCredential.objects.exists()
+
+    pipeline.handle([passing(course_key=courses[249])])
+    assert UserCredential.objects.count() == 1
+
+
+def test_the_same_event_twice_counts_once(template, passing):
+    template("star", {"key": "pass", "course": ALGEBRA})
+    event = passing(course_key=ALGEBRA)
+
+    first, again = pipeline.handle([event, event]), pipeline.handle([event])
+
+    assert (first.duplicates, again.duplicates, again.awarded) == (1, 1, 0)
+    assert UserCredential.objects.count() == InboxMessage.objects.count() == 1
+
+
+def test_the_same_fact_under_two_ids_is_one_credential_one_issue_and_one_announcement(template, passing):
+    template("star", {"key": "pass", "course": ALGEBRA}, issuers=[CREDLY])
+
+    pipeline.handle([passing(course_key=ALGEBRA, lms_user_id=7)])
+    pipeline.handle([passing(course_key=ALGEBRA, lms_user_id=7)])
+
+    assert InboxMessage.objects.count() == 2
+    assert Fulfillment.objects.count() == UserCredential.objects.count() == CredlyBadge.objects.count() == 1
+    assert sorted(OutboxMessage.objects.values_list("channel", flat=True)) == ["announce", "issue"]
+
+
+CREDLY = {
+    "provider": "credly",
+    "organization": "11111111-2222-4333-8444-555555555555",
+    "template": "99999999-8888-4777-8666-555555555555",
+}
+
+
+def test_an_enrolment_made_by_staff_credits_the_learner(template, settings):
+    settings.BADGES_CONFIG = {"events": [ENROLLED]}
+    template("welcome", requirements=[{"key": "enrol", "event_type": ENROLLED}])
+    staff = made.user(lms_user_id=1, username="aaron-the-admin")
+    line = made.enrollment(lms_user_id=52, username="zoe", created_by=staff).line
+
+    pipeline.handle([pipeline.payloads.parse(line, source="test")])
+
+    assert UserCredential.objects.get().learner.lms_user_id == 52
+    assert not get_user_model().objects.filter(username="aaron-the-admin").exists()
+
+
+def test_what_nobody_cares_about_is_counted_and_costs_no_row(template, passing, settings):
+    template("sleeping", {"key": "pass", "course": ALGEBRA}, is_active=False)
+    template("star", {"key": "pass", "course": BOTANY})
+    enrolled = made.enrollment(lms_user_id=52, username="zoe")
+    settings.BADGES_CONFIG = {"events": [PASSING_STATUS, ENROLLED]}
+    strange = pipeline.payloads.parse(enrolled.line, source="test")
+    settings.BADGES_CONFIG = {}
+
+    tally = pipeline.handle(
+        [
+            passing(course_key=ALGEBRA, username="for-an-inactive-template", lms_user_id=2),
+            passing(course_key=BOTANY, with_pii=False, lms_user_id=3),
+            strange,
+        ]
+    )
+
+    assert tally.ignored == {
+        (PASSING_STATUS, "no match"): 1,
+        (PASSING_STATUS, "no learner"): 1,
+        (ENROLLED, "not configured"): 1,
+    }
+    for table in (InboxMessage, Learner, BadgeProgress, get_user_model()):
+        assert not table.objects.exists()
+
+
+def test_a_known_learner_needs_no_personal_data_in_the_event(template, passing):
+    template("both", {"key": "a", "course": ALGEBRA}, {"key": "b", "course": BOTANY})
+    pipeline.handle([passing(course_key=ALGEBRA, lms_user_id=8, username="houba")])
+
+    pipeline.handle([passing(course_key=BOTANY, lms_user_id=8, with_pii=False)])
+
+    assert UserCredential.objects.get().learner.user.get_username() == "houba"
+
+
+def test_near_misses_are_kept_when_asked_for(template, passing, settings):
+    settings.BADGES_CONFIG = {"keep_unmatched": True}
+    template("star", {"key": "pass", "course": ALGEBRA})
+
+    pipeline.handle([passing(course_key=BOTANY)])
+
+    assert InboxMessage.objects.get().state == "unmatched"
+    assert not Learner.objects.exists()
+
+
+def test_a_username_of_another_lms_user_is_a_dead_letter_and_the_others_go_on(template, passing):
+    template("star", {"key": "pass", "course": ALGEBRA})
+    pipeline.handle([passing(course_key=ALGEBRA, lms_user_id=8, username="houba")])
+
+    tally = pipeline.handle(
+        [
+            passing(course_key=ALGEBRA, lms_user_id=9, username="houba"),
+            passing(course_key=ALGEBRA, lms_user_id=10, username="spirou"),
+        ]
+    )
+
+    assert (tally.dead, tally.awarded) == (1, 1)
+    dead = InboxMessage.objects.get(state="dead")
+    assert dead.lms_user_id == 9
+    assert "another LMS user" in dead.reason
+    assert "houba" not in dead.reason
+
+
+def test_an_existing_account_is_used_and_never_overwritten(template, passing):
+    template("star", {"key": "pass", "course": ALGEBRA})
+    get_user_model().objects.create(username="zoe", email="zoe@home.example", first_name="Zoe", is_active=True)
+
+    pipeline.handle([passing(course_key=ALGEBRA, lms_user_id=12, username="zoe", name="Someone Else", email="x@y.z")])
+
+    user = UserCredential.objects.get().learner.user
+    assert (user.email, user.first_name) == ("zoe@home.example", "Zoe")
+
+
+@pytest.mark.parametrize(
+    ("username", "name"),
+    [("ada-ب", "أحمد بن علي"), ("wang", "王小明"), ("e\u0301clair", "Zoë D'Arc-Ünal")],
+)
+def test_names_in_every_script_arrive_as_they_are(template, passing, username, name):
+    template("star", {"key": "pass", "course": ALGEBRA})
+
+    pipeline.handle([passing(course_key=ALGEBRA, username=username, name=name)])
+
+    user = UserCredential.objects.get().learner.user
+    assert user.get_username() == username
+    assert user.get_full_name() == name
+
+
+def test_ids_that_differ_only_in_case_are_different(template, passing):
+    template("Star", {"key": "pass", "course": "course-v1:Uni+Algebra+1"})
+    template("star", {"key": "pass", "course": "course-v1:uni+algebra+1"})
+
+    pipeline.handle([passing(course_key="course-v1:Uni+Algebra+1", lms_user_id=1, username="one")])
+    pipeline.handle([passing(course_key="course-v1:uni+algebra+1", lms_user_id=2, username="two")])
+
+    awarded = UserCredential.objects.values_list("learner__lms_user_id", "template__slug")
+    assert set(awarded) == {(1, "Star"), (2, "star")}
+
+
+def test_a_template_edited_after_a_fulfilment_awards_at_the_next_event_and_not_before(template, passing):
+    template("both", {"key": "a", "course": ALGEBRA}, {"key": "b", "course": BOTANY})
+    pipeline.handle([passing(course_key=ALGEBRA, lms_user_id=5)])
+
+    template("both", {"key": "a", "course": ALGEBRA})
+    assert not UserCredential.objects.exists()
+
+    pipeline.handle([passing(course_key=ALGEBRA, lms_user_id=5)])
+    credential = UserCredential.objects.get()
+    assert credential.revision.number == 2
+
+
+def test_one_poisonous_event_does_not_hold_up_its_batch(template, passing):
+    template("star", {"key": "pass", "course": ALGEBRA})
+    poison = passing(course_key=ALGEBRA, lms_user_id=2**70, username="too-big")
+    batch = [passing(course_key=ALGEBRA, lms_user_id=number, username=f"u{number}") for number in range(1, 6)]
+
+    tally = pipeline.handle([*batch[:2], poison, *batch[2:]])
+
+    assert UserCredential.objects.count() == 5
+    assert tally.awarded == 5
+    assert tally.dead + tally.postponed == 1
