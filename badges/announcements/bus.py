@@ -56,6 +56,11 @@ def _producer() -> EventBusProducer | None:
     return producer
 
 
+def _down(message: str) -> Retryable:
+    """What to raise when the bus as a whole seems down."""
+    return Retryable(message, circuit=True)
+
+
 class _Witness:
     """Stands in for a producer's client during one ``send``. Everything it does not watch goes to the client itself."""
 

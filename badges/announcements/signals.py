@@ -2,9 +2,9 @@
 The public signals: a learner was awarded a badge, or lost it.
 
 The outbox channel ``announce``. The event is built from ids when it is delivered, so that it says what is true then and
-a retired learner's data is nowhere to be found. Its metadata id is the outbox row's own, the same on every try: who hears
-it twice can tell. It goes to the event bus first, and once the broker has confirmed it, to this process's receivers,
-marked as coming from the bus so that nobody publishes it again.
+a retired learner's data is nowhere to be found. Its metadata id is the outbox row's own, the same on every try: who
+hears it twice can tell. It goes to the event bus first, and once the broker has confirmed it, to this process's
+receivers, marked as coming from the bus so that nobody publishes it again.
 """
 
 from __future__ import annotations

@@ -58,10 +58,9 @@ def failed(
         return state  # on its way before the circuit opened: it tells nothing new
     failures = state.failures + 1
     beyond = failures - threshold
-    if beyond < 0 and retry_after is None:
-        return State(failures, None)
-    seconds = min(rest * 2 ** min(max(beyond, 0), 16), rest * LONGEST_REST)
-    return State(failures, now + dt.timedelta(seconds=max(seconds, retry_after or 0.0)))
+    ours = min(rest * 2 ** min(beyond, 16), rest * LONGEST_REST) if beyond >= 0 else 0.0
+    seconds = max(ours, retry_after or 0.0)
+    return State(failures, now + dt.timedelta(seconds=seconds) if seconds else None)
 
 
 def undecided(state: State, now: dt.datetime) -> State:
