@@ -1,1 +1,195 @@
-"""System checks: what an operator should know before the first event comes."""
+"""
+System checks: what an operator should know before the first event comes.
+
+Settings are read leniently everywhere else; this is the one place that says what is wrong with them, with a line to
+paste. Ids are stable: hosts silence them by name.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from django.apps import apps
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.checks import CheckMessage, Error, Warning, register
+
+from badges.catalog import event_types
+from badges.conf import DEFAULTS, PASSING_STATUS, config
+
+# Settings that hosts have for badges of their own, in the dict that we share with them.
+_FOREIGN_KEYS = frozenset({"accredible"})
+
+
+@register("lms_badges")
+def check_config(**_: Any) -> list[CheckMessage]:
+    """Look for keys of ``BADGES_CONFIG`` that nobody reads, and values that nobody can."""
+    given = getattr(settings, "BADGES_CONFIG", {})
+    if not isinstance(given, dict):
+        return [Error("BADGES_CONFIG is not a dict.", hint="BADGES_CONFIG = {}", id="lms_badges.E007")]
+    return [*_config_problems(given, DEFAULTS, ""), *_field_problems()]
+
+
+@register("lms_badges")
+def check_events(**_: Any) -> list[CheckMessage]:
+    """Look whether every configured event type exists, and says whom it is about."""
+    if not isinstance(getattr(settings, "BADGES_CONFIG", {}), dict):
+        return []
+    failed = event_types.load_signals()
+    problems = [_module_problem(module, reason) for module, reason in failed.items()]
+    events = config.events
+    if isinstance(events, (list, tuple)) and not events:
+        hint = f'BADGES_CONFIG["events"] = ["{PASSING_STATUS}"]'
+        problems.append(
+            Error("No event types are configured, so no badge can be earned.", hint=hint, id="lms_badges.E001")
+        )
+    for event_type in events if isinstance(events, (list, tuple)) else ():
+        problems += _event_problems(event_type)
+    return problems
+
+
+@register("lms_badges")
+def check_neighbours(**_: Any) -> list[CheckMessage]:
+    """Look at what runs beside us in this host."""
+    problems: list[CheckMessage] = []
+    own = getattr(settings, "BADGES_ENABLED", None)
+    if own or (own is None and any(app.label == "badges" for app in apps.get_app_configs())):
+        problems.append(
+            Warning(
+                "The host's own badges app is switched on too: the same event may earn a learner two badges.",
+                hint="BADGES_ENABLED = False",
+                id="lms_badges.W001",
+            )
+        )
+    if getattr(settings, "CELERY_BROKER_URL", None) and not _is_swept():
+        problems.append(
+            Warning(
+                "No beat entry runs the task badges.sweep: what a lost wake-up leaves behind stays there.",
+                hint='CELERY_BEAT_SCHEDULE["badges-sweep"] = {"task": "badges.sweep", "schedule": 60.0}, '
+                "or run manage.py badges_drain --forever",
+                id="lms_badges.W002",
+            )
+        )
+    return problems
+
+
+# --- the dict --------------------------------------------------------------------------------------------------------
+
+
+def _config_problems(given: dict[Any, Any], known: dict[str, Any], where: str) -> Iterator[CheckMessage]:
+    for key, value in given.items():
+        place = f"{where}[{key!r}]"
+        if key not in known:
+            if where or key not in _FOREIGN_KEYS:
+                yield _unknown_key(str(key), list(known), place)
+        elif not _is_like(value, known[key]):
+            message = f"BADGES_CONFIG{place} is {_described(value)}; it should be {_described(known[key])}."
+            yield Error(message, hint="The settings page of the documentation describes it.", id="lms_badges.E007")
+        elif isinstance(value, dict) and known[key]:
+            yield from _config_problems(value, known[key], place)
+
+
+def _unknown_key(key: str, known: list[str], place: str) -> CheckMessage:
+    near = difflib.get_close_matches(key.lower(), {word.lower(): word for word in known}, n=1)
+    by_fold = {word.lower(): word for word in known}
+    hint = f"Did you mean {by_fold[near[0]]!r}?" if near else f"Known are: {', '.join(sorted(known))}."
+    return Error(f"BADGES_CONFIG{place} is read by nobody.", hint=hint, id="lms_badges.E006")
+
+
+def _is_like(value: Any, default: Any) -> bool:
+    """Whether a value has the type of the default. No default says nothing about types, and no value is the default."""
+    if default is None:
+        return True
+    if isinstance(default, bool) or isinstance(value, bool):
+        return isinstance(value, bool) and isinstance(default, bool)
+    if isinstance(default, (int, float)):
+        return isinstance(value, (int, float))
+    if isinstance(default, (list, tuple)):
+        return isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value)
+    return isinstance(value, type(default))
+
+
+def _described(value: Any) -> str:
+    names = {bool: "True or False", int: "a number", float: "a number", str: "text", dict: "a dict"}
+    if isinstance(value, (list, tuple)):
+        return (
+            "a list of texts" if all(isinstance(item, str) for item in value) else "a list of other things than texts"
+        )
+    return names.get(type(value), f"of type {type(value).__name__}")
+
+
+def _field_problems() -> Iterator[CheckMessage]:
+    wanted = config.user_lms_id_field
+    fields = [field.name for field in get_user_model()._meta.get_fields()]
+    if wanted is not None and wanted not in fields:
+        near = difflib.get_close_matches(str(wanted), fields, n=1)
+        hint = (
+            f"Did you mean {near[0]!r}?" if near else "None, when the host's users have no field for the LMS user id."
+        )
+        message = f"BADGES_CONFIG['user_lms_id_field'] is {wanted!r}, which is no field of the host's users."
+        yield Error(message, hint=hint, id="lms_badges.E010")
+
+
+# --- event types -----------------------------------------------------------------------------------------------------
+
+
+def _module_problem(module: str, reason: str) -> CheckMessage:
+    return Error(
+        f"The module {module} of BADGES_CONFIG['signal_modules'] cannot be imported: {reason}.",
+        hint="Install the package that holds it, or remove the name.",
+        id="lms_badges.E008",
+    )
+
+
+def _event_problems(event_type: Any) -> Iterable[CheckMessage]:
+    signal = event_types.find_signal(event_type)
+    if signal is None:
+        return [_unknown_type(str(event_type))]
+    try:
+        definition = event_types.define(signal)
+    except TypeError as error:
+        return [Error(f"The data of {event_type} cannot be read: {error}.", id="lms_badges.E009")]
+    return _learner_problems(definition)
+
+
+def _unknown_type(event_type: str) -> CheckMessage:
+    near = difflib.get_close_matches(event_type, event_types.known(), n=1)
+    own = "For a signal of your own, name its module in BADGES_CONFIG['signal_modules']."
+    hint = f"Did you mean {near[0]!r}? {own}" if near else own
+    return Error(f"No installed package defines the event type {event_type!r}.", hint=hint, id="lms_badges.E002")
+
+
+def _learner_problems(definition: event_types.EventDefinition) -> Iterator[CheckMessage]:
+    if definition.learner_path is not None:
+        return
+    users = definition.user_paths
+    if not users:
+        yield Error(
+            f"Events of type {definition.type} do not say whom they are about: their data holds no UserData.",
+            hint="Remove it from BADGES_CONFIG['events'].",
+            id="lms_badges.E004",
+        )
+        return
+    others = "".join(f' or "{path}"' for path in users[1:])
+    hint = f'BADGES_CONFIG["learner_paths"] = {{"{definition.type}": "{users[0]}"}}' + (
+        f"  # {others[1:]}" if others else ""
+    )
+    given = config.learner_paths.get(definition.type) if isinstance(config.learner_paths, dict) else None
+    if given is None:
+        message = f"Events of type {definition.type} name several users: {', '.join(users)}. Which one is the learner?"
+        yield Error(message, hint=hint, id="lms_badges.E003")
+    else:
+        message = f"BADGES_CONFIG['learner_paths'] says {given!r} for {definition.type}, where there is no UserData."
+        yield Error(message, hint=hint, id="lms_badges.E005")
+
+
+# --- the neighbours --------------------------------------------------------------------------------------------------
+
+
+def _is_swept() -> bool:
+    """Whether beat has our entry, or a schedule in the database that we cannot look into here."""
+    schedule = getattr(settings, "CELERY_BEAT_SCHEDULE", None) or {}
+    in_database = "DatabaseScheduler" in str(getattr(settings, "CELERY_BEAT_SCHEDULER", ""))
+    return in_database or any(entry.get("task") == "badges.sweep" for entry in schedule.values())

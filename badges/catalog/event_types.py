@@ -163,7 +163,7 @@ def define(signal: OpenEdxPublicSignal) -> EventDefinition:
         learner_path=_learner_path(signal.event_type, users),
         single=next(iter(signal.init_data)) if signal_shapes.holds_object(signal) else None,
         user_paths=users,
-        ignored=tuple(_texts(config.rules["ignored_keypaths"])),
+        ignored=tuple(_texts(config.rules.get("ignored_keypaths")) if isinstance(config.rules, dict) else ()),
     )
 
 
