@@ -44,7 +44,7 @@ class Schemas:
             if time.monotonic() < until:
                 raise EventError(reason)
             try:
-                decoder = self._decoders[schema_id] = _decoder_of(self._fetch(schema_id), schema_id)
+                decoder = self._decoders[schema_id] = decoder_of(self._fetch(schema_id), schema_id)
             except EventError as error:
                 self._refused[schema_id] = (str(error), time.monotonic() + FORGET_UNKNOWN_SECONDS)
                 raise
@@ -80,7 +80,8 @@ def _client() -> Any:
     return SchemaRegistryClient(conf)
 
 
-def _decoder_of(schema: Any, schema_id: int) -> Decoder:
+def decoder_of(schema: Any, schema_id: int) -> Decoder:
+    """Return what decodes bytes of a registry's schema. Raises EventError when that is not Avro."""
     if (schema.schema_type or "AVRO").upper() != "AVRO":
         raise EventError(f"schema {schema_id} is {schema.schema_type}; events on the bus are Avro")
     try:
