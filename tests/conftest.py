@@ -47,6 +47,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Tell Django which database to use. pytest-django looks for settings once more after this."""
     config.stash[services_key] = {}
+    if "DJANGO_SETTINGS_MODULE" in os.environ:
+        raise pytest.UsageError("Unset DJANGO_SETTINGS_MODULE: settings must not be read before --db is.")
     os.environ["DATABASE_URL"] = chosen_database(config.option.db, lambda name: _service(config, name))
     os.environ["DJANGO_SETTINGS_MODULE"] = "service.settings"
     # Tests say themselves when they want one of these; the environment of whoever runs them must not.
@@ -55,6 +57,9 @@ def pytest_configure(config: pytest.Config) -> None:
     from django.conf import settings  # noqa: PLC0415 -- only now the environment is complete
 
     assert settings.DATABASES
+    if config.getoption("numprocesses", None):
+        # With xdist every test process has servers of its own; it must not read settings before it named them.
+        del os.environ["DJANGO_SETTINGS_MODULE"]
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
