@@ -37,7 +37,7 @@ _PROBLEM = {
     "required": ["type", "title", "status", "detail"],
 }
 
-# Everything of drf-spectacular's settings that shapes the document, so that a host that has its own document keeps it to
+# Everything of drf-spectacular's settings that shapes the document: a host that has a document of its own keeps it to
 # itself.
 _SETTINGS: dict[str, Any] = {
     "TITLE": "Badges",
@@ -122,8 +122,8 @@ def document() -> dict[str, Any]:
     """
     Return the OpenAPI document, in English.
 
-    It is walked from the host's root URLs, so that paths are true wherever the host put us. drf-spectacular's settings are
-    global to the process: they are exchanged for ours once, not in every request.
+    It is walked from the host's root URLs, so that paths are true wherever the host put us. drf-spectacular's settings
+    are global to the process: they are exchanged for ours once, not in every request.
     """
     with _lock, patched_settings(_SETTINGS), translation.override("en"):
         return _OurGenerator().get_schema(public=True)

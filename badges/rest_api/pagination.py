@@ -93,7 +93,7 @@ class NewestFirst(BasePagination):
             raise ValidationError({self.cursor_param: [remedy]}) from None
 
     def _from(self, queryset: QuerySet[Any], cursor: _Cursor) -> QuerySet[Any]:
-        """The rows beyond a place. The first condition says what the other two imply: databases find it in the index."""
+        """The rows beyond a place. The first condition follows from the others: databases find it in the index."""
         beyond = "gt" if cursor.back else "lt"
         time = self.time_field
         return queryset.filter(

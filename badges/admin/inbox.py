@@ -1,0 +1,57 @@
+"""The inbox: which events came in, what became of them, and the operator's retry."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy, ngettext
+
+from badges.admin.readonly import ReadOnlyAdmin, SearchByExactWords, lms_user_id
+from badges.admin.words import pretty
+from badges.intake import inbox
+from badges.models import InboxMessage
+from badges.outbox.wake import PROCESS_PENDING, wake_on_commit
+
+
+@admin.register(InboxMessage)
+class InboxMessageAdmin(SearchByExactWords, ReadOnlyAdmin):
+    """Events that somebody cares about, and dead letters."""
+
+    list_display = ("event_id", "event_type", "state", "source", "attempts", "received_at", "reason")
+    list_filter = ("state", "received_at")
+    search_help_text = gettext_lazy("An event id or an LMS user id.")
+    actions = ("retry_dead_letters",)
+    fields = (
+        *("event_id", "event_type", "event_time", "lms_user_id", "source", "received_at"),
+        *("state", "reason", "attempts", "due_at", "processed_at", "stored_event"),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[InboxMessage]:
+        return super().get_queryset(request).defer("payload")  # up to a megabyte each
+
+    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
+        """Newest first, by the index that fits the question: the primary key grows with time, too."""
+        return ("-received_at", "-pk") if "state__exact" in request.GET else ("-pk",)
+
+    def find(self, term: str) -> Q:
+        number = lms_user_id(term)
+        return Q(event_id=term) if number is None else Q(event_id=term) | Q(lms_user_id=number)
+
+    @admin.display(description=gettext_lazy("stored event"))
+    def stored_event(self, message: InboxMessage) -> SafeString | str:
+        return pretty(message.payload) if message.payload is not None else "-"
+
+    def has_retry_permission(self, request: HttpRequest) -> bool:
+        return self.may_change(request)
+
+    @admin.action(description=gettext_lazy("Try dead letters again"), permissions=["retry"])
+    def retry_dead_letters(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        count = inbox.retry(queryset.order_by(), now=timezone.now())
+        wake_on_commit(PROCESS_PENDING)
+        said = ngettext("%d dead letter is tried again.", "%d dead letters are tried again.", count) % count
+        self.message_user(request, said, messages.SUCCESS if count else messages.WARNING)

@@ -1,0 +1,58 @@
+"""The outbox: what must happen outside, what did, and the operator's retry."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy, ngettext
+
+from badges import delivery
+from badges.admin.readonly import ReadOnlyAdmin, SearchByExactWords, learners_named
+from badges.admin.words import pretty
+from badges.models import Circuit, OutboxMessage
+
+
+@admin.register(OutboxMessage)
+class OutboxMessageAdmin(SearchByExactWords, ReadOnlyAdmin):
+    """Announcements, badges to be issued, and whatever else waits to be delivered."""
+
+    list_display = ("sequence", "channel", "type", "key", "state", "attempts", "due_at", "created_at", "last_error")
+    list_filter = ("state", "created_at")
+    search_help_text = gettext_lazy("An LMS user id, or a username or its beginning.")
+    actions = ("retry_dead_letters",)
+    fields = (
+        *("sequence", "id", "channel", "type", "key", "stored_payload", "state", "attempts", "last_error"),
+        *("due_at", "created_at", "finished_at"),
+    )
+
+    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
+        """Latest first, by the index that fits the question."""
+        return ("-created_at", "-pk") if "state__exact" in request.GET else ("-pk",)
+
+    def find(self, term: str) -> Q:
+        return Q(key__in=[str(learner) for learner in learners_named(term)])
+
+    @admin.display(description=gettext_lazy("payload"))
+    def stored_payload(self, message: OutboxMessage) -> SafeString:
+        return pretty(message.payload)
+
+    def has_retry_permission(self, request: HttpRequest) -> bool:
+        return self.may_change(request)
+
+    @admin.action(description=gettext_lazy("Try dead letters again"), permissions=["retry"])
+    def retry_dead_letters(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        count = delivery.retry(queryset)
+        said = ngettext("%d dead letter is tried again.", "%d dead letters are tried again.", count) % count
+        self.message_user(request, said, messages.SUCCESS if count else messages.WARNING)
+
+
+@admin.register(Circuit)
+class CircuitAdmin(ReadOnlyAdmin):
+    """Who rests after failing too often."""
+
+    list_display = ("name", "failures", "open_until")
+    ordering = ("name",)

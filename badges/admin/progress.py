@@ -1,0 +1,92 @@
+"""Progress: what of a template a learner has met, by which event, and what is still open."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Q
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from badges.admin.readonly import ReadOnlyAdmin, SearchByExactWords, learners_named, link_to, templates_named
+from badges.admin.words import cause_in_words, moment, rules_in_words
+from badges.models import BadgeProgress, Fulfillment
+from badges.progress.reading import Demand, Group, report, with_reports
+
+
+class _Completed(admin.SimpleListFilter):
+    title = gettext_lazy("completed")
+    parameter_name = "completed"
+
+    def lookups(self, request: Any, model_admin: Any) -> list[tuple[str, str]]:
+        return [("yes", _("Yes")), ("no", _("No"))]
+
+    def queryset(self, request: Any, queryset: Any) -> Any:
+        return queryset if self.value() is None else queryset.filter(completed_at__isnull=self.value() != "yes")
+
+
+@admin.register(BadgeProgress)
+class BadgeProgressAdmin(SearchByExactWords, ReadOnlyAdmin):
+    """How far learners are."""
+
+    list_display = ("learner", "template", "standing", "created_at", "completed_at")
+    list_display_links = ("learner",)
+    list_filter = (_Completed,)
+    search_help_text = gettext_lazy("An LMS user id, a username or its beginning, or the slug of a template.")
+    ordering = ("-pk",)  # the learner who came last first; an index has it so
+    fields = ("badge", "holder", "created_at", "completed_at", "standing", "demands", "past")
+
+    def get_queryset(self, request: Any) -> Any:
+        rows = super().get_queryset(request).select_related("learner__user", "template")
+        return with_reports(rows).prefetch_related("template__live_requirements__rules")
+
+    def find(self, term: str) -> Q:
+        return Q(learner_id__in=learners_named(term)) | Q(template_id__in=templates_named(term))
+
+    @admin.display(description=gettext_lazy("template"))
+    def badge(self, progress: BadgeProgress) -> Any:
+        return link_to(progress.template)
+
+    @admin.display(description=gettext_lazy("learner"))
+    def holder(self, progress: BadgeProgress) -> Any:
+        return link_to(progress.learner)
+
+    @admin.display(description=gettext_lazy("standing"))
+    def standing(self, progress: BadgeProgress) -> str:
+        found = report(progress)
+        return _("%(met)s of %(all)s") % {"met": found.fulfilled, "all": found.total}
+
+    @admin.display(description=gettext_lazy("what the template demands today"))
+    def demands(self, progress: BadgeProgress) -> SafeString:
+        items = format_html_join("", "<li>{}</li>", ((_group(group),) for group in report(progress).groups))
+        return format_html("<ul>{}</ul>", items)
+
+    @admin.display(description=gettext_lazy("no longer counted"))
+    def past(self, progress: BadgeProgress) -> SafeString | str:
+        live = {requirement.pk for requirement in progress.template.live_requirements}  # type: ignore[attr-defined]
+        rows = Fulfillment.objects.filter(progress=progress).select_related("requirement", "revision", "cause_person")
+        gone = [row for row in rows if row.active_key is None or row.requirement_id not in live]
+        lines = ((row.requirement.key, moment(row.fulfilled_at), cause_in_words(row)) for row in gone)
+        return format_html_join(SafeString("<br>"), "{}, {}. {}", lines) or "-"
+
+
+def _group(group: Group) -> SafeString:
+    state = _("fulfilled") if group.fulfilled else _("open")
+    members = format_html_join("", "<li>{}</li>", ((_demand(demand),) for demand in group.demands))
+    if group.name is None:
+        title = _("Requirement")
+    else:
+        title = ngettext("Group %(name)s", "Group %(name)s: one of these is enough", len(group.demands))
+        title %= {"name": group.name}
+    return format_html("<strong>{}: {}</strong><ul>{}</ul>", title, state, members)
+
+
+def _demand(demand: Demand) -> SafeString:
+    requirement, met = demand.requirement, demand.fulfillment
+    said = requirement.description or rules_in_words(requirement.rules.all(), requirement.event_type)
+    if met is None:
+        return format_html("{}: {}", requirement.key, said)
+    return format_html("{}: {}<br>{}. {}", requirement.key, said, moment(met.fulfilled_at), cause_in_words(met))

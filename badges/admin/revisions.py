@@ -1,0 +1,53 @@
+"""Revisions: what a template demanded at some time, and what changed then."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Q
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from badges.admin.readonly import ReadOnlyAdmin, SearchByExactWords, link_to, templates_named
+from badges.admin.words import pretty
+from badges.catalog.documents import differences
+from badges.models import TemplateRevision
+
+
+@admin.register(TemplateRevision)
+class TemplateRevisionAdmin(SearchByExactWords, ReadOnlyAdmin):
+    """Written with every change of a template, and never changed."""
+
+    list_display = ("__str__", "author", "created_at")
+    list_select_related = ("template", "author")
+    search_help_text = gettext_lazy("The slug of a template.")
+    ordering = ("-pk",)
+    fields = ("badge", "number", "author", "created_at", "changes", "demanded")
+
+    def find(self, term: str) -> Q:
+        return Q(template_id__in=templates_named(term))
+
+    def get_model_perms(self, request: Any) -> dict[str, bool]:
+        """Reached from a template's page, not from the index."""
+        return {}
+
+    @admin.display(description=gettext_lazy("template"))
+    def badge(self, revision: TemplateRevision) -> Any:
+        return link_to(revision.template)
+
+    @admin.display(description=gettext_lazy("what changed"))
+    def changes(self, revision: TemplateRevision) -> SafeString | str:
+        before = TemplateRevision.objects.filter(template=revision.template_id, number__lt=revision.number)
+        earlier = before.order_by("-number").first()
+        if earlier is None:
+            return _("This is the first revision.")
+        found = differences(json.loads(earlier.document), json.loads(revision.document))
+        return format_html_join(SafeString("<br>"), "{}", ((str(change),) for change in found)) or "-"
+
+    @admin.display(description=gettext_lazy("document"))
+    def demanded(self, revision: TemplateRevision) -> SafeString:
+        return pretty(revision.document)

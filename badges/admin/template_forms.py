@@ -1,0 +1,258 @@
+"""
+The forms of a template's page: what was typed becomes one document, and the catalog saves documents.
+
+The forms find what is wrong with each field, where it stands. They write no rows.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.core.validators import RegexValidator
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from badges.admin.rule_rows import Row, RuleRowsField, row_of
+from badges.catalog import event_types
+from badges.catalog.api import Document, export_template
+from badges.catalog.models import BadgeRequirement, BadgeTemplate, TemplateIssuer
+from badges.catalog.validation import providers
+from badges.exceptions import UnknownEventType
+from badges.rules import RuleError
+
+_no_spaces = RegexValidator(r"^\S+\Z", gettext_lazy("Write it without spaces."))
+_slug = RegexValidator(
+    r"^[^\s/\\?#]+\Z", gettext_lazy("Write it without spaces, slashes, question marks and number signs.")
+)
+
+
+class TemplateForm(forms.ModelForm):
+    """The template itself. ``seen`` is the revision that the page was opened with."""
+
+    slug = forms.CharField(
+        max_length=150,
+        validators=[_slug],
+        help_text=gettext_lazy("The stable name in packs and addresses. It cannot be changed later."),
+    )
+    seen = forms.IntegerField(required=False, widget=forms.HiddenInput)
+
+    class Meta:
+        model = BadgeTemplate
+        fields = ["name", "slug", "description", "image_url", "is_active", "award_once"]
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        if self.instance.pk and "seen" in self.fields:
+            self.initial["seen"] = self._newest()
+            self.fields["slug"].disabled = True
+
+    def _newest(self) -> int:
+        return self.instance.revisions.order_by("-number").values_list("number", flat=True).first() or 0
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        seen = cleaned.get("seen")
+        if self.instance.pk and seen is not None and seen != self._newest():
+            message = _("Somebody saved this template since you opened it. Open it anew in another tab and compare.")
+            raise ValidationError(message, code="outdated")
+        return cleaned
+
+
+class IssuerForm(forms.ModelForm):
+    """A provider where the badge is issued too."""
+
+    provider = forms.ChoiceField(choices=lambda: [("", "---------"), *((name, name) for name in providers())])
+    organization = forms.CharField(max_length=255, validators=[_no_spaces], label=gettext_lazy("organization's id"))
+    external_template = forms.CharField(
+        max_length=255, validators=[_no_spaces], label=gettext_lazy("template's id at the provider")
+    )
+
+    class Meta:
+        model = TemplateIssuer
+        fields = ["provider", "organization", "external_template"]
+
+
+class RequirementForm(forms.ModelForm):
+    """A requirement with its rules."""
+
+    event_type = forms.ChoiceField(label=gettext_lazy("event type"))
+    key = forms.CharField(
+        max_length=100,
+        required=False,
+        label=gettext_lazy("key"),
+        help_text=gettext_lazy(
+            "A stable name inside the template; left empty, one is made. It cannot be changed later."
+        ),
+    )
+    group = forms.CharField(
+        max_length=100,
+        required=False,
+        label=gettext_lazy("group"),
+        help_text=gettext_lazy(
+            "Requirements with the same group are alternatives: one of them is enough. "
+            "Left empty, it is needed by itself."
+        ),
+    )
+    rules = RuleRowsField(required=False, label=gettext_lazy("data rules"))
+    removed = forms.BooleanField(required=False, label=gettext_lazy("remove this requirement"))
+
+    class Meta:
+        model = BadgeRequirement
+        fields = ["event_type", "description", "group", "key"]
+        widgets = {"description": forms.Textarea(attrs={"rows": 2})}
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        stored = list(self.instance.rules.all()) if self.instance.pk else []
+        self.kept = {row_of(rule): rule.value for rule in stored}
+        self.initial["rules"] = [row_of(rule) for rule in stored]
+        self.fields["event_type"].choices = _event_type_choices(self.instance.event_type)
+        self.fields["rules"].widget.event_type = self["event_type"].value() or ""
+        if self.instance.pk:
+            self.fields["key"].disabled = True
+        else:
+            del self.fields["removed"]  # the admin's script removes what was not saved yet
+
+    @property
+    def counts(self) -> bool:
+        """Whether there is a requirement here, after saving."""
+        if not hasattr(self, "cleaned_data"):
+            return False
+        return not self.cleaned_data.get("removed") and bool(self.instance.pk or self.has_changed())
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if self.counts and self.has_changed() and cleaned.get("event_type"):
+            self._compile(cleaned)
+        return cleaned
+
+    def _compile(self, cleaned: dict[str, Any]) -> None:
+        """Read the rules as the event type's values, and say at each row what is wrong with it."""
+        try:
+            definition = event_types.get(cleaned["event_type"])
+        except UnknownEventType as error:
+            self.add_error("event_type", str(error))
+            return
+        if definition.learner_path is None:
+            message = _(
+                "Events of this type do not say which learner they are about; manage.py check tells what to do."
+            )
+            self.add_error("event_type", message)
+            return
+        widget: Any = self.fields["rules"].widget
+        documents = []
+        for number, row in enumerate(cleaned.get("rules") or []):
+            if not row.counts:
+                continue
+            try:
+                compiled = definition.compile(row.path, row.operator, self._value(row))
+                documents.append({"path": compiled.path, "operator": compiled.operator, "value": compiled.value})
+            except RuleError as error:
+                widget.errors[number] = {error.field: [error.message]}
+            except ValidationError as error:
+                widget.errors[number] = {"value": error.messages}
+        self.rule_documents = documents
+        if widget.errors:
+            self.add_error("rules", _("Correct the rules marked below."))
+
+    def _value(self, row: Row) -> Any:
+        """What was stored, if nobody touched it: text cannot tell a number from its digits."""
+        if row[:3] in {kept[:3] for kept in self.kept}:
+            return self.kept[Row(*row[:3])]
+        if not row.value:
+            raise ValidationError(_("Write a value, or remove the rule."))
+        return row.value
+
+    def validate_unique(self) -> None:
+        """The formset compares keys; the key of an archived requirement brings that one back."""
+
+    def validate_constraints(self) -> None:
+        """The same, said as constraints."""
+
+    def document(self) -> Document:
+        """Return the requirement as an entry of a pack."""
+        cleaned = self.cleaned_data
+        return {
+            "key": cleaned["key"],
+            "event_type": cleaned["event_type"],
+            "group": cleaned["group"] or None,
+            "description": cleaned["description"],
+            "rules": self.rule_documents,
+        }
+
+
+class RequirementFormSet(forms.BaseInlineFormSet):
+    """What a template demands; archived requirements are not shown."""
+
+    def get_queryset(self) -> Any:
+        if not hasattr(self, "_live"):
+            self._live = super().get_queryset().filter(archived_at=None).prefetch_related("rules")
+        return self._live
+
+    def validate_unique(self) -> None:
+        """Said in ``clean``, in words of its own."""
+
+    def clean(self) -> None:
+        super().clean()
+        self._name_keys()
+        if self.instance.is_active and not any(form.counts for form in self.forms):
+            raise ValidationError(
+                _("An active template needs at least one requirement: add one, or switch it off."), code="empty"
+            )
+
+    def _name_keys(self) -> None:
+        forms = [form for form in self.forms if form.counts]
+        taken: set[str] = set()
+        for form in forms:
+            key = form.cleaned_data.get("key")
+            if key and key in taken:
+                form.add_error("key", _("Another requirement of this template has this key; write another one."))
+            taken.add(key or "")
+        if self.instance.pk:
+            taken |= set(BadgeRequirement.objects.filter(template=self.instance).values_list("key", flat=True))
+        number = 0
+        for form in forms:
+            while not form.cleaned_data.get("key"):
+                number += 1
+                if f"requirement-{number}" not in taken:
+                    form.cleaned_data["key"] = f"requirement-{number}"
+
+
+def document_of(form: TemplateForm, formsets: Any, *, stored: BadgeTemplate | None) -> Document:
+    """Return what was typed as the entry of a pack; what the page does not show stays as it is stored."""
+    document = export_template(stored) if stored else {"uuid": None, "penalties": [], "criteria": None}
+    written = ("name", "slug", "description", "image_url", "is_active", "award_once")
+    document |= {key: form.cleaned_data[key] for key in written if key in form.cleaned_data}
+    before = {requirement["key"]: requirement for requirement in document.get("requirements", [])}
+    for formset in formsets:
+        if isinstance(formset, RequirementFormSet):
+            live = [form for form in formset.forms if form.counts]
+            document["requirements"] = [
+                form.document() if form.has_changed() else before[form.instance.key] for form in live
+            ]
+        else:
+            document["issuers"] = [_issuer_document(form) for form in formset.forms if _is_issuer(form, formset)]
+    return document
+
+
+def _is_issuer(form: IssuerForm, formset: Any) -> bool:
+    return bool(form.cleaned_data.get("provider")) and form not in formset.deleted_forms
+
+
+def _issuer_document(form: IssuerForm) -> Document:
+    cleaned = form.cleaned_data
+    return {
+        "provider": cleaned["provider"],
+        "organization": cleaned["organization"],
+        "template": cleaned["external_template"],
+    }
+
+
+def _event_type_choices(current: str) -> list[tuple[str, str]]:
+    configured = sorted(event_types.configured())
+    choices = [("", "---------"), *((name, name) for name in configured)]
+    if current and current not in configured:
+        choices.append((current, _("%(type)s (not configured any more)") % {"type": current}))
+    return choices
