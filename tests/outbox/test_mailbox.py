@@ -201,9 +201,9 @@ def test_claiming_inside_of_a_transaction_is_refused() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_what_is_rolled_back_was_never_posted() -> None:
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
+    with transaction.atomic():
         mailbox.post([message(1)])
-        raise ZeroDivisionError
+        transaction.set_rollback(True)
     assert claim() == []
 
 
@@ -211,7 +211,7 @@ def test_what_is_rolled_back_was_never_posted() -> None:
 
 
 def statements(work: Callable[[], object]) -> int:
-    with CaptureQueriesContext(connection, ) as captured:
+    with CaptureQueriesContext(connection) as captured:
         work()
     return len(captured)
 
@@ -233,16 +233,10 @@ def test_claiming_costs_the_same_for_one_row_and_for_many() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_hundred_thousand_finished_rows_are_not_looked_at() -> None:
-    """Asks the planner, with statistics: the claim goes by an index over what is due, and reads a handful of rows."""
-    for start in range(0, 100_000, 5000):
-        OutboxMessage.objects.bulk_create(
-            OutboxMessage(
-                channel="issue", key=str(number % 10_000), type="credly", payload="{}", state=OutboxState.DELIVERED,
-                created_at=NOW, finished_at=NOW,
-            )  # fmt: skip
-            for number in range(start, start + 5000)
-        )
+def test_tens_of_thousands_of_finished_rows_are_not_looked_at() -> None:
+    """Asks the planner, with statistics: the claim goes by the index over what is due."""
+    for start in range(0, 30_000, 5000):
+        OutboxMessage.objects.bulk_create(finished_row(number) for number in range(start, start + 5000))
     post(*[message(number, key=str(number)) for number in range(1, 100)])
     analyze = {"postgresql": "ANALYZE", "sqlite": "ANALYZE", "mysql": "ANALYZE TABLE"}[connection.vendor]
     with connection.cursor() as cursor:
@@ -253,15 +247,27 @@ def test_a_hundred_thousand_finished_rows_are_not_looked_at() -> None:
     heads = next(query["sql"] for query in captured if "EXISTS" in query["sql"])
     plan = explain(heads)
     assert "lms_badges_outbox_due" in plan
-    assert "lms_badges_outbox_order" in plan or "PRIMARY" in plan
-    assert not {"Seq Scan", "SCAN U0", "SCAN lms_badges_outboxmessage\n"} & set(plan.split("→"))
+    # How each of them says that it reads the table from end to end.
+    assert not any(words in plan for words in ("Seq Scan", "SCAN U0\n", "SCAN lms_badges_outboxmessage\n", " ALL "))
+
+
+def finished_row(number: int) -> OutboxMessage:
+    return OutboxMessage(
+        channel="issue",
+        key=str(number % 10_000),
+        type="credly",
+        payload="{}",
+        state=OutboxState.DELIVERED,
+        created_at=NOW,
+        finished_at=NOW,
+    )
 
 
 def explain(sql: str) -> str:
-    how = {"postgresql": "EXPLAIN (ANALYZE)", "sqlite": "EXPLAIN QUERY PLAN", "mysql": "EXPLAIN"}[connection.vendor]
+    how = "EXPLAIN QUERY PLAN" if connection.vendor == "sqlite" else "EXPLAIN"
     with connection.cursor() as cursor:
         cursor.execute(f"{how} {sql.rstrip(';')}")
-        return "\n".join(" ".join(map(str, line)) for line in cursor.fetchall())
+        return "".join(" ".join(map(str, line)) + "\n" for line in cursor.fetchall())
 
 
 # --- several at a time -------------------------------------------------------------------------------------------

@@ -1,0 +1,1 @@
+"""Tests of delivery: the conductor, announcements, tasks and commands."""

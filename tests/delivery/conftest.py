@@ -1,0 +1,22 @@
+"""A channel to somebody who does as the test says; imported late, since Django is not ready when this file is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.delivery.telegraph import Telegraph
+
+
+@pytest.fixture
+def telegraph(db: None) -> Iterator[Telegraph]:
+    from badges.outbox import channels  # noqa: PLC0415
+    from tests.delivery.telegraph import Telegraph  # noqa: PLC0415
+
+    handler = Telegraph()
+    channels.register("telegraph", handler)
+    yield handler
+    channels.unregister("telegraph")

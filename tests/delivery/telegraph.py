@@ -1,0 +1,56 @@
+"""A channel for tests: remembers what it was given, and answers as it was told to."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import deque
+from collections.abc import Callable
+
+from django.db import connection, transaction
+
+from badges.outbox import mailbox
+from badges.outbox.mailbox import NewMessage
+from badges.outbox.models import OutboxMessage
+
+NOW = dt.datetime(2026, 3, 1, 12, 0, tzinfo=dt.UTC)
+
+
+class Telegraph:
+    """Raises the next of ``answers`` (None: fine) for each message; ``office`` names its circuit."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+        self.tried: list[str] = []
+        self.answers: deque[Exception | None] = deque()
+        self.always: Exception | None = None
+        self.office: str | None = None
+        self.meanwhile: Callable[[OutboxMessage], None] = lambda message: None
+
+    def __call__(self, message: OutboxMessage) -> None:
+        assert not connection.in_atomic_block or connection.atomic_blocks[-1]._from_testcase
+        self.tried.append(message.read()["word"])
+        self.meanwhile(message)
+        answer = self.answers.popleft() if self.answers else self.always
+        if answer:
+            raise answer
+        self.sent.append(message.read()["word"])
+
+    def circuit(self, message: OutboxMessage) -> str | None:
+        return self.office
+
+
+def later(seconds: float) -> dt.datetime:
+    return NOW + dt.timedelta(seconds=seconds)
+
+
+def post(*words: str, key: str | None = None) -> list[OutboxMessage]:
+    """Write a message for each word: all of one learner, or each of another."""
+    with transaction.atomic():
+        mailbox.post(
+            [NewMessage("telegraph", key or f"to-{word}", "spoken", {"word": word}) for word in words], now=NOW
+        )
+    return list(OutboxMessage.objects.order_by("sequence"))
+
+
+def row(word: str) -> OutboxMessage:
+    return next(row for row in OutboxMessage.objects.all() if row.read()["word"] == word)
