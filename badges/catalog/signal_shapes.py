@@ -4,7 +4,7 @@ Shapes of public signals: what the data of an event type looks like, read off th
 The mapping follows the one that openedx-events uses for Avro, so that all doors agree: opaque keys and UUIDs are text,
 moments are times, ``default=None`` means nullable. Two things are more lenient here. A field with any default may be
 missing, since files and old producers leave it out. And what openedx-events itself calls unserialisable was never held
-to its declared types by any bus, so its fields may be empty.
+to its declared types by any bus, so its fields may be empty, and ids of forum threads are whatever the forum has.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any, get_args, get_origin
 
 import attrs
 from opaque_keys import OpaqueKey
-from openedx_events.learning.data import UserData, UserPersonalData
+from openedx_events.learning.data import DiscussionThreadData, UserData, UserPersonalData
 from openedx_events.tooling import KNOWN_UNSERIALIZABLE_SIGNALS, OpenEdxPublicSignal
 
 from badges.rules import Kind, Shape, join_path
@@ -34,6 +34,8 @@ _KINDS: tuple[tuple[type, Kind], ...] = (
     (uuid.UUID, Kind.TEXT),
     (dt.datetime, Kind.TIME),
 )
+# Declared as integers; the forum's ids are text with one of its stores and numbers with another.
+_FORUM_IDS = {(DiscussionThreadData, name) for name in ("id", "category_id", "team_id")}
 _LISTS = (list, tuple, set, frozenset, collections.abc.Sequence)
 _MAPS = (dict, collections.abc.Mapping)
 
@@ -60,6 +62,8 @@ def _shape(given: Any, lenient: bool, above: tuple[type, ...]) -> Shape:
     wanted = _required(given)
     nullable = lenient or wanted is not given
     origin = get_origin(wanted) or wanted
+    if origin is Any:
+        return Shape(Kind.ANY, nullable=True)
     if attrs.has(origin):
         if origin in above:  # a class that holds itself: deeper levels are kept, and rules cannot look into them
             return Shape(Kind.MAP, nullable=nullable)
@@ -72,7 +76,7 @@ def _shape(given: Any, lenient: bool, above: tuple[type, ...]) -> Shape:
 
 
 def _item(arguments: tuple[Any, ...], lenient: bool, above: tuple[type, ...]) -> Shape | None:
-    if not arguments or isinstance(arguments[0], typing.TypeVar) or arguments[0] is Any:
+    if not arguments or isinstance(arguments[0], typing.TypeVar):
         return None
     return _shape(arguments[0], lenient, above)
 
@@ -85,6 +89,8 @@ def _fields(cls: type, lenient: bool, above: tuple[type, ...]) -> dict[str, Shap
         optional = attribute.default is not attrs.NOTHING or _required(declared) is UserPersonalData
         if optional or issubclass(cls, UserPersonalData):
             shape = replace(shape, nullable=True)
+        if (cls, attribute.name) in _FORUM_IDS:
+            shape = Shape(Kind.ANY, nullable=True)
         fields[attribute.name] = shape
     return fields
 

@@ -66,7 +66,7 @@ class Operator:
 def _ordered(shape: Shape) -> ValueType | None:
     if shape.kind is Kind.TEXT:  # grades arrive as text: "0.8"
         return DECIMAL_TEXT
-    return None if shape.kind is Kind.BOOLEAN else scalar(shape)
+    return None if shape.kind in (Kind.BOOLEAN, Kind.ANY) else scalar(shape)
 
 
 def _text(shape: Shape) -> ValueType | None:

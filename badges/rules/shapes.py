@@ -37,6 +37,7 @@ class Kind(StrEnum):
     LIST = "list"
     MAP = "map"  # keys are data: any text
     OBJECT = "object"  # keys are declared
+    ANY = "any"  # any JSON; rules see text and numbers in it
 
 
 @dataclass(frozen=True)
@@ -127,6 +128,8 @@ def _compile(shape: Shape, path: str) -> Check:
         check = _list(_item(shape, f"{path}[]"), path)
     elif shape.kind is Kind.MAP:
         check = _map(_item(shape, f"{path}.*" if path else "*"), path)
+    elif shape.kind is Kind.ANY:
+        check = _anything(path)
     else:
         check = _SCALARS[shape.kind](path)
     return _nullable(check) if shape.nullable else check

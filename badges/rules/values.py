@@ -195,7 +195,7 @@ _SCALARS = {
 
 def scalar(shape: Shape) -> ValueType | None:
     """How a single value of this shape is seen; None for what is not a single value."""
-    return _SCALARS.get(shape.kind)
+    return UNTYPED if shape.kind is Kind.ANY else _SCALARS.get(shape.kind)
 
 
 def listing(shape: Shape) -> ValueType | None:

@@ -1,0 +1,1 @@
+"""Which badges exist and what they demand."""
