@@ -36,6 +36,9 @@ class TemplateForm(forms.ModelForm):
         validators=[_slug],
         help_text=gettext_lazy("The stable name in packs and addresses. It cannot be changed later."),
     )
+    image_url = forms.URLField(
+        max_length=500, required=False, assume_scheme="https", label=gettext_lazy("image address")
+    )
     seen = forms.IntegerField(required=False, widget=forms.HiddenInput)
 
     class Meta:
