@@ -14,7 +14,7 @@ import time
 from celery import Celery, current_app
 from django.conf import settings
 from django.db import transaction
-from kombu.exceptions import OperationalError
+from kombu.exceptions import KombuError
 
 from badges.conf import config
 
@@ -41,25 +41,18 @@ def wake_on_commit(task: str = DELIVER) -> None:
 
 def wake(task: str = DELIVER) -> None:
     """Send the task by name, if the host has a broker and it answers at once."""
-    global _quiet_until
     if not is_wanted() or time.monotonic() < _quiet_until:
         return
     app = _app()
     if app.conf.task_always_eager:
-        _say_once("Tasks run eagerly here, so none is sent: run badges_drain or a worker to deliver badges.")
+        _be_quiet("tasks run eagerly here, and delivery must not run inside of a decision")
         return
-    impatient = {"socket_connect_timeout": CONNECT_SECONDS, "socket_timeout": CONNECT_SECONDS, "max_retries": 0}
-    with app.connection_for_write(connect_timeout=CONNECT_SECONDS, transport_options=impatient) as connection:
-        try:
-            app.send_task(task, connection=connection, retry=False, ignore_result=True)
-        except (OSError, OperationalError, *connection.connection_errors, *connection.channel_errors) as error:
-            _quiet_until = time.monotonic() + QUIET_SECONDS
-            log.warning(
-                "No worker was woken, since the broker does not answer (%s). Nothing is lost: the sweep, or "
-                "badges_drain, delivers it. Next try in %.0f s.",
-                type(error).__name__,
-                QUIET_SECONDS,
-            )
+    try:
+        _send(app, task)
+    except (OSError, KombuError) as error:
+        _be_quiet(f"the broker does not answer ({type(error).__name__})")
+    except (KeyError, ValueError, ImportError) as error:
+        _be_quiet(f"CELERY_BROKER_URL cannot be used ({type(error).__name__}: {error})")
 
 
 def is_wanted() -> bool:
@@ -78,6 +71,23 @@ class _Wake:
         wake(self.task)
 
 
+def _send(app: Celery, task: str) -> None:
+    """Send over a connection of its own: the pool's would wait and retry as the host's settings say."""
+    impatient = {"socket_connect_timeout": CONNECT_SECONDS, "socket_timeout": CONNECT_SECONDS, "max_retries": 0}
+    with app.connection_for_write(connect_timeout=CONNECT_SECONDS, transport_options=impatient) as connection:
+        app.send_task(task, connection=connection, retry=False, ignore_result=True)
+
+
+def _be_quiet(reason: str) -> None:
+    global _quiet_until
+    _quiet_until = time.monotonic() + QUIET_SECONDS
+    log.warning(
+        "No worker was woken: %s. Nothing is lost: the sweep delivers it, or badges_drain. Next try in %.0f s.",
+        reason,
+        QUIET_SECONDS,
+    )
+
+
 def _app() -> Celery:
     """Return the host's Celery app if this process has one, else one made of the host's ``CELERY_`` settings."""
     # Without an app of the host's, Celery's own stand-in answers; it knows nothing of Django's settings.
@@ -89,8 +99,3 @@ def _own_app() -> Celery:
     app = Celery("badges-wake", set_as_current=False)
     app.config_from_object("django.conf:settings", namespace="CELERY")
     return app
-
-
-@functools.cache
-def _say_once(line: str) -> None:
-    log.warning(line)

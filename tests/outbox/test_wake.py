@@ -1,0 +1,147 @@
+"""Waking workers: through a real broker, and without one."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.db import transaction
+from redis import Redis as Client
+
+from badges.outbox import mailbox, wake
+from badges.outbox.mailbox import NewMessage
+from tests.services import Redis
+
+MESSAGE = NewMessage("announce", "7", "badge.awarded", {"credential": "c-1"})
+
+
+@pytest.fixture
+def broker(settings: Any) -> Iterator[Any]:
+    """Set the broker's URL, as if this process had just begun with it."""
+
+    def at(url: str) -> None:
+        settings.CELERY_BROKER_URL = url
+        begin_anew()
+
+    def begin_anew() -> None:
+        wake._own_app.cache_clear()
+        wake._quiet_until = 0.0
+
+    yield at
+    begin_anew()
+
+
+@pytest.fixture
+def sent(redis: Redis, broker: Any) -> Iterator[Any]:
+    """Names of the tasks that arrived at a real Redis."""
+    client = Client.from_url(redis.url)
+    client.flushall()
+    broker(redis.url)
+    yield lambda: [json.loads(task)["headers"]["task"] for task in client.lrange("celery", 0, -1)]
+    client.flushall()
+    client.close()
+
+
+@pytest.fixture
+def dead_port() -> Iterator[int]:
+    """A port that refuses connections."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        yield probe.getsockname()[1]
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """A port that takes connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def seconds_to_commit() -> float:
+    began = time.perf_counter()
+    with transaction.atomic():
+        mailbox.post([MESSAGE])
+    return time.perf_counter() - began
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_transaction_wakes_one_worker_however_often_it_posts(sent: Any) -> None:
+    with transaction.atomic():
+        mailbox.post([MESSAGE])
+        with transaction.atomic():
+            mailbox.post([MESSAGE, MESSAGE])
+        wake.wake_on_commit(wake.PROCESS_PENDING)
+        mailbox.post([MESSAGE])
+        assert sent() == []
+    assert sorted(sent()) == ["badges.deliver", "badges.process_pending"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_rolled_back_wakes_nobody_and_what_is_not_still_does(sent: Any) -> None:
+    with transaction.atomic():
+        with transaction.atomic():
+            mailbox.post([MESSAGE])
+            transaction.set_rollback(True)
+        assert sent() == []
+        mailbox.post([MESSAGE])
+    assert sent() == ["badges.deliver"]
+    with transaction.atomic():
+        mailbox.post([MESSAGE])
+        transaction.set_rollback(True)
+    assert sent() == ["badges.deliver"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nobody_is_woken_when_settings_say_no(sent: Any, settings: Any) -> None:
+    settings.BADGES_CONFIG = {**settings.BADGES_CONFIG, "delivery": {"wake": False}}
+    seconds_to_commit()
+    assert sent() == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_host_that_runs_tasks_eagerly_does_not_deliver_inside_of_a_decision(
+    sent: Any, settings: Any, broker: Any, redis: Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.CELERY_TASK_ALWAYS_EAGER = True
+    broker(redis.url)
+    seconds_to_commit()
+    assert sent() == []
+    assert "badges_drain" in caplog.text
+
+
+def test_a_host_without_a_broker_wakes_nobody() -> None:
+    assert not wake.is_wanted()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("scheme", ["redis", "amqp"])
+def test_a_dead_broker_neither_fails_nor_delays_a_commit(
+    scheme: str, broker: Any, dead_port: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    broker(f"{scheme}://127.0.0.1:{dead_port}/0")
+    seconds = [seconds_to_commit() for _ in range(20)]
+    assert sum(seconds) < 2
+    assert caplog.text.count("No worker was woken") == 1  # once, and quiet for a while
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("scheme", ["redis", "amqp"])
+def test_a_broker_that_does_not_answer_costs_a_moment_once(
+    scheme: str, broker: Any, silent_port: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    broker(f"{scheme}://127.0.0.1:{silent_port}/0")
+    first, *others = [seconds_to_commit() for _ in range(20)]
+    assert first < 3
+    assert sum(others) < 1
+    assert caplog.text.count("No worker was woken") == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_broker_that_is_misspelt_is_named_and_fails_nobody(broker: Any, caplog: pytest.LogCaptureFixture) -> None:
+    broker("rediss-typo://127.0.0.1/0")
+    seconds_to_commit()
+    assert "CELERY_BROKER_URL cannot be used" in caplog.text
