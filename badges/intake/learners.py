@@ -144,7 +144,9 @@ def _take_account(user: Any, lms_id: int, roster: Roster) -> None:
     learner = getattr(user, "badges_learner", None)
     field_name = config.user_lms_id_field
     bound_elsewhere = field_name and getattr(user, field_name) not in (None, "", lms_id, str(lms_id))
-    if bound_elsewhere or (learner is not None and learner.lms_user_id is not None):
+    if learner is not None and learner.lms_user_id == lms_id:
+        roster.known[lms_id] = learner  # somebody else created the learner since we looked
+    elif bound_elsewhere or (learner is not None and learner.lms_user_id is not None):
         roster.refused[lms_id] = TAKEN
     elif learner is not None:
         roster.unbound[lms_id] = learner

@@ -12,7 +12,7 @@ from badges.intake import payloads
 from badges.intake.events import Event
 from badges.testing import events as made
 
-NOW = dt.datetime(2026, 3, 1, 12, 0, tzinfo=dt.timezone.utc)
+NOW = dt.datetime(2026, 3, 1, 12, 0, tzinfo=dt.UTC)
 
 
 def make_template(slug: str, *requirements: dict[str, Any], **options: Any) -> BadgeTemplate:

@@ -1,0 +1,128 @@
+"""What an operator relies on: a batch costs the same, however many templates there are and however big it is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from django.db import connection
+
+from badges import pipeline
+from badges.awarding.models import UserCredential
+from badges.catalog import snapshot, versions
+from badges.catalog.models import BadgeRequirement, BadgeTemplate, DataRule, TemplateIssuer, TemplateRevision
+from badges.conf import PASSING_STATUS
+from badges.fields import KeyField
+from tests.pipeline.counting import counted_statements
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.tables]
+
+LIMIT = 20
+SHARED = "course-v1:Shared+Course+1"
+
+
+def make_templates(count: int) -> None:
+    """
+    Make active templates in bulk, each issued at Credly.
+
+    Half of them share the event type and the course and are told apart by the course's name, a second equality.
+    """
+    first = BadgeTemplate.objects.count()
+    BadgeTemplate.objects.bulk_create(
+        BadgeTemplate(slug=f"t{number}", name=f"T {number}", is_active=True) for number in range(first, count)
+    )
+    templates = list(BadgeTemplate.objects.order_by("id")[first:])
+    TemplateRevision.objects.bulk_create(
+        TemplateRevision(template=template, number=1, document="{}") for template in templates
+    )
+    TemplateIssuer.objects.bulk_create(
+        TemplateIssuer(template=template, provider="credly", organization="o", external_template=template.slug)
+        for template in templates
+    )
+    BadgeRequirement.objects.bulk_create(
+        BadgeRequirement(template=template, key="pass", event_type=PASSING_STATUS) for template in templates
+    )
+    rules = []
+    requirements = BadgeRequirement.objects.order_by("template_id")[first:]
+    for number, requirement in enumerate(requirements, start=first):
+        course, name = (SHARED, f"run {number}") if number % 2 == 0 else (f"course-v1:Own+C{number}+1", "")
+        rules.append(DataRule(requirement=requirement, path="is_passing", operator="eq", value=True))
+        rules.append(DataRule(requirement=requirement, path="course.course_key", operator="eq", value=course))
+        if name:
+            rules.append(DataRule(requirement=requirement, path="course.display_name", operator="eq", value=name))
+    DataRule.objects.bulk_create(rules)
+    versions.touch()
+    snapshot.current()
+
+
+def statements_of(batch: list[object]) -> list[str]:
+    with counted_statements() as statements:
+        pipeline.handle(batch)  # type: ignore[arg-type]
+    return [statement[:70] for statement in statements]
+
+
+@pytest.fixture
+def batch(passing: Callable[..., object]) -> Callable[..., list[object]]:
+    def make(size: int, *, first: int = 1, template: int = 0) -> list[object]:
+        return [
+            passing(course_key=SHARED, course_name=f"run {template}", lms_user_id=number, username=f"learner-{number}")
+            for number in range(first, first + size)
+        ]
+
+    return make
+
+
+def test_a_batch_of_newcomers_who_complete_costs_the_same_for_any_size_and_any_number_of_templates(batch):
+    costs = {}
+    make_templates(1)
+    costs["one of one"] = merged(statements_of(batch(1, first=1)))
+    costs["many of one"] = merged(statements_of(batch(500, first=1_000)))
+    make_templates(10_000)
+    costs["one of many"] = merged(statements_of(batch(1, first=2_000, template=6_000)))
+    costs["many of many"] = merged(statements_of(batch(500, first=3_000, template=6_000)))
+
+    assert UserCredential.objects.count() == 1_002
+    counts = {what: len(statements) for what, statements in costs.items()}
+    assert len(set(counts.values())) == 1, counts
+    assert counts["many of many"] <= LIMIT, costs["many of many"]
+
+
+@pytest.mark.parametrize("templates", [1, 10_000])
+def test_a_batch_that_matches_nothing_costs_one_statement(batch, templates):
+    make_templates(templates)
+
+    statements = statements_of(batch(500, template=77_777))
+
+    assert len(statements) == 1, statements
+
+
+@pytest.mark.parametrize("size", [1, 500])
+def test_a_batch_of_repeats_costs_less(batch, size):
+    make_templates(1)
+    pipeline.handle(batch(size))  # type: ignore[arg-type]
+
+    statements = statements_of(batch(size))
+
+    assert len(merged(statements)) <= 12, "\n".join(merged(statements))
+
+
+def merged(statements: list[str]) -> list[str]:
+    """Only SQLite may split an insert, at 999 variables a statement: neighbours into one table count once there."""
+    if connection.vendor != "sqlite":
+        return statements
+    kept: list[str] = []
+    for statement in statements:
+        table = _inserted_table(statement)
+        if not (table and kept and _inserted_table(kept[-1]) == table):
+            kept.append(statement)
+    return kept
+
+
+def _inserted_table(statement: str) -> str | None:
+    found = re.match(r'INSERT INTO "?`?(\w+)', statement)
+    return found[1] if found else None
+
+
+def test_text_that_identifies_is_compared_byte_by_byte():
+    assert isinstance(BadgeTemplate._meta.get_field("slug"), KeyField)

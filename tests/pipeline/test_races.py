@@ -1,0 +1,128 @@
+"""What an operator relies on: consumers may meet, the database may stumble, and nothing is lost or doubled."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+
+import pytest
+from django.db import OperationalError, connection, connections
+
+from badges import pipeline
+from badges.awarding.models import UserCredential
+from badges.exceptions import Retryable
+from badges.intake.models import InboxMessage, Learner
+from badges.outbox.models import OutboxMessage
+from badges.progress.models import Fulfillment
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.tables]
+
+ALGEBRA, BOTANY = "course-v1:Uni+Algebra+1", "course-v1:Uni+Botany+2"
+
+
+def at_once(*works: Callable[[], object]) -> list[object]:
+    """Run works in threads that start together; return what they returned, and raise what they raised."""
+    gate, results, errors = threading.Barrier(len(works)), [], []
+
+    def run(work: Callable[[], object]) -> None:
+        try:
+            connection.ensure_connection()
+            gate.wait(10)
+            results.append(work())
+        except Exception as error:
+            errors.append(error)
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=run, args=(work,)) for work in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    if errors:
+        raise errors[0]
+    return results
+
+
+def handling(batch: Sequence[object]) -> Callable[[], object]:
+    return lambda: pipeline.handle(batch)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("round_", range(5))
+def test_consumers_that_race_on_one_newcomer_give_one_credential(template, passing, round_):
+    template("both", {"key": "a", "course": ALGEBRA}, {"key": "b", "course": BOTANY})
+    same = passing(course_key=ALGEBRA, lms_user_id=3, username="spip")
+    others = [passing(course_key=course, lms_user_id=3, username="spip") for course in (ALGEBRA, BOTANY, BOTANY)]
+
+    tallies = at_once(handling([same]), handling([same, others[0]]), handling([others[1]]), handling([others[2]]))
+
+    assert sum(tally.awarded for tally in tallies) == 1  # type: ignore[attr-defined]
+    assert Learner.objects.count() == UserCredential.objects.count() == OutboxMessage.objects.count() == 1
+    assert Fulfillment.objects.count() == 2
+    assert InboxMessage.objects.filter(state="processed").count() == 4
+
+
+def test_big_batches_over_the_same_learners_in_other_orders_do_not_lock_each_other_out(template, passing):
+    template("both", {"key": "a", "course": ALGEBRA}, {"key": "b", "course": BOTANY})
+    people = [{"lms_user_id": number, "username": f"spirou-{number}"} for number in range(1, 61)]
+    algebra = [passing(course_key=ALGEBRA, **person) for person in people]
+    botany = [passing(course_key=BOTANY, **person) for person in reversed(people)]
+
+    at_once(handling(algebra), handling(botany), handling(list(reversed(algebra))), handling(botany[30:] + botany[:30]))
+
+    assert UserCredential.objects.count() == 60
+    assert Fulfillment.objects.count() == InboxMessage.objects.filter(state="processed").count() == 120
+
+
+def test_a_batch_that_hits_the_databases_weather_is_tried_again_as_a_whole(template, passing):
+    template("star", {"key": "pass", "course": ALGEBRA})
+    stumbles = iter([True, True, False])
+
+    def stumble(execute, sql, params, many, context):
+        if sql.startswith("INSERT INTO") and "usercredential" in sql and next(stumbles, False):
+            raise weather()
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(stumble):
+        tally = pipeline.handle([passing(course_key=ALGEBRA, lms_user_id=n, username=f"u{n}") for n in (1, 2)])
+
+    assert (tally.awarded, tally.dead, tally.postponed) == (2, 0, 0)
+    assert not InboxMessage.objects.filter(attempts__gt=0).exists()
+
+
+def weather() -> OperationalError:
+    """A deadlock, as this database reports it."""
+    words = {"sqlite": ("database is locked",), "mysql": (1213, "Deadlock found")}
+    return OperationalError(*words.get(connection.vendor, ("deadlock detected",)))
+
+
+def test_a_database_that_stays_away_ends_in_an_error_and_nothing_is_acknowledged(template, passing, settings):
+    settings.BADGES_CONFIG = {"intake": {"patience": 0.2}}
+    template("star", {"key": "pass", "course": ALGEBRA})
+
+    def down(execute, sql, params, many, context):
+        raise weather()
+
+    with connection.execute_wrapper(down), pytest.raises(Retryable, match="did not answer"):
+        pipeline.handle([passing(course_key=ALGEBRA)])
+
+    assert not InboxMessage.objects.exists()
+
+
+def test_an_event_that_fails_by_itself_is_tried_later_and_then_given_up(template, passing, settings):
+    settings.BADGES_CONFIG = {"intake": {"max_attempts": 2}, "delivery": {"base_delay": 0}}
+    template("star", {"key": "pass", "course": ALGEBRA})
+
+    def refuse(execute, sql, params, many, context):
+        if sql.startswith("INSERT INTO") and "fulfillment" in sql and len(params) < 20:
+            raise ValueError("a bug of ours; the message might quote spip")
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(refuse):
+        first = pipeline.handle([passing(course_key=ALGEBRA, lms_user_id=1, username="spip")])
+        second = pipeline.process_pending()
+
+    row = InboxMessage.objects.get()
+    assert (first.postponed, second.dead, row.state, row.attempts) == (1, 1, "dead", 1)
+    assert "ValueError" in row.reason
+    assert "spip" not in row.reason

@@ -1,0 +1,111 @@
+"""Events that are written down first and decided later: the doors of signals and REST."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+from django.db import transaction
+from django.utils import timezone
+
+from badges import pipeline
+from badges.awarding.models import UserCredential
+from badges.catalog.models import BadgeTemplate
+from badges.intake import inbox
+from badges.intake.models import InboxMessage, InboxState
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.tables]
+
+ALGEBRA, BOTANY = "course-v1:Uni+Algebra+1", "course-v1:Uni+Botany+2"
+
+
+def test_what_was_received_is_decided_once(template, passing):
+    template("star", {"key": "pass", "course": ALGEBRA})
+    event = passing(course_key=ALGEBRA)
+
+    assert pipeline.receive(event)
+    assert pipeline.receive(event)
+    assert not UserCredential.objects.exists()
+
+    first, again = pipeline.process_pending(), pipeline.process_pending()
+
+    assert (first.awarded, again.seen) == (1, 0)
+    assert InboxMessage.objects.get().state == InboxState.PROCESSED
+
+
+def test_what_nobody_cares_about_is_not_kept(template, passing):
+    template("star", {"key": "pass", "course": ALGEBRA})
+
+    assert not pipeline.receive(passing(course_key=BOTANY))
+
+    assert not InboxMessage.objects.exists()
+
+
+def test_an_event_of_a_transaction_that_was_rolled_back_never_was(template, passing):
+    template("star", {"key": "pass", "course": ALGEBRA})
+
+    with transaction.atomic():
+        pipeline.receive(passing(course_key=ALGEBRA))
+        transaction.set_rollback(True)
+
+    assert pipeline.process_pending().seen == 0
+
+
+def test_an_event_that_came_over_the_bus_while_it_waited_counts_once(template, passing):
+    template("star", {"key": "pass", "course": ALGEBRA})
+    event = passing(course_key=ALGEBRA)
+    pipeline.receive(event)
+
+    tally = pipeline.handle([event])
+    pipeline.process_pending()
+
+    assert tally.duplicates == 1
+    assert UserCredential.objects.count() == 1
+
+
+def test_a_template_switched_off_meanwhile_leaves_a_row_that_says_no_match(template, passing):
+    template("star", {"key": "pass", "course": ALGEBRA})
+    pipeline.receive(passing(course_key=ALGEBRA))
+    star = BadgeTemplate.objects.get()
+    star.is_active = False
+    star.save()
+
+    pipeline.process_pending()
+
+    assert InboxMessage.objects.values_list("state", "reason").get() == ("unmatched", "no match")
+
+
+def test_events_of_a_worker_that_died_are_decided_when_its_lease_ends(template, passing):
+    template("star", {"key": "pass", "course": ALGEBRA})
+    pipeline.receive(passing(course_key=ALGEBRA))
+    now = timezone.now()
+    lease = dt.timedelta(seconds=30)
+    assert len(inbox.claim_pending(limit=10, lease=lease, now=now)) == 1
+
+    assert pipeline.process_pending(now=now + dt.timedelta(seconds=29)).seen == 0
+    assert pipeline.process_pending(now=now + dt.timedelta(seconds=31)).awarded == 1
+
+
+def test_a_worker_whose_lease_ended_decides_nothing(template, passing):
+    template("star", {"key": "pass", "course": ALGEBRA})
+    pipeline.receive(passing(course_key=ALGEBRA))
+    now = timezone.now()
+    slow = inbox.claim_pending(limit=10, lease=dt.timedelta(0), now=now)
+    pipeline.process_pending(now=now + dt.timedelta(seconds=1))
+
+    assert inbox.finish_claimed(slow, state=InboxState.DEAD, now=now) == 0
+
+
+def test_a_dead_letter_is_decided_after_an_operator_retries_it(template, passing):
+    template("star", {"key": "pass", "course": ALGEBRA})
+    pipeline.handle([passing(course_key=ALGEBRA, lms_user_id=1, username="zoe")])
+    pipeline.handle([passing(course_key=ALGEBRA, lms_user_id=2, username="zoe")])
+    zoe = UserCredential.objects.get().learner
+    zoe.user.username = "zoe-the-first"
+    zoe.user.save()
+
+    retried = inbox.retry(InboxMessage.objects.all(), now=timezone.now())
+    pipeline.process_pending()
+
+    assert retried == 1
+    assert sorted(UserCredential.objects.values_list("learner__lms_user_id", flat=True)) == [1, 2]
