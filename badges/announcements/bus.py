@@ -2,16 +2,19 @@
 Publishing on the event bus, and knowing that it arrived.
 
 The bus's producers fire and forget: their ``send`` logs every failure and returns. A row of the outbox may only be
-finished once the broker has the event, so a witness stands between the producer and its client for one ``send``: it
-sees what the client is asked to do and how that ends.
+finished once the broker has the event, so a witness stands in for the producer's client during one ``send``: it sees
+what the client is asked to do and how that ends.
 """
 
 from __future__ import annotations
 
 import copy
+import functools
 from typing import Any
 
 from django.conf import settings
+from django.core.signals import setting_changed
+from django.dispatch import receiver
 from openedx_events.data import EventsMetadata
 from openedx_events.event_bus import EventBusProducer, NoEventBusProducer, get_producer
 from openedx_events.tooling import OpenEdxPublicSignal
@@ -84,12 +87,12 @@ class _Witness:
 
 
 class _KafkaWitness(_Witness):
-    """Between ``KafkaEventProducer`` and its ``confluent_kafka.Producer``."""
+    """In place of the ``confluent_kafka.Producer`` of a ``KafkaEventProducer``."""
 
     attribute = "producer"
 
     def __init__(self, client: Any):
-        super().__init__(client)
+        super().__init__(_kafka_client(config.delivery["bus_timeout"]) or client)
         self._asked = False
         self._outcomes: list[Any] = []
 
@@ -104,19 +107,37 @@ class _KafkaWitness(_Witness):
 
     def insist(self, topic: str) -> None:
         if not self._asked:
-            raise Retryable(
-                f"Nothing was sent to {topic}: is the schema registry up? The worker's log says more.", circuit=True
-            )
+            raise _down(f"Nothing was sent to {topic}: is the schema registry up? The worker's log says more.")
         seconds = config.delivery["bus_timeout"]
-        if not self._outcomes:
-            self._client.flush(seconds)
-        if not self._outcomes:
-            raise Retryable(
-                f"Kafka has not confirmed an event on {topic} in {seconds:g} s: is the broker up?", circuit=True
-            )
-        error = self._outcomes[-1]
+        # The client gives up by itself in that time, and then tells; a little later nothing more is to be heard.
+        self._client.flush(seconds + 1)
+        error = self._outcomes[-1] if self._outcomes else None
         if error is not None:
-            raise Retryable(f"Kafka refused an event on {topic}: {error.name()}. {error.str()}")
+            raise _down(f"Kafka does not take events on {topic} ({error.name()}). Are the broker and the topic there?")
+        if not self._outcomes:
+            raise _down(f"Kafka has not confirmed an event on {topic} in {seconds:g} s: is the broker up?")
+
+
+@functools.cache
+def _kafka_client(seconds: float) -> Any:
+    """
+    Return a client of our own, which drops what the broker does not take in time; None when there cannot be one.
+
+    The producer's client would keep it for five minutes and send it after all, besides what our next tries send.
+    """
+    try:
+        # Reads settings when imported: never at the top of a module.
+        from confluent_kafka import Producer  # noqa: PLC0415
+        from edx_event_bus_kafka.internal.config import load_common_settings  # noqa: PLC0415
+    except ImportError:
+        return None
+    common = load_common_settings()
+    return common and Producer({**common, "message.timeout.ms": int(seconds * 1000), "enable.idempotence": True})
+
+
+@receiver(setting_changed)
+def _forget_kafka_client(**_changed: Any) -> None:
+    _kafka_client.cache_clear()
 
 
 class _RedisWitness(_Witness):

@@ -13,7 +13,9 @@ import time
 
 from celery import Celery, current_app
 from django.conf import settings
+from django.core.signals import setting_changed
 from django.db import transaction
+from django.dispatch import receiver
 from kombu.exceptions import KombuError
 
 from badges.conf import config
@@ -99,3 +101,12 @@ def _own_app() -> Celery:
     app = Celery("badges-wake", set_as_current=False)
     app.config_from_object("django.conf:settings", namespace="CELERY")
     return app
+
+
+@receiver(setting_changed)
+def _begin_anew(*, setting: str, **_changed: object) -> None:
+    """Another broker, as far as a test is concerned."""
+    global _quiet_until
+    if setting.startswith("CELERY_"):
+        _own_app.cache_clear()
+        _quiet_until = 0.0

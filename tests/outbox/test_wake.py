@@ -20,27 +20,11 @@ MESSAGE = NewMessage("announce", "7", "badge.awarded", {"credential": "c-1"})
 
 
 @pytest.fixture
-def broker(settings: Any) -> Iterator[Any]:
-    """Set the broker's URL, as if this process had just begun with it."""
-
-    def at(url: str) -> None:
-        settings.CELERY_BROKER_URL = url
-        begin_anew()
-
-    def begin_anew() -> None:
-        wake._own_app.cache_clear()
-        wake._quiet_until = 0.0
-
-    yield at
-    begin_anew()
-
-
-@pytest.fixture
-def sent(redis: Redis, broker: Any) -> Iterator[Any]:
+def sent(redis: Redis, settings: Any) -> Iterator[Any]:
     """Names of the tasks that arrived at a real Redis."""
     client = Client.from_url(redis.url)
     client.flushall()
-    broker(redis.url)
+    settings.CELERY_BROKER_URL = redis.url
     yield lambda: [json.loads(task)["headers"]["task"] for task in client.lrange("celery", 0, -1)]
     client.flushall()
     client.close()
@@ -104,10 +88,9 @@ def test_nobody_is_woken_when_settings_say_no(sent: Any, settings: Any) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_host_that_runs_tasks_eagerly_does_not_deliver_inside_of_a_decision(
-    sent: Any, settings: Any, broker: Any, redis: Redis, caplog: pytest.LogCaptureFixture
+    sent: Any, settings: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings.CELERY_TASK_ALWAYS_EAGER = True
-    broker(redis.url)
     seconds_to_commit()
     assert sent() == []
     assert "badges_drain" in caplog.text
@@ -120,9 +103,9 @@ def test_a_host_without_a_broker_wakes_nobody() -> None:
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("scheme", ["redis", "amqp"])
 def test_a_dead_broker_neither_fails_nor_delays_a_commit(
-    scheme: str, broker: Any, dead_port: int, caplog: pytest.LogCaptureFixture
+    scheme: str, settings: Any, dead_port: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    broker(f"{scheme}://127.0.0.1:{dead_port}/0")
+    settings.CELERY_BROKER_URL = f"{scheme}://127.0.0.1:{dead_port}/0"
     seconds = [seconds_to_commit() for _ in range(20)]
     assert sum(seconds) < 2
     assert caplog.text.count("No worker was woken") == 1  # once, and quiet for a while
@@ -131,9 +114,9 @@ def test_a_dead_broker_neither_fails_nor_delays_a_commit(
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("scheme", ["redis", "amqp"])
 def test_a_broker_that_does_not_answer_costs_a_moment_once(
-    scheme: str, broker: Any, silent_port: int, caplog: pytest.LogCaptureFixture
+    scheme: str, settings: Any, silent_port: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    broker(f"{scheme}://127.0.0.1:{silent_port}/0")
+    settings.CELERY_BROKER_URL = f"{scheme}://127.0.0.1:{silent_port}/0"
     first, *others = [seconds_to_commit() for _ in range(20)]
     assert first < 3
     assert sum(others) < 1
@@ -141,7 +124,7 @@ def test_a_broker_that_does_not_answer_costs_a_moment_once(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_broker_that_is_misspelt_is_named_and_fails_nobody(broker: Any, caplog: pytest.LogCaptureFixture) -> None:
-    broker("rediss-typo://127.0.0.1/0")
+def test_a_broker_that_is_misspelt_is_named_and_fails_nobody(settings: Any, caplog: pytest.LogCaptureFixture) -> None:
+    settings.CELERY_BROKER_URL = "rediss-typo://127.0.0.1/0"
     seconds_to_commit()
     assert "CELERY_BROKER_URL cannot be used" in caplog.text
