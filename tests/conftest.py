@@ -1,8 +1,8 @@
 """
 Which database the tests run on, and the real servers they can ask for.
 
-``pytest --db postgresql`` chooses the database before Django reads its settings; the server itself starts when the first
-test needs it. Every fixture below that is named after a service starts the real one, once for each test process.
+``pytest --db postgresql`` chooses the database before Django reads its settings; the server itself starts when the
+first test needs it. Every fixture below that is named after a service starts the real one, once for each test process.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the live tests, and keep those of one service together, so that side by side it starts in one process only."""
+    """Mark the live tests, and keep those of Kafka in one process, so that side by side it starts only once."""
     for item in items:
         live = LIVE_FIXTURES.intersection(getattr(item, "fixturenames", ()))
         if live:
@@ -83,7 +83,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     left_out = [report for report in skipped if LEFT_OUT in str(report.longrepr)]
     if left_out:
         names = sorted({str(report.longrepr[2]).partition(LEFT_OUT)[2].strip(": ") for report in left_out})
-        terminalreporter.write_sep("!", f"{LEFT_OUT}: {', '.join(names)} -- {len(left_out)} tests did not run", red=True)
+        terminalreporter.write_sep(
+            "!", f"{LEFT_OUT}: {', '.join(names)} -- {len(left_out)} tests did not run", red=True
+        )
 
 
 # The servers
@@ -157,7 +159,9 @@ def _reconnect_to(server: Service) -> None:
 
 
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings(pytestconfig: pytest.Config, django_db_modify_db_settings_parallel_suffix: None) -> None:
+def django_db_modify_db_settings(
+    pytestconfig: pytest.Config, django_db_modify_db_settings_parallel_suffix: None
+) -> None:
     """Start the database's server just before pytest-django makes the test database on it."""
     if pytestconfig.option.db != "sqlite":
         _started(pytestconfig, pytestconfig.option.db)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import ctypes
 import os
 import pwd
@@ -131,10 +132,8 @@ class Process:
         """End it and whatever it started, in any case. Does nothing in a fork of ours."""
         if self._gone or os.getpid() != self._owner:
             return
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self._popen.wait()
         self._gone = True  # from now on another process may get the number
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import pwd
 import random
@@ -16,8 +17,8 @@ from typing import ClassVar, Self
 
 from tests.services.processes import Process, ProcessError, account_group
 
-# Below the range that the kernel gives to outgoing connections: a client that keeps trying a stopped server on a port of
-# that range may in the end connect to itself and keep the server from coming back.
+# Below the range that the kernel gives to outgoing connections: a client that keeps trying a stopped server on a port
+# of that range may in the end connect to itself, and keep the server from coming back.
 PORTS = range(21000, 31000)
 
 _open: weakref.WeakSet[Service] = weakref.WeakSet()
@@ -31,8 +32,8 @@ class Service:
     """
     One server: prepared once, started and stopped as often as a test likes, on the same port with the same data.
 
-    ``stop`` is orderly, ``kill`` is a crash, ``close`` ends it for good and removes its folder. Starting a running service
-    and stopping a stopped one is fine.
+    ``stop`` is orderly, ``kill`` is a crash, ``close`` ends it for good and removes its folder. Starting a running
+    service and stopping a stopped one is fine.
     """
 
     name: ClassVar[str]
@@ -104,10 +105,8 @@ class Service:
         if self.process is None:
             return
         self.process.send_signal(self.stop_signal)
-        try:
+        with contextlib.suppress(ProcessError):
             self.process.wait(seconds=self.stop_seconds)
-        except ProcessError:
-            pass  # it had its time
         self.process.ensure_gone()
 
     def kill(self) -> None:
@@ -116,10 +115,8 @@ class Service:
             return
         if self.kill_signal is not signal.SIGKILL and self.process.running:
             self.process.send_signal(self.kill_signal)
-            try:
+            with contextlib.suppress(ProcessError):
                 self.process.wait(seconds=self.stop_seconds)
-            except ProcessError:
-                pass
         self.process.ensure_gone()
 
     def restart(self) -> None:
@@ -142,9 +139,7 @@ class Service:
 
     def spawn(self, argv: list[str | Path], log: Path | None = None) -> Process:
         """Run a program of this service, as its account and with its log."""
-        return Process(
-            argv, log=log or self.log, cwd=self.folder, account=self.account, last_signal=self.kill_signal
-        )
+        return Process(argv, log=log or self.log, cwd=self.folder, account=self.account, last_signal=self.kill_signal)
 
     def run(self, *argv: str | Path, seconds: float = 60) -> str:
         """Run a program of this service to its end and return what it printed."""
