@@ -23,13 +23,13 @@ class OrganizationForm(forms.ModelForm):
 
     new_token = forms.CharField(
         required=False,
-        label=gettext_lazy("token"),
+        label=gettext_lazy("Token"),
         widget=forms.PasswordInput(render_value=False, attrs={"autocomplete": "new-password"}),
         help_text=gettext_lazy("Stored encrypted and never shown again. Leave it empty to keep the stored one."),
     )
     unchecked = forms.BooleanField(
         required=False,
-        label=gettext_lazy("save without asking Credly"),
+        label=gettext_lazy("Save without asking Credly"),
         help_text=gettext_lazy("For when Credly cannot be reached: a wrong token then shows when badges are issued."),
     )
 

@@ -54,6 +54,12 @@ class RuleRowsWidget(forms.Widget):
         self.errors: dict[int, dict[str, list[str]]] = {}
         self.event_type = ""
 
+    def __deepcopy__(self, memo: Any) -> RuleRowsWidget:
+        """Every form its own errors: Django's copy would share them between forms, and between requests."""
+        copied = super().__deepcopy__(memo)
+        copied.errors = {}
+        return copied
+
     class Media:
         css = {"all": ["lms_badges/template_form.css"]}
         js = ["lms_badges/template_form.js"]

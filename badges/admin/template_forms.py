@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.contrib.admin.widgets import AdminTextInputWidget, AdminURLFieldWidget
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.utils.translation import gettext as _
@@ -34,10 +35,15 @@ class TemplateForm(forms.ModelForm):
     slug = forms.CharField(
         max_length=150,
         validators=[_slug],
+        widget=AdminTextInputWidget,
         help_text=gettext_lazy("The stable name in packs and addresses. It cannot be changed later."),
     )
     image_url = forms.URLField(
-        max_length=500, required=False, assume_scheme="https", label=gettext_lazy("image address")
+        max_length=500,
+        required=False,
+        assume_scheme="https",
+        widget=AdminURLFieldWidget,
+        label=gettext_lazy("Image address"),
     )
     seen = forms.IntegerField(required=False, widget=forms.HiddenInput)
 
@@ -67,9 +73,9 @@ class IssuerForm(forms.ModelForm):
     """A provider where the badge is issued too."""
 
     provider = forms.ChoiceField(choices=lambda: [("", "---------"), *((name, name) for name in providers())])
-    organization = forms.CharField(max_length=255, validators=[_no_spaces], label=gettext_lazy("organization's id"))
+    organization = forms.CharField(max_length=255, validators=[_no_spaces], label=gettext_lazy("Organization's id"))
     external_template = forms.CharField(
-        max_length=255, validators=[_no_spaces], label=gettext_lazy("template's id at the provider")
+        max_length=255, validators=[_no_spaces], label=gettext_lazy("Template's id at the provider")
     )
 
     class Meta:
@@ -80,11 +86,12 @@ class IssuerForm(forms.ModelForm):
 class RequirementForm(forms.ModelForm):
     """A requirement with its rules."""
 
-    event_type = forms.ChoiceField(label=gettext_lazy("event type"))
+    event_type = forms.ChoiceField(label=gettext_lazy("Event type"))
     key = forms.CharField(
         max_length=100,
         required=False,
-        label=gettext_lazy("key"),
+        label=gettext_lazy("Key"),
+        widget=AdminTextInputWidget,
         help_text=gettext_lazy(
             "A stable name inside the template; left empty, one is made. It cannot be changed later."
         ),
@@ -92,14 +99,15 @@ class RequirementForm(forms.ModelForm):
     group = forms.CharField(
         max_length=100,
         required=False,
-        label=gettext_lazy("group"),
+        label=gettext_lazy("Group"),
+        widget=AdminTextInputWidget,
         help_text=gettext_lazy(
             "Requirements with the same group are alternatives: one of them is enough. "
             "Left empty, it is needed by itself."
         ),
     )
-    rules = RuleRowsField(required=False, label=gettext_lazy("data rules"))
-    removed = forms.BooleanField(required=False, label=gettext_lazy("remove this requirement"))
+    rules = RuleRowsField(required=False, label=gettext_lazy("Data rules"))
+    removed = forms.BooleanField(required=False, label=gettext_lazy("Remove this requirement"))
 
     class Meta:
         model = BadgeRequirement
@@ -116,7 +124,7 @@ class RequirementForm(forms.ModelForm):
         if self.instance.pk:
             self.fields["key"].disabled = True
         else:
-            del self.fields["removed"]  # the admin's script removes what was not saved yet
+            self.fields["removed"].widget = forms.HiddenInput()  # the admin's script removes what is not saved yet
 
     @property
     def counts(self) -> bool:

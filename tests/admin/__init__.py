@@ -1,0 +1,1 @@
+"""The admin pages, as designers and operators use them."""
