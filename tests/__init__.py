@@ -1,1 +1,1 @@
-"""The tests: a folder for each room of the source tree, ``services`` for what they run against, ``acceptance`` for stories."""
+"""The tests: one folder for each room of the source tree, ``services`` for the servers, ``acceptance`` for stories."""

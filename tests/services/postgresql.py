@@ -13,7 +13,7 @@ CANCEL_STARTUP = struct.pack("!ihh", 8, 1234, 5679)  # an SSLRequest: answered w
 
 
 class PostgreSQL(Service):
-    """One cluster. Commits reach the operating system, not the disk, so it survives a crash of the server and no other."""
+    """One cluster. Commits reach the operating system, not the disk, so it survives a crash of the server only."""
 
     name = "postgresql"
     packages = "postgresql"
