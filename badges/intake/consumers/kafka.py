@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -29,7 +30,8 @@ Place = tuple[str, int]
 
 WAIT_SECONDS = 1.0  # for a first message; also how soon a request to stop is heard
 GATHER_SECONDS = 0.1  # for more messages after the first
-CHUNK = 50  # messages fetched at once: how far a batch may go over its bytes
+CHUNK = 50  # messages fetched at once, however large they are
+ADDED_BYTES = 512  # what the names of fields add to an event when it is stored
 QUIET_SECONDS = 1.0  # without a message at the end of all partitions: idle
 TOPIC_PATIENCE = 30.0  # for a topic that is not there, when the consumer is to end by itself
 FAREWELL_TRIES = 5  # for a last commit that fails
@@ -53,6 +55,7 @@ class KafkaIntake:
         batch_size: int | None = None,
         until_idle: bool = False,
         max_events: int | None = None,
+        topic_patience: float = TOPIC_PATIENCE,
         progress: Callable[[Counts], None] = lambda counts: None,
     ) -> None:
         client.check_ready()
@@ -66,11 +69,13 @@ class KafkaIntake:
         self._event_bytes = config.intake["event_bytes"]
         self._until_idle = until_idle
         self._max_events = max_events
+        self._topic_patience = topic_patience
         self._progress = progress
-        self._schemas = Schemas()
+        self._schemas: Any = None
         self._notices = _Notices(say)
         self._consumer: Any = None
-        self._held: list[Any] = []  # gathered and not handed on yet
+        self._ahead: deque[Any] = deque()  # fetched
+        self._held: list[Any] = []  # the batch: gathered and not handed on yet
         self._handled: dict[Place, int] = {}  # positions to commit
         self._assigned: set[Place] | None = None  # None until the group has told
         self._at_end: set[Place] = set()
@@ -82,6 +87,7 @@ class KafkaIntake:
     def run(self) -> Counts:
         """Consume until asked to stop, idle or at the number of events wanted."""
         self._consumer = client.make_consumer(self._group, on_error=self._note_client_error)
+        self._schemas = Schemas()
         self._consumer.subscribe(
             self._topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )
@@ -94,24 +100,32 @@ class KafkaIntake:
             self._commit_at_last()
         finally:
             self._consumer.close()
+            self._schemas.close()
         return self.counts
 
     # --- gathering ---------------------------------------------------------------------------------------------------
 
     def _gather(self) -> None:
-        """Collect messages until the batch is full, or nothing more comes for a moment."""
+        """Move messages into the batch until it is full, or nothing more comes for a moment."""
         until, size = 0.0, 0
-        while (room := self._room()) > 0 and size < self._batch_bytes and not self._stop.requested:
-            # A number of messages is waited for as a whole, so the first one is asked for alone.
-            first = not self._held
-            found = self._consume(1 if first else min(room, CHUNK), WAIT_SECONDS if first else until - time.monotonic())
-            size += sum(len(message.value() or b"") for message in found)
+        while self._room() > 0 and not self._stop.requested:
+            if not self._ahead and not self._fetch(until):
+                return
+            size += len(self._ahead[0].value() or b"") + ADDED_BYTES
+            if self._held and size > self._batch_bytes:
+                return
             if not self._held:
-                return
-            if first:
                 until = time.monotonic() + GATHER_SECONDS
-            elif not found or time.monotonic() >= until:
-                return
+            self._held.append(self._ahead.popleft())
+
+    def _fetch(self, until: float) -> bool:
+        """Fetch messages; return whether there are any now."""
+        if not self._held:
+            # A number of messages is waited for as a whole, so the first one is asked for alone.
+            self._consume(1, WAIT_SECONDS)
+        elif (left := until - time.monotonic()) > 0:
+            self._consume(min(self._room(), CHUNK), left)
+        return bool(self._ahead)
 
     def _room(self) -> int:
         wanted = self._batch_size
@@ -119,25 +133,22 @@ class KafkaIntake:
             wanted = min(wanted, self._max_events - self.counts.read)
         return wanted - len(self._held)
 
-    def _consume(self, number: int, seconds: float) -> list[Any]:
+    def _consume(self, number: int, seconds: float) -> None:
         """Take messages; what the client and the group have to tell happens in here, too."""
-        found = []
-        for message in self._consumer.consume(number, timeout=max(seconds, 0)):
+        for message in self._consumer.consume(number, timeout=seconds):
+            place = (message.topic(), message.partition())
             if message.error():
-                self._note_error(message.error(), (message.topic(), message.partition()))
+                self._note_error(message.error(), place)
             else:
-                found.append(message)
-                self._at_end.discard((message.topic(), message.partition()))
+                # Kept here and not by the caller: the group may take partitions away at any of these calls.
+                self._ahead.append(message)
+                self._at_end.discard(place)
+                self._last_arrival = time.monotonic()
+                self._notices.over("broker", "Kafka is back.")
         if self._failure:
             raise self._failure
-        if found:
-            self._last_arrival = time.monotonic()
-            self._notices.over("broker", "Kafka is back.")
-            # Kept here and not by the caller: the group may take partitions away in the middle of gathering.
-            self._held.extend(found)
-        else:
+        if not self._ahead:
             self._look_for_broker()
-        return found
 
     # --- handing on --------------------------------------------------------------------------------------------------
 
@@ -244,6 +255,7 @@ class KafkaIntake:
     def _forget(self, partitions: Sequence[Any]) -> None:
         """Drop what belongs to partitions that are no longer ours: it was not handled, and must not be committed."""
         gone = _places(partitions)
+        self._ahead = deque(message for message in self._ahead if (message.topic(), message.partition()) not in gone)
         self._held = [message for message in self._held if (message.topic(), message.partition()) not in gone]
         self._handled = {place: offset for place, offset in self._handled.items() if place not in gone}
         self._assigned = (self._assigned or set()) - gone
@@ -297,9 +309,9 @@ class KafkaIntake:
     def _is_idle(self) -> bool:
         now = time.monotonic()
         for topic, since in self._missing.items():
-            if now - since > TOPIC_PATIENCE:
+            if now - since > self._topic_patience:
                 raise ConsumerError(f"The topic {topic} is not there. Create it, or correct -t.")
-        if self._missing or self._assigned is None or self._notices.are_said("broker"):
+        if self._missing or self._ahead or self._assigned is None or self._notices.are_said("broker"):
             return False
         return self._assigned <= self._at_end and now - self._last_arrival > QUIET_SECONDS
 

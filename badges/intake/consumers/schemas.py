@@ -36,6 +36,10 @@ class Schemas:
         self._refused: dict[int, tuple[str, float]] = {}
         self._client = _client()
 
+    def close(self) -> None:
+        """Close the connection to the registry."""
+        self._client.close()
+
     def decoder(self, schema_id: int) -> Decoder:
         """Return the decoder of a schema. Raises EventError for one that cannot be had, RegistryAwayError for now."""
         decoder = self._decoders.get(schema_id)
