@@ -1,0 +1,28 @@
+"""How Sphinx builds the documentation: ``make docs``."""
+
+import os
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+# Pages that quote docstrings import the models, and those need settings.
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "service.settings")
+import django
+
+django.setup()
+
+from badges import __version__
+
+project = "Badges and credentials"
+author = "The maintainers"
+project_copyright = "AGPL-3.0-or-later"
+release = version = __version__
+
+extensions = ["sphinx.ext.autodoc", "sphinx.ext.extlinks"]
+exclude_patterns = ["_build"]
+html_theme = "furo"
+html_title = f"Badges and credentials {version}"
+autodoc_typehints = "description"
+autodoc_member_order = "bysource"
