@@ -15,10 +15,14 @@ def requirements(name: str) -> list[str]:
     return [line for line in lines if line and not line.startswith(("#", "-r"))]
 
 
+PLUGINS = [
+    "badges = badges.apps:BadgesConfig",
+    "credentials_config = credentials_config.apps:CredentialsConfigConfig",
+]
 ENTRY_POINTS = {
     # The plugin mechanism of edx-django-utils.
-    "credentials.djangoapp": ["badges = badges.apps:BadgesConfig"],
-    "lms.djangoapp": ["badges = badges.apps:BadgesConfig"],
+    "credentials.djangoapp": PLUGINS,
+    "lms.djangoapp": PLUGINS,
     # Who delivers an outbox row, by its channel.
     "badges.channels": [
         "announce = badges.announcements:announce",

@@ -2,20 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import transaction
 from django.db.models import Q, QuerySet
 
+from badges import explanations
 from badges.awarding.models import ACTIVE, UserCredential
+from badges.catalog.event_types import LearnerData
+from badges.catalog.models import BadgeTemplate
+from badges.explanations import Explanation
+from badges.intake import learners
+from badges.intake.events import Event
+from badges.intake.models import Learner
+from badges.outbox import mailbox
+from badges.outbox.mailbox import NewMessage
+from badges.pipeline import Tally, process_pending, receive
 from badges.progress.models import BadgeProgress
 from badges.progress.reading import report, with_reports
 
-__all__ = ["credentials_of", "holders_of", "progress_of", "report", "with_reports"]
+__all__ = [
+    "Event",
+    "Explanation",
+    "LearnerData",
+    "Person",
+    "Tally",
+    "admit_learners",
+    "credentials_of",
+    "enqueue",
+    "explain",
+    "holders_of",
+    "learner_of",
+    "process_pending",
+    "progress_of",
+    "receive",
+    "report",
+    "with_reports",
+]
 
-# A person: the host's user, an LMS user id, or text as in addresses (digits are an LMS user id, else it is a username).
-Person = AbstractBaseUser | int | str
+# A person: a learner, the host's user, an LMS user id, or text as in addresses (digits are an LMS user id, else it is a
+# username).
+Person = Learner | AbstractBaseUser | int | str
 
 
 def credentials_of(person: Person, *, template: str | None = None) -> QuerySet[UserCredential]:
@@ -40,12 +70,56 @@ def progress_of(person: Person, *, template: str | None = None) -> QuerySet[Badg
     return rows if template is None else rows.filter(template__slug=template)
 
 
+def learner_of(person: Person) -> Learner | None:
+    """Return the learner a person is; None for somebody of whom nothing is known here."""
+    return Learner.objects.filter(_named(person)).select_related("user").first()
+
+
+def admit_learners(people: Iterable[LearnerData]) -> dict[int, Learner]:
+    """
+    Find or create the learners of people the LMS names, by LMS user id; at most eight statements for any number.
+
+    Existing accounts are not changed. Whoever cannot be told apart (their username belongs to another LMS user id) is
+    missing from the answer. Raises EventError when the host's database equates two usernames.
+    """
+    people = list(people)
+    roster = learners.look_up(people)
+    wanted = [person.lms_user_id for person in people if roster.identifies(person.lms_user_id)]
+    with transaction.atomic():
+        return learners.admit(roster, wanted) if wanted else {}
+
+
+def explain(person: Person, template: str) -> Explanation:
+    """
+    Return why a person did or did not get a template's (slug) badge: demands, causes, what events said to each rule.
+
+    Raises BadgeTemplate.DoesNotExist.
+    """
+    return explanations.explain(learner_of(person), BadgeTemplate.objects.get(slug=template))
+
+
+def enqueue(channel: str, key: str, payload: Mapping[str, Any], *, type: str = "") -> None:
+    """
+    Write down that something must happen outside; the channel (entry point ``badges.channels``) delivers it.
+
+    Must be called in a transaction, the one of the decision that demands it. ``key`` orders: messages of one channel
+    and key are delivered in turn. ``payload`` holds ids and slugs only, no personal data.
+    """
+    mailbox.post([NewMessage(channel=channel, key=key, type=type or channel, payload=payload)])
+
+
 def _about(person: Person) -> Q:
+    return _named(person, "learner__")
+
+
+def _named(person: Person, prefix: str = "") -> Q:
+    if isinstance(person, Learner):
+        return Q(**{f"{prefix}pk": person.pk})
     if isinstance(person, AbstractBaseUser):
-        return Q(learner__user=person.pk)
+        return Q(**{f"{prefix}user": person.pk})
     text: Any = str(person)
     if text.isascii() and text.isdigit():
-        return Q(learner__lms_user_id=int(text))
+        return Q(**{f"{prefix}lms_user_id": int(text)})
     if "\0" in text:  # nobody's name, and PostgreSQL would refuse the question
         return Q(pk__in=[])
-    return Q(**{f"learner__user__{get_user_model().USERNAME_FIELD}": text})
+    return Q(**{f"{prefix}user__{get_user_model().USERNAME_FIELD}": text})

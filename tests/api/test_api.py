@@ -1,0 +1,96 @@
+"""What developers who extend the house rely on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.db import transaction
+
+from badges import api, pipeline
+from badges.outbox.models import OutboxMessage
+from tests.pipeline.stories import make_passing, make_template
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.tables]
+
+ALGEBRA, BOTANY = "course-v1:Uni+Algebra+1", "course-v1:Uni+Botany+2"
+
+
+@pytest.fixture
+def half_way(settings: Any) -> None:
+    """Learner 41 passed algebra, failed botany at first, and both are needed."""
+    settings.BADGES_CONFIG = {"keep_unmatched": True}
+    make_template("both", {"key": "a", "course": ALGEBRA}, {"key": "b", "course": BOTANY})
+    pipeline.handle(
+        [
+            make_passing(course_key=ALGEBRA, lms_user_id=41, username="marsupilami"),
+            make_passing(course_key=BOTANY, lms_user_id=41, username="marsupilami", is_passing=False),
+        ]
+    )
+
+
+def test_an_explanation_says_what_is_open_and_what_the_near_miss_lacked(half_way):
+    explained = api.explain(41, "both")
+
+    assert (explained.completion.satisfied, explained.completion.total) == (1, 2)
+    assert explained.credentials == []
+    algebra, botany = explained.demands
+    assert [row.cause_event_type for row in algebra.fulfillments] == [algebra.requirement.event_type]
+    assert botany.fulfillments == []
+    near_miss = next(answer for answer in botany.answers if answer.steps[1].result)
+    assert [(step.path, step.operand, step.observed) for step in near_miss.steps if not step.result] == [
+        ("is_passing", True, False)
+    ]
+
+
+def test_an_explanation_of_an_award_names_event_and_revision(half_way):
+    event = make_passing(course_key=BOTANY, lms_user_id=41, username="marsupilami")
+    pipeline.handle([event])
+
+    (credential,) = api.explain("marsupilami", "both").credentials
+
+    assert (credential.cause_event_id, credential.revision.number) == (event.id, 1)
+
+
+def test_somebody_unknown_is_explained_too(half_way):
+    explained = api.explain("nobody", "both")
+
+    assert explained.learner is None
+    assert not explained.completion.complete
+
+
+def test_a_person_can_be_named_in_every_way(half_way):
+    pipeline.handle([make_passing(course_key=BOTANY, lms_user_id=41, username="marsupilami")])
+    learner = api.learner_of(41)
+    user = get_user_model().objects.get(username="marsupilami")
+
+    found = {api.credentials_of(person).get().pk for person in (41, "41", "marsupilami", user, learner)}
+
+    assert len(found) == 1
+    assert not api.credentials_of("mars\0upilami").exists()
+
+
+def test_people_the_lms_names_are_found_or_created_in_bulk(half_way):
+    people = [api.LearnerData(number, True, f"u{number}", f"u{number}@example.com", f"U {number}") for number in (7, 8)]
+    known = api.LearnerData(41, True, "renamed-meanwhile", None, None)
+    stranger = api.LearnerData(9, True, None, None, None)
+
+    admitted = api.admit_learners([*people, known, stranger])
+
+    assert set(admitted) == {7, 8, 41}
+    assert admitted[41].user.get_username() == "marsupilami"
+
+
+def test_what_is_enqueued_stands_or_falls_with_the_transaction():
+    with transaction.atomic():
+        api.enqueue("mail", "12", {"credential": "x"}, type="certificate")
+        transaction.set_rollback(True)
+    assert not OutboxMessage.objects.exists()
+
+    with transaction.atomic():
+        api.enqueue("mail", "12", {"credential": "x"}, type="certificate")
+    assert OutboxMessage.objects.values_list("channel", "key", "type").get() == ("mail", "12", "certificate")
+
+    with pytest.raises(transaction.TransactionManagementError):
+        api.enqueue("mail", "12", {})
