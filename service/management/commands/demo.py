@@ -1,0 +1,130 @@
+"""``manage.py demo``: the main job, from events to badges issued, on one machine with nothing but Python."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+import threading
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db.models import Count, Q
+from django.utils import timezone
+from rich.console import Console
+from rich.table import Table
+
+from badges.models import BadgeTemplate, InboxMessage, OutboxMessage
+from badges.testing.credly import CredlyProcess
+from service.demo import world
+
+LOGIN = ("demo", "demo-only-on-this-machine")
+
+
+class Command(BaseCommand):
+    """Show the whole way once, then serve admin and API."""
+
+    help = (
+        "Migrate, apply a pack of templates, start a stand-in for Credly, consume a file of events, deliver, print "
+        "what was awarded and issued, and serve admin and API. Without a terminal it ends after the table."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--port", type=int, default=8000, help="where admin and API are served; another if taken")
+        parser.add_argument("--serve", action="store_true", help="serve although there is no terminal")
+
+    def handle(self, *args: Any, port: int, serve: bool, **options: Any) -> None:
+        self.console = Console(soft_wrap=True)
+        folder = Path(settings.DATA_DIR)
+        folder.mkdir(parents=True, exist_ok=True)
+        self._step("Starting a stand-in for Credly")
+        with CredlyProcess(state=folder / "credly.sqlite3", organization=world.ORGANIZATION) as credly:
+            self._introduce(credly)
+            self._prepare()
+            self._consume(folder / "events.jsonl")
+            self._deliver()
+            self._show(credly)
+            if serve or sys.stdin.isatty():
+                self._serve(port, credly)
+
+    def _introduce(self, credly: CredlyProcess) -> None:
+        """Tell Credly of our templates, and point the issuer at it as an operator would."""
+        for template in _issued_templates():
+            credly.add_template(id=template["id"], name=template["name"])
+        settings.BADGES_CONFIG = {
+            **settings.BADGES_CONFIG,
+            "credly": {"CREDLY_API_BASE_URL": credly.url, "ORGANIZATIONS": {world.ORGANIZATION: credly.token}},
+        }
+
+    def _prepare(self) -> None:
+        self._step("Migrating the database and applying the pack of demo templates")
+        call_command("migrate", verbosity=0)
+        call_command("badges_pack", "apply", str(world.PACK), stdout=self.stdout)
+        users = get_user_model()._default_manager
+        if not users.filter(username=LOGIN[0]).exists():
+            users.create_superuser(LOGIN[0], "demo@example.com", LOGIN[1])  # type: ignore[attr-defined]
+
+    def _consume(self, path: Path) -> None:
+        number = world.write_events(path)
+        self._step(f"Consuming {number} events from {path}")
+        call_command("consume_badge_events", bus="file", input=str(path), stdout=self.stdout)
+
+    def _deliver(self) -> None:
+        waiting = OutboxMessage.objects.filter(state="pending").count()
+        self._step(f"Delivering {waiting} announcements and badges to be issued" if waiting else "Nothing to deliver")
+        call_command("badges_drain", stdout=self.stdout)
+
+    def _show(self, credly: CredlyProcess) -> None:
+        """Print what was awarded, by our tables, and what Credly has, by its own."""
+        there = Counter(badge.template_id for badge in credly.badges)
+        table = Table("Template", "begun", "awarded", "issued at Credly", "at Credly", title="What came of it")
+        held = Count("credentials", filter=Q(credentials__status="awarded"), distinct=True)
+        issued = Count("credentials__credly_badge__external_uuid", distinct=True)
+        begun = Count("progress", distinct=True)
+        for row in BadgeTemplate.objects.annotate(begun=begun, held=held, issued=issued):
+            place = row.issuers.first()
+            at_credly = str(there[place.external_template]) if place else "–"
+            table.add_row(row.name, str(row.begun), str(row.held), str(row.issued) if place else "–", at_credly)
+        self.console.print(table)
+        states = Counter(OutboxMessage.objects.values_list("channel", "state"))
+        told = ", ".join(f"{channel} {state}: {number}" for (channel, state), number in sorted(states.items()))
+        self.console.print(f"Outbox: {told or 'empty'}. Inbox: {InboxMessage.objects.count()} events on record.")
+
+    def _serve(self, port: int, credly: CredlyProcess) -> None:
+        port = _free_port(port)
+        address = f"http://127.0.0.1:{port}"
+        threading.Thread(target=call_command, args=("badges_drain",), kwargs={"forever": True}, daemon=True).start()
+        self.console.print(f"\nAdmin    {address}/admin/   login {LOGIN[0]}, password {LOGIN[1]}")
+        self.console.print(f"API      {address}/api/badges/v1/credentials/   described at {address}/api/docs/")
+        self.console.print(f"Credly   {credly.url} (the stand-in)\nCtrl-C ends it.\n")
+        call_command("runserver", f"127.0.0.1:{port}", use_reloader=False, skip_checks=True)
+
+    def _step(self, text: str) -> None:
+        self.console.print(f"[bold]{timezone.localtime():%H:%M:%S}[/bold] {text}")
+
+
+def _issued_templates() -> list[dict[str, str]]:
+    """Return the templates of the pack that Credly must know, with its ids."""
+    templates = json.loads(world.PACK.read_text(encoding="utf-8"))["templates"]
+    return [
+        {"id": issuer["template"], "name": template["name"]}
+        for template in templates
+        for issuer in template.get("issuers", ())
+    ]
+
+
+def _free_port(wanted: int) -> int:
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise CommandError("No free port on 127.0.0.1; say which with --port.")
