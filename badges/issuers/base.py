@@ -72,6 +72,10 @@ class Issuer(ABC):
         """Return the name of what rests when it fails too often; None: no circuit breaker."""
         return self.slug
 
+    def reencrypt(self) -> int:
+        """Encrypt the provider's stored secrets with the newest key, in the caller's transaction; returns how many."""
+        return 0
+
     def issued(self, credential_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Issued]:
         """Return what is known here of these credentials' badges, for pages and the API: one statement, no HTTP."""
         return {}

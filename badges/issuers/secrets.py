@@ -2,8 +2,8 @@
 Providers' secrets at rest: encrypted with keys of this installation, newest key first.
 
 The keys are ``BADGES_CONFIG["secret_keys"]``; after them come keys derived from Django's ``SECRET_KEY`` and its
-fallbacks, so that secrets stored before any key was set can still be read. Rotation: put a new key first, run
-``reencrypted`` over what is stored, then drop the old key.
+fallbacks, so that secrets stored before any key was set can still be read. To rotate, put a new key first, run
+``badges_reencrypt``, then drop the old ones.
 """
 
 from __future__ import annotations

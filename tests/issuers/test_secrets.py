@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
 
 from badges.exceptions import Permanent
 from badges.issuers.credly.models import CredlyOrganization
-from badges.issuers.credly.organizations import reencrypt_tokens
 from badges.issuers.secrets import decrypt, encrypt
 
 ORGANIZATION = "7b6f2c1e-2f55-4b1f-9d0c-3a3c7a1d9e01"
@@ -41,7 +41,7 @@ def test_what_was_never_encrypted_is_an_error_that_names_the_remedy(stored: str)
 
 @pytest.mark.tables
 @pytest.mark.django_db
-def test_after_rotation_the_old_key_can_be_dropped(settings: Any) -> None:
+def test_after_rotation_the_old_key_can_be_dropped(settings: Any, capsys: pytest.CaptureFixture[str]) -> None:
     def use(*keys: str) -> None:
         settings.BADGES_CONFIG = {**settings.BADGES_CONFIG, "secret_keys": list(keys)}
 
@@ -51,8 +51,12 @@ def test_after_rotation_the_old_key_can_be_dropped(settings: Any) -> None:
     organization.save()
     CredlyOrganization.objects.create(uuid="7b6f2c1e-2f55-4b1f-9d0c-3a3c7a1d9e02")  # one without a token
 
+    use("new-key")
+    with pytest.raises(CommandError, match=r"Nothing was changed\. .*Put the old key back"):
+        call_command("badges_reencrypt")
     use("new-key", "old-key")
-    assert reencrypt_tokens() == 1
+    call_command("badges_reencrypt")
+    assert capsys.readouterr().out.startswith("Secrets encrypted with the newest key: 1.")
     use("new-key")
     assert CredlyOrganization.objects.get(uuid=ORGANIZATION).token == SECRET
     use("old-key")

@@ -9,6 +9,7 @@ in between leaves exactly that row behind.
 from __future__ import annotations
 
 import logging
+import time
 import uuid
 from collections.abc import Collection, Sequence
 
@@ -22,6 +23,7 @@ from badges.issuers.base import Issued, Issuer, Place
 from badges.issuers.credly import payloads
 from badges.issuers.credly.client import CredlyClient, client_for
 from badges.issuers.credly.models import CredlyBadge, CredlyState
+from badges.issuers.credly.organizations import reencrypt_tokens
 from badges.issuers.credly.payloads import TheirBadge
 from badges.issuers.http import NoAnswer, Refused
 
@@ -62,6 +64,10 @@ class CredlyIssuer(Issuer):
         organization = CredlyBadge.objects.filter(pk=credential_id).values_list("organization", flat=True).first()
         return f"{self.slug}:{organization}" if organization else self.slug
 
+    def reencrypt(self) -> int:
+        """Encrypt the organizations' tokens with the newest key."""
+        return reencrypt_tokens()
+
 
 def _known(badge: CredlyBadge) -> Issued:
     external_id = str(badge.external_uuid or "")
@@ -69,6 +75,7 @@ def _known(badge: CredlyBadge) -> Issued:
 
 
 def _issue(badge: CredlyBadge) -> None:
+    began = time.monotonic()
     held = badge.credential.status == CredentialStatus.AWARDED
     fresh = badge.state == CredlyState.CREATED
     if fresh and not held:
@@ -77,6 +84,8 @@ def _issue(badge: CredlyBadge) -> None:
     template = _template_of(badge)
     if not fresh and _adopt(badge, client, template):
         return
+    if time.monotonic() - began > config.delivery["lease_seconds"] / 2:
+        raise Retryable("Looking at Credly took so long that another worker may be at it by now.")
     if held:
         _ask(badge, client, template, fresh=fresh)
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from django.db import transaction
 from requests.auth import AuthBase, HTTPBasicAuth
 
 from badges.conf import config
@@ -47,14 +46,12 @@ def api_with(organization: uuid.UUID, credentials: str | dict[str, Any]) -> Prov
 
 
 def reencrypt_tokens() -> int:
-    """Encrypt every stored token with the newest key, so that older keys can be dropped; returns how many."""
-    count = 0
-    with transaction.atomic():
-        for row in CredlyOrganization.objects.select_for_update().exclude(encrypted_token="").order_by("id"):
-            row.encrypted_token = reencrypted(row.encrypted_token)
-            row.save(update_fields=["encrypted_token"])
-            count += 1
-    return count
+    """Encrypt every stored token with the newest key, in the caller's transaction; returns how many."""
+    rows = list(CredlyOrganization.objects.select_for_update().exclude(encrypted_token="").order_by("id"))
+    for row in rows:
+        row.encrypted_token = reencrypted(row.encrypted_token)
+        row.save(update_fields=["encrypted_token"])
+    return len(rows)
 
 
 def _credentials(organization: uuid.UUID) -> str | dict[str, Any]:

@@ -140,9 +140,10 @@ def test_a_dead_letter_is_issued_once_its_cause_is_gone(credly: CredlyStandIn, c
 
 
 def test_a_credential_that_was_revoked_before_it_was_issued_is_not_issued(
-    credly: CredlyStandIn, credential: UserCredential
+    credly: CredlyStandIn, credential: UserCredential, settings: Any
 ) -> None:
     UserCredential.objects.update(status="revoked", active_key=None)
+    settings.BADGES_CONFIG["credly"]["ORGANIZATIONS"] = {}  # nor does a token that is missing matter any more
     issue(credential.id)
     assert credly.counts == {}
     assert row(credential).state == "created"
@@ -274,6 +275,19 @@ def test_a_badge_that_was_accepted_meanwhile_is_adopted_as_accepted(
     credly.accept_badge(credly.badges[0].id)
     issue(credential.id)
     assert row(credential).state == "accepted"
+
+
+def test_after_a_look_that_took_half_the_lease_another_worker_may_be_asking(
+    credly: CredlyStandIn, credential: UserCredential, settings: Any
+) -> None:
+    settings.BADGES_CONFIG["delivery"] = {"lease_seconds": 0.4}
+    CredlyBadge.objects.update(state="no_response")
+    credly.slow_down(0.3, on="find_badges", times=1)
+    with pytest.raises(Retryable, match="so long"):
+        issue(credential.id)
+    assert "issue" not in credly.counts
+    issue(credential.id)
+    assert bound_to(credential, *credly.badges)
 
 
 # Badges that are at Credly already
