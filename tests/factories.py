@@ -20,6 +20,7 @@ from badges.catalog.models import BadgeTemplate
 from badges.catalog.pairs import pair_id
 from badges.conf import PASSING_STATUS
 from badges.intake.models import Learner
+from badges.progress.models import BadgeProgress, Fulfillment
 
 NOON = dt.datetime(2026, 3, 14, 12, 0, tzinfo=dt.UTC)
 ALGEBRA = "course-v1:Demo+Algebra+2026"
@@ -107,3 +108,31 @@ class UserCredentialFactory(factory.django.DjangoModelFactory):
     cause_event_id = factory.Sequence(lambda number: f"0190e3c0-0000-7000-8000-{number:012d}")
     cause_event_type = PASSING_STATUS
     cause_event_time = NOON - dt.timedelta(seconds=90)
+
+
+class BadgeProgressFactory(factory.django.DjangoModelFactory):
+    """A learner who has begun a template."""
+
+    class Meta:
+        model = BadgeProgress
+
+    learner = factory.SubFactory(LearnerFactory)
+    template = factory.LazyFunction(make_template)
+    id = factory.LazyAttribute(lambda progress: pair_id(progress.learner.pk, progress.template.pk))
+    created_at = NOON - dt.timedelta(days=1)
+
+
+class FulfillmentFactory(factory.django.DjangoModelFactory):
+    """A requirement that was met because of an event."""
+
+    class Meta:
+        model = Fulfillment
+
+    progress = factory.SubFactory(BadgeProgressFactory)
+    requirement = factory.LazyAttribute(lambda fulfillment: fulfillment.progress.template.requirements.first())
+    revision = factory.LazyAttribute(lambda fulfillment: fulfillment.progress.template.revisions.latest("number"))
+    fulfilled_at = NOON
+    cause_kind = CauseKind.EVENT
+    cause_event_id = factory.Sequence(lambda number: f"0190e3c0-0000-7000-9000-{number:012d}")
+    cause_event_type = PASSING_STATUS
+    cause_event_time = NOON - dt.timedelta(seconds=30)

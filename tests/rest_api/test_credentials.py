@@ -1,0 +1,188 @@
+"""What learners and staff read about credentials."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from badges.awarding.models import CredentialStatus
+from badges.issuers.credly.models import CredlyBadge, CredlyState
+from badges.models import UserCredential
+from tests.factories import NOON, LearnerFactory, UserCredentialFactory, credly_issuer, make_template
+from tests.rest_api.schema import assert_as_promised
+
+LIST = "/api/badges/v1/credentials/"
+DETAIL = "/api/badges/v1/credentials/{id}/"
+pytestmark = [pytest.mark.django_db, pytest.mark.tables]
+
+
+def ids(said: Any) -> list[str]:
+    return [row["id"] for row in said["results"]]
+
+
+def ask(client: Any, **query: Any) -> Any:
+    return assert_as_promised(client.get(f"{LIST}?{urlencode(query)}"), LIST)
+
+
+@pytest.fixture
+def all_seeing(staff_client: Callable[..., Any]) -> Any:
+    return staff_client("view_usercredential")
+
+
+def test_a_learner_sees_what_is_theirs_and_nothing_else(learner: Any, learner_client: Any) -> None:
+    mine = UserCredentialFactory(learner=learner)
+    theirs = UserCredentialFactory()
+    assert ids(ask(learner_client)) == [str(mine.pk)]
+    assert learner_client.get(f"{LIST}{mine.pk}/").status_code == 200
+    assert assert_as_promised(learner_client.get(f"{LIST}{theirs.pk}/"), DETAIL)["status"] == 404
+
+
+def test_filters_do_not_open_what_is_somebody_elses(learner_client: Any) -> None:
+    theirs = UserCredentialFactory()
+    assert ids(ask(learner_client, username=theirs.learner.user.username)) == []
+    assert ids(ask(learner_client, lms_user_id=theirs.learner.lms_user_id)) == []
+
+
+def test_the_permission_to_view_credentials_shows_everybodys(all_seeing: Any) -> None:
+    rows = [UserCredentialFactory(), UserCredentialFactory()]
+    assert set(ids(ask(all_seeing))) == {str(row.pk) for row in rows}
+
+
+def test_being_staff_alone_shows_nothing_of_others(staff_client: Callable[..., Any]) -> None:
+    UserCredentialFactory()
+    assert ids(ask(staff_client("view_badgeprogress"))) == []
+
+
+def test_a_credential_says_whose_it_is_what_it_is_why_and_where_it_was_issued(all_seeing: Any) -> None:
+    template = make_template(slug="houba", name="حوبا 好吧", issuers=[credly_issuer()])
+    credential = UserCredentialFactory(template=template)
+    badge = uuid.UUID("12121212-1212-4212-8212-121212121212")
+    CredlyBadge.objects.create(
+        credential=credential,
+        organization="o",
+        external_template="t",
+        external_uuid=badge,
+        state=CredlyState.ACCEPTED,
+        issued_at=NOON + dt.timedelta(minutes=3),
+        url="https://credly.example/badges/12",
+    )
+    said = assert_as_promised(all_seeing.get(f"{LIST}{credential.pk}/"), DETAIL)
+    assert said == {
+        "id": str(credential.pk),
+        "status": "awarded",
+        "awarded_at": "2026-03-14T12:00:00Z",
+        "learner": {
+            "uuid": str(credential.learner.uuid),
+            "lms_user_id": credential.learner.lms_user_id,
+            "username": credential.learner.user.username,
+        },
+        "template": {
+            "uuid": str(template.uuid),
+            "slug": "houba",
+            "name": "حوبا 好吧",
+            "description": "",
+            "image_url": "",
+        },
+        "cause": {
+            "kind": "event",
+            "event_id": credential.cause_event_id,
+            "event_type": credential.cause_event_type,
+            "event_time": "2026-03-14T11:58:30Z",
+            "template_revision": 1,
+        },
+        "issued": [
+            {
+                "provider": "credly",
+                "state": "accepted",
+                "external_id": str(badge),
+                "url": "https://credly.example/badges/12",
+                "issued_at": "2026-03-14T12:03:00Z",
+            }
+        ],
+    }
+
+
+def test_a_learner_whose_account_is_gone_still_has_credentials(all_seeing: Any) -> None:
+    UserCredentialFactory(learner=LearnerFactory(user=None, lms_user_id=None))
+    assert ask(all_seeing)["results"][0]["learner"]["username"] is None
+
+
+def test_each_filter_leaves_what_it_asks_for(all_seeing: Any) -> None:
+    first = UserCredentialFactory(awarded_at=NOON)
+    second = UserCredentialFactory(
+        awarded_at=NOON + dt.timedelta(hours=1), status=CredentialStatus.REVOKED, active_key=None
+    )
+    one, two = [str(first.pk)], [str(second.pk)]
+    assert ids(ask(all_seeing, username=first.learner.user.username)) == one
+    assert ids(ask(all_seeing, lms_user_id=second.learner.lms_user_id)) == two
+    assert ids(ask(all_seeing, template=first.template.slug)) == one
+    assert ids(ask(all_seeing, status="revoked")) == two
+    assert ids(ask(all_seeing, awarded_after="2026-03-14T14:00:00+01:00")) == two  # 13:00 UTC: at this time or later
+    assert ids(ask(all_seeing, awarded_before="2026-03-14T13:00:00Z")) == one  # earlier than this time
+    assert ids(ask(all_seeing, status="awarded", template=second.template.slug)) == []
+
+
+def test_a_plus_sign_that_nobody_escaped_is_a_plus_sign(all_seeing: Any) -> None:
+    credential = UserCredentialFactory()
+    answer = all_seeing.get(f"{LIST}?awarded_after=2026-03-14T13:00:00+01:00")
+    assert ids(assert_as_promised(answer, LIST)) == [str(credential.pk)]
+
+
+def test_pages_hold_every_row_once_although_a_batch_shares_one_time(all_seeing: Any) -> None:
+    template = make_template()
+    for hour in (0, 0, 0, 0, 1, 1, 2):
+        UserCredentialFactory(template=template, awarded_at=NOON + dt.timedelta(hours=hour))
+    expected = [str(pk) for pk in UserCredential.objects.order_by("-awarded_at", "-pk").values_list("pk", flat=True)]
+    pages, address = [], f"{LIST}?page_size=3"
+    while address:
+        said = assert_as_promised(all_seeing.get(address), LIST)
+        pages.append(said)
+        address = said["next"]
+    assert [ids(page) for page in pages] == [expected[:3], expected[3:6], expected[6:]]
+    back = assert_as_promised(all_seeing.get(pages[2]["previous"]), LIST)
+    assert ids(back) == expected[3:6]
+    first = assert_as_promised(all_seeing.get(back["previous"]), LIST)
+    assert (ids(first), first["previous"]) == (expected[:3], None)
+    assert ids(assert_as_promised(all_seeing.get(first["next"]), LIST)) == expected[3:6]
+
+
+def test_what_is_awarded_while_somebody_turns_pages_moves_nothing(all_seeing: Any) -> None:
+    old = [UserCredentialFactory(awarded_at=NOON - dt.timedelta(hours=hour)) for hour in range(4)]
+    page = ask(all_seeing, page_size=2)
+    UserCredentialFactory(awarded_at=NOON + dt.timedelta(hours=1))
+    following = assert_as_promised(all_seeing.get(page["next"]), LIST)
+    assert ids(page) + ids(following) == [str(row.pk) for row in old]
+
+
+def test_filters_stay_while_pages_are_turned(all_seeing: Any) -> None:
+    template = make_template()
+    mine = [
+        UserCredentialFactory(template=template, awarded_at=NOON - dt.timedelta(hours=2 * hour)) for hour in range(2)
+    ]
+    UserCredentialFactory(awarded_at=NOON - dt.timedelta(hours=1))
+    page = ask(all_seeing, page_size=1, template=template.slug)
+    following = assert_as_promised(all_seeing.get(page["next"]), LIST)
+    assert ids(page) + ids(following) == [str(row.pk) for row in mine]
+    assert following["next"] is None
+
+
+def test_a_page_costs_the_same_however_long_it_is(all_seeing: Any) -> None:
+    def cost() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            ask(all_seeing)
+        return len(queries)
+
+    UserCredentialFactory()
+    ask(all_seeing)
+    one = cost()
+    for _ in range(5):
+        UserCredentialFactory()
+    assert cost() == one
+    assert one <= 6  # session, user, two for permissions, credentials, Credly's badges

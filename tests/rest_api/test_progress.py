@@ -1,0 +1,89 @@
+"""What learners and staff read about progress."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from tests.factories import GEOMETRY, NOON, BadgeProgressFactory, FulfillmentFactory, make_template, requirement
+from tests.rest_api.schema import assert_as_promised
+
+LIST = "/api/badges/v1/progress/"
+pytestmark = [pytest.mark.django_db, pytest.mark.tables]
+
+
+def ask(client: Any, **query: Any) -> Any:
+    return assert_as_promised(client.get(f"{LIST}?{urlencode(query)}"), LIST)["results"]
+
+
+def test_progress_says_what_is_met_by_which_event_and_what_is_open(learner: Any, learner_client: Any) -> None:
+    template = make_template(
+        requirements=[
+            requirement("algebra", group="either"),
+            requirement("geometry", group="either", course=GEOMETRY),
+            requirement("any", course=None, description="Pass something"),
+        ]
+    )
+    progress = BadgeProgressFactory(learner=learner, template=template)
+    met = FulfillmentFactory(progress=progress, requirement=template.requirements.get(key="geometry"))
+    said = ask(learner_client)[0]
+    assert (said["fulfilled_groups"], said["total_groups"], said["completed_at"]) == (1, 2, None)
+    either, alone = said["groups"]
+    assert (either["group"], either["fulfilled"]) == ("either", True)
+    assert [item["fulfilled_at"] for item in either["requirements"]] == [None, "2026-03-14T12:00:00Z"]
+    assert either["requirements"][1]["cause"]["event_id"] == met.cause_event_id
+    assert (alone["group"], alone["fulfilled"], alone["requirements"][0]["cause"]) == (None, False, None)
+    assert alone["requirements"][0]["description"] == "Pass something"
+
+
+def test_a_reset_fulfilment_does_not_count(learner: Any, learner_client: Any) -> None:
+    template = make_template()
+    progress = BadgeProgressFactory(learner=learner, template=template)
+    FulfillmentFactory(progress=progress, requirement=template.requirements.get(), active_key=None)
+    assert ask(learner_client)[0]["fulfilled_groups"] == 0
+
+
+def test_a_learner_sees_their_own_progress_and_staff_with_the_permission_all(
+    learner: Any, learner_client: Any, staff_client: Callable[..., Any]
+) -> None:
+    mine, theirs = BadgeProgressFactory(learner=learner), BadgeProgressFactory()
+    assert [row["id"] for row in ask(learner_client)] == [str(mine.pk)]
+    everybody = ask(staff_client("view_badgeprogress"))
+    assert {row["id"] for row in everybody} == {str(mine.pk), str(theirs.pk)}
+    assert ask(staff_client("view_usercredential")) == []
+
+
+def test_progress_can_be_asked_for_by_learner_template_and_completion(staff_client: Callable[..., Any]) -> None:
+    client = staff_client("view_badgeprogress")
+    done = BadgeProgressFactory(completed_at=NOON + dt.timedelta(hours=1))
+    begun = BadgeProgressFactory()
+    assert [row["id"] for row in ask(client, completed="true")] == [str(done.pk)]
+    assert [row["id"] for row in ask(client, completed="false")] == [str(begun.pk)]
+    assert [row["id"] for row in ask(client, username=begun.learner.user.username)] == [str(begun.pk)]
+    assert [row["id"] for row in ask(client, template=done.template.slug)] == [str(done.pk)]
+
+
+def test_a_page_of_progress_costs_the_same_however_long_it_is(staff_client: Callable[..., Any]) -> None:
+    client = staff_client("view_badgeprogress")
+
+    def cost() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            ask(client)
+        return len(queries)
+
+    def begin() -> None:
+        progress = BadgeProgressFactory()
+        FulfillmentFactory(progress=progress, requirement=progress.template.requirements.get())
+
+    begin()
+    ask(client)
+    one = cost()
+    for _ in range(4):
+        begin()
+    assert cost() == one
