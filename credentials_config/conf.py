@@ -1,8 +1,8 @@
 """
 The settings of scheduled credentials: one dict, ``CREDENTIALS_CONFIG``, read when asked.
 
-``DEFAULTS`` is the whole list of keys with their values when a host says nothing. A dict in the host's settings is merged
-over a dict here, anything else replaces it. Nothing is read when this module is imported.
+``DEFAULTS`` is the whole list of keys with their values when a host says nothing. A dict in the host's settings is
+merged over a dict here, anything else replaces it. Nothing is read when this module is imported.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ DEFAULTS: dict[str, Any] = {
         "client_secret": "",
         # Seconds to wait for a connection, and for an answer.
         "timeout": 30,
-        # Tries of one request that may succeed later, before the run is put off; the delay doubles, and Retry-After wins
-        # unless it is longer than max_delay.
+        # Tries of one request that may succeed later, before the run is put off. The delay doubles each time;
+        # Retry-After wins, unless it is longer than max_delay.
         "attempts": 4,
         "base_delay": 0.5,
         "max_delay": 30.0,
-        # Learners in one request, and on one page of an answer.
+        # Learners in one request (at most 100), and entries on one page of an answer.
         "chunk": 100,
-        "page_size": 200,
-        # Seconds that names, dates, grading policies and outlines are remembered.
-        "remember": 60,
+        "page_size": 100,
+        # Requests at a time, where the LMS has to be asked learner by learner.
+        "parallel": 4,
         # Paths of the LMS that are not the usual ones; see credentials_config/lms/paths.py for the names.
         "paths": {},
     },

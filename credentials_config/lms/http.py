@@ -1,0 +1,305 @@
+"""The LMS through its HTTP API, from another machine."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Collection, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from badges.exceptions import Permanent, Retryable
+from credentials_config.contexts import Kind, block_type_of, course_of
+from credentials_config.contracts import Context, Person
+from credentials_config.lms.base import Assignment, Grades, Lms, Section, UnknownContext, kind
+from credentials_config.lms.paths import path
+from credentials_config.lms.spans import chunks, earliest, latest
+from credentials_config.lms.transport import NotFound, Patience, Transport
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+MOST_AT_ONCE = 100  # learners in one request: the enrollment API refuses more
+
+
+class HttpLms(Lms):
+    """
+    An LMS that is reached over the network, by the settings in ``CREDENTIALS_CONFIG["lms"]``.
+
+    Grades are asked for learner by learner, several at a time: the platform's gradebook knows one learner or all.
+    """
+
+    def __init__(self, settings: dict[str, Any]):
+        self._paths: dict[str, Any] = settings["paths"]
+        self._chunk = max(1, min(int(settings["chunk"]), MOST_AT_ONCE))
+        self._page_size = int(settings["page_size"])
+        self._parallel = max(1, int(settings["parallel"]))
+        self._transport = Transport(
+            settings["url"],
+            client_id=settings["client_id"],
+            client_secret=settings["client_secret"],
+            token_path=path("token", self._paths),
+            patience=Patience(
+                timeout=float(settings["timeout"]),
+                attempts=max(1, int(settings["attempts"])),
+                base_delay=float(settings["base_delay"]),
+                max_delay=float(settings["max_delay"]),
+            ),
+        )
+
+    def close(self) -> None:
+        """Close the open connections."""
+        self._transport.close()
+
+    # Contexts
+
+    def context(self, context_key: str) -> Context:
+        match kind(context_key):
+            case Kind.COURSE:
+                course = self._about(context_key, "course", context_key)
+                return Context(context_key, _text(course, "name"), _time(course, "start"), _time(course, "end"))
+            case Kind.LESSON:
+                course = self.context(course_of(context_key))
+                block = self._blocks(context_key, depth=0).get(context_key, {})
+                return Context(context_key, _text(block, "display_name"), course.start, course.end)
+            case Kind.PATHWAY:
+                return self._pathway_context(context_key)
+
+    def _pathway_context(self, pathway_key: str) -> Context:
+        pathway = self._about(pathway_key, "pathway", pathway_key)
+        starts, ends = [], []
+        for step in _list(pathway, "steps"):
+            course = self.context(_text(step, "course_key"))
+            starts.append(course.start)
+            ends.append(course.end)
+        return Context(pathway_key, _text(pathway, "display_name"), earliest(starts), latest(ends))
+
+    def steps(self, pathway_key: str) -> list[str]:
+        steps = _list(self._about(pathway_key, "pathway", pathway_key), "steps")
+        # Paths that need no order have none; the sort is stable.
+        return [_text(step, "course_key") for step in sorted(steps, key=lambda step: step.get("order") or 0)]
+
+    def policy(self, course_key: str) -> tuple[Assignment, ...]:
+        entries = self._about(course_key, "policy", course_key)
+        if not isinstance(entries, list):
+            raise Retryable("The LMS: the grading policy is no list.")
+        return tuple(
+            Assignment(_text(entry, "assignment_type"), entry.get("count"), entry.get("dropped"), entry.get("weight"))
+            for entry in entries
+        )
+
+    def subsections(self, lesson_key: str) -> set[str]:
+        if block_type_of(lesson_key) == "sequential":
+            return {lesson_key}
+        blocks = self._blocks(lesson_key, depth="all")
+        return {key for key, block in blocks.items() if isinstance(block, dict) and block.get("type") == "sequential"}
+
+    def _blocks(self, lesson_key: str, *, depth: Any) -> dict[str, Any]:
+        answer = self._about(lesson_key, "blocks", lesson_key, depth=depth, all_blocks="true")
+        blocks = answer.get("blocks") if isinstance(answer, dict) else None
+        return blocks if isinstance(blocks, dict) else {}
+
+    def _about(self, context_key: str, name: str, key: str, **parameters: Any) -> Any:
+        """Return what is at a context's address; 404 means that the LMS does not know the context."""
+        try:
+            return self._transport.get(path(name, self._paths, key=key), **parameters)
+        except NotFound as error:
+            raise UnknownContext(context_key) from error
+
+    # People
+
+    def people(self, context_key: str) -> Iterator[Person]:
+        match kind(context_key):
+            case Kind.COURSE:
+                return self._enrolled_people(context_key)
+            case Kind.LESSON:
+                return self._enrolled_people(course_of(context_key))
+            case Kind.PATHWAY:
+                return self.find(lms_user_ids=self._pathway_learners(context_key))
+
+    def find(self, usernames: Iterable[str] = (), lms_user_ids: Iterable[int] = ()) -> Iterator[Person]:
+        for some in chunks((name for name in usernames if _usable(name)), self._chunk, length=_length):
+            yield from self._accounts(username=",".join(some))
+        for ids in chunks(lms_user_ids, self._chunk):
+            for found in self._each(lambda lms_user_id: list(self._accounts(lms_user_id=lms_user_id)), ids):
+                yield from found
+
+    def enrolled(self, context_key: str, learners: Collection[Person]) -> set[int]:
+        if kind(context_key) is Kind.PATHWAY:
+            wanted = {person.lms_user_id for person in learners}
+            return wanted.intersection(self._pathway_learners(context_key))
+        course_key = context_key if kind(context_key) is Kind.COURSE else course_of(context_key)
+        found: set[int] = set()
+        for some in chunks(self._named(learners), self._chunk, length=lambda person: _length(person.username)):
+            ids = {person.username: person.lms_user_id for person in some}
+            enrolments = self._enrolments(course_key, username=",".join(ids))
+            found.update(ids[name] for name in enrolments if name in ids)
+        return found
+
+    def languages(self, learners: Collection[Person]) -> dict[int, str]:
+        def ask(person: Person) -> tuple[int, Any]:
+            try:
+                return person.lms_user_id, self._transport.get(
+                    path("language", self._paths, key=person.username), attempts=1
+                )
+            except (Permanent, Retryable):  # whatever is not known need not be said in another language
+                return person.lms_user_id, None
+
+        asked = self._each(ask, list(self._named(learners)))
+        return {lms_user_id: language for lms_user_id, language in asked if isinstance(language, str) and language}
+
+    def _enrolled_people(self, course_key: str) -> Iterator[Person]:
+        self._about(course_key, "course", course_key)  # the list of an unknown course would just be empty
+        return self.find(usernames=self._enrolments(course_key))
+
+    def _enrolments(self, course_key: str, **parameters: Any) -> Iterator[str]:
+        entries = self._transport.pages(
+            path("enrollments", self._paths), course_id=course_key, page_size=self._page_size, **parameters
+        )
+        for entry in entries:
+            if isinstance(entry, dict) and entry.get("is_active") is True and isinstance(entry.get("user"), str):
+                yield entry["user"]
+
+    def _pathway_learners(self, pathway_key: str) -> Iterator[int]:
+        try:
+            entries = self._transport.pages(path("pathway_enrollments", self._paths, key=pathway_key))
+            for entry in entries:
+                if isinstance(entry, dict) and entry.get("is_active") is True and _is_id(entry.get("user")):
+                    yield entry["user"]
+        except NotFound as error:
+            raise UnknownContext(pathway_key) from error
+
+    def _accounts(self, **parameters: Any) -> Iterator[Person]:
+        try:
+            accounts = self._transport.get(path("accounts", self._paths), **parameters)
+        except NotFound:  # the platform's answer when it knows none of them
+            return
+        for account in accounts if isinstance(accounts, list) else []:
+            if isinstance(account, dict) and isinstance(account.get("username"), str) and _is_id(account.get("id")):
+                yield Person(
+                    lms_user_id=account["id"],
+                    username=account["username"],
+                    email=_text(account, "email"),
+                    name=_text(account, "name").strip(),
+                )
+
+    def _named(self, learners: Collection[Person]) -> Iterator[Person]:
+        """Yield the learners with their usernames, which most of the platform's addresses want."""
+        yield from (person for person in learners if person.username)
+        yield from self.find(lms_user_ids=[person.lms_user_id for person in learners if not person.username])
+
+    # What they did
+
+    def completions(self, context_key: str, learners: Collection[Person]) -> dict[int, Any]:
+        lesson = kind(context_key) is Kind.LESSON
+        course_key = course_of(context_key) if lesson else context_key
+        parameters: dict[str, Any] = {"page_size": self._page_size}
+        if lesson:
+            parameters["requested_fields"] = block_type_of(context_key)
+        found: dict[int, Any] = {}
+        for some in chunks(self._named(learners), self._chunk):
+            ids = {person.username: person.lms_user_id for person in some}
+            entries = self._completions(course_key, user_ids=",".join(map(str, ids.values())), **parameters)
+            for entry in entries:
+                name = entry.get("username") if isinstance(entry, dict) else None
+                if name in ids:
+                    found[ids[name]] = _completion_of_block(entry, context_key) if lesson else _completion(entry)
+        return found
+
+    def _completions(self, course_key: str, **parameters: Any) -> Iterator[Any]:
+        try:
+            yield from self._transport.pages(path("completions", self._paths, key=course_key), **parameters)
+        except NotFound as error:
+            raise Permanent(
+                f"The LMS has no completions of {course_key!r}. Correct the context key, or install "
+                "openedx-completion-aggregator there."
+            ) from error
+
+    def grades(self, course_key: str, learners: Collection[Person]) -> dict[int, Grades]:
+        found: dict[int, Grades] = {}
+        address = path("gradebook", self._paths, key=course_key)
+
+        def ask(person: Person) -> tuple[int, Any]:
+            try:
+                return person.lms_user_id, self._transport.get(address, username=person.username)
+            except NotFound:  # not enrolled
+                return person.lms_user_id, None
+
+        self._about(course_key, "course", course_key)  # of an unknown course it would seem that nobody is enrolled
+        for some in chunks(self._named(learners), self._chunk):
+            for lms_user_id, entry in self._each(ask, some):
+                if isinstance(entry, dict):
+                    found[lms_user_id] = _grades(entry)
+        return found
+
+    def _each(self, ask: Callable[[T], R], things: Collection[T]) -> Iterator[R]:
+        """Ask about each, several at a time; what goes wrong with one goes wrong with all."""
+        if len(things) <= 1 or self._parallel == 1:
+            yield from map(ask, things)
+            return
+        with ThreadPoolExecutor(min(self._parallel, len(things)), thread_name_prefix="lms") as pool:
+            yield from pool.map(ask, things)
+
+
+def _grades(entry: dict[str, Any]) -> Grades:
+    sections = entry.get("section_breakdown")
+    return Grades(
+        total=entry.get("percent"),
+        sections=tuple(
+            Section(
+                key=_text(section, "module_id"),
+                category=_text(section, "category"),
+                percent=section.get("percent"),
+                attempted=section.get("attempted") is True,
+            )
+            for section in (sections if isinstance(sections, list) else [])
+            if isinstance(section, dict)
+        ),
+    )
+
+
+def _completion(entry: Any) -> Any:
+    completion = entry.get("completion")
+    return completion.get("percent") if isinstance(completion, dict) else None
+
+
+def _completion_of_block(entry: dict[str, Any], block_key: str) -> Any:
+    blocks = entry.get(block_type_of(block_key))
+    for block in blocks if isinstance(blocks, list) else []:
+        if isinstance(block, dict) and block.get("block_key") == block_key:
+            return _completion(block)
+    return None
+
+
+def _text(thing: Any, name: str) -> str:
+    value = thing.get(name) if isinstance(thing, dict) else None
+    return value if isinstance(value, str) else ""
+
+
+def _list(thing: Any, name: str) -> list[dict[str, Any]]:
+    value = thing.get(name) if isinstance(thing, dict) else None
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
+
+
+def _time(thing: Any, name: str) -> dt.datetime | None:
+    value = thing.get(name) if isinstance(thing, dict) else None
+    if value is None:
+        return None
+    try:
+        time = dt.datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        raise Permanent(f"The LMS: the {name} of the course is no time. Correct the course's schedule.") from None
+    return time if time.tzinfo else time.replace(tzinfo=dt.UTC)
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _length(username: str) -> int:
+    return len(quote(username)) + 3
+
+
+def _usable(username: str) -> bool:
+    """Whether the name can stand in a list with commas at all; the platform has no such usernames."""
+    return bool(username) and "," not in username and username.isprintable()
