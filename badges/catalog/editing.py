@@ -202,31 +202,32 @@ def _update_templates(planned: Sequence[Planned], now: dt.datetime) -> None:
 
 
 def _write_issuers(planned: Sequence[Planned]) -> None:
-    new, changed, gone = [], [], []
+    new: list[TemplateIssuer] = []
+    changed: list[TemplateIssuer] = []
+    gone: list[int] = []
     for item in planned:
         stored = _stored(item)
         wanted = {issuer["provider"]: issuer for issuer in item.document["issuers"]}
         gone += [row.pk for provider, row in stored.issuers.items() if provider not in wanted]
         for provider, issuer in wanted.items():
-            row = stored.issuers.get(provider)
-            (new if row is None else changed).append(
-                row := row or TemplateIssuer(template=stored.template, provider=provider)
-            )
+            row = stored.issuers.get(provider) or TemplateIssuer(template=stored.template, provider=provider)
             row.organization, row.external_template = issuer["organization"], issuer["template"]
+            (changed if row.pk else new).append(row)
     TemplateIssuer.objects.filter(pk__in=gone).delete()
     TemplateIssuer.objects.bulk_create(new)
     TemplateIssuer.objects.bulk_update(changed, ["organization", "external_template"], batch_size=CHUNK)
 
 
 def _write_requirements(planned: Sequence[Planned], now: dt.datetime) -> None:
-    new, changed = [], []
+    new: list[BadgeRequirement] = []
+    changed: list[BadgeRequirement] = []
     for item in planned:
         stored = _stored(item)
         wanted = {requirement["key"]: requirement for requirement in item.document["requirements"]}
-        for key, row in stored.requirements.items():
-            if key not in wanted and row.archived_at is None:
-                row.archived_at = now
-                changed.append(row)
+        for key, live in stored.requirements.items():
+            if key not in wanted and live.archived_at is None:
+                live.archived_at = now
+                changed.append(live)
         for key, requirement in wanted.items():
             row = stored.requirements.get(key)
             columns = {column: requirement[column] for column in _REQUIREMENT_COLUMNS}
@@ -240,12 +241,13 @@ def _write_requirements(planned: Sequence[Planned], now: dt.datetime) -> None:
     BadgeRequirement.objects.bulk_create(new)
     BadgeRequirement.objects.bulk_update(changed, [*_REQUIREMENT_COLUMNS, "archived_at"], batch_size=CHUNK)
     by_template = {_stored(item).template.pk: _stored(item) for item in planned}
-    for row in BadgeRequirement.objects.filter(template_id__in={row.template_id for row in new}):
-        by_template[row.template_id].requirements.setdefault(row.key, row)
+    for written in BadgeRequirement.objects.filter(template_id__in={row.template_id for row in new}):
+        by_template[written.template_id].requirements.setdefault(written.key, written)
 
 
 def _write_rules(planned: Sequence[Planned]) -> None:
-    new, outdated = [], []
+    new: list[DataRule] = []
+    outdated: list[int] = []
     for item in planned:
         stored = _stored(item)
         for requirement in item.document["requirements"]:

@@ -182,7 +182,7 @@ class _Kept(NamedTuple):
     missing: tuple[str, ...]
 
 
-_lock = threading.Lock()
+_lock = threading.RLock()  # a module of signals may ask while it is imported
 _kept: dict[str, _Kept] = {}
 
 

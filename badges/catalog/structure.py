@@ -37,8 +37,7 @@ def template_problems(entry: Any, where: str = "") -> list[Problem]:
 
 def default_of(part: str, key: str) -> Any:
     """Return the schema's default of a key that may be left out."""
-    default = schema()["$defs"][part]["properties"][key].get("default")
-    return list(default) if isinstance(default, list) else default
+    return schema()["$defs"][part]["properties"][key].get("default")
 
 
 @cache
@@ -77,13 +76,14 @@ def _problems(validator: Any, instance: Any, where: str) -> list[Problem]:
 
 def _said(error: ValidationError, place: str) -> Iterable[Problem]:
     schema: Any = error.schema
+    found: Any = error.instance
     if error.validator == "additionalProperties":
         known = list(schema["properties"])
-        return [Problem(join(place, str(key)), _unknown(str(key), known)) for key in error.instance if key not in known]
+        return [Problem(join(place, str(key)), _unknown(str(key), known)) for key in found if key not in known]
     if error.validator == "required":
-        missing = [key for key in schema["required"] if key not in error.instance]
+        missing = [key for key in schema["required"] if key not in found]
         return [Problem(join(place, key), f"is missing; write {_wanted(schema, key)}") for key in missing]
-    return [Problem(place, f"expected {schema['description']}; got {_described(error.instance)}")]
+    return [Problem(place, f"expected {schema['description']}; got {_described(found)}")]
 
 
 def _wanted(schema: Any, key: str) -> str:

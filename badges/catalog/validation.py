@@ -60,9 +60,7 @@ def repeated_templates(documents: Iterable[tuple[str, Document]]) -> list[Proble
 
 def _filled(part: str, entry: dict[str, Any]) -> Document:
     """Return an entry with the schema's defaults for the keys that it leaves out."""
-    return {
-        key: entry.get(key, default) if key in entry else _copy(default) for key, default in _defaults(part).items()
-    }
+    return {key: entry[key] if key in entry else _copy(default) for key, default in _defaults(part).items()}
 
 
 def _copy(default: Any) -> Any:

@@ -52,7 +52,7 @@ def _write_number(number: Any) -> None:
         version.update(number=number)
 
 
-def _touch_after_change(sender: Any, *, raw: bool = False, **_: Any) -> None:
+def _touch_after_change(**_: Any) -> None:
     """Rows that were saved or deleted one by one count too, by whoever and also by ``loaddata``."""
     if not _quiet.get():
         touch()
