@@ -27,19 +27,21 @@ GROUP = "badges.issuers"
 
 def slugs() -> list[str]:
     """Return the slugs of all installed issuers, loading none."""
-    return sorted(entry_points(group=GROUP).names)
+    return sorted(_installed())
 
 
-@functools.cache
 def get(slug: str) -> Issuer:
     """Return the issuer with this slug; Permanent, naming the remedy, when there is no working one."""
-    found = entry_points(group=GROUP, name=slug)
-    if not found:
-        raise Permanent(
-            f"No issuer {slug!r} is installed (installed: {', '.join(slugs()) or 'none'}). "
-            f"Install the package that brings it, or correct the provider of the template."
-        )
-    return _load(next(iter(found)))
+    issuer = _loaded(slug)
+    if isinstance(issuer, str):
+        raise Permanent(issuer)
+    return issuer
+
+
+def forget() -> None:
+    """Look again for what is installed; for whoever installs an issuer into a running process, such as a test."""
+    _installed.cache_clear()
+    _loaded.cache_clear()
 
 
 def prepare(pairs: Iterable[tuple[UserCredential, tuple[str, str, str]]]) -> None:
@@ -95,18 +97,27 @@ class IssueChannel:
 issue = IssueChannel()
 
 
-def _load(entry_point: EntryPoint) -> Issuer:
-    remedy = f"Repair or remove the package that brings {entry_point.value!r}."
+@functools.cache
+def _installed() -> dict[str, EntryPoint]:
+    return {entry_point.name: entry_point for entry_point in entry_points(group=GROUP)}
+
+
+@functools.cache
+def _loaded(slug: str) -> Issuer | str:
+    """Load an issuer, or say why not; once, since a broken one would be imported again for every page."""
+    entry_point = _installed().get(slug)
+    if entry_point is None:
+        return (
+            f"No issuer {slug!r} is installed (installed: {', '.join(slugs()) or 'none'}). "
+            "Install the package that brings it and restart, or correct the provider of the template."
+        )
+    remedy = f"Repair or remove the package that brings {entry_point.value!r}, then restart."
     try:
         issuer = entry_point.load()()
     except Exception as error:  # a plug-in may fail in any way while it is imported
-        log.exception("The issuer %r cannot be loaded", entry_point.name)
-        raise Permanent(
-            f"The issuer {entry_point.name!r} cannot be loaded ({type(error).__name__}). {remedy}"
-        ) from error
-    if not isinstance(issuer, Issuer):
-        raise Permanent(f"The issuer {entry_point.name!r} is no badges.issuers.base.Issuer. {remedy}")
-    return issuer
+        log.exception("The issuer %r cannot be loaded", slug)
+        return f"The issuer {slug!r} cannot be loaded ({type(error).__name__}). {remedy}"
+    return issuer if isinstance(issuer, Issuer) else f"The issuer {slug!r} is no badges.issuers.base.Issuer. {remedy}"
 
 
 def _read(message: OutboxMessage) -> tuple[str, uuid.UUID]:

@@ -54,9 +54,9 @@ def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         f"[badges.issuers]\npaper = {name}:PaperIssuer\nburning = {name}_broken:Issuer\nrock = {name}:NoIssuer\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    registry.get.cache_clear()
+    registry.forget()
     yield name
-    registry.get.cache_clear()
+    registry.forget()
     sys.modules.pop(name, None)
 
 
