@@ -10,7 +10,7 @@ from django.utils import translation
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.generators import EndpointEnumerator, SchemaGenerator
 from drf_spectacular.openapi import AutoSchema
-from drf_spectacular.settings import patched_settings
+from drf_spectacular.settings import SPECTACULAR_DEFAULTS, patched_settings
 
 from badges import __version__
 from badges.rest_api.authentication import JWT_AUTHENTICATION
@@ -37,26 +37,14 @@ _PROBLEM = {
     "required": ["type", "title", "status", "detail"],
 }
 
-# Everything of drf-spectacular's settings that shapes the document: a host that has a document of its own keeps it to
-# itself.
+# All that shapes the document, so that a host that has a document of its own keeps its settings to itself.
 _SETTINGS: dict[str, Any] = {
+    **{name: value for name, value in SPECTACULAR_DEFAULTS.items() if not name.startswith(("SERVE_", "DEFAULT_"))},
     "TITLE": "Badges",
     "DESCRIPTION": "Who holds which badge, and how far learners are.",
     "VERSION": __version__,
     "OAS_VERSION": "3.1.0",
-    "SCHEMA_PATH_PREFIX": "/api/badges/v1",
-    "PREPROCESSING_HOOKS": [],
-    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums"],
-    "COMPONENT_SPLIT_REQUEST": False,
     "APPEND_COMPONENTS": {"schemas": {"Problem": _PROBLEM}},
-    "SECURITY": [],
-    "SERVERS": [],
-    "TAGS": [],
-    "EXTERNAL_DOCS": {},
-    "CAMELIZE_NAMES": False,
-    "AUTHENTICATION_WHITELIST": None,
-    "PARSER_WHITELIST": None,
-    "RENDERER_WHITELIST": None,
 }
 
 _ALWAYS = {"401": "Not authenticated.", "403": "Not allowed.", "406": "No such format.", "429": "Too many requests."}
@@ -72,6 +60,9 @@ class Schema(AutoSchema):
 
     def get_operation_id(self) -> str:
         return self.view.operation_id
+
+    def get_tags(self) -> list[str]:
+        return [self.view.operation_id.partition("_")[0]]
 
     def get_summary(self) -> str:
         return self.view.summary

@@ -22,9 +22,7 @@ def assert_as_promised(response: Any, path: str) -> Any:
     registry: Any = Registry().with_resource(URI, Resource.from_contents(document(), default_specification=DRAFT202012))
     said = response.json()
     checker = jsonschema.Draft202012Validator.FORMAT_CHECKER
-    jsonschema.Draft202012Validator(
-        _absolute(schema), registry=registry, format_checker=checker
-    ).validate(said)
+    jsonschema.Draft202012Validator(_absolute(schema), registry=registry, format_checker=checker).validate(said)
     return said
 
 

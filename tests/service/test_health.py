@@ -33,7 +33,9 @@ def test_a_host_without_its_database_is_alive_but_not_ready(client: Any, tmp_pat
     """The connection is pointed at where there is nothing; the page says so, and nothing of the address."""
     connection.close()
     good = dict(connection.settings_dict)
-    connection.settings_dict.update(NAME=str(tmp_path / "no" / "such" / "place"), HOST="127.0.0.1", PORT="1", PASSWORD="x")
+    connection.settings_dict.update(
+        NAME=str(tmp_path / "no" / "such" / "place"), HOST="127.0.0.1", PORT="1", PASSWORD="x"
+    )
     try:
         ready = client.get("/health/ready")
         live = client.get("/health/live")

@@ -28,6 +28,7 @@ class CredentialListView(Door, GenericAPIView[UserCredential]):
     """Credentials, newest first."""
 
     operation_id, summary = "credentials_list", "List credentials"
+    queryset = UserCredential.objects.none()  # tells the document whose filters these are
     serializer_class = CredentialSerializer
     pagination_class = NewestFirst
     newest_by = "awarded_at"
@@ -65,6 +66,7 @@ class ProgressListView(Door, GenericAPIView[BadgeProgress]):
     """Progress, latest begun first."""
 
     operation_id, summary = "progress_list", "List progress"
+    queryset = BadgeProgress.objects.none()
     serializer_class = ProgressSerializer
     pagination_class = NewestFirst
     newest_by = "created_at"

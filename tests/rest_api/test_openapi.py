@@ -1,0 +1,51 @@
+"""The document itself. That answers keep to it is asserted by every other test here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+from django.contrib.staticfiles import finders
+from drf_spectacular.validation import validate_schema
+from jsonschema import Draft202012Validator
+
+
+def test_the_document_is_valid_openapi(client: Any) -> None:
+    document = client.get("/api/schema/").json()
+    validate_schema(document)
+    assert document["openapi"].startswith("3.1")
+    for schema in document["components"]["schemas"].values():
+        Draft202012Validator.check_schema(schema)
+
+
+def test_the_document_describes_our_views_only(client: Any) -> None:
+    assert list(client.get("/api/schema/").json()["paths"]) == [
+        "/api/badges/v1/credentials/",
+        "/api/badges/v1/credentials/{id}/",
+        "/api/badges/v1/progress/",
+    ]
+
+
+def test_each_filter_that_is_answered_is_described(client: Any) -> None:
+    listing = client.get("/api/schema/").json()["paths"]["/api/badges/v1/credentials/"]["get"]
+    assert {parameter["name"] for parameter in listing["parameters"]} == {
+        *("username", "lms_user_id", "template", "status", "awarded_after", "awarded_before"),
+        *("cursor", "page_size"),
+    }
+
+
+@pytest.mark.parametrize("accept", ["application/vnd.oai.openapi", "application/yaml"])
+def test_the_document_can_be_had_as_yaml(client: Any, accept: str) -> None:
+    answer = client.get("/api/schema/", headers={"Accept": accept})
+    assert yaml.safe_load(answer.content) == client.get("/api/schema/").json()
+
+
+def test_the_page_for_people_needs_nothing_from_elsewhere(client: Any) -> None:
+    page = client.get("/api/docs/").content.decode()
+    assert "http://" not in page
+    assert "https://" not in page
+    assert 'data-schema="/api/schema/"' in page
+    sources = [part.partition('"')[0] for part in page.split("/static/")[1:]]
+    assert len(sources) == 4
+    assert all(finders.find(source) for source in sources)
