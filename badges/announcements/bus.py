@@ -3,13 +3,18 @@ Publishing on the event bus, and knowing that it arrived.
 
 The bus's producers fire and forget: their ``send`` logs every failure and returns. A row of the outbox may only be
 finished once the broker has the event, so a witness stands in for the producer's client during one ``send``: it sees
-what the client is asked to do and how that ends.
+what the client is asked to do and how that ends. What the producer would log about a failure quotes the whole event,
+and so a learner; we keep the name of the error and nothing else.
 """
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
+import logging
+import threading
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.conf import settings
@@ -34,12 +39,15 @@ def publish(
     producer = _producer()
     if producer is None:
         return
-    witness = _witness_of(producer)
-    if witness is not None:
-        producer = witness.between(producer)
-    producer.send(signal=signal, topic=topic, event_key_field=event_key_field, event_data=data, event_metadata=metadata)
-    if witness is not None:
-        witness.insist(topic)
+    event = {"signal": signal, "event_key_field": event_key_field, "event_data": data, "event_metadata": metadata}
+    kind = _kind_of(producer)
+    if kind is None:
+        producer.send(topic=topic, **event)
+        return
+    witness = _WITNESSES[kind.__name__](producer)
+    with _discreetly(logging.getLogger(kind.__module__)) as problems:
+        witness.in_place(producer).send(topic=topic, **event)
+        witness.insist(topic, problems)
 
 
 def is_configured() -> bool:
@@ -59,9 +67,15 @@ def _producer() -> EventBusProducer | None:
     return producer
 
 
-def _down(message: str) -> Retryable:
-    """What to raise when the bus as a whole seems down."""
-    return Retryable(message, circuit=True)
+# Packages whose errors say that somebody cannot be reached, and not that there is something wrong with the event.
+_WIRES = frozenset({"confluent_kafka", "httpx", "httpcore", "redis", "requests", "urllib3"})
+
+
+def _not_sent(what: str, problems: Sequence[object]) -> Retryable:
+    """Return what to raise when the client was never asked to do anything."""
+    problem = problems[-1] if problems else None
+    is_wire = isinstance(problem, OSError) or type(problem).__module__.partition(".")[0] in _WIRES
+    return Retryable(f"{what} ({type(problem).__name__}).", circuit=is_wire)
 
 
 class _Witness:
@@ -69,20 +83,20 @@ class _Witness:
 
     attribute: str
 
-    def __init__(self, client: Any):
-        self._client = client
+    def __init__(self, producer: EventBusProducer):
+        self._client = getattr(producer, self.attribute)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)
 
-    def between(self, producer: EventBusProducer) -> EventBusProducer:
+    def in_place(self, producer: EventBusProducer) -> EventBusProducer:
         """Return a copy of the producer that talks to us. Others may be using the original at the same time."""
         watched = copy.copy(producer)
         setattr(watched, self.attribute, self)
         return watched
 
-    def insist(self, topic: str) -> None:
-        """Raise Retryable unless the broker has the event."""
+    def insist(self, topic: str, problems: Sequence[object]) -> None:
+        """Raise Retryable unless the broker has the event. ``problems`` are the errors that the producer met."""
         raise NotImplementedError
 
 
@@ -91,8 +105,9 @@ class _KafkaWitness(_Witness):
 
     attribute = "producer"
 
-    def __init__(self, client: Any):
-        super().__init__(_kafka_client(config.delivery["bus_timeout"]) or client)
+    def __init__(self, producer: EventBusProducer):
+        super().__init__(producer)
+        self._client = _kafka_client(config.delivery["bus_timeout"]) or self._client
         self._asked = False
         self._outcomes: list[Any] = []
 
@@ -105,17 +120,19 @@ class _KafkaWitness(_Witness):
         self._client.produce(topic, on_delivery=heard, **arguments)
         self._asked = True
 
-    def insist(self, topic: str) -> None:
+    def insist(self, topic: str, problems: Sequence[object]) -> None:
         if not self._asked:
-            raise _down(f"Nothing was sent to {topic}: is the schema registry up? The worker's log says more.")
+            raise _not_sent(f"Nothing was sent to {topic}: is the schema registry up?", problems)
         seconds = config.delivery["bus_timeout"]
         # The client gives up by itself in that time, and then tells; a little later nothing more is to be heard.
         self._client.flush(seconds + 1)
         error = self._outcomes[-1] if self._outcomes else None
         if error is not None:
-            raise _down(f"Kafka does not take events on {topic} ({error.name()}). Are the broker and the topic there?")
+            words = f"Kafka does not take events on {topic} ({error.name()}). Are the broker and the topic there?"
+            raise Retryable(words, circuit=True)
         if not self._outcomes:
-            raise _down(f"Kafka has not confirmed an event on {topic} in {seconds:g} s: is the broker up?")
+            words = f"Kafka has not confirmed an event on {topic} in {seconds:g} s: is the broker up?"
+            raise Retryable(words, circuit=True)
 
 
 @functools.cache
@@ -132,7 +149,11 @@ def _kafka_client(seconds: float) -> Any:
     except ImportError:
         return None
     common = load_common_settings()
-    return common and Producer({**common, "message.timeout.ms": int(seconds * 1000), "enable.idempotence": True})
+    if common is None:
+        return None
+    impatient = {"message.timeout.ms": int(seconds * 1000), "enable.idempotence": True}
+    # What becomes of an event is told by its row; the client's lines about each refused connection are not needed.
+    return Producer({**common, **impatient, "log_level": 2})
 
 
 @receiver(setting_changed)
@@ -141,12 +162,12 @@ def _forget_kafka_client(**_changed: Any) -> None:
 
 
 class _RedisWitness(_Witness):
-    """Between ``RedisEventProducer`` and its client: adding to a stream answers at once, or raises into the log."""
+    """In place of the client of a ``RedisEventProducer``: adding to a stream answers at once, or raises."""
 
     attribute = "client"
 
-    def __init__(self, client: Any):
-        super().__init__(client)
+    def __init__(self, producer: EventBusProducer):
+        super().__init__(producer)
         self._added = False
 
     def Stream(self, key: str) -> Any:
@@ -155,11 +176,9 @@ class _RedisWitness(_Witness):
     def noticed(self) -> None:
         self._added = True
 
-    def insist(self, topic: str) -> None:
+    def insist(self, topic: str, problems: Sequence[object]) -> None:
         if not self._added:
-            raise Retryable(
-                f"Nothing was added to the stream {topic}: is Redis up? The worker's log says more.", circuit=True
-            )
+            raise _not_sent(f"Nothing was added to the stream {topic}: is Redis up?", problems)
 
 
 class _Stream:
@@ -175,12 +194,40 @@ class _Stream:
         return added
 
 
-_WITNESSES = {"KafkaEventProducer": _KafkaWitness, "RedisEventProducer": _RedisWitness}
+_WITNESSES: dict[str, type[_Witness]] = {"KafkaEventProducer": _KafkaWitness, "RedisEventProducer": _RedisWitness}
 
 
-def _witness_of(producer: EventBusProducer) -> _Witness | None:
-    """Return the witness for this kind of producer. By name, since neither package need be installed."""
-    for kind in type(producer).__mro__:
-        if witness := _WITNESSES.get(kind.__name__):
-            return witness(getattr(producer, witness.attribute))
-    return None
+def _kind_of(producer: EventBusProducer) -> type | None:
+    """Return the class of a producer that we know how to watch. By name, since neither package need be installed."""
+    return next((kind for kind in type(producer).__mro__ if kind.__name__ in _WITNESSES), None)
+
+
+# --- discretion --------------------------------------------------------------------------------------------------
+
+_sending = threading.local()
+
+
+class _Discretion(logging.Filter):
+    """Holds back the errors that a producer logs while this thread sends, and remembers what they were."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        problems = getattr(_sending, "problems", None)
+        if problems is None or record.levelno < logging.ERROR:
+            return True
+        raised = record.exc_info[1] if record.exc_info else None
+        # The producers wrap the error in one of their own.
+        problems.append(raised.args[0] if raised and raised.args else raised)
+        return False
+
+
+_discretion = _Discretion()
+
+
+@contextlib.contextmanager
+def _discreetly(logger: logging.Logger) -> Iterator[list[object]]:
+    logger.addFilter(_discretion)
+    _sending.problems = []
+    try:
+        yield _sending.problems
+    finally:
+        _sending.problems = None

@@ -47,6 +47,9 @@ class Command(BaseCommand):
         # Only the main thread is told of signals.
         numbers = SIGNALS if threading.current_thread() is threading.main_thread() else ()
         before = {number: signal.signal(number, self._ask_to_stop) for number in numbers}
+        if forever:
+            self.stdout.write("Working through both mailboxes until SIGTERM or Ctrl-C.")
+            self.stdout.flush()
         try:
             self._work(forever)
         finally:

@@ -1,0 +1,83 @@
+"""What the stories of delivery share: learners who pass a course, a Credly to issue at, workers that deliver."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from badges import pipeline
+from badges.catalog.models import BadgeTemplate
+from badges.intake import payloads
+from badges.issuers.credly.models import CredlyBadge
+from badges.outbox.models import OutboxMessage, OutboxState
+from badges.testing import events
+from badges.testing.credly import CredlyProcess
+from tests.factories import credly_issuer, make_template
+from tests.services.processes import Process
+
+# Short enough for a test, in the same proportions as the defaults.
+HASTE = {"base_delay": 0.2, "max_delay": 2.0, "circuit_seconds": 1.0, "lease_seconds": 4, "bus_timeout": 3.0}
+
+
+def host_env(credly: CredlyProcess, *, sweep_seconds: float | None = None, **delivery: Any) -> dict[str, str]:
+    """Return the environment of a worker that issues at this Credly, in haste."""
+    config = {
+        "credly": {
+            "CREDLY_API_BASE_URL": credly.url,
+            "ORGANIZATIONS": {credly.organization: credly.token},
+            "timeout": 10,
+        },
+        "delivery": {**HASTE, **delivery},
+    }
+    env = {"DJANGO_SETTINGS_MODULE": "tests.delivery.host", "BADGES_CONFIG": json.dumps(config), "LOG_LEVEL": "INFO"}
+    return env if sweep_seconds is None else {**env, "SWEEP_SECONDS": str(sweep_seconds)}
+
+
+def issued_template(credly: CredlyProcess, *, allows_duplicates: bool = False) -> BadgeTemplate:
+    """Make a template for passing a course, which is issued at Credly too."""
+    theirs = credly.add_template(name="Analytical engine", allows_duplicates=allows_duplicates).id
+    return make_template(issuers=[credly_issuer(credly.organization, theirs)])
+
+
+def pass_course(*lms_user_ids: int) -> pipeline.Tally:
+    """Let learners pass the course, as a consumer hears of it."""
+    lines = [
+        events.passing_status(
+            lms_user_id=number,
+            username=f"learner{number}",
+            email=f"learner{number}@example.org",
+            name=f"Lea Rner{number}",
+        ).line
+        for number in lms_user_ids
+    ]
+    return pipeline.handle([payloads.parse(line, source="story") for line in lines])
+
+
+def wait_for(found: Callable[[], Any], *, seconds: float = 30, what: str) -> Any:
+    """Wait until the callable returns something true."""
+    deadline = time.monotonic() + seconds
+    while not (result := found()):
+        assert time.monotonic() < deadline, f"after {seconds:g} s still without {what}"
+        time.sleep(0.05)
+    return result
+
+
+def wait_until_delivered(worker: Process, *, seconds: float = 45) -> None:
+    """Wait until the outbox has nothing left to do."""
+
+    def is_empty() -> bool:
+        return not OutboxMessage.objects.exclude(state=OutboxState.DELIVERED).exists()
+
+    worker.wait_until(is_empty, seconds=seconds, what="an empty outbox")
+
+
+def assert_one_badge_each(credly: CredlyProcess, *, learners: int) -> None:
+    """Look at both sides: each learner has one badge at Credly, and our row is bound to it."""
+    theirs = {badge.issuer_earner_id: badge.id for badge in credly.badges}
+    assert set(Counter(badge.issuer_earner_id for badge in credly.badges).values()) == {1}
+    ours = {str(row.credential.learner.uuid): str(row.external_uuid) for row in CredlyBadge.objects.all()}
+    assert ours == theirs
+    assert len(ours) == learners
