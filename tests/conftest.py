@@ -12,8 +12,11 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from selenium.webdriver import Chrome
 
 from tests.services import ALL, Kafka, MariaDB, PostgreSQL, Redis, SchemaRegistry, Service, ServiceUnavailable
+from tests.services.chromium import NAME as CHROMIUM
+from tests.services.chromium import start_browser
 from tests.services.databases import chosen_database, test_database_url
 from tests.services.processes import Process, manage, python_process
 
@@ -21,7 +24,7 @@ LEFT_OUT = "LEFT OUT by choice"
 # What makes a test a `live` one: it starts a server or a process.
 LIVE_FIXTURES = {
     *("kafka", "schema_registry", "postgresql", "mariadb", "redis", "database_server"),
-    *("run_manage", "run_celery"),
+    *("run_manage", "run_celery", "browser"),
 }
 
 services_key = pytest.StashKey[dict[str, Service]]()
@@ -39,7 +42,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--without",
         action="append",
         default=[],
-        choices=["", *ALL],
+        choices=[*ALL, CHROMIUM],
         help="Leave out the tests that need this service; they are counted as skipped, loudly.",
     )
 
@@ -153,6 +156,19 @@ def _reconnect_to(server: Service) -> None:
 
     server.start()
     connection.close()
+
+
+@pytest.fixture
+def browser(pytestconfig: pytest.Config, tmp_path: Path) -> Iterator[Chrome]:
+    """Start a headless Chromium, for ``live_server``'s pages."""
+    if CHROMIUM in pytestconfig.option.without:
+        pytest.skip(f"{LEFT_OUT}: {CHROMIUM}")
+    try:
+        driver = start_browser(tmp_path / "profile")
+    except ServiceUnavailable as error:
+        pytest.fail(str(error), pytrace=False)
+    yield driver
+    driver.quit()
 
 
 # The database

@@ -1,13 +1,11 @@
-"""Staff with and without permissions, a browser, and words for filling in a template's page."""
+"""Staff with and without permissions, and words for filling in a template's page."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from selenium import webdriver
 
 
 @pytest.fixture
@@ -24,16 +22,3 @@ def staff(db: None) -> Callable[..., Any]:
         return user
 
     return make
-
-
-@pytest.fixture
-def browser(tmp_path: Path) -> Iterator[webdriver.Chrome]:
-    """Start a headless Chromium."""
-    options = webdriver.ChromeOptions()
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1200,1400"):
-        options.add_argument(argument)
-    options.add_argument(f"--user-data-dir={tmp_path / 'profile'}")
-    options.binary_location = "/usr/bin/chromium"
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService("/usr/bin/chromedriver"))
-    yield driver
-    driver.quit()

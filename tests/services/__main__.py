@@ -9,17 +9,22 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tests.services import ALL, ServiceUnavailable
+from tests.services import ALL, ServiceUnavailable, chromium
 from tests.services.maven import GOALS, fetched
 
 parser = argparse.ArgumentParser(prog="python -m tests.services", description=__doc__)
 parser.add_argument("what", choices=["packages", "fetch"])
-parser.add_argument("--without", action="append", default=[], choices=ALL, help="a service to leave out")
+parser.add_argument(
+    "--without", action="append", default=[], choices=[*ALL, chromium.NAME], help="a service to leave out"
+)
 arguments = parser.parse_args()
 wanted = [service for name, service in ALL.items() if name not in arguments.without]
 
 if arguments.what == "packages":
-    print(*dict.fromkeys(package for service in wanted for package in service.packages.split()))
+    packages = [package for service in wanted for package in service.packages.split()]
+    if chromium.NAME not in arguments.without:
+        packages += chromium.PACKAGES.split()
+    print(*dict.fromkeys(packages))
 else:
     try:
         for service in wanted:

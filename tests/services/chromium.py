@@ -1,0 +1,28 @@
+"""A headless Chromium and its driver: what a person sees."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from selenium import webdriver
+
+from tests.services.service import ServiceUnavailable
+
+NAME = "chromium"
+PACKAGES = "chromium chromium-driver"
+
+
+def start_browser(profile: Path) -> webdriver.Chrome:
+    """Start a browser that keeps its profile in this folder; whoever started it calls ``quit``."""
+    binary, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not binary or not driver:
+        remedy = f"apt-get install -y {PACKAGES}   (or leave it out: make test WITHOUT={NAME})"
+        raise ServiceUnavailable(f"{NAME}: not here. Install it: {remedy}")
+    options = webdriver.ChromeOptions()
+    # Without a sandbox because tests often run as root, without /dev/shm because containers have a small one.
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1200,1400"):
+        options.add_argument(argument)
+    options.add_argument(f"--user-data-dir={profile}")
+    options.binary_location = binary
+    return webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
