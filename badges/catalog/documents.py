@@ -74,12 +74,7 @@ def differences(before: Document, after: Document) -> list[Change]:
 
 
 def _compare(where: str, before: Mapping[str, Any], after: Mapping[str, Any], keys: Any) -> list[Change]:
-    return [
-        Change(f"{where}{key}", _show(before[key]), _show(after[key]))
-        for key in keys
-        # As text: to Python, true and 1 are equal.
-        if to_text(before[key]) != to_text(after[key])
-    ]
+    return [Change(f"{where}{key}", _show(before[key]), _show(after[key])) for key in keys if before[key] != after[key]]
 
 
 def _compare_named(part: str, name: str, before: Document, after: Document, keys: tuple[str, ...]) -> list[Change]:

@@ -252,7 +252,7 @@ def _write_rules(planned: Sequence[Planned]) -> None:
         stored = _stored(item)
         for requirement in item.document["requirements"]:
             row = stored.requirements[requirement["key"]]
-            if text_of({"rules": stored.rules_of(row)}) == text_of({"rules": requirement["rules"]}):
+            if stored.rules_of(row) == requirement["rules"]:
                 continue
             outdated += [rule.pk for rule in stored.rules.get(row.pk, ())]
             new += [DataRule(requirement=row, **rule) for rule in requirement["rules"]]

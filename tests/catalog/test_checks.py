@@ -198,6 +198,11 @@ def test_the_hosts_own_badges_app(settings):
     assert check_neighbours() == [warning]
     settings.BADGES_ENABLED = False
     assert check_neighbours() == []
+    del settings.BADGES_ENABLED
+    settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "tests.catalog.host.HostBadges"]
+    assert check_neighbours() == [warning]
+    settings.BADGES_ENABLED = False  # installed as in the real host, and switched off
+    assert check_neighbours() == []
 
 
 def test_a_broker_without_anybody_who_sweeps(settings):

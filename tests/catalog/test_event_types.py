@@ -128,6 +128,8 @@ def test_ignored_key_paths_are_a_setting(settings):
     paths = dict(defined(PASSING_STATUS).key_paths())
     assert "user.pii.email" in paths
     assert "course.course_key" not in paths
+    with pytest.raises(RuleError, match="ignored_keypaths"):
+        defined(PASSING_STATUS).compile("course.course_key", "eq", "x")
 
 
 def test_rules_that_were_saved_before_still_see_what_is_ignored_now():

@@ -92,5 +92,7 @@ def test_a_class_that_holds_itself_ends_somewhere(acme):
 def test_personal_data_may_be_left_out_and_the_id_may_not(duel):
     shape = duel.fields["winner"]
     assert shape.canonical({"id": 5, "is_active": True}) == {"id": 5, "is_active": True, "pii": None}
+    named = shape.canonical({"id": 5, "is_active": True, "pii": {"username": "ada"}})
+    assert named["pii"] == {"username": "ada", "email": None, "name": None}
     with pytest.raises(ShapeError, match="id"):
         shape.canonical({"is_active": True})

@@ -10,7 +10,7 @@ from badges.catalog import editing, snapshot
 from badges.catalog.api import Outcome, save_template, touch
 from badges.catalog.models import BadgeTemplate, CatalogVersion
 from badges.conf import PASSING_STATUS
-from tests.factories import NOON, make_template, requirement, template_entry
+from tests.factories import NOON, credly_issuer, make_template, requirement, template_entry
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.tables]
 
@@ -45,10 +45,13 @@ def test_what_was_compiled_inside_a_transaction_that_rolled_back_is_never_believ
 
 
 def test_saving_locks_once_and_bumps_once_however_many_rows_are_written():
-    entry = template_entry(requirements=[requirement(f"key {number}") for number in range(5)])
+    requirements = [requirement(f"key {number}") for number in range(5)]
+    entry = template_entry(requirements=requirements, issuers=[credly_issuer()])
     save_template(entry, now=NOON)
+    changed = [requirement("key 0", course=None), *requirements[1:3]]
     with CaptureQueriesContext(connection) as queries:
-        save_template({**entry, "name": "other", "requirements": entry["requirements"][:2]}, now=NOON)
+        save_template({**entry, "name": "other", "requirements": changed, "issuers": []}, now=NOON)
+    assert any("DELETE" in query["sql"] and "datarule" in query["sql"] for query in queries)
     versions = [query["sql"] for query in queries if "catalogversion" in query["sql"]]
     assert len(versions) == 2
 
