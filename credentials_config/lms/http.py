@@ -222,12 +222,13 @@ class HttpLms(Lms):
         def ask(person: Person) -> tuple[int, Any]:
             try:
                 return person.lms_user_id, self._transport.get(address, username=person.username)
-            except NotFound:  # not enrolled
+            except NotFound:  # left in this moment
                 return person.lms_user_id, None
 
         self._about(course_key, "course", course_key)  # of an unknown course it would seem that nobody is enrolled
         for some in chunks(self._named(learners), self._chunk):
-            for lms_user_id, entry in self._each(ask, some):
+            enrolled = self.enrolled(course_key, some)  # the gradebook also knows those who left
+            for lms_user_id, entry in self._each(ask, [person for person in some if person.lms_user_id in enrolled]):
                 if isinstance(entry, dict):
                     found[lms_user_id] = _grades(entry)
         return found
@@ -265,10 +266,12 @@ def _completion(entry: Any) -> Any:
 
 def _completion_of_block(entry: dict[str, Any], block_key: str) -> Any:
     blocks = entry.get(block_type_of(block_key))
-    for block in blocks if isinstance(blocks, list) else []:
+    if not isinstance(blocks, list):
+        return None
+    for block in blocks:
         if isinstance(block, dict) and block.get("block_key") == block_key:
             return _completion(block)
-    return None
+    return 0.0  # whoever has not begun has no record
 
 
 def _text(thing: Any, name: str) -> str:

@@ -1,7 +1,7 @@
 """
 Speaking HTTP to the LMS: timeouts always, retries with growing pauses, and the token to nobody else.
 
-Everything here only reads, so a request that failed is simply sent again; what ``Retry-After`` asks for is respected, and
+Everything here only reads, so a request that failed is simply sent again. What ``Retry-After`` asks for is respected;
 when that is too long to wait here, the caller learns it.
 """
 
@@ -51,7 +51,7 @@ class Patience:
     max_delay: float = 30.0
 
     def delay(self, attempt: int) -> float:
-        """Return the seconds to wait after this many failed tries: doubled each time, with some of it left to chance."""
+        """Return the seconds to wait after this many failed tries: doubled each time, some of it left to chance."""
         return min(self.max_delay, self.base_delay * 2 ** (attempt - 1)) * random.uniform(0.5, 1.0)  # noqa: S311
 
 
