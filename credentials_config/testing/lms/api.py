@@ -24,6 +24,7 @@ CLIENT_ID, CLIENT_SECRET = "stand-in-client", "stand-in-secret"
 TOKEN_SECONDS = 3600
 AGGREGATED = ("chapter", "sequential", "vertical")
 MOST_USERNAMES = 100
+CREATED = "2024-05-06T07:08:09Z"
 _NO_TOKEN = "Authentication credentials were not provided."  # noqa: S105
 
 # The kind of each address. Keys of old courses hold slashes; blocks and pathways never do.
@@ -137,9 +138,8 @@ class Api:
         about += names
         rows = self._world.enrolments.get(course, {}) if course in self._world.courses else {}
         entries = [
-            {"created": "2024-05-06T07:08:09Z", "mode": "audit", "is_active": active, "user": name, "course_id": course}
-            for name, active in rows.items()
-            if not names or name in names
+            {"created": CREATED, "mode": "audit", "is_active": active, "user": name, "course_id": course}
+            for name, active in (rows.items() if not names else [(one, rows[one]) for one in names if one in rows])
         ]
         return self._cursor_page(entries, request)
 
@@ -246,12 +246,12 @@ class Api:
             raise Refused(400, "Invalid requested_fields.")
         ids = [_number(one) for one in _listed(request.query.get("user_ids"))]
         about += map(str, ids)
-        entries = [
-            self._completion(key, name, fields)
-            for name, active in self._world.enrolments[key].items()
-            if active and (not ids or self._world.learners[name].id in ids)
-        ]
-        return self._numbered_page(entries, request)
+        rows = self._world.enrolments[key]
+        asked = [self._world.by_id[one].username for one in ids if one in self._world.by_id] if ids else list(rows)
+        names = [name for name in asked if rows.get(name)]
+        page = self._numbered_page(names, request)
+        page["results"] = [self._completion(key, name, fields) for name in page["results"]]
+        return page
 
     def _completion(self, course: str, username: str, fields: Sequence[str]) -> dict[str, Any]:
         entry = {
@@ -287,7 +287,7 @@ class Api:
                 "user": self._world.learners[name].id,
                 "learning_path": 1,
                 "is_active": True,
-                "created": "2024-05-06T07:08:09Z",
+                "created": CREATED,
             }
             for name, active in self._world.enrolments[key].items()
             if active

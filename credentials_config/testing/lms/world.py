@@ -92,6 +92,7 @@ class World:
         self.lock = threading.RLock()
         self.learners: dict[str, Learner] = {}
         self.by_id: dict[int, Learner] = {}
+        self._last_id = 1000
         self.courses: dict[str, Course] = {}
         self.paths: dict[str, Path] = {}
         self.subsections: dict[str, Subsection] = {}
@@ -170,12 +171,13 @@ class World:
             if username in self.learners:
                 raise ValueError("username: it is taken. Choose another, or change_learner.")
             if id is None:
-                id = max(self.by_id, default=1000) + 1
+                id = self._last_id + 1
             if id in self.by_id:
                 raise ValueError("id: it is taken. Leave it out for the next free one.")
             email = f"{username}@example.com" if email is None else email
             learner = Learner(id, username, email, username.title() if name is None else name, language, is_active)
             self.learners[username] = self.by_id[id] = learner
+            self._last_id = max(self._last_id, id)
             return learner
 
     def change_learner(self, username: str, **changes: Any) -> Learner:
