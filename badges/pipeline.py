@@ -86,6 +86,11 @@ class _Sifted:
     near_misses: list[tuple[Event, LearnerData]] = field(default_factory=list)
 
 
+def warm_up() -> None:
+    """Compile the catalog before the first event, so that a long-running process has paid for it once it says it runs."""
+    _insist(snapshot.current)
+
+
 def handle(batch: Iterable[Event | Unreadable], *, now: dt.datetime | None = None) -> Tally:
     """
     Decide a batch; return when all that it changes is committed.
@@ -154,7 +159,7 @@ def _settle(events: Sequence[Event], now: dt.datetime, claimed: dict[str, InboxM
         return _insist(lambda: _decide(events, now, claimed))
     except Retryable:
         raise
-    except Exception as error:  # noqa: BLE001 -- one of the two places: it is recorded, and the others go on
+    except Exception as error:
         if len(events) == 1:
             lost = isinstance(error, _ClaimLostError)
             return Tally(duplicates=1) if lost else _set_aside(events[0], error, now, claimed)

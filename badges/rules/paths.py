@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any
 
 _TOKEN = re.compile(r"\\([\\.])|(\.)|(.)", re.DOTALL)
@@ -27,6 +28,8 @@ class _Nothing:
 NOTHING: Any = _Nothing()
 
 
+# A catalog of ten thousand templates names the same few dozen paths over and over.
+@lru_cache(maxsize=4096)
 def split_path(path: str) -> tuple[str, ...]:
     """Take a path apart into its keys."""
     keys, key = [], ""

@@ -73,6 +73,8 @@ class Command(BaseCommand):
         self.stop = Stop()
         try:
             with stop_on_signals(self.stop):
+                pipeline.warm_up()
+                self.began = time.monotonic()
                 if bus == "file":
                     self._consume_file(options)
                 else:
