@@ -3,7 +3,8 @@ The conductor inwards: a batch of events becomes decisions, in one transaction.
 
 Find the learners, ask the rules, apply to progress, award; each step is a room's, and none of them knows the next. A
 batch costs the same number of SQL statements whether it holds one event or five hundred and whether there is one
-template or ten thousand. What the decisions demand of the outside world is written to the outbox in the same transaction.
+template or ten thousand. What the decisions demand of the outside world is written to the outbox, in the same
+transaction.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ class _Sifted:
 
 
 def warm_up() -> None:
-    """Compile the catalog before the first event, so that a long-running process has paid for it once it says it runs."""
+    """Compile the catalog before the first event, so that a process that says it runs has paid for it."""
     _insist(snapshot.current)
 
 
@@ -96,7 +97,7 @@ def handle(batch: Iterable[Event | Unreadable], *, now: dt.datetime | None = Non
     Decide a batch; return when all that it changes is committed.
 
     A batch that hits the database's weather (deadlock, lost connection) is tried again as a whole. One that fails for
-    its own reasons is split until the failing event stands alone and goes to retry or dead letter; the others go through.
+    its own reasons is split until the failing event stands alone and goes to retry or dead letter; the others go on.
     Raises Retryable when the database stayed away longer than ``intake.patience``: nothing may be acknowledged then.
     """
     now = now or timezone.now()
