@@ -37,6 +37,15 @@ DEFAULTS: dict[str, Any] = {
         # Paths of the LMS that are not the usual ones; see credentials_config/lms/paths.py for the names.
         "paths": {},
     },
+    "pdf": {
+        # What one document may take before its worker process is killed.
+        "seconds": 10,
+        "megabytes": 1024,
+        # The biggest template, image or font.
+        "asset_megabytes": 20,
+        # Folders with the machine's fonts. None: where distributions put the Noto fonts.
+        "font_folders": None,
+    },
 }
 
 
