@@ -22,7 +22,7 @@ from tests.factories import make_template
 from tests.services import Kafka, Redis, SchemaRegistry
 from tests.services.processes import Process
 
-pytestmark = [pytest.mark.tables, pytest.mark.django_db(transaction=True)]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 TYPE = "org.openedx.learning.badge.awarded.v1"
 _numbers = count(1)

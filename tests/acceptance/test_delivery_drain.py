@@ -26,7 +26,7 @@ from tests.acceptance.delivery_stories import (
 from tests.services import Service
 from tests.services.processes import Process
 
-pytestmark = [pytest.mark.tables, pytest.mark.django_db(transaction=True)]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 Drain = Callable[..., Process]
 
@@ -48,6 +48,7 @@ def drain(credly: CredlyProcess, run_manage: Callable[..., Process]) -> Drain:
     return start
 
 
+@pytest.mark.tables
 def test_one_run_decides_what_waits_in_the_inbox_and_issues_it(credly: CredlyProcess, drain: Drain) -> None:
     issued_template(credly)
     event = events.passing_status(lms_user_id=5, username="lea", email="lea@example.org", name="Lea Rner")
@@ -87,6 +88,7 @@ def test_dead_letters_end_it_with_an_error_that_says_where_to_look(credly: Credl
     assert OutboxMessage.objects.get(state=OutboxState.DEAD).channel == "issue"
 
 
+@pytest.mark.tables
 def test_sigterm_finishes_the_row_at_hand_and_leaves_the_others_free(credly: CredlyProcess, drain: Drain) -> None:
     issued_template(credly)
     credly.slow_down(seconds=2, on="issue")
@@ -114,6 +116,7 @@ def test_forever_tries_again_by_itself_when_the_provider_is_back(credly: CredlyP
     assert_one_badge_each(credly, learners=2)
 
 
+@pytest.mark.tables
 def test_a_database_that_goes_away_and_comes_back_loses_nothing(
     credly: CredlyProcess, drain: Drain, database_server: Service
 ) -> None:

@@ -29,9 +29,10 @@ from tests.acceptance.delivery_stories import (
     wait_until_delivered,
 )
 from tests.services import Redis
-from tests.services.processes import Process
+from tests.services.databases import test_database_url
+from tests.services.processes import Process, python_process
 
-pytestmark = [pytest.mark.tables, pytest.mark.django_db(transaction=True)]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
@@ -66,6 +67,21 @@ def worker(
         return process
 
     return start
+
+
+@pytest.fixture
+def run_python(transactional_db: None, tmp_path: Path) -> Iterator[Callable[..., Process]]:
+    """Start Python with these arguments on the test database."""
+    processes: list[Process] = []
+
+    def run(*arguments: str, env: dict[str, str]) -> Process:
+        log = tmp_path / f"python-{len(processes)}.log"
+        processes.append(python_process(*arguments, log=log, database_url=test_database_url(), env=env))
+        return processes[-1]
+
+    yield run
+    for process in processes:
+        process.ensure_gone()
 
 
 def test_a_worker_issues_and_announces_what_was_just_decided(
@@ -124,6 +140,7 @@ def test_while_a_provider_is_down_it_is_left_alone_and_then_everybody_is_served(
     assert not Circuit.objects.exclude(open_until=None).exists()
 
 
+@pytest.mark.tables
 def test_a_worker_killed_between_the_answer_and_our_commit_leaves_one_badge_bound_once(
     credly: CredlyProcess, worker: Callable[..., Process]
 ) -> None:
@@ -156,6 +173,7 @@ def test_the_sweep_finds_what_a_dead_broker_missed(
     assert_one_badge_each(credly, learners=3)
 
 
+@pytest.mark.tables
 def test_four_workers_and_a_drain_ask_for_each_badge_once(
     credly: CredlyProcess, worker: Callable[..., Process], run_manage: Callable[..., Process]
 ) -> None:
@@ -184,6 +202,18 @@ def test_a_learners_badges_are_issued_in_the_order_they_were_awarded(
     bound = {str(row.external_uuid): str(row.pk) for row in CredlyBadge.objects.all()}
     assert [bound[badge.id] for badge in credly.badges] == expected
     assert {first.pk, second.pk, third.pk} == {row.credential.template_id for row in CredlyBadge.objects.all()}
+
+
+def test_a_host_without_a_celery_app_uses_ours(
+    credly: CredlyProcess, broker: Redis, run_python: Callable[..., Process]
+) -> None:
+    env = {**host_env(credly), "CELERY_BROKER_URL": broker.url}
+    process = run_python("-m", "celery", "-A", "badges", "worker", "-c", "1", "-l", "INFO", env=env)
+    process.wait_for("ready.")
+    issued_template(credly)
+    pass_course(1)
+    wait_until_delivered(process, seconds=20)
+    assert_one_badge_each(credly, learners=1)
 
 
 def test_a_worker_told_to_stop_finishes_the_row_at_hand(credly: CredlyProcess, worker: Callable[..., Process]) -> None:

@@ -1,0 +1,68 @@
+"""The tasks' own decisions: how long they work, what they forget."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+from django.core.management import call_command
+from django.utils import timezone
+
+from badges import tasks
+from badges.intake.models import InboxMessage, InboxState
+from badges.outbox import mailbox
+from badges.outbox.models import OutboxMessage, OutboxState
+from tests.delivery.telegraph import NOW, Telegraph, post
+
+pytestmark = [pytest.mark.tables, pytest.mark.django_db]
+
+
+def test_tasks_have_the_names_that_hosts_route_by() -> None:
+    names = {tasks.deliver.name, tasks.process_pending.name, tasks.sweep.name, tasks.purge.name}
+    assert names == {"badges.deliver", "badges.process_pending", "badges.sweep", "badges.purge"}
+
+
+def test_tasks_are_acknowledged_late_leave_no_result_and_end() -> None:
+    for task in (tasks.deliver, tasks.process_pending, tasks.sweep, tasks.purge):
+        assert (task.acks_late, task.ignore_result) == (True, True)
+        assert tasks.TURN_SECONDS < task.soft_time_limit < task.time_limit
+
+
+def test_a_sweep_works_through_the_outbox(telegraph: Telegraph) -> None:
+    post("one", "two")
+    tasks.sweep()
+    assert telegraph.sent == ["one", "two"]
+
+
+def inbox_row(number: int, processed_at: dt.datetime | None, state: InboxState) -> InboxMessage:
+    return InboxMessage.objects.create(
+        event_id=f"event-{number}",
+        event_type="t",
+        payload='{"name": "Calamity Jane"}',
+        state=state,
+        due_at=None if processed_at else NOW,
+        received_at=NOW,
+        processed_at=processed_at,
+    )
+
+
+def test_payloads_and_delivered_rows_are_forgotten_in_their_time(
+    telegraph: Telegraph, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = timezone.now()
+    inbox_row(1, now - dt.timedelta(days=15), InboxState.PROCESSED)
+    inbox_row(2, now - dt.timedelta(days=15), InboxState.DEAD)
+    inbox_row(3, now - dt.timedelta(days=13), InboxState.PROCESSED)
+    inbox_row(4, None, InboxState.PENDING)
+    long_ago = now - dt.timedelta(days=31)
+    post("old", "young", "waiting")
+    old, young, _waiting = mailbox.claim(3, NOW, lease=60)
+    mailbox.delivered(old, long_ago)
+    mailbox.delivered(young, now)
+    OutboxMessage.objects.update(created_at=long_ago)
+    call_command("badges_purge")
+    kept = {row.event_id: row.payload is not None for row in InboxMessage.objects.all()}
+    assert kept == {"event-1": False, "event-2": False, "event-3": True, "event-4": True}
+    assert [row.read()["word"] for row in OutboxMessage.objects.order_by("sequence")] == ["young", "waiting"]
+    assert "payloads of 2 events older than 14 days, and 1 outbox rows" in capsys.readouterr().out
+    assert OutboxMessage.objects.filter(state=OutboxState.DELIVERED).count() == 1
