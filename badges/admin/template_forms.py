@@ -9,9 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib.admin.widgets import AdminTextInputWidget, AdminURLFieldWidget
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
+from django.db.models import Count
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -27,6 +29,10 @@ _no_spaces = RegexValidator(r"^\S+\Z", gettext_lazy("Write it without spaces."))
 _slug = RegexValidator(
     r"^[^\s/\\?#]+\Z", gettext_lazy("Write it without spaces, slashes, question marks and number signs.")
 )
+
+
+MOST_REQUIREMENTS = 100
+FIELDS_OF_A_PAGE = 200  # its own, and room for requirements to come
 
 
 class TemplateForm(forms.ModelForm):
@@ -199,7 +205,9 @@ class RequirementFormSet(forms.BaseInlineFormSet):
 
     def get_queryset(self) -> Any:
         if not hasattr(self, "_live"):
-            self._live = super().get_queryset().filter(archived_at=None).prefetch_related("rules")
+            self._live = (
+                super().get_queryset().filter(archived_at=None).select_related("template").prefetch_related("rules")
+            )
         return self._live
 
     def validate_unique(self) -> None:
@@ -231,6 +239,21 @@ class RequirementFormSet(forms.BaseInlineFormSet):
                     form.cleaned_data["key"] = f"requirement-{number}"
 
 
+def fits_one_page(template: BadgeTemplate) -> bool:
+    """
+    Whether a template's requirements can be edited on its page.
+
+    Django refuses requests with more fields than DATA_UPLOAD_MAX_NUMBER_FIELDS (1000, unless the host says otherwise),
+    and with them everything that was typed.
+    """
+    most = settings.DATA_UPLOAD_MAX_NUMBER_FIELDS
+    live = BadgeRequirement.objects.filter(template=template, archived_at=None)
+    counted = live.aggregate(requirements=Count("pk", distinct=True), rules=Count("rules"))
+    if counted["requirements"] > MOST_REQUIREMENTS:
+        return False
+    return most is None or FIELDS_OF_A_PAGE + 12 * counted["requirements"] + 4 * counted["rules"] <= most
+
+
 def document_of(form: TemplateForm, formsets: Any, *, stored: BadgeTemplate | None) -> Document:
     """Return what was typed as the entry of a pack; what the page does not show stays as it is stored."""
     document = export_template(stored) if stored else {"uuid": None, "penalties": [], "criteria": None}
@@ -239,6 +262,8 @@ def document_of(form: TemplateForm, formsets: Any, *, stored: BadgeTemplate | No
     before = {requirement["key"]: requirement for requirement in document.get("requirements", [])}
     for formset in formsets:
         if isinstance(formset, RequirementFormSet):
+            if formset.max_num == 0:
+                continue  # shown only
             live = [form for form in formset.forms if form.counts]
             document["requirements"] = [
                 form.document() if form.has_changed() else before[form.instance.key] for form in live

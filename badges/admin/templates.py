@@ -14,7 +14,15 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from badges.admin.readonly import CappedPaginator, link_to_list
-from badges.admin.template_forms import IssuerForm, RequirementForm, RequirementFormSet, TemplateForm, document_of
+from badges.admin.template_forms import (
+    MOST_REQUIREMENTS,
+    IssuerForm,
+    RequirementForm,
+    RequirementFormSet,
+    TemplateForm,
+    document_of,
+    fits_one_page,
+)
 from badges.admin.words import KINDS, rules_in_words
 from badges.catalog import event_types
 from badges.catalog.api import Document, DocumentError, archive_template, export_template, save_template
@@ -58,6 +66,17 @@ class RequirementInline(_PartOfTemplate, admin.StackedInline):
     can_delete = False  # removed requirements are archived: what learners fulfilled points at them
     verbose_name = gettext_lazy("requirement")
     verbose_name_plural = gettext_lazy("requirements: what a learner must do")
+
+    def _may(self, request: HttpRequest, obj: BadgeTemplate | None) -> bool:
+        return super()._may(request, obj) and (obj is None or obj.pk is None or _fits(request, obj))
+
+    def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
+        if self._may(request, obj):
+            return super().get_formset(
+                request, obj, max_num=MOST_REQUIREMENTS, absolute_max=MOST_REQUIREMENTS, **kwargs
+            )
+        shown = BadgeRequirement.objects.filter(template=obj).count()
+        return super().get_formset(request, obj, max_num=0, absolute_max=shown, **kwargs)
 
     def get_extra(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> int:
         return 0 if obj else 1
@@ -164,6 +183,13 @@ class BadgeTemplateAdmin(admin.ModelAdmin):
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         context["badges_event_types"] = _offers()
+        template = kwargs.get("obj")
+        if template and self.has_change_permission(request, template) and not _fits(request, template):
+            message = _(
+                "This template has too many requirements to be edited on a page, so they are only shown. "
+                "Change them in a pack: manage.py badges_pack export, then apply."
+            )
+            self.message_user(request, message, messages.WARNING)
         context["badges_operators"] = {kind: operators_for(Shape(kind)) for kind in Kind}
         return super().render_change_form(request, context, *args, **kwargs)
 
@@ -259,6 +285,14 @@ class BadgeTemplateAdmin(admin.ModelAdmin):
         if done:
             said = ngettext("%d template was changed.", "%d templates were changed.", done) % done
             self.message_user(request, said, messages.SUCCESS)
+
+
+def _fits(request: HttpRequest, template: BadgeTemplate) -> bool:
+    """Asked several times for each page, and counted once."""
+    known = request.__dict__.setdefault("_lms_badges_fits", {})
+    if template.pk not in known:
+        known[template.pk] = fits_one_page(template)
+    return known[template.pk]
 
 
 def _is_used(template: BadgeTemplate) -> bool:
