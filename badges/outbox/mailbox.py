@@ -199,19 +199,21 @@ def _heads(now: dt.datetime, limit: int) -> list[int]:
 
 def _take(candidates: list[int], limit: int, now: dt.datetime, until: dt.datetime) -> list[OutboxMessage]:
     """Write our claim on rows that nobody else has taken since they were seen."""
-    mine = {"claim": uuid.uuid4(), "due_at": until}
+    claim = uuid.uuid4()
     with transaction.atomic(durable=True):
         if not connection.features.has_select_for_update_skip_locked:
             # SQLite: one writer at a time, and the first statement is the write.
-            OutboxMessage.objects.filter(sequence__in=candidates[:limit], due_at__lte=now).update(**mine)
-            return list(OutboxMessage.objects.filter(sequence__in=candidates, claim=mine["claim"]).order_by("sequence"))
+            free = OutboxMessage.objects.filter(sequence__in=candidates[:limit], due_at__lte=now)
+            free.update(claim=claim, due_at=until)
+            return list(OutboxMessage.objects.filter(sequence__in=candidates, claim=claim).order_by("sequence"))
         # By primary key alone, so that InnoDB locks these rows and no gap of an index that others insert into.
         seen = OutboxMessage.objects.select_for_update(skip_locked=True).filter(sequence__in=candidates)
         rows = [row for row in seen.order_by("sequence")[:limit] if row.due_at is not None and row.due_at <= now]
         if rows:
-            OutboxMessage.objects.filter(sequence__in=[row.sequence for row in rows]).update(**mine)
+            taken = OutboxMessage.objects.filter(sequence__in=[row.sequence for row in rows])
+            taken.update(claim=claim, due_at=until)
     for row in rows:
-        row.claim, row.due_at = mine["claim"], until
+        row.claim, row.due_at = claim, until
     return rows
 
 
