@@ -19,7 +19,8 @@ from badges.catalog.causes import CauseKind
 from badges.catalog.models import BadgeTemplate
 from badges.catalog.pairs import pair_id
 from badges.conf import PASSING_STATUS
-from badges.intake.models import Learner
+from badges.intake.models import InboxMessage, Learner
+from badges.outbox.models import OutboxMessage
 from badges.progress.models import BadgeProgress, Fulfillment
 
 NOON = dt.datetime(2026, 3, 14, 12, 0, tzinfo=dt.UTC)
@@ -136,3 +137,35 @@ class FulfillmentFactory(factory.django.DjangoModelFactory):
     cause_event_id = factory.Sequence(lambda number: f"0190e3c0-0000-7000-9000-{number:012d}")
     cause_event_type = PASSING_STATUS
     cause_event_time = NOON - dt.timedelta(seconds=30)
+
+
+class InboxMessageFactory(factory.django.DjangoModelFactory):
+    """An event that waits."""
+
+    class Meta:
+        model = InboxMessage
+
+    event_id = factory.Sequence(lambda number: f"0190e3c0-0000-7000-a000-{number:012d}")
+    event_type = PASSING_STATUS
+    event_time = NOON - dt.timedelta(seconds=10)
+    lms_user_id = factory.Sequence(lambda number: 700_000 + number)
+    payload = '{"data":{},"id":"1","time":"2026-03-14T11:59:50.000000Z","type":"t"}'
+    source = "file:events.jsonl:17"
+    state = "pending"
+    due_at = NOON
+    received_at = NOON
+
+
+class OutboxMessageFactory(factory.django.DjangoModelFactory):
+    """Something that waits to be delivered."""
+
+    class Meta:
+        model = OutboxMessage
+
+    channel = "announce"
+    key = factory.Sequence(lambda number: str(800_000 + number))
+    type = "badge.awarded"
+    payload = '{"credential":"0190e3c0-0000-7000-b000-000000000000"}'
+    state = "pending"
+    due_at = NOON
+    created_at = NOON

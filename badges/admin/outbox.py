@@ -26,7 +26,7 @@ class OutboxMessageAdmin(SearchByExactWords, ReadOnlyAdmin):
     actions = ("retry_dead_letters",)
     fields = (
         *("sequence", "id", "channel", "type", "key", "stored_payload", "state", "attempts", "last_error"),
-        *("due_at", "created_at", "finished_at"),
+        *("due_at", "rests_for", "created_at", "finished_at"),
     )
 
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:

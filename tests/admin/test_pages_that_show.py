@@ -1,0 +1,247 @@
+"""What operators and support see: who has what, why, and how it stands; nothing of it can be changed."""
+
+from __future__ import annotations
+
+import datetime as dt
+import html
+import re
+import uuid
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from badges.catalog.causes import CauseKind
+from badges.models import (
+    BadgeProgress,
+    Circuit,
+    CredlyBadge,
+    InboxMessage,
+    Learner,
+    OutboxMessage,
+    TemplateRevision,
+    UserCredential,
+)
+from tests.factories import (
+    ALGEBRA,
+    GEOMETRY,
+    NOON,
+    BadgeProgressFactory,
+    FulfillmentFactory,
+    InboxMessageFactory,
+    LearnerFactory,
+    OutboxMessageFactory,
+    UserCredentialFactory,
+    UserFactory,
+    credly_issuer,
+    make_template,
+    requirement,
+)
+
+pytestmark = [pytest.mark.django_db, pytest.mark.tables]
+SHOWN = (BadgeProgress, Circuit, CredlyBadge, InboxMessage, Learner, OutboxMessage, TemplateRevision, UserCredential)
+
+
+def address(model: Any, row: Any = None, page: str = "change") -> str:
+    base = f"/admin/lms_badges/{model._meta.model_name}/"
+    return base if row is None else f"{base}{row.pk}/{page}/"
+
+
+def text(client: Any, where: str) -> str:
+    """What a page says, without its tags."""
+    page = client.get(where)
+    assert page.status_code == 200, page.status_code
+    said = re.sub(r"<(script|style).*?</\1>", "", page.content.decode(), flags=re.DOTALL)
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", said)).split())
+
+
+def rows(client: Any, where: str) -> int:
+    page = client.get(where)
+    assert page.status_code == 200, page.status_code
+    return len(page.context["cl"].result_list)
+
+
+@pytest.fixture
+def world() -> dict[Any, Any]:
+    """A learner who is on the way, one row of everything."""
+    template = make_template(
+        slug="geometry",
+        issuers=[credly_issuer()],
+        requirements=[
+            requirement("algebra", group="either"),
+            requirement("geometry", group="either", course=GEOMETRY),
+            requirement("any", rules=[], description=""),
+        ],
+    )
+    learner = LearnerFactory(user__username="marsupilami", lms_user_id=4711)
+    progress = BadgeProgressFactory(learner=learner, template=template)
+    FulfillmentFactory(
+        progress=progress, requirement=template.requirements.get(key="algebra"), cause_event_id="event-of-algebra"
+    )
+    FulfillmentFactory(
+        progress=progress,
+        requirement=template.requirements.get(key="any"),
+        active_key=None,
+        cause_event_id="event-of-long-ago",
+    )
+    credential = UserCredentialFactory(learner=learner, template=template, cause_event_id="event-of-award")
+    badge = CredlyBadge.objects.create(
+        credential=credential,
+        organization="org",
+        external_template="tpl",
+        external_uuid=uuid.UUID(int=77),
+        state="accepted",
+        issued_at=NOON,
+        url="https://credly.example/b/77",
+    )
+    return {
+        BadgeProgress: progress,
+        Circuit: Circuit.objects.create(name="credly:org", failures=3),
+        CredlyBadge: badge,
+        InboxMessage: InboxMessageFactory(),
+        Learner: learner,
+        OutboxMessage: OutboxMessageFactory(key=str(learner.pk)),
+        TemplateRevision: template.revisions.get(),
+        UserCredential: credential,
+    }
+
+
+@pytest.fixture
+def support(staff: Any, client: Any) -> Any:
+    """Somebody who may view everything, and nothing else."""
+    client.force_login(staff(*(f"view_{model._meta.model_name}" for model in SHOWN)))
+    return client
+
+
+@pytest.mark.parametrize("model", SHOWN)
+def test_who_may_view_sees_the_page_and_nothing_to_press(support: Any, world: dict[Any, Any], model: Any) -> None:
+    for where in (address(model), address(model, world[model])):
+        page = support.get(where)
+        assert page.status_code == 200
+        assert 'name="_save"' not in page.content.decode()
+        assert 'name="action"' not in page.content.decode()
+        assert "deletelink" not in page.content.decode()
+
+
+@pytest.mark.parametrize("model", SHOWN)
+def test_nobody_adds_changes_or_deletes_what_the_pipeline_wrote(
+    client: Any, admin_user: Any, world: dict[Any, Any], model: Any
+) -> None:
+    client.force_login(admin_user)
+    assert client.get(f"{address(model)}add/").status_code == 403
+    assert client.post(address(model, world[model]), {"state": "x", "status": "x"}).status_code == 403
+    assert client.post(address(model, world[model], "delete"), {"post": "yes"}).status_code == 403
+    client.post(address(model), {"action": "delete_selected", "_selected_action": [world[model].pk], "post": "yes"})
+    assert model.objects.filter(pk=world[model].pk).exists()
+
+
+@pytest.mark.parametrize("model", SHOWN)
+def test_who_may_not_view_sees_nothing(staff: Any, client: Any, world: dict[Any, Any], model: Any) -> None:
+    client.force_login(staff("view_badgetemplate"))
+    assert client.get(address(model)).status_code == 403
+    assert client.get(address(model, world[model])).status_code == 403
+
+
+@pytest.mark.parametrize("model", SHOWN)
+@pytest.mark.parametrize("term", ["houba", "\0", "9" * 5000, "%", "'", "-1", "🦁", "1" * 19])
+def test_searching_for_anything_is_answered(support: Any, world: dict[Any, Any], model: Any, term: str) -> None:
+    assert support.get(address(model), {"q": term}).status_code in (200, 302)
+
+
+@pytest.mark.parametrize("model", SHOWN)
+def test_addresses_made_by_hand_are_answered(support: Any, world: dict[Any, Any], model: Any) -> None:
+    for name in ("x", "9" * 400, str(uuid.UUID(int=5)), "_00"):
+        assert support.get(f"{address(model)}{name}/change/").status_code in (302, 404)
+    for query in ("p=99", "p=x", "o=1.2.-3", "e=1", "state__exact=houba", "learner__id__exact=x", "houba=1"):
+        assert support.get(f"{address(model)}?{query}").status_code in (200, 302, 400)
+
+
+def test_a_credential_tells_why_and_how_it_stands_at_the_provider(support: Any, world: dict[Any, Any]) -> None:
+    said = text(support, address(UserCredential, world[UserCredential]))
+    assert "The event event-of-award (org.openedx.learning.course.passing.status.updated.v1) of" in said
+    assert "under revision 1 of the template." in said
+    assert "credly: accepted" in said
+    assert "00000000-0000-0000-0000-00000000004d" in said
+
+
+def test_a_credential_given_by_a_person_tells_who_and_why(support: Any) -> None:
+    person = UserFactory(username="spirou")
+    by_hand = {"cause_kind": CauseKind.PERSON, "cause_event_id": "", "cause_event_type": "", "cause_event_time": None}
+    credential = UserCredentialFactory(**by_hand, cause_person=person, cause_reason="<b>won</b> the race")
+    assert "spirou did it by hand: <b>won</b> the race" in text(support, address(UserCredential, credential))
+    person.delete()
+    assert "Somebody whose account is gone did it by hand" in text(support, address(UserCredential, credential))
+
+
+def test_progress_tells_what_is_met_by_what_and_what_is_open(support: Any, world: dict[Any, Any]) -> None:
+    said = text(support, address(BadgeProgress, world[BadgeProgress]))
+    assert "1 of 2" in said
+    assert "Group either: one of these is enough: fulfilled" in said
+    assert "Requirement: open" in said
+    assert f"is_passing is true and course.course_key is {ALGEBRA}" in said
+    met, past = said.index("event-of-algebra"), said.index("event-of-long-ago")
+    assert met < said.index("No longer counted") < past
+
+
+def test_a_learner_leads_to_what_there_is_of_them(support: Any, world: dict[Any, Any]) -> None:
+    other = UserCredentialFactory()
+    page = support.get(address(Learner, world[Learner])).content.decode()
+    links = [html.unescape(link) for link in re.findall(r'href="(/admin/lms_badges/[^"]+\?[^"]+)"', page)]
+    assert len(links) == 4
+    assert f"learner__id__exact={world[Learner].pk}" in links[0]
+    listing = text(support, links[0])
+    assert "marsupilami" in listing
+    assert other.learner.user.username not in listing
+    assert all(support.get(link).status_code == 200 for link in links)
+
+
+@pytest.mark.parametrize("model", [BadgeProgress, CredlyBadge, Learner, UserCredential])
+def test_people_are_found_by_lms_user_id_and_by_the_beginning_of_their_username(
+    support: Any, world: dict[Any, Any], model: Any
+) -> None:
+    others = UserCredentialFactory()
+    BadgeProgressFactory(learner=others.learner)
+    CredlyBadge.objects.create(credential=others, organization="o", external_template="t")
+    everybody = rows(support, address(model))
+    for term in ("4711", "marsu", "marsupilami"):
+        assert rows(support, f"{address(model)}?q={term}") == everybody - 1
+    assert rows(support, f"{address(model)}?q=471") == 0
+
+
+def test_credentials_are_found_by_template_and_left_by_status(support: Any, world: dict[Any, Any]) -> None:
+    UserCredentialFactory(status="revoked", active_key=None)
+    assert rows(support, f"{address(UserCredential)}?q=geometry") == 1
+    assert rows(support, f"{address(UserCredential)}?status__exact=revoked") == 1
+
+
+@pytest.mark.parametrize("model", SHOWN)
+def test_a_list_costs_the_same_however_long_it_is(support: Any, world: dict[Any, Any], model: Any) -> None:
+    def cost() -> int:
+        support.get(address(model))
+        with CaptureQueriesContext(connection) as queries:
+            support.get(address(model))
+        return len(queries)
+
+    one = cost()
+    for number in range(4):
+        credential = UserCredentialFactory(awarded_at=NOON + dt.timedelta(hours=number))
+        CredlyBadge.objects.create(credential=credential, organization="o", external_template="t")
+        progress = BadgeProgressFactory()
+        FulfillmentFactory(progress=progress)
+        InboxMessageFactory()
+        OutboxMessageFactory()
+        Circuit.objects.create(name=f"credly:{number}")
+    assert cost() == one
+
+
+def test_long_lists_are_not_counted_to_the_end(support: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("badges.admin.readonly.COUNTED", 3)
+    for _ in range(5):
+        InboxMessageFactory()
+    with CaptureQueriesContext(connection) as queries:
+        said = text(support, address(InboxMessage))
+    assert "3+ inbox messages" in said
+    counts = [query["sql"] for query in queries if "COUNT(" in query["sql"]]
+    assert counts
+    assert all("LIMIT 3" in sql for sql in counts)
