@@ -39,7 +39,7 @@ def insert_new(model: type[Row], rows: Sequence[Row], *, unique: str) -> None:
     if not rows:
         return
     targeted = connection.features.supports_update_conflicts_with_target
-    model._default_manager.bulk_create(  # type: ignore[attr-defined]
+    model._default_manager.bulk_create(
         rows, update_conflicts=True, update_fields=[unique], unique_fields=[unique] if targeted else None
     )
 

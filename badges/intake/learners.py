@@ -117,12 +117,10 @@ def _match_host_field(strangers: dict[int, LearnerData], roster: Roster, name: s
 
 
 def _match_usernames(strangers: dict[int, LearnerData], roster: Roster) -> None:
+    User: Any = get_user_model()
     names = {person.username for person in strangers.values() if person.username}
-    User = get_user_model()
-    found = (
-        User._default_manager.filter(**{f"{User.USERNAME_FIELD}__in": names}) if names else User._default_manager.none()
-    )
-    accounts = {user.get_username(): user for user in found.select_related("badges_learner").order_by()}
+    found = User._default_manager.filter(**{f"{User.USERNAME_FIELD}__in": names}).select_related("badges_learner")
+    accounts = {user.get_username(): user for user in found.order_by()} if names else {}
     longest = User._meta.get_field(User.USERNAME_FIELD).max_length or 255
     taken: set[str] = set()
     for lms_id, person in sorted(strangers.items()):

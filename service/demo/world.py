@@ -7,6 +7,7 @@ import random
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from badges.testing.events import enrollment, passing_status
 
@@ -36,8 +37,8 @@ def event_lines() -> Iterator[str]:
             if chance.random() < 0.35:
                 continue
             moment += dt.timedelta(seconds=90)
-            person = {"lms_user_id": 5000 + number, "username": f"learner{number}", "name": _name(number)}
-            place = {"course_key": key, "course_name": course}
+            person: dict[str, Any] = {"lms_user_id": 5000 + number, "username": f"learner{number}", "name": _name(number)}
+            place: dict[str, Any] = {"course_key": key, "course_name": course}
             yield enrollment(time=moment, event_id=_id("enrolled", key, number), **place, **person).line
             passed = chance.random() < 0.7
             yield passing_status(

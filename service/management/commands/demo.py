@@ -67,7 +67,7 @@ class Command(BaseCommand):
         call_command("badges_pack", "apply", str(world.PACK), stdout=self.stdout)
         users = get_user_model()._default_manager
         if not users.filter(username=LOGIN[0]).exists():
-            users.create_superuser(LOGIN[0], "demo@example.com", LOGIN[1])  # type: ignore[attr-defined]
+            users.create_superuser(LOGIN[0], "demo@example.com", LOGIN[1])
 
     def _consume(self, path: Path) -> None:
         number = world.write_events(path)
