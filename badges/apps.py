@@ -29,9 +29,9 @@ class BadgesConfig(AppConfig):
     }
 
     def ready(self) -> None:
-        from badges import checks  # noqa: F401, PLC0415 -- registers the system checks
-        from badges.catalog import versions  # noqa: F401, PLC0415 -- bumps the catalog's version when its rows are saved
-        from badges import pipeline  # noqa: PLC0415 -- models must be loaded
+        # Not before now: models must be loaded.
+        from badges import checks, pipeline  # noqa: F401, PLC0415 -- registers the system checks
+        from badges.catalog import versions  # noqa: F401, PLC0415 -- bumps the version when rows are saved
         from badges.intake import receivers  # noqa: PLC0415
 
         receivers.connect(pipeline.receive)

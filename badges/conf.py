@@ -1,8 +1,8 @@
 """
 The plugin's settings: one dict, ``BADGES_CONFIG``, read when asked.
 
-``DEFAULTS`` is the whole list of keys with their values when a host says nothing. A dict in the host's settings is merged
-over a dict here, anything else replaces it. Nothing is read when this module is imported.
+``DEFAULTS`` is the whole list of keys with their values when a host says nothing. A dict in the host's settings is
+merged over a dict here, anything else replaces it. Nothing is read when this module is imported.
 """
 
 from __future__ import annotations
@@ -54,9 +54,9 @@ DEFAULTS: dict[str, Any] = {
         # Seconds to wait for a database that is down, below Kafka's max.poll.interval.ms, before leaving the process.
         "patience": 240,
     },
-    # Settings of the Kafka client of consume_badge_events, in librdkafka's names, over our own. "session.timeout.ms" is how
-    # long the partitions of a killed consumer wait for another; a "group.instance.id" of its own lets each process come
-    # back to its partitions at once.
+    # Settings of the Kafka client of consume_badge_events, in librdkafka's names, over our own. "session.timeout.ms" is
+    # how long the partitions of a killed consumer wait for another; a "group.instance.id" of its own lets each process
+    # come back to its partitions at once.
     "kafka_client": {},
     "delivery": {
         # True: a Celery task is sent by name when rows were written. False: the sweep or badges_drain finds them.

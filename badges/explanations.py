@@ -49,9 +49,9 @@ class Explanation:
     """
     All that is known about a learner and a template.
 
-    ``credentials`` are those held now or before, with their causes. ``observed`` values in steps are the event's own and
-    may be personal: show them to whoever may see the learner, and log none. Events whose payload expired, or that no
-    rule cared about and ``keep_unmatched`` did not keep, are not there.
+    ``credentials`` are those held now or before, with their causes. ``observed`` values in steps are the event's own
+    and may be personal: show them to whoever may see the learner, and log none. Events whose payload expired, or that
+    no rule cared about and ``keep_unmatched`` did not keep, are not there.
     """
 
     learner: Learner | None

@@ -18,8 +18,8 @@ class Event:
     """
     One learning event.
 
-    ``id`` is the metadata id of its sender, ``time`` is aware and UTC, ``data`` maps the signal's arguments to canonical
-    JSON values (``badges.rules.Shape.canonical``), ``source`` tells operators where it came in, such as
+    ``id`` is the metadata id of its sender, ``time`` is aware and UTC, ``data`` maps the signal's arguments to
+    canonical JSON values (``badges.rules.Shape.canonical``), ``source`` tells operators where it came in, such as
     ``kafka:learning/3@1207`` or ``file:events.jsonl:17``.
     """
 

@@ -1,8 +1,8 @@
 """
 Finding whom events are about, for a whole batch at a time.
 
-The LMS user id decides, then the host's own field for it when one is configured, then the username. Nobody who exists is
-overwritten from event data. A person whom nobody knows yet is only planned here, and created when the pipeline has
+The LMS user id decides, then the host's own field for it when one is configured, then the username. Nobody who exists
+is overwritten from event data. A person whom nobody knows yet is only planned here, and created when the pipeline has
 decided that the event matters.
 """
 
@@ -43,8 +43,8 @@ class Roster:
     What is known about the people of a batch, by LMS user id.
 
     ``known`` have a learner; ``users`` have an account of the host but no learner yet; ``newcomers`` have neither;
-    ``unbound`` have a learner that does not know its LMS user id yet; ``refused`` cannot be told apart (dead letter, with the reason);
-    whoever is in none of them has no personal data in the event and no row here, and is ignored.
+    ``unbound`` have a learner that does not know its LMS user id yet; ``refused`` cannot be told apart (dead letter,
+    with the reason); whoever is in none of them has no personal data in the event and no row here, and is ignored.
     """
 
     known: dict[int, Learner] = field(default_factory=dict)
@@ -153,7 +153,7 @@ def _take_account(user: Any, lms_id: int, roster: Roster) -> None:
 
 
 def _create_accounts(newcomers: dict[int, LearnerData]) -> dict[int, Any]:
-    """Create accounts without a usable password; two statements. An account made by somebody else meanwhile is taken."""
+    """Create accounts without a usable password; two statements. One that somebody else made meanwhile is taken."""
     if not newcomers:
         return {}
     User: Any = get_user_model()

@@ -15,8 +15,8 @@ class Learner(models.Model):
     Somebody who makes progress: what progress, credentials and mail point at, and the lock that serialises them.
 
     Written by the intake when an event first matters to somebody, and by staff who award by hand. It survives the
-    account: when the host deletes the user, ``user`` becomes NULL and the history stays. ``uuid`` is the opaque name that
-    providers get instead of any id of the LMS.
+    account: when the host deletes the user, ``user`` becomes NULL and the history stays. ``uuid`` is the opaque name
+    that providers get instead of any id of the LMS.
 
     .. pii: The LMS user id, which identifies a person at the LMS.
     .. pii_types: id
@@ -52,8 +52,9 @@ class InboxMessage(models.Model):
     One event that somebody cares about, or one that could not be used.
 
     Written by a door in the same transaction that decides it (the consumer), or before (``pending``: REST, signal
-    receivers, webhooks) and then decided by ``pipeline.process_pending``. ``event_id`` is unique, so an event counts once
-    however often it arrives; what could not be decoded gets an id made of its place (``kafka:topic/partition/offset``).
+    receivers, webhooks) and then decided by ``pipeline.process_pending``. ``event_id`` is unique, so an event counts
+    once however often it arrives; what could not be decoded gets an id made of its place
+    (``kafka:topic/partition/offset``).
 
     ``due_at`` is set while a row waits and NULL once it does not; claiming a row moves it ahead by the lease.
     ``payload`` is the stored text, the only thing rules read; it expires after ``payload_days``.

@@ -37,7 +37,8 @@ def event_lines() -> Iterator[str]:
             if chance.random() < 0.35:
                 continue
             moment += dt.timedelta(seconds=90)
-            person: dict[str, Any] = {"lms_user_id": 5000 + number, "username": f"learner{number}", "name": _name(number)}
+            person: dict[str, Any] = {"lms_user_id": 5000 + number, "username": f"learner{number}"}
+            person["name"] = _name(number)
             place: dict[str, Any] = {"course_key": key, "course_name": course}
             yield enrollment(time=moment, event_id=_id("enrolled", key, number), **place, **person).line
             passed = chance.random() < 0.7
