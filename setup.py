@@ -28,6 +28,8 @@ ENTRY_POINTS = {
         "announce = badges.announcements:announce",
         "issue = badges.issuers.registry:issue",
     ],
+    # Who makes the documents of scheduled credentials, by the slug that credential types hold.
+    "credentials_config.generators": ["pdf = credentials_config.generators.pdf.generator:PdfGenerator"],
     # Providers, by the slug that TemplateIssuer rows hold.
     "badges.issuers": ["credly = badges.issuers.credly.issuer:CredlyIssuer"],
 }

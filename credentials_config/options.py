@@ -173,7 +173,7 @@ def read_layout(options: Options) -> tuple[Layout | None, list[str]]:
 
 
 def near_misses(given: Collection[str], known: Collection[str]) -> list[tuple[str, str]]:
-    """Return the keys that are nearly a known one, each with that: options are shared, so not every other key is wrong."""
+    """Return the keys that are nearly a known one, with that: options are shared, so not every other key is wrong."""
     pairs = []
     for key in given:
         near = [] if key in known else difflib.get_close_matches(key.lower(), known, n=1, cutoff=0.8)

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from django.db import models
+import hashlib
+from collections.abc import Iterable
+from pathlib import PurePosixPath
+from typing import Any
+
+from django.core.files.base import ContentFile, File
+from django.db import IntegrityError, models, transaction
 from django.utils.translation import gettext_lazy as _
 
 from badges.fields import KeyField
+from credentials_config.contracts import GenerationError
+
+# Uploads at the same time count on from the same version; only one gets the number.
+_TRIES = 5
 
 
 def _asset_path(asset: CredentialAsset, filename: str) -> str:
@@ -13,12 +23,44 @@ def _asset_path(asset: CredentialAsset, filename: str) -> str:
     return f"credential_assets/{asset.slug}/{asset.version}/{filename}"
 
 
+class AssetManager(models.Manager["CredentialAsset"]):
+    """Finds the newest version, and adds one."""
+
+    def newest(self, slug: str) -> CredentialAsset | None:
+        """Return the version that documents are made from."""
+        return self.filter(slug=slug).order_by("-version").first()
+
+    def upload(self, slug: str, content: bytes | File[Any], *, name: str, description: str = "") -> CredentialAsset:
+        """Store a file as the next version of an asset. The same file again makes no new version."""
+        file = ContentFile(content) if isinstance(content, bytes) else content
+        checksum = _checksum(file.chunks())
+        for tries_left in reversed(range(_TRIES)):
+            newest = self.newest(slug)
+            if newest is not None and newest.checksum == checksum and newest.file_name == PurePosixPath(name).name:
+                return newest
+            version = newest.version + 1 if newest else 1
+            asset = self.model(slug=slug, version=version, description=description, checksum=checksum)
+            file.seek(0)
+            try:
+                with transaction.atomic(using=self.db):
+                    asset.file.save(PurePosixPath(name).name, file, save=False)
+                    asset.save(force_insert=True, using=self.db)
+            except IntegrityError:
+                asset.file.delete(save=False)
+                if not tries_left:
+                    raise
+            else:
+                return asset
+        raise AssertionError("unreachable")
+
+
 class CredentialAsset(models.Model):
     """
     One version of a template, image or font.
 
-    ``slug`` names the asset in options; uploading again makes a new version, and documents are made from the newest. A
-    row is never changed, so that an issued credential knows what it was made from (``Credential.made_from``).
+    ``slug`` names the asset in options; uploading again (``objects.upload``) makes a new version, and documents are
+    made from the newest. A row is never changed, so that an issued credential knows what it was made from
+    (``Credential.made_from``).
 
     .. no_pii:
     """
@@ -30,6 +72,8 @@ class CredentialAsset(models.Model):
     checksum = KeyField(_("SHA-256"), max_length=64, editable=False, blank=True)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
+    objects = AssetManager()
+
     class Meta:
         verbose_name = _("credential asset")
         verbose_name_plural = _("credential assets")
@@ -38,3 +82,68 @@ class CredentialAsset(models.Model):
 
     def __str__(self) -> str:
         return f"{self.slug} v{self.version}"
+
+    @property
+    def file_name(self) -> str:
+        """The name it was uploaded under, as far as the storage kept it: its extension says what it is."""
+        return PurePosixPath(self.file.name).name
+
+
+class StoredAssets:
+    """
+    The assets that options name by slug, each in its newest version: what generators and processors read from.
+
+    One object sees each asset as it was when first asked for, so that what is read fits to the version that is noted.
+    """
+
+    def __init__(self, *, most_bytes: int | None = None):
+        self._most = most_bytes
+        self._rows: dict[str, CredentialAsset] = {}
+
+    def read(self, slug: str) -> bytes:
+        """Return the newest version's content; GenerationError names the slug and the remedy."""
+        row = self._row(slug)
+        try:
+            if self._most is not None and row.file.size > self._most:
+                raise GenerationError(
+                    f"The asset {slug!r} is bigger than {self._most // 1024**2} MB; upload a smaller file",
+                    everyone=True,
+                )
+            with row.file.open("rb") as file:
+                content = file.read()
+        except FileNotFoundError as error:
+            raise GenerationError(
+                f"The file of asset {slug!r} is gone from the storage ({row.file.name}); upload it again", everyone=True
+            ) from error
+        if not content:
+            raise GenerationError(f"The asset {slug!r} is an empty file; upload it again", everyone=True)
+        if row.checksum and hashlib.sha256(content).hexdigest() != row.checksum:
+            raise GenerationError(
+                f"The file of asset {slug!r} was changed in the storage behind our back; upload it again", everyone=True
+            )
+        return content
+
+    def file_name(self, slug: str) -> str:
+        """Return the name it was uploaded under."""
+        return self._row(slug).file_name
+
+    def version(self, slug: str) -> int:
+        """Return the version that ``read`` gives."""
+        return self._row(slug).version
+
+    def _row(self, slug: str) -> CredentialAsset:
+        if slug not in self._rows:
+            row = CredentialAsset.objects.newest(slug)
+            if row is None:
+                raise GenerationError(
+                    f"There is no asset {slug!r}; upload it under this slug, or correct the options", everyone=True
+                )
+            self._rows[slug] = row
+        return self._rows[slug]
+
+
+def _checksum(chunks: Iterable[bytes]) -> str:
+    digest = hashlib.sha256()
+    for chunk in chunks:
+        digest.update(chunk)
+    return digest.hexdigest()

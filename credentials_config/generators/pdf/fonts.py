@@ -1,8 +1,9 @@
 """
 Fonts: which letters one has, and which to take for a text. Knows typst and font files, nothing else of this package.
 
-Typst would fall back by itself, but draws an empty box for a letter that no font has, and which font it takes depends on
-what else is installed. So the stack of fonts is chosen here, in a fixed order, and a letter without a font is an error.
+Typst would fall back by itself, but draws an empty box for a letter that no font has, and which font it takes depends
+on what else is installed. So the stack of fonts is chosen here, in a fixed order, and a letter without a font is an
+error.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
 """
 The plug-in ``pdf``: certificates on the typst engine.
 
-The template asset is a PDF, PNG, JPEG or SVG, which becomes the page's background with text elements, images and a QR code
-on it; or a whole ``.typ`` template, which draws its page itself and finds the words in ``sys.inputs``: ``name``,
-``context_name``, ``issue_date``, ``verify_url``, ``verify_code``, ``language``, all of them as JSON in ``words``, ``rtl`` ("true" for
-names written from the right), and ``qr``, an SVG of the address: ``image(bytes(sys.inputs.qr), format: "svg")``. It may read
-the assets named in ``files`` (as ``<slug>.<extension>``) and nothing else, and use the fonts named in ``fonts``.
+The template asset is a PDF, PNG, JPEG or SVG, which becomes the page's background with text elements, images and a QR
+code on it; or a whole ``.typ`` template, which draws its page itself and finds the words in ``sys.inputs``: ``name``,
+``context_name``, ``issue_date``, ``verify_url``, ``verify_code``, ``language``, all of them as JSON in ``words``,
+``lang`` (the code that ``text`` takes), ``rtl`` ("true" for names written from the right), and ``qr``, an SVG of the
+address, for ``image(bytes(sys.inputs.qr), format: "svg")``. It may read the assets named in ``files`` (as
+``<slug>.<extension>``) and nothing else, and use the fonts named in ``fonts``.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from credentials_config.generators.pdf import process
 from credentials_config.options import Layout, fill, read_layout
 
 VERSION = 1
-# What the first document of a press says: it shows whether the template works at all. {multiline} tells the second page.
+# What the first document of a press says: it shows whether the template works at all.
 SAMPLE = Words(
     name="Ada Lovelace",
     context_name="Demonstration course",
@@ -211,8 +212,8 @@ class PdfPress(Press):
         most = int(config.pdf["asset_megabytes"])
         if len(content) > most * 1024 * 1024:
             raise GenerationError(
-                f"The asset {slug!r} is bigger than {most} MB; make it smaller (a page at 300 dpi is about 2 MB as JPEG). "
-                'The limit is CREDENTIALS_CONFIG["pdf"]["asset_megabytes"]'
+                f"The asset {slug!r} is bigger than {most} MB; make it smaller (a page at 300 dpi is about 2 MB as "
+                'JPEG). The limit is CREDENTIALS_CONFIG["pdf"]["asset_megabytes"]'
             )
         if not content:
             raise GenerationError(f"The asset {slug!r} is an empty file; upload it again")

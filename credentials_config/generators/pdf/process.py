@@ -1,8 +1,8 @@
 """
 The parent's side of the worker process: starting it, asking it, killing it when it takes too long.
 
-There is one per process and it makes one document at a time; threads wait for each other. A forked child (a Celery worker,
-say) starts its own.
+There is one per process and it makes one document at a time; threads wait for each other. A forked child (a Celery
+worker, say) starts its own.
 """
 
 from __future__ import annotations
@@ -171,7 +171,7 @@ _shared_lock = threading.Lock()
 
 def worker(*, seconds: float, megabytes: int, folders: list[str]) -> WorkerProcess:
     """Return this process's worker; another one when its limits changed."""
-    global _shared  # noqa: PLW0603
+    global _shared
     with _shared_lock:
         limits = (seconds, megabytes, folders)
         if _shared is None or (_shared.seconds, _shared.megabytes, _shared.folders) != limits:

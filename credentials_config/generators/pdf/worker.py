@@ -2,9 +2,9 @@
 The process that runs the typst engine and looks at what it made: started, limited and killed by ``press``.
 
 Templates come from people: one may loop, eat memory, or be a file that a decoder stumbles over. So all of that happens
-in a process of its own, without the host's environment (where passwords live), with an alarm that ends it in the middle of
-anything, a limit on memory, and proxies that lead nowhere, so that no template downloads packages. It ends by itself, and
-tidies up, when its parent is gone. It imports no framework.
+in a process of its own, without the host's environment (where passwords live), with an alarm that ends it in the middle
+of anything, a limit on memory, and proxies that lead nowhere, so that no template downloads packages. It ends by
+itself, and tidies up, when its parent is gone. It imports no framework.
 
 Requests: ``open`` loads a template from a folder that holds everything it may read; ``make`` makes a document of it.
 """
@@ -33,10 +33,15 @@ from credentials_config.generators.pdf.fonts import FontShelf, MissingLetter
 Request = dict[str, Any]
 # Templates that are kept loaded.
 KEPT = 16
+# Letters without a space; what is longer may be broken anywhere.
+LONGEST_WORD = 60
 _PAGE = Path(__file__).with_name("page.typ")
 _LANGUAGE = re.compile(r"([a-zA-Z]{2,3})(?:[-_]([a-zA-Z]{4}))?(?:[-_]([a-zA-Z]{2}))?")
 # Letters of these scripts are joined, so they are never spaced out.
 _JOINED = ("ARABIC", "SYRIAC", "MONGOLIAN", "NKO", "MANDAIC", "DEVANAGARI", "BENGALI", "GURMUKHI")
+# Typst says of documents in Arabic or Hebrew that pages are read from the right. On a single page that means nothing,
+# but PDFium, and with it Chrome, then turns around all words that are copied, the verification address included.
+_RIGHT_TO_LEFT, _LEFT_TO_RIGHT = b"/ViewerPreferences<</Direction/R2L>>", b"/ViewerPreferences<</Direction/L2R>>"
 
 
 class Refusal(Exception):
@@ -153,21 +158,21 @@ class Template:
             else:
                 document = compiler.compile(sys_inputs=inputs, timestamp=0, format="pdf")
         except (typst.TypstError, RuntimeError) as error:
-            raise self._refusal(error) from error
+            raise self._refusal(error, request["page"]) from error
         assert isinstance(document, bytes)
+        document = document.replace(_RIGHT_TO_LEFT, _LEFT_TO_RIGHT)
         _look_for(request["words"]["verify_code"], document)
         return document
 
-    def _refusal(self, error: Exception) -> Refusal:
+    def _refusal(self, error: Exception, page: int) -> Refusal:
         said = _plain(error)
         if said.startswith("text_elements."):
             return Refusal(said)
         if self.layout is not None:
             return Refusal(f"typst cannot set the page: {said}; check the template and the pictures of the options")
         where = _place(error)
-        return Refusal(
-            f"The template {self.pages[0]['slug']!r} is broken{where}: {said}; repair it and upload it again"
-        )
+        slug = self.pages[page]["slug"]
+        return Refusal(f"The template {slug!r} is broken{where}: {said}; repair it and upload it again")
 
     def _for_page(self, request: Request) -> dict[str, str]:
         assert self.layout is not None
@@ -190,9 +195,8 @@ class Template:
         return {"document": json.dumps(document, ensure_ascii=False)}
 
     def _content(self, element: dict[str, Any], text: str, language: str) -> dict[str, Any]:
-        lines = text.split("\n")
         return {
-            "lines": lines,
+            "lines": [_breakable(line) for line in text.split("\n")],
             "fonts": self._stack(text, element["family"], language),
             "rtl": _is_rtl(text),
             "joined": any(unicodedata.name(letter, "").startswith(_JOINED) for letter in text if letter > "\u0590"),
@@ -204,8 +208,9 @@ class Template:
             return self.shelf.stack(text, family, language)
         except MissingLetter as error:
             raise Refusal(
-                f"No font here has the letter U+{ord(error.letter):04X}; install the Noto fonts (Debian: fonts-noto-core, "
-                "fonts-noto-cjk, fonts-noto-color-emoji) or upload a font that has it and name it in the options"
+                f"No font here has the letter U+{ord(error.letter):04X}; install the Noto fonts (Debian: "
+                "fonts-noto-core, fonts-noto-cjk, fonts-noto-color-emoji) or upload a font that has it and name it "
+                "in the options"
             ) from error
 
     def _for_own(self, request: Request) -> dict[str, str]:
@@ -215,6 +220,7 @@ class Template:
             **words,
             "words": json.dumps(words, ensure_ascii=False),
             "qr": _qr(words["verify_url"], "#000000"),
+            "lang": _language(words["language"])[0],
             "rtl": "true" if _is_rtl(words["name"]) else "false",
         }
 
@@ -228,18 +234,42 @@ def _room(element: dict[str, Any], page_width: float) -> dict[str, float | str]:
     return {"left": left, "room": room, "min_size": min(element["min_size"] or element["size"] * 0.6, element["size"])}
 
 
+def _breakable(line: str) -> list[str]:
+    """Return a line in parts, between which it may be broken besides at spaces: only endless words have any."""
+    parts = [""]
+    for word in re.findall(r"\s+|\S+", line):
+        if len(word) <= LONGEST_WORD or not _has_spaces_between_words(word):
+            parts[-1] += word
+        else:
+            step = LONGEST_WORD // 2
+            parts[-1] += word[:step]
+            parts += [word[at : at + step] for at in range(step, len(word), step)]
+    return parts
+
+
+def _has_spaces_between_words(word: str) -> bool:
+    """Return whether a script parts its words with spaces; Chinese, Thai and their neighbours break elsewhere."""
+    return not any(
+        "\u0e00" <= letter <= "\u0eff"
+        or "\u1000" <= letter <= "\u109f"
+        or "\u1780" <= letter <= "\u17ff"
+        or unicodedata.east_asian_width(letter) in "WF"
+        for letter in word
+    )
+
+
 def _pieces(text: str) -> list[str]:
-    """Return what a line break never parts: words, but single letters in scripts without spaces between words."""
+    """Return the longest of what a line break never parts, to see how small it has to be."""
     pieces = []
     for word in text.split():
-        if len(word) > 12 and any(letter > "\u0e00" for letter in word):
-            # Thai and its neighbours break between words that only a dictionary knows; few are longer than this.
+        if _has_spaces_between_words(word):
+            pieces += _breakable(word)
+        else:
+            # Where a dictionary says: few words are longer than this.
             wide = all(unicodedata.east_asian_width(letter) in "WF" for letter in word)
             step = 2 if wide else 16
             pieces += [word[at : at + step] for at in range(0, len(word), step)]
-        else:
-            pieces.append(word)
-    return sorted(set(pieces), key=len, reverse=True)[:40] or [""]
+    return sorted(set(pieces), key=len, reverse=True)[:8] or [""]
 
 
 def _is_rtl(text: str) -> bool:
@@ -310,8 +340,8 @@ def _look_for(code: str, content: bytes) -> None:
     finally:
         document.close()
     raise Refusal(
-        "The verification code is not in the text of the finished document; put {verify_code} or {verify_url} into a text "
-        "that is on the page, in a font that has its letters (a .typ template shows sys.inputs.verify_code)",
+        "The verification code is not in the text of the finished document; put {verify_code} or {verify_url} into a "
+        "text that is on the page, in a font that has its letters (a .typ template shows sys.inputs.verify_code)",
         everyone=True,
     )
 
