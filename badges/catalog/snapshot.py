@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class CompiledTemplate:
-    """A template as decisions need it: ``requirements`` are (id, group), ``issuers`` (provider, organization, template)."""
+    """A template as decisions need it; ``requirements`` are (id, group), ``issuers`` (provider, organization, id)."""
 
     id: int
     uuid: uuid.UUID
