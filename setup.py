@@ -30,6 +30,14 @@ ENTRY_POINTS = {
     ],
     # Who makes the documents of scheduled credentials, by the slug that credential types hold.
     "credentials_config.generators": ["pdf = credentials_config.generators.pdf.generator:PdfGenerator"],
+    # Who finds the eligible learners of scheduled credentials, by the slug that CredentialType rows hold.
+    "credentials_config.processors": [
+        "badge_holders = credentials_config.processors.badge_holders:BadgeHolders",
+        "completions = credentials_config.processors.completions:Completions",
+        "completions_and_grades = credentials_config.processors.completions_and_grades:CompletionsAndGrades",
+        "csv_list = credentials_config.processors.csv_list:CsvList",
+        "subsection_grades = credentials_config.processors.subsection_grades:SubsectionGrades",
+    ],
     # Providers, by the slug that TemplateIssuer rows hold.
     "badges.issuers": ["credly = badges.issuers.credly.issuer:CredlyIssuer"],
 }

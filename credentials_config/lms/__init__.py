@@ -19,7 +19,7 @@ from credentials_config.lms.base import Assignment, Grades, Lms, Section, Unknow
 from credentials_config.lms.http import HttpLms
 from credentials_config.lms.platform import PlatformLms, is_here
 
-__all__ = ["Assignment", "Grades", "Lms", "Section", "UnknownContext", "client", "forget"]
+__all__ = ["Assignment", "Grades", "Lms", "Section", "UnknownContext", "client", "forget", "is_configured"]
 
 _lock = threading.Lock()
 _clients: dict[str, Lms] = {}
@@ -34,6 +34,11 @@ def client() -> Lms:
             _forget()
             _clients[key] = _made(settings)
         return _clients[key]
+
+
+def is_configured() -> bool:
+    """Whether there is an LMS to be asked at all."""
+    return config.lms["transport"] == "python" or bool(config.lms["url"]) or is_here()
 
 
 def forget() -> None:

@@ -126,8 +126,7 @@ class HttpLms(Lms):
 
     def enrolled(self, context_key: str, learners: Collection[Person]) -> set[int]:
         if kind(context_key) is Kind.PATHWAY:
-            wanted = {person.lms_user_id for person in learners}
-            return wanted.intersection(self._pathway_learners(context_key))
+            return self._enrolled_in_pathway(context_key, learners)
         course_key = context_key if kind(context_key) is Kind.COURSE else course_of(context_key)
         found: set[int] = set()
         for some in chunks(self._named(learners), self._chunk, length=lambda person: _length(person.username)):
@@ -135,6 +134,16 @@ class HttpLms(Lms):
             enrolments = self._enrolments(course_key, username=",".join(ids))
             found.update(ids[name] for name in enrolments if name in ids)
         return found
+
+    def _enrolled_in_pathway(self, pathway_key: str, learners: Collection[Person]) -> set[int]:
+        """Ask about one or two by name; for more, read the list, which the plugin gives as a whole."""
+        wanted = {person.lms_user_id for person in learners}
+        if len(learners) > self._parallel:
+            return wanted.intersection(self._pathway_learners(pathway_key))
+        found: set[int] = set()
+        for person in self._named(learners):
+            found.update(self._pathway_learners(pathway_key, username=person.username))
+        return found & wanted
 
     def languages(self, learners: Collection[Person]) -> dict[int, str]:
         def ask(person: Person) -> tuple[int, Any]:
@@ -160,9 +169,9 @@ class HttpLms(Lms):
             if isinstance(entry, dict) and entry.get("is_active") is True and isinstance(entry.get("user"), str):
                 yield entry["user"]
 
-    def _pathway_learners(self, pathway_key: str) -> Iterator[int]:
+    def _pathway_learners(self, pathway_key: str, **parameters: Any) -> Iterator[int]:
         try:
-            entries = self._transport.pages(path("pathway_enrollments", self._paths, key=pathway_key))
+            entries = self._transport.pages(path("pathway_enrollments", self._paths, key=pathway_key), **parameters)
             for entry in entries:
                 if isinstance(entry, dict) and entry.get("is_active") is True and _is_id(entry.get("user")):
                     yield entry["user"]

@@ -282,6 +282,7 @@ class Api:
 
     def _pathway_enrollments(self, key: str, request: Request, about: list[str]) -> Any:
         self._known_path(key)
+        about += _listed(request.query.get("username"))
         return [
             {
                 "user": self._world.learners[name].id,
@@ -290,7 +291,7 @@ class Api:
                 "created": CREATED,
             }
             for name, active in self._world.enrolments[key].items()
-            if active
+            if active and name == request.query.get("username", name)
         ]
 
     def _known_course(self, key: str) -> Any:
