@@ -1,0 +1,128 @@
+"""A designer at work in a real browser: with the keyboard alone, and on a phone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from selenium.webdriver import ActionChains, Chrome
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.expected_conditions import url_matches
+from selenium.webdriver.support.wait import WebDriverWait
+
+from badges.catalog.api import export_template
+from badges.conf import PASSING_STATUS
+from badges.models import BadgeTemplate
+from tests.admin.pages import ADD, LIST, change
+from tests.factories import ALGEBRA, make_template, requirement
+
+pytestmark = pytest.mark.live
+
+
+@pytest.fixture
+def open_page(live_server: Any, browser: Chrome, client: Any, admin_user: Any) -> Callable[[str], None]:
+    """Open a page as somebody who is signed in."""
+    client.force_login(admin_user)
+    browser.get(f"{live_server.url}/health/live")
+    browser.add_cookie({"name": "sessionid", "value": client.cookies["sessionid"].value})
+
+    def go(address: str) -> None:
+        browser.get(f"{live_server.url}{address}")
+
+    return go
+
+
+class Keyboard:
+    """Somebody without a mouse: Tab until there, then type."""
+
+    def __init__(self, browser: Chrome):
+        self.browser = browser
+
+    def to(self, name: str = "", *, words: str = "") -> Any:
+        """Press Tab until a field of this name, or a button with these words, has the focus."""
+        for _ in range(150):
+            ActionChains(self.browser).send_keys(Keys.TAB).perform()
+            here = self.browser.switch_to.active_element
+            said = here.get_attribute("textContent") or here.get_attribute("value") or ""
+            if (name and here.get_attribute("name") == name) or (words and words in said):
+                return here
+        raise AssertionError(f"Tab never came to {name or words}")
+
+
+def wait_for(browser: Chrome, pattern: str) -> None:
+    WebDriverWait(browser, 20).until(url_matches(pattern))
+
+
+def test_a_template_is_made_with_the_keyboard_alone(browser: Chrome, open_page: Callable[[str], None]) -> None:
+    open_page(ADD)
+    keyboard = Keyboard(browser)
+    keyboard.to("name").send_keys("Algebra star")
+    keyboard.to("is_active").send_keys(Keys.SPACE)
+    keyboard.to("requirements-0-event_type").send_keys("org.openedx.learning.course.passing")
+    keyboard.to("requirements-0-rules-0-path").send_keys("is_passing")
+    keyboard.to("requirements-0-rules-0-value").send_keys("true")
+    keyboard.to(words="Add a rule").send_keys(Keys.ENTER)
+    second = browser.switch_to.active_element
+    assert second.get_attribute("name") == "requirements-0-rules-1-path"
+    second.send_keys("course.course_key")
+    keyboard.to("requirements-0-rules-1-value").send_keys(ALGEBRA)
+    keyboard.to(words="Add another Requirement").send_keys(Keys.ENTER)
+    keyboard.to("requirements-1-event_type").send_keys("org.openedx.learning.course.passing")
+    keyboard.to("requirements-1-rules-0-path").send_keys("is_passing")
+    keyboard.to("requirements-1-rules-0-value").send_keys("no")
+    keyboard.to("_save").send_keys(Keys.ENTER)
+    wait_for(browser, f"{LIST}$")
+    template = BadgeTemplate.objects.get(slug="algebra-star")
+    assert template.is_active
+    assert [demand["rules"] for demand in export_template(template)["requirements"]] == [
+        [
+            {"path": "is_passing", "operator": "eq", "value": True},
+            {"path": "course.course_key", "operator": "eq", "value": ALGEBRA},
+        ],
+        [{"path": "is_passing", "operator": "eq", "value": False}],
+    ]
+
+
+def test_suggestions_fit_the_event_type_and_the_value_says_its_kind(
+    browser: Chrome, open_page: Callable[[str], None]
+) -> None:
+    open_page(ADD)
+    browser.find_element(By.NAME, "requirements-0-event_type").send_keys(PASSING_STATUS)
+    path = browser.find_element(By.NAME, "requirements-0-rules-0-path")
+    offered = browser.execute_script("return [...arguments[0].list.options].map((option) => option.value)", path)
+    assert offered == ["is_passing", "course.course_key"]
+    path.send_keys("is_passing")
+    row = path.find_element(By.XPATH, "./ancestor::*[contains(@class, 'lms-badges-rule')][1]")
+    assert row.find_element(By.CSS_SELECTOR, "[data-part=kind]").text == "(true or false)"
+    operators = browser.execute_script(
+        "return [...arguments[0].options].filter((option) => !option.hidden).map((option) => option.value)",
+        row.find_element(By.CSS_SELECTOR, "[data-part=operator]"),
+    )
+    assert "eq" in operators
+    assert "gt" not in operators
+
+
+def test_on_a_phone_nothing_of_a_rule_is_cut_off_and_all_of_it_can_be_reached(
+    browser: Chrome, open_page: Callable[[str], None]
+) -> None:
+    template = make_template(requirements=[requirement("a", group="either"), requirement("b", group="either")])
+    phone = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
+    open_page(change(template))
+    width = browser.execute_script("return document.documentElement.clientWidth")
+    assert width == 390
+    controls = browser.find_elements(By.CSS_SELECTOR, ".lms-badges-rules input, .lms-badges-rules select")
+    shown = [control for control in controls if control.is_displayed()]
+    assert len(shown) == 2 * 3 * 4
+    for control in shown:
+        assert control.rect["x"] >= 0
+        assert control.rect["x"] + control.rect["width"] <= width
+
+
+def test_the_pages_of_the_api_show_its_document(browser: Chrome, open_page: Callable[[str], None]) -> None:
+    open_page("/api/docs/")
+    WebDriverWait(browser, 20).until(lambda it: "/api/badges/v1/credentials/" in it.page_source)
+    problems = [entry for entry in browser.get_log("browser") if "favicon" not in entry["message"]]
+    assert problems == []
