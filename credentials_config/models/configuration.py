@@ -51,6 +51,10 @@ class CredentialConfiguration(models.Model):
     off. The periodic task is on exactly while the configuration is enabled and not closed. ``options`` are deep-merged
     over those of the type.
 
+    ``problem`` says what keeps all of its documents from being made (a broken template, a missing font, a storage that
+    is down), for whoever can do something about it. Until ``problem_until`` nobody tries; then one batch does, and when
+    that works the problem is gone.
+
     .. no_pii:
     """
 
@@ -82,6 +86,8 @@ class CredentialConfiguration(models.Model):
     valid_days = models.PositiveIntegerField(_("valid for days"), null=True, blank=True)
     valid_until = models.DateTimeField(_("valid until"), null=True, blank=True)
     closed_at = models.DateTimeField(_("closed"), null=True, blank=True, editable=False)
+    problem = models.CharField(_("problem"), max_length=500, blank=True, editable=False)
+    problem_until = models.DateTimeField(_("tried again"), null=True, blank=True, editable=False)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
     class Meta:

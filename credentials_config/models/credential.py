@@ -34,7 +34,11 @@ class Credential(models.Model):
     Reissuing makes a new document for the same row: ``verification_code`` and ``issued_at`` stay.
 
     ``made_from`` holds slugs and versions of the assets and the generator's version. Names are snapshots of what the
-    document shows; they do not follow the account.
+    document shows; they do not follow the account. ``reissue`` holds what the next document will say instead
+    (``learner_name``, ``context_name``) and whether the learner is told (``mail``), until that document is there.
+
+    ``document`` is the file's name in the storage. ``mailed`` is the number of the newest document that the learner was
+    told of: it is written just before the mail's last line is sent, so that no worker sends a second one.
 
     .. pii: The learner's name as the document shows it, and the document itself.
     .. pii_types: name
@@ -48,12 +52,15 @@ class Credential(models.Model):
     run = models.ForeignKey(CredentialRun, on_delete=models.SET_NULL, null=True, blank=True, related_name="credentials")
     status = models.CharField(_("status"), max_length=12, choices=CredentialStatus.choices)
     active_key = models.CharField(max_length=6, null=True, blank=True, default=ACTIVE, editable=False)  # noqa: DJ001
+    language = KeyField(_("language"), max_length=35, blank=True)
     learner_name = models.CharField(_("name on the document"), max_length=255, blank=True)
     context_name = models.CharField(_("context name"), max_length=255, blank=True)
     issued_at = models.DateTimeField(_("issued"))
     expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
     document = models.CharField(_("document"), max_length=500, blank=True)
     document_number = models.PositiveIntegerField(_("document number"), default=0)
+    mailed = models.PositiveIntegerField(_("mailed document"), default=0)
+    reissue: models.JSONField[dict, dict] = models.JSONField(default=dict, blank=True, editable=False)
     made_from: models.JSONField[dict, dict] = models.JSONField(_("made from"), default=dict, blank=True)
     due_at = models.DateTimeField(_("due"), null=True, blank=True)
     claim = models.UUIDField(null=True, blank=True, editable=False)

@@ -18,13 +18,25 @@ class RunCause(models.TextChoices):
     COMMAND = "command", _("command")
 
 
+class RunOutcome(models.TextChoices):
+    """How a run ended."""
+
+    DONE = "done", _("done")
+    SKIPPED = "skipped", _("skipped")  # a gate said "not now"; ``note`` says which
+    FAILED = "failed", _("failed")  # ``note`` says what to do
+
+
 class CredentialRun(models.Model):
     """
     One search for eligible learners of a configuration.
 
-    Open while ``active_key`` holds its constant, and at most one is open per configuration: runs do not overlap, on
-    every database. ``lease_until`` lets a later run take over from a killed one. A run that a gate skipped is closed at
-    once and says why in ``note``. The counts grow while it runs: what the admin and the command show as progress.
+    Written when somebody or a schedule asks for it, carried out by a worker. Open while ``active_key`` holds its
+    constant, and at most one is open per configuration: runs do not overlap, on every database. ``lease_until`` says
+    when somebody may (again) take it up, ``claim`` names the holder: after a kill another one takes over and begins anew,
+    with those subtracted who were found before. A run that a gate skipped is closed at once and says why in ``note``.
+
+    The counts are what the admin and the command show as progress: ``asked`` and ``eligible`` grow while it runs;
+    ``issued`` and ``failed`` tell what became of the credentials it found, and grow until the last document is made.
 
     .. no_pii:
     """
@@ -34,10 +46,15 @@ class CredentialRun(models.Model):
     person = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
+    override_gates = models.BooleanField(_("in spite of the gates"), default=False)
     active_key = models.CharField(max_length=6, null=True, blank=True, default="active", editable=False)  # noqa: DJ001
     lease_until = models.DateTimeField(null=True, blank=True, editable=False)
+    claim = models.UUIDField(null=True, blank=True, editable=False)
+    attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
     started_at = models.DateTimeField(_("started"))
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
+    outcome = models.CharField(_("outcome"), max_length=7, choices=RunOutcome.choices, blank=True)
+    asked = models.PositiveIntegerField(_("looked at"), default=0)
     eligible = models.PositiveIntegerField(_("eligible"), default=0)
     issued = models.PositiveIntegerField(_("issued"), default=0)
     failed = models.PositiveIntegerField(_("failed"), default=0)
@@ -54,6 +71,7 @@ class CredentialRun(models.Model):
                 name="lms_cc_run_active_key",
             ),
         )
+        indexes = (models.Index(fields=["lease_until"], name="lms_cc_run_due"),)
 
     def __str__(self) -> str:
         return f"{self.configuration_id} {self.started_at:%Y-%m-%d %H:%M}"
