@@ -1,0 +1,274 @@
+"""
+What an operator relies on when events come from Kafka: every event counts once, whatever goes down meanwhile.
+
+The broker, the registry and the database are real, the consumer is a process of its own, the events are put on the bus
+by openedx-events' own producer, and the checker asks the database in its own words.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from badges.testing.events import enrollment
+from tests.acceptance.bus_stories import (
+    assert_once_each,
+    count,
+    dead_letters,
+    holders,
+    passes,
+    query,
+    start_consumer,
+    take_down,
+    template,
+)
+from tests.factories import make_template
+from tests.intake.bus import Bus
+from tests.intake.doubles import headers_of
+from tests.services.processes import Process
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def bus(kafka: Any, schema_registry: Any, settings: Any, transactional_db: None) -> Iterator[Bus]:
+    made = Bus(kafka, schema_registry)
+    for name, value in made.settings.items():
+        setattr(settings, name, value)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def consume(run_manage: Callable[..., Process], bus: Bus) -> Callable[..., Process]:
+    return lambda *options, **config: start_consumer(run_manage, bus, *options, **config)
+
+
+def until_holders(process: Process, learners: int, *, seconds: float = 60) -> None:
+    process.wait_until(lambda: len(holders()) >= learners, seconds=seconds, what=f"{learners} holders")
+
+
+def test_events_of_an_lms_become_badges(bus: Bus, consume: Callable[..., Process]) -> None:
+    template(courses=2)
+    names = {1: "فاطمة الفهري", 2: "祖冲之", 3: "Ada Lovelace"}
+    bus.create_topic(partitions=3)
+    for learner, name in names.items():
+        bus.send(passes(learner, 0, name=name), passes(learner, 1, name=name))
+    bus.send(passes(4, 0))  # one of two requirements is no badge
+    process = consume("--until-idle")
+    assert process.wait() == 0
+    assert holders() == [1, 2, 3]
+    first, last = query("SELECT first_name, last_name FROM auth_user WHERE username = 'houba2'")[0]
+    assert f"{first} {last}".strip() == "祖冲之"
+    assert "7 events in" in process.output()
+    assert "7 matched, 3 awarded, 0 duplicates, 0 dead letters, 0 ignored." in process.output()
+
+
+def test_what_is_ignored_is_counted_by_type_and_reason(bus: Bus, consume: Callable[..., Process]) -> None:
+    template()
+    bus.create_topic().send(passes(1), passes(2, 1), passes(3, 1))
+    bus.send(enrollment(lms_user_id=4), key="enrollment.course.course_key")
+    process = consume("--until-idle")
+    assert process.wait() == 0
+    assert "1 matched, 1 awarded, 0 duplicates, 0 dead letters, 3 ignored." in process.output()
+    assert "ignored 1: org.openedx.learning.course.enrollment.created.v1: not configured" in process.output()
+    assert "ignored 2: org.openedx.learning.course.passing.status.updated.v1: no match" in process.output()
+    assert count("SELECT COUNT(*) FROM lms_badges_inboxmessage") == 1
+
+
+def test_an_enrolment_made_by_staff_credits_the_learner(
+    bus: Bus, consume: Callable[..., Process], settings: Any
+) -> None:
+    settings.BADGES_CONFIG = {"events": [enrollment().signal.event_type]}
+    make_template(requirements=[{"key": "enrolled", "event_type": enrollment().signal.event_type, "rules": []}])
+    staff = passes(99).data["course_passing_status"].user
+    bus.create_topic()
+    bus.send(enrollment(lms_user_id=1, username="houba1", created_by=staff), key="enrollment.course.course_key")
+    assert consume("--until-idle", events=[enrollment().signal.event_type]).wait() == 0
+    assert holders() == [1]
+
+
+def test_the_same_event_twice_and_the_same_fact_under_two_ids_is_one_badge(
+    bus: Bus, consume: Callable[..., Process]
+) -> None:
+    template()
+    first = passes(1)
+    bus.create_topic(partitions=2).send(first, first, passes(1), first)
+    assert consume("--until-idle").wait() == 0
+    assert holders() == [1]
+    assert count("SELECT COUNT(*) FROM lms_badges_outboxmessage") == 2
+    assert count("SELECT COUNT(*) FROM lms_badges_fulfillment") == 1
+
+
+@pytest.mark.tables
+def test_ids_that_differ_only_in_case_are_two_events(bus: Bus, consume: Callable[..., Process]) -> None:
+    template(courses=2)
+    algebra, geometry = passes(1, 0), passes(1, 1)
+    bus.create_topic()
+    bus.send_raw(bus.wire(algebra), headers_of(algebra, ce_id=b"Abc-1"))
+    bus.send_raw(bus.wire(geometry), headers_of(geometry, ce_id=b"abc-1"))
+    assert consume("--until-idle").wait() == 0
+    assert holders() == [1]
+
+
+def test_poison_is_kept_as_dead_letters_and_the_partition_goes_on(bus: Bus, consume: Callable[..., Process]) -> None:
+    template()
+    poison = passes(1, name="Marsupilami")
+    bus.create_topic().send(passes(1))
+    good = bus.wire(poison)
+    bus.send_raw(good)
+    bus.send_raw(good[:-3], headers_of(poison))
+    bus.send_raw(b"\0" + (999_999).to_bytes(4, "big") + good[5:], headers_of(poison))
+    bus.send_raw(good, headers_of(poison, ce_type=b"org.example.unheard.of.v1"))
+    bus.send(passes(2))
+    process = consume("--until-idle")
+    assert process.wait() == 0
+    assert holders() == [1, 2]
+    places, reasons = zip(*dead_letters(), strict=True)
+    assert list(places) == [f"kafka:{bus.full_topic}/0@{offset}" for offset in (1, 2, 3, 4)]
+    assert [
+        "no ce_type header" in reasons[0],
+        "not Avro of schema" in reasons[1],
+        "no schema with id 999999" in reasons[2],
+        "org.example.unheard.of.v1" in reasons[3],
+    ] == [True] * 4
+    assert all(str(poison.metadata.id) in reason for reason in reasons[1:])
+    assert "Marsupilami" not in process.output()
+    assert bus.committed() == {0: 6}
+
+
+def test_a_topic_that_is_not_there_yet_is_waited_for_and_said_once(bus: Bus, consume: Callable[..., Process]) -> None:
+    template()
+    process = consume()
+    process.wait_for("is not there yet; waiting for it.")
+    time.sleep(2)
+    bus.create_topic().send(passes(1))
+    until_holders(process, 1)
+    assert process.output().count("is not there yet") == 1
+    assert process.terminate() == 0
+
+
+def test_broker_and_registry_down_are_waited_for_and_nothing_is_lost(bus: Bus, consume: Callable[..., Process]) -> None:
+    template()
+    bus.create_topic().send(passes(1))
+    bus.kafka.stop()
+    bus.registry.stop()
+    process = consume()
+    process.wait_for("Kafka is not available; waiting for it.")
+    bus.kafka.start()
+    process.wait_for("The schema registry is not available")
+    time.sleep(3)
+    bus.registry.start()
+    until_holders(process, 1)
+    assert process.output().count("waiting for it") == 2
+    assert process.terminate() == 0
+    assert bus.committed() == {0: 1}
+
+
+@pytest.mark.tables
+def test_a_database_that_goes_and_comes_back_is_waited_for(
+    bus: Bus, consume: Callable[..., Process], database_server: Any
+) -> None:
+    template()
+    bus.create_topic().send(passes(1))
+    process = consume()
+    until_holders(process, 1)
+    take_down(database_server)
+    bus.send(passes(2), passes(3))
+    process.wait_for("waiting for it")
+    time.sleep(60 if connection.vendor == "postgresql" else 5)  # a whole minute in one of the runs
+    assert process.running
+    database_server.start()
+    until_holders(process, 3)
+    assert process.output().count("waiting for it") == 1
+    assert process.terminate() == 0
+    assert_once_each(3, events=3)
+
+
+@pytest.mark.tables
+def test_a_database_that_stays_away_ends_the_process_and_nothing_is_acknowledged(
+    bus: Bus, consume: Callable[..., Process], database_server: Any
+) -> None:
+    template()
+    bus.create_topic()
+    process = consume(intake={"patience": 3})
+    process.wait_for("Assigned")
+    take_down(database_server)
+    bus.send(passes(1))
+    assert process.wait() == 75
+    assert "was not acknowledged" in process.output()
+    database_server.start()
+    assert bus.committed() == {}
+    assert consume("--until-idle").wait() == 0
+    assert_once_each(1, events=1)
+
+
+def test_sigterm_lets_the_batch_finish(bus: Bus, consume: Callable[..., Process]) -> None:
+    template()
+    bus.create_topic().send(*[passes(learner) for learner in range(1, 601)])
+    process = consume("--batch-size", "20")
+    until_holders(process, 1)
+    assert process.terminate() == 0
+    done = len(holders())
+    assert 0 < done < 600
+    assert done % 20 == 0
+    assert bus.committed() == {0: done}
+    assert f"{done} awarded" in process.output()
+
+
+@pytest.mark.tables
+def test_two_consumers_racing_on_one_learner_award_one_badge(bus: Bus, consume: Callable[..., Process]) -> None:
+    learners = 60
+    template(courses=3)
+    bus.create_topic(partitions=3)
+    processes = [consume("--batch-size", "5") for _ in range(2)]
+    for process in processes:
+        process.wait_for("Assigned: [(")
+    # Each course is a partition of its own, so one learner's events reach both processes at about the same time.
+    for learner in range(1, learners + 1):
+        for course in range(3):
+            event = passes(learner, course)
+            bus.send_raw(bus.wire(event), headers_of(event), partition=course, flush=False)
+    bus.flush()
+    for process in processes:
+        until_holders(process, learners)
+    processes[0].wait_until(lambda: bus.committed(partitions=3) == dict.fromkeys(range(3), learners), what="commits")
+    assert [process.terminate() for process in processes] == [0, 0]
+    assert all(" 0 awarded" not in process.output() or " 0 matched" not in process.output() for process in processes)
+    assert_once_each(learners, events=learners * 3, courses=3)
+
+
+@pytest.mark.tables
+@pytest.mark.timeout(600)
+def test_killed_at_random_moments_nothing_is_lost_and_nothing_doubled(
+    bus: Bus, consume: Callable[..., Process]
+) -> None:
+    moments = random.Random(1789)  # the same kills in every run
+    learners = 2000
+    template(courses=2)
+    bus.create_topic(partitions=2)
+    for learner in range(1, learners + 1):
+        for course in range(2):
+            event = passes(learner, course)
+            bus.send_raw(bus.wire(event), headers_of(event), partition=(learner + course) % 2, flush=False)
+    bus.flush()
+    # A static member comes back to its partitions at once, instead of after the session of the killed one.
+    client = {"group.instance.id": "badges-1", "session.timeout.ms": 6000}
+    progress = [0]
+    kills = 30 if connection.vendor == "postgresql" else 8
+    for _ in range(kills):
+        process = consume("--batch-size", "2", kafka_client=client)
+        process.wait_for("Assigned: [(")
+        time.sleep(moments.uniform(0, 1.2))
+        process.kill()
+        progress.append(count("SELECT COUNT(*) FROM lms_badges_inboxmessage"))
+    assert progress[-1] < learners * 2, "every kill should fall into the middle of the work"
+    assert len(set(progress)) > kills / 2, "many kills should fall into the middle of a batch"
+    assert consume("--until-idle", kafka_client=client).wait(seconds=120) == 0
+    assert bus.committed(partitions=2) == {0: learners, 1: learners}
+    assert_once_each(learners, events=learners * 2, courses=2)
