@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -9,13 +10,14 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
 from django.db.models import Q, QuerySet
+from django.utils import timezone
 
 from badges import explanations
 from badges.awarding.models import ACTIVE, UserCredential
 from badges.catalog.event_types import LearnerData
 from badges.catalog.models import BadgeTemplate
 from badges.explanations import Explanation
-from badges.intake import learners
+from badges.intake import inbox, learners
 from badges.intake.events import Event
 from badges.intake.models import Learner
 from badges.outbox import mailbox
@@ -40,6 +42,7 @@ __all__ = [
     "progress_of",
     "receive",
     "report",
+    "retire",
     "with_reports",
 ]
 
@@ -87,6 +90,24 @@ def admit_learners(people: Iterable[LearnerData]) -> dict[int, Learner]:
     wanted = [person.lms_user_id for person in people if roster.identifies(person.lms_user_id)]
     with transaction.atomic():
         return learners.admit(roster, wanted) if wanted else {}
+
+
+def retire(person: Person, *, now: dt.datetime | None = None) -> bool:
+    """
+    Forget who a person is, in every table of this app; returns whether anything was known.
+
+    Progress and credentials stay, as those of a learner without a name. Waiting deliveries build their words from ids,
+    so they find nobody and become dead letters. The host's account, and badges at providers, are the host's to remove.
+    """
+    now = now or timezone.now()
+    with transaction.atomic():
+        learner = Learner.objects.select_for_update().filter(_named(person)).first()
+        if learner is None:
+            return False
+        if learner.lms_user_id is not None:
+            inbox.forget_learner(learner.lms_user_id, now=now)
+        learners.retire(learner)
+    return True
 
 
 def explain(person: Person, template: str) -> Explanation:

@@ -114,6 +114,15 @@ def expire_payloads(*, before: dt.datetime) -> int:
     return old.exclude(state=InboxState.PENDING).update(payload=None)
 
 
+def forget_learner(lms_user_id: int, *, now: dt.datetime) -> int:
+    """Wipe payloads and ids of a person's events; those that still wait are not decided any more. Returns how many."""
+    rows = InboxMessage.objects.filter(lms_user_id=lms_user_id)
+    rows.filter(state=InboxState.PENDING).update(
+        state=InboxState.DEAD, due_at=None, claim=None, processed_at=now, reason="The learner was retired."
+    )
+    return rows.update(payload=None, lms_user_id=None)
+
+
 def _still_claimed(rows: Iterable[InboxMessage]) -> QuerySet[InboxMessage]:
     rows = list(rows)
     claims = {row.claim for row in rows}

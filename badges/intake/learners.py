@@ -81,6 +81,11 @@ def look_up(people: Iterable[LearnerData]) -> Roster:
     return roster
 
 
+def retire(learner: Learner) -> None:
+    """Cut a learner, locked by the caller, off from the person: from the LMS user id and from the account."""
+    Learner.objects.filter(pk=learner.pk).update(lms_user_id=None, user=None)
+
+
 def _is_id(lms_user_id: int) -> bool:
     """Whether a number can be an LMS user id here."""
     return 0 < lms_user_id < 2**63

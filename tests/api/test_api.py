@@ -9,7 +9,9 @@ from django.contrib.auth import get_user_model
 from django.db import transaction
 
 from badges import api, pipeline
+from badges.intake.models import InboxMessage, Learner
 from badges.outbox.models import OutboxMessage
+from badges.progress.models import Fulfillment
 from tests.pipeline.stories import make_passing, make_template
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.tables]
@@ -94,3 +96,17 @@ def test_what_is_enqueued_stands_or_falls_with_the_transaction():
 
     with pytest.raises(transaction.TransactionManagementError):
         api.enqueue("mail", "12", {})
+
+
+def test_a_retired_person_leaves_history_and_no_trace(half_way):
+    waiting = make_passing(course_key=BOTANY, lms_user_id=41, username="marsupilami")
+    pipeline.receive(waiting)
+
+    assert api.retire("marsupilami")
+
+    for row in InboxMessage.objects.all():
+        assert (row.lms_user_id, row.payload) == (None, None)
+    assert pipeline.process_pending().seen == 0
+    assert Learner.objects.values_list("lms_user_id", "user").get() == (None, None)
+    assert Fulfillment.objects.count() == 1
+    assert not api.retire("marsupilami")
