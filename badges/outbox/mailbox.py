@@ -140,10 +140,9 @@ def free(rests_for: str, *, now: dt.datetime, limit: int | None = None) -> int:
     """Let rows that rest for somebody be due now: all of them, or the first few. Returns how many."""
     resting = OutboxMessage.objects.filter(rests_for=rests_for, due_at__gt=now, claim=None)
     if limit is not None:
-        resting = OutboxMessage.objects.filter(
-            pk__in=list(resting.order_by("due_at").values_list("pk", flat=True)[:limit])
-        )
-    return resting.filter(claim=None, due_at__gt=now).update(due_at=now)
+        first = list(resting.order_by("due_at").values_list("pk", flat=True)[:limit])
+        resting = resting.filter(pk__in=first)
+    return resting.update(due_at=now)
 
 
 def revive(rows: QuerySet[OutboxMessage], *, now: dt.datetime) -> int:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from django.db import connection
 
 from badges.outbox import circuit
 from badges.outbox.circuit import State, Verdict, failed, undecided
@@ -82,6 +85,28 @@ def test_circuits_differ_by_every_letter_of_their_names() -> None:
 def test_only_one_is_told_to_probe(open_circuit: Circuit) -> None:
     verdicts = [circuit.may_pass(NAME, NOW)[0] for _ in range(4)]
     assert verdicts == [Verdict.PROBE, Verdict.REST, Verdict.REST, Verdict.REST]
+
+
+@pytest.mark.tables
+@pytest.mark.django_db(transaction=True)
+def test_of_workers_that_ask_at_the_same_moment_only_one_is_told_to_probe() -> None:
+    workers = 4
+    start = threading.Barrier(workers)
+
+    def ask(name: str) -> Verdict:
+        try:
+            connection.ensure_connection()
+            start.wait(10)
+            return circuit.may_pass(name, NOW)[0]
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(workers) as pool:
+        for round_ in range(25):
+            name = f"{NAME}-{round_}"
+            Circuit.objects.create(name=name, failures=5, open_until=NOW)
+            verdicts = list(pool.map(ask, [name] * workers))
+            assert verdicts.count(Verdict.PROBE) == 1
 
 
 def test_a_probe_that_never_came_back_is_replaced_after_its_lease(open_circuit: Circuit) -> None:

@@ -149,6 +149,15 @@ def test_rows_that_rest_are_freed_together_and_others_are_not() -> None:
     assert contents(claim(now=later(1))) == ["c-0", "c-1"]
 
 
+def test_a_row_that_rested_and_is_claimed_again_is_not_taken_from_its_worker() -> None:
+    post(message(1))
+    mailbox.release(claim(), due_at=later(60), rests_for="credly:A")
+    (row,) = claim(now=later(60))
+    assert mailbox.free("credly:A", now=later(61)) == 0
+    assert claim(now=later(61)) == []
+    assert mailbox.begin(row, later(62), lease=LEASE)
+
+
 def test_an_operator_revives_dead_letters_and_nothing_else() -> None:
     post(message(1, key="7"), message(2), message(3))
     dead, done, waiting = claim()
