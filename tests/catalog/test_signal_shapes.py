@@ -25,6 +25,8 @@ AVRO_KINDS = {
     "array": {Kind.LIST},
     "record": {Kind.OBJECT},
 }
+# Newer releases of openedx-events can carry these, as text; other doors still have the forum's numbers.
+LENIENT = {("DiscussionThreadData", name) for name in ("id", "category_id", "team_id")}
 
 
 def assert_agrees(shape: Shape, avro, records: dict) -> None:
@@ -38,6 +40,9 @@ def assert_agrees(shape: Shape, avro, records: dict) -> None:
         records[avro["name"]] = avro
         assert list(shape.fields) == [field["name"] for field in avro["fields"]]
         for field in avro["fields"]:
+            if (avro["name"], field["name"]) in LENIENT:
+                assert shape.fields[field["name"]].kind is Kind.ANY
+                continue
             assert_agrees(shape.fields[field["name"]], field["type"], records)
     elif isinstance(avro, dict):
         assert_agrees(shape.item, avro.get("items") or avro["values"], records)
