@@ -120,21 +120,22 @@ class PdfPress(Press):
     # -- asking the worker ---------------------------------------------------------------------------------------------
 
     def _make(self, words: Words, *, page: int, strict: bool) -> bytes:
+        return self._ask(self._request(words, page=page, strict=strict))
+
+    def _request(self, words: Words, *, page: int, strict: bool) -> dict[str, Any]:
         said = {
             field.name: _clean(getattr(words, field.name), lines=field.name == "context_name")
             for field in dataclasses.fields(words)
         }
-        return self._ask(
-            {
-                "do": "make",
-                "id": self._opening["id"],
-                "page": page,
-                "strict": strict,
-                "words": said,
-                "title": said["context_name"].replace("\n", " "),
-                "texts": [_text(element, said) for element in self._layout.texts],
-            }
-        )
+        return {
+            "do": "make",
+            "id": self._opening["id"],
+            "page": page,
+            "strict": strict,
+            "words": said,
+            "title": said["context_name"].replace("\n", " "),
+            "texts": [_text(element, said) for element in self._layout.texts],
+        }
 
     def _ask(self, request: dict[str, Any]) -> bytes:
         try:
