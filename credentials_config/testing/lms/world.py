@@ -180,11 +180,11 @@ class World:
             self._last_id = max(self._last_id, id)
             return learner
 
-    def change_learner(self, username: str, **changes: Any) -> Learner:
-        """Change ``email``, ``name``, ``language``, ``is_active``, or the ``username`` itself."""
+    def change_learner(self, username: str, *, new_username: str | None = None, **changes: Any) -> Learner:
+        """Change ``email``, ``name``, ``language``, ``is_active``, or the username itself."""
         with self.lock:
             old = self._learner(username)
-            new = replace(old, **{name: value for name, value in changes.items() if name != "id"})
+            new = replace(old, **changes, username=new_username or username)
             if new.username != username and new.username in self.learners:
                 raise ValueError("username: it is taken.")
             del self.learners[username]
