@@ -1,0 +1,187 @@
+"""
+The conductor inwards: a batch of events becomes decisions, in one transaction.
+
+Find the learners, ask the rules, apply to progress, award; each step is a room's, and none of them knows the next. A
+batch costs the same number of SQL statements whether it holds one event or five hundred and whether there is one
+template or ten thousand. What the decisions demand of the outside world is written to the outbox, in the same
+transaction.
+
+``deciding`` is that walk, ``sifting`` its part without a database, ``origins`` what differs between events of a bus and
+events that waited; this file is the door, and what happens when a decision fails.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from badges.catalog import snapshot
+from badges.conf import config
+from badges.database import insist
+from badges.exceptions import EventError, Retryable
+from badges.intake import inbox, payloads
+from badges.intake.events import Event, Unreadable
+from badges.intake.models import InboxMessage, InboxState
+from badges.outbox import mailbox
+from badges.outbox.backoff import next_delay
+from badges.outbox.wake import PROCESS_PENDING
+from badges.pipeline.deciding import decide
+from badges.pipeline.origins import ClaimLostError, FromBus, FromInbox, Origin
+from badges.pipeline.sifting import sift
+from badges.pipeline.tally import Tally
+
+__all__ = ["Tally", "handle", "process_pending", "receive", "warm_up"]
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+def warm_up() -> None:
+    """Compile the catalog before the first event, so that a process that says it runs has paid for it."""
+    _insist(snapshot.current)
+
+
+def handle(batch: Iterable[Event | Unreadable], *, now: dt.datetime | None = None) -> Tally:
+    """
+    Decide a batch; return when all that it changes is committed.
+
+    A batch that hits the database's weather (deadlock, lost connection) is tried again as a whole. One that fails for
+    its own reasons is split until the failing event stands alone and goes to retry or dead letter; the others go on.
+    Raises Retryable when the database stayed away longer than ``intake.patience``: nothing may be acknowledged then.
+    """
+    now = now or timezone.now()
+    items = list(batch)
+    tally = Tally(seen=len(items))
+    unreadable = [item for item in items if isinstance(item, Unreadable)]
+    if unreadable:
+        tally += _insist(lambda: _bury(unreadable, now))
+    events = _first_of_each_id(item for item in items if isinstance(item, Event))
+    tally.duplicates += len(items) - len(unreadable) - len(events)
+    if events:
+        tally += _settle(events, FromBus(), now)
+    return tally
+
+
+def receive(event: Event, *, now: dt.datetime | None = None) -> bool:
+    """
+    Write an event down for later, if somebody cares about it; return whether somebody does.
+
+    The door of signal receivers and the REST API. The caller's transaction, if there is one, decides whether it stays.
+    """
+    now = now or timezone.now()
+    sifted = sift([event], snapshot.current(), Tally(), keep_unmatched=config.keep_unmatched)
+    people = [*sifted.people(), *(person for _, person in sifted.near_misses)]
+    if not people:
+        return False
+    row = inbox.row_of(event, state=InboxState.PENDING, due_at=now, now=now, lms_user_id=people[0].lms_user_id)
+    with transaction.atomic():
+        inbox.write([row])
+        mailbox.wake_on_commit(PROCESS_PENDING)
+    return True
+
+
+def process_pending(*, limit: int = 500, now: dt.datetime | None = None) -> Tally:
+    """Decide events of the inbox that wait and are due; ``seen`` is 0 when none are."""
+    now = now or timezone.now()
+    lease = dt.timedelta(seconds=config.delivery["lease_seconds"])
+    rows = _insist(lambda: inbox.claim_pending(limit=limit, lease=lease, now=now))
+    tally = Tally(seen=len(rows))
+    claimed: dict[str, InboxMessage] = {}
+    events = []
+    for row in rows:
+        try:
+            events.append(payloads.parse(row.payload or "", source=row.source))
+            claimed[row.event_id] = row
+        except EventError as error:
+            inbox.finish_claimed([row], state=InboxState.DEAD, now=now, reason=str(error))
+            tally.dead += 1
+    if events:
+        tally += _settle(events, FromInbox(claimed), now)
+    return tally
+
+
+# --- what happens when a decision fails ----------------------------------------------------------------------------
+
+
+def _settle(events: Sequence[Event], origin: Origin, now: dt.datetime) -> Tally:
+    """Decide events, splitting them when one of them fails for its own reasons."""
+    try:
+        return _insist(lambda: decide(events, origin, now=now))
+    except Retryable:
+        raise
+    except IntegrityError:
+        # Somebody else wrote what we were about to write. Whoever looks again finds it there.
+        if len(events) == 1:
+            return _settle_alone(events[0], origin, now)
+    except Exception as error:
+        if len(events) == 1:
+            return _set_aside(events[0], error, origin, now)
+    middle = len(events) // 2
+    tally = _settle(events[:middle], origin, now)
+    tally += _settle(events[middle:], origin, now)
+    return tally
+
+
+def _settle_alone(event: Event, origin: Origin, now: dt.datetime) -> Tally:
+    try:
+        return _insist(lambda: decide([event], origin, now=now))
+    except Retryable:
+        raise
+    except Exception as error:
+        return _set_aside(event, error, origin, now)
+
+
+def _set_aside(event: Event, error: Exception, origin: Origin, now: dt.datetime) -> Tally:
+    """Keep an event that failed by itself: for a later try, or as a dead letter."""
+    if isinstance(error, ClaimLostError):
+        return Tally(duplicates=1)
+    tries = origin.tries_of(event) + 1
+    reason = _reason(error)
+    _say(event, reason, error)
+    until = None
+    if not isinstance(error, EventError) and tries < config.intake["max_attempts"]:
+        pause = next_delay(tries, base=config.delivery["base_delay"], cap=config.delivery["max_delay"])
+        until = now + dt.timedelta(seconds=pause)
+    _insist(lambda: _store_set_aside(event, origin, reason, until, now))
+    return Tally(dead=1) if until is None else Tally(postponed=1)
+
+
+def _store_set_aside(event: Event, origin: Origin, reason: str, until: dt.datetime | None, now: dt.datetime) -> None:
+    with transaction.atomic(durable=True):
+        origin.set_aside(event, reason=reason, until=until, now=now)
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, without personal data: messages of other packages and of the database may quote values."""
+    if isinstance(error, EventError):
+        return str(error)
+    return f"{type(error).__name__} while it was processed; the log has the details."
+
+
+def _say(event: Event, reason: str, error: Exception) -> None:
+    """Log a failure: the lines of code it came through and not its message, which may quote a learner."""
+    frames = "" if isinstance(error, EventError) else "\n" + "".join(traceback.format_tb(error.__traceback__))
+    log.error("Event %s (%s) failed: %s%s", event.id, event.type, reason, frames)
+
+
+def _bury(unreadable: Sequence[Unreadable], now: dt.datetime) -> Tally:
+    with transaction.atomic(durable=True):
+        new = inbox.write([inbox.dead_row_of(item, now=now) for item in unreadable])
+    return Tally(dead=len(new), duplicates=len(unreadable) - len(new))
+
+
+def _insist(work: Callable[[], T]) -> T:
+    return insist(work, patience=config.intake["patience"])
+
+
+def _first_of_each_id(events: Iterable[Event]) -> list[Event]:
+    found: dict[str, Event] = {}
+    for event in events:
+        found.setdefault(event.id, event)
+    return list(found.values())

@@ -1,0 +1,129 @@
+"""
+Where a batch comes from, and so what its inbox rows need.
+
+Events of a bus have no row yet: it is written with the decision. Events that waited have one, claimed by us: it is
+closed with the decision. Both are the first write of the decision's transaction, and say which events are ours to
+decide.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
+
+from badges.catalog import event_types
+from badges.intake import inbox
+from badges.intake.events import Event
+from badges.intake.learners import Roster
+from badges.intake.models import InboxMessage, InboxState
+from badges.pipeline.sifting import Match, Sifted
+from badges.pipeline.tally import NO_MATCH, Tally
+
+
+class ClaimLostError(Exception):
+    """Another worker holds an event now, and decides it."""
+
+
+class Origin(Protocol):
+    """What the conductor asks of either."""
+
+    def is_idle(self, sifted: Sifted) -> bool:
+        """Say whether nothing has to be written for this batch."""
+
+    def write_down(
+        self, events: Sequence[Event], sifted: Sifted, roster: Roster, *, now: dt.datetime, tally: Tally
+    ) -> list[Match]:
+        """Write the batch's inbox rows; return the matches that are ours to decide."""
+
+    def tries_of(self, event: Event) -> int:
+        """Return how often an event failed before."""
+
+    def set_aside(self, event: Event, *, reason: str, until: dt.datetime | None, now: dt.datetime) -> None:
+        """Keep an event that failed by itself: until a later try, or as a dead letter when there is none."""
+
+
+class FromBus:
+    """Events that just arrived."""
+
+    def is_idle(self, sifted: Sifted) -> bool:
+        return not sifted.matches and not sifted.near_misses
+
+    def write_down(
+        self, events: Sequence[Event], sifted: Sifted, roster: Roster, *, now: dt.datetime, tally: Tally
+    ) -> list[Match]:
+        rows = [
+            inbox.row_of(event, state=InboxState.UNMATCHED, now=now, lms_user_id=person.lms_user_id, reason=NO_MATCH)
+            for event, person in sifted.near_misses
+        ]
+        rows += [_row_of_match(match, roster, now) for match in sifted.matches]
+        new = inbox.write(rows)
+        fresh = [match for match in sifted.matches if match.event.id in new]
+        tally.duplicates += len(sifted.matches) - len(fresh)
+        return _without_refused(fresh, roster, tally)
+
+    def tries_of(self, event: Event) -> int:
+        return 0
+
+    def set_aside(self, event: Event, *, reason: str, until: dt.datetime | None, now: dt.datetime) -> None:
+        person = event_types.get(event.type).learner(event.data)
+        row = inbox.row_of(
+            event,
+            state=InboxState.PENDING if until else InboxState.DEAD,
+            due_at=until,
+            now=now,
+            lms_user_id=person.lms_user_id if person else None,
+            reason=reason,
+        )
+        row.attempts = 1
+        inbox.write([row])
+
+
+class FromInbox:
+    """Events that waited, with their claimed rows by event id."""
+
+    def __init__(self, claimed: Mapping[str, InboxMessage]):
+        self._claimed = claimed
+
+    def is_idle(self, sifted: Sifted) -> bool:
+        return False
+
+    def write_down(
+        self, events: Sequence[Event], sifted: Sifted, roster: Roster, *, now: dt.datetime, tally: Tally
+    ) -> list[Match]:
+        """One statement for each thing that can become of an event. Raises ClaimLostError."""
+        outcomes: dict[str, tuple[InboxState, str]] = {}
+        for match in sifted.matches:
+            refusal = roster.refused.get(match.person.lms_user_id)
+            outcomes[match.event.id] = (InboxState.DEAD, refusal) if refusal else (InboxState.PROCESSED, "")
+        closings: dict[tuple[InboxState, str], list[InboxMessage]] = {}
+        for event in events:
+            outcome = outcomes.get(event.id, (InboxState.UNMATCHED, NO_MATCH))
+            closings.setdefault(outcome, []).append(self._claimed[event.id])
+        for (state, reason), rows in closings.items():
+            if inbox.finish_claimed(rows, state=state, now=now, reason=reason) != len(rows):
+                raise ClaimLostError
+        return _without_refused(sifted.matches, roster, tally)
+
+    def tries_of(self, event: Event) -> int:
+        return self._claimed[event.id].attempts
+
+    def set_aside(self, event: Event, *, reason: str, until: dt.datetime | None, now: dt.datetime) -> None:
+        row = self._claimed[event.id]
+        if until is None:
+            inbox.finish_claimed([row], state=InboxState.DEAD, now=now, reason=reason)
+        else:
+            inbox.postpone_claimed(row, until=until, reason=reason)
+
+
+def _row_of_match(match: Match, roster: Roster, now: dt.datetime) -> InboxMessage:
+    refusal = roster.refused.get(match.person.lms_user_id, "")
+    state = InboxState.DEAD if refusal else InboxState.PROCESSED
+    return inbox.row_of(match.event, state=state, now=now, lms_user_id=match.person.lms_user_id, reason=refusal)
+
+
+def _without_refused(matches: Iterable[Match], roster: Roster, tally: Tally) -> list[Match]:
+    matches = list(matches)
+    decidable = [match for match in matches if match.person.lms_user_id not in roster.refused]
+    tally.dead += len(matches) - len(decidable)
+    return decidable

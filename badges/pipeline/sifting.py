@@ -1,0 +1,55 @@
+"""Asking the rules of all templates what they say to events: in memory, before the database is asked anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from badges.catalog.event_types import LearnerData
+from badges.catalog.snapshot import CompiledRequirement, Snapshot
+from badges.intake.events import Event
+from badges.pipeline.tally import NO_LEARNER, NO_MATCH, NOT_CONFIGURED, Tally
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """An event that somebody cares about, whom it is about and the requirements it meets."""
+
+    event: Event
+    person: LearnerData
+    requirements: Sequence[CompiledRequirement]
+
+
+@dataclass
+class Sifted:
+    """
+    A batch, sorted: what somebody cares about, and what has a learner and meets nothing.
+
+    ``near_misses`` are collected only when they are to be kept.
+    """
+
+    matches: list[Match] = field(default_factory=list)
+    near_misses: list[tuple[Event, LearnerData]] = field(default_factory=list)
+
+    def people(self) -> Iterator[LearnerData]:
+        """Yield whom the matches are about."""
+        return (match.person for match in self.matches)
+
+
+def sift(events: Iterable[Event], catalog: Snapshot, tally: Tally, *, keep_unmatched: bool) -> Sifted:
+    """Ask the catalog about each event; what nobody cares about is counted by type and reason."""
+    sifted = Sifted()
+    for event in events:
+        definition = catalog.definitions.get(event.type)
+        person = definition.learner(event.data) if definition else None
+        if definition is None:
+            tally.ignored[event.type, NOT_CONFIGURED] += 1
+        elif person is None:
+            tally.ignored[event.type, NO_LEARNER] += 1
+        elif requirements := catalog.matching(event.type, definition.subject(event.data)):
+            sifted.matches.append(Match(event, person, requirements))
+        else:
+            tally.ignored[event.type, NO_MATCH] += 1
+            if keep_unmatched:
+                sifted.near_misses.append((event, person))
+    return sifted
