@@ -1,8 +1,15 @@
-"""Addresses of scheduled credentials."""
+"""Addresses of scheduled credentials, all in the namespace ``lms_credentials_config``."""
 
 from __future__ import annotations
 
-from typing import Any
+from django.urls import path
+
+from credentials_config.verification import views as verification
 
 app_name = "lms_credentials_config"
-urlpatterns: list[Any] = []
+urlpatterns = [
+    path("credentials/verify/", verification.ask, name="verify-ask"),
+    path("credentials/verify/<str:code>", verification.verify, name="verify"),
+    path("credentials/verify/<str:code>/", verification.verify),  # typed with one slash too many
+    path("credentials/document/<str:token>", verification.document, name="document"),
+]

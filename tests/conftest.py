@@ -55,7 +55,8 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["DATABASE_URL"] = chosen_database(config.option.db, lambda name: _service(config, name))
     os.environ["DJANGO_SETTINGS_MODULE"] = "service.settings"
     # Tests say themselves when they want one of these; the environment of whoever runs them must not.
-    for name in ("CELERY_BROKER_URL", "KAFKA_BOOTSTRAP_SERVERS", "SCHEMA_REGISTRY_URL", "CREDLY_URL", "DEBUG"):
+    names = ("CELERY_BROKER_URL", "CACHE_URL", "KAFKA_BOOTSTRAP_SERVERS", "SCHEMA_REGISTRY_URL", "CREDLY_URL", "DEBUG")
+    for name in names:
         os.environ.pop(name, None)
     from django.conf import settings  # noqa: PLC0415 -- only now the environment is complete
 

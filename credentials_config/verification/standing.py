@@ -1,0 +1,77 @@
+"""What may be said in public of a verification code: no more than the document says, and how it stands today."""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+from dataclasses import dataclass
+
+from credentials_config.issuing import codes
+from credentials_config.models import Credential, CredentialStatus
+
+
+class State(enum.StrEnum):
+    """How a credential stands."""
+
+    VALID = "valid"
+    REVOKED = "revoked"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A credential as anybody may see it who has its code. ``name`` is empty when the learner's data was removed."""
+
+    code: str
+    state: State
+    title: str
+    name: str
+    context_key: str
+    context_name: str
+    issued_at: dt.datetime
+    expires_at: dt.datetime | None
+    revoked_at: dt.datetime | None
+    reason: str
+
+
+def find(typed: str, *, now: dt.datetime) -> Standing | None:
+    """
+    Return how the credential with this code stands, in one statement at most.
+
+    None when there is none, and when it never was given to anybody: documents that are still being made, or failed.
+    """
+    code = codes.normal(typed)
+    if code is None:
+        return None
+    given = (CredentialStatus.AVAILABLE, CredentialStatus.INVALIDATED, CredentialStatus.EXPIRED)
+    row = (
+        Credential.objects.filter(verification_code=code, status__in=given, document_number__gt=0)
+        .select_related("configuration__credential_type")
+        .first()
+    )
+    return None if row is None else _standing(row, now)
+
+
+def _standing(row: Credential, now: dt.datetime) -> Standing:
+    state = _state(row, now)
+    revoked = state is State.REVOKED
+    return Standing(
+        code=row.verification_code,
+        state=state,
+        title=row.configuration.credential_type.name,
+        name=row.learner_name,
+        context_key=row.configuration.context_key,
+        context_name=row.context_name,
+        issued_at=row.issued_at,
+        expires_at=row.expires_at,
+        revoked_at=row.invalidated_at if revoked else None,
+        reason=row.public_reason if revoked else "",
+    )
+
+
+def _state(row: Credential, now: dt.datetime) -> State:
+    if row.status == CredentialStatus.INVALIDATED:
+        return State.REVOKED
+    # A credential expires at its time, not when the sweep comes by.
+    over = row.expires_at is not None and row.expires_at <= now
+    return State.EXPIRED if over or row.status == CredentialStatus.EXPIRED else State.VALID

@@ -1,0 +1,75 @@
+"""Rows of scheduled credentials for tests. Defaults are distinct on purpose: a test that swaps two of them fails."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import factory
+
+from credentials_config.issuing.codes import new_code
+from credentials_config.models import (
+    Credential,
+    CredentialConfiguration,
+    CredentialRun,
+    CredentialStatus,
+    CredentialType,
+)
+from tests.factories import ALGEBRA, NOON, LearnerFactory
+
+
+class CredentialTypeFactory(factory.django.DjangoModelFactory):
+    """A kind of credential, for those on a list."""
+
+    class Meta:
+        model = CredentialType
+
+    name = factory.Sequence(lambda number: f"Marsupial diploma {number}")
+    processor = "csv_list"
+    generator = "pdf"
+    options = factory.LazyFunction(dict)
+
+
+class CredentialConfigurationFactory(factory.django.DjangoModelFactory):
+    """A kind of credential that is given in a course."""
+
+    class Meta:
+        model = CredentialConfiguration
+
+    context_key = ALGEBRA
+    credential_type = factory.SubFactory(CredentialTypeFactory)
+    enabled = True
+
+
+class CredentialFactory(factory.django.DjangoModelFactory):
+    """A learner's credential, with its document, unless told otherwise."""
+
+    class Meta:
+        model = Credential
+
+    verification_code = factory.LazyFunction(new_code)
+    learner = factory.SubFactory(LearnerFactory)
+    configuration = factory.SubFactory(CredentialConfigurationFactory)
+    status = CredentialStatus.AVAILABLE
+    active_key = factory.LazyAttribute(
+        lambda row: None if row.status in (CredentialStatus.INVALIDATED, CredentialStatus.EXPIRED) else "active"
+    )
+    learner_name = factory.Sequence(lambda number: f"Spip Écureuil {number}")
+    context_name = "Algebra for squirrels"
+    issued_at = NOON
+    document = factory.LazyAttribute(lambda row: f"credentials/xx/{row.verification_code.lower()}.pdf")
+    document_number = 1
+
+
+class CredentialRunFactory(factory.django.DjangoModelFactory):
+    """A run that is over."""
+
+    class Meta:
+        model = CredentialRun
+
+    configuration = factory.SubFactory(CredentialConfigurationFactory)
+    cause = "schedule"
+    active_key = None
+    outcome = "done"
+    started_at = NOON
+    finished_at = NOON + dt.timedelta(minutes=2)
+    asked, eligible, issued, failed = 40, 12, 11, 1

@@ -1,0 +1,92 @@
+"""Whoever tries codes is slowed down, and nobody else is."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from typing import Any
+
+import pytest
+from django.conf import settings as host
+from django.test import RequestFactory
+
+from credentials_config.verification.throttling import seconds_to_wait
+from tests.services import Redis
+from tests.services.service import free_port
+
+ADDRESS = "/credentials/verify/0123456789ABCDEF"
+MIDDLE = 1_800_000_015.0  # a quarter into a minute
+
+
+@pytest.fixture(autouse=True)
+def _three_a_minute(settings: Any) -> None:
+    settings.CREDENTIALS_CONFIG = {"verification": {"requests_per_minute": 3}}
+
+
+def ask(address: str, *, now: float = MIDDLE, **headers: Any) -> int:
+    return seconds_to_wait(RequestFactory().get(ADDRESS, REMOTE_ADDR=address, **headers), now=now)
+
+
+@pytest.mark.django_db
+def test_who_asks_too_often_is_told_when_to_come_back(client: Any) -> None:
+    while time.time() % 60 > 50:  # all four questions in one minute
+        time.sleep(1)
+    assert [client.get(ADDRESS).status_code for _ in range(3)] == [404] * 3
+    answer = client.get(ADDRESS)
+    assert answer.status_code == 429
+    assert 1 <= int(answer.headers["Retry-After"]) <= 60
+    assert b"Too many certificates were asked for from your network" in answer.content
+    assert "noindex" in answer.headers["X-Robots-Tag"]
+
+
+def test_a_new_minute_begins_anew() -> None:
+    assert [ask("203.0.113.1") for _ in range(5)] == [0, 0, 0, 45, 45]
+    assert ask("203.0.113.1", now=MIDDLE + 45) == 0
+
+
+def test_each_address_counts_for_itself() -> None:
+    assert [ask("203.0.113.1") for _ in range(4)][-1] > 0
+    assert ask("203.0.113.2") == 0
+
+
+def test_whoever_has_a_whole_ipv6_network_is_one() -> None:
+    assert [ask(f"2001:db8:0:1::{number}") for number in range(1, 5)][-1] > 0
+    assert ask("2001:db8:0:2::1") == 0
+
+
+def test_a_made_up_forwarding_header_helps_nobody() -> None:
+    # The peer itself has a public address, so nothing of ours stands before it.
+    assert [ask("8.8.8.8", HTTP_X_FORWARDED_FOR=f"9.9.9.{number}") for number in range(4)][-1] > 0
+
+
+def test_behind_a_proxy_visitors_are_told_apart() -> None:
+    assert [ask("10.0.0.7", HTTP_X_FORWARDED_FOR="9.9.9.9") for _ in range(4)][-1] > 0
+    assert ask("10.0.0.7", HTTP_X_FORWARDED_FOR="9.9.9.8") == 0
+    # What a visitor wrote before the proxy's own entry does not make another visitor.
+    assert ask("10.0.0.7", HTTP_X_FORWARDED_FOR="1.2.3.4, 9.9.9.9") > 0
+
+
+def test_the_limit_can_be_switched_off(settings: Any) -> None:
+    settings.CREDENTIALS_CONFIG = {"verification": {"requests_per_minute": None}}
+    assert {ask("203.0.113.1") for _ in range(9)} == {0}
+
+
+def test_the_page_answers_although_the_cache_is_down(settings: Any, client: Any) -> None:
+    location = f"redis://127.0.0.1:{free_port()}/0"
+    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": location}}
+    assert client.get("/credentials/verify/x").status_code == 404
+
+
+def test_all_processes_count_together(redis: Redis) -> None:
+    environment = os.environ | {"DJANGO_SETTINGS_MODULE": "service.settings", "CACHE_URL": redis.url}
+    while time.time() % 60 > 40:  # all in one minute
+        time.sleep(1)
+    command = [sys.executable, "-m", "tests.credentials_config.verification.asker", "40"]
+    processes = [
+        subprocess.Popen(command, env=environment, cwd=host.BASE_DIR, stdout=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    said = [status for process in processes for status in process.communicate(timeout=60)[0].split()]
+    assert (said.count("404"), said.count("429")) == (60, 60)  # the default is 60 a minute
