@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 from openedx_events.tooling import SIGNAL_PROCESSED_FROM_EVENT_BUS, OpenEdxPublicSignal
 
@@ -95,6 +95,18 @@ class _Receiver:
                 exc_info=True,
             )
             leave()
+        _let_go_of_connection()
+
+
+def _let_go_of_connection() -> None:
+    """
+    Close our connection to the database once an event of the bus is stored.
+
+    Before each message the bus's consumer reconnects whatever it finds open; when that fails, it acknowledges the
+    message without having sent it. With nothing open the message reaches us, and we wait for the database.
+    """
+    if not connection.in_atomic_block:
+        connection.close()
 
 
 def leave() -> None:

@@ -109,6 +109,13 @@ class Bus:
                 self.flush()
         self.flush()
 
+    def begin_at_earliest(self, *, partitions: int = 1) -> None:
+        """Let the group begin with the first event; the bus's own consumer would skip what is there already."""
+        consumer = Consumer({"bootstrap.servers": self.kafka.bootstrap_servers, "group.id": self.group, "log_level": 0})
+        places = [TopicPartition(self.full_topic, partition, 0) for partition in range(partitions)]
+        consumer.commit(offsets=places, asynchronous=False)
+        consumer.close()
+
     def committed(self, *, partitions: int = 1) -> dict[int, int]:
         """Return the positions that the group has committed, by partition."""
         consumer = Consumer({"bootstrap.servers": self.kafka.bootstrap_servers, "group.id": self.group, "log_level": 0})

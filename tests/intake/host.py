@@ -1,10 +1,12 @@
-"""The reference host, with more of ``BADGES_CONFIG`` from the environment: for processes that tests start."""
+"""The reference host for processes of tests: more of ``BADGES_CONFIG`` from the environment, and the bus's app."""
 
 import json
 import os
 
 from service.settings import *  # noqa: F403
 from service.settings import BADGES_CONFIG as _OURS
+from service.settings import INSTALLED_APPS as _APPS
 
 BADGES_CONFIG = {**_OURS, **json.loads(os.environ.get("BADGES_CONFIG", "{}"))}
-EVENT_BUS_KAFKA_CONSUMER_CONSECUTIVE_ERRORS_LIMIT = 10_000
+# It brings the bus's own command, consume_events.
+INSTALLED_APPS = _APPS if "openedx_events" in _APPS else [*_APPS, "openedx_events"]
