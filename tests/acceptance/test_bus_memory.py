@@ -1,0 +1,91 @@
+"""What an operator relies on who sizes a machine: 200,000 events take a consumer no more memory than 50,000."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import fastavro
+import psutil
+import pytest
+from openedx_events.event_bus.avro.serializer import AvroSignalSerializer
+
+from badges.testing.events import passing_status, passing_status_lines, write_events
+from tests.acceptance.bus_stories import COURSES, count, start_consumer, template
+from tests.intake.bus import Bus
+from tests.services.processes import Process
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(600)]
+
+EVENTS = 200_000
+ALLOWED_MIB = 24
+
+
+def growth_in_mib(process: Process, *, seconds: float = 400) -> float:
+    """Watch a consumer to its end; return how much its memory grew after 50,000 events."""
+    watched = psutil.Process(process.pid)
+    samples: list[tuple[int, int]] = []
+    deadline = time.monotonic() + seconds
+    while process.running:
+        assert time.monotonic() < deadline, process.error("takes too long")
+        told = re.findall(r"^(\d+) events", process.output(), re.MULTILINE)
+        try:
+            samples.append((int(told[-1]) if told else 0, watched.memory_info().rss))
+        except psutil.NoSuchProcess:
+            break
+        time.sleep(0.2)
+    assert process.wait() == 0
+    early = [rss for events, rss in samples if 0 < events <= EVENTS // 4] or [samples[len(samples) // 4][1]]
+    return (max(rss for _, rss in samples) - max(early)) / 1024**2
+
+
+def test_two_hundred_thousand_events_of_a_file(tmp_path: Path, run_manage: Callable[..., Process]) -> None:
+    template()
+    file = tmp_path / "events.jsonl"
+    write_events(file, EVENTS, learners=2000, courses=[*COURSES, *[f"course-v1:Demo+Other{n}+2026" for n in range(97)]])
+    process = run_manage("consume_badge_events", "--bus", "file", "--input", str(file))
+    assert growth_in_mib(process) < ALLOWED_MIB
+    assert count("SELECT COUNT(*) FROM lms_badges_usercredential") == 2000
+
+
+@pytest.fixture
+def bus(kafka: Any, schema_registry: Any, settings: Any, transactional_db: None) -> Iterator[Bus]:
+    made = Bus(kafka, schema_registry)
+    for name, value in made.settings.items():
+        setattr(settings, name, value)
+    yield made
+    made.close()
+
+
+def test_two_hundred_thousand_events_of_kafka(bus: Bus, run_manage: Callable[..., Process]) -> None:
+    template()
+    bus.create_topic(partitions=4)
+    courses = [*COURSES, *[f"course-v1:Demo+Other{n}+2026" for n in range(97)]]
+    bus.send_lines(passing_status_lines(EVENTS, learners=2000, courses=courses), _headers, _writer(bus), partitions=4)
+    process = start_consumer(run_manage, bus, "--until-idle")
+    assert growth_in_mib(process) < ALLOWED_MIB
+    assert count("SELECT COUNT(*) FROM lms_badges_usercredential") == 2000
+    assert sum(bus.committed(partitions=4).values()) == EVENTS
+
+
+def _headers(envelope: dict[str, Any]) -> list[tuple[str, bytes]]:
+    return [(f"ce_{name}", envelope[name].encode()) for name in ("type", "id", "time")]
+
+
+def _writer(bus: Bus) -> Callable[[dict[str, Any]], bytes]:
+    """Return what writes an event's data as the bus does, without making the objects first."""
+    signal = passing_status().signal
+    schema = fastavro.parse_schema(json.loads(AvroSignalSerializer(signal).schema_string()))
+    prefix = b"\0" + bus.schema_id(signal).to_bytes(4, "big")
+
+    def write(envelope: dict[str, Any]) -> bytes:
+        out = io.BytesIO()
+        fastavro.schemaless_writer(out, schema, envelope["data"])
+        return prefix + out.getvalue()
+
+    return write
