@@ -91,8 +91,7 @@ class PdfPress(Press):
 
     def __init__(self, layout: Layout, assets: Assets, worker: process.WorkerProcess):
         self._layout, self._worker = layout, worker
-        self._folder = Path(tempfile.mkdtemp(prefix="credentials-press-"))
-        self._finalizer = weakref.finalize(self, _remove, self._folder, os.getpid())
+        self._new_folder()
         self._versions: dict[str, int] = {}
         try:
             self._opening = self._prepare(assets)
@@ -138,6 +137,9 @@ class PdfPress(Press):
         }
 
     def _ask(self, request: dict[str, Any]) -> bytes:
+        if os.getpid() != self._owner:
+            self._leave_to_parent()
+            request = {**request, "id": self._opening["id"]}
         try:
             return self._worker.ask(request)
         except process.Unknown:
@@ -145,6 +147,18 @@ class PdfPress(Press):
             return self._worker.ask(request)
 
     # -- the folder ----------------------------------------------------------------------------------------------------
+
+    def _new_folder(self) -> None:
+        self._owner = os.getpid()
+        self._folder = Path(tempfile.mkdtemp(prefix="credentials-press-"))
+        self._finalizer = weakref.finalize(self, _remove, self._folder, self._owner)
+
+    def _leave_to_parent(self) -> None:
+        """In a forked child: take a copy, because the parent's folder goes when the parent does."""
+        theirs = self._folder
+        self._new_folder()
+        shutil.copytree(theirs, self._folder, dirs_exist_ok=True)
+        self._opening = {**self._opening, "id": uuid.uuid4().hex, "folder": str(self._folder)}
 
     def _prepare(self, assets: Assets) -> dict[str, Any]:
         """Write everything that the template may read into the folder; return the request that loads it."""
