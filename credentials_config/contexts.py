@@ -27,7 +27,7 @@ def kind_of(context_key: str) -> Kind | None:
     if _course_key(context_key) is not None:
         return Kind.COURSE
     usage = _usage_key(context_key)
-    return Kind.LESSON if usage is not None and usage.course_key.run else None
+    return Kind.LESSON if usage is not None and usage.context_key.run else None
 
 
 def course_of(lesson_key: str) -> str:
@@ -35,7 +35,7 @@ def course_of(lesson_key: str) -> str:
     usage = _usage_key(lesson_key)
     if usage is None:
         raise ValueError("no usage key")
-    return str(usage.course_key)
+    return str(usage.context_key)
 
 
 def block_type_of(lesson_key: str) -> str:
@@ -59,4 +59,4 @@ def _usage_key(text: str) -> UsageKey | None:
         key = UsageKey.from_string(text)
     except InvalidKeyError:
         return None
-    return key if isinstance(getattr(key, "course_key", None), CourseKey) else None
+    return key if isinstance(key.context_key, CourseKey) else None

@@ -179,7 +179,7 @@ def _prefetched(course_key: CourseKey, users: list[Any]) -> Iterator[None]:
 
 def _grades(course_grade: Any) -> Grades:
     sections = []
-    for category, subsections in course_grade.graded_subsections_by_format.items():
+    for category, subsections in course_grade.graded_subsections_by_format().items():
         for key, subsection in subsections.items():
             attempted = bool(subsection.attempted_graded or subsection.override)
             sections.append(Section(str(key), category, subsection.percent_graded, attempted))

@@ -1,0 +1,5 @@
+"""What the store does not have."""
+
+
+class ItemNotFoundError(Exception):
+    """There is no such block."""
