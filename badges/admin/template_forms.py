@@ -175,9 +175,10 @@ class RequirementForm(forms.ModelForm):
             self.add_error("rules", _("Correct the rules marked below."))
 
     def _value(self, row: Row) -> Any:
-        """What was stored, if nobody touched it: text cannot tell a number from its digits."""
-        if row[:3] in {kept[:3] for kept in self.kept}:
-            return self.kept[Row(*row[:3])]
+        """What was stored, if nobody touched it: the form takes an empty value for a forgotten one, a pack does not."""
+        untouched = Row(*row[:3])
+        if untouched in self.kept:
+            return self.kept[untouched]
         if not row.value:
             raise ValidationError(_("Write a value, or remove the rule."))
         return row.value

@@ -18,8 +18,6 @@ from badges.models import BadgeTemplate
 from tests.admin.pages import ADD, LIST, change
 from tests.factories import ALGEBRA, make_template, requirement
 
-pytestmark = pytest.mark.live
-
 
 @pytest.fixture
 def open_page(live_server: Any, browser: Chrome, client: Any, admin_user: Any) -> Callable[[str], None]:

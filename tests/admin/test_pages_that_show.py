@@ -165,6 +165,13 @@ def test_a_credential_tells_why_and_how_it_stands_at_the_provider(support: Any, 
     assert "00000000-0000-0000-0000-00000000004d" in said
 
 
+def test_a_badge_that_the_provider_has_not_answered_for_is_said_in_words(support: Any) -> None:
+    credential = UserCredentialFactory()
+    CredlyBadge.objects.create(credential=credential, organization="o", external_template="t", state="no_response")
+    assert "credly: no answer yet" in text(support, address(UserCredential, credential))
+    assert "Nowhere." in text(support, address(UserCredential, UserCredentialFactory()))
+
+
 def test_a_credential_given_by_a_person_tells_who_and_why(support: Any) -> None:
     person = UserFactory(username="spirou")
     by_hand = {"cause_kind": CauseKind.PERSON, "cause_event_id": "", "cause_event_type": "", "cause_event_time": None}

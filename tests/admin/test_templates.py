@@ -130,6 +130,15 @@ def test_rules_can_be_changed_added_and_removed(designer: Any) -> None:
     ]
 
 
+def test_rules_that_nobody_touched_stay_as_they_are(designer: Any) -> None:
+    rules = [rule("course.course_key", "ne", ""), rule("course.course_key", "in", ["a,b", " c "])]
+    template = make_template(requirements=[requirement("pass", rules=rules)])
+    page = save(designer, change(template), r0_description="Pass")
+    assert page.status_code == 302, errors(page)
+    demanded = export_template(template)["requirements"][0]
+    assert (demanded["description"], demanded["rules"]) == ("Pass", rules)
+
+
 def test_an_emptied_row_is_no_rule_any_more(designer: Any) -> None:
     template = make_template(requirements=[requirement("pass")])
     save(designer, change(template), r0_path0="", r0_value0="")

@@ -12,6 +12,8 @@ from rest_framework.views import APIView
 class HostView(APIView):
     """A view of the host's, which belongs to no document of ours."""
 
+    versioning_class = None
+
     def get(self, request: Any) -> Response:
         return Response()
 
