@@ -21,7 +21,7 @@ from badges.intake import inbox, learners
 from badges.intake.events import Event
 from badges.intake.models import Learner
 from badges.outbox import mailbox
-from badges.outbox.mailbox import NewMessage
+from badges.outbox.mailbox import NewMessage, wake_on_commit
 from badges.pipeline import Tally, process_pending, receive
 from badges.progress.models import BadgeProgress
 from badges.progress.reading import report, with_reports
@@ -35,6 +35,7 @@ __all__ = [
     "admit_learners",
     "credentials_of",
     "enqueue",
+    "enqueue_all",
     "explain",
     "holders_of",
     "learner_of",
@@ -126,7 +127,14 @@ def enqueue(channel: str, key: str, payload: Mapping[str, Any], *, type: str = "
     Must be called in a transaction, the one of the decision that demands it. ``key`` orders: messages of one channel
     and key are delivered in turn. ``payload`` holds ids and slugs only, no personal data.
     """
-    mailbox.post([NewMessage(channel=channel, key=key, type=type or channel, payload=payload)])
+    enqueue_all(channel, [(key, payload)], type=type)
+
+
+def enqueue_all(channel: str, messages: Iterable[tuple[str, Mapping[str, Any]]], *, type: str = "") -> None:
+    """Write many messages (key, payload) of one channel as ``enqueue`` does one: a single statement."""
+    mailbox.post(
+        NewMessage(channel=channel, key=key, type=type or channel, payload=payload) for key, payload in messages
+    )
 
 
 def _about(person: Person) -> Q:

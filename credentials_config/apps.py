@@ -27,3 +27,9 @@ class CredentialsConfigConfig(AppConfig):
             "lms.djangoapp": {**_SETTINGS, "common": _SETTINGS["base"]},
         },
     }
+
+    def ready(self) -> None:
+        from credentials_config import checks  # noqa: F401, PLC0415 -- registers the system checks
+        from credentials_config.issuing import periodic  # noqa: PLC0415 -- models must be loaded
+
+        periodic.connect()

@@ -14,3 +14,12 @@ def plugin_settings(settings: Any) -> None:
         settings.CREDENTIALS_CONFIG = {}
     if getattr(settings, "CELERY_BEAT_SCHEDULER", None) is None:
         settings.CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+    _add_beat_entries(settings)
+
+
+def _add_beat_entries(settings: Any) -> None:
+    """Every minute, what nobody was woken for; once a day, closed contexts that may be open again, and old runs."""
+    schedule = dict(getattr(settings, "CELERY_BEAT_SCHEDULE", None) or {})
+    schedule.setdefault("credentials-sweep", {"task": "credentials_config.sweep", "schedule": 60.0})
+    schedule.setdefault("credentials-look-again", {"task": "credentials_config.look_again", "schedule": 24 * 3600.0})
+    settings.CELERY_BEAT_SCHEDULE = schedule

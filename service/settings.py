@@ -89,6 +89,7 @@ STATIC_ROOT = DATA_DIR / "static"
 STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # WhiteNoise warns when it is not there; finders serve without it
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
+MEDIA_ROOT = DATA_DIR / "media"  # documents; nothing serves this folder, learners get signed links
 DEFAULT_AUTO_FIELD = "django.db.models.AutoField"  # as the real host has it
 LOGIN_URL = "/admin/login/"
 
@@ -112,6 +113,9 @@ if os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
 BADGES_CONFIG = {}
 if os.environ.get("CREDLY_URL"):
     BADGES_CONFIG["credly"] = {"CREDLY_API_BASE_URL": os.environ["CREDLY_URL"]}
+
+# What a learner's document says for years: on one machine this will do, a public installation sets PUBLIC_URL.
+CREDENTIALS_CONFIG = {"public_url": os.environ.get("PUBLIC_URL", "http://127.0.0.1:8000")}
 
 LOGGING = {
     "version": 1,

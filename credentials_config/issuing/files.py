@@ -1,0 +1,38 @@
+"""The outbox channel ``credential-file``: removes documents that nothing points at any more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+from badges import api as badges
+from badges.exceptions import Retryable
+from credentials_config.issuing import documents
+from credentials_config.issuing.trouble import said
+from credentials_config.models import Credential
+
+CHANNEL = "credential-file"
+
+
+def discard(gone: Iterable[tuple[int, UUID, str]]) -> None:
+    """
+    Have files removed once the transaction has committed: learner's and credential's id, and the name of the file.
+
+    Names of files say nothing about anybody (``documents.file_name``), so they may stand in a message.
+    """
+    messages = [(str(learner), {"credential": str(pk), "file": name}) for learner, pk, name in gone if name]
+    if messages:
+        badges.enqueue_all(CHANNEL, messages)
+
+
+def remove(message: Any) -> None:
+    """Remove the file of a message, unless its credential has it (again)."""
+    payload = message.read()
+    name = str(payload.get("file", ""))
+    if not name or Credential.objects.filter(pk=payload.get("credential"), document=name).exists():
+        return
+    try:
+        documents.remove(name)
+    except Exception as error:  # storages fail in their own ways
+        raise Retryable(f"A document cannot be removed from the storage: {said(error)}") from error

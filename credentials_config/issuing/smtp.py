@@ -1,0 +1,62 @@
+"""
+Sending one message by SMTP with a word in between: just before the last line, the one that makes the server take it.
+
+``smtplib`` sends a message and its end in one go, so whoever is killed around it cannot know whether the message is
+out. Here the caller may write down "now" when everything but that line is sent. A kill before it leaves a message that
+the server throws away; a kill after it leaves one that is on its way.
+"""
+
+from __future__ import annotations
+
+import re
+import smtplib
+from collections.abc import Callable
+from email.utils import parseaddr
+from typing import Any
+
+from django.conf import settings
+from django.core.mail import EmailMessage
+from django.core.mail.message import sanitize_address
+
+_FIRST_DOT = re.compile(rb"(?m)^\.")
+_LINE_END = re.compile(rb"\r\n|\r|\n")
+
+
+class Abandoned(Exception):
+    """The caller changed its mind before the last line; the server has nothing."""
+
+
+def send(connection: smtplib.SMTP, message: EmailMessage, *, last_word: Callable[[], bool]) -> None:
+    """
+    Send a message over an open connection; returns when the server has taken it.
+
+    ``last_word`` is called when only the last line is missing; when it says no, Abandoned is raised and the connection
+    is gone. Raises what smtplib raises, and ValueError for addresses that are none. The connection is of no more use
+    then.
+    """
+    sender = _bare(message.from_email)
+    recipients = [_bare(address) for address in message.recipients()]
+    content = message.message().as_bytes(linesep="\r\n")
+    _expect(connection.mail(sender), 250, smtplib.SMTPSenderRefused, sender)
+    for recipient in recipients:
+        code, words = connection.rcpt(recipient)
+        if code not in (250, 251):
+            raise smtplib.SMTPRecipientsRefused({recipient: (code, words)})
+    _expect(connection.docmd("DATA"), 354, smtplib.SMTPDataError)
+    body = _FIRST_DOT.sub(b"..", _LINE_END.sub(b"\r\n", content))
+    connection.send(body if body.endswith(b"\r\n") else body + b"\r\n")
+    if not last_word():
+        connection.close()
+        raise Abandoned
+    connection.send(b".\r\n")
+    _expect(connection.getreply(), 250, smtplib.SMTPDataError)
+
+
+def _bare(address: str) -> str:
+    """Return an address as it goes over the wire: without a name, its domain in ASCII."""
+    return parseaddr(sanitize_address(address, settings.DEFAULT_CHARSET))[1]
+
+
+def _expect(reply: tuple[int, bytes], code: int, error: type[Exception], *more: Any) -> None:
+    if reply[0] != code:
+        raise error(reply[0], reply[1], *more)
