@@ -21,32 +21,32 @@ PAGE_SIZE, MAX_PAGE_SIZE = 50, 200
 
 
 class _Cursor(NamedTuple):
-    """The row after (or, going back, before) which a page begins."""
+    """The row after (or, going back, before) which a page begins; ``time`` is None in lists that stand by id alone."""
 
     back: bool
-    time: dt.datetime
+    time: dt.datetime | None
     id: uuid.UUID
 
 
 class NewestFirst(BasePagination):
     """
-    A place in the list is a row's (time, id), the view's ``newest_by`` and the primary key.
+    A place in the list is a row's (time, id): the view's ``newest_by``, which may be None, and the primary key.
 
-    Rows that arrive while somebody turns pages move nothing, and page one thousand costs what page one costs; both hold
-    however many rows share one time, as those of a batch do.
+    Rows that arrive while somebody turns pages move nothing, and page one thousand costs what page one costs, provided
+    that an index has them so; both hold however many rows share one time, as those of a batch do.
     """
 
     cursor_param, size_param = "cursor", "page_size"
     params = (cursor_param, size_param)
 
     def paginate_queryset(self, queryset: QuerySet[Any], request: Request, view: Any = None) -> list[Any]:
-        self.time_field = view.newest_by
+        self.time_field: str | None = view.newest_by
         self.url = request.build_absolute_uri()
         size, cursor = self._size(request), self._cursor(request)
         back = cursor is not None and cursor.back
         rows = self._from(queryset, cursor) if cursor else queryset
-        order = (self.time_field, "pk") if back else (f"-{self.time_field}", "-pk")
-        found = list(rows.order_by(*order)[: size + 1])
+        order = [name for name in (self.time_field, "pk") if name]
+        found = list(rows.order_by(*(order if back else [f"-{name}" for name in order]))[: size + 1])
         more, page = len(found) > size, found[:size]
         if back:
             page.reverse()
@@ -87,7 +87,8 @@ class NewestFirst(BasePagination):
             return None
         try:
             back, time, row_id = json.loads(base64.urlsafe_b64decode(text.encode("ascii")))
-            return _Cursor(bool(back), dt.datetime.fromisoformat(time).astimezone(dt.UTC), uuid.UUID(row_id))
+            moment = dt.datetime.fromisoformat(time).astimezone(dt.UTC) if self.time_field else None
+            return _Cursor(bool(back), moment, uuid.UUID(row_id))
         except (ValueError, TypeError, AttributeError, OverflowError, RecursionError, binascii.Error):
             remedy = _("This is no cursor of ours: follow the links of a page, or begin without one.")
             raise ValidationError({self.cursor_param: [remedy]}) from None
@@ -96,13 +97,16 @@ class NewestFirst(BasePagination):
         """The rows beyond a place. The first condition follows from the others: databases find it in the index."""
         beyond = "gt" if cursor.back else "lt"
         time = self.time_field
+        if time is None:
+            return queryset.filter(**{f"pk__{beyond}": cursor.id})
         return queryset.filter(
             Q(**{f"{time}__{beyond}e": cursor.time}),
             Q(**{f"{time}__{beyond}": cursor.time}) | Q(**{f"pk__{beyond}": cursor.id}),
         )
 
     def _link(self, row: Model, *, back: bool) -> str:
-        place = [int(back), getattr(row, self.time_field).isoformat(), str(row.pk)]
+        time = getattr(row, self.time_field).isoformat() if self.time_field else None
+        place = [int(back), time, str(row.pk)]
         text = base64.urlsafe_b64encode(json.dumps(place).encode()).decode("ascii")
         return replace_query_param(remove_query_param(self.url, self.cursor_param), self.cursor_param, text)
 

@@ -11,6 +11,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from badges.models import BadgeProgress
 from tests.factories import GEOMETRY, NOON, BadgeProgressFactory, FulfillmentFactory, make_template, requirement
 from tests.rest_api.schema import assert_as_promised
 
@@ -67,6 +68,28 @@ def test_progress_can_be_asked_for_by_learner_template_and_completion(staff_clie
     assert [row["id"] for row in ask(client, completed="false")] == [str(begun.pk)]
     assert [row["id"] for row in ask(client, username=begun.learner.user.username)] == [str(begun.pk)]
     assert [row["id"] for row in ask(client, template=done.template.slug)] == [str(done.pk)]
+
+
+def test_pages_hold_every_row_once_and_lead_back(staff_client: Callable[..., Any]) -> None:
+    client = staff_client("view_badgeprogress")
+    learners = [BadgeProgressFactory().learner for _ in range(2)]
+    for learner in learners:
+        for _ in range(2):
+            BadgeProgressFactory(learner=learner)
+    pages, address = [], f"{LIST}?page_size=4"
+    while address:
+        pages.append(assert_as_promised(client.get(address), LIST))
+        address = pages[-1]["next"]
+    told = [[row["id"] for row in page["results"]] for page in pages]
+    assert told == [[str(pk) for pk in part] for part in _parts(4)]
+    assert [row["id"] for row in assert_as_promised(client.get(pages[1]["previous"]), LIST)["results"]] == told[0]
+    by_learner = [row["learner"]["uuid"] for page in pages for row in page["results"]]
+    assert by_learner == sorted(by_learner, key=[str(learner.uuid) for learner in reversed(learners)].index)
+
+
+def _parts(size: int) -> list[list[Any]]:
+    found = list(BadgeProgress.objects.order_by("-pk").values_list("pk", flat=True))
+    return [found[start : start + size] for start in range(0, len(found), size)]
 
 
 def test_a_page_of_progress_costs_the_same_however_long_it_is(staff_client: Callable[..., Any]) -> None:
