@@ -16,6 +16,7 @@ import datetime as dt
 import logging
 import traceback
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from django.db import IntegrityError, transaction
@@ -96,7 +97,8 @@ def process_pending(*, limit: int = 500, now: dt.datetime | None = None) -> Tall
     events = []
     for row in rows:
         try:
-            events.append(payloads.parse(row.payload or "", source=row.source))
+            # Under the id of its row: what could not be read at first was written down under the id of its place.
+            events.append(replace(payloads.parse(row.payload or "", source=row.source), id=row.event_id))
             claimed[row.event_id] = row
         except EventError as error:
             inbox.finish_claimed([row], state=InboxState.DEAD, now=now, reason=str(error))

@@ -324,6 +324,19 @@ def test_a_client_that_cannot_be_configured_so_says_why(
         member().run()
 
 
+def test_a_batch_that_takes_too_long_comes_again_and_the_consumer_goes_on(
+    bus: Bus, member: Callable[..., Member], settings: Any
+) -> None:
+    settings.BADGES_CONFIG = {"kafka_client": {"session.timeout.ms": 6000, "max.poll.interval.ms": 6000}}
+    slow = iter([9.0])
+    events = passings(5)
+    bus.create_topic().send(*events)
+    reader = member(decide=lambda batch: time.sleep(next(slow, 0))).start()
+    until(lambda: bus.committed() == {0: 5})
+    reader.end()
+    assert reader.ids == ids_of(events) * 2  # given to somebody else meanwhile, here to itself
+
+
 def test_large_events_make_small_batches(bus: Bus, member: Callable[..., Member]) -> None:
     bus.create_topic().send(*[passing_status(lms_user_id=n, name="x" * 700_000) for n in range(1, 31)])
     reader = member(until_idle=True).run()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import select
 import stat
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import NamedTuple
 
 CHUNK = 256 * 1024
@@ -20,7 +20,7 @@ class Line(NamedTuple):
     size: int
 
 
-def read_lines(descriptor: int, *, limit: int, patience: float) -> Iterator[Line | None]:
+def read_lines(descriptor: int, *, limit: int, patience: float) -> Generator[Line | None, None, None]:
     """
     Give the lines of an open file, and None each time that nothing came for ``patience`` seconds.
 

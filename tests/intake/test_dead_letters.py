@@ -1,0 +1,43 @@
+"""What a door could not read stays with its reason, and can be tried again when the reason is gone."""
+
+from __future__ import annotations
+
+import pytest
+from django.utils import timezone
+
+from badges import pipeline
+from badges.awarding.models import UserCredential
+from badges.intake import inbox
+from badges.intake.events import Unreadable
+from badges.intake.models import InboxMessage, InboxState
+from badges.testing.events import passing_status
+from tests.factories import ALGEBRA, make_template
+
+pytestmark = [pytest.mark.tables, pytest.mark.django_db(transaction=True)]
+
+PLACE = "file:events.jsonl:17"
+
+
+def test_a_dead_letter_that_can_be_read_by_now_becomes_a_badge_when_retried() -> None:
+    make_template()
+    line = passing_status(course_key=ALGEBRA).line
+    dead = Unreadable(id=f"{PLACE} 6f9619ff8b86d011", reason="its type was not configured", source=PLACE, body=line)
+    assert pipeline.handle([dead]).dead == 1
+    assert inbox.retry(InboxMessage.objects.all(), now=timezone.now()) == 1
+    assert pipeline.process_pending().awarded == 1
+    assert [message.state for message in InboxMessage.objects.all()] == [InboxState.PROCESSED]
+    assert UserCredential.objects.get().cause_event_id == f"{PLACE} 6f9619ff8b86d011"
+
+
+def test_a_dead_letter_that_still_cannot_be_read_stays_one() -> None:
+    pipeline.handle([Unreadable(id=PLACE, reason="not Avro", source=PLACE, body="AAAAAAlub25zZW5zZQ==")])
+    inbox.retry(InboxMessage.objects.all(), now=timezone.now())
+    assert pipeline.process_pending().dead == 1
+    message = InboxMessage.objects.get()
+    assert (message.state, message.reason) == (InboxState.DEAD, "not JSON: Expecting value at character 1")
+
+
+def test_the_same_place_read_again_is_one_dead_letter() -> None:
+    dead = Unreadable(id=PLACE, reason="not JSON", source=PLACE, body="houba")
+    assert (pipeline.handle([dead]).dead, pipeline.handle([dead]).duplicates) == (1, 1)
+    assert InboxMessage.objects.count() == 1
