@@ -1,0 +1,127 @@
+"""Assets: templates, images, fonts and lists. Uploading again makes a new version; no version is ever changed."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import ValidationError
+from django.db.models import Exists, OuterRef
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.http import urlencode
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from credentials_config.admin.pages import Page, link_to_list
+from credentials_config.conf import config
+from credentials_config.generators.pdf import uploads
+from credentials_config.models import CredentialAsset
+
+_SLUG = re.compile(r"[\w.-]+", re.ASCII)
+
+
+class AssetForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A file and the slug that options will name it by."""
+
+    class Meta:
+        model = CredentialAsset
+        fields = ["slug", "file", "description"]
+        help_texts = {
+            "slug": gettext_lazy("What options call it. A slug that is there already gets a new version."),
+            "file": gettext_lazy(
+                "A template (PDF, PNG, JPEG, SVG, .typ), an image, a font (TTF, OTF), or a list of learners (CSV)."
+            ),
+        }
+
+    def clean_slug(self) -> str:
+        slug = self.cleaned_data["slug"]
+        if not _SLUG.fullmatch(slug):
+            raise ValidationError(_("Write it with letters without accents, digits, dots, hyphens and underscores."))
+        return slug
+
+    def clean_file(self) -> Any:
+        file = self.cleaned_data["file"]
+        most = int(config.pdf["asset_megabytes"])
+        if file.size > most * 1024 * 1024:
+            raise ValidationError(_("The file is bigger than %(most)d MB; make it smaller.") % {"most": most})
+        return file
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if "slug" in cleaned and "file" in cleaned:
+            file = cleaned["file"]
+            for fault in uploads.faults(cleaned["slug"], file.name, file.read()):
+                self.add_error("file", fault)
+            file.seek(0)
+        return cleaned
+
+
+class _Versions(admin.SimpleListFilter):
+    title = gettext_lazy("versions")
+    parameter_name = "versions"
+
+    def lookups(self, request: Any, model_admin: Any) -> list[tuple[str, str]]:
+        return [("all", _("All"))]
+
+    def choices(self, changelist: Any) -> Any:
+        for choice in super().choices(changelist):
+            if choice["query_string"] == changelist.get_query_string(remove=[self.parameter_name]):
+                choice["display"] = _("The newest of each")
+            yield choice
+
+    def queryset(self, request: Any, queryset: Any) -> Any:
+        if self.value() == "all" or "slug" in request.GET or request.resolver_match.url_name.endswith("_change"):
+            return queryset
+        newer = CredentialAsset.objects.filter(slug=OuterRef("slug"), version__gt=OuterRef("version"))
+        return queryset.filter(~Exists(newer))
+
+
+@admin.register(CredentialAsset)
+class CredentialAssetAdmin(Page):
+    """The newest versions; documents are made from these. What issued documents were made from stays."""
+
+    form = AssetForm
+    change_form_template = "admin/lms_credentials_config/credentialasset/change_form.html"
+    list_display = ("slug", "version", "file_name", "description", "created_at")
+    list_filter = (_Versions,)
+    search_fields = ("slug", "description")
+    ordering = ("slug", "-version")
+    readonly_on_page: ClassVar = ("slug", "version", "download", "description", "checksum", "created_at", "versions")
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return self.readonly_on_page if obj else ("slug", "file", "description")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return self.readonly_on_page if obj else ()
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: CredentialAsset, form: Any, change: bool) -> None:
+        cleaned = form.cleaned_data
+        stored = CredentialAsset.objects.upload(
+            cleaned["slug"], cleaned["file"], name=cleaned["file"].name, description=cleaned["description"]
+        )
+        obj.__dict__.update({key: value for key, value in stored.__dict__.items() if key != "_state"})
+        obj._state.adding = False
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        asset = kwargs.get("obj")
+        if asset is not None and self.has_add_permission(request):
+            context["lms_cc_upload"] = urlencode({"slug": asset.slug, "description": asset.description})
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    @admin.display(description=gettext_lazy("file"))
+    def download(self, asset: CredentialAsset) -> SafeString:
+        return format_html('<a href="{}" rel="noreferrer">{}</a>', asset.file.url, asset.file_name)
+
+    @admin.display(description=gettext_lazy("other versions"))
+    def versions(self, asset: CredentialAsset) -> SafeString:
+        return link_to_list(CredentialAsset, _("all versions"), slug=asset.slug)

@@ -1,0 +1,151 @@
+"""Credentials: who has which, why not, and the buttons that renew, repair or take back."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.contrib import admin, messages
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from badges import api as badges
+from badges.exceptions import Permanent, Retryable
+from credentials_config import api
+from credentials_config.admin.pages import ReadOnlyPage, link_to
+from credentials_config.issuing import codes
+from credentials_config.models import Credential, CredentialStatus
+
+
+@admin.register(Credential)
+class CredentialAdmin(ReadOnlyPage):
+    """What was given is shown; it is changed by buttons only, each of which does what its word says."""
+
+    change_form_template = "admin/lms_credentials_config/credential/change_form.html"
+    list_display = ("verification_code", "learner", "learner_name", "configuration", "status", "issued_at")
+    list_filter = ("status", "issued_at")
+    list_select_related = ("learner__user", "configuration__credential_type")
+    search_fields = ("pk",)  # the box is shown
+    search_help_text = gettext_lazy("A verification code, an LMS user id or a username.")
+    ordering = ("-issued_at", "-pk")
+    actions = ("reissue_chosen", "retry_chosen")
+    buttons: ClassVar = ("reissue", "invalidate", "retry")
+    fields = (
+        *("verification", "status", "holder", "learner_name", "context_name", "where", "run_link"),
+        *("issued_at", "expires_at", "file", "document_number", "made_from"),
+        *("due_at", "attempts", "error", "invalidated_at", "public_reason", "internal_note"),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Credential]:
+        related = ("learner__user", "configuration__credential_type", "run__configuration__credential_type")
+        return super().get_queryset(request).select_related(*related)
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        found = Q(pk__in=[])
+        code = codes.normal(term)
+        if code:
+            found |= Q(verification_code=code)
+        number_fits = not (term.isascii() and term.isdigit()) or int(term) < 2**63
+        learner = badges.learner_of(term) if number_fits else None
+        if learner is not None:
+            found |= Q(learner=learner)
+        return queryset.filter(found), False
+
+    # --- what is shown -----------------------------------------------------------------------------------------------
+
+    @admin.display(description=gettext_lazy("verification code"))
+    def verification(self, credential: Credential) -> Any:
+        address = reverse("lms_credentials_config:verify", args=[credential.verification_code])
+        return format_html('<a href="{}"><code>{}</code></a>', address, credential.verification_code)
+
+    @admin.display(description=gettext_lazy("learner"))
+    def holder(self, credential: Credential) -> Any:
+        return link_to(credential.learner)
+
+    @admin.display(description=gettext_lazy("configuration"))
+    def where(self, credential: Credential) -> Any:
+        return link_to(credential.configuration)
+
+    @admin.display(description=gettext_lazy("found by the run"))
+    def run_link(self, credential: Credential) -> Any:
+        return link_to(credential.run)
+
+    @admin.display(description=gettext_lazy("document"))
+    def file(self, credential: Credential) -> Any:
+        if not credential.document:
+            return "-"
+        try:
+            address = api.link_to(credential)
+        except Permanent as error:
+            return format_html("{}<br>{}", credential.document, str(error))
+        return format_html('<a href="{}" rel="noreferrer">{}</a>', address, credential.document)
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        credential = kwargs["obj"]
+        context["lms_cc"] = {
+            "may_press": self.may_press(request),
+            "may_reissue": credential.status == CredentialStatus.AVAILABLE,
+            "may_invalidate": credential.status != CredentialStatus.INVALIDATED,
+            "may_retry": bool(credential.active_key and credential.error),
+        }
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    # --- buttons and actions -----------------------------------------------------------------------------------------
+
+    def reissue(self, request: HttpRequest, credential: Credential) -> HttpResponse:
+        """Have a new document made, with the names as they are now."""
+        self._reissue(request, [credential], mail="mail" in request.POST)
+        return self.back_to(credential)
+
+    def invalidate(self, request: HttpRequest, credential: Credential) -> HttpResponse:
+        """Take it back, with a reason that everybody may read and a note for staff."""
+        reason, note = request.POST.get("public_reason", ""), request.POST.get("internal_note", "")
+        try:
+            done = api.invalidate([credential], public_reason=reason, note=note.replace("\0", ""))
+        except Permanent as error:
+            self.message_user(request, str(error), messages.ERROR)
+            return self.back_to(credential)
+        if done:
+            self.log_change(request, credential, _("Invalidated: %(reason)s") % {"reason": reason})
+            self.message_user(request, _("The credential was invalidated."), messages.SUCCESS)
+        else:
+            self.message_user(request, _("It was invalidated before."), messages.WARNING)
+        return self.back_to(credential)
+
+    def retry(self, request: HttpRequest, credential: Credential) -> HttpResponse:
+        """Try again to make its document."""
+        self._retry(request, Credential.objects.filter(pk=credential.pk))
+        return self.back_to(credential)
+
+    def has_press_permission(self, request: HttpRequest) -> bool:
+        return self.may_press(request)
+
+    @admin.action(description=gettext_lazy("Reissue, and tell the learners"), permissions=["press"])
+    def reissue_chosen(self, request: HttpRequest, queryset: QuerySet[Credential]) -> None:
+        self._reissue(request, list(queryset), mail=True)
+
+    @admin.action(description=gettext_lazy("Try again what failed"), permissions=["press"])
+    def retry_chosen(self, request: HttpRequest, queryset: QuerySet[Credential]) -> None:
+        self._retry(request, queryset)
+
+    def _reissue(self, request: HttpRequest, chosen: list[Credential], *, mail: bool) -> None:
+        try:
+            done = api.reissue(chosen, mail=mail)
+        except (Permanent, Retryable) as error:
+            self.message_user(request, str(error), messages.ERROR)
+            return
+        for credential in chosen:
+            self.log_change(request, credential, _("Reissued."))
+        said = ngettext("%d new document will be made.", "%d new documents will be made.", done) % done
+        self.message_user(request, said, messages.SUCCESS)
+
+    def _retry(self, request: HttpRequest, rows: QuerySet[Credential]) -> None:
+        done = api.retry(rows)
+        said = ngettext("%d credential is tried again.", "%d credentials are tried again.", done) % done
+        self.message_user(request, said, messages.SUCCESS if done else messages.WARNING)

@@ -1,0 +1,138 @@
+"""When a configuration's periodic task fires: read from the task, typed on the configuration's own page."""
+
+from __future__ import annotations
+
+import zoneinfo
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask, PeriodicTasks
+
+from credentials_config.conf import config
+
+INTERVAL, CRONTAB, OTHER = "interval", "crontab", "other"
+_PERIODS = [("minutes", gettext_lazy("minutes")), ("hours", gettext_lazy("hours")), ("days", gettext_lazy("days"))]
+_PARTS = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week")
+
+FIELDS = ("schedule", "every", "period", "crontab", "crontab_timezone")
+
+
+class ScheduleForm(forms.Form):
+    """The part of a configuration's form that says when."""
+
+    schedule = forms.ChoiceField(label=gettext_lazy("Looks for eligible learners"), widget=forms.RadioSelect)
+    every = forms.IntegerField(label=gettext_lazy("every"), min_value=1, max_value=100_000, required=False)
+    period = forms.ChoiceField(label=gettext_lazy("period"), choices=_PERIODS, required=False)
+    crontab = forms.CharField(
+        label=gettext_lazy("calendar"),
+        required=False,
+        max_length=200,
+        help_text=gettext_lazy(
+            "Minute, hour, day of the month, month, day of the week: “30 6 * * 1” is on Mondays at 6:30."
+        ),
+    )
+    crontab_timezone = forms.ChoiceField(label=gettext_lazy("time zone"), required=False)
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        if "schedule" not in self.fields:  # only shown
+            return
+        task = getattr(self.instance, "periodic_task", None)  # type: ignore[attr-defined]
+        kind = kind_of(task)
+        choices = [(INTERVAL, _("at intervals")), (CRONTAB, _("by the calendar"))]
+        if kind == OTHER:
+            choices.append((OTHER, _("as its periodic task says: %(schedule)s") % {"schedule": task.schedule}))
+        self.fields["schedule"].choices = choices  # type: ignore[attr-defined]
+        zones = sorted(zoneinfo.available_timezones())
+        self.fields["crontab_timezone"].choices = [(zone, zone) for zone in zones]  # type: ignore[attr-defined]
+        self.initial = {**_initial(task, kind), **self.initial}
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if cleaned.get("schedule") == INTERVAL and "every" in cleaned:
+            if not cleaned["every"]:
+                self.add_error("every", _("Write how many."))
+            if not cleaned.get("period"):
+                self.add_error("period", _("Choose one."))
+        elif cleaned.get("schedule") == CRONTAB and "crontab" in cleaned:
+            try:
+                cleaned["crontab_schedule"] = _crontab(cleaned["crontab"], cleaned.get("crontab_timezone") or "")
+            except ValidationError as error:
+                self.add_error("crontab", error)
+        return cleaned
+
+
+def kind_of(task: PeriodicTask | None) -> str:
+    """Return how a task's schedule is told."""
+    if task is None or (task.interval is not None and task.interval.period in dict(_PERIODS)):
+        return INTERVAL
+    return CRONTAB if task.crontab is not None else OTHER
+
+
+def set_schedule(task_id: int, cleaned: dict[str, Any]) -> None:
+    """Give a task the schedule that was typed. A host may have several rows that say the same: any of them will do."""
+    if cleaned["schedule"] == OTHER:
+        return
+    if cleaned["schedule"] == INTERVAL:
+        words = {"every": cleaned["every"], "period": cleaned["period"]}
+        interval = IntervalSchedule.objects.filter(**words).order_by("pk").first()
+        chosen = {"interval": interval or IntervalSchedule.objects.create(**words), "crontab": None}
+    else:
+        wanted = cleaned["crontab_schedule"]
+        words = {name: getattr(wanted, name) for name in (*_PARTS, "timezone")}
+        crontab = CrontabSchedule.objects.filter(**words).order_by("pk").first()
+        chosen = {"interval": None, "crontab": crontab or CrontabSchedule.objects.create(**words)}
+    # Not through save(): that would be taken for somebody's word about whether it is on.
+    PeriodicTask.objects.filter(pk=task_id).update(clocked=None, solar=None, one_off=False, **chosen)
+    PeriodicTasks.update_changed()
+
+
+def in_words(task: PeriodicTask | None) -> str:
+    """Say when a task fires."""
+    if task is None:
+        return _("no schedule")
+    if task.interval is not None and task.interval.period in dict(_PERIODS):
+        every = task.interval.every
+        return {
+            "minutes": ngettext("every minute", "every %(every)d minutes", every),
+            "hours": ngettext("every hour", "every %(every)d hours", every),
+            "days": ngettext("every day", "every %(every)d days", every),
+        }[task.interval.period] % {"every": every}
+    return str(task.crontab.human_readable if task.crontab is not None else task.schedule)
+
+
+def _initial(task: PeriodicTask | None, kind: str) -> dict[str, Any]:
+    known: dict[str, Any] = {
+        "schedule": kind,
+        "every": config.schedule["every"],
+        "period": config.schedule["period"],
+        "crontab": "0 6 * * *",
+        "crontab_timezone": settings.TIME_ZONE,
+    }
+    if task is not None and task.interval is not None and kind == INTERVAL:
+        known |= {"every": task.interval.every, "period": task.interval.period}
+    if task is not None and task.crontab is not None:
+        known["crontab"] = " ".join(getattr(task.crontab, part).replace(" ", "") for part in _PARTS)
+        known["crontab_timezone"] = str(task.crontab.timezone)
+    return known
+
+
+def _crontab(text: str, zone: str) -> CrontabSchedule:
+    parts = text.split()
+    if len(parts) != len(_PARTS):
+        raise ValidationError(_("Write five parts with spaces between them, like “30 6 * * 1”."))
+    schedule = CrontabSchedule(
+        timezone=zoneinfo.ZoneInfo(zone or settings.TIME_ZONE), **dict(zip(_PARTS, parts, strict=True))
+    )
+    try:
+        schedule.full_clean(validate_unique=False, validate_constraints=False)
+        schedule.schedule  # noqa: B018 -- celery is stricter than the field's validators
+    except ValidationError as error:
+        raise ValidationError([message for messages in error.message_dict.values() for message in messages]) from None
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValidationError(_("This is no calendar schedule: %(what)s.") % {"what": error}) from None
+    return schedule
