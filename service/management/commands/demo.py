@@ -15,13 +15,16 @@ from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.models import Count, Q
+from django.urls import reverse
 from django.utils import timezone
 from rich.console import Console
 from rich.table import Table
 
 from badges.models import BadgeTemplate, InboxMessage, OutboxMessage
 from badges.testing.credly import CredlyProcess
-from service.demo import world
+from credentials_config.models import Credential
+from credentials_config.testing.lms import LmsProcess
+from service.demo import certificates, world
 
 LOGIN = ("demo", "demo-only-on-this-machine")
 
@@ -40,6 +43,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, port: int, serve: bool, **options: Any) -> None:
         self.console = Console(soft_wrap=True)
+        port = _free_port(port)
         folder = Path(settings.DATA_DIR)
         folder.mkdir(parents=True, exist_ok=True)
         self._step("Starting a stand-in for Credly")
@@ -49,8 +53,10 @@ class Command(BaseCommand):
             self._consume(folder / "events.jsonl")
             self._deliver()
             self._show(credly)
-            if serve or sys.stdin.isatty():
-                self._serve(port, credly)
+            with LmsProcess() as lms:
+                self._certify(lms, f"http://127.0.0.1:{port}", folder)
+                if serve or sys.stdin.isatty():
+                    self._serve(port, credly)
 
     def _introduce(self, credly: CredlyProcess) -> None:
         """Tell Credly of our templates, and point the issuer at it as an operator would."""
@@ -95,8 +101,22 @@ class Command(BaseCommand):
         told = ", ".join(f"{channel} {state}: {number}" for (channel, state), number in sorted(states.items()))
         self.console.print(f"Outbox: {told or 'empty'}. Inbox: {InboxMessage.objects.count()} events on record.")
 
+    def _certify(self, lms: LmsProcess, address: str, folder: Path) -> None:
+        """Enable a certificate for a course, run its schedule once, and say where to look."""
+        certificates.open_course(lms)
+        certificates.use(lms, address=address, folder=folder)
+        configuration = certificates.enable()
+        self._step(f"Making certificates for everybody who completed {configuration.context_key}")
+        call_command("credentials_run", configuration=[configuration.pk], stdout=self.stdout)
+        call_command("badges_drain", stdout=self.stdout)
+        made = Credential.objects.filter(configuration=configuration, status="available").order_by("issued_at", "id")
+        for credential in made:
+            self.console.print(f"  {credential.learner_name:<22} {folder / 'media' / credential.document}")
+        if first := made.first():
+            page = reverse("lms_credentials_config:verify", args=[first.verification_code])
+            self.console.print(f"E-mails are in {folder / 'mail'}. Anybody can verify: {address}{page}")
+
     def _serve(self, port: int, credly: CredlyProcess) -> None:
-        port = _free_port(port)
         address = f"http://127.0.0.1:{port}"
         threading.Thread(target=call_command, args=("badges_drain",), kwargs={"forever": True}, daemon=True).start()
         self.console.print(f"\nAdmin    {address}/admin/   login {LOGIN[0]}, password {LOGIN[1]}")
