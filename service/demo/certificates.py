@@ -15,14 +15,6 @@ from credentials_config.testing.lms import LmsProcess
 COURSE = "course-v1:Demo+Calligraphy+2026"
 # Shown with the fonts that the engine brings along.
 NAMES = ("Ada Lovelace", "Zoë D'Arc", "Þóra Jónsdóttir", "Иван Петров", "Σοφία Παπαδάκη", "María José Núñez", "Aïcha")
-    "Ada Lovelace",
-    "Zoë D'Arc",
-    "Þóra Jónsdóttir",
-    "Иван Петров",
-    "Σοφία Παπαδάκη",
-    "María José Núñez",
-    "Fatoumata",
-)
 # Shown where the machine has the Noto fonts.
 NOTO_NAMES = ("أحمد بن علي", "שרה לוי", "अनिता शर्मा", "สมชาย ใจดี", "王小明", "さくら 田中")
 
