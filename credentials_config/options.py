@@ -321,7 +321,9 @@ class _Reader:
         if not isinstance(given, Mapping):
             self.say(path, "this must be an object, in braces")
             return {}
-        for key in given if known is not None else ():
+        if known is None:
+            return given
+        for key in given:
             if key not in known:
                 near = difflib.get_close_matches(key.lower(), known, n=1)
                 self.say(
@@ -330,7 +332,7 @@ class _Reader:
                     if near
                     else f"there is no such key; known are {', '.join(known)}",
                 )
-        return {key: value for key, value in given.items() if known is None or key in known}
+        return {key: value for key, value in given.items() if key in known}
 
     def _number(self, path: str, given: JSON, least: float, most: float) -> float:
         if given is None:

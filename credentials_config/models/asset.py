@@ -86,7 +86,7 @@ class CredentialAsset(models.Model):
     @property
     def file_name(self) -> str:
         """The name it was uploaded under, as far as the storage kept it: its extension says what it is."""
-        return PurePosixPath(self.file.name).name
+        return PurePosixPath(self.file.name or "").name
 
 
 class StoredAssets:

@@ -35,7 +35,7 @@ class WorkerProcess:
         self.seconds, self.megabytes, self.folders = seconds, megabytes, folders
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
-        self._read = b""
+        self._answered = False
         os.register_at_fork(after_in_child=self._leave_to_parent)
 
     def ask(self, request: dict[str, Any]) -> bytes:
@@ -52,6 +52,10 @@ class WorkerProcess:
                 ) from None
             except (EOFError, OSError):
                 raise self._post_mortem() from None
+            except BaseException:
+                # Interrupted, by Celery's soft time limit say: its answer must not become the next learner's document.
+                self._kill()
+                raise
         if answer.get("unknown"):
             raise Unknown
         if not answer["ok"]:
@@ -91,10 +95,10 @@ class WorkerProcess:
     def _exchange(self, process: subprocess.Popen[bytes], request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         self._write(process, wire.packed(request))
         # A worker that is just starting has to find its fonts first.
-        deadline = time.monotonic() + self.seconds + _GLIMPSE + (30 if not self._read else 0)
+        deadline = time.monotonic() + self.seconds + _GLIMPSE + (0 if self._answered else 30)
         assert process.stdout is not None
         answer = wire.unpack(_Patient(process.stdout.fileno(), deadline))
-        self._read = b"once"
+        self._answered = True
         return answer
 
     def _write(self, process: subprocess.Popen[bytes], data: bytes) -> None:
@@ -121,7 +125,7 @@ class WorkerProcess:
         )
 
     def _kill(self) -> None:
-        process, self._process, self._read = self._process, None, b""
+        process, self._process, self._answered = self._process, None, False
         if process is None:
             return
         with contextlib.suppress(ProcessLookupError):
@@ -133,7 +137,7 @@ class WorkerProcess:
 
     def _leave_to_parent(self) -> None:
         """In a forked child: the worker is the parent's, and must notice when the parent is gone."""
-        process, self._process, self._read, self._lock = self._process, None, b"", threading.Lock()
+        process, self._process, self._answered, self._lock = self._process, None, False, threading.Lock()
         if process is not None:
             for pipe in (process.stdin, process.stdout):
                 pipe.close()  # type: ignore[union-attr]

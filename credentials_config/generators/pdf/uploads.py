@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import PurePosixPath
+from typing import Any
 
 from credentials_config.contracts import GenerationError
 from credentials_config.generators.pdf import samples
@@ -23,7 +24,7 @@ def faults(slug: str, file_name: str, content: bytes) -> list[str]:
     if suffix == ".typ":
         return _faults_of_source(slug, content)
     if suffix in _PICTURES:
-        options = {"template": slug}
+        options: dict[str, Any] = {"template": slug}
     elif suffix in _FONTS:
         options = {"template": _PAPER, "fonts": [slug]}
     else:

@@ -126,10 +126,10 @@ class Template:
         """Write down, for page.typ, what is the same on all documents."""
         layout = self.layout
         assert layout is not None
-        widest = self.pages[0]["width"]
         for element in layout["texts"]:
             element |= self._face(element)
-            element |= _room(element, widest)
+            element |= {"places": [_room(element, page["width"]) for page in self.pages]}
+            element["min_size"] = min(element["min_size"] or element["size"] * 0.6, element["size"])
         for image in layout["images"]:
             self.measure(image["asset"], image["file"])
         written = {**layout, "pages": self.pages}
@@ -226,13 +226,13 @@ class Template:
         }
 
 
-def _room(element: dict[str, Any], page_width: float) -> dict[str, float | str]:
+def _room(element: dict[str, Any], page_width: float) -> dict[str, float]:
     """Return where an element's line begins, and how wide it may be."""
     x = page_width / 2 if element["x"] is None else element["x"]
     free = {"left": page_width - x, "right": x, "center": 2 * min(x, page_width - x)}[element["align"]]
     room = element["max_width"] or max(free * (0.9 if element["align"] == "center" else 0.95), 1)
     left = {"left": x, "right": x - room, "center": x - room / 2}[element["align"]]
-    return {"left": left, "room": room, "min_size": min(element["min_size"] or element["size"] * 0.6, element["size"])}
+    return {"left": left, "room": room}
 
 
 def _breakable(line: str) -> list[str]:

@@ -109,6 +109,32 @@ def test_a_worker_that_dies_over_a_document_is_an_error_and_replaced(limits):
     assert made.make(words()).content
 
 
+def test_an_interruption_does_not_hand_one_learners_document_to_the_next(limits):
+    """Celery's soft time limit raises anywhere, also while a document is awaited."""
+
+    class SoftTimeLimit(Exception):
+        pass
+
+    def interrupt(*_):
+        raise SoftTimeLimit
+
+    limits(seconds=5)
+    made = press(
+        OWN + b'#if sys.inputs.name == "Slow" { for i in range(1000) { for j in range(1000) {} } }', name="own.typ"
+    )
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.02)
+    try:
+        with pytest.raises(SoftTimeLimit):
+            made.make(words(name="Slow"))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    text = read_text(made.make(words(name="Grace Hopper")).content)
+    assert "Grace Hopper" in text
+    assert "Slow" not in text
+
+
 @pytest.mark.parametrize(
     "source",
     [
@@ -133,6 +159,11 @@ def test_a_template_does_not_see_the_secrets_of_the_host(monkeypatch, limits):
     monkeypatch.setenv("SECRET_KEY", "marsupilami")
     press()
     assert "marsupilami" not in repr(psutil.Process(worker_pid()).environ())
+
+
+def test_the_worker_does_not_load_the_framework():
+    code = "import sys; import credentials_config.generators.pdf.worker; sys.exit('django' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[3])
 
 
 def test_a_template_downloads_nothing(limits, monkeypatch):

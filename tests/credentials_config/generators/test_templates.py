@@ -94,7 +94,19 @@ def test_context_names_of_several_lines_have_their_own_template():
         options={"template_multiline": "wide"}, wide__svg=BLACK_BAR.replace('width="400"', 'width="300"').encode()
     )
     assert size_of(made.make(words(context_name="Algebra")).content) == (842, 595)
-    assert size_of(made.make(words(context_name="Algebra\nfor all")).content) == (842, 842)
+    several = made.make(words(context_name="Algebra\nfor all", name="IIIIIIII")).content
+    assert size_of(several) == (842, 842)
+    assert ink(several, 380, 290, 460, 315) > 0.1
+
+
+def test_the_middle_is_the_middle_of_each_template():
+    made = press(
+        options={"template_multiline": "small", "page": None}, small__pdf=pdf("#set page(width: 300pt, height: 400pt)")
+    )
+    content = made.make(words(context_name="Algebra\nfor all", name="IIIIIIII")).content
+    assert size_of(content) == (300, 400)
+    assert ink(content, 110, 290, 190, 312) > 0.1
+    assert ink(content, 200, 285, 300, 320) == 0
 
 
 def test_elements_stand_where_they_are_told():
