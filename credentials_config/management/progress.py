@@ -5,8 +5,10 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+import time
+from collections.abc import Callable
 from types import FrameType, TracebackType
-from typing import Self
+from typing import Any, Self
 
 from tqdm import tqdm
 
@@ -49,15 +51,27 @@ def carry_out(run: CredentialRun, stop: Stopping, *, verbosity: int) -> Credenti
         return runs.carry_out(run, should_stop=stop, on_progress=on_progress)
 
 
-def make_documents(stop: Stopping, *, total: int, verbosity: int, configurations: list[int] | None = None) -> Printed:
-    """Make what is due with a bar of the documents."""
+def make_documents(
+    stop: Stopping,
+    *,
+    total: int,
+    verbosity: int,
+    say: Callable[[str], Any],
+    configurations: list[int] | None = None,
+) -> Printed:
+    """Make what is due with a bar of the documents, and say how many that were and how fast."""
+    began = time.monotonic()
     with _bar("Making documents", "documents", verbosity, total=total) as bar:
 
         def on_progress(printed: Printed) -> None:
             bar.update(printed.seen - bar.n)
             bar.set_postfix(made=printed.made, failed=printed.failed)
 
-        return printing.make_due(should_stop=stop, on_progress=on_progress, configurations=configurations)
+        printed = printing.make_due(should_stop=stop, on_progress=on_progress, configurations=configurations)
+    seconds = time.monotonic() - began
+    rate = printed.made / max(seconds, 0.001)
+    say(f"Documents made: {printed.made} in {seconds:.1f} s ({rate:.1f} a second), failed: {printed.failed}.")
+    return printed
 
 
 def line_of(run: CredentialRun) -> str:

@@ -80,8 +80,9 @@ class Command(BaseCommand):
             run = carry_out(run, stop, verbosity=verbosity)
             self.stdout.write(line_of(run))
             waiting = Credential.objects.filter(configuration=configuration, due_at__lte=timezone.now()).count()
-            printed = make_documents(stop, total=waiting, verbosity=verbosity, configurations=[configuration.pk])
-            self.stdout.write(f"Documents made: {printed.made}, failed: {printed.failed}.")
+            printed = make_documents(
+                stop, total=waiting, verbosity=verbosity, say=self.stdout.write, configurations=[configuration.pk]
+            )
             if stop():
                 raise CommandError("Stopped before the end; run this again, it goes on where it was.")
         if run.outcome == RunOutcome.SKIPPED:

@@ -43,10 +43,15 @@ class Command(BaseCommand):
             waiting = Credential.objects.filter(due_at__lte=timezone.now())
             if only is not None:
                 waiting = waiting.filter(configuration__in=only)
-            printed = make_documents(stop, total=waiting.count(), verbosity=options["verbosity"], configurations=only)
-            self.stdout.write(
-                f"Documents made: {printed.made}, failed: {printed.failed}. {NEXT if printed.made else ''}"
+            printed = make_documents(
+                stop,
+                total=waiting.count(),
+                verbosity=options["verbosity"],
+                say=self.stdout.write,
+                configurations=only,
             )
+            if printed.made:
+                self.stdout.write(NEXT)
             if stop():
                 raise CommandError("Stopped before the end; run this again, it goes on where it was.")
         problems += self._held(chosen)
