@@ -7,7 +7,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from django.db import connection
+from django.db import DataError, connection, transaction
 
 from badges import api as badges
 from badges.exceptions import EventError, Permanent, Retryable
@@ -85,22 +85,25 @@ def _insert(rows: list[Credential]) -> None:
 
 
 def _admit(people: Sequence[Person]) -> dict[int, Any]:
-    """Find or create the learners; when the host's database equates two of them, everybody else goes through."""
+    """Find or create the learners; whoever the host's database cannot hold, or equates with another, stays out alone."""
     if not people:
         return {}
     try:
-        return badges.admit_learners(
-            badges.LearnerData(
-                lms_user_id=person.lms_user_id,
-                is_active=True,
-                username=person.username,
-                email=person.email,
-                name=person.name,
-            )
-            for person in people
-        )
-    except EventError:
+        with transaction.atomic():
+            return badges.admit_learners(map(_learner_data, people))
+    except (EventError, DataError, ValueError) as error:
         if len(people) == 1:
+            log.warning("A learner cannot be admitted (%s)", type(error).__name__)
             return {}
         half = len(people) // 2
         return {**_admit(people[:half]), **_admit(people[half:])}
+
+
+def _learner_data(person: Person) -> badges.LearnerData:
+    return badges.LearnerData(
+        lms_user_id=person.lms_user_id,
+        is_active=True,
+        username=person.username,
+        email="" if "\0" in person.email else person.email,
+        name=printed_name(person) if person.name else "",
+    )

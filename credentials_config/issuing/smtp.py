@@ -37,6 +37,7 @@ def send(connection: smtplib.SMTP, message: EmailMessage, *, last_word: Callable
     sender = _bare(message.from_email)
     recipients = [_bare(address) for address in message.recipients()]
     content = message.message().as_bytes(linesep="\r\n")
+    connection.ehlo_or_helo_if_needed()
     _expect(connection.mail(sender), 250, smtplib.SMTPSenderRefused, sender)
     for recipient in recipients:
         code, words = connection.rcpt(recipient)
@@ -54,7 +55,10 @@ def send(connection: smtplib.SMTP, message: EmailMessage, *, last_word: Callable
 
 def _bare(address: str) -> str:
     """Return an address as it goes over the wire: without a name, its domain in ASCII."""
-    return parseaddr(sanitize_address(address, settings.DEFAULT_CHARSET))[1]
+    bare = parseaddr(sanitize_address(address, settings.DEFAULT_CHARSET))[1]
+    if "@" not in bare:
+        raise ValueError("an address without a domain")
+    return bare
 
 
 def _expect(reply: tuple[int, bytes], code: int, error: type[Exception], *more: Any) -> None:

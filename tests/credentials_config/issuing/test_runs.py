@@ -1,0 +1,407 @@
+"""Runs: who is found, whom the LMS is asked about, what gates and failures do."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from credentials_config.issuing import housekeeping, lifecycle, printing, runs
+from credentials_config.models import (
+    Credential,
+    CredentialConfiguration,
+    CredentialRun,
+    CredentialStatus,
+    RunCause,
+    RunOutcome,
+)
+from credentials_config.testing.lms import LmsStandIn
+from tests.credentials_config.issuing.stories import (
+    DAY,
+    HOUR,
+    NOW,
+    START,
+    algebra,
+    assert_one_each,
+    diploma,
+    document_of,
+    issue,
+    make,
+    run,
+)
+from tests.factories import ALGEBRA
+
+pytestmark = [pytest.mark.tables, pytest.mark.django_db]
+
+LATER = NOW + dt.timedelta(hours=12)
+
+
+def test_who_finished_gets_one_credential_with_its_document_and_who_did_not_gets_none(lms: LmsStandIn) -> None:
+    algebra(lms, finished=5, unfinished=4)
+    done = issue(diploma())
+    assert (done.outcome, done.asked, done.eligible, done.issued, done.failed) == (RunOutcome.DONE, 9, 5, 5, 0)
+    assert_one_each(learners=5)
+
+
+def test_a_document_says_the_learners_name_the_course_the_day_and_where_to_verify(lms: LmsStandIn) -> None:
+    algebra(lms, finished=1, unfinished=0)
+    issue(diploma())
+    (credential,) = Credential.objects.all()
+    name, course, day, url, code, language, _ribbon = document_of(credential).splitlines()
+    assert (name, course, day, language) == ("Learner Number 1", "Algebra for squirrels", "March 14, 2026", "")
+    assert code == credential.verification_code
+    assert url == f"https://credentials.test/credentials/verify/{code}"
+
+
+def test_the_date_is_written_in_the_learners_language(lms: LmsStandIn) -> None:
+    lms.add_course(ALGEBRA, start=START)
+    lms.add_learner("spirou", language="fr")
+    lms.enroll(ALGEBRA, "spirou")
+    lms.complete(ALGEBRA, "spirou", 1.0)
+    issue(diploma())
+    assert "14 mars 2026" in document_of(Credential.objects.get())
+
+
+@pytest.mark.parametrize(
+    ("name", "printed"),
+    [
+        ("", "spirou"),  # a missing profile name
+        (" \t\u200a", "spirou"),
+        ("  Fantasio\n the \u0000 Great ", "Fantasio the Great"),
+        ("N" * 400, "N" * 255),
+        ('{name} }} #include "x"', '{name} }} #include "x"'),
+        ("مارسوبيلامي 🐒", "مارسوبيلامي 🐒"),
+    ],
+)
+def test_the_name_is_the_lms_one_tidied_or_the_username_when_it_is_blank(
+    lms: LmsStandIn, name: str, printed: str
+) -> None:
+    lms.add_course(ALGEBRA, start=START)
+    lms.add_learner("spirou", name=name)
+    lms.enroll(ALGEBRA, "spirou")
+    lms.complete(ALGEBRA, "spirou", 1.0)
+    issue(diploma())
+    assert Credential.objects.get().learner_name == printed
+
+
+def test_one_learner_with_odd_figures_does_not_stop_the_others(lms: LmsStandIn) -> None:
+    algebra(lms, finished=3, unfinished=0)
+    lms.garble_completion(ALGEBRA, "done-2", "most of it")
+    done = issue(diploma())
+    assert (done.outcome, done.asked, done.issued) == (RunOutcome.DONE, 3, 2)
+
+
+def test_a_second_run_gives_nothing_twice_and_asks_the_lms_only_about_learners_without_one(lms: LmsStandIn) -> None:
+    algebra(lms, finished=6, unfinished=2)
+    configuration = diploma()
+    issue(configuration)
+    lms.complete(ALGEBRA, "half-2", 1.0)
+    lms.forget_calls()
+    done = issue(configuration, now=LATER)
+    assert (done.asked, done.eligible, done.issued) == (8, 1, 1)
+    assert_one_each(learners=7)
+    assert lms.asked["completions"] == ["1007", "1008"], "those who had not finished"
+
+
+@pytest.mark.parametrize("ended_by", ["a person", "time"])
+def test_a_run_does_not_give_again_what_was_taken_back_or_has_expired(lms: LmsStandIn, ended_by: str) -> None:
+    algebra(lms, finished=2, unfinished=0)
+    configuration = diploma(valid_days=30)
+    issue(configuration)
+    if ended_by == "time":
+        assert lifecycle.expire(now=NOW + 31 * DAY) == 2
+    else:
+        lifecycle.invalidate(Credential.objects.all(), public_reason="Somebody else sat the exam.")
+    done = issue(configuration, now=NOW + 32 * DAY)
+    assert (done.eligible, done.issued) == (0, 0)
+    assert Credential.objects.count() == 2
+
+
+def test_credentials_expire_as_the_configuration_says(lms: LmsStandIn) -> None:
+    algebra(lms, finished=1, unfinished=0)
+    issue(diploma(valid_days=30))
+    credential = Credential.objects.get()
+    assert credential.expires_at == NOW + 30 * DAY
+    assert lifecycle.expire(now=NOW + 29 * DAY) == 0
+    assert lifecycle.expire(now=NOW + 30 * DAY) == 1
+    credential.refresh_from_db()
+    assert (credential.status, credential.active_key) == (CredentialStatus.EXPIRED, None)
+
+
+# Gates
+
+
+def test_nothing_happens_before_the_start_and_the_run_says_why(lms: LmsStandIn) -> None:
+    algebra(lms)
+    lms.forget_calls()
+    done = run(diploma(), now=START - HOUR)
+    assert done.outcome == RunOutcome.SKIPPED
+    assert done.note == "The context starts on 2026-02-01 09:00 UTC."
+    assert not Credential.objects.exists()
+    assert "completions" not in lms.asked
+
+
+def test_somebody_may_override_the_gates_once(lms: LmsStandIn) -> None:
+    algebra(lms)
+    configuration = diploma(availability="on_date", available_on=NOW + 90 * DAY)
+    done = run(configuration, cause=RunCause.PERSON, override_gates=True)
+    assert (done.outcome, done.eligible) == (RunOutcome.DONE, 3)
+    assert run(configuration, now=LATER).outcome == RunOutcome.SKIPPED
+
+
+def test_a_run_that_waits_takes_on_the_override_that_somebody_asks_for_meanwhile(lms: LmsStandIn) -> None:
+    algebra(lms)
+    configuration = diploma()
+    waits = runs.request(configuration, cause=RunCause.SCHEDULE, now=START - HOUR)
+    claimed = runs.claim(run=waits, now=START - HOUR)
+    assert claimed is not None
+    assert runs.request(configuration, cause=RunCause.PERSON, override_gates=True).pk == waits.pk
+    assert runs.carry_out(claimed, now=START - HOUR).outcome == RunOutcome.DONE
+    assert Credential.objects.count() == 3
+
+
+def test_a_course_that_is_over_has_one_last_run_and_then_its_schedule_is_off(lms: LmsStandIn) -> None:
+    algebra(lms, end=NOW - 48 * HOUR)
+    configuration = diploma()
+    assert configuration.periodic_task.enabled
+    done = issue(configuration)
+    assert (done.outcome, done.cause, done.issued) == (RunOutcome.DONE, RunCause.FINAL, 3)
+    configuration.periodic_task.refresh_from_db()
+    assert (configuration.closed_at, configuration.periodic_task.enabled) == (NOW, False)
+    assert configuration.enabled, "what the administrator wants has not changed"
+    again = run(configuration, now=LATER)
+    assert (again.outcome, again.eligible) == (RunOutcome.SKIPPED, 0)
+
+
+def test_the_last_run_is_not_over_until_it_succeeds(lms: LmsStandIn) -> None:
+    algebra(lms, end=NOW - 48 * HOUR)
+    configuration = diploma()
+    lms.break_down()
+    done = run(configuration)
+    assert (done.outcome, configuration.closed_at) == ("", None)
+    lms.recover()
+    claimed = runs.claim(now=LATER)
+    assert claimed is not None
+    assert runs.carry_out(claimed, now=LATER).outcome == RunOutcome.DONE
+    configuration.refresh_from_db()
+    assert configuration.closed_at == LATER
+    assert Credential.objects.count() == 3
+
+
+@pytest.mark.parametrize("new_end", [NOW + 90 * DAY, None])
+def test_an_end_that_moves_opens_a_closed_course_again(lms: LmsStandIn, new_end: dt.datetime | None) -> None:
+    algebra(lms, end=NOW - 48 * HOUR)
+    configuration = diploma()
+    run(configuration)
+    lms.change_course(ALGEBRA, end=new_end)
+    assert housekeeping.reopen(now=LATER) == 1
+    configuration.refresh_from_db()
+    assert configuration.closed_at is None
+    assert configuration.periodic_task.enabled
+
+
+def test_a_closed_course_stays_closed_while_its_end_stays_where_it_is(lms: LmsStandIn) -> None:
+    algebra(lms, end=NOW - 48 * HOUR)
+    run(diploma())
+    assert housekeeping.reopen(now=LATER) == 0
+
+
+def test_what_an_administrator_switched_off_stays_off_when_the_end_moves(lms: LmsStandIn) -> None:
+    algebra(lms, end=NOW - 48 * HOUR)
+    configuration = diploma()
+    run(configuration)
+    configuration.enabled = False
+    configuration.save()
+    lms.change_course(ALGEBRA, end=None)
+    housekeeping.reopen(now=LATER)
+    configuration.periodic_task.refresh_from_db()
+    assert not configuration.periodic_task.enabled
+    assert run(configuration, now=LATER).outcome == RunOutcome.SKIPPED
+
+
+# Failures
+
+
+def test_an_lms_that_is_down_puts_the_run_off_and_the_run_is_finished_when_it_is_back(lms: LmsStandIn) -> None:
+    algebra(lms)
+    configuration = diploma()
+    lms.break_down()
+    done = run(configuration)
+    assert done.outcome == ""
+    assert done.note.startswith("To be tried again.")
+    assert runs.claim(now=NOW) is None, "not at once"
+    lms.recover()
+    claimed = runs.claim(now=NOW + HOUR)
+    assert claimed is not None
+    assert runs.carry_out(claimed, now=NOW + HOUR).eligible == 3
+
+
+def test_a_run_gives_up_after_some_tries_and_the_next_schedule_begins_a_new_one(lms: LmsStandIn, settings: Any) -> None:
+    settings.CREDENTIALS_CONFIG = {**settings.CREDENTIALS_CONFIG, "issuing": {"max_attempts": 2}}
+    algebra(lms)
+    configuration = diploma()
+    lms.break_down()
+    run(configuration)
+    claimed = runs.claim(now=NOW + HOUR)
+    assert claimed is not None
+    done = runs.carry_out(claimed, now=NOW + HOUR)
+    assert done.outcome == RunOutcome.FAILED
+    assert done.note.startswith("Given up after 2 tries")
+    lms.recover()
+    assert run(configuration, now=LATER).outcome == RunOutcome.DONE
+
+
+def test_an_unknown_course_is_said_on_the_run_and_on_the_configuration(lms: LmsStandIn) -> None:
+    configuration = diploma()
+    done = run(configuration)
+    assert done.outcome == RunOutcome.FAILED
+    assert "does not know" in done.note
+    assert configuration.problem == done.note
+    algebra(lms)
+    run(configuration, now=LATER)
+    assert configuration.problem == ""
+
+
+def test_a_broken_template_stops_the_run_before_anybody_is_asked_about(lms: LmsStandIn) -> None:
+    algebra(lms)
+    configuration = diploma(options={"typewriter": {"broken": True}})
+    done = run(configuration)
+    assert (done.outcome, done.note) == (RunOutcome.FAILED, "typewriter.broken: it is; mend it")
+    assert configuration.problem == done.note
+    assert not Credential.objects.exists()
+
+
+def test_a_generator_that_is_not_installed_is_said_on_the_configuration(lms: LmsStandIn) -> None:
+    algebra(lms)
+    configuration = diploma()
+    configuration.credential_type.generator = "hologram"
+    configuration.credential_type.save()
+    assert "hologram" in run(configuration).note
+
+
+def test_without_a_public_address_nothing_is_made_and_the_run_says_what_to_set(lms: LmsStandIn, settings: Any) -> None:
+    algebra(lms)
+    settings.CREDENTIALS_CONFIG = {**settings.CREDENTIALS_CONFIG, "public_url": ""}
+    done = run(diploma())
+    assert done.outcome == RunOutcome.FAILED
+    assert "CREDENTIALS_CONFIG['public_url']" in done.note
+
+
+def test_learners_who_cannot_be_told_apart_get_none_and_the_others_do(lms: LmsStandIn, django_user_model: Any) -> None:
+    algebra(lms, finished=3, unfinished=0)
+    from badges.intake.models import Learner  # noqa: PLC0415
+
+    taken = django_user_model.objects.create(username="done-2")
+    Learner.objects.create(lms_user_id=999_999, user=taken)
+    done = issue(diploma())
+    assert (done.eligible, done.issued, done.failed) == (3, 2, 1)
+    assert "1 eligible learners got none" in done.note
+
+
+# Taking over
+
+
+def test_runs_do_not_overlap(lms: LmsStandIn) -> None:
+    algebra(lms)
+    configuration = diploma()
+    first = runs.request(configuration, cause=RunCause.SCHEDULE, now=NOW)
+    assert runs.request(configuration, cause=RunCause.PERSON, now=NOW).pk == first.pk
+    assert runs.claim(run=first, now=NOW) is not None
+    assert runs.claim(run=first, now=NOW) is None
+    assert runs.claim(now=NOW + dt.timedelta(seconds=899)) is None
+
+
+def test_a_killed_run_is_taken_over_when_its_lease_ends_and_finds_the_rest(lms: LmsStandIn, settings: Any) -> None:
+    settings.CREDENTIALS_CONFIG = {**settings.CREDENTIALS_CONFIG, "issuing": {"chunk": 2}}
+    algebra(lms, finished=5, unfinished=0)
+    configuration = diploma()
+    claimed = runs.claim(run=runs.request(configuration, cause=RunCause.SCHEDULE, now=NOW), now=NOW)
+    assert claimed is not None
+
+    class Killed(BaseException):
+        pass
+
+    def kill(run: CredentialRun) -> None:
+        raise Killed
+
+    with pytest.raises(Killed):
+        runs.carry_out(claimed, now=NOW, on_progress=kill)
+    assert Credential.objects.count() == 2
+    taken_over = runs.claim(now=NOW + HOUR)
+    assert taken_over is not None
+    done = runs.carry_out(taken_over, now=NOW + HOUR)
+    assert (done.pk, done.outcome, done.asked, done.eligible) == (claimed.pk, RunOutcome.DONE, 5, 5)
+    make(now=NOW + HOUR)
+    assert_one_each(learners=5)
+
+
+def test_a_holder_that_was_presumed_dead_and_is_not_writes_nothing_any_more(lms: LmsStandIn, settings: Any) -> None:
+    settings.CREDENTIALS_CONFIG = {**settings.CREDENTIALS_CONFIG, "issuing": {"chunk": 2}}
+    algebra(lms, finished=5, unfinished=0)
+    configuration = diploma()
+    slow = runs.claim(run=runs.request(configuration, cause=RunCause.SCHEDULE, now=NOW), now=NOW)
+    assert slow is not None
+
+    def another_takes_over(run: CredentialRun) -> None:
+        other = runs.claim(now=NOW + HOUR)
+        if other is not None:
+            runs.carry_out(other, now=NOW + HOUR)
+
+    runs.carry_out(slow, now=NOW, on_progress=another_takes_over)
+    (done,) = CredentialRun.objects.all()
+    assert (done.outcome, done.finished_at, done.eligible) == (RunOutcome.DONE, NOW + HOUR, 5)
+    assert Credential.objects.count() == 5
+
+
+def test_a_run_that_is_stopped_is_given_back_and_loses_no_try(lms: LmsStandIn) -> None:
+    algebra(lms)
+    configuration = diploma()
+    claimed = runs.claim(run=runs.request(configuration, cause=RunCause.SCHEDULE, now=NOW), now=NOW)
+    assert claimed is not None
+    stopped = runs.carry_out(claimed, now=NOW, should_stop=lambda: True)
+    assert (stopped.outcome, stopped.attempts, stopped.claim) == ("", 0, None)
+    assert runs.claim(now=NOW) is not None
+
+
+def test_old_runs_are_forgotten_and_their_credentials_stay(lms: LmsStandIn) -> None:
+    algebra(lms)
+    configuration = diploma()
+    issue(configuration)
+    assert housekeeping.forget_runs(now=NOW + 366 * DAY) == 1
+    assert Credential.objects.count() == 3
+
+
+def test_a_run_costs_a_few_statements_for_each_chunk_however_many_learners(
+    lms: LmsStandIn, django_assert_max_num_queries: Any, settings: Any
+) -> None:
+    settings.CREDENTIALS_CONFIG = {
+        **settings.CREDENTIALS_CONFIG,
+        "issuing": {"learner_languages": False},
+        "lms": {**settings.CREDENTIALS_CONFIG["lms"], "page_size": 100},
+    }
+    algebra(lms, finished=150, unfinished=0)
+    configuration = diploma()
+    with django_assert_max_num_queries(90):
+        done = run(configuration)
+        printed = make()
+    assert (done.eligible, printed.made) == (150, 150)
+
+
+def test_documents_of_rows_that_are_written_are_made_although_the_next_search_fails(lms: LmsStandIn) -> None:
+    algebra(lms)
+    configuration = diploma()
+    run(configuration)
+    lms.break_down()
+    run(configuration, now=NOW + HOUR)
+    assert printing.make_due(now=NOW + HOUR).made == 3
+    assert CredentialConfiguration.objects.get().problem == ""
+
+
+def test_anything_due_says_whether_a_worker_is_needed(lms: LmsStandIn) -> None:
+    algebra(lms)
+    configuration = diploma()
+    assert not runs.anything_due()
+    runs.request(configuration, cause=RunCause.PERSON, now=timezone.now())
+    assert runs.anything_due()
