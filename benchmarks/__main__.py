@@ -1,4 +1,7 @@
-"""``make bench``: events a second of ``consume_badge_events``, from a file and through Kafka, beside the floor."""
+"""
+``make bench``: events a second of ``consume_badge_events``, from a file and through Kafka, beside the floor; documents
+a second of ``credentials_run``.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +17,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import feed
+from benchmarks import diplomas, feed
+from credentials_config.testing.lms import LmsProcess
 from tests.services import Kafka, PostgreSQL, SchemaRegistry
 from tests.services.processes import ROOT
 
+DOCUMENTS = re.compile(r"\(([\d.]+) a second\)")
+PEAK = re.compile(r"peak: (\d+) MiB")
 RATE = re.compile(r"\((\d+) a second\)")
 console = Console()
 
@@ -40,7 +47,17 @@ def main() -> None:
     parser.add_argument("--buses", nargs="+", default=["file", "kafka"], choices=["file", "kafka"])
     parser.add_argument("--templates", nargs="+", type=int, default=[1, 100, 10_000])
     parser.add_argument("--learners", type=int, default=10_000)
+    parser.add_argument("--documents", type=int, default=1_000, help="certificates to make; 0: none")
+    parser.add_argument("--no-events", action="store_true", help="measure certificates only")
     options = parser.parse_args()
+    if not options.no_events:
+        measure_events(options)
+    if options.documents:
+        measure_documents(options.documents)
+
+
+def measure_events(options: argparse.Namespace) -> None:
+    """Run every combination of database, catalog and bus, and print the table."""
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         world = World(folder, options.learners, stack, wants_kafka="kafka" in options.buses)
@@ -120,6 +137,45 @@ class World:
         # A server of its own for each: what one measurement leaves to be vacuumed is not the next one's burden.
         with PostgreSQL() as server:
             yield server.url
+
+
+def measure_documents(number: int) -> None:
+    """Make so many certificates on PostgreSQL with local storage, with QR code and without, and print how fast."""
+    table = Table(
+        "QR code", "Documents", "Documents/s", "SQL statements a document", "Peak memory", title="Certificates"
+    )
+    for qr in ("yes", "no"):
+        with tempfile.TemporaryDirectory(prefix="bench-") as folder, PostgreSQL() as server, LmsProcess() as lms:
+            lms.add_course(key=diplomas.COURSE, name="Diplomas")
+            lms.enroll_many(course=diplomas.COURSE, count=number, completed=1.0)
+            env = {
+                **os.environ,
+                "DATABASE_URL": server.url,
+                "CELERY_BROKER_URL": "",
+                "DATA_DIR": folder,
+                "LMS_URL": lms.url,
+                "LMS_CLIENT_ID": lms.settings["client_id"],
+                "LMS_CLIENT_SECRET": lms.settings["client_secret"],
+            }
+            configuration = run(env, "-m", "benchmarks.diplomas", "--qr", qr)
+            before = statements(server)
+            output = run(env, "-m", "benchmarks.peak", "credentials_run", "--configuration", configuration)
+            cost = (statements(server) - before) / number
+            made = len(list(Path(folder).rglob("*.pdf")))
+            if made != number:
+                raise SystemExit(f"{made} documents instead of {number}:\n{output}")
+            rate, peak = DOCUMENTS.search(output), PEAK.search(output)
+            table.add_row(qr, str(made), rate[1] if rate else "?", f"{cost:.2f}", f"{peak[1]} MiB" if peak else "?")
+    console.print(table)
+
+
+def statements(server: PostgreSQL) -> int:
+    """Return how many statements the server was asked; what it asks itself to check foreign keys is left out."""
+    with psycopg.connect(server.url) as connection:
+        row = connection.execute(
+            "SELECT sum(calls) FROM pg_stat_statements WHERE query NOT LIKE '%FOR KEY SHARE OF x%'"
+        ).fetchone()
+    return int(row[0]) if row else 0
 
 
 def run(env: Mapping[str, str], *arguments: object) -> str:

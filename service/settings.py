@@ -116,6 +116,12 @@ if os.environ.get("CREDLY_URL"):
 
 # What a learner's document says for years: on one machine this will do, a public installation sets PUBLIC_URL.
 CREDENTIALS_CONFIG = {"public_url": os.environ.get("PUBLIC_URL", "http://127.0.0.1:8000")}
+if os.environ.get("LMS_URL"):
+    CREDENTIALS_CONFIG["lms"] = {
+        "url": os.environ["LMS_URL"],
+        "client_id": os.environ.get("LMS_CLIENT_ID", ""),
+        "client_secret": os.environ.get("LMS_CLIENT_SECRET", ""),
+    }
 
 LOGGING = {
     "version": 1,
