@@ -30,6 +30,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "openedx_events",  # the stock consume_events, and publishing of the host's own signals
     "service",
     *get_plugin_apps("credentials.djangoapp"),
 ]
