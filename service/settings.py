@@ -116,7 +116,7 @@ if os.environ.get("CREDLY_URL"):
     BADGES_CONFIG["credly"] = {"CREDLY_API_BASE_URL": os.environ["CREDLY_URL"]}
 
 # What a learner's document says for years: on one machine this will do, a public installation sets PUBLIC_URL.
-CREDENTIALS_CONFIG = {"public_url": os.environ.get("PUBLIC_URL", "http://127.0.0.1:8000")}
+CREDENTIALS_CONFIG: dict[str, object] = {"public_url": os.environ.get("PUBLIC_URL", "http://127.0.0.1:8000")}
 if os.environ.get("LMS_URL"):
     CREDENTIALS_CONFIG["lms"] = {
         "url": os.environ["LMS_URL"],
