@@ -1,18 +1,19 @@
 """
 What differs between SQLite, PostgreSQL and MariaDB, said once.
 
-How rows are inserted that may be there already, whether an error is the database's passing weather, and how to sit
-that weather out.
+How rows are inserted that may be there already, what a transaction sees that waited for a lock, whether an error is the
+database's passing weather, and how to sit that weather out.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
-from django.db import IntegrityError, InterfaceError, OperationalError, connection, models
+from django.db import DatabaseError, InterfaceError, OperationalError, connection, models, transaction
 
 from badges.exceptions import Retryable
 
@@ -20,14 +21,16 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 Row = TypeVar("Row", bound=models.Model)
 
-# Server has gone, lost connection, cannot connect, too many connections, shutdown, lock wait time-out, deadlock,
-# killed, read-only after a fail-over. Other operational errors of MySQL and MariaDB are about the data ("incorrect
-# string value") and would fail again.
+# Record changed since it was read, server has gone, lost connection, cannot connect, too many connections, a cluster's
+# node that is not ready, shutdown, lock wait time-out, deadlock, killed, read-only after a fail-over. Other operational
+# errors of MySQL and MariaDB are about the data ("incorrect string value") and would fail again.
 _MYSQL_WEATHER = frozenset(
-    {1040, 1053, 1077, 1158, 1159, 1160, 1161, 1205, 1213, 1290, 1836, 1927, 2002, 2003, 2006, 2013, 2055, 4031}
+    {1020, 1040, 1047, 1053, 1077, 1158, 1159, 1160, 1161, 1205, 1213}
+    | {1290, 1836, 1927, 2002, 2003, 2006, 2013, 2055, 4031}
 )
-# Connection exception, transaction rollback, insufficient resources, operator intervention; lock not available.
-_POSTGRESQL_WEATHER = ("08", "40", "53", "57", "55P03")
+# Connection exception, read-only after a fail-over, transaction rollback, insufficient resources, operator
+# intervention; lock not available.
+_POSTGRESQL_WEATHER = ("08", "25006", "40", "53", "57", "55P03")
 
 
 def insert_new(model: type[Row], rows: Sequence[Row], *, unique: str) -> None:
@@ -44,18 +47,42 @@ def insert_new(model: type[Row], rows: Sequence[Row], *, unique: str) -> None:
     )
 
 
+@contextmanager
+def read_committed() -> Iterator[None]:
+    """
+    A durable transaction in which whoever waited for a lock sees what its holder wrote, as READ COMMITTED has it.
+
+    A host may have set its database to REPEATABLE READ. What is read after the wait would then be as it was before it,
+    and two consumers that each meet one of two requirements would both miss the other's.
+    """
+    # In a transaction of the host's tests it is too late to say so.
+    is_outermost = not connection.in_atomic_block
+    with transaction.atomic(durable=True):
+        if is_outermost and connection.vendor != "sqlite":  # which has one writer at a time
+            with connection.cursor() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
+        yield
+
+
 def is_weather(error: BaseException) -> bool:
     """Whether the same work can succeed later although nobody changes it: deadlock, time-out, lost connection."""
     if isinstance(error, InterfaceError):
         return True
-    if not isinstance(error, OperationalError) or isinstance(error, IntegrityError):
+    if connection.vendor == "postgresql":
+        return _is_postgresql_weather(error)
+    if not isinstance(error, OperationalError):
         return False
     if connection.vendor == "mysql":
         return bool(error.args) and error.args[0] in _MYSQL_WEATHER
-    if connection.vendor == "postgresql":
-        state = getattr(error.__cause__, "sqlstate", None)
-        return state is None or state.startswith(_POSTGRESQL_WEATHER)
     return "locked" in str(error) or "busy" in str(error) or "unable to open" in str(error)
+
+
+def _is_postgresql_weather(error: BaseException) -> bool:
+    if not isinstance(error, DatabaseError):
+        return False
+    # psycopg says sqlstate, psycopg2 pgcode. What broke before the server could answer has neither.
+    state = getattr(error.__cause__, "sqlstate", None) or getattr(error.__cause__, "pgcode", None)
+    return isinstance(error, OperationalError) if state is None else state.startswith(_POSTGRESQL_WEATHER)
 
 
 def insist(work: Callable[[], T], *, patience: float) -> T:

@@ -21,6 +21,7 @@ from badges.catalog.causes import Cause, CauseKind
 from badges.catalog.pairs import pair_id
 from badges.catalog.snapshot import CompiledTemplate
 from badges.conf import config
+from badges.database import read_committed
 from badges.intake import learners
 from badges.intake.events import Event
 from badges.intake.models import Learner
@@ -63,7 +64,7 @@ def decide(events: Sequence[Event], origin: Origin, *, now: dt.datetime) -> Tall
     sifted.matches = [match for match in sifted.matches if _is_about_somebody(match, roster, tally)]
     if origin.is_idle(sifted):
         return tally
-    with transaction.atomic(durable=True):
+    with read_committed():
         matches = origin.write_down(events, sifted, roster, now=now, tally=tally)
         if matches:
             people = learners.admit(roster, {match.person.lms_user_id for match in matches})
