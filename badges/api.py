@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
@@ -84,9 +84,18 @@ def admit_learners(people: Iterable[LearnerData]) -> dict[int, Learner]:
     Find or create the learners of people the LMS names, by LMS user id; at most eight statements for any number.
 
     Existing accounts are not changed. Whoever cannot be told apart (their username belongs to another LMS user id) is
-    missing from the answer. Raises EventError when the host's database equates two usernames.
+    missing from the answer. Raises EventError when the host's database equates two usernames, and IntegrityError when
+    it refuses an account for another reason, such as an e-mail address that has to be unique.
     """
     people = list(people)
+    try:
+        return _admit(people)
+    except IntegrityError:
+        # Somebody else made what we were about to make. Whoever looks again finds it there.
+        return _admit(people)
+
+
+def _admit(people: Sequence[LearnerData]) -> dict[int, Learner]:
     roster = learners.look_up(people)
     wanted = [person.lms_user_id for person in people if roster.identifies(person.lms_user_id)]
     with transaction.atomic():

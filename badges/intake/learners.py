@@ -19,7 +19,6 @@ from django.db.models import Model
 
 from badges.catalog.event_types import LearnerData
 from badges.conf import config
-from badges.database import insert_new
 from badges.exceptions import EventError
 from badges.intake.models import Learner
 
@@ -45,6 +44,7 @@ class Roster:
     ``known`` have a learner; ``users`` have an account of the host but no learner yet; ``newcomers`` have neither;
     ``unbound`` have a learner that does not know its LMS user id yet; ``refused`` cannot be told apart (dead letter,
     with the reason); whoever is in none of them has no personal data in the event and no row here, and is ignored.
+    ``equates`` tells that the database answered with other usernames than it was asked for.
     """
 
     known: dict[int, Learner] = field(default_factory=dict)
@@ -52,6 +52,7 @@ class Roster:
     newcomers: dict[int, LearnerData] = field(default_factory=dict)
     unbound: dict[int, Learner] = field(default_factory=dict)
     refused: dict[int, str] = field(default_factory=dict)
+    equates: bool = False
 
     def identifies(self, lms_user_id: int) -> bool:
         """Whether there is, or will be, a learner for this LMS user id."""
@@ -96,13 +97,17 @@ def admit(roster: Roster, lms_user_ids: Iterable[int]) -> dict[int, Learner]:
     Create who is missing among ``lms_user_ids`` and lock all their learners, in one order everywhere.
 
     Raises EventError when an account cannot be told from another one: the pipeline then splits the batch until that
-    event stands alone. At most five statements. Must run in a transaction.
+    event stands alone. Raises IntegrityError when somebody else was quicker; looking up again finds what they made. Not
+    an upsert: MariaDB's would fire on any unique column, and give an account or a learner to another person. At most
+    five statements. Must run in a transaction.
     """
     wanted = set(lms_user_ids)
     accounts = {lms_id: user for lms_id, user in roster.users.items() if lms_id in wanted}
-    accounts |= _create_accounts({i: person for i, person in roster.newcomers.items() if i in wanted})
-    rows = [Learner(lms_user_id=lms_id, user=user) for lms_id, user in sorted(accounts.items())]
-    insert_new(Learner, rows, unique="lms_user_id")
+    newcomers = {lms_id: person for lms_id, person in roster.newcomers.items() if lms_id in wanted}
+    if newcomers and roster.equates:
+        raise EventError(EQUATED)
+    accounts |= _create_accounts(newcomers)
+    Learner.objects.bulk_create(Learner(lms_user_id=lms_id, user=user) for lms_id, user in sorted(accounts.items()))
     unbound = {lms_id: learner for lms_id, learner in roster.unbound.items() if lms_id in wanted}
     for lms_id, learner in unbound.items():
         learner.lms_user_id = lms_id
@@ -126,6 +131,7 @@ def _match_usernames(strangers: dict[int, LearnerData], roster: Roster) -> None:
     names = {person.username for person in strangers.values() if person.username}
     found = User._default_manager.filter(**{f"{User.USERNAME_FIELD}__in": names}).select_related("badges_learner")
     accounts = {user.get_username(): user for user in found.order_by()} if names else {}
+    roster.equates = not accounts.keys() <= names
     longest = User._meta.get_field(User.USERNAME_FIELD).max_length or 255
     taken: set[str] = set()
     for lms_id, person in sorted(strangers.items()):
@@ -158,17 +164,16 @@ def _take_account(user: Any, lms_id: int, roster: Roster) -> None:
 
 
 def _create_accounts(newcomers: dict[int, LearnerData]) -> dict[int, Any]:
-    """Create accounts without a usable password; two statements. One that somebody else made meanwhile is taken."""
+    """Create accounts without a usable password; two statements."""
     if not newcomers:
         return {}
     User: Any = get_user_model()
     people = sorted(newcomers.items(), key=lambda item: item[1].username or "")
-    insert_new(User, [_account_of(User, lms_id, person) for lms_id, person in people], unique=User.USERNAME_FIELD)
+    User._default_manager.bulk_create(_account_of(User, lms_id, person) for lms_id, person in people)
     names = {person.username for _, person in people}
+    # Asked for again, since not every database tells the ids of several rows that it was given.
     rows = User._default_manager.filter(**{f"{User.USERNAME_FIELD}__in": names}).order_by()
     by_name = {user.get_username(): user for user in rows}
-    if names - by_name.keys():
-        raise EventError(EQUATED)
     return {lms_id: by_name[person.username] for lms_id, person in newcomers.items()}
 
 

@@ -114,13 +114,9 @@ def process_pending(*, limit: int = 500, now: dt.datetime | None = None) -> Tall
 def _settle(events: Sequence[Event], origin: Origin, now: dt.datetime) -> Tally:
     """Decide events, splitting them when one of them fails for its own reasons."""
     try:
-        return _insist(lambda: decide(events, origin, now=now))
+        return _decide_surely(events, origin, now)
     except Retryable:
         raise
-    except IntegrityError:
-        # Somebody else wrote what we were about to write. Whoever looks again finds it there.
-        if len(events) == 1:
-            return _settle_alone(events[0], origin, now)
     except Exception as error:
         if len(events) == 1:
             return _set_aside(events[0], error, origin, now)
@@ -130,13 +126,12 @@ def _settle(events: Sequence[Event], origin: Origin, now: dt.datetime) -> Tally:
     return tally
 
 
-def _settle_alone(event: Event, origin: Origin, now: dt.datetime) -> Tally:
+def _decide_surely(events: Sequence[Event], origin: Origin, now: dt.datetime) -> Tally:
     try:
-        return _insist(lambda: decide([event], origin, now=now))
-    except Retryable:
-        raise
-    except Exception as error:
-        return _set_aside(event, error, origin, now)
+        return _insist(lambda: decide(events, origin, now=now))
+    except IntegrityError:
+        # Somebody else wrote what we were about to write. Whoever looks again finds it there.
+        return _insist(lambda: decide(events, origin, now=now))
 
 
 def _set_aside(event: Event, error: Exception, origin: Origin, now: dt.datetime) -> Tally:

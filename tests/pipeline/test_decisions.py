@@ -193,6 +193,26 @@ def test_an_existing_account_is_used_and_never_overwritten(template, passing):
     assert (user.email, user.first_name) == ("zoe@home.example", "Zoe")
 
 
+def test_usernames_that_differ_only_in_case_never_share_or_change_an_account(template, passing):
+    template("star", {"key": "pass", "course": ALGEBRA})
+    get_user_model().objects.create(username="Zoe", email="zoe@home.example")
+
+    tally = pipeline.handle(
+        [
+            passing(course_key=ALGEBRA, lms_user_id=12, username="zoe", email="another@x.example"),
+            passing(course_key=ALGEBRA, lms_user_id=13, username="houba"),
+        ]
+    )
+
+    assert get_user_model().objects.get(email="zoe@home.example").get_username() == "Zoe"
+    assert not Learner.objects.filter(user__email="zoe@home.example").exists()
+    assert UserCredential.objects.filter(learner__lms_user_id=13).exists()
+    # A host whose column ignores case cannot hold both names; elsewhere the second one gets an account.
+    equates = get_user_model().objects.filter(username="ZOE").exists()
+    assert (tally.awarded, tally.dead) == ((1, 1) if equates else (2, 0))
+    assert not equates or "binary collation" in InboxMessage.objects.get(state="dead").reason
+
+
 @pytest.mark.parametrize(
     ("username", "name"),
     [("ada-ب", "أحمد بن علي"), ("wang", "王小明"), ("e\u0301clair", "Zoë D'Arc-Ünal")],
