@@ -6,11 +6,14 @@ import threading
 from collections.abc import Callable, Sequence
 
 import pytest
-from django.db import OperationalError, connection, connections
+from django.contrib.auth import get_user_model
+from django.db import IntegrityError, OperationalError, connection, connections, transaction
 
 from badges import pipeline
 from badges.awarding.models import UserCredential
+from badges.catalog.event_types import LearnerData
 from badges.exceptions import Retryable
+from badges.intake import learners
 from badges.intake.models import InboxMessage, Learner
 from badges.outbox.models import OutboxMessage
 from badges.progress.models import Fulfillment
@@ -126,3 +129,19 @@ def test_an_event_that_fails_by_itself_is_tried_later_and_then_given_up(template
     assert (first.postponed, second.dead, row.state, row.attempts) == (1, 1, "dead", 1)
     assert "ValueError" in row.reason
     assert "spip" not in row.reason
+
+
+def test_an_account_that_two_lms_users_ask_for_at_once_stays_with_the_first():
+    get_user_model().objects.create(username="zoe")
+    first, second = (learners.look_up([person(number, "zoe")]) for number in (1, 2))
+
+    with transaction.atomic():
+        learners.admit(first, [1])
+    with pytest.raises(IntegrityError), transaction.atomic():
+        learners.admit(second, [2])
+
+    assert Learner.objects.get(user__username="zoe").lms_user_id == 1
+
+
+def person(lms_user_id: int, username: str) -> LearnerData:
+    return LearnerData(lms_user_id=lms_user_id, username=username, email=None, name=None, is_active=True)
