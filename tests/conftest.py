@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from selenium.webdriver import Chrome
 
-from tests.services import ALL, Kafka, MariaDB, PostgreSQL, Redis, SchemaRegistry, Service, ServiceUnavailable
+from tests.services import ALL, Kafka, MariaDB, PostgreSQL, Redis, S3Proxy, SchemaRegistry, Service, ServiceUnavailable
 from tests.services.chromium import NAME as CHROMIUM
 from tests.services.chromium import start_browser
 from tests.services.databases import chosen_database, test_database_url
@@ -23,7 +23,7 @@ from tests.services.processes import Process, manage, python_process
 LEFT_OUT = "LEFT OUT by choice"
 # What makes a test a `live` one: it starts a server or a process.
 LIVE_FIXTURES = {
-    *("kafka", "schema_registry", "postgresql", "mariadb", "redis", "database_server"),
+    *("kafka", "schema_registry", "postgresql", "mariadb", "redis", "s3proxy", "database_server"),
     *("run_manage", "run_celery", "browser"),
 }
 
@@ -71,6 +71,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         service.close()
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in a hook of the same name
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark the live tests, and keep those of Kafka in one process, so that side by side it starts only once."""
     if config.option.db == "sqlite":
@@ -133,6 +134,12 @@ def schema_registry(pytestconfig: pytest.Config) -> SchemaRegistry:
 def redis(pytestconfig: pytest.Config) -> Redis:
     """Start Redis, unless it runs."""
     return _started(pytestconfig, "redis")
+
+
+@pytest.fixture
+def s3proxy(pytestconfig: pytest.Config) -> S3Proxy:
+    """Start the S3 server that refuses wrong signatures, unless it runs."""
+    return _started(pytestconfig, "s3proxy")
 
 
 @pytest.fixture

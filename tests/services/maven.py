@@ -17,9 +17,10 @@ from pathlib import Path
 from tests.services.processes import ROOT
 from tests.services.service import ServiceUnavailable
 
+POMS = {"s3proxy": Path(__file__).with_name("s3proxy.pom.xml")}
 POM = Path(__file__).with_name("pom.xml")
 CACHE = Path(os.environ.get("SERVICES_CACHE", ROOT / ".cache" / "services"))
-GOALS = {"kafka": "copy-dependencies", "schema_registry": "unpack"}
+GOALS = {"kafka": "copy-dependencies", "schema_registry": "unpack", "s3proxy": "copy"}
 SECONDS = 600
 
 
@@ -29,7 +30,7 @@ def fetched(service: str) -> Path:
 
     The folder is named after the pom and appears only when complete: a download that was killed is not taken for one.
     """
-    folder = CACHE / f"{service}-{hashlib.sha256(POM.read_bytes()).hexdigest()[:12]}"
+    folder = CACHE / f"{service}-{hashlib.sha256(_pom(service).read_bytes()).hexdigest()[:12]}"
     if folder.exists():
         return folder
     CACHE.mkdir(parents=True, exist_ok=True)
@@ -44,6 +45,10 @@ def fetched(service: str) -> Path:
     return folder
 
 
+def _pom(service: str) -> Path:
+    return POMS.get(service, POM)
+
+
 def _run_maven(service: str, target: Path) -> None:
     maven = shutil.which("mvn")
     if not maven:
@@ -52,7 +57,7 @@ def _run_maven(service: str, target: Path) -> None:
             f"   (or leave it out: make test WITHOUT={service})"
         )
     print(f"Fetching {service} with Maven (once)", flush=True)
-    argv = [maven, "-B", "-q", "-f", POM, f"-Dtarget={target}", f"dependency:{GOALS[service]}@{service}"]
+    argv = [maven, "-B", "-q", "-f", _pom(service), f"-Dtarget={target}", f"dependency:{GOALS[service]}@{service}"]
     try:
         done = subprocess.run(
             argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECONDS, check=False

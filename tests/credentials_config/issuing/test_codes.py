@@ -1,0 +1,40 @@
+"""Verification codes."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from credentials_config.issuing.codes import ALPHABET, LENGTH, new_code, normal
+
+
+def test_a_code_is_beyond_guessing_and_short_enough_to_type() -> None:
+    assert LENGTH * math.log2(len(ALPHABET)) >= 80
+    assert LENGTH <= 20
+    codes = {new_code() for _ in range(1000)}
+    assert len(codes) == 1000
+    assert {sign for code in codes for sign in code} == set(ALPHABET)
+
+
+def test_no_two_signs_look_alike() -> None:
+    assert set(ALPHABET).isdisjoint("ILOU")
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "ABCDEFGH12340000",
+        "abcdefgh12340000",
+        " abcd-efgh-1234-0000 ",
+        "ABCD EFGH I2E4OOOO".replace("E4", "34"),
+        "ABCDEFGHL234OOOO",
+    ],
+)
+def test_what_people_type_is_understood(typed: str) -> None:
+    assert normal(typed) == "ABCDEFGH12340000"
+
+
+@pytest.mark.parametrize("typed", ["", "ABC", "U" * 16, "A" * 17, "é" * 16, "'; DROP TABLE", "\0" * 16])
+def test_what_cannot_be_a_code_is_none(typed: str) -> None:
+    assert normal(typed) is None
