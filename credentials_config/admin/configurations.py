@@ -10,6 +10,7 @@ from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.safestring import SafeString
+from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -99,7 +100,7 @@ class CredentialConfigurationAdmin(PreviewMixin, Page):
 
     form = ConfigurationForm
     change_form_template = "admin/lms_credentials_config/credentialconfiguration/change_form.html"
-    list_display = ("context_key", "credential_type", "enabled", "standing", "fires", "last_run")
+    list_display = ("context_key", "credential_type", "enabled", "briefly", "fires", "last_run")
     list_filter = ("enabled", "credential_type")
     list_select_related = ("credential_type", "periodic_task__interval", "periodic_task__crontab")
     search_fields = ("context_key",)
@@ -115,7 +116,7 @@ class CredentialConfigurationAdmin(PreviewMixin, Page):
         return rows.annotate(last_started=Subquery(latest.values("started_at")[:1]))
 
     def get_fieldsets(self, request: HttpRequest, obj: CredentialConfiguration | None = None) -> Any:
-        when = schedule_fields.FIELDS if self._may_write(request, obj) else ("fires",)
+        when = schedule_fields.ROWS if self._may_write(request, obj) else ("fires",)
         options = ("options", "type_options", "help") if obj else ("options", "help")
         return [
             (None, {"fields": ("context_key", "credential_type", "enabled")}),
@@ -134,6 +135,9 @@ class CredentialConfigurationAdmin(PreviewMixin, Page):
         return self.has_change_permission(request, obj) if obj else self.has_add_permission(request)
 
     @admin.display(description=gettext_lazy("how it stands"))
+    def briefly(self, configuration: CredentialConfiguration) -> str:
+        return Truncator(self.standing(configuration)).chars(80)
+
     def standing(self, configuration: CredentialConfiguration) -> str:
         if configuration.problem:
             return _("Problem: %(problem)s") % {"problem": configuration.problem}

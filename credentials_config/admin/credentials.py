@@ -25,12 +25,12 @@ class CredentialAdmin(ReadOnlyPage):
     """What was given is shown; it is changed by buttons only, each of which does what its word says."""
 
     change_form_template = "admin/lms_credentials_config/credential/change_form.html"
-    list_display = ("verification_code", "learner", "learner_name", "configuration", "status", "issued_at")
+    list_display = ("verification_code", "learner", "learner_name", "status", "issued_at", "configuration")
     list_filter = ("status", "issued_at")
     list_select_related = ("learner__user", "configuration__credential_type")
     search_fields = ("pk",)  # the box is shown
     search_help_text = gettext_lazy("A verification code, an LMS user id or a username.")
-    ordering = ("-issued_at", "-pk")
+    ordering = ("-pk",)  # made later, shown first: an index has it so
     actions = ("reissue_chosen", "retry_chosen")
     buttons: ClassVar = ("reissue", "invalidate", "retry")
     fields = (

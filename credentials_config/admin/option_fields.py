@@ -29,10 +29,12 @@ class OptionsField(JSONField):
         text = str(value or "").strip()
         return read(text) if text else {}
 
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        return data
+
     def prepare_value(self, value: Any) -> Any:
-        if isinstance(value, Mapping):
-            return json.dumps(value, ensure_ascii=False, indent=2)
-        return super().prepare_value(value)
+        """What was typed is shown as it was typed."""
+        return value if isinstance(value, str) else json.dumps(value or {}, ensure_ascii=False, indent=2)
 
     def clean(self, value: Any) -> Any:
         return self.to_python(value)

@@ -25,7 +25,9 @@ class PreviewMixin:
         return [path("preview/", view, name=self.name_of("preview")), *super().get_urls()]
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        context["preview_url"] = reverse(f"admin:{self.name_of('preview')}")
+        original = kwargs.get("obj")
+        writes = self.has_change_permission(request, original) if original else self.has_add_permission(request)
+        context["preview_url"] = reverse(f"admin:{self.name_of('preview')}") if writes else ""
         context["preview_name"] = _("Maria Sample")
         context["preview_context"] = _("Sample course")
         return super().render_change_form(request, context, *args, **kwargs)

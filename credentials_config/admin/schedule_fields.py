@@ -19,23 +19,24 @@ _PERIODS = [("minutes", gettext_lazy("minutes")), ("hours", gettext_lazy("hours"
 _PARTS = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week")
 
 FIELDS = ("schedule", "every", "period", "crontab", "crontab_timezone")
+ROWS = ("schedule", ("every", "period"), ("crontab", "crontab_timezone"))
 
 
 class ScheduleForm(forms.Form):
     """The part of a configuration's form that says when."""
 
     schedule = forms.ChoiceField(label=gettext_lazy("Looks for eligible learners"), widget=forms.RadioSelect)
-    every = forms.IntegerField(label=gettext_lazy("every"), min_value=1, max_value=100_000, required=False)
-    period = forms.ChoiceField(label=gettext_lazy("period"), choices=_PERIODS, required=False)
+    every = forms.IntegerField(label=gettext_lazy("Every"), min_value=1, max_value=100_000, required=False)
+    period = forms.ChoiceField(label=gettext_lazy("Period"), choices=_PERIODS, required=False)
     crontab = forms.CharField(
-        label=gettext_lazy("calendar"),
+        label=gettext_lazy("Calendar"),
         required=False,
         max_length=200,
         help_text=gettext_lazy(
             "Minute, hour, day of the month, month, day of the week: “30 6 * * 1” is on Mondays at 6:30."
         ),
     )
-    crontab_timezone = forms.ChoiceField(label=gettext_lazy("time zone"), required=False)
+    crontab_timezone = forms.ChoiceField(label=gettext_lazy("Time zone"), required=False)
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
@@ -45,7 +46,7 @@ class ScheduleForm(forms.Form):
         kind = kind_of(task)
         choices = [(INTERVAL, _("at intervals")), (CRONTAB, _("by the calendar"))]
         if kind == OTHER:
-            choices.append((OTHER, _("as its periodic task says: %(schedule)s") % {"schedule": task.schedule}))
+            choices.append((OTHER, _("as its periodic task says: %(schedule)s") % {"schedule": in_words(task)}))
         self.fields["schedule"].choices = choices  # type: ignore[attr-defined]
         zones = sorted(zoneinfo.available_timezones())
         self.fields["crontab_timezone"].choices = [(zone, zone) for zone in zones]  # type: ignore[attr-defined]
@@ -102,7 +103,9 @@ def in_words(task: PeriodicTask | None) -> str:
             "hours": ngettext("every hour", "every %(every)d hours", every),
             "days": ngettext("every day", "every %(every)d days", every),
         }[task.interval.period] % {"every": every}
-    return str(task.crontab.human_readable if task.crontab is not None else task.schedule)
+    if task.crontab is not None:
+        return str(task.crontab.human_readable)
+    return str(task.interval or task.clocked or task.solar or "-")
 
 
 def _initial(task: PeriodicTask | None, kind: str) -> dict[str, Any]:

@@ -29,10 +29,11 @@ class _Fields(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = dict(attrs)
         name = given.get("name") or ""
-        if tag == "input" and name and given.get("type") not in ("submit", "checkbox"):
+        if tag == "input" and name and given.get("type") in ("checkbox", "radio"):
+            if "checked" in given:
+                self.sent[name] = given.get("value") or "on"
+        elif tag == "input" and name and given.get("type") != "submit":
             self.sent[name] = given.get("value") or ""
-        elif tag == "input" and name and given.get("type") == "checkbox" and "checked" in given:
-            self.sent[name] = "on"
         elif tag == "select":
             self._select = name
         elif tag == "option" and self._select:
