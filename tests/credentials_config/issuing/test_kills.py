@@ -1,0 +1,162 @@
+"""
+What an operator relies on when a machine dies: every credential is finished later, once, with one e-mail.
+
+The worker is a process of its own and ends by SIGKILL. LMS, post office and folder outlive it and are the witnesses.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections import Counter
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from badges.outbox.models import OutboxMessage
+from credentials_config.issuing import printing, runs
+from credentials_config.models import Credential, CredentialConfiguration, CredentialRun, RunCause, RunOutcome
+from credentials_config.testing.lms import LmsStandIn
+from tests.credentials_config.issuing.post_office import PostOffice
+from tests.credentials_config.issuing.stories import algebra, assert_one_each, deliver, diploma, files_in
+from tests.services.processes import ROOT, Process
+
+pytestmark = [pytest.mark.tables, pytest.mark.django_db(transaction=True)]
+
+PLUGINS = Path(__file__).with_name("plugins")
+AFTER_THE_LEASE = timedelta(hours=1)
+
+Start = Callable[..., Process]
+
+
+@pytest.fixture
+def worker(run_manage: Callable[..., Process], lms: LmsStandIn, post_office: PostOffice, settings: Any) -> Start:
+    """Start a command of the reference host with the typewriter installed, as any plug-in is."""
+
+    def start(*command: str, env: dict[str, str] | None = None, **issuing: Any) -> Process:
+        config = {**settings.CREDENTIALS_CONFIG, "issuing": issuing}
+        return run_manage(
+            *command,
+            env={
+                "DJANGO_SETTINGS_MODULE": "tests.credentials_config.issuing.host",
+                "PYTHONPATH": f"{PLUGINS}:{ROOT}",
+                "CREDENTIALS_CONFIG": json.dumps(config),
+                "MEDIA_ROOT": str(settings.MEDIA_ROOT),
+                "EMAIL_PORT": str(post_office.port),
+                **(env or {}),
+            },
+        )
+
+    return start
+
+
+def finish(configuration: CredentialConfiguration) -> None:
+    """Do what a worker does that comes later: take over, make, deliver."""
+    now = timezone.now() + AFTER_THE_LEASE
+    while (run := runs.claim(now=now)) is not None:
+        runs.carry_out(run, now=now)
+    printing.make_due(now=now)
+    for times in range(1, 4):
+        deliver(now=now + times * AFTER_THE_LEASE)
+
+
+def assert_one_letter_each(office: PostOffice, learners: int) -> None:
+    wanted = {f"done-{number}@example.com": 1 for number in range(1, learners + 1)}
+    assert Counter(letter["To"] for letter in office.letters) == wanted
+
+
+def finished() -> int:
+    return Credential.objects.filter(status="available").count()
+
+
+def test_a_worker_killed_while_it_asks_the_lms_is_taken_over(
+    worker: Start, lms: LmsStandIn, post_office: PostOffice
+) -> None:
+    algebra(lms, finished=6)
+    configuration = diploma()
+    lms.slow_down(0.3)
+    process = worker("credentials_run", chunk=2)
+    process.wait_until(lambda: Credential.objects.exists(), what="the first learners")
+    process.kill()
+    lms.recover()
+    assert CredentialRun.objects.get().outcome == ""
+    assert Credential.objects.count() < 6
+    finish(configuration)
+    assert CredentialRun.objects.get().outcome == RunOutcome.DONE
+    assert_one_each(learners=6)
+    assert_one_letter_each(post_office, 6)
+
+
+def test_a_worker_killed_while_it_makes_documents_is_taken_over(
+    worker: Start, lms: LmsStandIn, post_office: PostOffice, folder: Path
+) -> None:
+    algebra(lms, finished=6)
+    configuration = diploma(options={"typewriter": {"seconds": 0.4}})
+    process = worker("credentials_run", batch=2)
+    process.wait_until(lambda: finished() >= 2, what="the first documents")
+    process.kill()
+    assert finished() < 6
+    finish(configuration)
+    assert_one_each(learners=6)
+    assert len(files_in(folder)) == 6
+    assert_one_letter_each(post_office, 6)
+
+
+def test_a_worker_killed_between_storing_a_document_and_writing_it_down_leaves_one_file(
+    worker: Start, lms: LmsStandIn, post_office: PostOffice, folder: Path
+) -> None:
+    algebra(lms, finished=3)
+    configuration = diploma()
+    process = worker("credentials_run", env={"DAWDLES": "2"})
+    process.wait_until(lambda: files_in(folder), what="a file")
+    process.kill()
+    assert finished() == 0
+    finish(configuration)
+    assert_one_each(learners=3)
+    assert len(files_in(folder)) == 3
+    assert_one_letter_each(post_office, 3)
+
+
+def test_a_worker_killed_between_the_servers_last_word_and_our_own_sends_no_second_mail(
+    worker: Start, lms: LmsStandIn, post_office: PostOffice
+) -> None:
+    algebra(lms, finished=1)
+    configuration = diploma()
+    worker("credentials_run").wait()
+    post_office.delay(20)
+    process = worker("badges_drain")
+    process.wait_until(lambda: post_office.letters, what="a letter that the server has taken")
+    process.kill()
+    assert OutboxMessage.objects.get(channel="credential-mail").state == "pending"
+    finish(configuration)
+    assert_one_letter_each(post_office, 1)
+    assert OutboxMessage.objects.get(channel="credential-mail").state == "delivered"
+
+
+def test_workers_killed_at_random_moments_neither_lose_nor_double_anything(
+    worker: Start, lms: LmsStandIn, post_office: PostOffice, folder: Path
+) -> None:
+    moments = random.Random(1843)  # the same kills in every run
+    learners = 40
+    algebra(lms, finished=learners)
+    configuration = diploma(options={"typewriter": {"seconds": 0.03}})
+    runs.request(configuration, cause=RunCause.SCHEDULE)
+    for command in ("credentials_run", "credentials_run", "credentials_run", "badges_drain", "badges_drain"):
+        post_office.delay(0.1, times=5)
+        began = (Credential.objects.count(), finished(), len(post_office.letters))
+        process = worker(command, *(["--no-runs"] if command == "credentials_run" else []), chunk=10, batch=4)
+        process.wait_until(
+            lambda began=began: (Credential.objects.count(), finished(), len(post_office.letters)) != began,
+            what="something that is done",
+        )
+        time.sleep(moments.uniform(0, 0.4))
+        process.kill()
+    finish(configuration)
+    assert_one_each(learners=learners)
+    assert len(files_in(folder)) == learners
+    assert_one_letter_each(post_office, learners)
