@@ -13,8 +13,8 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 DEFAULTS: dict[str, Any] = {
-    # Where the public reaches this host: "https://credentials.example.org". It is part of every document (the address of
-    # its verification page), so nothing is made without it.
+    # Where the public reaches this host: "https://credentials.example.org". It is part of every document (the address
+    # of its verification page), so nothing is made without it.
     "public_url": "",
     "documents": {
         # Which entry of STORAGES keeps documents, and the folder in it.
@@ -97,7 +97,8 @@ DEFAULTS: dict[str, Any] = {
         "requests_per_minute": 600,
     },
     # The public questions about verification codes, for each address; None: as many as they like. Behind proxies the
-    # address is found as CLOSEST_CLIENT_IP_FROM_HEADERS of edx-django-utils says. Several processes need a shared cache.
+    # address is found as CLOSEST_CLIENT_IP_FROM_HEADERS of edx-django-utils says. Several processes need a shared
+    # cache.
     "verification": {"requests_per_minute": 60},
 }
 

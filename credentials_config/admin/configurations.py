@@ -200,9 +200,10 @@ class CredentialConfigurationAdmin(PreviewMixin, Page):
             schedule_fields.set_schedule(obj.periodic_task_id, form.cleaned_data)
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        """Runs go with their configuration, although nobody may delete them by themselves."""
+        """Runs go with their configuration, although nobody may delete them by themselves; credentials keep it."""
         to_delete, counts, perms_needed, protected = super().get_deleted_objects(objs, request)
-        return to_delete, counts, perms_needed - {CredentialRun._meta.verbose_name}, protected
+        ours = {model._meta.verbose_name for model in (CredentialRun, Credential)}
+        return to_delete, counts, perms_needed - ours, protected
 
     # --- buttons -----------------------------------------------------------------------------------------------------
 
