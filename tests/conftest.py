@@ -71,20 +71,17 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         service.close()
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in a hook of the same name
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses by the marks
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark the live tests, and keep those of Kafka in one process, so that side by side it starts only once."""
+    """Mark the live tests."""
     if config.option.db == "sqlite":
         # Nothing is left out: there is no server that could go away.
         pointless = [item for item in items if "database_server" in getattr(item, "fixturenames", ())]
         config.hook.pytest_deselected(items=pointless)
         items[:] = [item for item in items if item not in pointless]
     for item in items:
-        live = LIVE_FIXTURES.intersection(getattr(item, "fixturenames", ()))
-        if live:
+        if LIVE_FIXTURES.intersection(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.live)
-        if "kafka" in live:
-            item.add_marker(pytest.mark.xdist_group("kafka"))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
