@@ -27,7 +27,7 @@ def kind_of(context_key: str) -> Kind | None:
     if _course_key(context_key) is not None:
         return Kind.COURSE
     usage = _usage_key(context_key)
-    return Kind.LESSON if usage is not None and usage.context_key.run else None
+    return Kind.LESSON if usage is not None and getattr(usage.context_key, "run", None) else None
 
 
 def course_of(lesson_key: str) -> str:

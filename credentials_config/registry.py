@@ -53,7 +53,7 @@ log = logging.getLogger(__name__)
 PROCESSORS = "credentials_config.processors"
 GENERATORS = "credentials_config.generators"
 
-_KINDS: dict[str, type] = {PROCESSORS: Processor, GENERATORS: Generator}
+_KINDS: dict[str, type[Processor] | type[Generator]] = {PROCESSORS: Processor, GENERATORS: Generator}
 _registered: dict[tuple[str, str], Processor | Generator] = {}
 
 

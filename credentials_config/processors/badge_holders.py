@@ -57,7 +57,8 @@ class BadgeHolders(SteppedProcessor):
             for some in chunks(held, AT_ONCE):
                 holders = badges.holders_of(slug).filter(learner__lms_user_id__in=some)
                 for lms_user_id in holders.values_list("learner__lms_user_id", flat=True):
-                    held[lms_user_id].add(slug)
+                    if lms_user_id is not None:
+                        held[lms_user_id].add(slug)
         return {lms_user_id: _judged(slugs, its_badges) for lms_user_id, its_badges in held.items()}
 
 

@@ -119,7 +119,7 @@ class SteppedProcessor(Processor):
                 f"The options are not usable: steps.{strange[0]}: this course is no step of {pathway_key}. "
                 "Correct the key, or take it away."
             )
-        steps = {key: merge(common, given.get(key, {})) for key in keys}
+        steps: dict[str, Options] = {key: merge(common, given.get(key, {})) for key in keys}
         for key, its_options in steps.items():
             if findings := self.findings(its_options):
                 raise Permanent(f"The options are not usable in the step {key}: {' '.join(findings)}")

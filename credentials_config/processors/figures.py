@@ -11,7 +11,7 @@ TOLERANCE = 1e-9
 
 def share(value: Any, *, most: float = 1.0) -> float | None:
     """Return a share of 1; None for what cannot be one: nothing, text, not a number, below nought, above ``most``."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return min(float(value), most) if 0 <= value <= most + TOLERANCE else None
 

@@ -208,7 +208,8 @@ class Api:
         return self._grades(course, self._world.learners[name])
 
     def _grades(self, course: Any, learner: Learner) -> dict[str, Any]:
-        sections, shares = [], {}
+        sections: list[dict[str, Any]] = []
+        shares: dict[str, list[float]] = {}
         for one in self._world.subsections.values():
             if one.course != course.key or not one.category:
                 continue
@@ -250,11 +251,10 @@ class Api:
         asked = [self._world.by_id[one].username for one in ids if one in self._world.by_id] if ids else list(rows)
         names = [name for name in asked if rows.get(name)]
         page = self._numbered_page(names, request)
-        page["results"] = [self._completion(key, name, fields) for name in page["results"]]
-        return page
+        return page | {"results": [self._completion(key, name, fields) for name in page["results"]]}
 
     def _completion(self, course: str, username: str, fields: Sequence[str]) -> dict[str, Any]:
-        entry = {
+        entry: dict[str, Any] = {
             "username": username,
             "course_key": course,
             "completion": _earned(self._world.completed.get(course, {}).get(username, 0.0)),

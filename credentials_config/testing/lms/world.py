@@ -189,7 +189,13 @@ class World:
                 raise ValueError("username: it is taken.")
             del self.learners[username]
             self.learners[new.username] = self.by_id[new.id] = new
-            for table in (self.enrolments, self.scores, self.completed, self.garbled):
+            tables: tuple[dict[str, dict[str, Any]], ...] = (
+                self.enrolments,
+                self.scores,
+                self.completed,
+                self.garbled,
+            )
+            for table in tables:
                 for rows in table.values():
                     if username in rows and new.username != username:
                         rows[new.username] = rows.pop(username)
