@@ -29,7 +29,7 @@ from badges.issuers import registry
 from badges.outbox import mailbox
 from badges.outbox.mailbox import NewMessage
 from badges.pipeline.origins import Origin
-from badges.pipeline.sifting import Match, sift
+from badges.pipeline.sifting import Match, Sifted, sift
 from badges.pipeline.tally import NO_LEARNER, Tally
 from badges.progress import standings
 from badges.progress.standings import Standing
@@ -61,7 +61,7 @@ def decide(events: Sequence[Event], origin: Origin, *, now: dt.datetime) -> Tall
     tally = Tally()
     sifted = sift(events, snapshot.current(), tally, keep_unmatched=config.keep_unmatched)
     roster = learners.look_up(sifted.people())
-    sifted.matches = [match for match in sifted.matches if _is_about_somebody(match, roster, tally)]
+    _ignore_matches_of_nobody(sifted, roster, tally)
     if origin.is_idle(sifted):
         return tally
     with read_committed():
@@ -74,12 +74,14 @@ def decide(events: Sequence[Event], origin: Origin, *, now: dt.datetime) -> Tall
     return tally
 
 
-def _is_about_somebody(match: Match, roster: learners.Roster, tally: Tally) -> bool:
-    lms_user_id = match.person.lms_user_id
-    if roster.identifies(lms_user_id) or lms_user_id in roster.refused:
-        return True
-    tally.ignored[match.event.type, NO_LEARNER] += 1
-    return False
+def _ignore_matches_of_nobody(sifted: Sifted, roster: learners.Roster, tally: Tally) -> None:
+    matches, sifted.matches = sifted.matches, []
+    for match in matches:
+        lms_user_id = match.person.lms_user_id
+        if roster.identifies(lms_user_id) or lms_user_id in roster.refused:
+            sifted.matches.append(match)
+        else:
+            sifted.ignore(match.event, NO_LEARNER, tally)
 
 
 def _progress(matches: Sequence[Match], people: dict[int, Learner], now: dt.datetime) -> list[tuple[_Place, Cause]]:

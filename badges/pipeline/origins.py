@@ -98,7 +98,7 @@ class FromInbox:
             outcomes[match.event.id] = (InboxState.DEAD, refusal) if refusal else (InboxState.PROCESSED, "")
         closings: dict[tuple[InboxState, str], list[InboxMessage]] = {}
         for event in events:
-            outcome = outcomes.get(event.id, (InboxState.UNMATCHED, NO_MATCH))
+            outcome = outcomes.get(event.id) or (InboxState.UNMATCHED, sifted.ignored[event.id])
             closings.setdefault(outcome, []).append(self._claimed[event.id])
         for (state, reason), rows in closings.items():
             if inbox.finish_claimed(rows, state=state, now=now, reason=reason) != len(rows):

@@ -25,15 +25,21 @@ class Sifted:
     """
     A batch, sorted: what somebody cares about, and what has a learner and meets nothing.
 
-    ``near_misses`` are collected only when they are to be kept.
+    ``near_misses`` are collected only when they are to be kept. ``ignored`` says why by event id.
     """
 
     matches: list[Match] = field(default_factory=list)
     near_misses: list[tuple[Event, LearnerData]] = field(default_factory=list)
+    ignored: dict[str, str] = field(default_factory=dict)
 
     def people(self) -> Iterator[LearnerData]:
         """Yield whom the matches are about."""
         return (match.person for match in self.matches)
+
+    def ignore(self, event: Event, reason: str, tally: Tally) -> None:
+        """Count an event that nobody cares about, and remember why."""
+        tally.ignored[event.type, reason] += 1
+        self.ignored[event.id] = reason
 
 
 def sift(events: Iterable[Event], catalog: Snapshot, tally: Tally, *, keep_unmatched: bool) -> Sifted:
@@ -43,13 +49,13 @@ def sift(events: Iterable[Event], catalog: Snapshot, tally: Tally, *, keep_unmat
         definition = catalog.definitions.get(event.type)
         person = definition.learner(event.data) if definition else None
         if definition is None:
-            tally.ignored[event.type, NOT_CONFIGURED] += 1
+            sifted.ignore(event, NOT_CONFIGURED, tally)
         elif person is None:
-            tally.ignored[event.type, NO_LEARNER] += 1
+            sifted.ignore(event, NO_LEARNER, tally)
         elif requirements := catalog.matching(event.type, definition.subject(event.data)):
             sifted.matches.append(Match(event, person, requirements))
         else:
-            tally.ignored[event.type, NO_MATCH] += 1
+            sifted.ignore(event, NO_MATCH, tally)
             if keep_unmatched:
                 sifted.near_misses.append((event, person))
     return sifted
