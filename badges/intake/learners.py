@@ -119,7 +119,8 @@ def admit(roster: Roster, lms_user_ids: Iterable[int]) -> dict[int, Learner]:
 
 def _match_host_field(strangers: dict[int, LearnerData], roster: Roster, name: str) -> None:
     users = get_user_model()._default_manager.filter(**{f"{name}__in": list(strangers)})
-    for user in users.select_related("badges_learner").order_by():
+    # Where two accounts have the same id, the older one is the person, every time.
+    for user in users.select_related("badges_learner").order_by("pk"):
         # Hosts keep this id as number or as text.
         lms_id = int(getattr(user, name))
         if strangers.pop(lms_id, None) is not None:
