@@ -108,10 +108,18 @@ def retry(rows: QuerySet[InboxMessage], *, now: dt.datetime) -> int:
     return dead.update(state=InboxState.PENDING, due_at=now, attempts=0, processed_at=None)
 
 
-def expire_payloads(*, before: dt.datetime) -> int:
-    """Forget the payloads of events decided before a time; the rows stay, so that duplicates are still known."""
-    old = InboxMessage.objects.filter(processed_at__lt=before, payload__isnull=False)
-    return old.exclude(state=InboxState.PENDING).update(payload=None)
+def expire_payloads(*, before: dt.datetime, step: int = 500) -> int:
+    """
+    Forget the payloads of events decided before a time; the rows stay, so that duplicates are still known.
+
+    In transactions of ``step`` rows, which hold nobody up; returns how many.
+    """
+    old = InboxMessage.objects.filter(processed_at__lt=before, payload__isnull=False).exclude(state=InboxState.PENDING)
+    gone, unseen = 0, old
+    while ids := list(unseen.order_by("id").values_list("id", flat=True)[:step]):
+        gone += old.filter(id__in=ids).update(payload=None)
+        unseen = old.filter(id__gt=ids[-1])
+    return gone
 
 
 def forget_learner(lms_user_id: int, *, now: dt.datetime) -> int:

@@ -1,0 +1,46 @@
+"""What somebody who has to forget relies on: payloads go in time, and nothing else does."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+
+from badges.intake import inbox
+from badges.intake.models import InboxMessage, InboxState
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.tables]
+
+NOW = dt.datetime(2026, 3, 1, 12, 0, tzinfo=dt.UTC)
+
+
+def row(number: int, *, state: str = InboxState.PROCESSED, days_ago: int = 20) -> InboxMessage:
+    waits = state == InboxState.PENDING
+    return InboxMessage(
+        event_id=f"event-{number}",
+        payload="{}",
+        state=state,
+        received_at=NOW,
+        due_at=NOW if waits else None,
+        processed_at=NOW - dt.timedelta(days=days_ago),
+    )
+
+
+def test_payloads_of_old_events_are_forgotten_in_steps_and_their_ids_are_not():
+    old = [row(number) for number in range(7)]
+    kept = [row(7, days_ago=1), row(8, state=InboxState.PENDING)]
+    InboxMessage.objects.bulk_create([*old, *kept])
+
+    gone = inbox.expire_payloads(before=NOW - dt.timedelta(days=14), step=3)
+
+    assert gone == 7
+    with_payload = InboxMessage.objects.filter(payload__isnull=False).order_by("event_id")
+    assert list(with_payload.values_list("event_id", flat=True)) == ["event-7", "event-8"]
+    assert InboxMessage.objects.count() == 9
+
+
+def test_what_was_forgotten_is_not_looked_for_for_ever():
+    InboxMessage.objects.bulk_create(row(number) for number in range(4))
+    inbox.expire_payloads(before=NOW, step=2)
+
+    assert inbox.expire_payloads(before=NOW, step=2) == 0
