@@ -14,7 +14,7 @@ NEEDED_APPS = ("rest_framework", "django_filters", "drf_spectacular", "drf_spect
 def plugin_settings(settings: Any) -> None:
     """Add the apps, the beat entries and the outgoing events this plugin needs, where the host does not have them."""
     for app in NEEDED_APPS:
-        if app not in settings.INSTALLED_APPS:
+        if not any(entry == app or entry.startswith(f"{app}.apps.") for entry in settings.INSTALLED_APPS):
             settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, app]
     if not hasattr(settings, "BADGES_CONFIG"):
         settings.BADGES_CONFIG = {}
