@@ -22,6 +22,8 @@ from badges.conf import DEFAULTS, PASSING_STATUS, config
 # Settings that hosts have for badges of their own, in the dict that we share with them.
 _FOREIGN_KEYS = frozenset({"accredible"})
 
+BADGE_AWARDED = "org.openedx.learning.badge.awarded.v1"
+
 
 @register("lms_badges")
 def check_config(**_: Any) -> list[CheckMessage]:
@@ -70,6 +72,16 @@ def check_neighbours(**_: Any) -> list[CheckMessage]:
                 hint='CELERY_BEAT_SCHEDULE["badges-sweep"] = {"task": "badges.sweep", "schedule": 60.0}, '
                 "or run manage.py badges_drain --forever",
                 id="lms_badges.W002",
+            )
+        )
+    if getattr(settings, "EVENT_BUS_PRODUCER", None) and not _is_announced():
+        problems.append(
+            Warning(
+                f"This host publishes on an event bus, and {BADGE_AWARDED} is on none of its topics: awards are "
+                "announced in the process only.",
+                hint=f'EVENT_BUS_PRODUCER_CONFIG["{BADGE_AWARDED}"] = '
+                '{"learning-badges-lifecycle": {"event_key_field": "badge.uuid", "enabled": True}}',
+                id="lms_badges.W003",
             )
         )
     return problems
@@ -186,6 +198,12 @@ def _learner_problems(definition: event_types.EventDefinition) -> Iterator[Check
 
 
 # --- the neighbours --------------------------------------------------------------------------------------------------
+
+
+def _is_announced() -> bool:
+    """Whether awards go to a topic of the bus; a host may have switched that off together with badges of its own."""
+    topics = (getattr(settings, "EVENT_BUS_PRODUCER_CONFIG", None) or {}).get(BADGE_AWARDED) or {}
+    return any(topic.get("enabled") is True for topic in topics.values())
 
 
 def _is_swept() -> bool:

@@ -205,6 +205,29 @@ def test_the_hosts_own_badges_app(settings):
     assert check_neighbours() == []
 
 
+def test_awards_that_do_not_reach_the_bus(settings):
+    warning = Warning(
+        "This host publishes on an event bus, and org.openedx.learning.badge.awarded.v1 is on none of its topics: "
+        "awards are announced in the process only.",
+        hint='EVENT_BUS_PRODUCER_CONFIG["org.openedx.learning.badge.awarded.v1"] = '
+        '{"learning-badges-lifecycle": {"event_key_field": "badge.uuid", "enabled": True}}',
+        id="lms_badges.W003",
+    )
+    awarded, topic = "org.openedx.learning.badge.awarded.v1", {"event_key_field": "badge.uuid"}
+    settings.EVENT_BUS_PRODUCER = "edx_event_bus_kafka.create_producer"
+    settings.EVENT_BUS_PRODUCER_CONFIG = {awarded: {"learning-badges-lifecycle": {**topic, "enabled": False}}}
+    assert check_neighbours() == [warning]
+    settings.EVENT_BUS_PRODUCER_CONFIG = {}
+    assert check_neighbours() == [warning]
+    settings.EVENT_BUS_PRODUCER_CONFIG = {
+        awarded: {"off": {**topic, "enabled": False}, "on": {**topic, "enabled": True}}
+    }
+    assert check_neighbours() == []
+    settings.EVENT_BUS_PRODUCER_CONFIG = {}
+    settings.EVENT_BUS_PRODUCER = None  # nobody publishes here
+    assert check_neighbours() == []
+
+
 def test_a_broker_without_anybody_who_sweeps(settings):
     warning = Warning(
         "No beat entry runs the task badges.sweep: what a lost wake-up leaves behind stays there.",
