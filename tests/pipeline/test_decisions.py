@@ -250,6 +250,35 @@ def test_a_template_edited_after_a_fulfilment_awards_at_the_next_event_and_not_b
     assert credential.revision.number == 2
 
 
+def test_a_badge_that_was_taken_back_does_not_return_with_the_next_event(template, passing):
+    template("star", {"key": "pass", "course": ALGEBRA})
+    pipeline.handle([passing(course_key=ALGEBRA, lms_user_id=5)])
+    UserCredential.objects.update(status="revoked", active_key=None)
+
+    tally = pipeline.handle([passing(course_key=ALGEBRA, lms_user_id=5)])
+
+    assert (tally.matched, tally.awarded) == (1, 0)
+    assert UserCredential.objects.get().status == "revoked"
+
+
+@pytest.mark.parametrize("award_once", [False, True])
+def test_what_was_reset_counts_no_more_and_is_earned_again_unless_the_badge_is_awarded_once(
+    template, passing, award_once
+):
+    template("both", {"key": "a", "course": ALGEBRA}, {"key": "b", "course": BOTANY}, award_once=award_once)
+    algebra, botany = ({"course_key": course, "lms_user_id": 5} for course in (ALGEBRA, BOTANY))
+    pipeline.handle([passing(**algebra), passing(**botany)])
+    UserCredential.objects.update(status="revoked", active_key=None)
+    Fulfillment.objects.update(active_key=None)
+    BadgeProgress.objects.update(completed_at=None)
+
+    half = pipeline.handle([passing(**algebra)])
+    whole = pipeline.handle([passing(**botany)])
+
+    assert (half.awarded, whole.awarded) == (0, 0 if award_once else 1)
+    assert Fulfillment.objects.filter(active_key=None).count() == Fulfillment.objects.exclude(active_key=None).count()
+
+
 def test_one_poisonous_event_does_not_hold_up_its_batch(template, passing):
     template("star", {"key": "pass", "course": ALGEBRA})
     poison = passing(course_key=ALGEBRA, lms_user_id=2**70, username="too-big")
