@@ -24,5 +24,6 @@ extensions = ["sphinx.ext.autodoc", "sphinx.ext.extlinks"]
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = f"Badges and credentials {version}"
-autodoc_typehints = "description"
+autodoc_typehints_format = "short"
+python_maximum_signature_line_length = 100
 autodoc_member_order = "bysource"
