@@ -16,6 +16,7 @@ from badges import explanations
 from badges.awarding.models import ACTIVE, UserCredential
 from badges.catalog.event_types import LearnerData
 from badges.catalog.models import BadgeTemplate
+from badges.conf import config
 from badges.explanations import Explanation
 from badges.intake import inbox, learners
 from badges.intake.events import Event
@@ -44,6 +45,7 @@ __all__ = [
     "receive",
     "report",
     "retire",
+    "wake_on_commit",
     "with_reports",
 ]
 
@@ -124,9 +126,10 @@ def explain(person: Person, template: str) -> Explanation:
     """
     Return why a person did or did not get a template's (slug) badge: demands, causes, what events said to each rule.
 
-    Raises BadgeTemplate.DoesNotExist.
+    Somebody who never met a requirement is known by LMS user id only. Raises BadgeTemplate.DoesNotExist.
     """
-    return explanations.explain(learner_of(person), BadgeTemplate.objects.get(slug=template))
+    known = BadgeTemplate.objects.get(slug=template)
+    return explanations.explain(learner_of(person), known, lms_user_id=_lms_user_id(person))
 
 
 def enqueue(channel: str, key: str, payload: Mapping[str, Any], *, type: str = "") -> None:
@@ -148,6 +151,17 @@ def enqueue_all(channel: str, messages: Iterable[tuple[str, Mapping[str, Any]]],
 
 def _about(person: Person) -> Q:
     return _named(person, "learner__")
+
+
+def _lms_user_id(person: Person) -> int | None:
+    """Return the LMS user id that names a person, or that the host keeps of them."""
+    if isinstance(person, AbstractBaseUser):
+        field = config.user_lms_id_field
+        person = str(getattr(person, field)) if field else ""
+    text = str(person)
+    if isinstance(person, Learner) or not (text.isascii() and text.isdigit()):
+        return None
+    return int(text)
 
 
 def _named(person: Person, prefix: str = "") -> Q:

@@ -61,11 +61,17 @@ class Explanation:
     demands: Sequence[DemandExplained]
 
 
-def explain(learner: Learner | None, template: BadgeTemplate) -> Explanation:
-    """Explain a template's badge for a learner; None is somebody of whom nothing is known here."""
+def explain(learner: Learner | None, template: BadgeTemplate, *, lms_user_id: int | None = None) -> Explanation:
+    """
+    Explain a template's badge for a learner; None is somebody to whom no event ever mattered.
+
+    Of those too there may be near misses on record, by their LMS user id.
+    """
+    if learner is not None:
+        lms_user_id = learner.lms_user_id
     requirements = list(template.requirements.filter(archived_at=None).order_by("id"))
     met = _fulfillments(learner, template)
-    rows = list(_events(learner, {requirement.event_type for requirement in requirements}))
+    rows = list(_events(lms_user_id, {requirement.event_type for requirement in requirements}))
     demands = [
         DemandExplained(requirement, met.get(requirement.pk, []), _answers(requirement, rows))
         for requirement in requirements
@@ -90,10 +96,10 @@ def _fulfillments(learner: Learner | None, template: BadgeTemplate) -> dict[int,
     return found
 
 
-def _events(learner: Learner | None, types: set[str]) -> QuerySet[InboxMessage]:
-    if learner is None or learner.lms_user_id is None:
+def _events(lms_user_id: int | None, types: set[str]) -> QuerySet[InboxMessage]:
+    if lms_user_id is None:
         return InboxMessage.objects.none()
-    rows = InboxMessage.objects.filter(lms_user_id=learner.lms_user_id, event_type__in=types, payload__isnull=False)
+    rows = InboxMessage.objects.filter(lms_user_id=lms_user_id, event_type__in=types, payload__isnull=False)
     return rows.order_by("-received_at", "-id")[:EVENTS]
 
 

@@ -46,6 +46,17 @@ def test_an_explanation_says_what_is_open_and_what_the_near_miss_lacked(half_way
     ]
 
 
+def test_a_near_miss_of_somebody_who_never_met_anything_is_explained(half_way, settings):
+    settings.BADGES_CONFIG = {"keep_unmatched": True, "user_lms_id_field": "last_name"}
+    pipeline.handle([make_passing(course_key=BOTANY, lms_user_id=52, username="houba", is_passing=False)])
+    houba = get_user_model().objects.create(username="houba", last_name="52")
+
+    for person in (52, "52", houba):
+        explained = api.explain(person, "both")
+        assert explained.learner is None
+        assert [len(demand.answers) for demand in explained.demands] == [1, 1]
+
+
 def test_an_explanation_of_an_award_names_event_and_revision(half_way):
     event = make_passing(course_key=BOTANY, lms_user_id=41, username="marsupilami")
     pipeline.handle([event])
