@@ -17,7 +17,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = Path(os.environ.get("DATA_DIR", BASE_DIR / "var"))
 
 DEBUG = os.environ.get("DEBUG", "") == "1"
-# Without a SECRET_KEY the host makes one and keeps it beside its database, so that sessions survive a restart.
+# Sessions and stored tokens are as safe as this key: set one wherever anybody else can reach the host.
 SECRET_KEY = os.environ.get("SECRET_KEY") or "insecure-reference-host-key-for-one-machine-only"
 ALLOWED_HOSTS = os.environ.get("ALLOWED_HOSTS", "127.0.0.1,localhost,[::1],testserver").split(",")
 ROOT_URLCONF = "service.urls"
