@@ -25,5 +25,4 @@ exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = f"Badges and credentials {version}"
 autodoc_typehints_format = "short"
-python_maximum_signature_line_length = 100
 autodoc_member_order = "bysource"
