@@ -2,17 +2,18 @@
 The outbox channel ``credential-mail``: tells a learner that a document is there, once.
 
 The message of the outbox holds ids; everything else is looked up when it is sent, so it says what is true then, and a
-retired learner is not written to. The outbox delivers at least once. Over SMTP, ``Credential.mailed`` is written just
-before the mail's last line: whoever comes after a kill sees that the mail is on its way, and no second one is sent.
-When the server refuses that line, or the connection breaks before it answers, the mark is taken back and the mail is
-sent again under the same Message-ID, by which receivers know it. Other e-mail backends hide their last line: there the
-mark follows the sending, and a kill between both may send a second mail, with the same Message-ID.
+retired learner is not written to. The outbox delivers at least once. Over SMTP, ``Credential.mailed`` is committed
+together with the mail's last line: whoever comes after a kill sees that the mail is on its way, and sends no second
+one. When the server refuses that line, or the connection breaks before it answers, the mark is taken back and the mail
+is sent again under the same Message-ID, by which receivers know it. Other e-mail backends hide their last line: there
+the mark follows the sending, and a kill between both may send a second mail, with the same Message-ID.
 """
 
 from __future__ import annotations
 
 import smtplib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from email.utils import parseaddr
 from typing import Any
 from uuid import UUID
@@ -20,11 +21,13 @@ from uuid import UUID
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives, get_connection
 from django.core.mail.backends.smtp import EmailBackend as SmtpBackend
+from django.db import DatabaseError, transaction
 from django.template.loader import render_to_string
 from django.utils import translation
 from django.utils.translation import gettext
 
 from badges import api as badges
+from badges.database import insist
 from badges.exceptions import Permanent, Retryable
 from credentials_config.conf import config
 from credentials_config.issuing import documents, smtp
@@ -97,14 +100,34 @@ class _Mark:
 
     def __init__(self, credential: Credential):
         self._pk, self._before, self._now = credential.pk, credential.mailed, credential.document_number
+        self.is_set = False
 
-    def set(self) -> bool:
-        """Note it; False when another worker did, or the credential changed meanwhile."""
-        ours = Credential.objects.filter(pk=self._pk, mailed=self._before, document_number=self._now)
-        return bool(ours.filter(status=CredentialStatus.AVAILABLE).update(mailed=self._now))
+    @contextmanager
+    def committed(self) -> Iterator[bool]:
+        """Note it, and commit when this is left. False: another worker did, or the credential changed meanwhile."""
+        try:
+            with transaction.atomic():
+                yield self._write()
+        except DatabaseError:
+            if self.is_set:  # the mail is out: what the commit could not say is said as soon as it can be
+                insist(self._write, patience=60.0)
+            else:
+                raise
+        except BaseException:  # the last line did not leave, so nothing was noted
+            self.is_set = False
+            raise
+
+    def set(self) -> None:
+        """Note it."""
+        insist(self._write, patience=60.0)
 
     def take_back(self) -> None:
         Credential.objects.filter(pk=self._pk, mailed=self._now).update(mailed=self._before)
+
+    def _write(self) -> bool:
+        ours = Credential.objects.filter(pk=self._pk, mailed=self._before, document_number=self._now)
+        self.is_set = bool(ours.filter(status=CredentialStatus.AVAILABLE).update(mailed=self._now))
+        return self.is_set
 
 
 def _credential(payload: dict[str, Any]) -> Credential | None:
@@ -133,20 +156,13 @@ def _send(letter: EmailMultiAlternatives, mark: _Mark) -> None:
 
 
 def _send_by_smtp(backend: SmtpBackend, letter: EmailMultiAlternatives, mark: _Mark) -> None:
-    marked = False
-
-    def last_word() -> bool:
-        nonlocal marked
-        marked = mark.set()
-        return marked
-
     backend.open()
     try:
-        smtp.send(backend.connection, letter, last_word=last_word)
+        smtp.send(backend.connection, letter, last_word=mark.committed)
     except smtp.Abandoned as error:
         raise Retryable("The credential changed, or another worker told the learner, at the same moment.") from error
     except BaseException:
-        if marked:
+        if mark.is_set:
             mark.take_back()
         raise
     finally:

@@ -85,7 +85,7 @@ def _insert(rows: list[Credential]) -> None:
 
 
 def _admit(people: Sequence[Person]) -> dict[int, Any]:
-    """Find or create the learners; whoever the host's database cannot hold, or equates with another, stays out alone."""
+    """Find or create the learners; whoever the database cannot hold, or equates with another, stays out alone."""
     if not people:
         return {}
     try:

@@ -1,9 +1,10 @@
 """
-Sending one message by SMTP with a word in between: just before the last line, the one that makes the server take it.
+Sending one message by SMTP, with the caller's own last word together with the last line.
 
-``smtplib`` sends a message and its end in one go, so whoever is killed around it cannot know whether the message is
-out. Here the caller may write down "now" when everything but that line is sent. A kill before it leaves a message that
-the server throws away; a kill after it leaves one that is on its way.
+``smtplib`` sends a message and its end in one go and then waits, so whoever is killed while it waits cannot know
+whether the message is out. Here everything but the last line, the one that makes the server take the message, is sent
+first. Then that line and the caller's commit leave this process back to back. Killed before: the server throws away
+what it has, and nothing is written down. Killed after: both are on their way, and both arrive.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import re
 import smtplib
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from email.utils import parseaddr
 from typing import Any
 
@@ -26,13 +28,15 @@ class Abandoned(Exception):
     """The caller changed its mind before the last line; the server has nothing."""
 
 
-def send(connection: smtplib.SMTP, message: EmailMessage, *, last_word: Callable[[], bool]) -> None:
+def send(
+    connection: smtplib.SMTP, message: EmailMessage, *, last_word: Callable[[], AbstractContextManager[bool]]
+) -> None:
     """
     Send a message over an open connection; returns when the server has taken it.
 
-    ``last_word`` is called when only the last line is missing; when it says no, Abandoned is raised and the connection
-    is gone. Raises what smtplib raises, and ValueError for addresses that are none. The connection is of no more use
-    then.
+    ``last_word`` opens a context when only the last line is missing. It says whether to go on (else Abandoned is
+    raised), and commits when it is left, right after the line was sent. Raises what smtplib raises, and ValueError for
+    addresses that are none; the connection is of no more use then.
     """
     sender = _bare(message.from_email)
     recipients = [_bare(address) for address in message.recipients()]
@@ -46,10 +50,11 @@ def send(connection: smtplib.SMTP, message: EmailMessage, *, last_word: Callable
     _expect(connection.docmd("DATA"), 354, smtplib.SMTPDataError)
     body = _FIRST_DOT.sub(b"..", _LINE_END.sub(b"\r\n", content))
     connection.send(body if body.endswith(b"\r\n") else body + b"\r\n")
-    if not last_word():
-        connection.close()
-        raise Abandoned
-    connection.send(b".\r\n")
+    with last_word() as go_on:
+        if not go_on:
+            connection.close()
+            raise Abandoned
+        connection.send(b".\r\n")
     _expect(connection.getreply(), 250, smtplib.SMTPDataError)
 
 

@@ -14,6 +14,18 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from tests.services.service import free_port
 
 
+class _Clerk(SMTP):
+    """Goes on with what was handed over when the sender is gone, as mail servers do; aiosmtpd drops everything."""
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.loop.call_later(0.5, super().connection_lost, error)
+
+
+class _Counter(Controller):
+    def factory(self) -> SMTP:
+        return _Clerk(self.handler, **self.SMTP_kwargs)
+
+
 class PostOffice:
     """
     ``with PostOffice() as office``: ``office.letters`` is what it took responsibility for, with its answer 250.
@@ -46,7 +58,7 @@ class PostOffice:
         self._drops += [taken] * times
 
     def open(self) -> None:
-        self._controller = Controller(self, hostname="127.0.0.1", port=self.port, server_hostname="office.test")
+        self._controller = _Counter(self, hostname="127.0.0.1", port=self.port, server_hostname="office.test")
         self._controller.start()
 
     def close(self) -> None:

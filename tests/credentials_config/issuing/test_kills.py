@@ -159,4 +159,8 @@ def test_workers_killed_at_random_moments_neither_lose_nor_double_anything(
     finish(configuration)
     assert_one_each(learners=learners)
     assert len(files_in(folder)) == learners
-    assert_one_letter_each(post_office, learners)
+    # Between sending a letter's last line and sending the commit lies nothing but a kill of the worst kind; then the
+    # letter comes again, under the Message-ID by which receivers know it.
+    letters = {(letter["To"], letter["Message-ID"]) for letter in post_office.letters}
+    assert sorted(to for to, _ in letters) == sorted(f"done-{number}@example.com" for number in range(1, learners + 1))
+    assert len(post_office.letters) <= learners + 1
