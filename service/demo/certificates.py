@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from django.conf import settings
 from django.core.files.base import ContentFile
 
 from credentials_config.generators.pdf import samples
+from credentials_config.issuing import printing, runs
 from credentials_config.models import CredentialAsset, CredentialConfiguration, CredentialType
 from credentials_config.testing.lms import LmsProcess
 
@@ -52,6 +54,15 @@ def enable() -> CredentialConfiguration:
         context_key=COURSE, credential_type=kind, defaults={"enabled": True}
     )
     return configuration
+
+
+def keep_making() -> None:
+    """Do what a Celery worker would while the demo is served: carry out runs, make documents."""
+    while True:
+        while claimed := runs.claim():
+            runs.carry_out(claimed)
+        printing.make_due()
+        time.sleep(1)
 
 
 def _has_noto() -> bool:

@@ -119,6 +119,7 @@ class Command(BaseCommand):
     def _serve(self, port: int, credly: CredlyProcess) -> None:
         address = f"http://127.0.0.1:{port}"
         threading.Thread(target=call_command, args=("badges_drain",), kwargs={"forever": True}, daemon=True).start()
+        threading.Thread(target=certificates.keep_making, daemon=True).start()
         self.console.print(f"\nAdmin    {address}/admin/   login {LOGIN[0]}, password {LOGIN[1]}")
         self.console.print(f"API      {address}/api/badges/v1/credentials/   described at {address}/api/docs/")
         self.console.print(f"Credly   {credly.url} (the stand-in)\nCtrl-C ends it.\n")
