@@ -91,7 +91,7 @@ def member(bus: Bus) -> Iterator[Callable[..., Member]]:
             one.join()
 
 
-def until(wanted: Callable[[], Any], *, seconds: float = 60) -> None:
+def until(wanted: Callable[[], Any], *, seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not wanted():
         assert time.monotonic() < deadline, "it did not come true"

@@ -292,7 +292,7 @@ class KafkaIntake:
 
         if self._notices.are_said("broker"):
             try:
-                self._consumer.list_topics(self._topics[0], timeout=1)
+                self._consumer.list_topics(self._topics[0], timeout=3)
             except KafkaException:
                 return
             self._notices.over("broker", "Kafka is back.")
