@@ -93,8 +93,9 @@ DEFAULTS: dict[str, Any] = {
     "rest_api": {
         # Dotted names of REST framework authentication classes. None: the session, and JWT where the host has it.
         "authentication": None,
-        # For each user; None: as many as they like.
+        # For each user; None: as many as they like. The second is for questions that are passed on to the LMS.
         "requests_per_minute": 600,
+        "lms_requests_per_minute": 60,
     },
     # The public questions about verification codes, for each address; None: as many as they like. Behind proxies the
     # address is found as CLOSEST_CLIENT_IP_FROM_HEADERS of edx-django-utils says. Several processes need a shared

@@ -1,4 +1,4 @@
-"""The OpenAPI document of our views, and of nobody else's."""
+"""The OpenAPI document of our views and of our plugins', and of nobody else's."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ _PROBLEM = {
 # All that shapes the document, so that a host that has a document of its own keeps its settings to itself.
 _SETTINGS: dict[str, Any] = {
     **{name: value for name, value in SPECTACULAR_DEFAULTS.items() if not name.startswith(("SERVE_", "DEFAULT_"))},
-    "TITLE": "Badges",
-    "DESCRIPTION": "Who holds which badge, and how far learners are.",
+    "TITLE": "Badges and credentials",
+    "DESCRIPTION": "Who holds which badge or certificate, and how far learners are.",
     "VERSION": __version__,
     "OAS_VERSION": "3.1.0",
     "APPEND_COMPONENTS": {"schemas": {"Problem": _PROBLEM}},
@@ -52,11 +52,13 @@ _ALWAYS = {"401": "Not authenticated.", "403": "Not allowed.", "406": "No such f
 
 class Schema(AutoSchema):
     """
-    Describes a view of ours. Wearing it is what puts a view into the document.
+    Describes a view of ours. What puts a view into the document is a schema that says ``in_plugin_document``.
 
     The view says the rest: ``operation_id``, ``summary``, ``serializer_class``, ``parameters`` of its path, and the
     ``problems`` it may answer with. (``extend_schema`` would build on the host's default schema class.)
     """
+
+    in_plugin_document = True
 
     def get_operation_id(self) -> str:
         return self.view.operation_id
@@ -98,7 +100,9 @@ class _JwtScheme(OpenApiAuthenticationExtension):
 
 class _OurEndpoints(EndpointEnumerator):
     def should_include_endpoint(self, path: str, callback: Any) -> bool:
-        return super().should_include_endpoint(path, callback) and isinstance(callback.cls.schema, Schema)
+        if not super().should_include_endpoint(path, callback):
+            return False
+        return getattr(callback.cls.schema, "in_plugin_document", False)
 
 
 class _OurGenerator(SchemaGenerator):

@@ -13,9 +13,9 @@ from badges.rest_api.openapi import document
 URI = "urn:badges-openapi"
 
 
-def assert_as_promised(response: Any, path: str) -> Any:
+def assert_as_promised(response: Any, path: str, method: str = "get") -> Any:
     """Check an answer of ``path`` (as the document spells it) against its schema; return what it says."""
-    promised = document()["paths"][path]["get"]["responses"]
+    promised = document()["paths"][path][method]["responses"]
     status, media_type = str(response.status_code), response.headers["Content-Type"].partition(";")[0]
     assert status in promised, f"{status} is not in the document of {path}"
     schema = promised[status]["content"][media_type]["schema"]

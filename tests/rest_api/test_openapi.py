@@ -20,7 +20,8 @@ def test_the_document_is_valid_openapi(client: Any) -> None:
 
 
 def test_the_document_describes_our_views_only(client: Any) -> None:
-    assert list(client.get("/api/schema/").json()["paths"]) == [
+    paths = client.get("/api/schema/").json()["paths"]
+    assert [path for path in paths if not path.startswith("/api/credentials/")] == [
         "/api/badges/v1/credentials/",
         "/api/badges/v1/credentials/{id}/",
         "/api/badges/v1/progress/",

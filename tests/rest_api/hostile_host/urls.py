@@ -21,4 +21,5 @@ class HostView(APIView):
 urlpatterns = [
     path("host/", HostView.as_view()),
     path("plugins/", include("badges.urls", namespace="lms_badges")),
+    path("plugins/", include("credentials_config.urls", namespace="lms_credentials_config")),
 ]

@@ -1,0 +1,74 @@
+"""How our views describe themselves in the document that the badges plugin serves at ``/api/schema/``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from drf_spectacular.openapi import AutoSchema
+
+from credentials_config.rest_api.problems import MEDIA_TYPE
+
+_ALWAYS = {"406": "No such format.", "429": "Too many requests."}
+_SIGNED_IN = {"401": "Not authenticated.", "403": "Not allowed."}
+_BODY = {"400": "A field is wrong; `errors` says which and what to write instead.", "415": "The body is not JSON."}
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What one method of a view does; ``problems`` by status."""
+
+    id: str
+    summary: str
+    answer: Any
+    status: int = 200
+    body: Any = None
+    many: bool = False
+    problems: dict[str, str] = field(default_factory=dict)
+    parameters: tuple[Any, ...] = ()
+
+
+class Schema(AutoSchema):
+    """
+    Describes a view by its ``operations``. Wearing it is what puts a view into the document.
+
+    ``extend_schema`` would build on the host's default schema class.
+    """
+
+    in_plugin_document = True
+
+    @property
+    def _said(self) -> Operation:
+        return self.view.operations[self.method.lower()]
+
+    def get_operation_id(self) -> str:
+        return self._said.id
+
+    def get_tags(self) -> list[str]:
+        return [self._said.id.partition("_")[0]]
+
+    def get_summary(self) -> str:
+        return self._said.summary
+
+    def get_request_serializer(self) -> Any:
+        return self._said.body
+
+    def get_response_serializers(self) -> Any:
+        return {self._said.status: self._said.answer}
+
+    def _is_list_view(self, serializer: Any = None) -> bool:
+        return self._said.many
+
+    def get_override_parameters(self) -> Any:
+        return list(self._said.parameters)
+
+    def get_operation(self, *args: Any, **kwargs: Any) -> Any:
+        operation = super().get_operation(*args, **kwargs)
+        if operation is None:
+            return None
+        signed_in = {} if operation.get("security") == [{}] else _SIGNED_IN
+        problems = {**_ALWAYS, **signed_in, **(_BODY if self._said.body else {}), **self._said.problems}
+        content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+        for status, description in sorted(problems.items()):
+            operation["responses"].setdefault(status, {"description": description, "content": content})
+        return operation

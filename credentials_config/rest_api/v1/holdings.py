@@ -1,0 +1,102 @@
+"""What a learner holds: certificates and badges, told alike."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from django.db.models import Q
+from django.utils import timezone
+
+from badges import api as badges
+from badges.exceptions import Permanent
+from credentials_config import api
+from credentials_config.issuing import documents
+from credentials_config.models import Credential, CredentialStatus
+from credentials_config.rest_api.v1.places import Entry, Source
+
+CERTIFICATE, BADGE = "certificate", "badge"
+KINDS = (CERTIFICATE, BADGE)
+PERMISSIONS = {CERTIFICATE: "lms_credentials_config.view_credential", BADGE: "lms_badges.view_usercredential"}
+
+_GIVEN = (CredentialStatus.AVAILABLE, CredentialStatus.EXPIRED, CredentialStatus.INVALIDATED)
+
+
+def sources(person: badges.Person | None, *, kinds: tuple[str, ...], ended: bool) -> list[Source]:
+    """Return the lists that make up what a person holds; ``ended``: also what they held."""
+    made = {CERTIFICATE: _certificates, BADGE: _badges}
+    return [made[kind](person, ended) for kind in KINDS if kind in kinds]
+
+
+def told(entry: Entry) -> dict[str, Any]:
+    """Tell an entry of either list."""
+    return told_certificate(entry.row) if entry.kind == CERTIFICATE else _told_badge(entry.row)
+
+
+def told_certificate(row: Credential, *, now: dt.datetime | None = None) -> dict[str, Any]:
+    """Tell a scheduled credential; of one that is not made yet there is no document."""
+    status = row.status
+    if status == CredentialStatus.AVAILABLE and row.expires_at and row.expires_at <= (now or timezone.now()):
+        status = CredentialStatus.EXPIRED  # at its time, not when the sweep comes by
+    return {
+        "kind": CERTIFICATE,
+        "id": row.pk,
+        "title": row.configuration.credential_type.name,
+        "description": "",
+        "image_url": "",
+        "status": status,
+        "held": status == CredentialStatus.AVAILABLE,
+        "issued_at": row.issued_at,
+        "expires_at": row.expires_at,
+        "certificate": {
+            "configuration": row.configuration_id,
+            "context_key": row.configuration.context_key,
+            "context_name": row.context_name,
+            "name": row.learner_name,
+            "verification_code": row.verification_code,
+            "verify_url": _address(lambda: documents.verify_url(row.verification_code)),
+            "document_url": _address(lambda: api.link_to(row) or ""),
+            "reason": row.public_reason,
+        },
+        "badge": None,
+    }
+
+
+def _told_badge(row: Any) -> dict[str, Any]:
+    return {
+        "kind": BADGE,
+        "id": row.pk,
+        "title": row.template.name,
+        "description": row.template.description,
+        "image_url": row.template.image_url,
+        "status": row.status,
+        "held": row.active_key is not None,
+        "issued_at": row.awarded_at,
+        "expires_at": None,
+        "certificate": None,
+        "badge": {"uuid": row.template.uuid, "slug": row.template.slug},
+    }
+
+
+def _certificates(person: badges.Person | None, ended: bool) -> Source:
+    rows = Credential.objects.none() if person is None else api.credentials_of(person)
+    rows = rows.filter(document_number__gt=0)
+    if ended:
+        rows = rows.filter(status__in=_GIVEN)
+    else:
+        now = timezone.now()
+        rows = rows.filter(Q(expires_at=None) | Q(expires_at__gt=now), status=CredentialStatus.AVAILABLE)
+    return Source(CERTIFICATE, rows, "issued_at")
+
+
+def _badges(person: badges.Person | None, ended: bool) -> Source:
+    rows = badges.credentials_of(person) if person is not None else badges.credentials_of(-1).none()
+    return Source(BADGE, rows if ended else rows.exclude(active_key=None), "awarded_at")
+
+
+def _address(make: Any) -> str:
+    """An address, or nothing while the host does not say where it is reached: the rest is true all the same."""
+    try:
+        return str(make())
+    except Permanent:
+        return ""

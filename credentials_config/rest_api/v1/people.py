@@ -1,0 +1,84 @@
+"""Whose credentials are asked for: one's own, or with permission somebody else's."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.utils.translation import gettext as _
+from rest_framework.exceptions import PermissionDenied, ValidationError
+from rest_framework.request import Request
+
+from badges import api as badges
+from credentials_config import lms
+from credentials_config.contracts import Person
+
+PARAMETERS = ("username", "lms_user_id")
+LARGEST_ID = 2**63 - 1
+
+
+def refuse_unknown(request: Request, known: Collection[str]) -> None:
+    """Refuse parameters that nobody reads: the answer to another question would be wrong."""
+    unknown = [name for name in request.query_params if name not in known]
+    if unknown:
+        raise ValidationError({name[:100]: [_remedy(name[:100], list(known))] for name in unknown})
+
+
+def asked_about(request: Request, *permissions: str) -> badges.Person | None:
+    """
+    Return whom a list is about; None when nothing is known of them.
+
+    Raises PermissionDenied before it is looked up whether the other one exists.
+    """
+    username, number = named(request)
+    if username is None and number is None:
+        return request.user
+    if not _is_own(request, username, number) and not request.user.has_perms(permissions):
+        raise PermissionDenied
+    if number is not None:
+        return number
+    return get_user_model()._default_manager.filter(**{get_user_model().USERNAME_FIELD: username}).first()
+
+
+def person_at_lms(request: Request, permission: str) -> Person | None:
+    """Return the person, as the LMS knows them, whose eligibility is asked for; None when it does not know them."""
+    username, number = named(request)
+    if username is None and number is None:
+        learner = badges.learner_of(request.user)
+        number = None if learner is None else learner.lms_user_id
+        username = request.user.get_username() if number is None else None
+    elif not _is_own(request, username, number) and not request.user.has_perm(permission):
+        raise PermissionDenied
+    client = lms.client()
+    found = client.find(lms_user_ids=[number]) if number is not None else client.find(usernames=[username])
+    return next(iter(found), None)
+
+
+def named(request: Request) -> tuple[str | None, int | None]:
+    """Return the username and the LMS user id that were asked for; at most one of them."""
+    username, text = request.query_params.get("username"), request.query_params.get("lms_user_id")
+    if username is not None and text is not None:
+        raise ValidationError({"lms_user_id": [_("Write either username or lms_user_id.")]})
+    if username is not None and (not username or "\0" in username):
+        raise ValidationError({"username": [_("Write a username.")]})
+    if text is None:
+        return username, None
+    if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= LARGEST_ID):
+        raise ValidationError({"lms_user_id": [_("Write a whole number.")]})
+    return None, int(text)
+
+
+def _is_own(request: Request, username: str | None, number: int | None) -> bool:
+    if username is not None:
+        return username == request.user.get_username()
+    learner = badges.learner_of(request.user)
+    return learner is not None and learner.lms_user_id == number
+
+
+def _remedy(name: str, known: list[str]) -> str:
+    near: list[Any] = difflib.get_close_matches(name, known, n=1)
+    if not known:
+        return _("There are no parameters here; take it away.")
+    return _("There is no such parameter; write %(names)s.") % {"names": _(" or ").join(near or known)}

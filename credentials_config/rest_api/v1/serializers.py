@@ -1,0 +1,163 @@
+"""How answers look, and what may be sent."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from django.utils.translation import gettext as _
+from rest_framework import serializers
+
+from credentials_config.rest_api.v1.holdings import KINDS
+from credentials_config.rest_api.v1.people import LARGEST_ID
+from credentials_config.verification.standing import State
+
+
+def _time(**options: Any) -> serializers.DateTimeField:
+    """A time in UTC, spelled as RFC 3339, whatever the host's own format and zone are."""
+    return serializers.DateTimeField(format="iso-8601", default_timezone=dt.UTC, **options)
+
+
+class CertificateSerializer(serializers.Serializer[Any]):
+    """What only certificates have."""
+
+    configuration = serializers.IntegerField()
+    context_key = serializers.CharField()
+    context_name = serializers.CharField()
+    name = serializers.CharField(help_text="The learner's name on the document; empty after their data was removed.")
+    verification_code = serializers.CharField()
+    verify_url = serializers.CharField()
+    document_url = serializers.CharField(help_text="Empty while there is no document.")
+    reason = serializers.CharField(help_text="Why it was invalidated; may be read by everybody.")
+
+
+class BadgeSerializer(serializers.Serializer[Any]):
+    """What only badges have."""
+
+    uuid = serializers.UUIDField()
+    slug = serializers.CharField()
+
+
+class HoldingSerializer(serializers.Serializer[Any]):
+    """A certificate or a badge."""
+
+    kind = serializers.ChoiceField(choices=KINDS)
+    id = serializers.UUIDField()
+    title = serializers.CharField()
+    description = serializers.CharField()
+    image_url = serializers.CharField(help_text="Empty when there is no image.")
+    status = serializers.CharField(
+        help_text="Certificates: available, expired, invalidated; just issued ones generating or error. "
+        "Badges: awarded, revoked."
+    )
+    held = serializers.BooleanField()
+    issued_at = _time()
+    expires_at = _time(allow_null=True)
+    certificate = CertificateSerializer(allow_null=True)
+    badge = BadgeSerializer(allow_null=True)
+
+
+class ConfiguredSerializer(serializers.Serializer[Any]):
+    """A credential that is given in a context."""
+
+    id = serializers.IntegerField()
+    title = serializers.CharField()
+    availability = serializers.CharField()
+
+
+class ConfiguredContextSerializer(serializers.Serializer[Any]):
+    """What is given in a context."""
+
+    context_key = serializers.CharField()
+    has_credentials = serializers.BooleanField()
+    credential_count = serializers.IntegerField()
+    configurations = ConfiguredSerializer(many=True)
+
+
+class EligibilitySerializer(serializers.Serializer[Any]):
+    """How far a learner is with one of a context's credentials."""
+
+    configuration = serializers.IntegerField()
+    title = serializers.CharField()
+    eligible = serializers.BooleanField(allow_null=True, help_text="Null when it cannot be told; `reasons` says why.")
+    progress = serializers.DictField(help_text="Figures of the processor, and what they are compared with.")
+    reasons = serializers.ListField(child=serializers.CharField(), help_text="What is missing, in sentences.")
+    credential = HoldingSerializer(allow_null=True, help_text="The one that the learner has, or had.")
+
+
+class EligibilityOfContextSerializer(serializers.Serializer[Any]):
+    """How far a learner is with each of a context's credentials."""
+
+    context_key = serializers.CharField()
+    lms_user_id = serializers.IntegerField()
+    username = serializers.CharField()
+    credentials = EligibilitySerializer(many=True)
+
+
+class MetadataSerializer(serializers.Serializer[Any]):
+    """What anybody may know who has a credential's verification code."""
+
+    verification_code = serializers.CharField(source="code")
+    state = serializers.ChoiceField(choices=[state.value for state in State])
+    title = serializers.CharField()
+    name = serializers.CharField(help_text="Empty after the learner's data was removed.")
+    context_key = serializers.CharField()
+    context_name = serializers.CharField()
+    issued_at = _time()
+    expires_at = _time(allow_null=True)
+    revoked_at = _time(allow_null=True)
+    reason = serializers.CharField(help_text="Why it was revoked.")
+
+
+class _Text(serializers.CharField):
+    """Text on one line, without what no database stores."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            raise serializers.ValidationError(_("Write text, in quotes."))
+        if any("\ud800" <= sign <= "\udfff" for sign in data):
+            raise serializers.ValidationError(_("There is half a character in it (\\ud800 to \\udfff); take it out."))
+        return super().to_internal_value(data)
+
+
+class _Strict(serializers.Serializer[Any]):
+    """What is sent; an unknown field is refused, because what was meant would not be done."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, dict):
+            known = ", ".join(self.fields)
+            unknown = [str(name)[:100] for name in data if name not in self.fields]
+            if unknown:
+                remedy = _("There is no such field; known are %(known)s.") % {"known": known}
+                raise serializers.ValidationError({name: [remedy] for name in unknown})
+        return super().to_internal_value(data)
+
+
+class IssueSerializer(_Strict):
+    """Whom to give what."""
+
+    configuration = serializers.IntegerField(min_value=1, max_value=LARGEST_ID)
+    lms_user_id = serializers.IntegerField(required=False, min_value=0, max_value=LARGEST_ID)
+    username = _Text(required=False, max_length=255)
+    override_eligibility = serializers.BooleanField(
+        default=False, help_text="Give it although the learner has not earned it."
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if ("lms_user_id" in attrs) == ("username" in attrs):
+            raise serializers.ValidationError({"lms_user_id": [_("Write either lms_user_id or username.")]})
+        return attrs
+
+
+class ReissueSerializer(_Strict):
+    """How to reissue."""
+
+    mail = serializers.BooleanField(default=True, help_text="Tell the learner by e-mail.")
+    ask_names = serializers.BooleanField(default=True, help_text="Ask the LMS for the names as they are now.")
+
+
+class InvalidateSerializer(_Strict):
+    """Why it is taken back."""
+
+    public_reason = _Text(max_length=255, help_text="The verification page says it.")
+    internal_note = _Text(required=False, default="", allow_blank=True, max_length=10_000, help_text="For staff only.")

@@ -1,0 +1,299 @@
+"""What learners read of themselves, what anybody may ask of a code, and what staff do to credentials."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from drf_spectacular.utils import OpenApiParameter, OpenApiTypes
+from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework.generics import GenericAPIView
+from rest_framework.permissions import BasePermission, IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from badges.exceptions import Permanent
+from credentials_config import api
+from credentials_config.contracts import Person
+from credentials_config.models import Credential, CredentialConfiguration
+from credentials_config.rest_api.door import Door, PerUser, PerUserOfTheLms, PublicDoor
+from credentials_config.rest_api.openapi import Operation
+from credentials_config.rest_api.v1 import serializers
+from credentials_config.rest_api.v1.holdings import KINDS, PERMISSIONS, sources, told, told_certificate
+from credentials_config.rest_api.v1.people import PARAMETERS, asked_about, person_at_lms, refuse_unknown
+from credentials_config.rest_api.v1.places import NewestOfAll
+from credentials_config.verification.standing import find
+
+ADD, CHANGE = "lms_credentials_config.add_credential", "lms_credentials_config.change_credential"
+VIEW = PERMISSIONS["certificate"]
+
+_WRONG_PARAMETER = {"400": "A parameter is wrong; `errors` says which and what to write instead."}
+_NO_LMS = {"503": "The LMS does not answer; `Retry-After` says when to ask again."}
+_CONFLICT = {"409": "It cannot be done as things are; `detail` says what to do."}
+_CODE = OpenApiParameter("code", str, OpenApiParameter.PATH)
+_CONTEXT = OpenApiParameter("context_key", str, OpenApiParameter.PATH, description="A course, usage or pathway key.")
+_ID = OpenApiParameter("id", OpenApiTypes.UUID, OpenApiParameter.PATH)
+_WHO = (
+    OpenApiParameter("username", str, description="Somebody else's, with permission."),
+    OpenApiParameter("lms_user_id", OpenApiTypes.INT64, description="Somebody else's, with permission."),
+)
+
+
+class MayDoIt(BasePermission):
+    """Whoever is signed in may read; a method of ``needs`` needs its permission."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        needed = view.needs.get((request.method or "").lower())
+        return needed is None or request.user.has_perm(needed)
+
+
+class CredentialsView(Door, GenericAPIView[Credential]):
+    """What a learner holds; and giving a credential by hand."""
+
+    queryset = Credential.objects.none()
+    permission_classes = [IsAuthenticated, MayDoIt]
+    pagination_class = NewestOfAll
+    filter_backends: list[Any] = []
+    needs = {"post": ADD}
+    operations = {
+        "get": Operation(
+            "holdings_list",
+            "List what a learner holds",
+            serializers.HoldingSerializer(many=True),
+            many=True,
+            problems=_WRONG_PARAMETER,
+            parameters=(
+                *_WHO,
+                OpenApiParameter("kind", str, enum=KINDS, description="Certificates only, or badges only."),
+                OpenApiParameter("ended", bool, description="Also what was revoked, invalidated or has expired."),
+            ),
+        ),
+        "post": Operation(
+            "certificates_issue",
+            "Issue a certificate",
+            serializers.HoldingSerializer,
+            status=201,
+            body=serializers.IssueSerializer,
+            problems={**_CONFLICT, **_NO_LMS},
+        ),
+    }
+
+    def get_throttles(self) -> list[Any]:
+        return [PerUser(), *([PerUserOfTheLms()] if self.request.method == "POST" else [])]
+
+    def get(self, request: Request) -> Response:
+        """Certificates and badges together, newest first: one's own, or with the permissions to view both anybody's."""
+        refuse_unknown(request, [*PARAMETERS, "kind", "ended", *NewestOfAll.params])
+        kinds = _choice(request, "kind", {"": KINDS, **{kind: (kind,) for kind in KINDS}})
+        ended = _choice(request, "ended", {"": False, "false": False, "true": True})
+        person = asked_about(request, *(PERMISSIONS[kind] for kind in kinds))
+        page: Any = self.paginate_queryset(sources(person, kinds=kinds, ended=ended))  # type: ignore[arg-type]
+        return self.get_paginated_response(_holdings([told(entry) for entry in page or []]))
+
+    def post(self, request: Request) -> Response:
+        """Give somebody a certificate by hand, whatever its gates say. The document is made in the background."""
+        sent = _read(serializers.IssueSerializer, request)
+        configuration = CredentialConfiguration.objects.select_related("credential_type").filter(
+            pk=sent["configuration"]
+        )
+        if not (found := configuration.first()):
+            raise ValidationError({"configuration": [_("There is no such configuration.")]})
+        (issued,) = api.issue(
+            found,
+            lms_user_ids=[sent["lms_user_id"]] if "lms_user_id" in sent else (),
+            usernames=[sent["username"]] if "username" in sent else (),
+            override_eligibility=sent["override_eligibility"],
+        )
+        return Response(_holdings([told_certificate(issued)])[0], status=201)
+
+
+class ReissueView(Door):
+    """A new document."""
+
+    permission_classes = [IsAuthenticated, MayDoIt]
+    throttle_classes = [PerUser, PerUserOfTheLms]
+    needs = {"post": CHANGE}
+    operations = {
+        "post": Operation(
+            "certificates_reissue",
+            "Reissue a certificate",
+            serializers.HoldingSerializer,
+            status=202,
+            body=serializers.ReissueSerializer,
+            parameters=(_ID,),
+            problems={"404": "There is no such certificate.", **_CONFLICT, **_NO_LMS},
+        )
+    }
+
+    def post(self, request: Request, id: str) -> Response:
+        """Have a new document made in the background. Code and date stay; the old document is valid until then."""
+        sent = _read(serializers.ReissueSerializer, request)
+        api.reissue([_certificate(id)], ask_names=sent["ask_names"], mail=sent["mail"])
+        return Response(_holdings([told_certificate(_certificate(id))])[0], status=202)
+
+
+class InvalidateView(Door):
+    """Taking back."""
+
+    permission_classes = [IsAuthenticated, MayDoIt]
+    needs = {"post": CHANGE}
+    operations = {
+        "post": Operation(
+            "certificates_invalidate",
+            "Invalidate a certificate",
+            serializers.HoldingSerializer,
+            body=serializers.InvalidateSerializer,
+            parameters=(_ID,),
+            problems={"404": "There is no such certificate.", **_CONFLICT},
+        )
+    }
+
+    def post(self, request: Request, id: str) -> Response:
+        """Take a certificate back: its document is removed, and the verification page says the public reason."""
+        sent = _read(serializers.InvalidateSerializer, request)
+        done = api.invalidate([_certificate(id)], public_reason=sent["public_reason"], note=sent["internal_note"])
+        if not done:
+            raise api.Refused(_("It was invalidated before; the reason that was given then stays."))
+        return Response(_holdings([told_certificate(_certificate(id))])[0])
+
+
+class ConfiguredView(Door):
+    """What is given in a context."""
+
+    operations = {
+        "get": Operation(
+            "contexts_configured",
+            "Show what is given in a context",
+            serializers.ConfiguredContextSerializer,
+            parameters=(_CONTEXT,),
+            problems=_WRONG_PARAMETER,
+        )
+    }
+
+    def get(self, request: Request, context_key: str) -> Response:
+        """The credentials that are switched on in a course, lesson or pathway; none when nobody knows the key."""
+        refuse_unknown(request, ())
+        rows = _configured(context_key)
+        said = {
+            "context_key": context_key,
+            "has_credentials": bool(rows),
+            "credential_count": len(rows),
+            "configurations": [
+                {"id": row.pk, "title": row.credential_type.name, "availability": row.availability} for row in rows
+            ],
+        }
+        return Response(serializers.ConfiguredContextSerializer(said).data)
+
+
+class EligibilityView(Door):
+    """How far a learner is."""
+
+    throttle_classes = [PerUser, PerUserOfTheLms]
+    operations = {
+        "get": Operation(
+            "contexts_eligibility",
+            "Show how far a learner is in a context",
+            serializers.EligibilityOfContextSerializer,
+            parameters=(_CONTEXT, *_WHO),
+            problems={**_WRONG_PARAMETER, "404": "Nothing is given there, or the LMS does not know them.", **_NO_LMS},
+        )
+    }
+
+    def get(self, request: Request, context_key: str) -> Response:
+        """Progress towards each credential of a context: one's own, or with the permission to view them anybody's."""
+        refuse_unknown(request, PARAMETERS)
+        rows = _configured(context_key)
+        if not rows:
+            raise NotFound(_("No credential is given there."))
+        person = person_at_lms(request, VIEW)
+        if person is None:
+            raise NotFound(_("The LMS does not know this learner."))
+        held = {row.configuration_id: row for row in _credentials_in(rows, person)}
+        said = {
+            "context_key": context_key,
+            "lms_user_id": person.lms_user_id,
+            "username": person.username,
+            "credentials": [_standing(row, person, held.get(row.pk)) for row in rows],
+        }
+        return Response(serializers.EligibilityOfContextSerializer(said).data)
+
+
+class MetadataView(PublicDoor):
+    """What the verification page says, for programs."""
+
+    operations = {
+        "get": Operation(
+            "verification_metadata",
+            "Verify a certificate by its code",
+            serializers.MetadataSerializer,
+            parameters=(_CODE,),
+            problems={"404": "There is no such certificate."},
+        )
+    }
+
+    def get(self, request: Request, code: str) -> Response:
+        """Whether a certificate is valid, for everybody who has its code; lookalikes and small letters are read."""
+        standing = find(code, now=timezone.now())
+        if standing is None:
+            raise NotFound
+        return Response(serializers.MetadataSerializer(standing).data)
+
+
+def _choice(request: Request, name: str, known: dict[str, Any]) -> Any:
+    text = request.query_params.get(name, "")
+    if text not in known:
+        raise ValidationError({name: [_("Write %(known)s.") % {"known": _(" or ").join(filter(None, known))}]})
+    return known[text]
+
+
+def _read(kind: type[Any], request: Request) -> dict[str, Any]:
+    sent = kind(data=request.data)
+    sent.is_valid(raise_exception=True)
+    return sent.validated_data
+
+
+def _holdings(said: list[dict[str, Any]]) -> Any:
+    return serializers.HoldingSerializer(said, many=True).data
+
+
+def _certificate(id: str) -> Credential:
+    try:
+        return Credential.objects.select_related("configuration__credential_type").get(pk=uuid.UUID(id))
+    except (ValueError, Credential.DoesNotExist):
+        raise NotFound from None
+
+
+def _configured(context_key: str) -> list[CredentialConfiguration]:
+    if "\0" in context_key:
+        return []
+    rows = CredentialConfiguration.objects.filter(context_key=context_key, enabled=True)
+    return list(rows.select_related("credential_type").order_by("credential_type__name"))
+
+
+def _credentials_in(rows: list[CredentialConfiguration], person: Person) -> Any:
+    """A person's credentials of these configurations, the newest last."""
+    return api.credentials_of(person.lms_user_id).filter(configuration__in=rows).order_by("issued_at", "pk")
+
+
+def _standing(row: CredentialConfiguration, person: Person, held: Credential | None) -> dict[str, Any]:
+    said: dict[str, Any] = {
+        "configuration": row.pk,
+        "title": row.credential_type.name,
+        "eligible": None,
+        "progress": {},
+        "reasons": [_("It cannot be told just now; staff have to look at this credential.")],
+        "credential": told_certificate(held) if held else None,
+    }
+    try:
+        (found,) = api.eligibility(row, [person])
+    except Permanent:  # what is wrong with it is for staff; the others are told all the same
+        return said
+    eligibility = found.eligibility
+    return {
+        **said,
+        "eligible": eligibility.eligible,
+        "progress": eligibility.progress,
+        "reasons": list(eligibility.reasons),
+    }

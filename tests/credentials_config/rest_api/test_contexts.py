@@ -1,0 +1,143 @@
+"""What is given in a context, and how far a learner is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from badges import api as badges
+from tests.credentials_config.admin.pages import typed_diploma
+from tests.credentials_config.factories import CredentialFactory
+from tests.credentials_config.issuing.stories import algebra
+from tests.factories import ALGEBRA, UserFactory
+from tests.rest_api.schema import assert_as_promised
+
+CONFIGURED = "/api/credentials/v1/configured/{context_key}/"
+ELIGIBILITY = "/api/credentials/v1/eligibility/{context_key}/"
+pytestmark = pytest.mark.django_db
+
+
+def ask(client: Any, address: str, context_key: str = ALGEBRA, query: str = "") -> Any:
+    return assert_as_promised(client.get(address.format(context_key=context_key) + query), address)
+
+
+def signed_in(client: Any, username: str) -> Any:
+    """Sign in as somebody whom the LMS knows by this username."""
+    client.force_login(UserFactory(username=username))
+    return client
+
+
+def test_a_context_says_what_is_given_there(learner_client: Any) -> None:
+    first = typed_diploma(credential_type__name="Diploma A", availability="course_end")
+    second = typed_diploma(credential_type__name="Diploma B")
+    typed_diploma(enabled=False)
+    typed_diploma(context_key="course-v1:Demo+Geometry+2026")
+    assert ask(learner_client, CONFIGURED) == {
+        "context_key": ALGEBRA,
+        "has_credentials": True,
+        "credential_count": 2,
+        "configurations": [
+            {"id": first.pk, "title": "Diploma A", "availability": "course_end"},
+            {"id": second.pk, "title": "Diploma B", "availability": "earned"},
+        ],
+    }
+
+
+@pytest.mark.parametrize("key", ["course-v1:Demo+Nothing+1", "houba", "i4x://a/b/c", "%00", "%ff", "x" * 3000, "ä"])
+def test_where_nothing_is_given_there_is_none(learner_client: Any, key: str) -> None:
+    typed_diploma()
+    said = ask(learner_client, CONFIGURED, key)
+    assert (said["has_credentials"], said["credential_count"], said["configurations"]) == (False, 0, [])
+    assert ask(learner_client, ELIGIBILITY, key)["status"] == 404
+
+
+def test_learners_see_how_far_they_are_and_what_is_missing(client: Any, course: Any) -> None:
+    configuration = typed_diploma(credential_type__name="Diploma")
+    said = ask(signed_in(client, "half-1"), ELIGIBILITY)
+    (one,) = said.pop("credentials")
+    assert said == {"context_key": ALGEBRA, "lms_user_id": 1004, "username": "half-1"}
+    progress = one.pop("progress")
+    assert progress
+    assert one == {
+        "configuration": configuration.pk,
+        "title": "Diploma",
+        "eligible": False,
+        "reasons": ["Completed 50 % of the required 90 %."],
+        "credential": None,
+    }
+    assert ask(signed_in(client, "done-1"), ELIGIBILITY)["credentials"][0]["eligible"] is True
+
+
+def test_who_has_one_sees_it_too(client: Any, course: Any) -> None:
+    configuration = typed_diploma()
+    held = badges.admit_learners(
+        [badges.LearnerData(lms_user_id=1001, is_active=True, username="done-1", email="", name="")]
+    )[1001]
+    row = CredentialFactory(configuration=configuration, learner=held)
+    client.force_login(held.user)
+    said = ask(client, ELIGIBILITY)
+    assert said["lms_user_id"] == 1001
+    assert said["credentials"][0]["credential"]["id"] == str(row.pk)
+
+
+def test_staff_see_anybodys_and_others_only_their_own(
+    client: Any, staff_client: Callable[..., Any], course: Any
+) -> None:
+    typed_diploma()
+    seeing = staff_client("view_credential")
+    assert ask(seeing, ELIGIBILITY, query="?username=half-2")["lms_user_id"] == 1005
+    assert ask(seeing, ELIGIBILITY, query="?lms_user_id=1001")["username"] == "done-1"
+    for query in ("?username=nobody", "?lms_user_id=987654"):
+        assert ask(seeing, ELIGIBILITY, query=query)["status"] == 404
+    course.forget_calls()
+    for query in ("?username=half-2", "?lms_user_id=1001", "?username=nobody"):
+        assert ask(staff_client("change_credential"), ELIGIBILITY, query=query)["status"] == 403
+    assert not course.calls  # refused before anybody was asked
+    assert ask(signed_in(client, "half-2"), ELIGIBILITY, query="?username=half-2")["lms_user_id"] == 1005
+
+
+def test_whom_the_lms_does_not_know_is_told_so(learner_client: Any, course: Any) -> None:
+    typed_diploma()
+    said = ask(learner_client, ELIGIBILITY)
+    assert (said["status"], said["detail"]) == (404, "The LMS does not know this learner.")
+
+
+def test_one_credential_that_cannot_be_told_does_not_hide_the_others(client: Any, course: Any) -> None:
+    typed_diploma(credential_type__name="A", credential_type__processor="marsupial")
+    typed_diploma(credential_type__name="B")
+    broken, fine = ask(signed_in(client, "done-1"), ELIGIBILITY)["credentials"]
+    assert (broken["eligible"], fine["eligible"]) == (None, True)
+    assert "marsupial" not in str(broken)
+
+
+def test_an_lms_that_does_not_answer_is_a_503_that_says_when_to_ask_again(client: Any, course: Any) -> None:
+    typed_diploma()
+    course.break_down()
+    answer = signed_in(client, "done-1").get(ELIGIBILITY.format(context_key=ALGEBRA))
+    assert assert_as_promised(answer, ELIGIBILITY)["status"] == 503
+    assert int(answer.headers["Retry-After"]) >= 1
+
+
+def test_questions_that_reach_the_lms_are_fewer_a_minute(client: Any, lms: Any, settings: Any) -> None:
+    algebra(lms)
+    typed_diploma()
+    settings.CREDENTIALS_CONFIG = {**settings.CREDENTIALS_CONFIG, "rest_api": {"lms_requests_per_minute": 2}}
+    signed_in(client, "done-1")
+    assert [ask(client, ELIGIBILITY).get("status") for _ in range(3)] == [None, None, 429]
+    assert ask(client, CONFIGURED)["has_credentials"]
+
+
+@pytest.mark.parametrize("address", [CONFIGURED, ELIGIBILITY])
+def test_strangers_are_told_to_sign_in(client: Any, address: str) -> None:
+    typed_diploma()
+    answer = client.get(address.format(context_key=ALGEBRA))
+    assert assert_as_promised(answer, address)["status"] == 401
+    assert answer.headers["WWW-Authenticate"]
+
+
+@pytest.mark.parametrize("query", ["?lms_user_id=x", "?username=", "?username=a&lms_user_id=1", "?who=me"])
+def test_a_parameter_that_cannot_be_meant_is_refused(learner_client: Any, query: str) -> None:
+    typed_diploma()
+    assert ask(learner_client, ELIGIBILITY, query=query)["status"] == 400
