@@ -39,11 +39,11 @@ def test_what_changes_while_it_is_compiled_is_compiled_too():
     late = BadgeTemplate.objects.filter(slug="late")
 
     def switch_on_once_rules_were_read(execute, sql, params, many, context):
-        result = execute(sql, params, many, context)
-        if "datarule" in sql and late.update(is_active=True) and not switched:
+        if "templateissuer" in sql and not switched:
             switched.append(True)
+            late.update(is_active=True)
             touch()
-        return result
+        return execute(sql, params, many, context)
 
     switched: list[bool] = []
     with connection.execute_wrapper(switch_on_once_rules_were_read):
