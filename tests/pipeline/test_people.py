@@ -11,7 +11,7 @@ from badges.intake.models import InboxMessage, Learner
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.tables]
 
-ALGEBRA = "course-v1:Uni+Algebra+1"
+ALGEBRA, BOTANY = "course-v1:Uni+Algebra+1", "course-v1:Uni+Botany+2"
 
 
 @pytest.fixture(autouse=True)
@@ -33,6 +33,16 @@ def test_somebody_who_was_renamed_at_the_lms_is_found_by_the_hosts_own_field(pas
 
     assert UserCredential.objects.get().learner.user == user
     assert list(get_user_model().objects.values_list("username", flat=True)) == ["spip"]
+
+
+def test_a_learner_who_was_renamed_at_the_lms_stays_one_learner_and_keeps_the_account(template, passing):
+    template("pair", {"key": "a", "course": ALGEBRA}, {"key": "b", "course": BOTANY})
+    pipeline.handle([passing(course_key=ALGEBRA, lms_user_id=41, username="spip")])
+
+    pipeline.handle([passing(course_key=BOTANY, lms_user_id=41, username="spip-the-squirrel")])
+
+    assert UserCredential.objects.filter(template__slug="pair").get().learner == Learner.objects.get()
+    assert get_user_model().objects.get().get_username() == "spip"
 
 
 def test_of_two_accounts_with_the_same_lms_id_it_is_always_the_older_one(passing, host_keeps_lms_ids):
