@@ -101,7 +101,7 @@ def process_pending(*, limit: int = 500, now: dt.datetime | None = None) -> Tall
             events.append(replace(payloads.parse(row.payload or "", source=row.source), id=row.event_id))
             claimed[row.event_id] = row
         except EventError as error:
-            inbox.finish_claimed([row], state=InboxState.DEAD, now=now, reason=str(error))
+            _close_as_dead(row, str(error), now)
             tally.dead += 1
     if events:
         tally += _settle(events, FromInbox(claimed), now)
@@ -165,6 +165,10 @@ def _say(event: Event, reason: str, error: Exception) -> None:
     """Log a failure: the lines of code it came through and not its message, which may quote a learner."""
     frames = "" if isinstance(error, EventError) else "\n" + "".join(traceback.format_tb(error.__traceback__))
     log.error("Event %s (%s) failed: %s%s", event.id, event.type, reason, frames)
+
+
+def _close_as_dead(row: InboxMessage, reason: str, now: dt.datetime) -> None:
+    _insist(lambda: inbox.finish_claimed([row], state=InboxState.DEAD, now=now, reason=reason))
 
 
 def _bury(unreadable: Sequence[Unreadable], now: dt.datetime) -> Tally:
