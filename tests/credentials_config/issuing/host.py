@@ -8,7 +8,7 @@ from service.settings import BADGES_CONFIG as _BADGES
 from service.settings import CREDENTIALS_CONFIG as _OURS
 
 CREDENTIALS_CONFIG = {**_OURS, **json.loads(os.environ["CREDENTIALS_CONFIG"])}
-BADGES_CONFIG = {**_BADGES, "delivery": {"lease_seconds": 60, "wake": False, "batch_size": 3}}
+BADGES_CONFIG = {**_BADGES, "delivery": {"lease_seconds": 60, "batch_size": 3}}
 MEDIA_ROOT = os.environ["MEDIA_ROOT"]
 EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
 EMAIL_HOST, EMAIL_PORT = "127.0.0.1", int(os.environ.get("EMAIL_PORT", "25"))

@@ -39,7 +39,8 @@ class TypewriterPress(Press):
         self.made_from = {"generator": "typewriter 1", "assets": versions}
 
     def make(self, words: Words) -> Document:
-        time.sleep(self._options.get("seconds", 0))
+        if "seconds" in self._options:
+            time.sleep(self._options["seconds"])
         if words.name == self._options.get("jams_on"):
             raise GenerationError("The paper jammed; straighten it")
         if words.name == self._options.get("crashes_on"):

@@ -1,0 +1,80 @@
+"""Ten thousand learners: memory stays flat, and so does the number of statements for each."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Collection, Iterator
+from typing import Any
+
+import pytest
+
+from credentials_config import registry
+from credentials_config.contracts import Eligibility, Options, Person, Processor
+from credentials_config.issuing import runs
+from credentials_config.models import Credential, RunCause
+from credentials_config.testing.lms import LmsStandIn
+from tests.credentials_config.factories import CredentialConfigurationFactory
+from tests.credentials_config.issuing.stories import NOW, make
+from tests.factories import ALGEBRA
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class Crowd(Processor):
+    """As many people as its options say, all of them eligible, none of them kept."""
+
+    slug = "crowd"
+    title = "Crowd"
+
+    def __init__(self) -> None:
+        self.largest = 0
+
+    def supports(self, context_key: str) -> bool:
+        return True
+
+    def clean_options(self, options: Options) -> list[str]:
+        return []
+
+    def people(self, context_key: str, options: Options) -> Iterator[Person]:
+        for number in range(1, options["people"] + 1):
+            yield Person(number, f"person-{number}", f"{number}@example.org", f"Person {number}")
+
+    def retrieve(
+        self, context_key: str, options: Options, learners: Collection[Person] | None = None
+    ) -> dict[int, Eligibility]:
+        assert learners is not None, "nobody asks about everyone at once"
+        self.largest = max(self.largest, len(learners))
+        return {person.lms_user_id: Eligibility(True) for person in learners}
+
+
+@pytest.fixture
+def crowd() -> Iterator[Crowd]:
+    plugin = Crowd()
+    registry.register(plugin)
+    yield plugin
+    registry.unregister(plugin)
+
+
+def test_a_run_over_ten_thousand_learners_needs_no_more_memory_than_one_over_a_thousand(
+    lms: LmsStandIn, crowd: Crowd, settings: Any
+) -> None:
+    settings.CREDENTIALS_CONFIG = {**settings.CREDENTIALS_CONFIG, "issuing": {"learner_languages": False}}
+    lms.add_course(ALGEBRA, name="Algebra for everybody")
+    configuration = CredentialConfigurationFactory(
+        credential_type__processor="crowd", credential_type__generator="typewriter"
+    )
+    peaks = {}
+    for people in (400, 1_000, 10_000):  # the first warms up
+        configuration.options = {"people": people}
+        configuration.save()
+        claimed = runs.claim(run=runs.request(configuration, cause=RunCause.COMMAND, now=NOW), now=NOW)
+        assert claimed is not None
+        tracemalloc.start()
+        runs.carry_out(claimed, now=NOW)
+        make(now=NOW)
+        peaks[people] = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert Credential.objects.filter(status="available").count() == 10_000
+    assert crowd.largest <= 200
+    # A row alone has some thousand bytes; the names of files, which Python interns, have some hundred.
+    assert (peaks[10_000] - peaks[1_000]) / 9_000 < 1_000
