@@ -74,7 +74,7 @@ class _Versions(admin.SimpleListFilter):
             yield choice
 
     def queryset(self, request: Any, queryset: Any) -> Any:
-        if self.value() == "all" or "slug" in request.GET or request.resolver_match.url_name.endswith("_change"):
+        if self.value() == "all" or "slug" in request.GET:
             return queryset
         newer = CredentialAsset.objects.filter(slug=OuterRef("slug"), version__gt=OuterRef("version"))
         return queryset.filter(~Exists(newer))
@@ -109,8 +109,8 @@ class CredentialAssetAdmin(Page):
         stored = CredentialAsset.objects.upload(
             cleaned["slug"], cleaned["file"], name=cleaned["file"].name, description=cleaned["description"]
         )
-        obj.__dict__.update({key: value for key, value in stored.__dict__.items() if key != "_state"})
-        obj._state.adding = False
+        obj.pk = stored.pk
+        obj.refresh_from_db()
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         asset = kwargs.get("obj")
