@@ -352,6 +352,7 @@ def test_a_holder_that_was_presumed_dead_and_is_not_writes_nothing_any_more(lms:
     runs.carry_out(slow, now=NOW, on_progress=another_takes_over)
     (done,) = CredentialRun.objects.all()
     assert (done.outcome, done.finished_at, done.eligible) == (RunOutcome.DONE, NOW + HOUR, 5)
+    assert (done.asked, done.lease_until) == (5, None)
     assert Credential.objects.count() == 5
 
 
