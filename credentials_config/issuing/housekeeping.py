@@ -7,7 +7,7 @@ import logging
 
 from django.utils import timezone
 
-from badges.exceptions import BadgesError
+from badges.exceptions import Permanent, Retryable
 from credentials_config import lms
 from credentials_config.conf import config
 from credentials_config.issuing import periodic
@@ -32,7 +32,10 @@ def reopen(*, now: dt.datetime | None = None) -> int:
     for configuration in CredentialConfiguration.objects.filter(closed_at__isnull=False, enabled=True).iterator(100):
         try:
             decision = decide(gates_of(configuration), lms.client().context(configuration.context_key), now)
-        except BadgesError as error:  # tomorrow is another day
+        except Retryable as error:  # nor will it answer the next question
+            log.info("Which contexts are still closed cannot be told now: %s", error)
+            break
+        except Permanent as error:
             log.info("Configuration %s: whether it is still closed cannot be told: %s", configuration.pk, error)
             continue
         if isinstance(decision, (Run, Skip)):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -25,11 +26,20 @@ from credentials_config.issuing.search import Search, chunked
 from credentials_config.issuing.trouble import let_go
 from credentials_config.issuing.words import printed_context, printed_name
 from credentials_config.models import ACTIVE, Credential, CredentialConfiguration, CredentialStatus
+from credentials_config.schedules import over_from_the_start
 
 # Rows changed in one transaction: few enough to hold nobody up.
 STEP = 500
 
-WIPED = {"learner_name": "", "language": "", "document": "", "reissue": {}, "claim": None, "due_at": None, "error": ""}
+WIPED: dict[str, Any] = {
+    "learner_name": "",
+    "language": "",
+    "document": "",
+    "reissue": {},
+    "claim": None,
+    "due_at": None,
+    "error": "",
+}
 
 
 class Refused(Permanent):
@@ -51,6 +61,8 @@ def issue(
     Retryable when the LMS does not answer.
     """
     now = now or timezone.now()
+    if words := over_from_the_start(now, valid_days=configuration.valid_days, valid_until=configuration.valid_until):
+        raise Refused(words)
     search = Search(configuration)
     people = list(lms.client().find(usernames=usernames, lms_user_ids=lms_user_ids))
     _insist_on_everyone(people, lms_user_ids, usernames)

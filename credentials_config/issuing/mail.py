@@ -132,13 +132,13 @@ class _Mark:
 
 def _credential(payload: dict[str, Any]) -> Credential | None:
     """Return the credential of a message; None when there is nothing to tell any more."""
-    known = Credential.objects.select_related("learner__user").filter(pk=payload.get("credential"))
+    known = Credential.objects.select_related("learner__user").filter(pk=str(payload["credential"]))
     credential = known.filter(status=CredentialStatus.AVAILABLE).first()
     return credential if credential is not None and credential.document else None
 
 
 def _send(letter: EmailMultiAlternatives, mark: _Mark) -> None:
-    connection = get_connection(**({"timeout": _timeout()} if _is_smtp() else {}))
+    connection = get_connection(**_options())
     try:
         if isinstance(connection, SmtpBackend):
             _send_by_smtp(connection, letter, mark)
@@ -157,6 +157,7 @@ def _send(letter: EmailMultiAlternatives, mark: _Mark) -> None:
 
 def _send_by_smtp(backend: SmtpBackend, letter: EmailMultiAlternatives, mark: _Mark) -> None:
     backend.open()
+    assert backend.connection is not None
     try:
         smtp.send(backend.connection, letter, last_word=mark.committed)
     except smtp.Abandoned as error:
@@ -188,12 +189,10 @@ def _translated(error: smtplib.SMTPException | OSError) -> Retryable | Permanent
     return Retryable(f"The mail server cannot be reached, or went away: {said(error)}", circuit=True)
 
 
-def _is_smtp() -> bool:
-    return settings.EMAIL_BACKEND.endswith(".smtp.EmailBackend")
-
-
-def _timeout() -> float:
-    return float(settings.EMAIL_TIMEOUT or config.mail["timeout"])
+def _options() -> dict[str, Any]:
+    """Return what the connection is made with: SMTP never waits for ever."""
+    by_smtp = settings.EMAIL_BACKEND.endswith(".smtp.EmailBackend")
+    return {"timeout": float(settings.EMAIL_TIMEOUT or config.mail["timeout"])} if by_smtp else {}
 
 
 def _domain() -> str:

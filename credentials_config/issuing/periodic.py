@@ -8,10 +8,12 @@ configuration off, so it stays off.
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Max, Q
 from django.db.models.signals import post_delete, post_save
 from django_celery_beat.models import IntervalSchedule, PeriodicTask, PeriodicTasks
 
@@ -32,6 +34,27 @@ def keep_in_step(configuration: CredentialConfiguration) -> None:
     # Not through save(): that would be taken for an administrator's word.
     if PeriodicTask.objects.filter(pk=configuration.periodic_task_id).exclude(enabled=wanted).update(**changed):
         PeriodicTasks.update_changed()
+
+
+def due(now: dt.datetime) -> list[CredentialConfiguration]:
+    """Return the configurations whose schedule has come round since their last run: what beat would fire."""
+    related = ("credential_type", *(f"periodic_task__{kind}" for kind in ("interval", "crontab", "solar", "clocked")))
+    running = CredentialConfiguration.objects.filter(
+        Q(periodic_task__start_time=None) | Q(periodic_task__start_time__lte=now),
+        Q(periodic_task__expires=None) | Q(periodic_task__expires__gt=now),
+        enabled=True,
+        closed_at=None,
+        periodic_task__enabled=True,
+    )
+    asked = running.annotate(asked_at=Max("runs__started_at")).select_related(*related).order_by("pk")
+    return [row for row in asked if _has_come_round(row, row.asked_at)]
+
+
+def _has_come_round(configuration: CredentialConfiguration, asked_at: dt.datetime | None) -> bool:
+    task = configuration.periodic_task
+    if task is None or (task.one_off and asked_at is not None):
+        return False
+    return bool(task.schedule.is_due(asked_at or configuration.created_at)[0])
 
 
 def name_of(configuration: CredentialConfiguration) -> str:

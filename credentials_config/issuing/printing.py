@@ -331,12 +331,14 @@ def _write_available(made: list[_Made]) -> None:
 def _count(rows: list[Credential]) -> None:
     """Let the runs know what is there for the first time, and what of it had failed before."""
     first = [row for row in rows if row.run_id is not None and row.status != CredentialStatus.AVAILABLE]
-    issued = Counter(row.run_id for row in first)
-    recovered = Counter(row.run_id for row in first if row.status == CredentialStatus.ERROR)
+    issued = Counter(int(row.run_id or 0) for row in first)
+    recovered = Counter(int(row.run_id or 0) for row in first if row.status == CredentialStatus.ERROR)
     for run, number in sorted(issued.items()):
-        CredentialRun.objects.filter(pk=run).update(
-            issued=F("issued") + number, **({"failed": F("failed") - recovered[run]} if recovered[run] else {})
-        )
+        counted: dict[str, Any] = {"issued": F("issued") + number}
+        if again := recovered[run]:
+            # Never below nought, which the database refuses: no document may wait for a count that missed a failure.
+            counted["failed"] = Case(When(failed__gte=again, then=F("failed") - again), default=0)
+        CredentialRun.objects.filter(pk=run).update(**counted)
 
 
 def _note_failure(row: Credential, words: str, now: dt.datetime) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ from credentials_config.schedules import expires_at
 
 log = logging.getLogger(__name__)
 
+_LANGUAGE = re.compile(r"[\w@.-]{1,35}", re.ASCII)
 _ONCE = ["learner", "configuration", "active_key"]
 
 
@@ -33,7 +35,8 @@ def languages_of(people: Sequence[Person]) -> dict[int, str]:
             known |= lms.client().languages(strangers)
         except (Retryable, Permanent) as error:
             log.info("Learners' languages are not known, so the host's is used: %s", error)
-    return {lms_user_id: language[:35] for lms_user_id, language in known.items()}
+    # Anything may stand in a preference; what is no language must not keep the others' rows from being written.
+    return {lms_user_id: language for lms_user_id, language in known.items() if _LANGUAGE.fullmatch(language)}
 
 
 def write(

@@ -35,7 +35,7 @@ from credentials_config.models import (
     RunCause,
     RunOutcome,
 )
-from credentials_config.schedules import Closed, Decision, FinalRun, Gates, Run, Skip, decide
+from credentials_config.schedules import Closed, Decision, FinalRun, Gates, Run, Skip, decide, over_from_the_start
 
 log = logging.getLogger(__name__)
 
@@ -155,10 +155,14 @@ def _carry_out(
     context = search.context()
     decision = decide(gates_of(configuration), context, _at(now))
     _note_reopening(configuration, decision)
-    skips = isinstance(decision, (Skip, Closed)) and not run.override_gates
+    shut = decision.reason if isinstance(decision, (Skip, Closed)) and not run.override_gates else ""
     # Somebody may have asked for it in spite of the gates since we began.
-    if skips and _close(run, _at(now), RunOutcome.SKIPPED, decision.reason, unless_overridden=True):
+    if shut and _close(run, _at(now), RunOutcome.SKIPPED, shut, unless_overridden=True):
         return
+    if words := over_from_the_start(
+        _at(now), valid_days=configuration.valid_days, valid_until=configuration.valid_until
+    ):
+        raise Permanent(words)
     presses.press_for(configuration)  # a broken template is told here, once, and not learner by learner
     let_go(configuration)
     _begin_counting(run)

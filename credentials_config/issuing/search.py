@@ -70,7 +70,7 @@ class Search:
         ids = [person.lms_user_id for person in people]
         rows = Credential.objects.filter(configuration=self.configuration, learner__lms_user_id__in=ids)
         known = rows.order_by("issued_at", "id").values_list("learner__lms_user_id", "status")
-        return dict(known)
+        return {lms_user_id: status for lms_user_id, status in known if lms_user_id is not None}
 
     def _people(self) -> Iterator[Person]:
         return self.processor.people(self.configuration.context_key, self.options)

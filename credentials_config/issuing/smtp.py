@@ -40,7 +40,7 @@ def send(
     """
     sender = _bare(message.from_email)
     recipients = [_bare(address) for address in message.recipients()]
-    content = message.message().as_bytes(linesep="\r\n")
+    content = message.message().as_bytes(linesep="\r\n")  # type: ignore[call-arg]  # Django's own takes it
     connection.ehlo_or_helo_if_needed()
     _expect(connection.mail(sender), 250, smtplib.SMTPSenderRefused, sender)
     for recipient in recipients:

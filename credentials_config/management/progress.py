@@ -36,6 +36,10 @@ class Stopping:
     def __call__(self) -> bool:
         return self._asked.is_set()
 
+    def wait(self, seconds: float) -> None:
+        """Rest for some seconds, or until asked to stop."""
+        self._asked.wait(seconds)
+
     def _stop(self, number: int, frame: FrameType | None) -> None:
         self._asked.set()
 

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from credentials_config.issuing import housekeeping, runs
 from credentials_config.management.progress import Stopping, carry_out, line_of, make_documents
+from credentials_config.management.watching import watch
 from credentials_config.models import Credential, CredentialConfiguration, CredentialRun, RunCause, RunOutcome
 
 NEXT = "E-mails wait in the outbox: a Celery worker or badges_drain sends them."
@@ -21,16 +22,22 @@ class Command(BaseCommand):
     help = (
         "Look for eligible learners in all enabled configurations (or those named), make their documents, then end. "
         "Also takes up what a killed worker left, lets credentials expire, and opens contexts again whose end has "
-        "moved. Needs no Celery and no broker, and may run beside both: cron may call it. Exit code 1: something "
-        "failed and says what to do."
+        "moved. With --forever keep doing so as the schedules say, until SIGTERM or Ctrl-C. Needs no Celery and no "
+        "broker, and may run beside both. Exit code 1: something failed and says what to do."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--configuration", type=int, action="append", metavar="ID", help="Only this; repeatable.")
         parser.add_argument("--context", action="append", metavar="KEY", help="Only this context's; repeatable.")
         parser.add_argument("--no-runs", action="store_true", help="Begin nothing new: finish what was begun.")
+        parser.add_argument(
+            "--forever", action="store_true", help="Stay, and run all configurations by their schedules."
+        )
 
-    def handle(self, *args: Any, no_runs: bool, **options: Any) -> None:
+    def handle(self, *args: Any, no_runs: bool, forever: bool, **options: Any) -> None:
+        if forever:
+            self._watch(bool(options["configuration"] or options["context"] or no_runs))
+            return
         chosen = self._chosen(options["configuration"], options["context"])
         named = bool(options["configuration"] or options["context"])
         problems = []
@@ -62,6 +69,14 @@ class Command(BaseCommand):
             )
         if problems:
             raise CommandError("\n".join(dict.fromkeys(problems)))
+
+    def _watch(self, narrowed: bool) -> None:
+        if narrowed:
+            raise CommandError("--forever serves all configurations; leave the other options out.")
+        self.stdout.write("Running all configurations by their schedules until SIGTERM or Ctrl-C.")
+        self.stdout.flush()
+        with Stopping() as stop:
+            watch(stop, say=self.stdout.write)
 
     def _chosen(self, ids: list[int] | None, contexts: list[str] | None) -> QuerySet[CredentialConfiguration]:
         chosen = CredentialConfiguration.objects.select_related("credential_type").order_by("pk")

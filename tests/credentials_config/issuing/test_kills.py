@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from django.utils import timezone
+from django_celery_beat.models import IntervalSchedule
 
 from badges.outbox.models import OutboxMessage
 from credentials_config.issuing import printing, runs
@@ -164,3 +165,18 @@ def test_workers_killed_at_random_moments_neither_lose_nor_double_anything(
     letters = {(letter["To"], letter["Message-ID"]) for letter in post_office.letters}
     assert sorted(to for to, _ in letters) == sorted(f"done-{number}@example.com" for number in range(1, learners + 1))
     assert len(post_office.letters) <= learners + 1
+
+
+def test_one_process_without_celery_follows_the_schedules_until_it_is_asked_to_stop(
+    worker: Start, lms: LmsStandIn, post_office: PostOffice
+) -> None:
+    algebra(lms, finished=3)
+    configuration = diploma()
+    assert configuration.periodic_task is not None
+    configuration.periodic_task.interval = IntervalSchedule.objects.create(every=1, period="seconds")
+    configuration.periodic_task.save()
+    process = worker("credentials_run", "--forever")
+    process.wait_until(lambda: finished() == 3, what="three documents")
+    assert process.terminate() == 0
+    assert_one_each(learners=3)
+    assert "Documents made: 3" in process.output()

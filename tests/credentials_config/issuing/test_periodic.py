@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from typing import Any
 
@@ -10,6 +11,7 @@ from django.utils import timezone
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from credentials_config import tasks
+from credentials_config.issuing import periodic
 from credentials_config.models import CredentialConfiguration, CredentialRun, RunCause
 from tests.credentials_config.factories import CredentialConfigurationFactory, CredentialTypeFactory
 
@@ -110,3 +112,40 @@ def test_the_default_schedule_is_a_setting(settings: Any) -> None:
 def test_a_schedule_that_fires_for_a_configuration_that_is_gone_does_nothing() -> None:
     tasks.scheduled(424242)
     assert not CredentialRun.objects.exists()
+
+
+# Without beat
+
+
+def an_hour_ago(configuration: CredentialConfiguration, *, hours: float = 1) -> None:
+    CredentialConfiguration.objects.filter(pk=configuration.pk).update(
+        created_at=timezone.now() - dt.timedelta(hours=hours)
+    )
+
+
+def test_a_schedule_comes_round_once_its_interval_is_over() -> None:
+    configuration = CredentialConfigurationFactory()
+    an_hour_ago(configuration, hours=23)
+    assert periodic.due(timezone.now()) == []
+    an_hour_ago(configuration, hours=25)
+    assert periodic.due(timezone.now()) == [configuration]
+    CredentialRun.objects.create(
+        configuration=configuration, cause="schedule", active_key=None, started_at=timezone.now()
+    )
+    assert periodic.due(timezone.now()) == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"start_time": dt.datetime(2999, 1, 1, tzinfo=dt.UTC)},
+        {"expires": dt.datetime(2001, 1, 1, tzinfo=dt.UTC)},
+        {"enabled": False},
+    ],
+)
+def test_a_schedule_that_has_not_begun_or_is_over_or_off_does_not_come_round(changes: dict[str, Any]) -> None:
+    configuration = CredentialConfigurationFactory()
+    an_hour_ago(configuration, hours=100)
+    assert periodic.due(timezone.now()) == [configuration]
+    PeriodicTask.objects.update(**changes)
+    assert periodic.due(timezone.now()) == []

@@ -12,7 +12,7 @@ import pytest
 from django.core.files.storage import FileSystemStorage, storages
 
 from credentials_config.issuing import documents, lifecycle, printing
-from credentials_config.models import Credential, CredentialAsset, CredentialStatus, RunOutcome
+from credentials_config.models import Credential, CredentialAsset, CredentialRun, CredentialStatus, RunOutcome
 from credentials_config.testing.lms import LmsStandIn
 from tests.credentials_config.issuing.stories import (
     DAY,
@@ -333,3 +333,16 @@ def test_documents_are_as_good_when_the_storage_forgets_its_folder(lms: LmsStand
     lifecycle.reissue(Credential.objects.all(), now=NOW)
     make()
     assert storages["default"].exists(Credential.objects.get().document)
+
+
+def test_a_count_that_is_wrong_keeps_no_document_from_being_made(lms: LmsStandIn) -> None:
+    """A run that is taken over counts anew while others fail and recover, so its counts may miss one."""
+    algebra(lms, finished=2, unfinished=0)
+    configuration = diploma(options={"typewriter": {"jams_on": "Learner Number 1"}})
+    done = issue(configuration)
+    CredentialRun.objects.filter(pk=done.pk).update(failed=0)
+    configuration.options = {}
+    configuration.save()
+    assert make(now=NOW + HOUR).made == 1
+    done.refresh_from_db()
+    assert (done.issued, done.failed) == (2, 0)

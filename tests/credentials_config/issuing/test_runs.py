@@ -300,6 +300,35 @@ def test_learners_who_cannot_be_told_apart_get_none_and_the_others_do(lms: LmsSt
     assert "1 eligible learners got none" in done.note
 
 
+def test_a_language_that_no_database_can_hold_costs_nobody_a_credential(lms: LmsStandIn) -> None:
+    algebra(lms, finished=3, unfinished=0)
+    lms.change_learner("done-2", language="d\ud800\0")
+    done = issue(diploma())
+    assert (done.outcome, done.issued) == (RunOutcome.DONE, 3)
+    assert Credential.objects.get(learner__lms_user_id=1002).language == ""
+
+
+def test_an_id_that_no_database_can_hold_costs_the_others_nothing(lms: LmsStandIn) -> None:
+    algebra(lms, finished=2, unfinished=0)
+    lms.add_learner("huge", id=2**70)
+    lms.enroll(ALGEBRA, "huge")
+    lms.complete(ALGEBRA, "huge", 1.0)
+    done = issue(diploma())
+    assert (done.outcome, done.issued) == (RunOutcome.DONE, 2)
+
+
+@pytest.mark.parametrize("over", [{"valid_until": NOW}, {"valid_days": 0}])
+def test_nobody_is_given_a_credential_that_is_over_from_the_start(lms: LmsStandIn, over: dict[str, Any]) -> None:
+    algebra(lms, finished=2, unfinished=0)
+    configuration = diploma(**over)
+    done = run(configuration)
+    assert (done.outcome, Credential.objects.count()) == (RunOutcome.FAILED, 0)
+    assert "expired" in done.note
+    assert configuration.problem == done.note
+    with pytest.raises(lifecycle.Refused, match="expired"):
+        lifecycle.issue(configuration, lms_user_ids=[1001], now=NOW)
+
+
 # Taking over
 
 
