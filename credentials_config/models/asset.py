@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 from typing import Any
@@ -19,8 +20,13 @@ _TRIES = 5
 
 
 def _asset_path(asset: CredentialAsset, filename: str) -> str:
-    """A new place for every version, so that no version ever overwrites another."""
-    return f"credential_assets/{asset.slug}/{asset.version}/{filename}"
+    """
+    A new place for every upload, so that none ever overwrites another.
+
+    Two uploads at the same time count on to the same version, and object stores overwrite files of one name: the one
+    that lost would take the other's file with it.
+    """
+    return f"credential_assets/{asset.slug}/{asset.version}/{secrets.token_hex(4)}/{filename}"
 
 
 class AssetManager(models.Manager["CredentialAsset"]):

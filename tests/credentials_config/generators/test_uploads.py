@@ -99,3 +99,17 @@ def test_what_cannot_be_read_names_the_asset_and_the_remedy(storage):
     with pytest.raises(GenerationError, match="'seal' is gone from the storage") as caught:
         StoredAssets().read("seal")
     assert caught.value.everyone
+
+
+@pytest.mark.django_db
+def test_uploads_at_the_same_time_leave_each_others_files_alone_where_the_storage_overwrites(settings, tmp_path):
+    place = {"BACKEND": "django.core.files.storage.FileSystemStorage"}
+    place["OPTIONS"] = {"location": str(tmp_path), "allow_overwrite": True}  # as object stores do
+    settings.STORAGES = {**settings.STORAGES, "default": place}
+    stored = CredentialAsset.objects.upload("seal", b"one", name="seal.png")
+    late = CredentialAsset(slug="seal", version=1)
+    late.file.save("seal.png", ContentFile(b"two"), save=False)
+    assert StoredAssets().read("seal") == b"one"
+    late.file.delete(save=False)
+    assert StoredAssets().read("seal") == b"one"
+    assert stored.file_name == "seal.png"
