@@ -159,14 +159,14 @@ class Template:
             else:
                 document = compiler.compile(sys_inputs=inputs, timestamp=0, format="pdf")
         except (typst.TypstError, RuntimeError) as error:
-            raise self._refusal(error, request["page"]) from error
+            raise self._refusal(error, request["page"], request["words"]) from error
         assert isinstance(document, bytes)
         document = document.replace(_RIGHT_TO_LEFT, _LEFT_TO_RIGHT)
         _look_for(request["words"]["verify_code"], document)
         return document
 
-    def _refusal(self, error: Exception, page: int) -> Refusal:
-        said = _plain(error)
+    def _refusal(self, error: Exception, page: int, words: dict[str, str]) -> Refusal:
+        said = _plain(error, words)
         if said.startswith("text_elements."):
             return Refusal(said)
         if self.layout is not None:
@@ -359,9 +359,12 @@ def _no_unknown_fonts(warnings: list[typst.TypstWarning]) -> None:
             )
 
 
-def _plain(error: Exception) -> str:
-    """Return what typst says, without folders and quotes around it."""
+def _plain(error: Exception, words: dict[str, str] | None = None) -> str:
+    """Return what typst says, without folders and quotes around it, nor the learner's words: it is kept for long."""
     said = getattr(error, "message", None) or str(error)
+    for key, word in sorted((words or {}).items(), key=lambda item: len(item[1]), reverse=True):
+        if len(word) > 2:  # what is shorter says nothing about anybody, and stands in every sentence
+            said = said.replace(word, f"{{{key}}}").replace(json.dumps(word, ensure_ascii=False)[1:-1], f"{{{key}}}")
     for lead in ("failed to compile document:", "assertion failed:", "panicked with:"):
         said = said.replace(lead, "").strip()
     return re.sub(r"\s+", " ", re.sub(r"\(searched at [^)]*\)|/\S*/", "", said)).strip()[:300]

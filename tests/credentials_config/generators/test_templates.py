@@ -293,10 +293,17 @@ def test_elements_and_a_whole_template_do_not_go_together():
 def test_an_error_for_one_name_in_a_whole_template_leaves_the_others():
     source = OWN + b'#if sys.inputs.name == "Bobby" { panic("no Bobby") }'
     made = press(source, name="own.typ")
-    with pytest.raises(GenerationError, match=r"broken.*no Bobby") as caught:
+    with pytest.raises(GenerationError, match=r"broken.*no \{name\}") as caught:
         made.make(words(name="Bobby"))
     assert not caught.value.everyone
     assert made.make(words(name="Ada")).content
+
+
+def test_an_error_of_a_whole_template_does_not_say_whose_document_it_was():
+    source = OWN + b'#if sys.inputs.name != "Ada Lovelace" { panic("not for " + sys.inputs.name) }'
+    made = press(source, name="own.typ")
+    with pytest.raises(GenerationError, match=r"not for \{name\}"):
+        made.make(words(name='Zorglub "Z" Champignac'))
 
 
 def _jpeg() -> bytes:
