@@ -305,7 +305,8 @@ def _time(thing: Any, name: str) -> dt.datetime | None:
 
 
 def _is_id(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    """Whether it is an id that a database can hold: an odd one must not disturb the question about the others."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
 
 
 def _length(username: str) -> int:

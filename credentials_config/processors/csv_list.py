@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 LIST, ASSET = "learners", "learners_asset"
 HEADINGS = ("username", "user_id", "lms_user_id", "learner", "id")
 BIGGEST = 20 * 1024 * 1024
+LONGEST_ID = 18  # digits; nobody has a longer one, and databases hold no number of twenty
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,8 @@ def _sorted(entries: Iterator[str]) -> Roll:
     ids, usernames = set(), set()
     for entry in (entry.strip() for entry in entries):
         if entry.isascii() and entry.isdigit():
-            ids.add(int(entry))
+            if len(entry) <= LONGEST_ID:
+                ids.add(int(entry))
         elif entry:
             usernames.add(entry)
     return Roll(frozenset(ids), frozenset(usernames))

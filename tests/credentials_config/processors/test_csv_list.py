@@ -124,3 +124,14 @@ def test_a_file_that_is_not_there_is_named(storage):
     (finding,) = processor("csv_list").clean_options({"learners_asset": "losers"})
 
     assert finding.startswith("learners_asset: There is no asset 'losers'")
+
+
+@pytest.mark.parametrize("number", ["9" * 30, "9" * 5000])
+def test_a_number_that_is_nobodys_id_disturbs_nobody_else(storage, lms, number):
+    school.fill(lms)
+    lms.add_learner("ada", id=1001)
+    lms.add_learner("bob", id=1002)
+    options = upload(f"ada\n{number}\n1002\n")
+
+    assert processor("csv_list").clean_options(options) == []
+    assert [person.lms_user_id for person in processor("csv_list").people(school.ALGEBRA, options)] == [1001, 1002]
