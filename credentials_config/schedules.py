@@ -101,6 +101,17 @@ def expires_at(
     return min(ends, default=None)
 
 
+def over_from_the_start(now: dt.datetime, *, valid_days: int | None, valid_until: dt.datetime | None) -> str:
+    """Return what is wrong, with the remedy, when a credential of this moment would be over at once; else nothing."""
+    ends = expires_at(now, valid_days=valid_days, valid_until=valid_until)
+    if ends is None or ends > now:
+        return ""
+    return (
+        f"Credentials of today would have expired on {_day(ends)} already. Correct valid_until and valid_days of the "
+        "configuration, or switch it off."
+    )
+
+
 def _later(time: dt.datetime, **by: int) -> dt.datetime:
     try:
         return time + dt.timedelta(**by)

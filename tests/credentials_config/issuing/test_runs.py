@@ -317,6 +317,18 @@ def test_an_id_that_no_database_can_hold_costs_the_others_nothing(lms: LmsStandI
     assert (done.outcome, done.issued) == (RunOutcome.DONE, 2)
 
 
+@pytest.mark.parametrize("over", [{"valid_until": NOW}, {"valid_days": 0}])
+def test_nobody_is_given_a_credential_that_is_over_from_the_start(lms: LmsStandIn, over: dict[str, Any]) -> None:
+    algebra(lms, finished=2, unfinished=0)
+    configuration = diploma(**over)
+    done = run(configuration)
+    assert (done.outcome, Credential.objects.count()) == (RunOutcome.FAILED, 0)
+    assert "expired" in done.note
+    assert configuration.problem == done.note
+    with pytest.raises(lifecycle.Refused, match="expired"):
+        lifecycle.issue(configuration, lms_user_ids=[1001], now=NOW)
+
+
 # Taking over
 
 
