@@ -51,7 +51,7 @@ class Credential(models.Model):
     configuration = models.ForeignKey(CredentialConfiguration, on_delete=models.PROTECT, related_name="credentials")
     run = models.ForeignKey(CredentialRun, on_delete=models.SET_NULL, null=True, blank=True, related_name="credentials")
     status = models.CharField(_("status"), max_length=12, choices=CredentialStatus.choices)
-    active_key = models.CharField(max_length=6, null=True, blank=True, default=ACTIVE, editable=False)  # noqa: DJ001
+    active_key = models.CharField(max_length=6, null=True, blank=True, default=ACTIVE, editable=False)
     language = KeyField(_("language"), max_length=35, blank=True)
     learner_name = models.CharField(_("name on the document"), max_length=255, blank=True)
     context_name = models.CharField(_("context name"), max_length=255, blank=True)

@@ -32,8 +32,8 @@ class CredentialRun(models.Model):
 
     Written when somebody or a schedule asks for it, carried out by a worker. Open while ``active_key`` holds its
     constant, and at most one is open per configuration: runs do not overlap, on every database. ``lease_until`` says
-    when somebody may (again) take it up, ``claim`` names the holder: after a kill another one takes over and begins anew,
-    with those subtracted who were found before. A run that a gate skipped is closed at once and says why in ``note``.
+    when somebody may (again) take it up, ``claim`` names the holder: after a kill another one takes over and begins
+    anew, with those subtracted who were found before. A run that a gate skipped is closed at once and says why in ``note``.
 
     The counts are what the admin and the command show as progress: ``asked`` and ``eligible`` grow while it runs;
     ``issued`` and ``failed`` tell what became of the credentials it found, and grow until the last document is made.
@@ -47,7 +47,7 @@ class CredentialRun(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
     override_gates = models.BooleanField(_("in spite of the gates"), default=False)
-    active_key = models.CharField(max_length=6, null=True, blank=True, default="active", editable=False)  # noqa: DJ001
+    active_key = models.CharField(max_length=6, null=True, blank=True, default="active", editable=False)
     lease_until = models.DateTimeField(null=True, blank=True, editable=False)
     claim = models.UUIDField(null=True, blank=True, editable=False)
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
