@@ -33,7 +33,8 @@ class CredentialRun(models.Model):
     Written when somebody or a schedule asks for it, carried out by a worker. Open while ``active_key`` holds its
     constant, and at most one is open per configuration: runs do not overlap, on every database. ``lease_until`` says
     when somebody may (again) take it up, ``claim`` names the holder: after a kill another one takes over and begins
-    anew, with those subtracted who were found before. A run that a gate skipped is closed at once and says why in ``note``.
+    anew, with those subtracted who were found before. A run that a gate skipped is closed at once and
+    says why in ``note``.
 
     The counts are what the admin and the command show as progress: ``asked`` and ``eligible`` grow while it runs;
     ``issued`` and ``failed`` tell what became of the credentials it found, and grow until the last document is made.
