@@ -36,9 +36,15 @@ def storage() -> Storage:
     return storages[config.documents["storage"]]
 
 
-def file_name(credential_id: uuid.UUID, number: int, extension: str) -> str:
-    """Return what the file of a credential's document is called in the storage."""
-    digest = salted_hmac(_SALT, f"{credential_id}/{number}", algorithm="sha256").digest()
+def file_name(credential_id: uuid.UUID, number: int, extension: str, reissue: str = "") -> str:
+    """
+    Return what the file of a credential's document is called in the storage.
+
+    ``reissue`` tells apart those who asked for the same number: a worker that still makes what was asked for first must
+    not overwrite what says something else.
+    """
+    what = f"{credential_id}/{number}/{reissue}" if reissue else f"{credential_id}/{number}"
+    digest = salted_hmac(_SALT, what, algorithm="sha256").digest()
     name = b32encode(digest[:20]).decode().lower()
     return f"{config.documents['folder']}/{name[:2]}/{name}.{extension}"
 

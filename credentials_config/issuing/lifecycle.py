@@ -7,6 +7,7 @@ Admin, REST and commands call the same verbs. Whoever calls has checked permissi
 from __future__ import annotations
 
 import datetime as dt
+import secrets
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 from uuid import UUID
@@ -20,7 +21,7 @@ from badges import api as badges
 from badges.exceptions import Permanent, Retryable
 from credentials_config import lms
 from credentials_config.contracts import Person
-from credentials_config.issuing import files, rows
+from credentials_config.issuing import documents, files, rows
 from credentials_config.issuing.runs import MAKE_TASK
 from credentials_config.issuing.search import Search, chunked
 from credentials_config.issuing.trouble import let_go
@@ -114,7 +115,9 @@ def reissue(
         with transaction.atomic():
             locked = Credential.objects.select_for_update().filter(pk__in=some, status=CredentialStatus.AVAILABLE)
             for credential in locked.order_by("pk"):
-                credential.reissue = {**words.get(credential.pk, {}), "mail": mail}
+                _discard_unfinished(credential)
+                asked = secrets.token_hex(4)
+                credential.reissue = {**words.get(credential.pk, {}), "mail": mail, "asked": asked}
                 # Somebody may be at it right now, and have stored a file: then this is not the first try.
                 credential.attempts = 1 if credential.claim else 0
                 credential.claim, credential.due_at = None, now
@@ -243,6 +246,14 @@ def _insist_on_available(ids: Sequence[UUID]) -> None:
             )
         if Credential.objects.filter(pk__in=some, learner_name="").exists():
             raise Refused(_("A credential of a retired learner cannot be reissued."))
+
+
+def _discard_unfinished(credential: Credential) -> None:
+    """Remove what an earlier reissue may have left behind: nobody makes that document any more, or finishes it."""
+    if asked := credential.reissue.get("asked"):
+        extension = credential.document.rpartition(".")[2]
+        name = documents.file_name(credential.pk, credential.document_number + 1, extension, asked)
+        files.discard([(credential.learner_id, credential.pk, name)])
 
 
 def _present_words(ids: Sequence[UUID]) -> dict[UUID, dict[str, str]]:

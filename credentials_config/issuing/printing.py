@@ -220,7 +220,8 @@ class _Batch:
                 self._waiting.pop(0)
                 self._fail(row, logged(error, f"the document of credential {row.pk} was made"))
                 continue
-            name = documents.file_name(row.pk, row.document_number + 1, document.extension)
+            asked = row.reissue.get("asked", "")
+            name = documents.file_name(row.pk, row.document_number + 1, document.extension, asked)
             try:
                 name = documents.save(name, document, again=row.attempts > 1 or bool(row.error))
             except Exception as error:

@@ -35,7 +35,8 @@ class Credential(models.Model):
 
     ``made_from`` holds slugs and versions of the assets and the generator's version. Names are snapshots of what the
     document shows; they do not follow the account. ``reissue`` holds what the next document will say instead
-    (``learner_name``, ``context_name``) and whether the learner is told (``mail``), until that document is there.
+    (``learner_name``, ``context_name``), whether the learner is told (``mail``), and which of several reissues it was
+    (``asked``), until that document is there.
 
     ``document`` is the file's name in the storage. ``mailed`` is the number of the newest document that the learner was
     told of: it is written just before the mail's last line is sent, so that no worker sends a second one.

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from badges.exceptions import Retryable
-from credentials_config.issuing import lifecycle
+from credentials_config.issuing import lifecycle, printing
 from credentials_config.models import ACTIVE, Credential, CredentialStatus
 from credentials_config.testing.lms import LmsStandIn
 from tests.credentials_config.issuing.stories import (
@@ -96,6 +96,28 @@ def test_a_reissue_that_fails_leaves_the_learner_what_they_had(lms: LmsStandIn, 
     make(now=LATER + HOUR)
     credential.refresh_from_db()
     assert (credential.error, credential.document_number) == ("", 2)
+
+
+def test_a_reissue_while_an_earlier_one_is_being_made_is_the_one_that_holds(
+    lms: LmsStandIn, folder: Path, settings: Any
+) -> None:
+    place = {"BACKEND": "django.core.files.storage.FileSystemStorage"}
+    place["OPTIONS"] = {"location": str(folder), "allow_overwrite": True}  # as object stores do
+    settings.STORAGES = {**settings.STORAGES, "default": place}
+    algebra(lms, finished=1, unfinished=0)
+    issue(diploma())
+    lms.change_learner("done-1", name="Zorglbu")
+    lifecycle.reissue(Credential.objects.all(), now=LATER)
+    slow = printing._Batch(printing.claim(10, now=LATER), LATER, lambda: False)
+    lms.change_learner("done-1", name="Zorglub")
+    lifecycle.reissue(Credential.objects.all(), now=LATER)
+    assert make(now=LATER).made == 1
+    assert slow.work().lost == 1
+    credential = Credential.objects.get()
+    assert credential.learner_name == "Zorglub"
+    assert document_of(credential).startswith("Zorglub\n")
+    deliver()
+    assert files_in(folder) == [credential.document]
 
 
 def test_a_reissue_may_keep_the_names(lms: LmsStandIn) -> None:
