@@ -123,7 +123,7 @@ def test_without_an_address_nobody_is_asked_and_the_remedy_is_named(
     with pytest.raises(Permanent, match=words) as refused:
         issue(credential.id)
     assert str(credential.learner.uuid) in str(refused.value)
-    assert "ada" not in str(refused.value).lower()
+    assert "ada" not in str(refused.value).lower().replace(str(credential.learner.uuid), "")
     assert row(credential).state == "error"
     assert credly.counts == {}
 
