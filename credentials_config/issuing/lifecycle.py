@@ -115,7 +115,8 @@ def reissue(
         with transaction.atomic():
             locked = Credential.objects.select_for_update().filter(pk__in=some, status=CredentialStatus.AVAILABLE)
             for credential in locked.order_by("pk"):
-                _discard_unfinished(credential)
+                if credential.reissue:  # nobody finishes that one any more
+                    files.discard([(credential.learner_id, credential.pk, _unfinished(credential))])
                 asked = secrets.token_hex(4)
                 credential.reissue = {**words.get(credential.pk, {}), "mail": mail, "asked": asked}
                 # Somebody may be at it right now, and have stored a file: then this is not the first try.
@@ -150,7 +151,7 @@ def invalidate(
         with transaction.atomic():
             found = Credential.objects.select_for_update().filter(pk__in=some)
             held = list(found.exclude(status=CredentialStatus.INVALIDATED).order_by("pk"))
-            files.discard((row.learner_id, row.pk, row.document) for row in held)
+            files.discard(_files_of(held))
             done += Credential.objects.filter(pk__in=[row.pk for row in held]).update(
                 status=CredentialStatus.INVALIDATED,
                 active_key=None,
@@ -211,7 +212,7 @@ def retire(lms_user_id: int, *, now: dt.datetime | None = None) -> int:
         return 0
     with transaction.atomic():
         held = list(Credential.objects.select_for_update().filter(learner=learner).order_by("pk"))
-        files.discard((row.learner_id, row.pk, row.document) for row in held)
+        files.discard(_files_of(held))
         ids = [row.pk for row in held]
         unfinished = [row.pk for row in held if row.status in (CredentialStatus.GENERATING, CredentialStatus.ERROR)]
         Credential.objects.filter(pk__in=unfinished).update(
@@ -248,12 +249,19 @@ def _insist_on_available(ids: Sequence[UUID]) -> None:
             raise Refused(_("A credential of a retired learner cannot be reissued."))
 
 
-def _discard_unfinished(credential: Credential) -> None:
-    """Remove what an earlier reissue may have left behind: nobody makes that document any more, or finishes it."""
-    if asked := credential.reissue.get("asked"):
-        extension = credential.document.rpartition(".")[2]
-        name = documents.file_name(credential.pk, credential.document_number + 1, extension, asked)
-        files.discard([(credential.learner_id, credential.pk, name)])
+def _files_of(credentials: Iterable[Credential]) -> Iterator[tuple[int, UUID, str]]:
+    """Yield the documents of credentials, also those that a killed worker may have left behind."""
+    for credential in credentials:
+        yield credential.learner_id, credential.pk, credential.document
+        if credential.due_at is not None:
+            yield credential.learner_id, credential.pk, _unfinished(credential)
+
+
+def _unfinished(credential: Credential) -> str:
+    """Return how the file is called that is made now; the first is taken for one of our own generator's."""
+    extension = credential.document.rpartition(".")[2] or "pdf"
+    asked = credential.reissue.get("asked", "")
+    return documents.file_name(credential.pk, credential.document_number + 1, extension, asked)
 
 
 def _present_words(ids: Sequence[UUID]) -> dict[UUID, dict[str, str]]:

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import storages
 
 from badges.exceptions import Retryable
-from credentials_config.issuing import lifecycle, printing
+from credentials_config.issuing import documents, lifecycle, printing
 from credentials_config.models import ACTIVE, Credential, CredentialStatus
 from credentials_config.testing.lms import LmsStandIn
 from tests.credentials_config.issuing.stories import (
@@ -243,3 +245,18 @@ def test_a_retired_learners_names_and_documents_are_gone_and_the_code_still_tell
 
 def test_retiring_somebody_unknown_is_nothing(db: None) -> None:
     assert lifecycle.retire(424242) == 0
+
+
+@pytest.mark.parametrize("how", ["taken back", "retired"])
+def test_what_a_killed_worker_left_goes_with_the_credential(lms: LmsStandIn, how: str) -> None:
+    algebra(lms, finished=1, unfinished=0)
+    run(diploma())
+    printing.claim(1, now=NOW)
+    row = Credential.objects.get()
+    left = storages["default"].save(documents.file_name(row.pk, 1, "pdf"), ContentFile(b"Learner Number 1"))
+    if how == "retired":
+        lifecycle.retire(1001, now=LATER)
+    else:
+        lifecycle.invalidate(Credential.objects.all(), public_reason="It was a rehearsal.", now=LATER)
+    deliver()
+    assert not storages["default"].exists(left)
