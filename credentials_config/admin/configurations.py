@@ -9,6 +9,7 @@ from django.contrib import admin, messages
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
@@ -219,7 +220,7 @@ class CredentialConfigurationAdmin(PreviewMixin, Page):
         run = api.generate(configuration, person=request.user, override_gates=override)
         said = _("Asked for a run, in spite of the gates.") if override else _("Asked for a run.")
         self.log_change(request, configuration, said)
-        self.message_user(request, SafeString(f"{said} {link_to(run, _('Watch it here.'))}"), messages.SUCCESS)
+        self.message_user(request, format_html("{} {}", said, link_to(run, _("Watch it here."))), messages.SUCCESS)
         return self.back_to(configuration)
 
     def dry_run(self, request: HttpRequest, configuration: CredentialConfiguration) -> HttpResponse:

@@ -34,7 +34,8 @@ def asked_about(request: Request, *permissions: str) -> badges.Person | None:
     """
     username, number = named(request)
     if username is None and number is None:
-        return request.user
+        own: Any = request.user
+        return own
     if not _is_own(request, username, number) and not request.user.has_perms(permissions):
         raise PermissionDenied
     if number is not None:

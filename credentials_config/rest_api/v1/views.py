@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from typing import Any
 
@@ -14,17 +15,20 @@ from rest_framework.permissions import BasePermission, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from badges.exceptions import Permanent
+from badges.exceptions import BadgesError, Permanent
 from credentials_config import api
 from credentials_config.contracts import Person
 from credentials_config.models import Credential, CredentialConfiguration
 from credentials_config.rest_api.door import Door, PerUser, PerUserOfTheLms, PublicDoor
 from credentials_config.rest_api.openapi import Operation
+from credentials_config.rest_api.problems import Unavailable
 from credentials_config.rest_api.v1 import serializers
 from credentials_config.rest_api.v1.holdings import KINDS, PERMISSIONS, sources, told, told_certificate
 from credentials_config.rest_api.v1.people import PARAMETERS, asked_about, person_at_lms, refuse_unknown
 from credentials_config.rest_api.v1.places import NewestOfAll
 from credentials_config.verification.standing import find
+
+log = logging.getLogger(__name__)
 
 ADD, CHANGE = "lms_credentials_config.add_credential", "lms_credentials_config.change_credential"
 VIEW = PERMISSIONS["certificate"]
@@ -207,15 +211,19 @@ class EligibilityView(Door):
         rows = _configured(context_key)
         if not rows:
             raise NotFound(_("No credential is given there."))
-        person = person_at_lms(request, VIEW)
+        try:
+            person = person_at_lms(request, VIEW)
+            standings = [] if person is None else _standings(rows, person)
+        except BadgesError as error:  # what it says is for staff, who find it in the runs and in the log
+            log.warning("Eligibility cannot be told: %s", error)
+            raise Unavailable(_("The LMS cannot be asked just now."), getattr(error, "retry_after", None)) from error
         if person is None:
             raise NotFound(_("The LMS does not know this learner."))
-        held = {row.configuration_id: row for row in _credentials_in(rows, person)}
         said = {
             "context_key": context_key,
             "lms_user_id": person.lms_user_id,
             "username": person.username,
-            "credentials": [_standing(row, person, held.get(row.pk)) for row in rows],
+            "credentials": standings,
         }
         return Response(serializers.EligibilityOfContextSerializer(said).data)
 
@@ -272,9 +280,10 @@ def _configured(context_key: str) -> list[CredentialConfiguration]:
     return list(rows.select_related("credential_type").order_by("credential_type__name"))
 
 
-def _credentials_in(rows: list[CredentialConfiguration], person: Person) -> Any:
-    """A person's credentials of these configurations, the newest last."""
-    return api.credentials_of(person.lms_user_id).filter(configuration__in=rows).order_by("issued_at", "pk")
+def _standings(rows: list[CredentialConfiguration], person: Person) -> list[dict[str, Any]]:
+    credentials = api.credentials_of(person.lms_user_id).filter(configuration__in=rows).order_by("issued_at", "pk")
+    newest = {credential.configuration_id: credential for credential in credentials}
+    return [_standing(row, person, newest.get(row.pk)) for row in rows]
 
 
 def _standing(row: CredentialConfiguration, person: Person, held: Credential | None) -> dict[str, Any]:

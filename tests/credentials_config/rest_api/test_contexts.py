@@ -120,6 +120,13 @@ def test_an_lms_that_does_not_answer_is_a_503_that_says_when_to_ask_again(client
     assert int(answer.headers["Retry-After"]) >= 1
 
 
+def test_what_is_wrong_with_the_settings_is_for_staff_and_not_for_learners(client: Any, settings: Any) -> None:
+    typed_diploma()
+    settings.CREDENTIALS_CONFIG = {"lms": {"transport": "http", "url": ""}}
+    said = ask(signed_in(client, "done-1"), ELIGIBILITY)
+    assert (said["status"], said["detail"]) == (503, "The LMS cannot be asked just now.")
+
+
 def test_questions_that_reach_the_lms_are_fewer_a_minute(client: Any, lms: Any, settings: Any) -> None:
     algebra(lms)
     typed_diploma()

@@ -31,8 +31,9 @@ def test_a_code_is_found_by_its_index(client: Any) -> None:
         for _ in range(ROWS)
     )
     Credential.objects.bulk_create(rows, batch_size=500)
-    with connection.cursor() as cursor:
-        cursor.execute(f"ANALYZE{' TABLE' if connection.vendor == 'mysql' else ''} {Credential._meta.db_table}")
+    if connection.vendor != "mysql":  # where it would commit, and unique values need no statistics
+        with connection.cursor() as cursor:
+            cursor.execute(f"ANALYZE {Credential._meta.db_table}")
     with CaptureQueriesContext(connection) as queries:
         assert client.get(f"/credentials/verify/{one.verification_code}").status_code == 200
         assert client.get(f"/credentials/verify/{new_code()}").status_code == 404

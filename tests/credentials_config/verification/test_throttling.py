@@ -12,7 +12,7 @@ import pytest
 from django.conf import settings as host
 from django.test import RequestFactory
 
-from credentials_config.verification.throttling import seconds_to_wait
+from credentials_config.verification.throttling import _whose, seconds_to_wait
 from tests.services import Redis
 from tests.services.service import free_port
 
@@ -90,3 +90,10 @@ def test_all_processes_count_together(redis: Redis) -> None:
     ]
     said = [status for process in processes for status in process.communicate(timeout=60)[0].split()]
     assert (said.count("404"), said.count("429")) == (60, 60)  # the default is 60 a minute
+
+
+def test_nobody_who_reads_the_cache_finds_out_who_asked(settings: Any) -> None:
+    """There are only four thousand million addresses: a plain hash of each is soon tried."""
+    with_one_key = _whose(RequestFactory().get(ADDRESS, REMOTE_ADDR="203.0.113.7"))
+    settings.SECRET_KEY = "another host's"
+    assert _whose(RequestFactory().get(ADDRESS, REMOTE_ADDR="203.0.113.7")) != with_one_key
