@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import ipaddress
 import logging
 import time
 
 from django.core.cache import cache
 from django.http import HttpRequest
+from django.utils.crypto import salted_hmac
 from edx_django_utils.ip import get_safest_client_ip
 
 from credentials_config.conf import config
@@ -63,4 +63,4 @@ def _whose(request: HttpRequest) -> str:
         return "unknown"
     if address.version == 6:
         address = address.ipv4_mapped or ipaddress.ip_network((address, 64), strict=False).network_address
-    return hashlib.sha256(str(address).encode()).hexdigest()[:32]
+    return salted_hmac("credentials_config.verification", str(address), algorithm="sha256").hexdigest()[:32]
