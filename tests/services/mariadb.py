@@ -31,10 +31,13 @@ class MariaDB(Service):
 
     def prepare(self) -> None:
         self._data = self.own_folder("data")
+        # Its own: a server that starts removes the temporary tables of whoever shares the folder.
+        self._temporary = self.own_folder("tmp")
         self.run(
             self._install,
             "--no-defaults",
             f"--datadir={self._data}",
+            f"--tmpdir={self._temporary}",
             "--auth-root-authentication-method=normal",
             "--skip-test-db",
             "--skip-name-resolve",
@@ -48,6 +51,7 @@ class MariaDB(Service):
             self._server,
             "--no-defaults",
             f"--datadir={self._data}",
+            f"--tmpdir={self._temporary}",
             f"--socket={self.socket}",
             f"--port={self.port}",
             "--bind-address=127.0.0.1",
