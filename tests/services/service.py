@@ -22,6 +22,7 @@ from tests.services.processes import Process, ProcessError, account_group
 PORTS = range(21000, 31000)
 
 _open: weakref.WeakSet[Service] = weakref.WeakSet()
+_claims: list[socket.socket] = []
 
 
 class ServiceUnavailable(Exception):
@@ -185,16 +186,24 @@ class Service:
 
 
 def free_port() -> int:
-    """Return a port of ours on which nobody listens."""
+    """
+    Return a port on which nobody listens, and which no other test process here is given while ours lives.
+
+    A port is asked for long before a server binds it, and is free again whenever a test stops that server.
+    """
     candidates = random.SystemRandom()
     for _ in range(1000):
         port = candidates.choice(PORTS)
-        with socket.socket() as probe:
-            try:
+        claim = socket.socket(socket.AF_UNIX)
+        try:
+            claim.bind(f"\0badges-tests-port-{port}")  # an abstract name: no file, and the kernel drops it with us
+            with socket.socket() as probe:
                 probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
+        except OSError:
+            claim.close()
+            continue
+        _claims.append(claim)
+        return port
     raise ServiceUnavailable(f"No free port between {PORTS.start} and {PORTS.stop}.")
 
 
