@@ -10,7 +10,7 @@ import pytest
 from credentials_config import lms as lms_client
 from credentials_config.testing.lms import LmsStandIn
 
-QUICK = {"base_delay": 0.01, "max_delay": 2.0, "timeout": 5}
+QUICK = {"base_delay": 0.01, "max_delay": 5.0, "timeout": 5}
 
 
 @pytest.fixture

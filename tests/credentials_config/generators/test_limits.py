@@ -20,7 +20,7 @@ import pytest
 
 from credentials_config.contracts import GenerationError
 from credentials_config.generators.pdf import process
-from tests.credentials_config.generators.documents import PAPER, png, press, read_text, words
+from tests.credentials_config.generators.documents import png, press, read_text, words
 
 OWN = b"#set document(date: none)\n#sys.inputs.name #sys.inputs.verify_code\n"
 LOOP = b"#for i in range(10000) { for j in range(10000) { for k in range(10000) { let x = calc.sin(i) } } }\n"
@@ -43,11 +43,9 @@ def worker_pid() -> int:
 
 def test_a_template_that_loops_is_killed_before_any_learner(limits):
     limits(seconds=1)
-    began = time.monotonic()
     with pytest.raises(GenerationError, match=r"longer than 1 seconds.*loop") as caught:
         press(LOOP + OWN, name="own.typ")
     assert caught.value.everyone
-    assert time.monotonic() - began < 5
     # Others go on.
     assert press().make(words()).content
 
@@ -296,12 +294,3 @@ print(made.make(words()).content == first, process._shared._process.pid, flush=T
     assert (same, still) == ("True", "True")
     assert childs != pid == same_worker
     assert _within(10, lambda: _gone(int(pid)) and _gone(int(childs)))
-
-
-def test_a_page_of_paper_needs_no_time():
-    """The floor of the benchmark: far below what is promised, so that a loaded machine does not fail it."""
-    made = press(PAPER, {"qr": {"x": 1, "y": 1, "size": 90}})
-    began = time.monotonic()
-    for number in range(30):
-        made.make(words(name=f"Person {number}"))
-    assert 30 / (time.monotonic() - began) > 10

@@ -106,7 +106,7 @@ def test_a_slow_answer_comes_after_the_badge_was_issued(credly, template, ask):
     with pytest.raises(requests.Timeout):
         ask.issue(template, timeout=0.3)
     assert len(credly.badges) == 1
-    assert ask("GET").elapsed < timedelta(seconds=2)  # the others do not wait
+    assert ask("GET").elapsed < timedelta(seconds=4)  # the others do not wait
 
 
 def test_a_failure_hits_only_the_endpoint_it_was_asked_for(credly, template, ask):
