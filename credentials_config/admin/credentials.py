@@ -18,6 +18,7 @@ from credentials_config import api
 from credentials_config.admin.pages import ReadOnlyPage, link_to
 from credentials_config.issuing import codes
 from credentials_config.models import Credential, CredentialStatus
+from credentials_config.processors.csv_list import LONGEST_ID
 
 
 @admin.register(Credential)
@@ -51,8 +52,8 @@ class CredentialAdmin(ReadOnlyPage):
         code = codes.normal(term)
         if code:
             found |= Q(verification_code=code)
-        number_fits = not (term.isascii() and term.isdigit()) or int(term) < 2**63
-        learner = badges.learner_of(term) if number_fits else None
+        too_long = term.isascii() and term.isdigit() and len(term) > LONGEST_ID
+        learner = None if too_long else badges.learner_of(term)
         if learner is not None:
             found |= Q(learner=learner)
         return queryset.filter(found), False
