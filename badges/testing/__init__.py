@@ -7,6 +7,10 @@ us.
     fail, and is the witness of what was asked of it. As a process of its own: ``python -m badges.testing.credly``; a
     test that kills things starts that process with ``CredlyProcess``.
 
+``badges.testing.standin``
+    What such servers are made of: the socket, the failures, the controls, and the process. For a stand-in of your own
+    provider.
+
 ``badges.testing.events``
     Real openedx-events objects and the event-file lines made from them; ``write_events`` writes a long file quickly.
 

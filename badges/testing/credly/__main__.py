@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import os
-import signal
 import sys
-import threading
 from collections.abc import Sequence
 from uuid import UUID
 
 from badges.testing.credly import ORGANIZATION, TOKEN, CredlyStandIn
 from badges.testing.credly.refusals import SHAPES, VARYING
+from badges.testing.standin import command
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until SIGTERM or SIGINT."""
     options = _parser().parse_args(arguments)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
     credly = CredlyStandIn(
         state=options.state,
         port=options.port,
@@ -31,25 +26,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     for id, name in options.template:
         credly.add_template(id, name=name or "Stand-in badge")
-    try:
-        credly.start()
-    except OSError as problem:
-        print(  # noqa: T201
-            f"Port {options.port} cannot be had: {problem.strerror}. Choose another --port, or 0 for any.",
-            file=sys.stderr,
-        )
-        return 1
-    with credly:
-        print(credly.url, flush=True)  # noqa: T201
-        if options.until_stdin_closes:
-            threading.Thread(target=_wait_for_parent, args=(stop,), daemon=True).start()
-        stop.wait()
-    return 0
+    return command.serve(credly, until_stdin_closes=options.until_stdin_closes)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m badges.testing.credly", description=__doc__)
-    parser.add_argument("--port", type=int, default=0, help="port on loopback; 0 (the default) takes a free one")
+    parser = command.parser("badges.testing.credly", __doc__)
     parser.add_argument(
         "--state", metavar="FILE", help="SQLite file to remember everything in; without it, memory only"
     )
@@ -70,9 +51,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--revoked-counts-as-duplicate", action="store_true", help="a revoked badge stands in the way of a new one"
     )
-    parser.add_argument(
-        "--until-stdin-closes", action="store_true", help="end when the process that started this one is gone"
-    )
     return parser
 
 
@@ -86,12 +64,6 @@ def _uuid(text: str) -> str:
 def _template(text: str) -> tuple[str, str]:
     id, _, name = text.partition("=")
     return _uuid(id), name
-
-
-def _wait_for_parent(stop: threading.Event) -> None:
-    while os.read(0, 4096):
-        pass
-    stop.set()
 
 
 if __name__ == "__main__":

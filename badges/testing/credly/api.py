@@ -16,11 +16,9 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, quote
 
-from badges.testing.credly.failures import Failure, Failures
-from badges.testing.credly.messages import Reply, Request
 from badges.testing.credly.provider import Provider
 from badges.testing.credly.records import Badge, Call, Event, Organization, Record, Template
-from badges.testing.credly.refusals import ErrorBodies, Refused
+from badges.testing.credly.refusals import ErrorBodies
 from badges.testing.credly.wording import (
     PER_PAGE,
     access_token_json,
@@ -30,6 +28,7 @@ from badges.testing.credly.wording import (
     page_json,
     template_json,
 )
+from badges.testing.standin import Failures, Refused, Reply, Request
 
 BODY_KEPT = 65_536
 FILTERS_AT_MOST = 20
@@ -90,7 +89,9 @@ class Api:
         undone = failure is not None and not failure.carried_out
         reply = Reply(200) if undone else self._carry_out(request, endpoint, parts)
         if failure is not None:
-            _spoil(reply, failure)
+            failure.spoil(reply)
+            if failure.next_page_url and isinstance(reply.body, dict) and "metadata" in reply.body:
+                reply.body["metadata"]["next_page_url"] = failure.next_page_url
         if not reply.drop:
             self._store.answered(call.id, status=reply.status)
         return reply
@@ -222,16 +223,6 @@ def _route(request: Request) -> tuple[str, dict[str, str]]:
 
 def _known_address(request: Request) -> bool:
     return any(address.fullmatch(request.path) for _, _, address in ROUTES)
-
-
-def _spoil(reply: Reply, failure: Failure) -> None:
-    """Give the caller something else than the true reply."""
-    reply.delay, reply.drop = failure.delay, failure.drop
-    if failure.status is not None:
-        reply.status, reply.body = failure.status, failure.body
-        reply.headers = {"Content-Type": "text/plain; charset=utf-8", **failure.headers}
-    if failure.next_page_url and isinstance(reply.body, dict) and "metadata" in reply.body:
-        reply.body["metadata"]["next_page_url"] = failure.next_page_url
 
 
 def _condition(text: str, filters: dict[str, str]) -> tuple[str, list[str]]:

@@ -15,9 +15,9 @@ from typing import Any
 
 from badges.testing.credly import issuing
 from badges.testing.credly.records import AccessToken, Badge, Event, Organization, Template
-from badges.testing.credly.refusals import Refused
 from badges.testing.credly.store import Store
 from badges.testing.credly.wording import badge_json, template_json
+from badges.testing.standin import Refused
 
 ORGANIZATION = "c0ffee00-0000-4000-8000-00000000c4ed"
 TOKEN = "stand-in-token"  # noqa: S105, opens nothing but the stand-in

@@ -7,20 +7,10 @@ What a client may rely on is the status. The shapes go round on purpose, so that
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
-FieldErrors = Sequence[tuple[str, str]]
-
-
-class Refused(Exception):
-    """The request cannot be granted."""
-
-    def __init__(self, status: int, message: str, errors: FieldErrors = ()) -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
-        self.errors = list(errors)
+from badges.testing.standin import Refused
 
 
 def _listed(refused: Refused) -> dict[str, Any]:

@@ -10,13 +10,10 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
-from badges.testing.credly.messages import Reply, Request
-from badges.testing.credly.refusals import Refused
-from credentials_config.testing.lms.failures import Failure, Failures
+from badges.testing.standin import Failures, Refused, Reply, Request
 from credentials_config.testing.lms.grading import course_grade
 from credentials_config.testing.lms.world import Call, Learner, World
 
@@ -44,6 +41,11 @@ ADDRESSES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("pathway_enrollments", "/api/learning_paths/v1/([^/]+)/enrollments"),
     )
 )
+
+
+def client_settings(url: str) -> dict[str, Any]:
+    """Return what a client of the LMS at this address is configured with, in ``CREDENTIALS_CONFIG["lms"]``."""
+    return {"transport": "http", "url": url, "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
 
 
 class Api:
@@ -79,17 +81,16 @@ class Api:
         endpoint, key = _endpoint(request.path)
         failure = self._failures.take(endpoint)
         about: list[str] = []
-        if failure and failure.status is not None:
-            reply = Reply(failure.status, failure.body, dict(failure.headers), delay=failure.delay)
-        elif failure and failure.drop:
-            reply = Reply(0, drop=True)
-        else:
-            reply = self._true_answer(endpoint, key, request, about)
-            if isinstance(failure, Failure):
-                reply = _changed(reply, failure)
+        undone = failure is not None and not failure.carried_out
+        reply = Reply(200) if undone else self._true_answer(endpoint, key, request, about)
+        if failure is not None:
+            failure.spoil(reply)
+            if failure.next_page_url and reply.status == 200:
+                reply.body = _linking_to(failure.next_page_url, reply.body)
+        status = 0 if reply.drop else reply.status
         with self._lock:
             path = request.target.partition("?")[0]
-            self.calls.append(Call(endpoint, request.method, path, dict(request.query), reply.status, about))
+            self.calls.append(Call(endpoint, request.method, path, dict(request.query), status, about))
         return reply
 
     def _true_answer(self, endpoint: str, key: str, request: Request, about: list[str]) -> Reply:
@@ -331,14 +332,11 @@ def _endpoint(path: str) -> tuple[str, str]:
     return "unknown", ""
 
 
-def _changed(reply: Reply, failure: Failure) -> Reply:
-    reply = replace(reply, delay=failure.delay)
-    if failure.next_page_url and reply.status == 200:
-        body = json.loads(reply.body)
-        place = body.get("pagination", body) if isinstance(body, dict) else {}
-        place["next"] = failure.next_page_url
-        reply.body = json.dumps(body)
-    return reply
+def _linking_to(next_page_url: str, page: str) -> str:
+    body = json.loads(page)
+    place = body.get("pagination", body) if isinstance(body, dict) else {}
+    place["next"] = next_page_url
+    return json.dumps(body)
 
 
 def _json(status: int, body: Any) -> Reply:

@@ -1,13 +1,8 @@
-"""What goes wrong at the stand-in LMS on request: the failures of the other stand-ins, at this one's endpoints."""
+"""Which kinds of endpoint of the stand-in LMS something can go wrong at."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from badges.testing.credly import failures
-
-ALL = failures.ALL
-Failures = failures.Failures
+from badges.testing import standin
 
 ENDPOINTS = (
     "token",
@@ -24,12 +19,7 @@ ENDPOINTS = (
 )
 
 
-@dataclass(frozen=True)
-class Failure(failures.Failure):
-    """One thing that goes wrong. Without a status the caller gets the true answer: late, or with another next page."""
+class Failure(standin.Failure):
+    """Something that goes wrong at the LMS."""
 
-    def __post_init__(self) -> None:
-        if self.on not in (ALL, *ENDPOINTS):
-            raise ValueError(f"on: {self.on!r} is no kind of endpoint. Choose one of: all, {', '.join(ENDPOINTS)}.")
-        if self.times is not None and self.times < 1:
-            raise ValueError("times: at least 1, or None for 'until cleared'.")
+    endpoints = ENDPOINTS

@@ -11,7 +11,16 @@ BLOCK = "block-v1:{course}+type@{type}+block@{name}"
 
 
 @dataclass(frozen=True)
-class Learner:
+class Record:
+    """What the witness shows and the controls give."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Give a dictionary that JSON can carry."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Learner(Record):
     """An account."""
 
     id: int
@@ -21,13 +30,9 @@ class Learner:
     language: str = ""
     is_active: bool = True
 
-    def to_json(self) -> dict[str, Any]:
-        """Give a dictionary that JSON can carry."""
-        return asdict(self)
-
 
 @dataclass(frozen=True)
-class Subsection:
+class Subsection(Record):
     """A graded (or not: without a category) subsection, in a chapter of the course."""
 
     key: str
@@ -36,13 +41,9 @@ class Subsection:
     category: str | None
     chapter: str
 
-    def to_json(self) -> dict[str, Any]:
-        """Give a dictionary that JSON can carry."""
-        return asdict(self)
-
 
 @dataclass(frozen=True)
-class Course:
+class Course(Record):
     """A course with its grading policy: ``[{"assignment_type", "count", "dropped", "weight"}]``."""
 
     key: str
@@ -51,26 +52,18 @@ class Course:
     end: str | None
     policy: list[dict[str, Any]]
 
-    def to_json(self) -> dict[str, Any]:
-        """Give a dictionary that JSON can carry."""
-        return asdict(self)
-
 
 @dataclass(frozen=True)
-class Path:
+class Path(Record):
     """A learning path."""
 
     key: str
     name: str
     steps: list[str]
 
-    def to_json(self) -> dict[str, Any]:
-        """Give a dictionary that JSON can carry."""
-        return asdict(self)
-
 
 @dataclass(frozen=True)
-class Call:
+class Call(Record):
     """A request: which kind of endpoint, how it was answered, and which learners (usernames or ids) it was about."""
 
     endpoint: str
@@ -79,10 +72,6 @@ class Call:
     query: dict[str, str]
     status: int
     about: list[str] = field(default_factory=list)
-
-    def to_json(self) -> dict[str, Any]:
-        """Give a dictionary that JSON can carry."""
-        return asdict(self)
 
 
 class World:

@@ -9,9 +9,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from badges.testing.credly.controls import VERBS, WITNESSES, Controls
-from badges.testing.credly.messages import Reply, Request
-from badges.testing.credly.refusals import Refused
+from badges.testing.standin.messages import Refused, Reply, Request
 
 PREFIX = "/_control"
 
@@ -19,8 +17,8 @@ PREFIX = "/_control"
 class ControlApi:
     """Calls the method that the address names."""
 
-    def __init__(self, controls: Controls) -> None:
-        self._controls = controls
+    def __init__(self, standin: Any) -> None:
+        self._standin = standin
 
     def answer(self, request: Request) -> Reply:
         """Answer with what the method returned, or with why it could not be called."""
@@ -28,16 +26,17 @@ class ControlApi:
         try:
             if request.refused:
                 raise request.refused
-            if request.method == "GET" and name in WITNESSES:
-                return _reply(getattr(self._controls, name))
-            if request.method == "POST" and name in VERBS:
+            if request.method == "GET" and name in self._standin.witnesses:
+                return _reply(getattr(self._standin, name))
+            if request.method == "POST" and name in self._standin.verbs:
                 return self._do(name, request.json())
-            raise Refused(404, f"{request.method} {name}: unknown. Read {sorted(WITNESSES)}, post {sorted(VERBS)}.")
+            known = f"Read {sorted(self._standin.witnesses)}, post {sorted(self._standin.verbs)}."
+            raise Refused(404, f"{request.method} {name}: unknown. {known}")
         except Refused as refused:
             return Reply(refused.status, {"message": refused.message}, {"Content-Type": "application/json"})
 
     def _do(self, name: str, arguments: dict[str, Any]) -> Reply:
-        method = getattr(self._controls, name)
+        method = getattr(self._standin, name)
         try:
             inspect.signature(method).bind(**arguments)
             if name == "refuse":
@@ -50,7 +49,7 @@ class ControlApi:
         if not isinstance(seconds, int | float):
             raise ValueError("say for how many seconds; nobody could reach the stand-in to open it again.")
         reply = _reply(None)
-        reply.afterwards = lambda: self._controls.refuse(seconds=seconds)
+        reply.afterwards = lambda: self._standin.refuse(seconds=seconds)
         return reply
 
 

@@ -1,5 +1,5 @@
 """
-The stand-in's socket: HTTP/1.1 with kept-alive connections, a thread for each, and a listener that can be shut and
+A stand-in's socket: HTTP/1.1 with kept-alive connections, a thread for each, and a listener that can be shut and
 opened again.
 
 Loopback only. What a request means is decided elsewhere (``answer``); here bytes become a ``Request`` and a ``Reply``
@@ -18,8 +18,7 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from badges.testing.credly.messages import Reply, Request
-from badges.testing.credly.refusals import Refused
+from badges.testing.standin.messages import Refused, Reply, Request
 
 HOST = "127.0.0.1"
 LARGEST_BODY = 1_048_576
@@ -63,7 +62,7 @@ class Listener:
                     time.sleep(0.05)
             self._was_open = True
             self.port = self._server.server_address[1]
-            threading.Thread(target=self._server.serve_forever, args=(0.02,), name="credly", daemon=True).start()
+            threading.Thread(target=self._server.serve_forever, args=(0.02,), name="stand-in", daemon=True).start()
 
     def close(self) -> None:
         """Stop listening and cut every open connection."""
@@ -124,7 +123,7 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server_version = "CredlyStandIn"
+    server_version = "StandIn"
     sys_version = ""
     disable_nagle_algorithm = True  # head and body in one packet, at once: else each answer waits 40 ms for an ACK
     wbufsize = -1

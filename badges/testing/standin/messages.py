@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import json
 import posixpath
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
-from badges.testing.credly.refusals import Refused
+FieldErrors = Sequence[tuple[str, str]]
+
+
+class Refused(Exception):
+    """The request cannot be granted."""
+
+    def __init__(self, status: int, message: str, errors: FieldErrors = ()) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.errors = list(errors)
 
 
 @dataclass(frozen=True)
