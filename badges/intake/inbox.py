@@ -78,17 +78,30 @@ def write(rows: Sequence[InboxMessage]) -> set[str]:
 
 
 def claim_pending(*, limit: int, lease: dt.timedelta, now: dt.datetime) -> list[InboxMessage]:
-    """Claim rows that wait and are due, for ``lease``; committed before anything is done with them."""
+    """
+    Claim rows that wait and are due, for ``lease``, and count the try; committed before anything is done with them.
+
+    A row that still bears a claim was not finished by whoever had it, and may be what killed them: it is claimed alone,
+    so that it takes nobody with it. The try is counted before and not after, so that it does not do so for ever.
+    """
     claim = uuid.uuid4()
     with transaction.atomic():
         due = InboxMessage.objects.filter(due_at__lte=now).order_by("due_at")
         if connection.features.has_select_for_update:
             due = due.select_for_update(skip_locked=connection.features.has_select_for_update_skip_locked)
-        ids = list(due.values_list("id", flat=True)[:limit])
-        if not ids:
+        found = list(due.values_list("id", "claim")[:limit])
+        if not found:
             return []
-        InboxMessage.objects.filter(id__in=ids, due_at__lte=now).update(claim=claim, due_at=now + lease)
+        (first, left_by), *_rest = found
+        ids = [first] if left_by else [id for id, left_by in found if not left_by]
+        unseen = InboxMessage.objects.filter(id__in=ids, due_at__lte=now)
+        unseen.update(claim=claim, due_at=now + lease, attempts=F("attempts") + 1)
     return list(InboxMessage.objects.filter(id__in=ids, claim=claim).order_by("received_at", "id"))
+
+
+def give_back(rows: Iterable[InboxMessage], *, now: dt.datetime) -> int:
+    """Let claimed rows that are not finished be due again, as if they had not been tried; returns how many."""
+    return _still_claimed(rows).update(due_at=now, claim=None, attempts=F("attempts") - 1)
 
 
 def finish_claimed(rows: Iterable[InboxMessage], *, state: InboxState, now: dt.datetime, reason: str = "") -> int:
@@ -99,7 +112,7 @@ def finish_claimed(rows: Iterable[InboxMessage], *, state: InboxState, now: dt.d
 
 def postpone_claimed(row: InboxMessage, *, until: dt.datetime, reason: str) -> None:
     """Let a claimed row wait until a later try, with what went wrong."""
-    _still_claimed([row]).update(due_at=until, claim=None, attempts=F("attempts") + 1, reason=reason[:REASON_LENGTH])
+    _still_claimed([row]).update(due_at=until, claim=None, reason=reason[:REASON_LENGTH])
 
 
 def retry(rows: QuerySet[InboxMessage], *, now: dt.datetime) -> int:

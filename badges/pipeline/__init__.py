@@ -16,10 +16,12 @@ import datetime as dt
 import logging
 import traceback
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TypeVar
 
-from django.db import IntegrityError, transaction
+from celery.exceptions import SoftTimeLimitExceeded
+from django.db import Error, IntegrityError, transaction
 from django.utils import timezone
 
 from badges.catalog import snapshot
@@ -41,6 +43,14 @@ __all__ = ["Tally", "handle", "process_pending", "receive", "warm_up"]
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+
+# Nobody's fault: the database stays away, or the task's time is over.
+WEATHER = (Retryable, SoftTimeLimitExceeded)
+
+UNFINISHED = (
+    "Given up after {tries} tries, the last of which did not come to its end. Was its worker killed? "
+    "Look at its log and its memory, then retry."
+)
 
 
 def warm_up() -> None:
@@ -96,6 +106,10 @@ def process_pending(*, limit: int = 500, now: dt.datetime | None = None) -> Tall
     claimed: dict[str, InboxMessage] = {}
     events = []
     for row in rows:
+        if row.attempts > config.intake["max_attempts"]:
+            _close_as_dead(row, UNFINISHED.format(tries=row.attempts - 1), now)
+            tally.dead += 1
+            continue
         try:
             # Under the id of its row: what could not be read at first was written down under the id of its place.
             events.append(replace(payloads.parse(row.payload or "", source=row.source), id=row.event_id))
@@ -104,7 +118,12 @@ def process_pending(*, limit: int = 500, now: dt.datetime | None = None) -> Tall
             _close_as_dead(row, str(error), now)
             tally.dead += 1
     if events:
-        tally += _settle(events, FromInbox(claimed), now)
+        try:
+            tally += _settle(events, FromInbox(claimed), now)
+        except WEATHER:
+            with suppress(Error):  # while the database is away the lease says the same, a little later
+                inbox.give_back(rows, now=now)
+            raise
     return tally
 
 
@@ -115,7 +134,7 @@ def _settle(events: Sequence[Event], origin: Origin, now: dt.datetime) -> Tally:
     """Decide events, splitting them when one of them fails for its own reasons."""
     try:
         return _decide_surely(events, origin, now)
-    except Retryable:
+    except WEATHER:
         raise
     except Exception as error:
         if len(events) == 1:
@@ -138,7 +157,7 @@ def _set_aside(event: Event, error: Exception, origin: Origin, now: dt.datetime)
     """Keep an event that failed by itself: for a later try, or as a dead letter."""
     if isinstance(error, ClaimLostError):
         return Tally(duplicates=1)
-    tries = origin.tries_of(event) + 1
+    tries = origin.tries_of(event)
     reason = _reason(error)
     _say(event, reason, error)
     until = None

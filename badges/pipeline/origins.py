@@ -37,7 +37,7 @@ class Origin(Protocol):
         """Write the batch's inbox rows; return the matches that are ours to decide."""
 
     def tries_of(self, event: Event) -> int:
-        """Return how often an event failed before."""
+        """Return how often an event was tried, this time included."""
 
     def set_aside(self, event: Event, *, reason: str, until: dt.datetime | None, now: dt.datetime) -> None:
         """Keep an event that failed by itself: until a later try, or as a dead letter when there is none."""
@@ -63,7 +63,7 @@ class FromBus:
         return _without_refused(fresh, roster, tally)
 
     def tries_of(self, event: Event) -> int:
-        return 0
+        return 1
 
     def set_aside(self, event: Event, *, reason: str, until: dt.datetime | None, now: dt.datetime) -> None:
         person = event_types.get(event.type).learner(event.data)

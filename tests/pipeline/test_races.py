@@ -126,7 +126,7 @@ def test_an_event_that_fails_by_itself_is_tried_later_and_then_given_up(template
         second = pipeline.process_pending()
 
     row = InboxMessage.objects.get()
-    assert (first.postponed, second.dead, row.state, row.attempts) == (1, 1, "dead", 1)
+    assert (first.postponed, second.dead, row.state, row.attempts) == (1, 1, "dead", 2)
     assert "ValueError" in row.reason
     assert "spip" not in row.reason
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
-from django.db import transaction
+from celery.exceptions import SoftTimeLimitExceeded
+from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
 from badges import pipeline
 from badges.awarding.models import UserCredential
 from badges.catalog.models import BadgeTemplate
+from badges.exceptions import Retryable
 from badges.intake import inbox
 from badges.intake.models import InboxMessage, InboxState
 
@@ -109,3 +111,56 @@ def test_a_dead_letter_is_decided_after_an_operator_retries_it(template, passing
 
     assert retried == 1
     assert sorted(UserCredential.objects.values_list("learner__lms_user_id", flat=True)) == [1, 2]
+
+
+def test_what_a_worker_did_not_finish_is_tried_one_by_one_and_the_rest_together(template, passing):
+    template("star", {"key": "pass", "course": ALGEBRA})
+    for number in (1, 2, 3):
+        pipeline.receive(passing(course_key=ALGEBRA, lms_user_id=number, username=f"u{number}"))
+    now = timezone.now()
+    assert len(inbox.claim_pending(limit=2, lease=dt.timedelta(seconds=30), now=now)) == 2
+    pipeline.receive(passing(course_key=ALGEBRA, lms_user_id=4, username="u4"))
+
+    later = now + dt.timedelta(seconds=60)
+    seen = [pipeline.process_pending(now=later).seen for _ in range(4)]
+
+    assert sorted(seen) == [0, 1, 1, 2]
+    assert UserCredential.objects.count() == 4
+    assert sorted(InboxMessage.objects.values_list("attempts", flat=True)) == [1, 1, 2, 2]
+
+
+def test_the_databases_weather_costs_no_try(template, passing, settings):
+    settings.BADGES_CONFIG = {"intake": {"patience": 0}}
+    template("star", {"key": "pass", "course": ALGEBRA})
+    pipeline.receive(passing(course_key=ALGEBRA, lms_user_id=1, username="u1"))
+
+    with connection.execute_wrapper(locked_out), pytest.raises(Retryable):
+        pipeline.process_pending()
+
+    row = InboxMessage.objects.get()
+    assert (row.state, row.attempts, row.claim) == ("pending", 0, None)
+    assert pipeline.process_pending().awarded == 1
+
+
+def locked_out(execute, sql, params, many, context):
+    """Let no credential be written: somebody holds its table."""
+    if sql.startswith("INSERT INTO") and "usercredential" in sql:
+        words = {"sqlite": ("database is locked",), "mysql": (1205, "Lock wait timeout exceeded")}
+        raise OperationalError(*words.get(connection.vendor, ("canceling statement due to lock timeout",)))
+    return execute(sql, params, many, context)
+
+
+def test_a_task_whose_time_is_over_blames_no_event(template, passing):
+    template("star", {"key": "pass", "course": ALGEBRA})
+    pipeline.receive(passing(course_key=ALGEBRA, lms_user_id=1, username="u1"))
+
+    def time_is_over(execute, sql, params, many, context):
+        if sql.startswith("INSERT INTO") and "usercredential" in sql:
+            raise SoftTimeLimitExceeded
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(time_is_over), pytest.raises(SoftTimeLimitExceeded):
+        pipeline.process_pending()
+
+    assert InboxMessage.objects.values_list("state", "attempts", "reason").get() == ("pending", 0, "")
+    assert pipeline.process_pending().awarded == 1
