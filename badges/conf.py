@@ -1,16 +1,15 @@
 """
 The plugin's settings: one dict, ``BADGES_CONFIG``, read when asked.
 
-``DEFAULTS`` is the whole list of keys with their values when a host says nothing. A dict in the host's settings is
-merged over a dict here, anything else replaces it. Nothing is read when this module is imported.
+``DEFAULTS`` is the whole list of keys with their values when a host says nothing; a dict in the host's settings is
+merged over a dict here, anything else replaces it.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
+from badges.frame.config import Config
 
 PASSING_STATUS = "org.openedx.learning.course.passing.status.updated.v1"
 CCX_PASSING_STATUS = "org.openedx.learning.ccx.course.passing.status.updated.v1"
@@ -99,23 +98,4 @@ DEFAULTS: dict[str, Any] = {
     "secret_keys": [],
 }
 
-
-class _Config:
-    """Attribute access to ``BADGES_CONFIG`` merged over ``DEFAULTS``; an unknown name is a programming error."""
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name not in DEFAULTS:
-            raise AttributeError(name)
-        given = getattr(settings, "BADGES_CONFIG", {})
-        if not isinstance(given, dict):
-            raise ImproperlyConfigured("BADGES_CONFIG must be a dict; see the settings page of the documentation.")
-        default = DEFAULTS[name]
-        if name not in given:
-            return default
-        value = given[name]
-        if isinstance(default, dict) and default and isinstance(value, dict):
-            return {**default, **value}
-        return value
-
-
-config = _Config()
+config = Config("BADGES_CONFIG", DEFAULTS)

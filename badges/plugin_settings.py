@@ -8,26 +8,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from badges.frame.plugin import add_apps, add_beat_entries
+
 NEEDED_APPS = ("rest_framework", "django_filters", "drf_spectacular", "drf_spectacular_sidecar", "django_celery_beat")
 
 
 def plugin_settings(settings: Any) -> None:
     """Add the apps, the beat entries and the outgoing events this plugin needs, where the host does not have them."""
-    for app in NEEDED_APPS:
-        if not any(entry == app or entry.startswith(f"{app}.apps.") for entry in settings.INSTALLED_APPS):
-            settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, app]
+    add_apps(settings, *NEEDED_APPS)
     if not hasattr(settings, "BADGES_CONFIG"):
         settings.BADGES_CONFIG = {}
-    _add_beat_entries(settings)
+    # The sweep looks into both mailboxes every minute: it finds what a lost wake-up left behind.
+    add_beat_entries(settings, {"badges-sweep": ("badges.sweep", 60.0), "badges-purge": ("badges.purge", 24 * 3600.0)})
     _add_outgoing_events(settings)
-
-
-def _add_beat_entries(settings: Any) -> None:
-    """Sweep both mailboxes every minute: it finds what a lost wake-up left behind."""
-    schedule = dict(getattr(settings, "CELERY_BEAT_SCHEDULE", None) or {})
-    schedule.setdefault("badges-sweep", {"task": "badges.sweep", "schedule": 60.0})
-    schedule.setdefault("badges-purge", {"task": "badges.purge", "schedule": 24 * 3600.0})
-    settings.CELERY_BEAT_SCHEDULE = schedule
 
 
 def _add_outgoing_events(settings: Any) -> None:

@@ -1,16 +1,15 @@
 """
 The settings of scheduled credentials: one dict, ``CREDENTIALS_CONFIG``, read when asked.
 
-``DEFAULTS`` is the whole list of keys with their values when a host says nothing. A dict in the host's settings is
-merged over a dict here, anything else replaces it. Nothing is read when this module is imported.
+``DEFAULTS`` is the whole list of keys with their values when a host says nothing; a dict in the host's settings is
+merged over a dict here, anything else replaces it.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
+from badges.frame.config import Config
 
 DEFAULTS: dict[str, Any] = {
     # Where the public reaches this host: "https://credentials.example.org". It is part of every document (the address
@@ -103,23 +102,4 @@ DEFAULTS: dict[str, Any] = {
     "verification": {"requests_per_minute": 60},
 }
 
-
-class _Config:
-    """Attribute access to ``CREDENTIALS_CONFIG`` merged over ``DEFAULTS``; an unknown name is a programming error."""
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name not in DEFAULTS:
-            raise AttributeError(name)
-        given = getattr(settings, "CREDENTIALS_CONFIG", {})
-        if not isinstance(given, dict):
-            raise ImproperlyConfigured("CREDENTIALS_CONFIG must be a dict; see the settings page of the documentation.")
-        default = DEFAULTS[name]
-        if name not in given:
-            return default
-        value = given[name]
-        if isinstance(default, dict) and default and isinstance(value, dict):
-            return {**default, **value}
-        return value
-
-
-config = _Config()
+config = Config("CREDENTIALS_CONFIG", DEFAULTS)

@@ -1,0 +1,34 @@
+"""One dict in the host's settings, over defaults of ours; read when asked, never at import."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+
+class Config:
+    """
+    Attribute access to a dict of the host's settings merged over ``defaults``, which are the whole list of names.
+
+    A dict in the settings is merged over a dict in the defaults, anything else replaces it. A name that has no default
+    is a programming error.
+    """
+
+    def __init__(self, setting: str, defaults: dict[str, Any]) -> None:
+        self._setting, self._defaults = setting, defaults
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or name not in self._defaults:
+            raise AttributeError(name)
+        given = getattr(settings, self._setting, {})
+        if not isinstance(given, dict):
+            raise ImproperlyConfigured(f"{self._setting} must be a dict; see the settings page of the documentation.")
+        default = self._defaults[name]
+        if name not in given:
+            return default
+        value = given[name]
+        if isinstance(default, dict) and default and isinstance(value, dict):
+            return {**default, **value}
+        return value

@@ -1,0 +1,1 @@
+"""What both apps are framed with."""
