@@ -81,8 +81,6 @@ def letter_for(credential: Credential, *, message_id: str) -> EmailMultiAlternat
             "issue_date": printed_date(credential.issued_at, credential.language),
             "link": documents.link(credential.document, credential.verification_code),
             "verify_url": documents.verify_url(credential.verification_code),
-            "language": translation.get_language(),
-            "direction": "rtl" if translation.get_language_bidi() else "ltr",
         }
         letter = EmailMultiAlternatives(
             subject=gettext("Your credential for %(context)s is ready") % {"context": words["context"]},

@@ -91,6 +91,20 @@ def test_a_mail_is_written_in_the_learners_language(lms: LmsStandIn, post_office
     html = post_office.letters[0].get_body(("html",)).get_content()
     assert '<html lang="ar" dir="rtl">' in html
     assert "14 مارس، 2026" in html
+    assert post_office.letters[0]["Subject"] == "شهادتك عن Algebra جاهزة"
+    assert "افتح شهادتك" in html
+
+
+def test_a_mail_in_a_language_without_translation_is_english_and_says_so(
+    lms: LmsStandIn, post_office: PostOffice
+) -> None:
+    lms.add_course(ALGEBRA, name="Algebra")
+    lms.add_learner("moshe", language="he")
+    lms.enroll(ALGEBRA, "moshe")
+    lms.complete(ALGEBRA, "moshe", 1.0)
+    issue(diploma())
+    deliver()
+    assert '<html lang="en" dir="ltr">' in post_office.letters[0].get_body(("html",)).get_content()
 
 
 def test_a_line_that_begins_with_a_dot_arrives_as_it_is(lms: LmsStandIn, post_office: PostOffice) -> None:
