@@ -19,6 +19,9 @@ import yaml
 
 from badges.catalog.documents import DocumentError, Problem
 
+MAX_DEPTH = 100
+MAX_NODES = 5_000_000  # a hundred thousand templates
+
 _YAML_ENDINGS = (".yaml", ".yml")
 _ENDINGS = (".json", *_YAML_ENDINGS)
 
@@ -137,12 +140,45 @@ _Loader.add_constructor("tag:yaml.org,2002:float", lambda loader, node: _finite(
 
 def _read_yaml(text: str) -> Any:
     try:
+        _refuse_what_is_no_json(text)
         return yaml.load(text, Loader=_Loader)  # noqa: S506 -- a safe loader
     except yaml.MarkedYAMLError as error:
         line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
         raise ValueError(f"{line}{error.problem or error.context}") from None
     except yaml.YAMLError as error:
         raise ValueError(str(error)) from None
+
+
+def _refuse_what_is_no_json(text: str) -> None:
+    """
+    Refuse tags, nesting that libyaml would follow until the process dies, and anchors that stand for too much.
+
+    An anchor may be used again, so that rules need to be written only once; it counts as often as it is used.
+    """
+    sizes: dict[str | None, int] = {}
+    open_nodes: list[tuple[str | None, int]] = []
+    read = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        line = event.start_mark.line + 1 if event.start_mark else 0
+        if getattr(event, "tag", None):
+            raise ValueError(f"line {line}: tags (!) are not read; remove it, and put text in quotes")
+        if isinstance(event, yaml.AliasEvent):
+            if event.anchor not in sizes:
+                raise ValueError(f"line {line}: there is no finished &{event.anchor} above")
+            read += sizes[event.anchor]
+        elif isinstance(event, yaml.ScalarEvent):
+            read += 1
+            sizes[event.anchor] = 1
+        elif isinstance(event, yaml.CollectionStartEvent):
+            open_nodes.append((event.anchor, read))
+        elif isinstance(event, yaml.CollectionEndEvent):
+            anchor, before = open_nodes.pop()
+            read += 1
+            sizes[anchor] = read - before
+        if len(open_nodes) > MAX_DEPTH:
+            raise ValueError(f"line {line}: it is nested too deeply to be a pack")
+        if read > MAX_NODES:
+            raise ValueError(f"line {line}: its anchors (&) stand for too much; write less, or several packs")
 
 
 def _write_yaml(pack: Any) -> str:

@@ -34,6 +34,9 @@ TRICKY = [
     " x",
 ]
 
+# Ten texts, ten times, ten times, …: a few lines that stand for more than a machine holds.
+LAUGHS = "- &a0 [ha]\n" + "\n".join(f"- &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12))
+
 
 def refusal(path: Path) -> str:
     with pytest.raises(DocumentError) as refused:
@@ -91,7 +94,11 @@ def test_plain_words_in_yaml_mean_what_they_mean_in_json(plain, meant):
         ("a.json", "[" * 100_000, "a.json: it is nested too deeply to be a pack"),
         ("a.yaml", "pack: [1\ntemplates: 5", "a.yaml: line 2: "),
         ("a.yaml", "5: x", "a.yaml: line 1: keys are text; put this one in quotes"),
-        ("a.yaml", "pack: !!python/object/apply:os.system [true]", "a.yaml: line 1: could not determine a constructor"),
+        ("a.yaml", "pack: !!python/object/apply:os.system [true]", "a.yaml: line 1: tags (!) are not read"),
+        ("a.yaml", "pack: 1\nname: !!bool maybe", "a.yaml: line 2: tags (!) are not read; remove it"),
+        ("a.yaml", "pack: [\n" + "[" * 100_000, "a.yaml: line 2: it is nested too deeply to be a pack"),
+        ("a.yaml", "pack: &a\n- *a", "a.yaml: line 2: there is no finished &a above"),
+        ("a.yaml", LAUGHS, "a.yaml: line 8: its anchors (&) stand for too much"),
         ("a.yaml", "a: 1\n---\nb: 2", "a.yaml: line 2: but found another document"),
         ("a.yaml", "a: \x00", "a.yaml: "),
         ("a.json", b'{"name": "\xff"}', "a.json: byte 10 is not UTF-8; save the file as UTF-8"),
@@ -115,6 +122,10 @@ def test_a_written_file_is_readable_to_people_and_ends_with_a_line_end(tmp_path,
     assert "نجمة" in text
     assert text.endswith("\n")
     assert list(tmp_path.iterdir()) == [tmp_path / name]
+
+
+def test_an_anchor_saves_writing_the_same_rules_twice():
+    assert _read_yaml("a: &rules [{path: x}]\nb: *rules") == {"a": [{"path": "x"}], "b": [{"path": "x"}]}
 
 
 def test_json_objects_keep_their_order():
