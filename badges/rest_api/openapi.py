@@ -13,8 +13,8 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.settings import SPECTACULAR_DEFAULTS, patched_settings
 
 from badges import __version__
-from badges.rest_api.authentication import JWT_AUTHENTICATION
-from badges.rest_api.problems import MEDIA_TYPE
+from badges.frame.door import JWT_AUTHENTICATION
+from badges.frame.problems import MEDIA_TYPE
 
 _PROBLEM = {
     "type": "object",

@@ -1,53 +1,26 @@
-"""What all our views share: each of the host's REST framework defaults is answered here, once."""
+"""What all our views share: the frame, and what is our own in it."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from rest_framework.authentication import BaseAuthentication
-from rest_framework.negotiation import DefaultContentNegotiation
-from rest_framework.parsers import JSONParser
-from rest_framework.permissions import IsAuthenticated
-from rest_framework.renderers import JSONRenderer
-from rest_framework.request import Request
-from rest_framework.views import APIView
-
-from badges.rest_api.authentication import authenticators
+from badges.conf import config
+from badges.frame import door
 from badges.rest_api.openapi import Schema
-from badges.rest_api.problems import problem_response
-from badges.rest_api.throttling import PerUser
 
 
-class _NoFormatInQuery:
-    URL_FORMAT_OVERRIDE = None
+class PerUser(door.PerUser):
+    """The limit is ``BADGES_CONFIG["rest_api"]["requests_per_minute"]``."""
+
+    config = config
+    scope = "lms_badges"
 
 
-class ByAcceptHeader(DefaultContentNegotiation):
-    """The Accept header alone chooses."""
+class Door(door.Door):
+    """A view of ours. Subclasses say what they answer."""
 
-    settings = _NoFormatInQuery()
-
-
-class Door(APIView):
-    """A view of ours. Subclasses say what they answer; who may ask, and how errors look, is said here."""
-
+    config = config
+    realm = "badges"
     http_method_names = ["get", "head"]
-    permission_classes = [IsAuthenticated]
-    throttle_classes = [PerUser]
-    renderer_classes = [JSONRenderer]
-    parser_classes = [JSONParser]
-    content_negotiation_class = ByAcceptHeader
-    versioning_class = None
-    metadata_class = None
+    throttle_classes: list[Any] = [PerUser]
     schema = Schema()
-
-    def get_authenticators(self) -> list[BaseAuthentication]:
-        return authenticators()
-
-    def get_authenticate_header(self, request: Request) -> str:
-        """Name a way to authenticate, so that whoever did not is told 401 (a session alone has no name in HTTP)."""
-        headers = (way.authenticate_header(request) for way in self.get_authenticators())
-        return next(filter(None, headers), 'Session realm="badges"')
-
-    def get_exception_handler(self) -> Any:
-        return problem_response

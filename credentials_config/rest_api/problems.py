@@ -1,19 +1,15 @@
-"""Errors as RFC 9457 problem details, whatever the host's own exception handler says."""
+"""The problem documents of the frame, and two more: what cannot be done, and what cannot be done now."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from http import HTTPStatus
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpResponse, JsonResponse
+from django.http import HttpResponse
 from rest_framework import exceptions, status
-from rest_framework.settings import api_settings
 
 from badges.exceptions import Permanent, Retryable
+from badges.frame import problems
 
-MEDIA_TYPE = "application/problem+json"
 SECONDS_TO_WAIT = 30
 
 
@@ -34,53 +30,10 @@ class Unavailable(exceptions.APIException):
 
 
 def problem_response(error: Exception, context: dict[str, Any]) -> HttpResponse | None:
-    """
-    Return the problem document of an error; None for an error that is nobody's request's fault.
-
-    A plain Django response: it needs no renderer, so it also answers a request that accepts none of ours.
-    """
-    known = _as_api_exception(error)
-    if known is None:
-        return None
-    response = JsonResponse(_document(known), status=known.status_code, content_type=MEDIA_TYPE)
-    if header := getattr(known, "auth_header", None):
-        response["WWW-Authenticate"] = header
-    if wait := getattr(known, "wait", None):
-        response["Retry-After"] = str(max(1, round(wait)))
-    return response
-
-
-def _as_api_exception(error: Exception) -> exceptions.APIException | None:
+    """Return the problem document of an error; None for an error that is nobody's request's fault."""
     match error:
-        case Http404():
-            return exceptions.NotFound()
-        case PermissionDenied():
-            return exceptions.PermissionDenied()
         case Permanent():
-            return Conflict(str(error))
+            error = Conflict(str(error))
         case Retryable():
-            return Unavailable(str(error), error.retry_after)
-    return error if isinstance(error, exceptions.APIException) else None
-
-
-def _document(error: exceptions.APIException) -> dict[str, Any]:
-    said = {"type": "about:blank", "title": HTTPStatus(error.status_code).phrase, "status": error.status_code}
-    if not isinstance(error, exceptions.ValidationError):
-        return {**said, "detail": str(error.detail)}
-    errors = list(_errors(error.detail, ""))
-    lines = (f"{item['field']}: {item['detail']}" if item["field"] else item["detail"] for item in errors)
-    return {**said, "detail": "; ".join(lines), "errors": errors}
-
-
-def _errors(detail: Any, field: str) -> Iterator[dict[str, str]]:
-    """Every complaint with the field it is about, nested ones as ``outer.inner``."""
-    if isinstance(detail, dict):
-        for key, inner in detail.items():
-            # The second word is what a host may call it: what is about no field in particular.
-            about = "" if key in ("non_field_errors", api_settings.NON_FIELD_ERRORS_KEY) else str(key)
-            yield from _errors(inner, ".".join(filter(None, (field, about))))
-    elif isinstance(detail, (list, tuple)):
-        for inner in detail:
-            yield from _errors(inner, field)
-    else:
-        yield {"field": field, "detail": str(detail)}
+            error = Unavailable(str(error), error.retry_after)
+    return problems.problem_response(error, context)

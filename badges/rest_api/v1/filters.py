@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import difflib
 import re
 from typing import Any
 
@@ -14,10 +13,10 @@ from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 from django_filters.rest_framework import DjangoFilterBackend
-from rest_framework import exceptions
 from rest_framework.request import Request
 
 from badges.awarding.models import CredentialStatus
+from badges.frame.parameters import refuse_unknown
 from badges.rest_api.pagination import NewestFirst
 from badges.rules import canonical_time
 
@@ -27,15 +26,8 @@ class Filters(DjangoFilterBackend):
 
     def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: Any) -> QuerySet[Any]:
         known = [*view.filterset_class.base_filters, *NewestFirst.params]
-        unknown = [name for name in request.query_params if name not in known]
-        if unknown:
-            raise exceptions.ValidationError({name[:100]: [_remedy(name, known)] for name in unknown})
+        refuse_unknown(request, known)
         return super().filter_queryset(request, queryset, view)
-
-
-def _remedy(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name[:100], known, n=1)
-    return _("There is no such parameter; write %(names)s.") % {"names": _(" or ").join(near or known)}
 
 
 class _TimeField(forms.CharField):

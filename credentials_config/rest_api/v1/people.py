@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Collection
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -17,13 +15,6 @@ from credentials_config.contracts import Person
 
 PARAMETERS = ("username", "lms_user_id")
 LARGEST_ID = 2**63 - 1
-
-
-def refuse_unknown(request: Request, known: Collection[str]) -> None:
-    """Refuse parameters that nobody reads: the answer to another question would be wrong."""
-    unknown = [name for name in request.query_params if name not in known]
-    if unknown:
-        raise ValidationError({name[:100]: [_remedy(name[:100], list(known))] for name in unknown})
 
 
 def asked_about(request: Request, *permissions: str) -> badges.Person | None:
@@ -76,10 +67,3 @@ def _is_own(request: Request, username: str | None, number: int | None) -> bool:
         return username == request.user.get_username()
     learner = badges.learner_of(request.user)
     return learner is not None and learner.lms_user_id == number
-
-
-def _remedy(name: str, known: list[str]) -> str:
-    near: list[Any] = difflib.get_close_matches(name, known, n=1)
-    if not known:
-        return _("There are no parameters here; take it away.")
-    return _("There is no such parameter; write %(names)s.") % {"names": _(" or ").join(near or known)}

@@ -16,6 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from badges.exceptions import BadgesError, Permanent
+from badges.frame.parameters import refuse_unknown
 from credentials_config import api
 from credentials_config.contracts import Person
 from credentials_config.models import Credential, CredentialConfiguration
@@ -24,7 +25,7 @@ from credentials_config.rest_api.openapi import Operation
 from credentials_config.rest_api.problems import Unavailable
 from credentials_config.rest_api.v1 import serializers
 from credentials_config.rest_api.v1.holdings import KINDS, PERMISSIONS, sources, told, told_certificate
-from credentials_config.rest_api.v1.people import PARAMETERS, asked_about, person_at_lms, refuse_unknown
+from credentials_config.rest_api.v1.people import PARAMETERS, asked_about, person_at_lms
 from credentials_config.rest_api.v1.places import NewestOfAll
 from credentials_config.verification.standing import find
 

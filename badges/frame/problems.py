@@ -9,8 +9,11 @@ from typing import Any
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponse, JsonResponse
 from rest_framework import exceptions
+from rest_framework.settings import api_settings
 
 MEDIA_TYPE = "application/problem+json"
+# What is about no field in particular: as serializers call it, as forms do, and (below) as a host may call it.
+_NO_FIELD = ("non_field_errors", "__all__")
 
 
 def problem_response(error: Exception, context: dict[str, Any]) -> HttpResponse | None:
@@ -19,20 +22,18 @@ def problem_response(error: Exception, context: dict[str, Any]) -> HttpResponse 
 
     A plain Django response: it needs no renderer, so it also answers a request that accepts none of ours.
     """
-    error = _as_api_exception(error)
-    if error is None:
+    known = _as_api_exception(error)
+    if known is None:
         return None
-    response = JsonResponse(_document(error), status=error.status_code, content_type=MEDIA_TYPE)
-    header = getattr(error, "auth_header", None)
-    if header:
+    response = JsonResponse(_document(known), status=known.status_code, content_type=MEDIA_TYPE)
+    if header := getattr(known, "auth_header", None):
         response["WWW-Authenticate"] = header
-    wait = getattr(error, "wait", None)
-    if wait:
+    if wait := getattr(known, "wait", None):
         response["Retry-After"] = str(max(1, round(wait)))
     return response
 
 
-def _as_api_exception(error: Exception) -> Any:
+def _as_api_exception(error: Exception) -> exceptions.APIException | None:
     if isinstance(error, Http404):
         return exceptions.NotFound()
     if isinstance(error, PermissionDenied):
@@ -41,28 +42,20 @@ def _as_api_exception(error: Exception) -> Any:
 
 
 def _document(error: exceptions.APIException) -> dict[str, Any]:
-    document: dict[str, Any] = {
-        "type": "about:blank",
-        "title": HTTPStatus(error.status_code).phrase,
-        "status": error.status_code,
-    }
-    if isinstance(error, exceptions.ValidationError):
-        errors = list(_errors(error.detail, ""))
-        document["detail"] = "; ".join(
-            f"{item['field']}: {item['detail']}" if item["field"] else item["detail"] for item in errors
-        )
-        document["errors"] = errors
-    else:
-        document["detail"] = str(error.detail)
-    return document
+    said = {"type": "about:blank", "title": HTTPStatus(error.status_code).phrase, "status": error.status_code}
+    if not isinstance(error, exceptions.ValidationError):
+        return {**said, "detail": str(error.detail)}
+    errors = list(_errors(error.detail, ""))
+    lines = (f"{item['field']}: {item['detail']}" if item["field"] else item["detail"] for item in errors)
+    return {**said, "detail": "; ".join(lines), "errors": errors}
 
 
 def _errors(detail: Any, field: str) -> Iterator[dict[str, str]]:
     """Every complaint with the field it is about, nested ones as ``outer.inner``."""
     if isinstance(detail, dict):
         for key, inner in detail.items():
-            name = "" if key in ("non_field_errors", "__all__") else str(key)
-            yield from _errors(inner, ".".join(filter(None, (field, name))))
+            about = "" if key in (*_NO_FIELD, api_settings.NON_FIELD_ERRORS_KEY) else str(key)
+            yield from _errors(inner, ".".join(filter(None, (field, about))))
     elif isinstance(detail, (list, tuple)):
         for inner in detail:
             yield from _errors(inner, field)

@@ -1,0 +1,104 @@
+"""
+Pages of long lists, newest first, without counting and without offsets.
+
+A cursor is the place of the row that a page begins after (or, going back, before). Rows that arrive while somebody
+turns pages move nothing, and page one thousand costs what page one costs, provided that an index has the list so.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import datetime as dt
+import json
+from typing import Any
+
+from django.utils.translation import gettext as _
+from rest_framework.exceptions import ValidationError
+from rest_framework.pagination import BasePagination
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.utils.urls import remove_query_param, replace_query_param
+
+PAGE_SIZE, MAX_PAGE_SIZE = 50, 200
+
+
+class Places(BasePagination):
+    """The pages of a list whose entries have places. Subclasses know what a place is and what lies beyond it."""
+
+    cursor_param, size_param = "cursor", "page_size"
+    params = (cursor_param, size_param)
+
+    def beyond(self, place: Any, *, back: bool, most: int) -> list[Any]:
+        """Return so many entries at most, those next to the place first; without a place, from the list's begin."""
+        raise NotImplementedError
+
+    def place_of(self, entry: Any) -> list[Any]:
+        """Return an entry's place, as JSON has it."""
+        raise NotImplementedError
+
+    def read_place(self, parts: list[Any]) -> Any:
+        """Read what ``place_of`` gave and somebody sent back; ValueError or TypeError: it is no place of this list."""
+        raise NotImplementedError
+
+    def page(self, request: Request) -> list[Any]:
+        """Return the page that a request asks for; ``next`` and ``previous`` are the addresses of its neighbours."""
+        self._url = request.build_absolute_uri()
+        size, (back, place) = self._size(request), self._cursor(request)
+        found = self.beyond(place, back=back, most=size + 1)
+        more, page = len(found) > size, found[:size]
+        if back:
+            page.reverse()
+        self.next = self._link(page[-1], back=False) if page and (more or back) else None
+        self.previous = self._link(page[0], back=True) if page and (more if back else place is not None) else None
+        return page
+
+    def get_paginated_response(self, data: Any) -> Response:
+        return Response({"next": self.next, "previous": self.previous, "results": data})
+
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        link = {"type": ["string", "null"], "format": "uri"}
+        properties = {"next": link, "previous": link, "results": schema}
+        return {"type": "object", "properties": properties, "required": list(properties)}
+
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+        size = {"type": "integer", "minimum": 1, "maximum": MAX_PAGE_SIZE, "default": PAGE_SIZE}
+        return [
+            _parameter(self.cursor_param, "A place in the list: follow `next` and `previous`.", {"type": "string"}),
+            _parameter(self.size_param, "How many there are on a page.", size),
+        ]
+
+    def _size(self, request: Request) -> int:
+        text = request.query_params.get(self.size_param)
+        if text is None:
+            return PAGE_SIZE
+        if not (text.isascii() and text.isdigit() and len(text) < 5 and 1 <= int(text) <= MAX_PAGE_SIZE):
+            remedy = _("Write a whole number from 1 to %(most)s.") % {"most": MAX_PAGE_SIZE}
+            raise ValidationError({self.size_param: [remedy]})
+        return int(text)
+
+    def _cursor(self, request: Request) -> tuple[bool, Any]:
+        """Read which way to go, and from which place."""
+        text = request.query_params.get(self.cursor_param)
+        if text is None:
+            return False, None
+        try:
+            back, *parts = json.loads(base64.urlsafe_b64decode(text.encode("ascii")))
+            return bool(back), self.read_place(parts)
+        except (ValueError, TypeError, AttributeError, OverflowError, RecursionError, binascii.Error):
+            remedy = _("This is no cursor of this list: follow the links of a page, or begin without one.")
+            raise ValidationError({self.cursor_param: [remedy]}) from None
+
+    def _link(self, entry: Any, *, back: bool) -> str:
+        cursor = json.dumps([int(back), *self.place_of(entry)])
+        text = base64.urlsafe_b64encode(cursor.encode()).decode("ascii")
+        return replace_query_param(remove_query_param(self._url, self.cursor_param), self.cursor_param, text)
+
+
+def read_time(text: str) -> dt.datetime:
+    """Read a time that was part of a place."""
+    return dt.datetime.fromisoformat(text).astimezone(dt.UTC)
+
+
+def _parameter(name: str, description: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"name": name, "in": "query", "required": False, "description": description, "schema": schema}
