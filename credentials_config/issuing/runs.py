@@ -215,8 +215,8 @@ def _write_down(
 
 
 def _begin_counting(run: CredentialRun) -> None:
-    """Count from where a killed holder's rows are: what it found is subtracted, and so is not found again."""
-    if run.attempts > 1:
+    """Count from where an earlier holder's rows are: what it found is subtracted, and so is not found again."""
+    if run.asked:
         found = Credential.objects.filter(run=run)
         failed = found.filter(status=CredentialStatus.ERROR).count()
         _ours(run).update(asked=0, eligible=found.count(), failed=failed)
