@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import subprocess
 import sys
@@ -64,6 +65,24 @@ def test_a_bad_line_is_named_and_the_rest_is_processed(file: Path, consume: Call
     ]
     assert "2 of 5 lines could not be read; correct them and run the file again" in process.output()
     assert [place for place, _ in dead_letters()] == ["file:events.jsonl:3", "file:events.jsonl:5"]
+
+
+def test_the_garbage_collector_leaves_alone_what_was_there_before_the_first_event(file: Path) -> None:
+    template()
+    write_events(file, 1000, learners=1000, courses=[*COURSES])
+    set_aside: list[int] = []
+
+    def note(phase: str, info: dict[str, int]) -> None:
+        set_aside.append(gc.get_freeze_count())
+
+    gc.callbacks.append(note)
+    try:
+        call_command("consume_badge_events", "--bus", "file", "--input", str(file))
+    finally:
+        gc.callbacks.remove(note)
+
+    assert max(set_aside) > 10_000
+    assert gc.get_freeze_count() == 0
 
 
 def test_a_corrected_line_counts_although_its_id_was_seen_in_a_bad_one(file: Path) -> None:

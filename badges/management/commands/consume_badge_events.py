@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import sys
 import time
 from argparse import ArgumentTypeError
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from django import db
@@ -74,11 +76,12 @@ class Command(BaseCommand):
         try:
             with stop_on_signals(self.stop):
                 pipeline.warm_up()
-                self.began = time.monotonic()
-                if bus == "file":
-                    self._consume_file(options)
-                else:
-                    self._consume_kafka(options)
+                with _settled_memory():
+                    self.began = time.monotonic()
+                    if bus == "file":
+                        self._consume_file(options)
+                    else:
+                        self._consume_kafka(options)
         except ConsumerError as error:
             raise CommandError(str(error)) from error
         except Retryable as error:
@@ -188,6 +191,21 @@ def _checked(options: dict[str, Any]) -> str:
         missing = "a topic (-t)" if not options["topic"] else "a consumer group (-g)"
         raise CommandError(f"Name {missing}:\n  {KAFKA_USAGE}")
     return bus
+
+
+@contextmanager
+def _settled_memory() -> Iterator[None]:
+    """
+    Keep Python's garbage collector to what batches leave behind.
+
+    It would otherwise walk through all of Django and the compiled catalog about once a batch, for a third of the time.
+    """
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _log_is_on_stderr() -> bool:
