@@ -7,13 +7,14 @@ database's passing weather, and how to sit that weather out.
 
 from __future__ import annotations
 
+import functools
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
-from django.db import DatabaseError, InterfaceError, OperationalError, connection, models, transaction
+from django.db import DatabaseError, DataError, InterfaceError, OperationalError, connection, models, transaction
 
 from badges.exceptions import Retryable
 
@@ -28,6 +29,9 @@ _MYSQL_WEATHER = frozenset(
     {1020, 1040, 1047, 1053, 1077, 1158, 1159, 1160, 1161, 1205, 1213}
     | {1290, 1836, 1927, 2002, 2003, 2006, 2013, 2055, 4031}
 )
+# Illegal mix of collations, invalid string, incorrect string value, conversion between character sets: all of them
+# operational errors to the driver.
+_MYSQL_UNTAKABLE = frozenset({1267, 1300, 1366, 3988})
 # Connection exception, read-only after a fail-over, transaction rollback, insufficient resources, operator
 # intervention; lock not available.
 _POSTGRESQL_WEATHER = ("08", "25006", "40", "53", "57", "55P03")
@@ -47,6 +51,20 @@ def insert_new(model: type[Row], rows: Sequence[Row], *, unique: str) -> None:
     )
 
 
+@functools.cache
+def statement_bytes() -> int | None:
+    """
+    Return how long a statement may be, or None when it may be as long as it likes. Asked once in a process.
+
+    MariaDB and MySQL answer a longer one by closing the connection, which nobody can tell from weather.
+    """
+    if connection.vendor != "mysql":
+        return None
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT @@max_allowed_packet")
+        return int(cursor.fetchone()[0])
+
+
 @contextmanager
 def read_committed() -> Iterator[None]:
     """
@@ -62,6 +80,13 @@ def read_committed() -> Iterator[None]:
             with connection.cursor() as cursor:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
         yield
+
+
+def is_untakable(error: BaseException) -> bool:
+    """Whether a value is what the database does not take, such as a character that its character set does not have."""
+    if connection.vendor == "mysql" and isinstance(error, OperationalError):
+        return bool(error.args) and error.args[0] in _MYSQL_UNTAKABLE
+    return isinstance(error, DataError)
 
 
 def is_weather(error: BaseException) -> bool:

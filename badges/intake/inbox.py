@@ -8,18 +8,31 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from django.db import connection, transaction
 from django.db.models import F, QuerySet
 from uuid6 import uuid7
 
-from badges.database import insert_new
+from badges.database import insert_new, statement_bytes
+from badges.exceptions import EventError
 from badges.intake import payloads
 from badges.intake.events import Event, Unreadable
 from badges.intake.models import InboxMessage, InboxState
 
 REASON_LENGTH = 500
+
+UNTAKABLE = (
+    "The database does not take the text of this event. Do what manage.py check --database default says, then let the "
+    "event be sent again."
+)
+TOO_LONG = (
+    "Stored, the event may take {size} bytes of a statement; the database server's max_allowed_packet is {limit}. "
+    "Raise that, then let the event be sent again."
+)
+# What an INSERT takes besides its rows, and a row besides its payload: no more than this, in characters of four bytes.
+STATEMENT_FRAME = 4096
+ROW_FRAME = 6144
 
 
 def row_of(
@@ -68,10 +81,12 @@ def write(rows: Sequence[InboxMessage]) -> set[str]:
     Insert rows and return the event ids that were new; the others are duplicates, stored by somebody before.
 
     Must be the first thing in its transaction: it is the write that makes SQLite's transaction exclusive, and an event
-    that another process holds right now waits here.
+    that another process holds right now waits here. One statement, unless the server takes only shorter ones. Raises
+    EventError for an event that it does not take at all; a dead letter then loses its payload.
     """
     ordered = sorted(rows, key=lambda row: row.event_id)
-    insert_new(InboxMessage, ordered, unique="event_id")
+    for statement in _statements(ordered):
+        insert_new(InboxMessage, statement, unique="event_id")
     return set(
         InboxMessage.objects.filter(id__in=[row.id for row in ordered]).order_by().values_list("event_id", flat=True)
     )
@@ -142,6 +157,36 @@ def forget_learner(lms_user_id: int, *, now: dt.datetime) -> int:
         state=InboxState.DEAD, due_at=None, claim=None, processed_at=now, reason="The learner was retired."
     )
     return rows.update(payload=None, lms_user_id=None)
+
+
+def _statements(rows: Sequence[InboxMessage]) -> Iterator[Sequence[InboxMessage]]:
+    """Divide rows into statements that are no longer than the server takes."""
+    longest = statement_bytes()
+    if longest is None:
+        yield rows
+        return
+    room = longest - STATEMENT_FRAME
+    statement: list[InboxMessage] = []
+    length = 0
+    for row in rows:
+        size = _length_in_sql(row)
+        if size > room:
+            if row.state != InboxState.DEAD:
+                raise EventError(TOO_LONG.format(size=size, limit=longest))
+            row.payload, size = None, ROW_FRAME
+        if statement and length + size > room:
+            yield statement
+            statement, length = [], 0
+        statement.append(row)
+        length += size
+    if statement:
+        yield statement
+
+
+def _length_in_sql(row: InboxMessage) -> int:
+    """Return the most bytes that a row takes in a statement, where each may be escaped by another."""
+    payload = row.payload or ""
+    return ROW_FRAME + 2 * (len(payload) if payload.isascii() else len(payload.encode()))
 
 
 def _still_claimed(rows: Iterable[InboxMessage]) -> QuerySet[InboxMessage]:

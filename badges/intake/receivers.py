@@ -15,13 +15,13 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 from openedx_events.tooling import SIGNAL_PROCESSED_FROM_EVENT_BUS, OpenEdxPublicSignal
 
 from badges.catalog import event_types
 from badges.conf import config
-from badges.database import insist
+from badges.database import insist, is_untakable
 from badges.exceptions import EventError
 from badges.intake import inbox, payloads
 from badges.intake.events import Event, Unreadable
@@ -69,11 +69,13 @@ class _Receiver:
         try:
             event = payloads.from_signal(signal, metadata, kwargs, source=source)
             payloads.refuse_too_big(event, config.intake["event_bytes"], config.intake["event_bytes"])
-        except EventError as error:
-            log.warning("Dead letter from %s %s: %s", source, metadata.id, error)
-            _bury(signal, metadata, error, source)
-        else:
             self._receive(event)
+        except EventError as error:
+            _bury(signal, metadata, str(error), source)
+        except DatabaseError as error:
+            if not is_untakable(error):
+                raise
+            _bury(signal, metadata, inbox.UNTAKABLE, source)
 
     def _store_or_log(self, signal: OpenEdxPublicSignal, metadata: Any, kwargs: dict[str, Any]) -> None:
         """Store an event of this process. Under DEBUG an error would reach the sender and silence other receivers."""
@@ -117,10 +119,11 @@ def leave() -> None:
     os._exit(EX_TEMPFAIL)
 
 
-def _bury(signal: OpenEdxPublicSignal, metadata: Any, error: EventError, source: str) -> None:
+def _bury(signal: OpenEdxPublicSignal, metadata: Any, reason: str, source: str) -> None:
+    log.warning("Dead letter from %s %s: %s", source, metadata.id, reason)
     unreadable = Unreadable(
         id=f"{source} {metadata.id}",
-        reason=str(error),
+        reason=reason,
         source=source,
         type=signal.event_type,
     )

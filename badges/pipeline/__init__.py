@@ -21,12 +21,12 @@ from dataclasses import replace
 from typing import TypeVar
 
 from celery.exceptions import SoftTimeLimitExceeded
-from django.db import Error, IntegrityError, transaction
+from django.db import DatabaseError, Error, IntegrityError, transaction
 from django.utils import timezone
 
 from badges.catalog import snapshot
 from badges.conf import config
-from badges.database import insist
+from badges.database import insist, is_untakable, statement_bytes
 from badges.exceptions import EventError, Retryable
 from badges.intake import inbox, payloads
 from badges.intake.events import Event, Unreadable
@@ -56,6 +56,7 @@ UNFINISHED = (
 def warm_up() -> None:
     """Compile the catalog before the first event, so that a process that says it runs has paid for it."""
     _insist(snapshot.current)
+    _insist(statement_bytes)
 
 
 def handle(batch: Iterable[Event | Unreadable], *, now: dt.datetime | None = None) -> Tally:
@@ -164,13 +165,23 @@ def _set_aside(event: Event, error: Exception, origin: Origin, now: dt.datetime)
     if not isinstance(error, EventError) and tries < config.intake["max_attempts"]:
         pause = next_delay(tries, base=config.delivery["base_delay"], cap=config.delivery["max_delay"])
         until = now + dt.timedelta(seconds=pause)
-    _insist(lambda: _store_set_aside(event, origin, reason, until, now))
+    try:
+        _insist(lambda: _store_set_aside(event, origin, reason, until, now))
+    except DatabaseError as refusal:
+        if not is_untakable(refusal):
+            raise
+        return _insist(lambda: _bury([_without_body(event)], now))
     return Tally(dead=1) if until is None else Tally(postponed=1)
 
 
 def _store_set_aside(event: Event, origin: Origin, reason: str, until: dt.datetime | None, now: dt.datetime) -> None:
     with transaction.atomic(durable=True):
         origin.set_aside(event, reason=reason, until=until, now=now)
+
+
+def _without_body(event: Event) -> Unreadable:
+    """Return what is left of an event whose text the database does not take; its id stays free for it to come again."""
+    return Unreadable(f"{event.source} {event.id}", inbox.UNTAKABLE, source=event.source, type=event.type)
 
 
 def _reason(error: Exception) -> str:

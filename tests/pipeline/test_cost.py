@@ -10,7 +10,7 @@ from django.db import connection
 
 from badges import pipeline
 from badges.awarding.models import UserCredential
-from badges.catalog import snapshot, versions
+from badges.catalog import versions
 from badges.catalog.models import BadgeRequirement, BadgeTemplate, DataRule, TemplateIssuer, TemplateRevision
 from badges.conf import PASSING_STATUS
 from badges.fields import KeyField
@@ -53,7 +53,7 @@ def make_templates(count: int) -> None:
             rules.append(DataRule(requirement=requirement, path="course.display_name", operator="eq", value=name))
     DataRule.objects.bulk_create(rules)
     versions.touch()
-    snapshot.current()
+    pipeline.warm_up()
 
 
 def statements_of(batch: list[object]) -> list[str]:

@@ -1,0 +1,88 @@
+"""What an operator relies on when the database lacks a character: one event is set aside, and nothing stands still."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.db import DataError, connection
+
+from badges import pipeline
+from badges.intake import payloads
+from badges.intake.events import Event
+from badges.intake.models import InboxMessage, InboxState
+from badges.testing.events import passing_status
+from tests.acceptance.bus_stories import holders
+from tests.factories import make_template
+
+pytestmark = [pytest.mark.tables, pytest.mark.django_db(transaction=True)]
+
+STAR = "\N{GLOWING STAR}"
+
+
+@pytest.fixture(autouse=True)
+def _without_stars() -> Iterator[None]:
+    """Let the inbox have the character set of old MariaDB installations; elsewhere somebody acts as if it had."""
+    if connection.vendor != "mysql":
+        with connection.execute_wrapper(_refuse_stars):
+            yield
+        return
+    _convert("utf8mb3")
+    yield
+    InboxMessage.objects.all().delete()
+    _convert("utf8mb4")
+
+
+def _convert(characters: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"ALTER TABLE lms_badges_inboxmessage MODIFY payload longtext CHARACTER SET {characters} NULL")
+
+
+def _refuse_stars(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+    if sql.startswith("INSERT INTO") and "inboxmessage" in sql and any(STAR in str(value) for value in params):
+        raise DataError("a character of this text does not exist here")
+    return execute(sql, params, many, context)
+
+
+def passes(learner: int, name: str) -> Event:
+    line = passing_status(lms_user_id=learner, username=f"u{learner}", course_name=name).line
+    return payloads.parse(line, source="kafka:learning/0@7")
+
+
+def dead_letter() -> InboxMessage:
+    return InboxMessage.objects.get(state=InboxState.DEAD)
+
+
+def test_an_event_from_the_bus_is_set_aside_without_its_text_and_counts_when_it_comes_again() -> None:
+    make_template()
+    event = passes(2, f"Astronomy {STAR}")
+
+    tally = pipeline.handle([passes(1, "Astronomy"), event, passes(3, "Astronomy")])
+
+    assert (tally.awarded, tally.dead) == (2, 1)
+    assert dead_letter().payload is None
+    assert "manage.py check --database default" in dead_letter().reason
+    with _repaired():
+        assert pipeline.handle([event]).awarded == 1
+    assert holders() == [1, 2, 3]
+
+
+def test_an_event_from_the_stock_consumer_is_set_aside_and_its_process_goes_on() -> None:
+    make_template()
+    event = passing_status(course_name=f"Astronomy {STAR}")
+
+    event.signal.send_event_with_custom_metadata(event.metadata, **event.data)
+
+    assert dead_letter().payload is None
+    assert dead_letter().source == "bus"
+
+
+@contextlib.contextmanager
+def _repaired() -> Iterator[None]:
+    wrappers, connection.execute_wrappers = connection.execute_wrappers, []
+    if connection.vendor == "mysql":
+        _convert("utf8mb4")
+    yield
+    connection.execute_wrappers = wrappers
