@@ -113,7 +113,8 @@ def preview(
         verify_code=code,
         language=language,
     )
-    return presses.press_for(sample).make(words)
+    with presses.press_for(sample) as press:
+        return press.make(words)
 
 
 def credentials_of(person: badges.Person) -> QuerySet[Credential]:

@@ -1,9 +1,10 @@
 """
 Documents in a storage, and the links to them.
 
-A file's name is made of the credential's id and the number of its document by a keyed hash: the same document has the
-same name on every try, and the name tells nobody anything, neither the learner nor the verification code, which is on
-paper for others to read. Where files are reachable by everybody who knows the name, not knowing it is the protection.
+A file's name is made of the credential's id, the number of its document and the number of the try by a keyed hash: no
+two workers ever write the same file, what a killed one may have left can be named all the same, and the name tells
+nobody anything, neither the learner nor the verification code, which is on paper for others to read. Where files are
+reachable by everybody who knows the name, not knowing it is the protection.
 """
 
 from __future__ import annotations
@@ -36,32 +37,23 @@ def storage() -> Storage:
     return storages[config.documents["storage"]]
 
 
-def file_name(credential_id: uuid.UUID, number: int, extension: str, reissue: str = "") -> str:
+def file_name(credential_id: uuid.UUID, number: int, extension: str, claim: int) -> str:
     """
     Return what the file of a credential's document is called in the storage.
 
-    ``reissue`` tells apart those who asked for the same number: a worker that still makes what was asked for first must
-    not overwrite what says something else.
+    ``claim`` tells apart those who made the same document (``Credential.claims``): a slow worker whose lease ended must
+    neither overwrite nor remove what its successor stored.
     """
-    what = f"{credential_id}/{number}/{reissue}" if reissue else f"{credential_id}/{number}"
-    digest = salted_hmac(_SALT, what, algorithm="sha256").digest()
+    digest = salted_hmac(_SALT, f"{credential_id}/{number}/{claim}", algorithm="sha256").digest()
     name = b32encode(digest[:20]).decode().lower()
     return f"{config.documents['folder']}/{name[:2]}/{name}.{extension}"
 
 
-def save(name: str, document: Document, *, again: bool) -> str:
-    """
-    Store a document and return the name that the storage gave it.
-
-    ``again``: an earlier try may have left the same file, or half of it. It is replaced, whether the storage overwrites
-    files of one name or not.
-    """
-    place = storage()
-    if again:
-        place.delete(name)
+def save(name: str, document: Document) -> str:
+    """Store a document and return the name that the storage gave it."""
     content = ContentFile(document.content, name=name)
     content.content_type = document.content_type  # type: ignore[attr-defined]  # what S3 storages look for
-    return place.save(name, content, max_length=500)
+    return storage().save(name, content, max_length=500)
 
 
 def remove(name: str) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 from uuid import UUID
 
 from badges import api as badges
 from badges.exceptions import Retryable
 from credentials_config.issuing import documents
-from credentials_config.issuing.trouble import said
+from credentials_config.issuing.trouble import INTERRUPTIONS, said
 from credentials_config.models import Credential
 
 CHANNEL = "credential-file"
@@ -26,6 +26,13 @@ def discard(gone: Iterable[tuple[int, UUID, str]]) -> None:
         badges.enqueue_all(CHANNEL, messages)
 
 
+def unfinished(credential: Credential, extension: str, *, before: int | None = None) -> Iterator[tuple[int, UUID, str]]:
+    """Yield, for ``discard``, what those who began on the next document may have left (``before`` this claim)."""
+    number = credential.document_number + 1
+    for claim in range(1, credential.claims + 1 if before is None else before):
+        yield credential.learner_id, credential.pk, documents.file_name(credential.pk, number, extension, claim)
+
+
 def remove(message: Any) -> None:
     """Remove the file of a message, unless its credential has it (again)."""
     payload = message.read()
@@ -34,5 +41,7 @@ def remove(message: Any) -> None:
         return
     try:
         documents.remove(name)
+    except INTERRUPTIONS:
+        raise
     except Exception as error:  # storages fail in their own ways
         raise Retryable(f"A document cannot be removed from the storage: {said(error)}") from error

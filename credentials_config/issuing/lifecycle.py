@@ -7,7 +7,6 @@ Admin, REST and commands call the same verbs. Whoever calls has checked permissi
 from __future__ import annotations
 
 import datetime as dt
-import secrets
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 from uuid import UUID
@@ -21,7 +20,7 @@ from badges import api as badges
 from badges.exceptions import Permanent, Retryable
 from credentials_config import lms
 from credentials_config.contracts import Person
-from credentials_config.issuing import documents, files, rows
+from credentials_config.issuing import files, rows
 from credentials_config.issuing.runs import MAKE_TASK
 from credentials_config.issuing.search import Search, chunked
 from credentials_config.issuing.trouble import let_go
@@ -115,13 +114,8 @@ def reissue(
         with transaction.atomic():
             locked = Credential.objects.select_for_update().filter(pk__in=some, status=CredentialStatus.AVAILABLE)
             for credential in locked.order_by("pk"):
-                if credential.reissue:  # nobody finishes that one any more
-                    files.discard([(credential.learner_id, credential.pk, _unfinished(credential))])
-                asked = secrets.token_hex(4)
-                credential.reissue = {**words.get(credential.pk, {}), "mail": mail, "asked": asked}
-                # Somebody may be at it right now, and have stored a file: then this is not the first try.
-                credential.attempts = 1 if credential.claim else 0
-                credential.claim, credential.due_at = None, now
+                credential.reissue = {**words.get(credential.pk, {}), "mail": mail}
+                credential.attempts, credential.claim, credential.due_at = 0, None, now
                 credential.save(update_fields=["reissue", "attempts", "claim", "due_at"])
                 done += 1
             badges.wake_on_commit(MAKE_TASK)
@@ -253,15 +247,8 @@ def _files_of(credentials: Iterable[Credential]) -> Iterator[tuple[int, UUID, st
     """Yield the documents of credentials, also those that a killed worker may have left behind."""
     for credential in credentials:
         yield credential.learner_id, credential.pk, credential.document
-        if credential.due_at is not None:
-            yield credential.learner_id, credential.pk, _unfinished(credential)
-
-
-def _unfinished(credential: Credential) -> str:
-    """Return how the file is called that is made now; the first is taken for one of our own generator's."""
-    extension = credential.document.rpartition(".")[2] or "pdf"
-    asked = credential.reissue.get("asked", "")
-    return documents.file_name(credential.pk, credential.document_number + 1, extension, asked)
+        # The first document is taken for one of our own generator's.
+        yield from files.unfinished(credential, credential.document.rpartition(".")[2] or "pdf")
 
 
 def _present_words(ids: Sequence[UUID]) -> dict[UUID, dict[str, str]]:

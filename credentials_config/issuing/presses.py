@@ -2,7 +2,8 @@
 Presses that are loaded: templates and fonts are read once per process, and again only when something changed.
 
 A press fits as long as the generator, the options and the newest version of every asset it asked for are the same; one
-statement a batch finds out.
+statement a batch finds out. Presses are lent: threads share them, and one that is replaced, or not asked for any more,
+is closed when the last thread has given it back.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 import json
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 from django.db.models import Max
@@ -30,45 +33,70 @@ def options_of(configuration: CredentialConfiguration) -> dict[str, JSON]:
     return option_documents.merge(configuration.credential_type.options, configuration.options)
 
 
-def press_for(configuration: CredentialConfiguration) -> Press:
+def press_for(configuration: CredentialConfiguration) -> AbstractContextManager[Press]:
     """
-    Return a press for a configuration's documents, loaded or kept.
+    Lend a press for a configuration's documents, loaded or kept, while the context is open.
 
     Raises GenerationError (a broken template, a missing font) or Permanent (no such generator), with the remedy.
     """
-    return press(configuration.credential_type.generator, options_of(configuration))
+    return lent(configuration.credential_type.generator, options_of(configuration))
 
 
-def press(generator: str, options: dict[str, JSON]) -> Press:
-    """Return a press for these options, loaded or kept."""
-    key = json.dumps([generator, options], sort_keys=True, default=str)
-    with _lock:
-        kept = _kept.get(key)
-        if kept is not None and kept.versions == _newest(kept.versions):
-            _kept.move_to_end(key)
-            return kept.press
-        if kept is not None:
-            del _kept[key]
-            kept.press.close()
-        made = _load(generator, options)
-        _kept[key] = made
-        while len(_kept) > KEPT:
-            _kept.popitem(last=False)[1].press.close()
-        return made.press
+@contextmanager
+def lent(generator: str, options: dict[str, JSON]) -> Iterator[Press]:
+    """Lend a press for these options, loaded or kept, while the context is open."""
+    kept = _take(generator, options)
+    try:
+        yield kept.press
+    finally:
+        _give_back(kept)
 
 
 def forget() -> None:
     """Let go of all presses."""
     with _lock:
         while _kept:
-            _kept.popitem()[1].press.close()
+            _let_go(_kept.popitem()[1])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Kept:
     press: Press
     # The version of each asset that it asked for; None: there was none.
     versions: dict[str, int | None]
+    users: int = 0
+    outdated: bool = False
+
+
+def _take(generator: str, options: dict[str, JSON]) -> _Kept:
+    key = json.dumps([generator, options], sort_keys=True, default=str)
+    with _lock:
+        kept = _kept.get(key)
+        if kept is None or kept.versions != _newest(kept.versions):
+            if kept is not None:
+                _let_go(_kept.pop(key))
+            kept = _kept[key] = _load(generator, options)
+            while len(_kept) > KEPT:
+                _let_go(_kept.popitem(last=False)[1])
+        _kept.move_to_end(key)
+        kept.users += 1
+        return kept
+
+
+def _let_go(kept: _Kept) -> None:
+    kept.outdated = True
+    _close_if_free(kept)
+
+
+def _give_back(kept: _Kept) -> None:
+    with _lock:
+        kept.users -= 1
+        _close_if_free(kept)
+
+
+def _close_if_free(kept: _Kept) -> None:
+    if kept.outdated and not kept.users:
+        kept.press.close()
 
 
 class _NotedAssets:

@@ -7,7 +7,7 @@ A claim is a lease that is committed before any work, and only its holder can fi
 * every document of a configuration (a broken template, a missing font), or the storage: the configuration rests, says
   why, and the rows lose no try;
 * the worker: its rows are taken up when the lease ends, one at a time, so that a row that kills workers takes no other
-  with it.
+  with it. One that is told to stop, by Celery's soft time limit say, hands back what it has, and no row has failed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import logging
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
@@ -31,7 +31,7 @@ from badges.exceptions import Permanent, Retryable
 from credentials_config.conf import config
 from credentials_config.contracts import GenerationError, Press
 from credentials_config.issuing import documents, files, mail, presses
-from credentials_config.issuing.trouble import NOTE_LENGTH, hold, let_go, logged, next_try, said
+from credentials_config.issuing.trouble import INTERRUPTIONS, NOTE_LENGTH, hold, let_go, logged, next_try, said
 from credentials_config.issuing.words import words_of
 from credentials_config.models import Credential, CredentialConfiguration, CredentialRun, CredentialStatus
 
@@ -137,6 +137,7 @@ def _take(candidates: list[uuid.UUID], limit: int, now: dt.datetime) -> list[Cre
         "claim": mine,
         "due_at": now + dt.timedelta(seconds=config.issuing["lease_seconds"]),
         "attempts": F("attempts") + 1,
+        "claims": F("claims") + 1,
     }
     with transaction.atomic(durable=True):
         if not connection.features.has_select_for_update_skip_locked:
@@ -176,22 +177,31 @@ class _Batch:
         configuration = self.rows[0].configuration
         self._waiting = self._without_killers()
         self._made: list[_Made] = []
+        self._in_hand: Credential | None = None
         self._flushed_at = time.monotonic()
         try:
-            if self._waiting:
-                press = presses.press_for(configuration)
+            self._work(configuration)
+        finally:  # also when the worker has to stop
+            self._flush()
+            self._put_back()
+        if self.printed.made and configuration.problem_until is not None and not self.printed.held:
+            let_go(configuration, only_hold=True)
+        return self.printed
+
+    def _work(self, configuration: CredentialConfiguration) -> None:
+        if not self._waiting:
+            return
+        try:
+            with presses.press_for(configuration) as press:
                 documents.public_url()
                 self._make_all(press)
+        except INTERRUPTIONS:
+            raise
         except (Permanent, GenerationError) as error:
             self._rest("hold_seconds", logged(error, f"documents of configuration {configuration.pk} were made"))
         except Exception as error:  # one of the two worker loops: a storage that is down fails in its own ways
             words = logged(error, f"documents of configuration {configuration.pk} were made")
             self._rest("storage_hold_seconds", f"Templates or assets cannot be read: {words}")
-        self._flush()
-        self._put_back()
-        if self.printed.made and configuration.problem_until is not None and not self.printed.held:
-            let_go(configuration, only_hold=True)
-        return self.printed
 
     def _without_killers(self) -> list[Credential]:
         """Give up on rows whose workers were killed again and again."""
@@ -205,7 +215,7 @@ class _Batch:
 
     def _make_all(self, press: Press) -> None:
         while self._waiting and not self.should_stop():
-            row = self._waiting[0]
+            row = self._in_hand = self._waiting[0]
             try:
                 document = press.make(words_of(row))
             except GenerationError as error:
@@ -214,16 +224,17 @@ class _Batch:
                 self._waiting.pop(0)
                 self._fail(row, str(error))
                 continue
-            except (Permanent, Retryable):
+            except (Permanent, Retryable, *INTERRUPTIONS):
                 raise
             except Exception as error:  # a plug-in of others: it costs this row
                 self._waiting.pop(0)
                 self._fail(row, logged(error, f"the document of credential {row.pk} was made"))
                 continue
-            asked = row.reissue.get("asked", "")
-            name = documents.file_name(row.pk, row.document_number + 1, document.extension, asked)
             try:
-                name = documents.save(name, document, again=row.attempts > 1 or bool(row.error))
+                name = documents.file_name(row.pk, row.document_number + 1, document.extension, row.claims)
+                name = documents.save(name, document)
+            except INTERRUPTIONS:
+                raise
             except Exception as error:
                 self._storage_down(row, error)
                 return
@@ -243,18 +254,25 @@ class _Batch:
         self._rest("storage_hold_seconds", words)
 
     def _rest(self, setting: str, problem: str) -> None:
+        self._in_hand = None
         until = _at(self.now) + dt.timedelta(seconds=config.issuing[setting])
         hold(self.rows[0].configuration, problem, until)
         self.printed.held += len(self._waiting)
 
     def _put_back(self) -> None:
-        """Give back what was not begun: no try is lost, and it is due at once (unless its configuration rests)."""
-        if self._waiting:
-            at = _at(self.now)
-            insist(
-                lambda: _ours(self._waiting).update(claim=None, due_at=at, attempts=F("attempts") - 1),
-                patience=PATIENCE,
-            )
+        """
+        Give back what was not begun: no try is lost, and it is due at once (unless its configuration rests).
+
+        What was interrupted is due too, but keeps its try: a document that outlasts every worker is given up some time.
+        """
+        at = _at(self.now)
+        begun = [row for row in self._waiting if row is self._in_hand]
+        rest = [row for row in self._waiting if row is not self._in_hand]
+        if begun:
+            insist(lambda: _ours(begun).update(claim=None, due_at=at), patience=PATIENCE)
+        if rest:
+            as_before = {"attempts": F("attempts") - 1, "claims": F("claims") - 1}
+            insist(lambda: _ours(rest).update(claim=None, due_at=at, **as_before), patience=PATIENCE)
 
     def _renew(self) -> None:
         until = _at(self.now) + dt.timedelta(seconds=config.issuing["lease_seconds"])
@@ -262,11 +280,12 @@ class _Batch:
             insist(lambda: _ours(self._waiting).update(due_at=until), patience=PATIENCE)
 
     def _flush(self) -> None:
-        made, self._made = self._made, []
+        made = self._made
         self._flushed_at = time.monotonic()
         if not made:
             return
-        kept = insist(lambda: _finish(made, _at(self.now)), patience=PATIENCE)
+        kept = insist(lambda: _finish(made), patience=PATIENCE)
+        self._made = []  # not before: whoever is interrupted here flushes once more
         lost = [each for each in made if each.row.pk not in kept]
         self.printed.made += len(kept)
         self.printed.lost += len(lost)
@@ -285,11 +304,12 @@ def _ours(rows: list[Credential]) -> QuerySet[Credential]:
     return Credential.objects.filter(pk__in=[row.pk for row in rows], claim=rows[0].claim)
 
 
-def _finish(made: list[_Made], now: dt.datetime) -> set[uuid.UUID]:
+def _finish(made: list[_Made]) -> set[uuid.UUID]:
     """
     Write down that documents are there, and that their learners be told; returns the rows that were still ours.
 
-    What a document replaces is removed once this has committed, by a message of the outbox: no kill can leave it.
+    What a document replaces, and what killed workers may have left of it, is removed once this has committed, by a
+    message of the outbox: no kill can leave it.
     """
     with transaction.atomic():
         locked = _ours([each.row for each in made]).select_for_update().order_by("pk")
@@ -301,12 +321,17 @@ def _finish(made: list[_Made], now: dt.datetime) -> set[uuid.UUID]:
         _count([each.row for each in ours])
         replaced = [each for each in ours if each.row.document and each.row.document != each.document]
         files.discard((each.row.learner_id, each.row.pk, each.row.document) for each in replaced)
+        files.discard(left for each in ours for left in _left_by_others(each))
         mail.announce(
             (each.row.learner_id, each.row.pk, each.row.document_number + 1)
             for each in ours
             if each.row.reissue.get("mail", True)
         )
     return kept
+
+
+def _left_by_others(made: _Made) -> Iterator[tuple[int, uuid.UUID, str]]:
+    return files.unfinished(made.row, made.document.rpartition(".")[2], before=made.row.claims)
 
 
 def _write_available(made: list[_Made]) -> None:
@@ -318,6 +343,7 @@ def _write_available(made: list[_Made]) -> None:
         made_from=made[0].made_from,
         due_at=None,
         claim=None,
+        claims=0,
         attempts=0,
         error="",
     )
@@ -364,15 +390,14 @@ def _note_failure(row: Credential, words: str, now: dt.datetime) -> bool:
 
 def _clear_away(made: _Made) -> None:
     """
-    Remove a file that no row will ever name: its credential was taken back or wiped while the document was made.
-
-    Where another worker makes the same document now, the file is its file.
+    Remove a file that no row will ever name: its credential was taken back or wiped while the document was made, or
+    another worker was quicker. A row that does name it was finished by us, by a transaction that we took for broken.
     """
-    current = Credential.objects.filter(pk=made.row.pk).values_list("document", "due_at").first()
-    if current is not None and (current[0] == made.document or current[1] is not None):
-        return
     try:
-        documents.remove(made.document)
+        if not Credential.objects.filter(pk=made.row.pk, document=made.document).exists():
+            documents.remove(made.document)
+    except INTERRUPTIONS:
+        raise
     except Exception as error:
         log.error("The file %s belongs to nobody and cannot be removed: %s", made.document, said(error))
 

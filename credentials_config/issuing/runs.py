@@ -25,7 +25,7 @@ from credentials_config.conf import config
 from credentials_config.contracts import Context, GenerationError
 from credentials_config.issuing import documents, periodic, presses, rows
 from credentials_config.issuing.search import Finding, Search
-from credentials_config.issuing.trouble import NOTE_LENGTH, LeaseLost, complain, let_go, logged, next_try
+from credentials_config.issuing.trouble import INTERRUPTIONS, NOTE_LENGTH, LeaseLost, complain, let_go, logged, next_try
 from credentials_config.models import (
     ACTIVE,
     Credential,
@@ -133,6 +133,9 @@ def carry_out(
     """
     try:
         _carry_out(run, now, should_stop, on_progress)
+    except INTERRUPTIONS:
+        _hand_back(run, _at(now))
+        raise
     except LeaseLost:
         log.warning("Run %s: the lease ended before it was finished; whoever has it now carries it out.", run.pk)
     except (Permanent, GenerationError) as error:
@@ -147,6 +150,11 @@ def _carry_out(
     run: CredentialRun, now: dt.datetime | None, should_stop: Callable[[], bool], on_progress: Progress
 ) -> None:
     configuration = run.configuration
+    if run.attempts > config.issuing["max_attempts"]:
+        raise Permanent(
+            "Its worker was killed, or had to stop, before the search was finished, again and again. Look at its log; "
+            "the next run tries again."
+        )
     if run.cause in (RunCause.SCHEDULE, RunCause.FINAL) and not configuration.enabled and not run.override_gates:
         _close(run, _at(now), RunOutcome.SKIPPED, "The configuration is switched off.")
         return
@@ -163,7 +171,8 @@ def _carry_out(
         _at(now), valid_days=configuration.valid_days, valid_until=configuration.valid_until
     ):
         raise Permanent(words)
-    presses.press_for(configuration)  # a broken template is told here, once, and not learner by learner
+    with presses.press_for(configuration):
+        pass  # a broken template is told here, once, and not learner by learner
     let_go(configuration)
     _begin_counting(run)
     refused = 0
@@ -301,10 +310,16 @@ def _put_off(run: CredentialRun, now: dt.datetime, error: Exception) -> None:
 
 
 def _give_back(run: CredentialRun, now: dt.datetime) -> None:
+    """We were asked to stop, and stop between chunks: no try is lost."""
     insist(
         lambda: _ours(run).update(claim=None, lease_until=now, attempts=F("attempts") - 1),
         patience=PATIENCE,
     )
+
+
+def _hand_back(run: CredentialRun, now: dt.datetime) -> None:
+    """We had to stop in the middle. It has not failed, but keeps its try: it may outlast every worker."""
+    insist(lambda: _ours(run).update(claim=None, lease_until=now), patience=PATIENCE)
 
 
 def _at(now: dt.datetime | None) -> dt.datetime:

@@ -9,6 +9,8 @@ import random
 import traceback
 from pathlib import Path
 
+from celery.exceptions import SoftTimeLimitExceeded
+
 from badges.exceptions import BadgesError
 from credentials_config.conf import config
 from credentials_config.contracts import GenerationError
@@ -17,6 +19,8 @@ from credentials_config.models import CredentialConfiguration
 log = logging.getLogger(__name__)
 
 NOTE_LENGTH = 500
+# What stops a worker in the middle of its work, and is a failure of nothing that it has in hand.
+INTERRUPTIONS = (SoftTimeLimitExceeded, SystemExit, KeyboardInterrupt)
 _LONGEST_ASKED_FOR = 24 * 3600.0
 
 

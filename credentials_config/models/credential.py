@@ -28,15 +28,15 @@ class Credential(models.Model):
     A learner's credential of one configuration, and its document.
 
     Written ``generating`` for everyone eligible, in bulk, by a run; a worker claims it (``due_at`` moves ahead by the
-    lease, ``claim`` names the holder), makes and stores the document, and makes it ``available``. Active while
+    lease, ``claim`` names the holder), makes and stores the document, and makes it ``available``. ``claims`` counts
+    those who began on the next document: each stores it under a name of its own (``documents.file_name``). Active while
     ``active_key`` holds its constant (generating, available, error): one active credential per learner and
     configuration, said by the database.
     Reissuing makes a new document for the same row: ``verification_code`` and ``issued_at`` stay.
 
     ``made_from`` holds slugs and versions of the assets and the generator's version. Names are snapshots of what the
     document shows; they do not follow the account. ``reissue`` holds what the next document will say instead
-    (``learner_name``, ``context_name``), whether the learner is told (``mail``), and which of several reissues it was
-    (``asked``), until that document is there.
+    (``learner_name``, ``context_name``), and whether the learner is told (``mail``), until that document is there.
 
     ``document`` is the file's name in the storage. ``mailed`` is the number of the newest document that the learner was
     told of: it is written just before the mail's last line is sent, so that no worker sends a second one.
@@ -65,6 +65,7 @@ class Credential(models.Model):
     made_from: models.JSONField[dict, dict] = models.JSONField(_("made from"), default=dict, blank=True)
     due_at = models.DateTimeField(_("due"), null=True, blank=True)
     claim = models.UUIDField(null=True, blank=True, editable=False)
+    claims = models.PositiveIntegerField(default=0, editable=False)
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
     error = models.CharField(_("error"), max_length=500, blank=True)
     invalidated_at = models.DateTimeField(_("invalidated"), null=True, blank=True)

@@ -253,7 +253,7 @@ def test_what_a_killed_worker_left_goes_with_the_credential(lms: LmsStandIn, how
     run(diploma())
     printing.claim(1, now=NOW)
     row = Credential.objects.get()
-    left = storages["default"].save(documents.file_name(row.pk, 1, "pdf"), ContentFile(b"Learner Number 1"))
+    left = storages["default"].save(documents.file_name(row.pk, 1, "pdf", 1), ContentFile(b"Learner Number 1"))
     if how == "retired":
         lifecycle.retire(1001, now=LATER)
     else:

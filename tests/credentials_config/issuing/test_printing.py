@@ -20,6 +20,7 @@ from tests.credentials_config.issuing.stories import (
     NOW,
     algebra,
     assert_one_each,
+    deliver,
     diploma,
     document_of,
     files_in,
@@ -170,12 +171,18 @@ def test_each_credential_knows_what_it_was_made_from(lms: LmsStandIn) -> None:
 # The storage
 
 
-class Basement(FileSystemStorage):
-    """A storage that is flooded from time to time."""
+class Killed(BaseException):
+    """Nobody expects this; what comes after it is as if it had never run."""
 
-    flooded = False
+
+class Basement(FileSystemStorage):
+    """A storage that is flooded from time to time, and where workers have been murdered."""
+
+    flooded = kills = False
 
     def _save(self, name: str, content: Any) -> str:
+        if Basement.kills:
+            raise Killed
         if Basement.flooded:
             raise OSError("wet")
         return super()._save(name, content)
@@ -187,7 +194,7 @@ def basement(settings: Any, folder: Path) -> Any:
     settings.STORAGES = {**settings.STORAGES, "basement": here}
     settings.CREDENTIALS_CONFIG = {**settings.CREDENTIALS_CONFIG, "documents": {"storage": "basement"}}
     yield Basement
-    Basement.flooded = False
+    Basement.flooded = Basement.kills = False
 
 
 def test_a_storage_that_is_down_rests_the_configuration_and_all_is_made_when_it_is_back(
@@ -220,26 +227,55 @@ def test_a_storage_that_was_down_for_a_while_has_cost_most_documents_no_try(lms:
     assert sorted(Credential.objects.values_list("attempts", flat=True)) == [0, 0, 0, 1]
 
 
-def test_files_are_named_after_nothing_that_tells_anything_and_alike_on_every_try(lms: LmsStandIn) -> None:
+def test_files_are_named_after_nothing_that_tells_anything(lms: LmsStandIn) -> None:
     algebra(lms, finished=1, unfinished=0)
     issue(diploma())
     credential = Credential.objects.get()
-    expected = documents.file_name(credential.pk, 1, "txt")
+    expected = documents.file_name(credential.pk, 1, "txt", 1)
     assert credential.document == expected
     for told in (str(credential.pk), credential.pk.hex, credential.verification_code, "done-1", "Learner"):
         assert told.lower() not in expected.lower()
 
 
-def test_a_file_that_a_killed_worker_left_is_replaced_and_not_kept_beside(lms: LmsStandIn, folder: Path) -> None:
+def leave_half(folder: Path, row: Credential) -> None:
+    """Do what a worker does that is killed while it stores a document."""
+    half = folder / documents.file_name(row.pk, row.document_number + 1, "txt", row.claims)
+    half.parent.mkdir(parents=True)
+    half.write_text("Learner Num")
+
+
+def test_files_that_killed_workers_left_are_not_taken_for_the_document_and_go(lms: LmsStandIn, folder: Path) -> None:
     algebra(lms, finished=1, unfinished=0)
     run(diploma())
-    (row,) = printing.claim(10, now=NOW)
-    half = documents.file_name(row.pk, 1, "txt")
-    (folder / half).parent.mkdir(parents=True)
-    (folder / half).write_text("Learner Num")
-    assert make(now=NOW + HOUR).made == 1
-    assert files_in(folder) == [half]
-    assert document_of(row).startswith("Learner Number 1\n")
+    for hours in range(3):
+        leave_half(folder, *printing.claim(10, now=NOW + hours * HOUR))
+    assert make(now=NOW + 3 * HOUR).made == 1
+    credential = Credential.objects.get()
+    assert len(files_in(folder)) == 4
+    deliver()
+    assert files_in(folder) == [credential.document]
+    assert document_of(credential).startswith("Learner Number 1\n")
+
+
+@pytest.mark.parametrize("late", ["stores it", "is killed while it stores it"])
+def test_a_slow_worker_neither_overwrites_nor_removes_what_its_successor_stored(
+    lms: LmsStandIn, basement: Any, folder: Path, late: str
+) -> None:
+    algebra(lms, finished=1, unfinished=0)
+    run(diploma())
+    leave_half(folder, *printing.claim(10, now=NOW))
+    slow = printing._Batch(printing.claim(10, now=NOW + HOUR), NOW + HOUR, lambda: False)
+    assert make(now=NOW + 2 * HOUR).made == 1
+    if late == "stores it":
+        assert slow.work().lost == 1
+    else:
+        basement.kills = True
+        with pytest.raises(Killed):
+            slow.work()
+    deliver()
+    credential = Credential.objects.get()
+    assert files_in(folder) == [credential.document]
+    assert document_of(credential).startswith("Learner Number 1\n")
 
 
 # Leases

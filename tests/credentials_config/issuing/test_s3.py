@@ -13,7 +13,7 @@ import pytest
 from django.core.files.storage import storages
 from moto.server import ThreadedMotoServer
 
-from credentials_config.issuing import documents, lifecycle
+from credentials_config.issuing import documents, lifecycle, printing
 from credentials_config.models import Credential, CredentialStatus
 from credentials_config.testing.lms import LmsStandIn
 from tests.credentials_config.issuing.stories import DAY, HOUR, NOW, algebra, deliver, diploma, issue, make, run
@@ -152,6 +152,22 @@ def test_a_reissued_document_replaces_the_old_one_in_the_bucket(
     lifecycle.invalidate(Credential.objects.all(), public_reason="It was a rehearsal.")
     deliver()
     assert not place.exists(new)
+
+
+def test_a_slow_worker_whose_lease_ended_does_not_lose_its_successors_document(
+    lms: LmsStandIn, moto: dict[str, Any], settings: Any
+) -> None:
+    keep_in(settings, moto)
+    algebra(lms, finished=1, unfinished=0)
+    run(diploma())
+    printing.claim(10, now=NOW)  # killed
+    slow = printing._Batch(printing.claim(10, now=NOW + HOUR), NOW + HOUR, lambda: False)
+    assert make(now=NOW + 2 * HOUR).made == 1
+    assert slow.work().lost == 1
+    deliver()
+    (stored,) = storages["bucket"].bucket.objects.all()
+    assert stored.key == Credential.objects.get().document
+    assert stored.get()["Body"].read().startswith(b"Learner Number 1\n")
 
 
 def test_a_document_says_what_it_is(lms: LmsStandIn, moto: dict[str, Any], settings: Any) -> None:

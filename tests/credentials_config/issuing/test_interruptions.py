@@ -1,0 +1,121 @@
+"""A worker that has to stop in the middle: what it had in hand is handed back, and nothing has failed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from celery.exceptions import SoftTimeLimitExceeded
+
+from credentials_config import registry
+from credentials_config.contracts import Assets, Document, Options, Words
+from credentials_config.issuing import printing, runs
+from credentials_config.models import Credential, CredentialConfiguration, CredentialRun, RunCause, RunOutcome
+from credentials_config.testing.lms import LmsStandIn
+from tests.credentials_config.issuing.stories import HOUR, NOW, algebra, assert_one_each, diploma, make, run
+from tests.credentials_config.issuing.typewriter import Typewriter, TypewriterPress
+
+pytestmark = [pytest.mark.tables, pytest.mark.django_db]
+
+STOPS = [SoftTimeLimitExceeded, SystemExit, KeyboardInterrupt]
+
+
+class Bell(Typewriter):
+    """A typewriter whose bell rings in the middle of a name, and everybody goes home."""
+
+    slug = "bell"
+    rings: type[BaseException] | None = None
+    on = "Learner Number 2"
+
+    def begin(self, options: Options, assets: Assets) -> TypewriterPress:
+        bell = self
+
+        class Ringing(TypewriterPress):
+            def make(self, words: Words) -> Document:
+                if bell.rings is not None and words.name == bell.on:
+                    raise bell.rings
+                return super().make(words)
+
+        return Ringing(options, assets)
+
+
+@pytest.fixture
+def bell() -> Iterator[Bell]:
+    plugin = Bell()
+    registry.register(plugin)
+    yield plugin
+    registry.unregister(plugin)
+
+
+def ringing_diploma(bell: Bell) -> CredentialConfiguration:
+    configuration = diploma()
+    configuration.credential_type.generator = bell.slug
+    configuration.credential_type.save()
+    return configuration
+
+
+@pytest.mark.parametrize("stop", STOPS)
+def test_a_worker_that_has_to_stop_keeps_what_it_made_hands_back_the_rest_and_nothing_failed(
+    lms: LmsStandIn, bell: Bell, stop: type[BaseException]
+) -> None:
+    algebra(lms, finished=4, unfinished=0)
+    configuration = ringing_diploma(bell)
+    done = run(configuration)
+    bell.rings = stop
+    with pytest.raises(stop):
+        make()
+    rows = Credential.objects.order_by("learner__lms_user_id").values_list("status", "claim", "attempts", "error")
+    assert list(rows) == [
+        ("available", None, 0, ""),
+        ("generating", None, 1, ""),  # a document that outlasts every worker is given up some time
+        ("generating", None, 0, ""),
+        ("generating", None, 0, ""),
+    ]
+    configuration.refresh_from_db()
+    assert (configuration.problem, configuration.problem_until) == ("", None)
+    bell.rings = None
+    assert make(now=NOW).made == 3, "at once, and not when a lease ends"
+    assert_one_each(learners=4)
+    done.refresh_from_db()
+    assert (done.issued, done.failed) == (4, 0)
+
+
+@pytest.mark.parametrize("stop", STOPS)
+def test_a_run_whose_worker_has_to_stop_is_handed_back_and_has_not_failed(
+    lms: LmsStandIn, settings: Any, stop: type[BaseException]
+) -> None:
+    settings.CREDENTIALS_CONFIG = {**settings.CREDENTIALS_CONFIG, "issuing": {"chunk": 2, "max_attempts": 2}}
+    algebra(lms, finished=5, unfinished=0)
+    configuration = diploma()
+    asked = runs.request(configuration, cause=RunCause.SCHEDULE, now=NOW)
+
+    def ring(run: CredentialRun) -> None:
+        raise stop
+
+    for _ in range(2):
+        claimed = runs.claim(run=asked, now=NOW)
+        assert claimed is not None, "it was handed back"
+        with pytest.raises(stop):
+            runs.carry_out(claimed, now=NOW, on_progress=ring)
+        asked.refresh_from_db()
+        assert (asked.outcome, asked.note, asked.claim) == ("", "", None)
+    configuration.refresh_from_db()
+    assert configuration.problem == ""
+    assert Credential.objects.count() == 2, "the first chunk is kept"
+
+
+def test_a_run_that_outlasts_or_kills_every_worker_ends_and_says_so(lms: LmsStandIn, settings: Any) -> None:
+    settings.CREDENTIALS_CONFIG = {**settings.CREDENTIALS_CONFIG, "issuing": {"max_attempts": 2}}
+    algebra(lms)
+    configuration = diploma()
+    asked = runs.request(configuration, cause=RunCause.SCHEDULE, now=NOW)
+    for hours in range(2):
+        assert runs.claim(run=asked, now=NOW + hours * HOUR) is not None
+    claimed = runs.claim(run=asked, now=NOW + 2 * HOUR)
+    assert claimed is not None
+    done = runs.carry_out(claimed, now=NOW + 2 * HOUR)
+    assert done.outcome == RunOutcome.FAILED
+    assert done.note.startswith("Its worker was killed, or had to stop")
+    assert run(configuration, now=NOW + 3 * HOUR).outcome == RunOutcome.DONE, "the next schedule begins a new one"
+    assert printing.anything_due(now=NOW + 3 * HOUR)

@@ -1,0 +1,116 @@
+"""Presses that are loaded: kept for the next batch, shared by threads, closed once nobody has them any more."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from credentials_config import registry
+from credentials_config.contracts import Assets, Document, Options, Words
+from credentials_config.issuing import presses
+from credentials_config.models import CredentialAsset
+from tests.credentials_config.issuing.typewriter import Typewriter, TypewriterPress
+
+pytestmark = pytest.mark.django_db
+
+WORDS = Words("Spip", "Algebra", "today", "https://credentials.test/x", "X")
+
+
+class Loom(Typewriter):
+    """A generator that knows which of its presses are open."""
+
+    slug = "loom"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[LoomPress] = []
+
+    def begin(self, options: Options, assets: Assets) -> LoomPress:
+        self.open.append(LoomPress(options.get("typewriter", {}), assets))
+        self.open[-1].loom = self
+        return self.open[-1]
+
+
+class LoomPress(TypewriterPress):
+    loom: Loom
+
+    def make(self, words: Words) -> Document:
+        assert self in self.loom.open, "it was closed"
+        return super().make(words)
+
+    def close(self) -> None:
+        self.loom.open.remove(self)  # a second time is an error
+
+
+@pytest.fixture
+def loom() -> Iterator[Loom]:
+    plugin = Loom()
+    registry.register(plugin)
+    yield plugin
+    presses.forget()
+    registry.unregister(plugin)
+
+
+def push_out() -> None:
+    """Ask for as many others as are kept."""
+    for number in range(presses.KEPT):
+        with presses.lent("loom", {"other": number}):
+            pass
+
+
+def test_a_press_that_a_thread_is_using_stays_open_when_others_push_it_out(loom: Loom) -> None:
+    with presses.lent("loom", {}) as press, presses.lent("loom", {}) as same:
+        assert press is same
+        push_out()
+        assert press.make(WORDS).content
+    assert len(loom.open) == presses.KEPT
+    assert press not in loom.open
+
+
+def test_a_press_that_a_thread_is_using_stays_open_when_its_template_is_replaced(loom: Loom) -> None:
+    CredentialAsset.objects.upload("red", b"crimson", name="red.txt")
+    options = {"typewriter": {"ribbon": "red"}}
+    with presses.lent("loom", options) as old:
+        CredentialAsset.objects.upload("red", b"scarlet", name="red.txt")
+        with presses.lent("loom", options) as new:
+            assert (old.make(WORDS).content[-7:], new.make(WORDS).content[-7:]) == (b"crimson", b"scarlet")
+    assert loom.open == [new]
+
+
+def test_a_press_that_nobody_uses_is_closed_when_others_push_it_out(loom: Loom) -> None:
+    with presses.lent("loom", {}) as press:
+        pass
+    assert press in loom.open, "kept for the next batch"
+    push_out()
+    assert press not in loom.open
+
+
+def test_a_press_is_given_back_also_after_an_error(loom: Loom) -> None:
+    with pytest.raises(ZeroDivisionError), presses.lent("loom", {}) as press:
+        raise ZeroDivisionError
+    presses.forget()
+    assert press not in loom.open
+
+
+def test_many_threads_with_more_presses_than_are_kept_neither_use_a_closed_one_nor_leave_one_open(loom: Loom) -> None:
+    troubles: list[BaseException] = []
+
+    def work(first: int) -> None:
+        try:
+            for turn in range(60):
+                with presses.lent("loom", {"which": (first + turn) % (presses.KEPT + 4)}) as press:
+                    press.make(WORDS)
+        except BaseException as error:
+            troubles.append(error)
+
+    threads = [threading.Thread(target=work, args=(3 * number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert troubles == []
+    assert len(loom.open) == presses.KEPT
+    presses.forget()
+    assert loom.open == []
