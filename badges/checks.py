@@ -8,16 +8,18 @@ paste. Ids are stable: hosts silence them by name.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from django.apps import apps
 from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.core.checks import CheckMessage, Error, Warning, register
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.db import DEFAULT_DB_ALIAS
 
 from badges.catalog import event_types
 from badges.conf import DEFAULTS, PASSING_STATUS, config
+from badges.database import narrow_places
 
 # Settings that hosts have for badges of their own, in the dict that we share with them.
 _FOREIGN_KEYS = frozenset({"accredible"})
@@ -85,6 +87,24 @@ def check_neighbours(**_: Any) -> list[CheckMessage]:
             )
         )
     return problems
+
+
+@register("lms_badges", Tags.database)
+def check_character_set(*, databases: Collection[str] | None = None, **_: Any) -> list[CheckMessage]:
+    """Look whether the database can hold everybody's text. Asks it, so only ``migrate`` and ``--database`` run this."""
+    if DEFAULT_DB_ALIAS not in (databases or ()):
+        return []
+    accounts = get_user_model()._meta.db_table
+    tables = [model._meta.db_table for model in apps.get_app_config("lms_badges").get_models()]
+    return [
+        Warning(
+            f"{place} in the character set {name}, which has no emoji and not all Chinese characters: events and "
+            "names with such a character become dead letters.",
+            hint=remedy,
+            id="lms_badges.W004",
+        )
+        for place, name, remedy in narrow_places([*tables, accounts])
+    ]
 
 
 # --- the dict --------------------------------------------------------------------------------------------------------

@@ -65,6 +65,34 @@ def statement_bytes() -> int | None:
         return int(cursor.fetchone()[0])
 
 
+def narrow_places(tables: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+    """
+    Yield where MariaDB or MySQL would not take every character: the place in words, its character set, the remedy.
+
+    The connection, the database that new tables are made in, and text columns of ``tables``.
+    """
+    if connection.vendor != "mysql":
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT @@character_set_client, @@character_set_database, DATABASE()")
+        spoken, default, database = cursor.fetchone()
+        cursor.execute(
+            "SELECT table_name, column_name, column_type, is_nullable, character_set_name "
+            "FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name IN %s "
+            "AND data_type <> 'char' AND character_set_name <> 'utf8mb4' ORDER BY table_name, ordinal_position",
+            [list(tables)],
+        )
+        columns = cursor.fetchall()
+    if spoken != "utf8mb4":
+        yield "The connection talks", spoken, 'DATABASES["default"]["OPTIONS"]["charset"] = "utf8mb4"'
+    if default != "utf8mb4":
+        yield "New tables are made", default, f"ALTER DATABASE `{database}` CHARACTER SET utf8mb4;  -- before migrate"
+    for table, column, kind, nullable, characters in columns:
+        null = "NULL" if nullable == "YES" else "NOT NULL"
+        remedy = f"ALTER TABLE `{table}` MODIFY `{column}` {kind} CHARACTER SET utf8mb4 {null};"
+        yield f"{table}.{column} is", characters, remedy
+
+
 @contextmanager
 def read_committed() -> Iterator[None]:
     """

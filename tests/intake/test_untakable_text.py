@@ -10,6 +10,7 @@ import pytest
 from django.db import DataError, connection
 
 from badges import pipeline
+from badges.checks import check_character_set
 from badges.intake import payloads
 from badges.intake.events import Event
 from badges.intake.models import InboxMessage, InboxState
@@ -86,3 +87,34 @@ def _repaired() -> Iterator[None]:
         _convert("utf8mb4")
     yield
     connection.execute_wrappers = wrappers
+
+
+def test_the_check_names_the_remedy_and_is_content_with_it() -> None:
+    problems = check_character_set(databases=["default"])
+
+    if connection.vendor != "mysql":
+        assert problems == []
+        return
+    (problem,) = problems
+    assert "lms_badges_inboxmessage.payload is in the character set utf8mb3" in problem.msg
+    with connection.cursor() as cursor:
+        cursor.execute(problem.hint)
+    assert check_character_set(databases=["default"]) == []
+
+
+def test_the_check_looks_at_new_tables_and_at_the_connection_too() -> None:
+    if connection.vendor != "mysql":
+        assert check_character_set(databases=["default"]) == []
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SET SESSION character_set_client = utf8mb3, SESSION character_set_database = utf8mb3")
+    try:
+        places = [problem.msg.partition(" in the")[0] for problem in check_character_set(databases=["default"])]
+    finally:
+        connection.close()
+    assert places == ["The connection talks", "New tables are made", "lms_badges_inboxmessage.payload is"]
+
+
+def test_an_ordinary_check_asks_no_database(django_assert_num_queries: Any) -> None:
+    with django_assert_num_queries(0):
+        assert check_character_set() == []
