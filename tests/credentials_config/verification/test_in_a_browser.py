@@ -55,6 +55,19 @@ def test_nothing_sticks_out_on_a_small_phone(browser: Any, live_server: Any, nam
         assert element.size["height"] >= 44  # a finger's width
 
 
+@pytest.mark.parametrize(("language", "edge"), [("en", "left"), ("ar", "right")])
+def test_answers_stand_beside_their_questions_whatever_they_are_written_in(
+    browser: Any, live_server: Any, language: str, edge: str
+) -> None:
+    code = CredentialFactory(learner_name="سبيب السنجاب", context_name="Algebra").verification_code
+    browser.execute_cdp_cmd("Network.enable", {})
+    browser.execute_cdp_cmd("Network.setExtraHTTPHeaders", {"headers": {"Accept-Language": language}})
+    browser.get(f"{live_server.url}{ASK}{code}")
+    edges = browser.execute_script(EDGES, edge)
+    assert len(edges) == 5
+    assert max(edges) - min(edges) < 2
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_all_text_can_be_told_from_its_ground(browser: Any, live_server: Any, scheme: str) -> None:
     feature = {"name": "prefers-color-scheme", "value": scheme}
@@ -87,6 +100,15 @@ def test_headings_language_and_labels_are_there_for_those_who_hear_the_page(brow
         assert label.text
         assert browser.find_element(By.ID, "code").accessible_name == label.text
 
+
+# Where the text of each answer begins or ends.
+EDGES = """
+return [...document.querySelectorAll("dd")].map((answer) => {
+  const text = document.createRange();
+  text.selectNodeContents(answer);
+  return text.getBoundingClientRect()[arguments[0]];
+});
+"""
 
 # The colour of an element's text, and of what is behind it.
 COLOURS = """
