@@ -29,6 +29,9 @@ def test_no_two_signs_look_alike() -> None:
         " abcd-efgh-1234-0000 ",
         "ABCD EFGH I2E4OOOO".replace("E4", "34"),
         "ABCDEFGHL234OOOO",
+        "ABCD\u2011EFGH\u20131234\u20140000",  # dashes of word processors
+        "ABCD\u00a0EFGH\u200b1234\r\n0000.",  # copied out of a document
+        "ＡＢＣＤＥＦＧＨ１２３４００００",
     ],
 )
 def test_what_people_type_is_understood(typed: str) -> None:
