@@ -1,0 +1,119 @@
+"""Freeing, forgetting, reviving: what touches some rows touches no others."""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+
+from badges.outbox import circuit, mailbox
+from badges.outbox.circuit import Verdict
+from badges.outbox.mailbox import NewMessage
+from badges.outbox.models import OutboxMessage
+from tests.woken import use_memory_broker, woken
+
+pytestmark = [pytest.mark.tables, pytest.mark.django_db]
+
+NOW = dt.datetime(2026, 3, 1, 12, 0, tzinfo=dt.UTC)
+LEASE = 120.0
+
+
+def later(seconds: float) -> dt.datetime:
+    return NOW + dt.timedelta(seconds=seconds)
+
+
+def post(*words: str) -> None:
+    with transaction.atomic():
+        mailbox.post([NewMessage("telegraph", f"to-{word}", "spoken", {"word": word}) for word in words], now=NOW)
+
+
+def claim(now: dt.datetime = NOW) -> list[OutboxMessage]:
+    return mailbox.claim(10, now, lease=LEASE)
+
+
+def words(rows: list[OutboxMessage]) -> list[str]:
+    return [row.read()["word"] for row in rows]
+
+
+def test_of_rows_that_rest_the_first_few_are_those_due_first() -> None:
+    post("joe", "jack", "jim")
+    for row, seconds in zip(claim(), (900, 300, 600), strict=True):
+        mailbox.release([row], due_at=later(seconds), rests_for="dodge-city")
+    assert mailbox.free("dodge-city", now=later(1), limit=2) == 2
+    assert words(claim(later(1))) == ["jack", "jim"]
+
+
+def test_a_row_that_was_tried_after_its_rest_waits_for_itself_and_is_not_freed() -> None:
+    post("joe")
+    mailbox.release(claim(), due_at=later(60), rests_for="dodge-city")
+    (row,) = claim(later(60))
+    mailbox.begin(row, later(60), lease=LEASE)
+    mailbox.retry(row, due_at=later(900), error="Illegible")
+    assert mailbox.free("dodge-city", now=later(61)) == 0
+
+
+def test_no_more_are_forgotten_at_a_time_than_was_asked_and_the_oldest_first() -> None:
+    for seconds, word in enumerate(("first", "second", "third")):
+        with transaction.atomic():
+            mailbox.post([NewMessage("telegraph", "7", "spoken", {"word": word})], now=later(seconds))
+        for row in claim(later(seconds)):
+            mailbox.delivered(row, later(seconds))
+    assert mailbox.forget_delivered(before=later(60), limit=2) == 2
+    assert words(list(OutboxMessage.objects.all())) == ["third"]
+    assert mailbox.forget_delivered(before=later(60), limit=2) == 1
+
+
+def test_what_is_delivered_is_never_due_next() -> None:
+    post("done", "waits")
+    done, waits = claim()
+    mailbox.delivered(done, NOW)
+    mailbox.retry(waits, due_at=later(30), error="Not now")
+    assert mailbox.next_due_at() == later(30)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_dead_letters_that_are_revived_wake_a_worker_and_nothing_revived_wakes_nobody(settings: Any) -> None:
+    use_memory_broker(settings)
+    post("stop")
+    (row,) = claim()
+    woken()
+    assert mailbox.revive(OutboxMessage.objects.all(), now=NOW) == 0
+    assert woken() == []
+    mailbox.bury(row, NOW, error="No paper")
+    assert mailbox.revive(OutboxMessage.objects.all(), now=NOW) == 1
+    assert woken() == ["badges.deliver"]
+
+
+def test_a_probe_that_fails_doubles_the_rest() -> None:
+    for _ in range(5):
+        circuit.record_failure("dodge-city", NOW, probe=False)
+    assert circuit.may_pass("dodge-city", later(60))[0] is Verdict.PROBE
+    circuit.record_failure("dodge-city", later(70), probe=True)
+    assert circuit.may_pass("dodge-city", later(71)) == (Verdict.REST, later(70 + 120))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_row_that_another_worker_is_just_taking_holds_nobody_up() -> None:
+    post("taken", "free")
+    (first, _second) = OutboxMessage.objects.order_by("sequence")
+    waits_for_none = connection.features.has_select_for_update_skip_locked  # SQLite has one writer at a time
+    is_taken, may_go = threading.Event(), threading.Event()
+
+    def take() -> None:
+        with transaction.atomic():
+            OutboxMessage.objects.select_for_update().get(sequence=first.sequence)
+            is_taken.set()
+            may_go.wait(20 if waits_for_none else 0)
+        connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        taking = pool.submit(take)
+        is_taken.wait(20)
+        found = words(claim())
+        may_go.set()
+        taking.result()
+    assert found == (["free"] if waits_for_none else ["taken", "free"])
