@@ -17,6 +17,7 @@ from badges.awarding.models import ACTIVE, UserCredential
 from badges.catalog.event_types import LearnerData
 from badges.catalog.models import BadgeTemplate
 from badges.conf import config
+from badges.database import insist
 from badges.explanations import Explanation
 from badges.intake import inbox, learners
 from badges.intake.events import Event
@@ -112,6 +113,12 @@ def retire(person: Person, *, now: dt.datetime | None = None) -> bool:
     so they find nobody and become dead letters. The host's account, and badges at providers, are the host's to remove.
     """
     now = now or timezone.now()
+    # A consumer writes an event before it locks the learner and we forget it afterwards, so the two can wait for each
+    # other. Whoever is told to give way begins again; inside of a transaction of the caller's that is the caller.
+    return insist(lambda: _retire(person, now), patience=config.intake["patience"])
+
+
+def _retire(person: Person, now: dt.datetime) -> bool:
     with transaction.atomic():
         learner = Learner.objects.select_for_update().filter(_named(person)).first()
         if learner is None:

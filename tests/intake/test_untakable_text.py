@@ -42,7 +42,9 @@ def _convert(characters: str) -> None:
 
 
 def _refuse_stars(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-    if sql.startswith("INSERT INTO") and "inboxmessage" in sql and any(STAR in str(value) for value in params):
+    if many:
+        params = list(params)
+    if sql.startswith("INSERT INTO") and "inboxmessage" in sql and STAR in str(params):
         raise DataError("a character of this text does not exist here")
     return execute(sql, params, many, context)
 

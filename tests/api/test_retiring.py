@@ -1,0 +1,85 @@
+"""What somebody who leaves relies on: forgetting them succeeds while their events are being decided."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import connection, connections
+
+from badges import api, pipeline
+from badges.intake import payloads
+from badges.intake.models import InboxMessage, Learner
+from badges.testing.events import passing_status
+from tests.factories import ALGEBRA, GEOMETRY, make_template, requirement
+from tests.services import Service
+
+pytestmark = [pytest.mark.tables, pytest.mark.django_db(transaction=True)]
+
+PATIENCE = 60
+
+
+def passes(course: str) -> Any:
+    line = passing_status(lms_user_id=17, username="marsupilami", course_key=course).line
+    return payloads.parse(line, source="test")
+
+
+def in_a_thread(work: Callable[[], object], pause: Callable[..., Any], errors: list[Exception]) -> threading.Thread:
+    """Start work in a thread whose statements all go through ``pause``."""
+
+    def run() -> None:
+        try:
+            with connection.execute_wrapper(pause):
+                work()
+        except Exception as error:
+            errors.append(error)
+        finally:
+            connections.close_all()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread
+
+
+def test_a_consumer_and_somebody_who_retires_its_learner_do_not_lock_each_other_out(database_server: Service) -> None:
+    make_template(requirements=[requirement("a", course=ALGEBRA), requirement("b", course=GEOMETRY)])
+    pipeline.handle([passes(ALGEBRA)])
+    api.receive(passes(GEOMETRY))
+    event_is_held, learner_is_held = threading.Event(), threading.Event()
+    deadlocks: list[str] = []
+    errors: list[Exception] = []
+
+    def consume(execute: Any, sql: str, *rest: Any) -> Any:
+        """Having written the event, lock the learner only when somebody else has."""
+        if "FOR UPDATE" in sql and "learner" in sql:
+            event_is_held.set()
+            learner_is_held.wait(PATIENCE)
+        return noting(execute, sql, *rest)
+
+    def retire(execute: Any, sql: str, *rest: Any) -> Any:
+        """Having locked the learner, want the event."""
+        if sql.startswith("UPDATE") and "inboxmessage" in sql:
+            learner_is_held.set()
+        return noting(execute, sql, *rest)
+
+    def noting(execute: Any, sql: str, *rest: Any) -> Any:
+        try:
+            return execute(sql, *rest)
+        except Exception as error:
+            deadlocks.append(str(error))
+            raise
+
+    consumer = in_a_thread(pipeline.process_pending, consume, errors)
+    assert event_is_held.wait(PATIENCE)
+    retirer = in_a_thread(lambda: api.retire("17"), retire, errors)
+    consumer.join(PATIENCE)
+    retirer.join(PATIENCE)
+
+    assert "deadlock" in deadlocks[0].lower()
+    assert not errors
+    assert Learner.objects.get().lms_user_id is None
+    rows = InboxMessage.objects.values_list("payload", "lms_user_id")
+    assert list(rows) == [(None, None), (None, None)]
+    assert set(InboxMessage.objects.values_list("state", flat=True)) <= {"processed", "dead"}
