@@ -178,8 +178,12 @@ class PdfPress(Press):
         if drawn and layout.files:
             raise GenerationError("files are for .typ templates; to put pictures on the page, name them in images")
         for slug in layout.files:
-            suffix = Path(assets.file_name(slug)).suffix
-            self._write(f"{slug}{suffix}", self._read(assets, slug))
+            name = slug + Path(assets.file_name(slug)).suffix
+            if (self._folder / name).exists():
+                raise GenerationError(
+                    f"files: the name {name!r} is taken; upload the asset {slug!r} under another slug"
+                )
+            self._write(name, self._read(assets, slug))
         return {
             "do": "open",
             "id": uuid.uuid4().hex,

@@ -38,6 +38,7 @@ LONGEST_WORD = 60
 _PAGE = Path(__file__).with_name("page.typ")
 _PROFILE = re.compile(rb"\[/ICCBased \d+ \d+ R\]")
 _LANGUAGE = re.compile(r"([a-zA-Z]{2,3})(?:[-_]([a-zA-Z]{4}))?(?:[-_]([a-zA-Z]{2}))?")
+_PACKAGE = re.compile(r"(?:failed to download package|package not found)[^@]*?(@?[\w-]+[/-][\w:.-]+?)(?:\.tar|\))")
 # Letters of these scripts are joined, so they are never spaced out.
 _JOINED = ("ARABIC", "SYRIAC", "MONGOLIAN", "NKO", "MANDAIC", "DEVANAGARI", "BENGALI", "GURMUKHI")
 # Typst says of documents in Arabic or Hebrew that pages are read from the right. On a single page that means nothing,
@@ -365,6 +366,8 @@ def _plain(error: Exception, words: dict[str, str] | None = None) -> str:
     for key, word in sorted((words or {}).items(), key=lambda item: len(item[1]), reverse=True):
         if len(word) > 2:  # what is shorter says nothing about anybody, and stands in every sentence
             said = said.replace(word, f"{{{key}}}").replace(json.dumps(word, ensure_ascii=False)[1:-1], f"{{{key}}}")
+    if package := _PACKAGE.search(said):
+        return f"it imports the package {package[1]}, and none are downloaded"
     for lead in ("failed to compile document:", "assertion failed:", "panicked with:"):
         said = said.replace(lead, "").strip()
     return re.sub(r"\s+", " ", re.sub(r"\(searched at [^)]*\)|/\S*/", "", said)).strip()[:300]

@@ -299,6 +299,16 @@ def test_an_error_for_one_name_in_a_whole_template_leaves_the_others():
     assert made.make(words(name="Ada")).content
 
 
+@pytest.mark.parametrize(("slug", "file"), [("template-0", "helpers.typ"), ("fonts", "fonts"), ("..", "parent")])
+def test_a_file_does_not_take_the_place_of_another(slug, file):
+    shelf = Shelf({"paper": ("own.typ", OWN), slug: (file, b"#let helper = 1")})
+    with pytest.raises(
+        GenerationError, match=r"files: the name '[^']+' is taken; upload .* under another slug"
+    ) as caught:
+        PdfGenerator().begin({"template": "paper", "files": [slug]}, shelf)
+    assert caught.value.everyone
+
+
 def test_an_error_of_a_whole_template_does_not_say_whose_document_it_was():
     source = OWN + b'#if sys.inputs.name != "Ada Lovelace" { panic("not for " + sys.inputs.name) }'
     made = press(source, name="own.typ")
