@@ -15,11 +15,10 @@ from badges.admin.readonly import (
     ReadOnlyAdmin,
     SearchByExactWords,
     learners_named,
-    link_to,
-    link_to_list,
     templates_named,
 )
-from badges.admin.words import cause_in_words, moment
+from badges.admin.words import cause_in_words
+from badges.frame.admin import link_to, link_to_list, moment
 from badges.issuers import registry
 from badges.issuers.base import Issued
 from badges.models import OutboxMessage, UserCredential

@@ -12,8 +12,9 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from badges.admin.readonly import ReadOnlyAdmin, SearchByExactWords, learners_named, link_to
+from badges.admin.readonly import ReadOnlyAdmin, SearchByExactWords, learners_named
 from badges.exceptions import Permanent
+from badges.frame.admin import link_to
 from badges.issuers.credly.client import check_organization
 from badges.models import CredlyBadge, CredlyOrganization
 

@@ -47,7 +47,7 @@ class InboxMessageAdmin(SearchByExactWords, ReadOnlyAdmin):
         return pretty(message.payload) if message.payload is not None else "-"
 
     def has_retry_permission(self, request: HttpRequest) -> bool:
-        return self.may_change(request)
+        return self.may_press(request)
 
     @admin.action(description=gettext_lazy("Try dead letters again"), permissions=["retry"])
     def retry_dead_letters(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:

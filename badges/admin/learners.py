@@ -10,7 +10,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from badges.admin.readonly import ReadOnlyAdmin, SearchByExactWords, learners_named, link_to_list
+from badges.admin.readonly import ReadOnlyAdmin, SearchByExactWords, learners_named
+from badges.frame.admin import link_to_list
 from badges.models import BadgeProgress, InboxMessage, Learner, OutboxMessage, UserCredential
 
 

@@ -41,7 +41,7 @@ class OutboxMessageAdmin(SearchByExactWords, ReadOnlyAdmin):
         return pretty(message.payload)
 
     def has_retry_permission(self, request: HttpRequest) -> bool:
-        return self.may_change(request)
+        return self.may_press(request)
 
     @admin.action(description=gettext_lazy("Try dead letters again"), permissions=["retry"])
     def retry_dead_letters(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:

@@ -11,8 +11,9 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from badges.admin.readonly import ReadOnlyAdmin, SearchByExactWords, learners_named, link_to, templates_named
-from badges.admin.words import cause_in_words, moment, rules_in_words
+from badges.admin.readonly import ReadOnlyAdmin, SearchByExactWords, learners_named, templates_named
+from badges.admin.words import cause_in_words, rules_in_words
+from badges.frame.admin import link_to, moment
 from badges.models import BadgeProgress, Fulfillment
 from badges.progress.reading import Demand, Group, report, with_reports
 

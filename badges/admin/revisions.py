@@ -12,9 +12,10 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from badges.admin.readonly import ReadOnlyAdmin, SearchByExactWords, link_to, templates_named
+from badges.admin.readonly import ReadOnlyAdmin, SearchByExactWords, templates_named
 from badges.admin.words import pretty
 from badges.catalog.documents import differences
+from badges.frame.admin import link_to
 from badges.models import TemplateRevision
 
 

@@ -13,7 +13,6 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from badges.admin.readonly import CappedPaginator, link_to_list
 from badges.admin.template_forms import (
     MOST_REQUIREMENTS,
     IssuerForm,
@@ -26,6 +25,7 @@ from badges.admin.template_forms import (
 from badges.admin.words import KINDS, rules_in_words
 from badges.catalog import event_types
 from badges.catalog.api import Document, DocumentError, archive_template, export_template, save_template
+from badges.frame.admin import CappedPaginator, link_to_list
 from badges.models import (
     BadgeProgress,
     BadgeRequirement,

@@ -7,13 +7,13 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from django.utils import formats, timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from badges.catalog.causes import Caused, CauseKind
+from badges.frame.admin import moment
 from badges.rules import Kind, operator_names
 
 OPERATORS = {
@@ -60,11 +60,6 @@ def rules_in_words(rules: Iterable[Any], event_type: str) -> str:
     """Say what a requirement's rules demand; what no rules mean is said too."""
     said = [f"{rule.path} {OPERATORS.get(rule.operator, rule.operator)} {value_text(rule.value)}" for rule in rules]
     return _(" and ").join(said) or _("Every event of the type %(type)s counts.") % {"type": event_type}
-
-
-def moment(time: Any) -> str:
-    """Spell a time in the reader's zone and language."""
-    return formats.date_format(timezone.localtime(time), "DATETIME_FORMAT")
 
 
 def cause_in_words(cause: Caused) -> str:

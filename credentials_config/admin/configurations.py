@@ -16,11 +16,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from badges.exceptions import Permanent, Retryable
+from badges.frame.admin import link_to, link_to_list, moment
 from credentials_config import api, registry
 from credentials_config.admin import schedule_fields
 from credentials_config.admin.dry_runs import dry_run_page
 from credentials_config.admin.option_fields import OPTIONS_HELP, OptionsField, findings, option_help
-from credentials_config.admin.pages import Page, link_to, link_to_list, moment
+from credentials_config.admin.pages import Page
 from credentials_config.admin.previews import PreviewMixin
 from credentials_config.contracts import GenerationError
 from credentials_config.issuing import presses

@@ -14,8 +14,9 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from badges import api as badges
 from badges.exceptions import Permanent, Retryable
+from badges.frame.admin import link_to
 from credentials_config import api
-from credentials_config.admin.pages import ReadOnlyPage, link_to
+from credentials_config.admin.pages import ReadOnlyPage
 from credentials_config.issuing import codes
 from credentials_config.models import Credential, CredentialStatus
 from credentials_config.processors.csv_list import LONGEST_ID
