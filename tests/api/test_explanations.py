@@ -1,0 +1,66 @@
+"""An explanation is about one learner and about what is demanded today."""
+
+from __future__ import annotations
+
+import pytest
+
+from badges import api, pipeline
+from badges.conf import CCX_PASSING_STATUS
+from badges.intake.models import InboxMessage
+from badges.progress.models import BadgeProgress
+from badges.progress.reading import report, with_reports
+from tests.pipeline.stories import make_passing, make_template
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.tables]
+
+ALGEBRA, BOTANY = "course-v1:Uni+Algebra+1", "course-v1:Uni+Botany+2"
+BOTH = {"key": "a", "course": ALGEBRA}, {"key": "b", "course": BOTANY}
+
+
+def passes(course: str, number: int) -> None:
+    pipeline.handle([make_passing(course_key=course, lms_user_id=number, username=f"u{number}")])
+
+
+def test_what_others_met_is_not_said_of_this_learner() -> None:
+    make_template("both", *BOTH)
+    passes(ALGEBRA, 41)
+    passes(BOTANY, 52)
+    algebra, botany = api.explain(41, "both").demands
+    assert (len(algebra.fulfillments), len(botany.fulfillments)) == (1, 0)
+    assert api.explain(41, "both").completion.satisfied == 1
+
+
+def test_a_requirement_is_held_against_events_of_its_own_type_only() -> None:
+    make_template("mixed", {"key": "ccx", "event_type": CCX_PASSING_STATUS}, {"key": "course"})
+    passes(ALGEBRA, 41)
+    ccx, course = api.explain(41, "mixed").demands
+    assert (len(ccx.answers), len(course.answers)) == (0, 1)
+
+
+def test_a_requirement_that_was_taken_away_is_not_counted_any_more() -> None:
+    make_template("both", *BOTH)
+    passes(ALGEBRA, 41)
+    make_template("both", BOTH[0])
+    explained = api.explain(41, "both")
+    assert [demand.requirement.key for demand in explained.demands] == ["a"]
+    (progress,) = with_reports(BadgeProgress.objects.all())
+    assert (report(progress).fulfilled, report(progress).total) == (1, 1)
+
+
+def test_what_was_reset_is_not_counted_as_met() -> None:
+    make_template("both", *BOTH)
+    passes(ALGEBRA, 41)
+    progress = BadgeProgress.objects.get()
+    progress.fulfillments.update(active_key=None)
+    (progress,) = with_reports(BadgeProgress.objects.all())
+    assert (report(progress).fulfilled, report(progress).total) == (0, 2)
+    algebra, _botany = api.explain(41, "both").demands
+    assert len(algebra.fulfillments) == 1, "it stays as history"
+    assert api.explain(41, "both").completion.satisfied == 0
+
+
+def test_an_event_whose_payload_has_expired_is_no_answer() -> None:
+    make_template("both", *BOTH)
+    passes(ALGEBRA, 41)
+    InboxMessage.objects.update(payload=None)
+    assert [demand.answers for demand in api.explain(41, "both").demands] == [[], []]
