@@ -90,6 +90,8 @@ class Credential(models.Model):
             models.Index(fields=["due_at"], name="lms_cc_credential_due"),
             models.Index(fields=["learner", "issued_at"], name="lms_cc_credential_learner"),
             models.Index(fields=["configuration", "status"], name="lms_cc_credential_status"),
+            # The newest of one status, among a million: whoever looks for the few that failed.
+            models.Index(fields=["status", "id"], name="lms_cc_credential_newest"),
             models.Index(fields=["expires_at"], name="lms_cc_credential_expires"),
         )
 
