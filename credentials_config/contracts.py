@@ -81,7 +81,10 @@ class Processor(ABC):
 
     @abstractmethod
     def people(self, context_key: str, options: Options) -> Iterator[Person]:
-        """Yield everyone who may be asked about, page by page: usually those enrolled. Each person once."""
+        """
+        Yield everyone who may be asked about, page by page: usually those enrolled. Each person once, with the name
+        that the document is to say and the address that the link is to go to.
+        """
 
     @abstractmethod
     def retrieve(
