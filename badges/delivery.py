@@ -162,6 +162,9 @@ def _rest(row: OutboxMessage, name: str, until: dt.datetime, done: Delivery) -> 
     ours = _surely(lambda: mailbox.release([row], due_at=until, rests_for=name))
     _note(row, "rested", bool(ours), done)
     done.put_off(until)
+    if row.rests_for == name:
+        # It rested before, and so did others: they rest on without being looked at one by one.
+        _surely(lambda: mailbox.rest_on(name, until=until))
 
 
 def _conclude(row: OutboxMessage, error: Exception | None, now: dt.datetime, done: Delivery) -> None:
@@ -200,7 +203,9 @@ def _tell_circuit(name: str, error: Exception | None, verdict: Verdict, now: dt.
             _surely(lambda: mailbox.free(name, now=now))
     elif isinstance(error, Retryable) and error.circuit:
         asked = error.retry_after
-        _surely(lambda: circuit.record_failure(name, now, probe=probe, retry_after=asked))
+        until = _surely(lambda: circuit.record_failure(name, now, probe=probe, retry_after=asked))
+        if probe and until:
+            _surely(lambda: mailbox.rest_on(name, until=until))
     elif probe:
         _surely(lambda: circuit.record_undecided(name, now))
         _surely(lambda: mailbox.free(name, now=now, limit=config.delivery["batch_size"]))

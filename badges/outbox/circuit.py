@@ -85,8 +85,8 @@ def may_pass(name: str, now: dt.datetime) -> tuple[Verdict, dt.datetime]:
     return (Verdict.PROBE if won else Verdict.REST), held_until
 
 
-def record_failure(name: str, now: dt.datetime, *, probe: bool, retry_after: float | None = None) -> None:
-    """The other side as a whole failed."""
+def record_failure(name: str, now: dt.datetime, *, probe: bool, retry_after: float | None = None) -> dt.datetime | None:
+    """The other side as a whole failed. Returns until when its circuit is open, if it is."""
     rules = config.delivery
 
     def transition(state: State) -> State:
@@ -99,7 +99,7 @@ def record_failure(name: str, now: dt.datetime, *, probe: bool, retry_after: flo
             retry_after=retry_after,
         )
 
-    _change(name, transition)
+    return _change(name, transition)
 
 
 def record_answer(name: str) -> bool:
@@ -113,7 +113,7 @@ def record_undecided(name: str, now: dt.datetime) -> None:
     _change(name, lambda state: undecided(state, now))
 
 
-def _change(name: str, transition: Callable[[State], State]) -> None:
+def _change(name: str, transition: Callable[[State], State]) -> dt.datetime | None:
     with transaction.atomic():
         # First a write: it makes the row if need be, and keeps SQLite from having to upgrade a read lock.
         insert_new(Circuit, [Circuit(name=name)], unique="name")
@@ -121,3 +121,4 @@ def _change(name: str, transition: Callable[[State], State]) -> None:
         state = transition(State(circuit.failures, circuit.open_until))
         circuit.failures, circuit.open_until = state.failures, state.open_until
         circuit.save(update_fields=["failures", "open_until"])
+    return state.open_until

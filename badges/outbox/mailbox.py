@@ -20,7 +20,7 @@ from django.db.models import Exists, F, OuterRef, QuerySet
 from django.utils import timezone
 from uuid6 import uuid7
 
-from badges.outbox.models import OutboxMessage, OutboxState
+from badges.outbox.models import Circuit, OutboxMessage, OutboxState
 from badges.outbox.wake import DELIVER, wake_on_commit
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "free",
     "post",
     "release",
+    "rest_on",
     "retry",
     "revive",
     "wake_on_commit",
@@ -134,6 +135,17 @@ def release(rows: Iterable[OutboxMessage], *, due_at: dt.datetime, rests_for: st
         return 0
     ours = OutboxMessage.objects.filter(pk__in=[row.pk for row in rows], claim__in={row.claim for row in rows})
     return ours.update(claim=None, due_at=due_at, rests_for=rests_for)
+
+
+def rest_on(rests_for: str, *, until: dt.datetime) -> int:
+    """
+    Let all rows that rest for a circuit do so until then, if it still does: one statement, however many there are.
+
+    Returns how many.
+    """
+    still_open = Circuit.objects.filter(name=rests_for, open_until=until)
+    resting = OutboxMessage.objects.filter(Exists(still_open), rests_for=rests_for, due_at__gt=BEGINNING, claim=None)
+    return resting.exclude(due_at=until).update(due_at=until)
 
 
 def free(rests_for: str, *, now: dt.datetime, limit: int | None = None) -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from badges import delivery
 from badges.exceptions import Permanent, Retryable
@@ -190,6 +192,39 @@ def test_rows_that_rested_go_at_once_when_the_other_side_is_back(telegraph: Tele
     OutboxMessage.objects.filter(key="to-probe").update(due_at=later(1))
     Circuit.objects.update(open_until=later(1))
     assert delivery.drain(now=later(1)).delivered == 4
+
+
+def test_a_sweep_costs_the_same_however_many_rows_rest(telegraph: Telegraph) -> None:
+    telegraph.office = "dodge-city"
+    telegraph.always = Retryable("Nobody there.", circuit=True)
+    costs = []
+    for round_, more in enumerate([30, 300]):
+        Circuit.objects.update_or_create(name="dodge-city", defaults={"failures": 9, "open_until": later(600)})
+        post(*(f"{round_}-{number}" for number in range(more)))
+        delivery.drain(now=NOW)
+        OutboxMessage.objects.exclude(rests_for="").update(due_at=later(600))
+        telegraph.tried.clear()
+        with CaptureQueriesContext(connection) as sweep:
+            done = delivery.drain(now=later(600))
+        costs.append(len(sweep))
+        assert (done.retried, done.more, len(telegraph.tried)) == (1, False, 1)
+        assert OutboxMessage.objects.exclude(rests_for="").count() > more - 2
+        assert delivery.drain(now=later(600)).seen == 0
+    assert costs[0] == costs[1], "\n".join(query["sql"] for query in sweep)
+
+    telegraph.always = None
+    assert delivery.drain(now=later(DAY)).delivered == 330
+
+
+def test_rows_do_not_rest_for_a_circuit_that_closed_meanwhile(telegraph: Telegraph) -> None:
+    telegraph.office = "dodge-city"
+    post("one")
+    Circuit.objects.create(name="dodge-city", failures=9, open_until=later(600))
+    delivery.drain(now=NOW)
+    Circuit.objects.update(open_until=None)
+    mailbox.free("dodge-city", now=later(1))
+    assert mailbox.rest_on("dodge-city", until=later(600)) == 0
+    assert delivery.drain(now=later(1)).delivered == 1
 
 
 def test_another_circuit_is_not_bothered(telegraph: Telegraph) -> None:
