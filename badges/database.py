@@ -1,8 +1,8 @@
 """
 What differs between SQLite, PostgreSQL and MariaDB, said once.
 
-How rows are inserted that may be there already, what a transaction sees that waited for a lock, whether an error is the
-database's passing weather, and how to sit that weather out.
+How long a statement may be, what a transaction sees that waited for a lock, whether an error is the database's passing
+weather, and how to sit that weather out. How rows get in is said in ``inserts``.
 """
 
 from __future__ import annotations
@@ -14,13 +14,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
-from django.db import DatabaseError, DataError, InterfaceError, OperationalError, connection, models, transaction
+from django.db import DatabaseError, DataError, InterfaceError, OperationalError, connection, transaction
 
 from badges.exceptions import Retryable
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-Row = TypeVar("Row", bound=models.Model)
 
 # Record changed since it was read, server has gone, lost connection, cannot connect, too many connections, a cluster's
 # node that is not ready, shutdown, lock wait time-out, deadlock, killed, read-only after a fail-over. Other operational
@@ -35,20 +34,6 @@ _MYSQL_UNTAKABLE = frozenset({1267, 1300, 1366, 3988})
 # Connection exception, read-only after a fail-over, transaction rollback, insufficient resources, operator
 # intervention; lock not available.
 _POSTGRESQL_WEATHER = ("08", "25006", "40", "53", "57", "55P03")
-
-
-def insert_new(model: type[Row], rows: Sequence[Row], *, unique: str) -> None:
-    """
-    Insert rows; one whose ``unique`` field is there already stays as it is. One statement (SQLite may split it).
-
-    Not ``ignore_conflicts``: MariaDB's ``INSERT IGNORE`` swallows real data errors too, and truncates instead.
-    """
-    if not rows:
-        return
-    targeted = connection.features.supports_update_conflicts_with_target
-    model._default_manager.bulk_create(
-        rows, update_conflicts=True, update_fields=[unique], unique_fields=[unique] if targeted else None
-    )
 
 
 @functools.cache

@@ -15,6 +15,7 @@ from uuid6 import uuid7
 
 from badges.awarding.models import ACTIVE, CredentialStatus, UserCredential
 from badges.catalog.causes import Cause
+from badges.inserts import insert
 
 
 def holdings(pairs: Iterable[uuid.UUID]) -> dict[uuid.UUID, set[str]]:
@@ -52,4 +53,4 @@ def credential_of(
 
 def store(credentials: Sequence[UserCredential]) -> None:
     """Write credentials; one statement. The database refuses a second active one per learner and template."""
-    UserCredential.objects.bulk_create(sorted(credentials, key=lambda credential: credential.pair_id))
+    insert(sorted(credentials, key=lambda credential: credential.pair_id))

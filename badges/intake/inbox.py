@@ -14,8 +14,9 @@ from django.db import connection, transaction
 from django.db.models import F, QuerySet
 from uuid6 import uuid7
 
-from badges.database import insert_new, statement_bytes
+from badges.database import statement_bytes
 from badges.exceptions import EventError
+from badges.inserts import insert
 from badges.intake import payloads
 from badges.intake.events import Event, Unreadable
 from badges.intake.models import InboxMessage, InboxState
@@ -86,7 +87,7 @@ def write(rows: Sequence[InboxMessage]) -> set[str]:
     """
     ordered = sorted(rows, key=lambda row: row.event_id)
     for statement in _statements(ordered):
-        insert_new(InboxMessage, statement, unique="event_id")
+        insert(statement, unique="event_id")
     return set(
         InboxMessage.objects.filter(id__in=[row.id for row in ordered]).order_by().values_list("event_id", flat=True)
     )

@@ -16,7 +16,7 @@ from enum import Enum
 from django.db import transaction
 
 from badges.conf import config
-from badges.database import insert_new
+from badges.inserts import insert
 from badges.outbox.models import Circuit
 
 # While the other side stays away its rests double, up to this many times the first one.
@@ -116,7 +116,7 @@ def record_undecided(name: str, now: dt.datetime) -> None:
 def _change(name: str, transition: Callable[[State], State]) -> dt.datetime | None:
     with transaction.atomic():
         # First a write: it makes the row if need be, and keeps SQLite from having to upgrade a read lock.
-        insert_new(Circuit, [Circuit(name=name)], unique="name")
+        insert([Circuit(name=name)], unique="name")
         circuit = Circuit.objects.select_for_update().get(name=name)
         state = transition(State(circuit.failures, circuit.open_until))
         circuit.failures, circuit.open_until = state.failures, state.open_until

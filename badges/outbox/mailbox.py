@@ -20,6 +20,7 @@ from django.db.models import Exists, F, OuterRef, QuerySet
 from django.utils import timezone
 from uuid6 import uuid7
 
+from badges.inserts import insert
 from badges.outbox.models import Circuit, OutboxMessage, OutboxState
 from badges.outbox.wake import DELIVER, wake_on_commit
 
@@ -76,7 +77,7 @@ def post(messages: Iterable[NewMessage], *, now: dt.datetime | None = None) -> N
     now = now or timezone.now()
     rows = [_row_of(message, now) for message in messages]
     if rows:
-        OutboxMessage.objects.bulk_create(rows)
+        insert(rows)
         wake_on_commit(DELIVER)
 
 

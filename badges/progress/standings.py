@@ -12,11 +12,11 @@ import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from django.db import connection
 from django.db.models import F, FilteredRelation, Q
 from uuid6 import uuid7
 
 from badges.catalog.causes import Cause
+from badges.inserts import insert
 from badges.progress.models import ACTIVE, BadgeProgress, Fulfillment
 
 
@@ -87,12 +87,8 @@ def store(standings: Iterable[tuple[Standing, int, int]], *, now: dt.datetime) -
         for standing, learner_id, template_id in ordered
         if standing.changed or not standing.begun
     ]
-    if rows:
-        targeted = connection.features.supports_update_conflicts_with_target
-        BadgeProgress.objects.bulk_create(
-            rows, update_conflicts=True, update_fields=["completed_at"], unique_fields=["id"] if targeted else None
-        )
-    Fulfillment.objects.bulk_create(fulfillment for standing, _, _ in ordered for fulfillment in standing.new)
+    insert(rows, unique="id", update="completed_at")
+    insert(fulfillment for standing, _, _ in ordered for fulfillment in standing.new)
 
 
 def fulfillments_of(learner_id: int, template_id: int | None = None) -> Iterable[Fulfillment]:

@@ -19,6 +19,7 @@ from badges.awarding.models import CredentialStatus, UserCredential
 from badges.catalog.models import TemplateIssuer
 from badges.conf import config
 from badges.exceptions import Permanent, Retryable
+from badges.inserts import insert
 from badges.issuers.base import Issued, Issuer, Place
 from badges.issuers.credly import payloads
 from badges.issuers.credly.client import CredlyClient, client_for
@@ -37,7 +38,7 @@ class CredlyIssuer(Issuer):
 
     def prepare(self, pairs: Sequence[tuple[UserCredential, Place]]) -> None:
         """Write the badges to be issued, in the transaction of the award."""
-        CredlyBadge.objects.bulk_create(
+        insert(
             CredlyBadge(
                 credential=credential, organization=place.organization, external_template=place.external_template
             )

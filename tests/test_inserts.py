@@ -1,0 +1,114 @@
+"""What the pipeline relies on when it inserts: what ``bulk_create`` would have written, on every database."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from typing import Any
+
+import pytest
+from django.db import DatabaseError, IntegrityError, connection, transaction
+from uuid6 import uuid7
+
+from badges.inserts import insert
+from badges.intake.models import InboxMessage, InboxState
+from badges.outbox.models import Circuit, OutboxMessage
+from badges.progress.models import BadgeProgress
+from tests.factories import BadgeProgressFactory
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.tables]
+
+NOW = dt.datetime(2026, 10, 1, 12, 30, 15, 123456, tzinfo=dt.UTC)
+
+
+def event(number: int, **columns: Any) -> InboxMessage:
+    return InboxMessage(
+        **{
+            "id": uuid7(),
+            "event_id": f"houba-{number}",
+            "event_type": "org.openedx.houba.v1",
+            "lms_user_id": 2**63 - number,
+            "payload": "{}",
+            "state": InboxState.UNMATCHED,
+            "received_at": NOW + dt.timedelta(seconds=number),
+            **columns,
+        }
+    )
+
+
+def written(model: Any) -> list[dict[str, Any]]:
+    return list(model.objects.order_by("pk").values())
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_rows_are_what_bulk_create_makes_of_them(count: int) -> None:
+    odd = [
+        # Half a table of nothing, text that SQL and arrays would stumble over, another zone, another script.
+        event(1, payload=None, event_time=None, lms_user_id=None),
+        event(2, payload='{"NULL"}, \\" %s \' \n\t', event_time=NOW.astimezone(dt.timezone(dt.timedelta(hours=5)))),
+        event(3, payload="نور 王 🎓", state=InboxState.PENDING, due_at=NOW, claim=uuid.uuid4(), attempts=7),
+    ][-count:]
+    InboxMessage.objects.bulk_create(odd)
+    expected = written(InboxMessage)
+    InboxMessage.objects.all().delete()
+
+    insert(odd)
+
+    assert len(expected) == count
+    assert written(InboxMessage) == expected
+
+
+def test_a_row_that_is_there_stays_as_it_is_and_the_others_are_written() -> None:
+    insert([event(1, source="first")])
+
+    insert([event(1, source="second"), event(2, source="second")], unique="event_id")
+
+    assert dict(InboxMessage.objects.values_list("event_id", "source")) == {"houba-1": "first", "houba-2": "second"}
+
+
+def test_a_row_that_is_there_gets_the_field_that_is_to_be_updated_and_no_other() -> None:
+    row = BadgeProgressFactory(created_at=NOW, completed_at=None)
+    later = NOW + dt.timedelta(days=1)
+    row.created_at = row.completed_at = later
+
+    insert([row], unique="id", update="completed_at")
+
+    assert list(BadgeProgress.objects.values_list("created_at", "completed_at")) == [(NOW, later)]
+
+
+def test_the_database_counts_rows_in_the_order_given() -> None:
+    keys = [f"{number * 7 % 50}" for number in range(50)]
+    message = {"channel": "announce", "type": "t", "payload": "{}", "due_at": NOW, "created_at": NOW}
+
+    insert(OutboxMessage(key=key, **message) for key in keys)
+
+    assert list(OutboxMessage.objects.order_by("sequence").values_list("key", flat=True)) == keys
+
+
+def test_more_values_than_sqlite_takes_in_a_statement_are_written() -> None:
+    insert(Circuit(name=f"credly:{number}") for number in range(40_000))
+
+    assert Circuit.objects.count() == 40_000
+
+
+def test_what_is_there_already_is_an_error_when_nothing_was_said_about_it() -> None:
+    insert([event(1)])
+
+    with pytest.raises(IntegrityError), transaction.atomic():
+        insert([event(2), event(1)])
+
+    assert InboxMessage.objects.count() == 1
+
+
+def test_text_that_is_too_long_is_refused_and_not_cut_off() -> None:
+    if connection.vendor == "sqlite":
+        pytest.skip("SQLite has no lengths.")
+    with pytest.raises(DatabaseError), transaction.atomic():
+        insert([event(1), event(2, source="x" * 256)], unique="event_id")
+
+    assert not InboxMessage.objects.exists()
+
+
+def test_nothing_costs_nothing(django_assert_num_queries: Any) -> None:
+    with django_assert_num_queries(0):
+        insert([])
