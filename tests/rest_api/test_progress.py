@@ -70,6 +70,15 @@ def test_progress_can_be_asked_for_by_learner_template_and_completion(staff_clie
     assert [row["id"] for row in ask(client, template=done.template.slug)] == [str(done.pk)]
 
 
+@pytest.mark.parametrize("word", ["maybe", "2", "\0", "unknown"])
+def test_a_word_that_is_neither_true_nor_false_is_refused_because_its_answer_would_be_everything(
+    staff_client: Callable[..., Any], word: str
+) -> None:
+    answer = staff_client("view_badgeprogress").get(f"{LIST}?{urlencode({'completed': word})}")
+    said = assert_as_promised(answer, LIST)
+    assert (answer.status_code, said["errors"]) == (400, [{"field": "completed", "detail": "Write true or false."}])
+
+
 def test_pages_hold_every_row_once_and_lead_back(staff_client: Callable[..., Any]) -> None:
     client = staff_client("view_badgeprogress")
     learners = [BadgeProgressFactory().learner for _ in range(2)]

@@ -47,6 +47,24 @@ class _TimeFilter(django_filters.IsoDateTimeFilter):
     field_class = _TimeField
 
 
+class _YesNoField(forms.NullBooleanField):
+    """True or false. Django's own field takes any other word for "unknown", and the filter would let everything by."""
+
+    widget = forms.TextInput
+
+    def to_python(self, value: Any) -> bool | None:
+        if not value:
+            return None
+        known = {"true": True, "false": False}
+        if str(value).lower() not in known:
+            raise ValidationError(_("Write true or false."))
+        return known[str(value).lower()]
+
+
+class _YesNoFilter(django_filters.BooleanFilter):
+    field_class = _YesNoField
+
+
 class _LmsUserIdFilter(django_filters.NumberFilter):
     field_class = forms.IntegerField
 
@@ -76,6 +94,6 @@ class CredentialFilters(LearnerFilters):
 class ProgressFilters(LearnerFilters):
     """Also by whether it is complete."""
 
-    completed = django_filters.BooleanFilter(
+    completed = _YesNoFilter(
         field_name="completed_at", lookup_expr="isnull", exclude=True, label="Whether it was completed."
     )
