@@ -22,7 +22,7 @@ from badges.outbox.wake import PROCESS_PENDING, wake_on_commit
 class InboxMessageAdmin(SearchByExactWords, ReadOnlyAdmin):
     """Events that somebody cares about, and dead letters."""
 
-    list_display = ("event_id", "event_type", "state", "source", "attempts", "received_at", "reason")
+    list_display = ("event_id", "event_type", "state", "reason", "received_at", "source", "attempts")
     list_filter = ("state", "received_at")
     search_help_text = gettext_lazy("An event id or an LMS user id.")
     actions = ("retry_dead_letters",)

@@ -20,7 +20,7 @@ from badges.models import Circuit, OutboxMessage
 class OutboxMessageAdmin(SearchByExactWords, ReadOnlyAdmin):
     """Announcements, badges to be issued, and whatever else waits to be delivered."""
 
-    list_display = ("sequence", "channel", "type", "key", "state", "attempts", "due_at", "created_at", "last_error")
+    list_display = ("sequence", "channel", "type", "state", "last_error", "key", "created_at", "due_at", "attempts")
     list_filter = ("state", "created_at")
     search_help_text = gettext_lazy("An LMS user id, or a username or its beginning.")
     actions = ("retry_dead_letters",)

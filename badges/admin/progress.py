@@ -63,7 +63,7 @@ class BadgeProgressAdmin(SearchByExactWords, ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("what the template demands today"))
     def demands(self, progress: BadgeProgress) -> SafeString:
         items = format_html_join("", "<li>{}</li>", ((_group(group),) for group in report(progress).groups))
-        return format_html("<ul>{}</ul>", items)
+        return format_html('<ul class="lms-badges-demands">{}</ul>', items)
 
     @admin.display(description=gettext_lazy("no longer counted"))
     def past(self, progress: BadgeProgress) -> SafeString | str:
@@ -71,7 +71,7 @@ class BadgeProgressAdmin(SearchByExactWords, ReadOnlyAdmin):
         rows = Fulfillment.objects.filter(progress=progress).select_related("requirement", "revision", "cause_person")
         gone = [row for row in rows if row.active_key is None or row.requirement_id not in live]
         lines = ((row.requirement.key, moment(row.fulfilled_at), cause_in_words(row)) for row in gone)
-        return format_html_join(SafeString("<br>"), "{}, {}. {}", lines) or "-"
+        return format_html_join(SafeString("<br>"), "{}, {} · {}", lines) or "-"
 
 
 def _group(group: Group) -> SafeString:
@@ -90,4 +90,4 @@ def _demand(demand: Demand) -> SafeString:
     said = requirement.description or rules_in_words(requirement.rules.all(), requirement.event_type)
     if met is None:
         return format_html("{}: {}", requirement.key, said)
-    return format_html("{}: {}<br>{}. {}", requirement.key, said, moment(met.fulfilled_at), cause_in_words(met))
+    return format_html("{}: {}<br>{} · {}", requirement.key, said, moment(met.fulfilled_at), cause_in_words(met))

@@ -20,6 +20,9 @@ class ReadOnlyAdmin(NothingByHand, LongTable):
 
     actions_selection_counter = False
 
+    class Media:
+        css = {"all": ["lms_badges/pages.css"]}
+
 
 class SearchByExactWords:
     """

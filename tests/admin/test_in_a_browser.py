@@ -16,7 +16,16 @@ from badges.catalog.api import export_template
 from badges.conf import PASSING_STATUS
 from badges.models import BadgeTemplate
 from tests.admin.pages import ADD, LIST, change
-from tests.factories import ALGEBRA, make_template, requirement
+from tests.factories import (
+    ALGEBRA,
+    BadgeProgressFactory,
+    InboxMessageFactory,
+    OutboxMessageFactory,
+    make_template,
+    requirement,
+)
+
+PHONE = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
 
 
 @pytest.fixture
@@ -106,8 +115,7 @@ def test_on_a_phone_nothing_of_a_rule_is_cut_off_and_all_of_it_can_be_reached(
     browser: Chrome, open_page: Callable[[str], None]
 ) -> None:
     template = make_template(requirements=[requirement("a", group="either"), requirement("b", group="either")])
-    phone = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", PHONE)
     open_page(change(template))
     width = browser.execute_script("return document.documentElement.clientWidth")
     assert width == 390
@@ -117,6 +125,45 @@ def test_on_a_phone_nothing_of_a_rule_is_cut_off_and_all_of_it_can_be_reached(
     for control in shown:
         assert control.rect["x"] >= 0
         assert control.rect["x"] + control.rect["width"] <= width
+
+
+def test_what_is_demanded_stands_in_line_with_all_else_that_is_told(
+    browser: Chrome, open_page: Callable[[str], None]
+) -> None:
+    progress = BadgeProgressFactory(template=make_template(requirements=[requirement("a", group="either")]))
+    open_page(f"/admin/lms_badges/badgeprogress/{progress.pk}/change/")
+    standing = browser.find_element(By.CSS_SELECTOR, ".field-standing .readonly").rect["x"]
+    demanded = browser.find_element(By.CSS_SELECTOR, ".field-demands strong").rect["x"]
+    alternative = browser.find_element(By.CSS_SELECTOR, ".field-demands ul ul li").rect["x"]
+    assert demanded == standing
+    assert standing < alternative < standing + 50
+
+
+def test_a_stored_event_can_be_read_on_a_phone_without_pushing_it_about(
+    browser: Chrome, open_page: Callable[[str], None]
+) -> None:
+    event = InboxMessageFactory(payload='{"course":"%s"}' % ("houba" * 40))
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", PHONE)
+    open_page(f"/admin/lms_badges/inboxmessage/{event.pk}/change/")
+    document = browser.find_element(By.CSS_SELECTOR, ".field-stored_event pre")
+    assert document.get_property("scrollWidth") <= document.get_property("clientWidth")
+
+
+@pytest.mark.parametrize(
+    ("page", "make", "field"),
+    [
+        ("inboxmessage", lambda why: InboxMessageFactory(state="dead", due_at=None, reason=why), "reason"),
+        ("outboxmessage", lambda why: OutboxMessageFactory(state="dead", due_at=None, last_error=why), "last_error"),
+    ],
+)
+def test_a_list_of_dead_letters_shows_why_without_scrolling(
+    browser: Chrome, open_page: Callable[[str], None], page: str, make: Callable[[str], Any], field: str
+) -> None:
+    make("The organization has no token. Add it in the admin, then retry this message.")
+    open_page(f"/admin/lms_badges/{page}/")
+    why = browser.find_element(By.CSS_SELECTOR, f"td.field-{field}").rect
+    table = browser.find_element(By.CSS_SELECTOR, "#changelist .results").rect
+    assert why["x"] + why["width"] <= table["x"] + table["width"]
 
 
 def test_the_pages_of_the_api_show_its_document(browser: Chrome, open_page: Callable[[str], None]) -> None:
