@@ -45,7 +45,7 @@ def read(text: str) -> dict[str, Any]:
     try:
         options = json.loads(text, object_pairs_hook=_object, parse_constant=_no_number)
         # What some databases would refuse to store.
-        stored = json.dumps(options, ensure_ascii=False)
+        stored = json.dumps(options, ensure_ascii=False, allow_nan=False)
         stored.encode()
     except json.JSONDecodeError as error:
         raise ValidationError(
@@ -56,7 +56,7 @@ def read(text: str) -> dict[str, Any]:
         raise ValidationError(_("There is half a character in it (\\ud800 to \\udfff); take it out.")) from None
     except RecursionError:
         raise ValidationError(_("It is nested too deeply.")) from None
-    except ValueError as error:  # a number of thousands of digits, or one of ours below
+    except ValueError as error:  # a number of thousands of digits, one beyond all floats, or one of ours below
         raise ValidationError(str(error)) from None
     if "\0" in stored or "\\u0000" in stored:
         raise ValidationError(_("There is a NUL character in it (\\u0000); take it out."))

@@ -124,6 +124,7 @@ def test_switching_it_off_here_switches_its_task_off(designer: Any) -> None:
         ('{\n "a": 1,\n "b" 2}', "Line 3, column 6: this is no JSON"),
         ("[]", "Write an object"),
         ('{"a": NaN}', "NaN is no number of JSON."),
+        ('{"a": 1e999}', "Out of range"),
         ('{"a": 1, "a": 2}', "The key “a” stands twice"),
         ('{"a": "\\u0000"}', "NUL"),
         ('{"a": "\\ud800"}', "half a character"),
