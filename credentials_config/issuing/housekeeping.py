@@ -39,9 +39,7 @@ def reopen(*, now: dt.datetime | None = None) -> int:
             log.info("Configuration %s: whether it is still closed cannot be told: %s", configuration.pk, error)
             continue
         if isinstance(decision, (Run, Skip)):
-            CredentialConfiguration.objects.filter(pk=configuration.pk).update(closed_at=None)
-            configuration.closed_at = None
-            periodic.keep_in_step(configuration)
+            periodic.open_again(configuration)
             opened += 1
     return opened
 

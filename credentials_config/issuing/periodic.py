@@ -36,6 +36,13 @@ def keep_in_step(configuration: CredentialConfiguration) -> None:
         PeriodicTasks.update_changed()
 
 
+def open_again(configuration: CredentialConfiguration) -> None:
+    """Its context is not over after all. What an administrator switched off, while the LMS was asked say, stays off."""
+    CredentialConfiguration.objects.filter(pk=configuration.pk).update(closed_at=None)
+    configuration.refresh_from_db(fields=["enabled", "closed_at"])
+    keep_in_step(configuration)
+
+
 def due(now: dt.datetime) -> list[CredentialConfiguration]:
     """Return the configurations whose schedule has come round since their last run: what beat would fire."""
     related = ("credential_type", *(f"periodic_task__{kind}" for kind in ("interval", "crontab", "solar", "clocked")))

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from django.db import DataError, connection, transaction
+from django.db import DataError, IntegrityError, connection, transaction
 
 from badges import api as badges
 from badges.exceptions import EventError, Permanent, Retryable
@@ -94,7 +94,7 @@ def _admit(people: Sequence[Person]) -> dict[int, Any]:
     try:
         with transaction.atomic():
             return badges.admit_learners(map(_learner_data, people))
-    except (EventError, DataError, ValueError) as error:
+    except (EventError, DataError, IntegrityError, ValueError) as error:
         if len(people) == 1:
             log.warning("A learner cannot be admitted (%s)", type(error).__name__)
             return {}

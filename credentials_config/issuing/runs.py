@@ -12,6 +12,7 @@ import datetime as dt
 import logging
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -60,7 +61,8 @@ def request(
     now: dt.datetime | None = None,
 ) -> CredentialRun:
     """
-    Ask for a run, and wake a worker. When one is open already that one is returned: runs do not overlap.
+    Ask for a run, and wake a worker. When one is open already that one is returned: runs do not overlap. One that the
+    schedule asked for is then the person's too, who may ask although the configuration is switched off.
 
     ``override_gates``: in spite of start, availability and closure, once.
     """
@@ -82,9 +84,12 @@ def request(
                 run = _open_run(configuration)
                 if run is None:
                     raise
-        if override_gates and not run.override_gates:
-            CredentialRun.objects.filter(pk=run.pk).update(override_gates=True)
-            run.override_gates = True
+        more: dict[str, Any] = {"override_gates": True} if override_gates and not run.override_gates else {}
+        if cause != RunCause.SCHEDULE and run.cause == RunCause.SCHEDULE:
+            more |= {"cause": cause, "person": person}
+        if more:
+            CredentialRun.objects.filter(pk=run.pk).update(**more)
+            run.refresh_from_db(fields=["override_gates", "cause", "person"])
         badges.wake_on_commit(RUN_TASK)
     return run
 
@@ -142,7 +147,8 @@ def carry_out(
         _fail(run, _at(now), logged(error, f"run {run.pk} was carried out"))
     except Exception as error:  # one of the two worker loops: what LMS, plug-ins and database do becomes a note
         _put_off(run, _at(now), error)
-    run.refresh_from_db()
+    with suppress(CredentialRun.DoesNotExist):  # its configuration was deleted meanwhile, and it with that
+        run.refresh_from_db()
     return run
 
 
@@ -155,7 +161,7 @@ def _carry_out(
             "Its worker was killed, or had to stop, before the search was finished, again and again. Look at its log; "
             "the next run tries again."
         )
-    if run.cause in (RunCause.SCHEDULE, RunCause.FINAL) and not configuration.enabled and not run.override_gates:
+    if _is_switched_off(run):
         _close(run, _at(now), RunOutcome.SKIPPED, "The configuration is switched off.")
         return
     search = Search(configuration)
@@ -183,7 +189,18 @@ def _carry_out(
         if should_stop():
             _give_back(run, _at(now))
             return
-    _close(run, _at(now), RunOutcome.DONE, _note_of(refused), final=isinstance(decision, FinalRun))
+        if _is_switched_off(run):
+            _close(run, _at(now), RunOutcome.SKIPPED, "The configuration was switched off while the run was going.")
+            return
+    final = isinstance(decision, FinalRun)
+    again = configuration.enabled and not final and configuration.closed_at is None
+    _close(run, _at(now), RunOutcome.DONE, _note_of(refused, again=again), final=final)
+
+
+def _is_switched_off(run: CredentialRun) -> bool:
+    """Whether this run is only the schedule's, and the configuration is switched off, as both are now."""
+    only_scheduled = CredentialRun.objects.filter(pk=run.pk, cause=RunCause.SCHEDULE, override_gates=False)
+    return only_scheduled.filter(configuration__enabled=False).exists()
 
 
 def gates_of(configuration: CredentialConfiguration) -> Gates:
@@ -231,21 +248,25 @@ def _begin_counting(run: CredentialRun) -> None:
         _ours(run).update(asked=0, eligible=found.count(), failed=failed)
 
 
-def _note_of(refused: int) -> str:
+def _note_of(refused: int, *, again: bool) -> str:
+    """Say who got none, and how they get one. ``again``: the schedule will fire again."""
     if not refused:
         return ""
+    remedy = (
+        "the next run finds them."
+        if again
+        else "then generate in spite of the dates, since the schedule does not fire any more."
+    )
     return (
-        f"{refused} eligible learners got none: their username belongs to another LMS user here. "
-        "Correct these accounts, or their LMS user ids; the next run finds them."
+        f"{refused} eligible learners got none: their username belongs to another LMS user here, or the host takes no "
+        f"account like theirs. Correct these accounts, or their LMS user ids; {remedy}"
     )
 
 
 def _note_reopening(configuration: CredentialConfiguration, decision: Decision) -> None:
     """A moved end date opens a closed context again; what was switched off stays off."""
     if isinstance(decision, (Run, Skip)) and decision.reopens:
-        CredentialConfiguration.objects.filter(pk=configuration.pk).update(closed_at=None)
-        configuration.closed_at = None
-        periodic.keep_in_step(configuration)
+        periodic.open_again(configuration)
 
 
 # --- how it ends -------------------------------------------------------------------------------------------------

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from django.contrib.auth import get_user_model
+from django.db import connection
 from django.utils import timezone
 
-from credentials_config.issuing import housekeeping, lifecycle, printing, runs
+from credentials_config.issuing import housekeeping, lifecycle, periodic, printing, runs
 from credentials_config.models import (
     Credential,
     CredentialConfiguration,
@@ -221,6 +225,71 @@ def test_what_an_administrator_switched_off_stays_off_when_the_end_moves(lms: Lm
     assert run(configuration, now=LATER).outcome == RunOutcome.SKIPPED
 
 
+# In the middle of a run
+
+
+def interfere(lms: LmsStandIn, settings: Any, configuration: CredentialConfiguration, change: Any) -> CredentialRun:
+    """Carry out a run in chunks of two; after the first, somebody changes something."""
+    settings.CREDENTIALS_CONFIG = {**settings.CREDENTIALS_CONFIG, "issuing": {"chunk": 2}}
+    claimed = runs.claim(run=runs.request(configuration, cause=RunCause.SCHEDULE, now=NOW), now=NOW)
+    assert claimed is not None
+    return runs.carry_out(claimed, now=NOW, on_progress=lambda run: change())
+
+
+def test_a_schedule_that_is_switched_off_while_its_run_is_going_finds_nobody_more(
+    lms: LmsStandIn, settings: Any
+) -> None:
+    algebra(lms, finished=6, unfinished=0, end=NOW - 48 * HOUR)
+    configuration = diploma()
+    done = interfere(lms, settings, configuration, lambda: CredentialConfiguration.objects.update(enabled=False))
+    assert (done.outcome, done.eligible) == (RunOutcome.SKIPPED, 2)
+    assert "switched off" in done.note
+    configuration.refresh_from_db()
+    assert configuration.closed_at is None, "its last run is still to come, when it is switched on again"
+    assert run(configuration, now=LATER, cause=RunCause.PERSON).eligible == 4, "a person may ask all the same"
+
+
+def test_a_person_who_asks_while_the_schedules_run_waits_gets_it_although_it_is_switched_off(lms: LmsStandIn) -> None:
+    algebra(lms)
+    configuration = diploma()
+    waits = runs.request(configuration, cause=RunCause.SCHEDULE, now=NOW)
+    configuration.enabled = False
+    configuration.save()
+    assert run(configuration, cause=RunCause.PERSON).pk == waits.pk
+    waits.refresh_from_db()
+    assert (waits.outcome, waits.cause, waits.eligible) == (RunOutcome.DONE, RunCause.PERSON, 3)
+
+
+def test_a_configuration_that_is_deleted_while_its_run_is_going_ends_it_without_noise(
+    lms: LmsStandIn, settings: Any
+) -> None:
+    algebra(lms, finished=0, unfinished=5)
+    configuration = diploma()
+    interfere(lms, settings, configuration, lambda: CredentialConfiguration.objects.all().delete())
+    assert not CredentialRun.objects.exists()
+    assert not Credential.objects.exists()
+
+
+def test_what_an_administrator_switches_off_while_the_lms_is_asked_stays_off(lms: LmsStandIn) -> None:
+    algebra(lms, end=NOW - 48 * HOUR)
+    configuration = diploma()
+    run(configuration)
+    CredentialConfiguration.objects.update(enabled=False)  # while somebody else holds the row as it was
+    periodic.open_again(configuration)
+    configuration.periodic_task.refresh_from_db()
+    assert (configuration.closed_at, configuration.periodic_task.enabled) == (None, False)
+
+
+def test_a_learner_who_leaves_while_a_run_is_going_is_not_given_what_was_begun(lms: LmsStandIn, settings: Any) -> None:
+    algebra(lms, finished=4, unfinished=0)
+    done = interfere(lms, settings, diploma(), lambda: lifecycle.retire(1001, now=NOW))
+    make()
+    assert done.outcome == RunOutcome.DONE
+    gone = Credential.objects.get(learner__lms_user_id=1001)
+    assert (gone.status, gone.learner_name, gone.document) == (CredentialStatus.INVALIDATED, "", "")
+    assert Credential.objects.filter(status=CredentialStatus.AVAILABLE).count() == 3
+
+
 # Failures
 
 
@@ -298,6 +367,52 @@ def test_learners_who_cannot_be_told_apart_get_none_and_the_others_do(lms: LmsSt
     done = issue(diploma())
     assert (done.eligible, done.issued, done.failed) == (3, 2, 1)
     assert "1 eligible learners got none" in done.note
+
+
+@pytest.mark.django_db(transaction=True)  # MariaDB commits when an index is made
+def test_a_host_that_takes_no_account_like_a_learners_costs_the_others_nothing(lms: LmsStandIn) -> None:
+    algebra(lms, finished=3, unfinished=0)
+    lms.change_learner("done-2", email="done-1@example.com")
+    with a_host_whose_addresses_are_unique():
+        done = issue(diploma())
+    assert (done.outcome, done.eligible, done.issued, done.failed) == (RunOutcome.DONE, 3, 2, 1)
+
+
+@contextmanager
+def a_host_whose_addresses_are_unique() -> Iterator[None]:
+    """Many hosts let no two accounts have one e-mail address."""
+    table = get_user_model()._meta.db_table
+    with connection.cursor() as cursor:
+        cursor.execute(f"CREATE UNIQUE INDEX e_mail_once ON {table} (email)")
+    try:
+        yield
+    finally:
+        on = f" ON {table}" if connection.vendor == "mysql" else ""
+        with connection.cursor() as cursor:
+            cursor.execute(f"DROP INDEX e_mail_once{on}")
+
+
+@pytest.mark.parametrize(
+    ("end", "given", "remedy"),
+    [
+        (None, {}, "; the next run finds them."),
+        (NOW - 48 * HOUR, {}, "; then generate in spite of the dates"),  # the last run of a course that is over
+        (None, {"enabled": False}, "; then generate in spite of the dates"),
+    ],
+)
+def test_who_got_none_is_told_how_they_get_one_although_the_schedule_is_over(
+    lms: LmsStandIn, django_user_model: Any, end: dt.datetime | None, given: dict[str, Any], remedy: str
+) -> None:
+    algebra(lms, finished=2, unfinished=0, end=end)
+    from badges.intake.models import Learner  # noqa: PLC0415
+
+    Learner.objects.create(lms_user_id=999_999, user=django_user_model.objects.create(username="done-2"))
+    configuration = diploma(**given)
+    done = run(configuration, cause=RunCause.PERSON)
+    assert remedy in done.note
+    assert done.note.startswith("1 eligible learners got none")
+    Learner.objects.filter(lms_user_id=999_999).update(lms_user_id=1002)
+    assert run(configuration, now=LATER, cause=RunCause.PERSON, override_gates=True).eligible == 1, "as the note says"
 
 
 def test_a_language_that_no_database_can_hold_costs_nobody_a_credential(lms: LmsStandIn) -> None:
