@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import datetime as dt
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from celery import shared_task
@@ -69,11 +71,27 @@ def purge() -> None:
     forget()
 
 
-def forget(*, now: dt.datetime | None = None) -> tuple[int, int]:
-    """Do what ``purge`` is for; return how many payloads of events and how many delivered rows are gone."""
+@dataclass(frozen=True)
+class Forgotten:
+    """How many payloads of events, decided events and delivered rows are gone."""
+
+    payloads: int
+    events: int
+    delivered: int
+
+
+def forget(*, now: dt.datetime | None = None) -> Forgotten:
+    """Do what ``purge`` is for."""
     now = now or timezone.now()
-    payloads = inbox.expire_payloads(before=now - dt.timedelta(days=config.payload_days))
-    delivered, before = 0, now - dt.timedelta(days=config.delivery["keep_days"])
-    while gone := mailbox.forget_delivered(before=before, limit=PURGE_ROWS):
-        delivered += gone
-    return payloads, delivered
+    return Forgotten(
+        payloads=inbox.expire_payloads(before=now - dt.timedelta(days=config.payload_days)),
+        events=_all_of(inbox.forget_decided, before=now - dt.timedelta(days=config.event_days)),
+        delivered=_all_of(mailbox.forget_delivered, before=now - dt.timedelta(days=config.delivery["keep_days"])),
+    )
+
+
+def _all_of(forget: Callable[..., int], *, before: dt.datetime) -> int:
+    total = 0
+    while gone := forget(before=before, limit=PURGE_ROWS):
+        total += gone
+    return total

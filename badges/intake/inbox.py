@@ -151,6 +151,18 @@ def expire_payloads(*, before: dt.datetime, step: int = 500) -> int:
     return gone
 
 
+def forget_decided(*, before: dt.datetime, limit: int) -> int:
+    """
+    Delete up to ``limit`` rows of events decided before a time; returns how many. Dead letters stay.
+
+    One that arrives again is new then, and changes nothing twice: a requirement stays met, a badge is held once.
+    """
+    states = [InboxState.PROCESSED, InboxState.UNMATCHED]
+    old = InboxMessage.objects.filter(state__in=states, received_at__lt=before, processed_at__lt=before)
+    found = list(old.order_by("received_at").values_list("pk", flat=True)[:limit])
+    return InboxMessage.objects.filter(pk__in=found).delete()[0] if found else 0
+
+
 def forget_learner(lms_user_id: int, *, now: dt.datetime) -> int:
     """Wipe payloads and ids of a person's events; those that still wait are not decided any more. Returns how many."""
     rows = InboxMessage.objects.filter(lms_user_id=lms_user_id)

@@ -8,11 +8,16 @@ import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
-from badges import tasks
+from badges import pipeline, tasks
+from badges.awarding.models import UserCredential
+from badges.intake import payloads
 from badges.intake.models import InboxMessage, InboxState
 from badges.outbox import mailbox
 from badges.outbox.models import OutboxMessage, OutboxState
+from badges.progress.models import Fulfillment
+from badges.testing.events import passing_status
 from tests.delivery.telegraph import NOW, Telegraph, post
+from tests.factories import make_template
 
 pytestmark = [pytest.mark.tables, pytest.mark.django_db]
 
@@ -64,5 +69,28 @@ def test_payloads_and_delivered_rows_are_forgotten_in_their_time(
     kept = {row.event_id: row.payload is not None for row in InboxMessage.objects.all()}
     assert kept == {"event-1": False, "event-2": False, "event-3": True, "event-4": True}
     assert [row.read()["word"] for row in OutboxMessage.objects.order_by("sequence")] == ["young", "waiting"]
-    assert "payloads of 2 events older than 14 days, and 1 outbox rows" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "payloads of 2 events older than 14 days, 0 events decided more than 400 days ago, and 1 outbox rows" in out
     assert OutboxMessage.objects.filter(state=OutboxState.DELIVERED).count() == 1
+
+
+def test_events_are_forgotten_in_their_time_and_one_that_comes_again_gives_nothing_twice() -> None:
+    make_template()
+    line = passing_status(lms_user_id=7, username="jane").line
+    pipeline.handle([payloads.parse(line, source="file:march.jsonl:1")])
+    long_ago = timezone.now() - dt.timedelta(days=401)
+    inbox_row(1, long_ago, InboxState.DEAD)
+    inbox_row(2, long_ago, InboxState.UNMATCHED)
+    inbox_row(3, None, InboxState.PENDING)
+    inbox_row(4, timezone.now(), InboxState.PROCESSED)
+    InboxMessage.objects.update(received_at=long_ago)
+    InboxMessage.objects.filter(lms_user_id=7).update(processed_at=long_ago)
+
+    assert tasks.forget().events == 2
+    assert sorted(InboxMessage.objects.values_list("event_id", flat=True)) == ["event-1", "event-3", "event-4"]
+
+    again = pipeline.handle([payloads.parse(line, source="file:march.jsonl:1")])
+
+    assert (again.matched, again.awarded) == (1, 0)
+    assert UserCredential.objects.count() == Fulfillment.objects.count() == 1
+    assert OutboxMessage.objects.filter(channel="announce").count() == 1

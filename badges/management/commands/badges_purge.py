@@ -14,13 +14,14 @@ class Command(BaseCommand):
     """The ``badges.purge`` task, for hosts without Celery beat."""
 
     help = (
-        "Forget the payloads of events that were decided long ago (payload_days) and delete outbox rows that were "
-        "delivered long ago (delivery.keep_days). Dead letters of the outbox stay. Run it once a day."
+        "Forget the payloads of events that were decided long ago (payload_days), delete those events (event_days) and "
+        "outbox rows that were delivered long ago (delivery.keep_days). Dead letters stay. Run it once a day."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        payloads, delivered = tasks.forget()
+        gone = tasks.forget()
         self.stdout.write(
-            f"Forgot the payloads of {payloads} events older than {config.payload_days} days, and {delivered} outbox "
-            f"rows delivered more than {config.delivery['keep_days']} days ago."
+            f"Forgot the payloads of {gone.payloads} events older than {config.payload_days} days, "
+            f"{gone.events} events decided more than {config.event_days} days ago, and {gone.delivered} outbox rows delivered more than "
+            f"{config.delivery['keep_days']} days ago."
         )
