@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,16 @@ def test_events_are_handed_on_in_the_order_of_their_lines(file: Path) -> None:
     assert [item.id for item in reading.items] == ids
     assert reading.items[16].source == "file:events.jsonl:17"
     assert (reading.intake.finished, reading.intake.counts.read) == (True, 1250)
+
+
+def test_time_counts_from_the_first_event_to_the_last_that_is_decided(file: Path) -> None:
+    write_events(file, 100, learners=100, courses=3)
+    before = time.monotonic()
+    reading = Reading(file).run()
+    assert 0 < reading.intake.counts.seconds <= time.monotonic() - before
+
+    file.write_text("\n\n")
+    assert Reading(file).run().intake.counts.seconds == 0
 
 
 def test_bad_lines_are_named_and_the_rest_goes_through(file: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -62,11 +63,23 @@ class Skipped:
 
 @dataclass
 class Counts:
-    """What a consumer has seen, besides what ``handle`` counts."""
+    """What a consumer has seen, besides what ``handle`` counts; ``seconds`` is how long it was at it so far."""
 
     read: int = 0
     unreadable: int = 0
     skipped: Counter[tuple[str, str]] = field(default_factory=Counter)
+    seconds: float = 0.0
+    _began: float | None = None
+
+    def begin(self) -> None:
+        """Take note that an event is there; time counts from the first. Joining a group is not work."""
+        if self._began is None:
+            self._began = time.monotonic()
+
+    def took(self) -> None:
+        """Take note that all that was read is decided."""
+        if self._began is not None:
+            self.seconds = time.monotonic() - self._began
 
     def add(self, items: Sequence[Event | Unreadable | Skipped]) -> list[Event | Unreadable]:
         """Count items; return those to hand on."""

@@ -91,6 +91,7 @@ class FileIntake:
         self.lines_read = line.number
         if line.text is not None and not line.text.strip():
             return
+        self.counts.begin()
         if not self._batch:
             self._since = time.monotonic()
         item, size = read_line(line, name=self._name, event_bytes=self._event_bytes)
@@ -111,6 +112,7 @@ class FileIntake:
         self._batch, self._size = [], 0
         if kept:
             self._handle(kept)
+        self.counts.took()
         self._progress(self.counts)
 
     def _is_done(self) -> bool:

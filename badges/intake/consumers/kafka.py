@@ -140,6 +140,7 @@ class KafkaIntake:
             if message.error():
                 self._note_error(message.error(), place)
             else:
+                self.counts.begin()
                 # Kept here and not by the caller: the group may take partitions away at any of these calls.
                 self._ahead.append(message)
                 self._at_end.discard(place)
@@ -159,6 +160,7 @@ class KafkaIntake:
         positions = {(message.topic(), message.partition()): message.offset() + 1 for message in self._held}
         if batch:
             self._handle(batch)
+        self.counts.took()
         self._held = []
         self._handled.update(positions)
 

@@ -71,13 +71,11 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         bus = _checked(options)
         self.tally = pipeline.Tally()
-        self.began = time.monotonic()
         self.stop = Stop()
         try:
             with stop_on_signals(self.stop):
                 pipeline.warm_up()
                 with _settled_memory():
-                    self.began = time.monotonic()
                     if bus == "file":
                         self._consume_file(options)
                     else:
@@ -156,7 +154,7 @@ class Command(BaseCommand):
             self.stderr.write(text)
 
     def _sum_up(self, counts: Counts) -> None:
-        tally, seconds = self.tally, time.monotonic() - self.began
+        tally, seconds = self.tally, counts.seconds
         ignored: Counter[tuple[str, str]] = counts.skipped + tally.ignored
         self.stdout.write(
             f"{counts.read} events in {seconds:.1f} s ({counts.read / max(seconds, 0.001):.0f} a second): "
