@@ -12,6 +12,7 @@ from django_celery_beat.models import PERIOD_CHOICES
 
 from badges.exceptions import Permanent
 from credentials_config.conf import DEFAULTS, config
+from credentials_config.generators.pdf import extra
 from credentials_config.issuing import documents
 
 
@@ -23,7 +24,7 @@ def check_config(**_: Any) -> list[CheckMessage]:
         return [
             Error("CREDENTIALS_CONFIG is not a dict.", hint="CREDENTIALS_CONFIG = {}", id="lms_credentials_config.E001")
         ]
-    return [*_unknown_keys(given), *_documents(), *_schedule(), *_public_url()]
+    return [*_unknown_keys(given), *_documents(), *_schedule(), *_public_url(), *_generator()]
 
 
 def _unknown_keys(given: dict[str, Any]) -> Iterator[CheckMessage]:
@@ -79,4 +80,13 @@ def _public_url() -> Iterator[CheckMessage]:
     except Permanent as error:
         yield Warning(
             str(error), hint="'public_url': 'https://credentials.example.org'", id="lms_credentials_config.W003"
+        )
+
+
+def _generator() -> Iterator[CheckMessage]:
+    if words := extra.missing():
+        yield Warning(
+            words,
+            hint="Hosts that only give badges, or documents of other generators, silence this.",
+            id="lms_credentials_config.W004",
         )

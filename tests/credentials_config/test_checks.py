@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from credentials_config.checks import check_config
+from credentials_config.generators.pdf import extra
 
 FINE = {"public_url": "https://credentials.test"}
 
@@ -52,3 +53,11 @@ def test_a_scheduler_that_does_not_read_the_database_is_told(settings: Any) -> N
 def test_settings_that_are_no_dict_are_an_error(settings: Any) -> None:
     settings.CREDENTIALS_CONFIG = ["public_url"]
     assert [message.id for message in check_config()] == ["lms_credentials_config.E001"]
+
+
+def test_the_missing_extra_is_told_with_what_to_install(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extra, "LIBRARIES", ("segno", "a_library_that_nobody_has"))
+    settings.CREDENTIALS_CONFIG = FINE
+    (message,) = check_config()
+    assert message.msg == "PDF documents need a_library_that_nobody_has: pip install 'lms-badges[pdf]'"
+    assert message.id == "lms_credentials_config.W004"

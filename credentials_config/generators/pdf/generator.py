@@ -26,7 +26,7 @@ from django.utils.translation import gettext_lazy as _
 
 from credentials_config.conf import config
 from credentials_config.contracts import Assets, Document, GenerationError, Generator, Options, Press, Words
-from credentials_config.generators.pdf import process
+from credentials_config.generators.pdf import extra, process
 from credentials_config.options import Layout, fill, read_layout
 
 VERSION = 1
@@ -74,6 +74,8 @@ class PdfGenerator(Generator):
         layout, findings = read_layout(options)
         if layout is None:
             raise GenerationError("; ".join(findings), everyone=True)
+        if words := extra.missing():
+            raise GenerationError(words, everyone=True)
         settings = config.pdf
         worker = process.worker(
             seconds=float(settings["seconds"]),

@@ -12,6 +12,7 @@ from django.contrib.auth import get_user_model
 from django.db import connection
 from django.utils import timezone
 
+from credentials_config.generators.pdf import extra
 from credentials_config.issuing import housekeeping, lifecycle, periodic, printing, runs
 from credentials_config.models import (
     Credential,
@@ -348,6 +349,19 @@ def test_a_generator_that_is_not_installed_is_said_on_the_configuration(lms: Lms
     configuration.credential_type.generator = "hologram"
     configuration.credential_type.save()
     assert "hologram" in run(configuration).note
+
+
+def test_without_the_extra_for_pdfs_nothing_is_made_and_the_run_says_what_to_install(
+    lms: LmsStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    algebra(lms)
+    configuration = diploma(options={"template": "paper"})
+    configuration.credential_type.generator = "pdf"
+    configuration.credential_type.save()
+    monkeypatch.setattr(extra, "LIBRARIES", ("a_library_that_nobody_has",))
+    done = run(configuration)
+    assert (done.outcome, Credential.objects.count()) == (RunOutcome.FAILED, 0)
+    assert "pip install 'lms-badges[pdf]'" in configuration.problem
 
 
 def test_without_a_public_address_nothing_is_made_and_the_run_says_what_to_set(lms: LmsStandIn, settings: Any) -> None:
