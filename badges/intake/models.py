@@ -57,8 +57,8 @@ class InboxMessage(models.Model):
     (``kafka:topic/partition/offset``).
 
     ``due_at`` is set while a row waits and NULL once it does not; claiming a row moves it ahead by the lease.
-    ``payload`` is the stored text, the only thing rules read; it expires after ``payload_days``, and a decided row after
-    ``event_days``: from then on only what the event fulfilled keeps it from counting twice.
+    ``payload`` is the stored text, the only thing rules read; it expires after ``payload_days``. A decided row goes
+    after ``event_days``: from then on only what the event fulfilled keeps it from counting twice.
 
     .. pii: The payload may hold username, e-mail, name; the LMS user id is kept to find rows of a retired learner.
     .. pii_types: id, name, username, email_address
