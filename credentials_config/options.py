@@ -335,6 +335,8 @@ class _Reader:
         return {key: value for key, value in given.items() if key in known}
 
     def _number(self, path: str, given: JSON, least: float, most: float) -> float:
+        if type(given) is int:  # one that no float holds is out of bounds, too
+            given = max(min(given, 10**100), -(10**100))
         if given is None:
             self.say(path, f"this is missing; write a number between {least:g} and {most:g}")
         elif isinstance(given, bool) or not isinstance(given, (int, float)) or not math.isfinite(given):

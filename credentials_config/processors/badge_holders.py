@@ -64,7 +64,8 @@ class BadgeHolders(SteppedProcessor):
 
 def _slugs(options: Options) -> list[Any]:
     given = options.get(KEY)
-    return list(dict.fromkeys(given)) if isinstance(given, list) else [given] if given else []
+    slugs = given if isinstance(given, list) else [given] if given else []
+    return [slug for at, slug in enumerate(slugs) if slug not in slugs[:at]]
 
 
 def _judged(slugs: list[str], held: set[str]) -> Eligibility:

@@ -103,6 +103,7 @@ def test_places_images_and_a_qr_code_are_read():
         ({"defaults": {"size": True}}, "defaults.size", "number"),
         ({"defaults": {"size": float("nan")}}, "defaults.size", "number"),
         ({"defaults": {"size": 0}}, "defaults.size", "out of bounds"),
+        ({"defaults": {"size": 10**400}}, "defaults.size", "out of bounds"),
         ({"defaults": {"color": "red"}}, "defaults.color", "#rrggbb"),
         ({"defaults": {"align": "middle"}}, "defaults.align", "left, center, right"),
         ({"defaults": {"uppercase": "yes"}}, "defaults.uppercase", "true or false"),

@@ -116,7 +116,7 @@ def test_the_number_of_statements_depends_on_badges_and_not_on_learners(star, dj
         retrieve(school.ALGEBRA, "algebra-star", *learners)
 
 
-@pytest.mark.parametrize("badges", [None, "", [], [7], ["algebra-star", ""], {"a": 1}])
+@pytest.mark.parametrize("badges", [None, "", [], [7], [["algebra-star"]], [{}], ["algebra-star", ""], {"a": 1}])
 def test_options_that_name_no_badge_say_what_to_write(badges):
     assert processor("badge_holders").clean_options({"badges": badges}) == [
         "badges: write the slug of a badge template, or a list of slugs."
