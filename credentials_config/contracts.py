@@ -151,7 +151,12 @@ class Assets(Protocol):
 
 
 class Press(ABC):
-    """A generator that has its template and fonts loaded; kept for as long as options and assets stay the same."""
+    """
+    A generator that has its template and fonts loaded; kept for as long as options and assets stay the same.
+
+    Several threads may ask it at once. It is closed when it is outdated, or others were asked for more lately, and no
+    thread uses it any more.
+    """
 
     # Slugs and versions of what documents are made from, and the generator's own version: ``Credential.made_from``.
     made_from: dict[str, JSON]

@@ -29,7 +29,7 @@ from django.utils import timezone
 from badges.database import insist
 from badges.exceptions import Permanent, Retryable
 from credentials_config.conf import config
-from credentials_config.contracts import GenerationError, Press
+from credentials_config.contracts import Document, GenerationError, Press
 from credentials_config.issuing import documents, files, mail, presses
 from credentials_config.issuing.trouble import INTERRUPTIONS, NOTE_LENGTH, hold, let_go, logged, next_try, said
 from credentials_config.issuing.words import words_of
@@ -217,7 +217,7 @@ class _Batch:
         while self._waiting and not self.should_stop():
             row = self._in_hand = self._waiting[0]
             try:
-                document = press.make(words_of(row))
+                document = _document_of(press, row)
             except GenerationError as error:
                 if error.everyone:
                     raise
@@ -298,6 +298,17 @@ class _Batch:
             self.printed.failed += 1
         else:
             self.printed.lost += 1
+
+
+def _document_of(press: Press, row: Credential) -> Document:
+    document = press.make(words_of(row))
+    if not isinstance(document, Document) or not isinstance(document.content, bytes):
+        raise GenerationError(
+            f"{type(press).__name__}.make gave no credentials_config.contracts.Document with bytes in it. Repair the "
+            "package that brings this generator",
+            everyone=True,
+        )
+    return document
 
 
 def _ours(rows: list[Credential]) -> QuerySet[Credential]:
