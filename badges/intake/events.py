@@ -35,9 +35,9 @@ class Unreadable:
     """
     Something that arrived and cannot be used: it becomes a dead letter.
 
-    ``id`` is made of the place it was found at, followed by the metadata id where that could be read: reading the place
-    again finds the same row, and the event itself, sent again and corrected, is new. ``reason`` names what is wrong
-    and the remedy, without personal data. ``body`` is what arrived, as text (Base64 for bytes), or None
+    ``id`` is made of the place it was found at, the metadata id where that could be read, and a digest of what was
+    there: reading it again finds the same row, and the event itself, sent again and corrected, is new. ``reason`` names
+    what is wrong and the remedy, without personal data. ``body`` is what arrived, as text (Base64 for bytes), or None
     when it is too big to keep.
     """
 

@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -93,6 +94,15 @@ def test_a_corrected_line_is_new_and_the_same_line_is_not(file: Path) -> None:
     file.write_text("houba houba\n")
     third = Reading(file).run().items[0]
     assert first.id == second.id != third.id
+
+
+def test_of_lines_too_big_to_keep_at_the_same_place_each_is_told(file: Path, settings: Any) -> None:
+    settings.BADGES_CONFIG = {"intake": {"event_bytes": 10}}
+    ids = []
+    for line in ("houba houba houba", "houba houba houba", "houba houba"):
+        file.write_text(line)
+        ids.append(Reading(file).run().items[0].id)
+    assert ids[0] == ids[1] != ids[2]
 
 
 @pytest.mark.parametrize(

@@ -162,7 +162,9 @@ def _decode(text: bytes) -> str:
 
 def _unreadable(error: EventError, source: str, text: bytes, envelope: dict[str, Any]) -> Unreadable:
     # The content is part of the id: the same line number of another file, or of the corrected one, is another matter.
-    digest = hashlib.sha256(source.encode(errors="replace") + b"\n" + text).hexdigest()[:16]
+    # Of a line that is too big to keep, the reason names at least its size.
+    content = text or str(error).encode()
+    digest = hashlib.sha256(source.encode(errors="replace") + b"\n" + content).hexdigest()[:16]
     event_type = envelope.get("type")
     known = isinstance(event_type, str) and event_type.isprintable() and len(event_type) <= payloads.TYPE_LENGTH
     return Unreadable(

@@ -59,10 +59,10 @@ def read(message: Message, schemas: Schemas, *, event_bytes: int) -> Event | Unr
         event = payloads.event_from(definition, id=event_id, time=time, data=data, source=place)
         payloads.refuse_too_big(event, len(value), event_bytes)
     except payloads.TooBigError as error:
-        return _unreadable(error, headers, place, None)
+        return _unreadable(error, headers, place, value, None)
     except EventError as error:
         shown = body() if body else _as_text(value)
-        return _unreadable(error, headers, place, shown if shown and len(shown) <= 2 * event_bytes else None)
+        return _unreadable(error, headers, place, value, shown if shown and len(shown) <= 2 * event_bytes else None)
     return event
 
 
@@ -129,10 +129,11 @@ def _as_text(value: bytes | None) -> str | None:
     return None if value is None else base64.b64encode(value).decode("ascii")
 
 
-def _unreadable(error: EventError, headers: _Headers, place: str, body: str | None) -> Unreadable:
+def _unreadable(error: EventError, headers: _Headers, place: str, value: bytes | None, body: str | None) -> Unreadable:
     event_id = headers.shown(ID_HEADER)
-    # The place first: a corrected event may come again under its id, and has to be new then.
-    row_id = f"{place} {event_id}".rstrip()
+    # The place first: a corrected event may come again under its id, and has to be new then. The content last: a topic
+    # that was made anew, and another cluster, have the same places.
+    row_id = " ".join(filter(None, [place, event_id, hashlib.sha256(value or b"").hexdigest()[:16]]))
     if len(row_id) > payloads.ID_LENGTH:
         row_id = f"kafka:{hashlib.sha256(row_id.encode()).hexdigest()}"
     reason = f"{error} (message id {event_id})" if event_id else str(error)
