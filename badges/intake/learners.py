@@ -15,6 +15,7 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.hashers import make_password
+from django.db import IntegrityError
 from django.db.models import Model
 
 from badges.catalog.event_types import LearnerData
@@ -97,9 +98,9 @@ def admit(roster: Roster, lms_user_ids: Iterable[int]) -> dict[int, Learner]:
     Create who is missing among ``lms_user_ids`` and lock all their learners, in one order everywhere.
 
     Raises EventError when an account cannot be told from another one: the pipeline then splits the batch until that
-    event stands alone. Raises IntegrityError when somebody else was quicker; looking up again finds what they made. Not
-    an upsert: MariaDB's would fire on any unique column, and give an account or a learner to another person. At most
-    five statements. Must run in a transaction.
+    event stands alone. Raises IntegrityError when somebody else was quicker, to make somebody or to retire them;
+    looking up again finds what they left. Not an upsert: MariaDB's would fire on any unique column, and give an account
+    or a learner to another person. At most five statements. Must run in a transaction.
     """
     wanted = set(lms_user_ids)
     accounts = {lms_id: user for lms_id, user in roster.users.items() if lms_id in wanted}
@@ -114,7 +115,10 @@ def admit(roster: Roster, lms_user_ids: Iterable[int]) -> dict[int, Learner]:
     if unbound:
         Learner.objects.bulk_update(unbound.values(), ["lms_user_id"])
     locked = Learner.objects.select_for_update().filter(lms_user_id__in=wanted).order_by("id")
-    return {learner.lms_user_id: learner for learner in locked if learner.lms_user_id is not None}
+    admitted = {learner.lms_user_id: learner for learner in locked if learner.lms_user_id is not None}
+    if len(admitted) < len(wanted):
+        raise IntegrityError("A learner was retired since they were looked up.")
+    return admitted
 
 
 def _match_host_field(strangers: dict[int, LearnerData], roster: Roster, name: str) -> None:

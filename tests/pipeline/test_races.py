@@ -143,5 +143,14 @@ def test_an_account_that_two_lms_users_ask_for_at_once_stays_with_the_first():
     assert Learner.objects.get(user__username="zoe").lms_user_id == 1
 
 
+def test_a_learner_who_was_retired_since_they_were_looked_up_is_looked_up_again():
+    zoe = Learner.objects.create(lms_user_id=1)
+    roster = learners.look_up([person(1, "zoe")])
+    learners.retire(zoe)
+
+    with pytest.raises(IntegrityError), transaction.atomic():
+        learners.admit(roster, [1])
+
+
 def person(lms_user_id: int, username: str) -> LearnerData:
     return LearnerData(lms_user_id=lms_user_id, username=username, email=None, name=None, is_active=True)
