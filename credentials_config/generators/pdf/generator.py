@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import shutil
 import tempfile
 import unicodedata
@@ -42,6 +43,8 @@ SAMPLE = Words(
 _PICTURES = {b"%PDF-": "pdf", b"\x89PNG\r\n\x1a\n": "png", b"\xff\xd8\xff": "jpg"}
 # Marks that turn the direction of what follows: they would reach beyond the name they stand in.
 _TURNING = dict.fromkeys([0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)])
+# No writing puts more than three accents on a letter; piled up higher they cover what stands above and below.
+_PILED = re.compile("(?<=[\u0300-\u036f]{3})[\u0300-\u036f]+")
 
 
 class PdfGenerator(Generator):
@@ -256,7 +259,7 @@ def _text(element: Any, words: dict[str, str]) -> str:
 
 def _clean(text: str, *, lines: bool = False) -> str:
     """Return text that is fit to print: no control characters, single spaces, lines only where they mean something."""
-    text = text.replace("\r\n", "\n").translate(_TURNING)
+    text = _PILED.sub("", text.replace("\r\n", "\n").translate(_TURNING))
     text = "".join(letter if letter == "\n" or not _is_control(letter) else " " for letter in text)
     rows = [" ".join(row.split()) for row in text.split("\n")]
     return ("\n" if lines else " ").join(row for row in rows if row)

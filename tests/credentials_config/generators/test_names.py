@@ -137,6 +137,7 @@ LONG = {
     "arabic": ("محمد بن عبد الله " * 12, "ar"),
     "thai": ("น้ำผึ้งใจดีศรีสุข" * 12, "th"),
     "chinese": ("陈省身" * 70, "zh"),
+    "piled accents": (("Z" + "\u0302\u0317" * 10) * 10, "en"),
 }
 
 
@@ -153,7 +154,7 @@ def test_two_hundred_letters_fit(certificate, kind):
     columns, rows = {at % width for at in changed}, {at // width for at in changed}
     assert (842 - 620) / 2 - 2 < min(columns) < max(columns) < (842 + 620) / 2 + 2
     assert height - 405 < min(rows) < max(rows) < height - 305
-    if kind not in ("arabic", "thai"):
+    if kind not in ("arabic", "thai", "piled accents"):
         assert re.sub(r"\s", "", name) in re.sub(r"\s", "", read_text(content))
 
 
