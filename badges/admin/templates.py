@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 from django.contrib import admin, messages
@@ -24,7 +25,14 @@ from badges.admin.template_forms import (
 )
 from badges.admin.words import KINDS, rules_in_words
 from badges.catalog import event_types
-from badges.catalog.api import Document, DocumentError, archive_template, export_template, save_template
+from badges.catalog.api import (
+    Document,
+    DocumentError,
+    archive_template,
+    export_template,
+    one_editor,
+    save_template,
+)
 from badges.frame.admin import CappedPaginator, link_to_list
 from badges.models import (
     BadgeProgress,
@@ -220,8 +228,11 @@ class BadgeTemplateAdmin(admin.ModelAdmin):
     # --- saving ------------------------------------------------------------------------------------------------------
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        # Looked at and saved in one turn: what the forms found free or unchanged must be so still when it is written.
+        turn = one_editor() if request.method == "POST" else nullcontext()
         try:
-            return super().changeform_view(request, *args, **kwargs)
+            with turn:
+                return super().changeform_view(request, *args, **kwargs)
         except DocumentError as error:  # what the forms could not see, such as a setting that changed meanwhile
             for problem in error.problems:
                 self.message_user(request, str(problem), messages.ERROR)

@@ -14,7 +14,7 @@ from badges.catalog.documents import Change, Document, DocumentError, Problem, p
 from badges.catalog.editing import Draft, Outcome, Planned, archive_template, record_revision
 from badges.catalog.models import BadgeTemplate
 from badges.catalog.validation import read_template
-from badges.catalog.versions import touch
+from badges.catalog.versions import one_editor, touch
 
 __all__ = [
     "Change",
@@ -25,6 +25,7 @@ __all__ = [
     "Problem",
     "archive_template",
     "export_template",
+    "one_editor",
     "problems_of",
     "record_revision",
     "save_template",

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import threading
 from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from badges.catalog import snapshot
-from badges.catalog.api import export_template
+from badges.catalog.api import export_template, touch
 from badges.conf import PASSING_STATUS
 from badges.models import BadgeTemplate, DataRule
 from tests.admin.pages import ADD, ALGEBRA, LIST, NEW, change, errors, fields, save
@@ -312,6 +314,43 @@ def test_two_designers_do_not_overwrite_each_other(designer: Any) -> None:
     assert any("Somebody saved this template since you opened it" in said for said in errors(page))
     template.refresh_from_db()
     assert template.name == "First"
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("new", [True, False])
+def test_of_designers_who_press_save_at_the_same_moment_one_is_first_and_the_others_are_told(
+    designer: Any, staff: Any, new: bool
+) -> None:
+    touch()
+    if new:
+        address, sent = ADD, fields(designer, ADD) | {"slug": "spirou"}
+    else:
+        template = make_template(slug="spirou")
+        address, sent = change(template), fields(designer, change(template))
+    clients = []
+    for number in range(3):
+        clients.append(Client())
+        clients[-1].force_login(staff("add_badgetemplate", "change_badgetemplate", username=f"designer {number}"))
+    pages: dict[int, Any] = {}
+    start = threading.Barrier(len(clients))
+
+    def press_save(number: int) -> None:
+        try:
+            start.wait(timeout=60)
+            pages[number] = clients[number].post(address, sent | {"name": f"Name {number}"})
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=press_save, args=(number,)) for number in range(len(clients))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=120)
+    first = [number for number, page in pages.items() if page.status_code == 302]
+    told = [errors(page) for page in pages.values() if page.status_code == 200]
+    assert (len(first), len(told)) == (1, 2)
+    assert all(said for said in told)
+    assert BadgeTemplate.objects.get().name == f"Name {first[0]}"
 
 
 def test_a_form_that_was_tampered_with_is_refused_and_not_a_500(designer: Any) -> None:
