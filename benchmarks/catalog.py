@@ -94,7 +94,7 @@ def make_learners(count: int) -> None:
     Learner.objects.bulk_create(
         (
             Learner(lms_user_id=int(user.get_username()[7:]), user=user)
-            for user in users.filter(username__startswith="learner")
+            for user in users.filter(username__startswith="learner").order_by("id")
         ),
         batch_size=5000,
     )

@@ -29,7 +29,6 @@ def make_configuration(*, with_qr: bool) -> int:
     """Migrate, and make an enabled configuration of the sample certificate, with its QR code or without."""
     from django.core.files.base import ContentFile  # noqa: PLC0415 -- Django is ready only now
     from django.core.management import call_command  # noqa: PLC0415
-    from django.db import connection  # noqa: PLC0415
 
     from credentials_config.generators.pdf import samples  # noqa: PLC0415
     from credentials_config.models import (  # noqa: PLC0415
@@ -39,8 +38,6 @@ def make_configuration(*, with_qr: bool) -> int:
     )
 
     call_command("migrate", verbosity=0)
-    with connection.cursor() as cursor:
-        cursor.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
     options: dict[str, Any] = dict(samples.OPTIONS[samples.CERTIFICATE])
     if not with_qr:
         options.pop("qr")

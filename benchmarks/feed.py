@@ -17,17 +17,22 @@ TIME = "2026-10-01T10:00:00+00:00"
 _IDS = uuid.UUID("be900000-0000-4000-8000-000000000000")
 
 
+def number(kind: str, learners: int) -> int:
+    """Return how many events there are of a kind. Those that match nothing are over too soon to be timed."""
+    return learners * 5 if kind == "no match" else learners
+
+
 def events(kind: str, *, learners: int, templates: int) -> Iterator[dict[str, Any]]:
-    """Yield event envelopes of a kind, one for each learner; the templates come round in a scattered order."""
-    for number in range(learners):
-        template = (number * 7919) % templates
+    """Yield event envelopes of a kind, about each learner in turn; the templates come round in a scattered order."""
+    for position in range(number(kind, learners)):
+        template = (position * 7919) % templates
         course, name = place(template, 2 if kind == "completes" else 1)
         if kind == "no match":
             name, course = "elsewhere", "course-v1:Other+Course+1"
-        learner = number + 1
+        learner = position % learners + 1
         pii = {"username": f"learner{learner}", "email": f"learner{learner}@example.com", "name": "L R"}
         yield {
-            "id": str(uuid.uuid5(_IDS, f"{kind} {number}")),
+            "id": str(uuid.uuid5(_IDS, f"{kind} {position}")),
             "type": TYPE,
             "time": TIME,
             "data": {

@@ -1,0 +1,67 @@
+"""Documents a second of ``credentials_run`` on PostgreSQL with local storage, with QR code and without."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from pathlib import Path
+
+from rich.table import Table
+
+from benchmarks import diplomas
+from benchmarks.processes import console, count_statements, run, statements
+from credentials_config.testing.lms import LmsProcess
+from tests.services import PostgreSQL
+
+DOCUMENTS = re.compile(r"\(([\d.]+) a second\)")
+PEAK = re.compile(r"peak: (\d+) MiB")
+
+# Documents a second, by QR code; and SQL statements for one, which no machine changes.
+AIMS = {"yes": 50, "no": 100}
+MOST_STATEMENTS = 3.0
+# A run itself asks some; the promise is about what is left when many documents share them.
+ENOUGH = 100
+
+
+def measure(number: int) -> list[str]:
+    """Make so many certificates of either kind and print what they cost; return which promises are broken."""
+    table = Table(title=f"Certificates: {number} by one process")
+    for heading in ("QR code", "Documents/s", "Aim", "Is", "SQL statements a document", "At most", "Peak memory"):
+        table.add_column(heading)
+    broken = []
+    for qr, aim in AIMS.items():
+        console.print(f"… {number} certificates, QR code: {qr}")
+        rate, cost, peak = _make(number, qr)
+        met = "met" if rate >= aim else "missed"
+        table.add_row(qr, f"{rate:.1f}", str(aim), met, f"{cost:.2f}", f"{MOST_STATEMENTS:.0f}", f"{peak} MiB")
+        if cost > MOST_STATEMENTS and number >= ENOUGH:
+            broken.append(f"a certificate (QR code: {qr}) costs {cost:.2f} SQL statements, not {MOST_STATEMENTS:.0f}")
+    console.print(table)
+    return broken
+
+
+def _make(number: int, qr: str) -> tuple[float, float, int]:
+    """Return documents a second, SQL statements for one, and the process's peak of memory."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder, PostgreSQL() as server, LmsProcess() as lms:
+        lms.add_course(key=diplomas.COURSE, name="Diplomas")
+        lms.enroll_many(course=diplomas.COURSE, count=number, completed=1.0)
+        env = {
+            **os.environ,
+            "DATABASE_URL": server.url,
+            "CELERY_BROKER_URL": "",
+            "DATA_DIR": folder,
+            "LMS_URL": lms.url,
+            "LMS_CLIENT_ID": lms.settings["client_id"],
+            "LMS_CLIENT_SECRET": lms.settings["client_secret"],
+        }
+        count_statements(server)
+        configuration = run(env, "-m", "benchmarks.diplomas", "--qr", qr)
+        before = statements(server)
+        output = run(env, "-m", "benchmarks.peak", "credentials_run", "--configuration", configuration)
+        cost = (statements(server) - before) / number
+        made = len(list(Path(folder).rglob("*.pdf")))
+        rate, peak = DOCUMENTS.search(output), PEAK.search(output)
+        if made != number or not rate or not peak:
+            raise SystemExit(f"{made} documents instead of {number}:\n{output}")
+    return float(rate[1]), cost, int(peak[1])

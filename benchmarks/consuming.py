@@ -1,0 +1,209 @@
+"""
+Events: consume_badge_events runs as a process on each database, bus and size of the catalog, on events that match
+nothing, match without completing, and complete a template. Time counts from its first event to its last decision, so
+neither starting Python nor joining a Kafka group is in it.
+
+Beside each rate stand two that write the very same rows and do nothing else: "bulk_create" is a loop over Django's own,
+and half of it is what is aimed at; "bare" is a loop over the inserts that the pipeline uses, and nobody reaches it who
+also reads and decides. "Flat" is the rate as a share of that with the smallest catalog; a fifth less counts as noise.
+SQL statements are counted by PostgreSQL.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.table import Table
+
+from benchmarks import feed
+from benchmarks.processes import console, count_statements, run, statements
+from tests.services import Kafka, PostgreSQL, SchemaRegistry
+
+RATE = re.compile(r"\((\d+) a second\)")
+# What every batch asks once, and so how many batches there were.
+ONCE_A_BATCH = 'SELECT "lms_badges_catalogversion"%'
+
+HALF = 0.5
+FLAT = 0.8
+MOST_STATEMENTS = 20
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Where something is measured."""
+
+    database: str
+    bus: str
+    templates: int
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Events a second of one kind, those of the two loops (if there are rows), and statements a batch (if counted)."""
+
+    ours: float
+    bulk_create: float | None
+    bare: float | None
+    statements: float | None
+
+
+Results = dict[tuple[Setting, str], Rates]
+
+
+def measure(options: argparse.Namespace) -> list[str]:
+    """Measure every combination and print the table; return which promises are broken."""
+    results: Results = {}
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
+        world = World(folder, options.learners, stack, wants_kafka="kafka" in options.buses)
+        for database in options.databases:
+            for bus in options.buses:
+                for templates in sorted(options.templates):
+                    setting = Setting(database, bus, templates)
+                    for kind, rates in world.measure(setting):
+                        results[setting, kind] = rates
+                        console.print(f"… {database}, {bus}, {templates} templates, {kind}: {rates.ours:,.0f} a second")
+    show(results)
+    return [
+        f"a batch costs {rates.statements:.1f} SQL statements, not {MOST_STATEMENTS}: {setting}, {kind}"
+        for (setting, kind), rates in results.items()
+        if rates.statements is not None and rates.statements > MOST_STATEMENTS
+    ]
+
+
+class World:
+    """The servers and files of one run."""
+
+    def __init__(self, folder: Path, learners: int, stack: contextlib.ExitStack, *, wants_kafka: bool):
+        self.folder = folder
+        self.learners = learners
+        self.kafka = stack.enter_context(Kafka()) if wants_kafka else None
+        self.registry = stack.enter_context(SchemaRegistry()) if wants_kafka else None
+        self.databases = 0
+
+    def measure(self, setting: Setting) -> Iterator[tuple[str, Rates]]:
+        """Yield what came out for each kind of event, on one new database."""
+        with self._database(setting.database) as (url, server):
+            env = {**os.environ, "DATABASE_URL": url, "CELERY_BROKER_URL": "", **self._bus_environment(setting)}
+            run(env, "-m", "benchmarks.catalog", "--templates", setting.templates, "--learners", self.learners)
+            for kind in feed.KINDS:
+                arguments = self._send(setting, kind)
+                before = self._asked(server)
+                ours = self._consume(env, *arguments)
+                asked = self._asked(server) - before
+                loops = {} if kind == "no match" else json.loads(run(env, "-m", "benchmarks.floor", "--kind", kind))
+                yield kind, Rates(ours, loops.get("bulk_create"), loops.get("bare"), self._a_batch(env, server, asked))
+
+    def _send(self, setting: Setting, kind: str) -> list[object]:
+        """Put events where the command finds them; return its arguments."""
+        size = {"learners": self.learners, "templates": setting.templates}
+        name = f"bench-{self.databases}-{kind.replace(' ', '-')}"
+        if setting.bus == "file":
+            path = self.folder / f"{name}.jsonl"
+            feed.write_file(path, kind, **size)
+            return ["--bus", "file", "--input", path]
+        if not (self.kafka and self.registry):
+            raise SystemExit("Kafka was not started; name it with --buses kafka.")
+        self.kafka.create_topic(name)
+        feed.produce(name, kind, servers=self.kafka.bootstrap_servers, registry=self.registry.url, **size)
+        return ["--bus", "kafka", "-t", name, "-g", name, "--max-events", feed.number(kind, self.learners)]
+
+    def _consume(self, env: Mapping[str, str], *arguments: object) -> float:
+        output = run(env, "manage.py", "consume_badge_events", *arguments)
+        found = RATE.search(output)
+        if not found:
+            raise SystemExit(f"The command did not say how fast it was:\n{output}")
+        return float(found[1])
+
+    def _asked(self, server: PostgreSQL | None) -> Asked:
+        return Asked(statements(server), statements(server, ONCE_A_BATCH)) if server else Asked(0, 0)
+
+    def _a_batch(self, env: Mapping[str, str], server: PostgreSQL | None, asked: Asked) -> float | None:
+        """Return what a batch was asked, without what a process asks that finds nothing to do."""
+        if server is None:
+            return None
+        nothing = self.folder / "nothing.jsonl"
+        nothing.touch()
+        before = self._asked(server)
+        self._consume(env, "--bus", "file", "--input", nothing)
+        spent = asked - (self._asked(server) - before)
+        return spent.statements / spent.batches
+
+    def _bus_environment(self, setting: Setting) -> dict[str, str]:
+        if setting.bus == "file" or not self.kafka or not self.registry:
+            return {}
+        return {
+            "KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap_servers,
+            "SCHEMA_REGISTRY_URL": self.registry.url,
+        }
+
+    @contextlib.contextmanager
+    def _database(self, kind: str) -> Iterator[tuple[str, PostgreSQL | None]]:
+        self.databases += 1
+        if kind == "sqlite":
+            path = self.folder / f"{self.databases}.sqlite3"
+            yield f"sqlite:///{path}", None
+            path.unlink(missing_ok=True)
+            return
+        # A server of its own for each: what one measurement leaves to be vacuumed is not the next one's burden.
+        with PostgreSQL() as server:
+            count_statements(server)
+            yield server.url, server
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Statements that a server was asked, and how many batches of events they were for."""
+
+    statements: int
+    batches: int
+
+    def __sub__(self, other: Asked) -> Asked:
+        return Asked(self.statements - other.statements, self.batches - other.batches)
+
+
+def show(results: Results) -> None:
+    """Print each rate beside what it is measured by, and whether it is what is aimed at."""
+    table = Table(title="Events a second")
+    headings = ("Database", "Bus", "Templates", "Events", "Ours", "bulk_create", "bare")
+    for heading in (*headings, "Of bulk_create", "Of bare", "Flat", "SQL/batch", "Aim"):
+        table.add_column(heading)
+    missed = 0
+    for (setting, kind), rates in results.items():
+        smallest = min(other.templates for other, _ in results)
+        base = results[Setting(setting.database, setting.bus, smallest), kind]
+        flat = rates.ours / base.ours
+        aims = [name for name, met in (("half", _reaches_half(rates)), ("flat", flat >= FLAT)) if not met]
+        missed += bool(aims)
+        table.add_row(
+            *(setting.database, setting.bus, str(setting.templates), kind),
+            *(_number(rate) for rate in (rates.ours, rates.bulk_create, rates.bare)),
+            *(_share(rates.ours, loop) for loop in (rates.bulk_create, rates.bare)),
+            _share(rates.ours, base.ours if base is not rates else None),
+            f"{rates.statements:.1f}" if rates.statements is not None else "–",
+            f"missed: {', '.join(aims)}" if aims else "met",
+        )
+    console.print(table)
+    console.print(
+        f"Aimed at: {HALF} of bulk_create or better, and flat. Met in {len(results) - missed} of {len(results)}."
+    )
+
+
+def _reaches_half(rates: Rates) -> bool:
+    return rates.bulk_create is None or rates.ours / rates.bulk_create >= HALF
+
+
+def _number(rate: float | None) -> str:
+    return f"{rate:,.0f}" if rate else "no rows"
+
+
+def _share(rate: float, whole: float | None) -> str:
+    return f"{rate / whole:.2f}" if whole else "–"

@@ -1,0 +1,42 @@
+"""The commands that are measured run as processes of their own; what they cost the server is asked of the server."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Mapping
+
+import psycopg
+from rich.console import Console
+
+from tests.services import PostgreSQL
+from tests.services.processes import ROOT
+
+# As wide as the tables are, also where there is no terminal.
+console = Console(width=None if sys.stdout.isatty() else 140)
+
+
+def run(env: Mapping[str, str], *arguments: object) -> str:
+    """Run Python with arguments in the project's folder; return what it printed, or stop with its complaint."""
+    done = subprocess.run(  # noqa: S603 -- our own commands
+        [sys.executable, *map(str, arguments)], env=dict(env), cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise SystemExit(f"{arguments} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
+    return done.stdout
+
+
+def count_statements(server: PostgreSQL) -> None:
+    """Let the server count from now on."""
+    with psycopg.connect(server.url) as connection:
+        connection.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+
+
+def statements(server: PostgreSQL, like: str = "%") -> int:
+    """Return how many statements the server was asked; what it asks itself to check foreign keys is left out."""
+    with psycopg.connect(server.url) as connection:
+        row = connection.execute(
+            "SELECT sum(calls) FROM pg_stat_statements WHERE query LIKE %s AND query NOT LIKE '%%FOR KEY SHARE OF x%%'",
+            [like],
+        ).fetchone()
+    return int(row[0] or 0) if row else 0
