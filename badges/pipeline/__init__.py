@@ -72,7 +72,7 @@ def handle(batch: Iterable[Event | Unreadable], *, now: dt.datetime | None = Non
     tally = Tally(seen=len(items))
     unreadable = [item for item in items if isinstance(item, Unreadable)]
     if unreadable:
-        tally += _insist(lambda: _bury(unreadable, now))
+        tally += _bury(unreadable, now)
     events = _first_of_each_id(item for item in items if isinstance(item, Event))
     tally.duplicates += len(items) - len(unreadable) - len(events)
     if events:
@@ -170,7 +170,7 @@ def _set_aside(event: Event, error: Exception, origin: Origin, now: dt.datetime)
     except DatabaseError as refusal:
         if not is_untakable(refusal):
             raise
-        return _insist(lambda: _bury([_without_body(event)], now))
+        return _bury([_without_body(event)], now)
     return Tally(dead=1) if until is None else Tally(postponed=1)
 
 
@@ -202,6 +202,21 @@ def _close_as_dead(row: InboxMessage, reason: str, now: dt.datetime) -> None:
 
 
 def _bury(unreadable: Sequence[Unreadable], now: dt.datetime) -> Tally:
+    """Keep what cannot be used; what the database does not take, without its text."""
+    try:
+        return _insist(lambda: _store_dead(unreadable, now))
+    except DatabaseError as error:
+        if not is_untakable(error) or (len(unreadable) == 1 and unreadable[0].body is None):
+            raise
+    if len(unreadable) == 1:
+        return _bury([replace(unreadable[0], body=None)], now)
+    middle = len(unreadable) // 2
+    tally = _bury(unreadable[:middle], now)
+    tally += _bury(unreadable[middle:], now)
+    return tally
+
+
+def _store_dead(unreadable: Sequence[Unreadable], now: dt.datetime) -> Tally:
     with transaction.atomic(durable=True):
         new = inbox.write([inbox.dead_row_of(item, now=now) for item in unreadable])
     return Tally(dead=len(new), duplicates=len(unreadable) - len(new))

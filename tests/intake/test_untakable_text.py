@@ -12,7 +12,7 @@ from django.db import DataError, connection
 from badges import pipeline
 from badges.checks import check_character_set
 from badges.intake import payloads
-from badges.intake.events import Event
+from badges.intake.events import Event, Unreadable
 from badges.intake.models import InboxMessage, InboxState
 from badges.testing.events import passing_status
 from tests.acceptance.bus_stories import holders
@@ -89,6 +89,18 @@ def _repaired() -> Iterator[None]:
         _convert("utf8mb4")
     yield
     connection.execute_wrappers = wrappers
+
+
+def test_what_could_not_be_read_is_kept_without_its_text_and_others_with_theirs() -> None:
+    bodies = ["houba", f"houba {STAR}", "houba houba"]
+
+    tally = pipeline.handle(
+        [Unreadable(f"line {number}", "not JSON", "file:a", body=body) for number, body in enumerate(bodies)]
+    )
+
+    assert tally.dead == 3
+    kept = InboxMessage.objects.order_by("event_id").values_list("payload", flat=True)
+    assert list(kept) == ["houba", None, "houba houba"]
 
 
 def test_the_check_names_the_remedy_and_is_content_with_it() -> None:
