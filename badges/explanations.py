@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 
 from badges.awarding.models import UserCredential
 from badges.catalog import event_types
-from badges.catalog.models import BadgeRequirement, BadgeTemplate, DataRule
+from badges.catalog.models import BadgeRequirement, BadgeTemplate, DataRule, TemplateRevision
 from badges.exceptions import EventError
 from badges.intake import payloads
-from badges.intake.models import InboxMessage, Learner
+from badges.intake.models import InboxMessage, InboxState, Learner
 from badges.progress.models import Fulfillment
 from badges.rules import Completion, RuleError, RuleSet, Step, compile_rule, completion
 from badges.rules import DataRule as CompiledRule
@@ -27,12 +28,18 @@ EVENTS = 50
 
 @dataclass(frozen=True)
 class Answer:
-    """What one event on record says to one requirement: each rule's step, or ``problem`` when it cannot be asked."""
+    """
+    What one event on record says to one requirement: each rule's step, or ``problem`` when it cannot be asked.
+
+    ``note`` says why an event need not have counted although its rules hold now: it waits, it is a dead letter, or it
+    was decided before the template was as it is today.
+    """
 
     event_id: str
     result: bool
     steps: Sequence[Step] = ()
     problem: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,8 +79,9 @@ def explain(learner: Learner | None, template: BadgeTemplate, *, lms_user_id: in
     requirements = list(template.requirements.filter(archived_at=None).order_by("id"))
     met = _fulfillments(learner, template)
     rows = list(_events(lms_user_id, {requirement.event_type for requirement in requirements}))
+    newest = template.revisions.first()
     demands = [
-        DemandExplained(requirement, met.get(requirement.pk, []), _answers(requirement, rows))
+        DemandExplained(requirement, met.get(requirement.pk, []), _answers(requirement, rows, newest))
         for requirement in requirements
     ]
     active = {pk for pk, rows_ in met.items() if any(row.active_key for row in rows_)}
@@ -103,13 +111,16 @@ def _events(lms_user_id: int | None, types: set[str]) -> QuerySet[InboxMessage]:
     return rows.order_by("-received_at", "-id")[:EVENTS]
 
 
-def _answers(requirement: BadgeRequirement, rows: Sequence[InboxMessage]) -> list[Answer]:
+def _answers(
+    requirement: BadgeRequirement, rows: Sequence[InboxMessage], newest: TemplateRevision | None
+) -> list[Answer]:
     try:
         definition = event_types.get(requirement.event_type)
         rules = RuleSet(_compiled(requirement, definition))
     except (EventError, RuleError) as error:
         return [Answer("", False, problem=str(error))]
-    return [_answer(row, definition, rules) for row in rows if row.event_type == requirement.event_type]
+    own = [row for row in rows if row.event_type == requirement.event_type]
+    return [_answer(row, definition, rules, _note(row, newest)) for row in own]
 
 
 def _compiled(requirement: BadgeRequirement, definition: event_types.EventDefinition) -> list[CompiledRule]:
@@ -117,10 +128,20 @@ def _compiled(requirement: BadgeRequirement, definition: event_types.EventDefini
     return [compile_rule(definition.subject_shape, rule.path, rule.operator, rule.value) for rule in stored]
 
 
-def _answer(row: InboxMessage, definition: event_types.EventDefinition, rules: RuleSet) -> Answer:
+def _note(row: InboxMessage, newest: TemplateRevision | None) -> str:
+    if row.state == InboxState.PENDING:
+        return _("The event waits to be decided.")
+    if row.state == InboxState.DEAD:
+        return _("The event is a dead letter: %(reason)s") % {"reason": row.reason}
+    if newest is not None and row.processed_at is not None and row.processed_at < newest.created_at:
+        return _("The event was decided before revision %(number)s of the template.") % {"number": newest.number}
+    return ""
+
+
+def _answer(row: InboxMessage, definition: event_types.EventDefinition, rules: RuleSet, note: str) -> Answer:
     try:
         event = payloads.parse(row.payload or "", source=row.source)
     except EventError as error:
-        return Answer(row.event_id, False, problem=str(error))
+        return Answer(row.event_id, False, problem=str(error), note=note)
     steps = rules.explain(definition.subject(event.data))
-    return Answer(row.event_id, all(step.result for step in steps), steps)
+    return Answer(row.event_id, all(step.result for step in steps), steps, note=note)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from django.utils import timezone
 
 from badges import api, pipeline
 from badges.conf import CCX_PASSING_STATUS
@@ -57,6 +60,25 @@ def test_what_was_reset_is_not_counted_as_met() -> None:
     algebra, _botany = api.explain(41, "both").demands
     assert len(algebra.fulfillments) == 1, "it stays as history"
     assert api.explain(41, "both").completion.satisfied == 0
+
+
+def test_an_event_that_holds_and_did_not_count_says_why() -> None:
+    make_template("both", BOTH[0])
+    passes(ALGEBRA, 41)
+    asked = InboxMessage.objects.all()
+
+    def answer() -> Any:
+        (found,) = api.explain(41, "both").demands[0].answers
+        assert found.result
+        return found.note
+
+    assert answer() == ""
+    make_template("both", {"key": "a2", "course": ALGEBRA})
+    assert answer() == "The event was decided before revision 2 of the template."
+    asked.update(state="dead", reason="houba")
+    assert answer() == "The event is a dead letter: houba"
+    asked.update(state="pending", due_at=timezone.now())
+    assert answer() == "The event waits to be decided."
 
 
 def test_an_event_whose_payload_has_expired_is_no_answer() -> None:
