@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from selenium.webdriver import Chrome
@@ -19,6 +20,9 @@ from tests.services.chromium import NAME as CHROMIUM
 from tests.services.chromium import start_browser
 from tests.services.databases import chosen_database, test_database_url
 from tests.services.processes import Process, manage, python_process
+
+if TYPE_CHECKING:
+    from tests.intake.bus import Bus
 
 LEFT_OUT = "LEFT OUT by choice"
 # What makes a test a `live` one: it starts a server or a process.
@@ -125,6 +129,18 @@ def kafka(pytestconfig: pytest.Config) -> Kafka:
 def schema_registry(pytestconfig: pytest.Config) -> SchemaRegistry:
     """Start the schema registry, unless it runs."""
     return _started(pytestconfig, "schema_registry")
+
+
+@pytest.fixture
+def bus(kafka: Kafka, schema_registry: SchemaRegistry, settings: Any) -> Iterator[Bus]:
+    """Return a topic of the Open edX bus that Django's settings point to."""
+    from tests.intake.bus import Bus  # noqa: PLC0415 -- Django is not ready when this file is imported
+
+    made = Bus(kafka, schema_registry)
+    for name, value in made.settings.items():
+        setattr(settings, name, value)
+    yield made
+    made.close()
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,14 +16,10 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def bus(kafka: Any, schema_registry: Any, settings: Any, transactional_db: None) -> Iterator[Bus]:
-    made = Bus(kafka, schema_registry)
-    for name, value in made.settings.items():
-        setattr(settings, name, value)
-    made.create_topic()
-    made.begin_at_earliest()
-    yield made
-    made.close()
+def bus(bus: Bus) -> Bus:
+    bus.create_topic()
+    bus.begin_at_earliest()
+    return bus
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -33,15 +33,6 @@ from tests.intake.doubles import headers_of
 from tests.services.processes import Process
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def bus(kafka: Any, schema_registry: Any, settings: Any, transactional_db: None) -> Iterator[Bus]:
-    made = Bus(kafka, schema_registry)
-    for name, value in made.settings.items():
-        setattr(settings, name, value)
-    yield made
-    made.close()
 
 
 @pytest.fixture

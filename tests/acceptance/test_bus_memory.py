@@ -6,7 +6,7 @@ import io
 import json
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -51,15 +51,6 @@ def test_two_hundred_thousand_events_of_a_file(tmp_path: Path, run_manage: Calla
     process = run_manage("consume_badge_events", "--bus", "file", "--input", str(file))
     assert growth_in_mib(process) < ALLOWED_MIB
     assert count("SELECT COUNT(*) FROM lms_badges_usercredential") == 2000
-
-
-@pytest.fixture
-def bus(kafka: Any, schema_registry: Any, settings: Any, transactional_db: None) -> Iterator[Bus]:
-    made = Bus(kafka, schema_registry)
-    for name, value in made.settings.items():
-        setattr(settings, name, value)
-    yield made
-    made.close()
 
 
 def test_two_hundred_thousand_events_of_kafka(bus: Bus, run_manage: Callable[..., Process]) -> None:

@@ -10,9 +10,8 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,13 +33,12 @@ AFTER_THE_LEASE = timedelta(minutes=10)
 
 
 @pytest.fixture
-def credly(tmp_path: Path, settings: Any, transactional_db: None) -> Iterator[CredlyProcess]:
-    with CredlyProcess(state=tmp_path / "credly.sqlite3") as stand_in:
-        settings.BADGES_CONFIG = {**settings.BADGES_CONFIG, "credly": {"CREDLY_API_BASE_URL": stand_in.url}}
-        organization = CredlyOrganization(uuid=stand_in.organization, name="Analytical Society")
-        organization.token = stand_in.token
-        organization.save()
-        yield stand_in
+def credly(credly: CredlyProcess, settings: Any, transactional_db: None) -> CredlyProcess:
+    settings.BADGES_CONFIG = {**settings.BADGES_CONFIG, "credly": {"CREDLY_API_BASE_URL": credly.url}}
+    organization = CredlyOrganization(uuid=credly.organization, name="Analytical Society")
+    organization.token = credly.token
+    organization.save()
+    return credly
 
 
 @pytest.fixture

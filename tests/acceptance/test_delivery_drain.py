@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
@@ -29,12 +28,6 @@ from tests.services.processes import Process
 pytestmark = pytest.mark.django_db(transaction=True)
 
 Drain = Callable[..., Process]
-
-
-@pytest.fixture
-def credly(tmp_path: Path) -> Iterator[CredlyProcess]:
-    with CredlyProcess(state=tmp_path / "credly.sqlite3") as stand_in:
-        yield stand_in
 
 
 @pytest.fixture

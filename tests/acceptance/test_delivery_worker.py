@@ -36,12 +36,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def credly(tmp_path: Path) -> Iterator[CredlyProcess]:
-    with CredlyProcess(state=tmp_path / "credly.sqlite3") as stand_in:
-        yield stand_in
-
-
-@pytest.fixture
 def broker(redis: Redis, settings: Any) -> Iterator[Redis]:
     """Let decisions of this process wake workers."""
     client = Client.from_url(redis.url)

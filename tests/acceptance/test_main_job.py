@@ -8,9 +8,7 @@ the stand-in for Credly. The events are put on the bus by openedx-events' own pr
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -24,21 +22,6 @@ from tests.services import Redis
 from tests.services.processes import Process
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def bus(kafka: Any, schema_registry: Any, settings: Any, transactional_db: None) -> Iterator[Bus]:
-    made = Bus(kafka, schema_registry)
-    for name, value in made.settings.items():
-        setattr(settings, name, value)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def credly(tmp_path: Path) -> Iterator[CredlyProcess]:
-    with CredlyProcess(state=tmp_path / "credly.sqlite3") as stand_in:
-        yield stand_in
 
 
 def test_events_put_on_the_bus_become_badges_at_credly_in_the_api_and_on_the_bus(

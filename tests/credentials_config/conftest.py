@@ -1,14 +1,18 @@
-"""An LMS to ask: the stand-in, and the settings that lead there."""
+"""An LMS to ask, a folder for documents, a typewriter that makes them; and the settings that lead there."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from credentials_config import lms as lms_client
 from credentials_config.testing.lms import LmsStandIn
+
+if TYPE_CHECKING:
+    from tests.credentials_config.issuing.typewriter import Typewriter
 
 QUICK = {"base_delay": 0.01, "max_delay": 5.0, "timeout": 5}
 
@@ -31,3 +35,35 @@ def use_lms(settings: Any) -> Iterator[Callable[..., None]]:
 
     yield use
     lms_client.forget()
+
+
+@pytest.fixture
+def course(lms: LmsStandIn) -> LmsStandIn:
+    """The LMS, with a course that three learners have finished and two have not."""
+    from tests.credentials_config.issuing.stories import algebra  # noqa: PLC0415 -- Django is not ready yet
+
+    algebra(lms)
+    return lms
+
+
+@pytest.fixture
+def folder(settings: Any, tmp_path: Path) -> Path:
+    """Keep documents and assets in a folder of this test, behind a public address."""
+    settings.MEDIA_ROOT = tmp_path / "documents"
+    given = getattr(settings, "CREDENTIALS_CONFIG", {})
+    settings.CREDENTIALS_CONFIG = {**given, "public_url": "https://credentials.test"}
+    return tmp_path / "documents"
+
+
+@pytest.fixture
+def typewriter() -> Iterator[Typewriter]:
+    """Have a generator of plain text."""
+    from credentials_config import registry  # noqa: PLC0415
+    from credentials_config.issuing import presses  # noqa: PLC0415
+    from tests.credentials_config.issuing.typewriter import Typewriter  # noqa: PLC0415
+
+    plugin = Typewriter()
+    registry.register(plugin)
+    yield plugin
+    registry.unregister(plugin)
+    presses.forget()

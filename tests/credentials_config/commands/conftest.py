@@ -1,5 +1,5 @@
 """The same furniture as for issuing."""
 
-from tests.credentials_config.issuing.conftest import folder, post_office, typewriter
+from tests.credentials_config.issuing.conftest import _furnished, post_office
 
-__all__ = ["folder", "post_office", "typewriter"]
+__all__ = ["_furnished", "post_office"]
