@@ -7,15 +7,12 @@ about. What is read here ends up in mailboxes, the admin and logs, so the learne
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import re
 from collections.abc import Collection, Iterator
-from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-LONGEST_WAIT = 24 * 3600.0  # a provider that asks for a year is not to be taken at its word
 LONGEST_TEXT = 200  # leaves room for the remedy in a mailbox's column
 HIDDEN = "***"
 
@@ -23,24 +20,6 @@ _ADDRESS = re.compile(r"[^\s@<>\"',;:]+@[^\s@<>\"',;:]+")
 _NAMES_OF_FIELDS = ("attribute", "field", "name", "parameter", "source")
 _NAMES_OF_TEXTS = ("messages", "message", "detail", "details", "description", "error_description", "title")
 _ENVELOPES = ("data", "errors", "error", "meta", "base")
-
-
-def retry_after_seconds(header: str | None, *, now: dt.datetime) -> float | None:
-    """
-    Read a ``Retry-After`` header, seconds or HTTP date, as seconds from ``now``; None when it says nothing readable.
-
-    A moment that has passed is 0; more than a day is a day.
-    """
-    text = (header or "").strip()
-    if re.fullmatch(r"[0-9]+", text):
-        return min(float(text), LONGEST_WAIT)
-    try:
-        moment = parsedate_to_datetime(text)
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-    if moment.tzinfo is None:  # "-0000" and asctime dates are UTC by RFC 9110
-        moment = moment.replace(tzinfo=dt.UTC)
-    return min(max((moment - now).total_seconds(), 0.0), LONGEST_WAIT)
 
 
 def error_text(body: bytes, content_type: str, *, private: Collection[str] = ()) -> str:

@@ -24,6 +24,7 @@ from requests.cookies import RequestsCookieJar
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from badges.exceptions import Permanent, Retryable
+from badges.frame.waiting import retry_after_seconds
 from badges.issuers import answers
 
 log = logging.getLogger(__name__)
@@ -162,7 +163,7 @@ class ProviderApi:
         status = response.status_code
         if 200 <= status < 300:
             return
-        wait = answers.retry_after_seconds(response.headers.get("Retry-After"), now=dt.datetime.now(dt.UTC))
+        wait = retry_after_seconds(response.headers.get("Retry-After"), now=dt.datetime.now(dt.UTC))
         said = answers.error_text(text, response.headers.get("Content-Type", ""), private=private)
         quoted = f" It says: {said}" if said else ""
         if status == 429:

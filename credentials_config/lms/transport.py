@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import email.utils
 import json
 import logging
-import math
 import os
 import queue
 import random
@@ -29,6 +27,7 @@ from requests.auth import AuthBase
 from requests.cookies import RequestsCookieJar
 
 from badges.exceptions import Permanent, Retryable
+from badges.frame.waiting import retry_after_seconds
 
 log = logging.getLogger(__name__)
 
@@ -245,7 +244,7 @@ def _raise_for(response: requests.Response, text: bytes, address: str) -> None:
     status, path = response.status_code, urlsplit(address).path
     if 200 <= status < 300:
         return
-    wait = _seconds(response.headers.get("Retry-After"))
+    wait = retry_after_seconds(response.headers.get("Retry-After"), now=dt.datetime.now(dt.UTC))
     if status == 429:
         raise Retryable("The LMS: too many requests (429).", retry_after=wait)
     if status >= 500 or status == 408:
@@ -260,23 +259,6 @@ def _raise_for(response: requests.Response, text: bytes, address: str) -> None:
     if 300 <= status < 400:
         raise Permanent(f"The LMS redirects {path}, which is not followed. Correct CREDENTIALS_CONFIG['lms']['url'].")
     raise Permanent(f"The LMS refuses {path} ({status}). Check the context key and CREDENTIALS_CONFIG['lms']['paths'].")
-
-
-def _seconds(retry_after: str | None) -> float | None:
-    """Read Retry-After: seconds or a date; None when it says nothing usable."""
-    if not retry_after:
-        return None
-    try:
-        seconds = float(retry_after)
-    except ValueError:
-        try:
-            then = email.utils.parsedate_to_datetime(retry_after)
-        except ValueError:
-            return None
-        if then.tzinfo is None:
-            then = then.replace(tzinfo=dt.UTC)
-        seconds = (then - dt.datetime.now(dt.UTC)).total_seconds()
-    return max(0.0, seconds) if math.isfinite(seconds) else None
 
 
 def _json(text: bytes) -> Any:
