@@ -48,7 +48,7 @@ class Roster:
     ``equates`` tells that the database answered with other usernames than it was asked for.
     """
 
-    known: dict[int, Learner] = field(default_factory=dict)
+    known: set[int] = field(default_factory=set)
     users: dict[int, Any] = field(default_factory=dict)
     newcomers: dict[int, LearnerData] = field(default_factory=dict)
     unbound: dict[int, Learner] = field(default_factory=dict)
@@ -74,7 +74,7 @@ def look_up(people: Iterable[LearnerData]) -> Roster:
     if not wanted:
         return roster
     learners = Learner.objects.filter(lms_user_id__in=wanted).order_by()
-    roster.known = {learner.lms_user_id: learner for learner in learners if learner.lms_user_id is not None}
+    roster.known = {lms_id for lms_id in learners.values_list("lms_user_id", flat=True) if lms_id is not None}
     strangers = {lms_id: person for lms_id, person in wanted.items() if lms_id not in roster.known}
     if strangers and config.user_lms_id_field:
         _match_host_field(strangers, roster, config.user_lms_id_field)
@@ -159,7 +159,7 @@ def _take_account(user: Any, lms_id: int, roster: Roster) -> None:
     field_name = config.user_lms_id_field
     bound_elsewhere = field_name and getattr(user, field_name) not in (None, "", lms_id, str(lms_id))
     if learner is not None and learner.lms_user_id == lms_id:
-        roster.known[lms_id] = learner  # somebody else created the learner since we looked
+        roster.known.add(lms_id)  # somebody else created the learner since we looked
     elif bound_elsewhere or (learner is not None and learner.lms_user_id is not None):
         roster.refused[lms_id] = TAKEN
     elif learner is not None:
