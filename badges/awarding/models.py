@@ -51,8 +51,9 @@ class UserCredential(Caused):
             models.UniqueConstraint(
                 fields=["learner", "template", "active_key"], name="lms_badges_one_active_credential"
             ),
+            # "Not null" is said besides: what compares with NULL is neither true nor false, and a check lets it pass.
             models.CheckConstraint(
-                condition=models.Q(active_key=ACTIVE, status="awarded")
+                condition=models.Q(active_key__isnull=False, active_key=ACTIVE, status="awarded")
                 | models.Q(active_key__isnull=True, status="revoked"),
                 name="lms_badges_active_while_awarded",
             ),

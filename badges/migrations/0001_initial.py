@@ -324,7 +324,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='usercredential',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('active_key', 'active'), ('status', 'awarded')), models.Q(('active_key__isnull', True), ('status', 'revoked')), _connector='OR'), name='lms_badges_active_while_awarded'),
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('active_key', 'active'), ('active_key__isnull', False), ('status', 'awarded')), models.Q(('active_key__isnull', True), ('status', 'revoked')), _connector='OR'), name='lms_badges_active_while_awarded'),
         ),
         migrations.AddConstraint(
             model_name='templaterevision',

@@ -179,7 +179,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='credential',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('active_key', 'active'), ('status__in', ('generating', 'available', 'error'))), models.Q(('active_key__isnull', True), ('status__in', ('invalidated', 'expired'))), _connector='OR'), name='lms_cc_active_while_held'),
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('active_key', 'active'), ('active_key__isnull', False), ('status__in', ('generating', 'available', 'error'))), models.Q(('active_key__isnull', True), ('status__in', ('invalidated', 'expired'))), _connector='OR'), name='lms_cc_active_while_held'),
         ),
         migrations.AddConstraint(
             model_name='credentialconfiguration',

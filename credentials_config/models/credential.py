@@ -80,8 +80,11 @@ class Credential(models.Model):
             models.UniqueConstraint(
                 fields=["learner", "configuration", "active_key"], name="lms_cc_one_active_credential"
             ),
+            # "Not null" is said besides: what compares with NULL is neither true nor false, and a check lets it pass.
             models.CheckConstraint(
-                condition=models.Q(active_key=ACTIVE, status__in=("generating", "available", "error"))
+                condition=models.Q(
+                    active_key__isnull=False, active_key=ACTIVE, status__in=("generating", "available", "error")
+                )
                 | models.Q(active_key__isnull=True, status__in=("invalidated", "expired")),
                 name="lms_cc_active_while_held",
             ),
