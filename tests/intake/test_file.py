@@ -48,7 +48,8 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "events.jsonl"
 
 
-def test_events_are_handed_on_in_the_order_of_their_lines(file: Path) -> None:
+def test_events_are_handed_on_in_the_order_of_their_lines(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("badges.intake.consumers.file.GATHER_SECONDS", 3600)  # full, however slow this machine is
     write_events(file, 1250, learners=100, courses=3)
     reading = Reading(file, batch_size=500).run()
     assert [len(batch) for batch in reading.batches] == [500, 500, 250]
