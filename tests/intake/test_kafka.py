@@ -60,6 +60,10 @@ class Member:
     def ids(self) -> list[str]:
         return [item.id for item in self.items]
 
+    def said_of_kafka(self) -> list[str]:
+        """Leave out topics: a broker that just came back may not know them for a moment."""
+        return [text for text in self.said if text.startswith("Kafka")]
+
     @property
     def is_assigned(self) -> bool:
         return bool(self.intake._assigned)
@@ -220,7 +224,7 @@ def test_a_broker_that_goes_and_comes_back_is_waited_for(bus: Bus, member: Calla
     until(lambda: len(set(reader.ids)) == 10)
     until(lambda: bus.committed() == {0: 10})
     reader.end()
-    assert reader.said == ["Kafka is not available; waiting for it.", "Kafka is back."]
+    assert reader.said_of_kafka() == ["Kafka is not available; waiting for it.", "Kafka is back."]
 
 
 def test_a_broker_that_comes_back_without_news_is_noticed(bus: Bus, member: Callable[..., Member]) -> None:
@@ -229,9 +233,9 @@ def test_a_broker_that_comes_back_without_news_is_noticed(bus: Bus, member: Call
     reader = member().start()
     until(lambda: reader.said)
     bus.kafka.start()
-    until(lambda: len(reader.said) == 2)
+    until(lambda: reader.error or "Kafka is back." in reader.said)
     reader.end()
-    assert reader.said == ["Kafka is not available; waiting for it.", "Kafka is back."]
+    assert reader.said_of_kafka() == ["Kafka is not available; waiting for it.", "Kafka is back."]
 
 
 def test_a_registry_that_is_away_is_waited_for_and_nothing_is_lost(bus: Bus, member: Callable[..., Member]) -> None:
