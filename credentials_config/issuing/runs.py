@@ -199,7 +199,7 @@ def _carry_out(
 
 def _is_switched_off(run: CredentialRun) -> bool:
     """Whether this run is only the schedule's, and the configuration is switched off, as both are now."""
-    only_scheduled = CredentialRun.objects.filter(pk=run.pk, cause=RunCause.SCHEDULE, override_gates=False)
+    only_scheduled = CredentialRun.objects.filter(pk=run.pk, cause=RunCause.SCHEDULE)
     return only_scheduled.filter(configuration__enabled=False).exists()
 
 
