@@ -135,3 +135,13 @@ def test_a_number_that_is_nobodys_id_disturbs_nobody_else(storage, lms, number):
 
     assert processor("csv_list").clean_options(options) == []
     assert [person.lms_user_id for person in processor("csv_list").people(school.ALGEBRA, options)] == [1001, 1002]
+
+
+def test_signs_that_look_like_digits_are_a_username():
+    assert on_list({"learners": ["²", "१००१"]}, ADA, Person(7, "²")) == ["²"]
+
+
+def test_a_list_of_blanks_is_a_list_of_nobody():
+    (finding,) = processor("csv_list").clean_options({"learners": ["", "  "]})
+
+    assert finding == "learners: nobody is on the list. Add usernames or LMS user ids."
