@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from django.db.models import F, FilteredRelation, Q
+from django.db.models import FilteredRelation, Q
 from uuid6 import uuid7
 
 from badges.catalog.causes import Cause
@@ -89,11 +89,3 @@ def store(standings: Iterable[tuple[Standing, int, int]], *, now: dt.datetime) -
     ]
     insert(rows, unique="id", update="completed_at")
     insert(fulfillment for standing, _, _ in ordered for fulfillment in standing.new)
-
-
-def fulfillments_of(learner_id: int, template_id: int | None = None) -> Iterable[Fulfillment]:
-    """Return the active and past fulfilments of a learner, oldest first, with what they point at."""
-    rows = Fulfillment.objects.filter(progress__learner_id=learner_id)
-    if template_id is not None:
-        rows = rows.filter(progress__template_id=template_id)
-    return rows.select_related("requirement", "progress__template", "revision").order_by(F("fulfilled_at"), F("id"))
