@@ -27,9 +27,9 @@ DEFAULTS: dict[str, Any] = {
     "keep_unmatched": False,
     # Days that stored payloads are kept after their event was processed.
     "payload_days": 14,
-    # Days that decided events are remembered by their ids; longer than the bus keeps them. One that arrives after that
-    # is decided again, which changes nothing that it changed before.
-    "event_days": 400,
+    # Days that decided events are remembered by their ids; None: for ever. One that arrives after that is decided anew,
+    # so it must be longer than the bus, or a file that somebody keeps, could bring an old one back.
+    "event_days": None,
     # The door for the stock `consume_events` and for signals sent in this process.
     "receivers": True,
     "rules": {

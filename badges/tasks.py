@@ -85,13 +85,15 @@ def forget(*, now: dt.datetime | None = None) -> Forgotten:
     now = now or timezone.now()
     return Forgotten(
         payloads=inbox.expire_payloads(before=now - dt.timedelta(days=config.payload_days)),
-        events=_all_of(inbox.forget_decided, before=now - dt.timedelta(days=config.event_days)),
-        delivered=_all_of(mailbox.forget_delivered, before=now - dt.timedelta(days=config.delivery["keep_days"])),
+        events=_all_of(inbox.forget_decided, config.event_days, now),
+        delivered=_all_of(mailbox.forget_delivered, config.delivery["keep_days"], now),
     )
 
 
-def _all_of(forget: Callable[..., int], *, before: dt.datetime) -> int:
-    total = 0
+def _all_of(forget: Callable[..., int], days: int | None, now: dt.datetime) -> int:
+    if days is None:
+        return 0
+    total, before = 0, now - dt.timedelta(days=days)
     while gone := forget(before=before, limit=PURGE_ROWS):
         total += gone
     return total

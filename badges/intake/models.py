@@ -53,8 +53,8 @@ class InboxMessage(models.Model):
 
     Written by a door in the same transaction that decides it (the consumer), or before (``pending``: REST, signal
     receivers, webhooks) and then decided by ``pipeline.process_pending``. ``event_id`` is unique, so an event counts
-    once however often it arrives; what could not be decoded gets an id made of its place and
-    its content (``kafka:topic/partition@offset …``), and keeps it when it is retried.
+    once however often it arrives; what could not be decoded gets an id made of its place and its content
+    (``kafka:topic/partition@offset …``), and keeps it when it is retried.
 
     ``due_at`` is set while a row waits and NULL once it does not; claiming a row moves it ahead by the lease.
     ``payload`` is the stored text, the only thing rules read; it expires after ``payload_days``. A decided row goes

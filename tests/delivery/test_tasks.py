@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 import pytest
 from django.core.management import call_command
@@ -70,11 +71,14 @@ def test_payloads_and_delivered_rows_are_forgotten_in_their_time(
     assert kept == {"event-1": False, "event-2": False, "event-3": True, "event-4": True}
     assert [row.read()["word"] for row in OutboxMessage.objects.order_by("sequence")] == ["young", "waiting"]
     out = capsys.readouterr().out
-    assert "payloads of 2 events older than 14 days, 0 events decided more than 400 days ago, and 1 outbox rows" in out
+    assert (
+        "payloads of 2 events older than 14 days, 0 events decided too long ago (event_days: None), and 1 outbox rows"
+        in out
+    )
     assert OutboxMessage.objects.filter(state=OutboxState.DELIVERED).count() == 1
 
 
-def test_events_are_forgotten_in_their_time_and_one_that_comes_again_gives_nothing_twice() -> None:
+def test_events_are_forgotten_where_that_is_wanted_and_one_that_comes_again_gives_nothing_twice(settings: Any) -> None:
     make_template()
     line = passing_status(lms_user_id=7, username="jane").line
     pipeline.handle([payloads.parse(line, source="file:march.jsonl:1")])
@@ -86,6 +90,8 @@ def test_events_are_forgotten_in_their_time_and_one_that_comes_again_gives_nothi
     InboxMessage.objects.update(received_at=long_ago)
     InboxMessage.objects.filter(lms_user_id=7).update(processed_at=long_ago)
 
+    assert tasks.forget().events == 0
+    settings.BADGES_CONFIG = {**settings.BADGES_CONFIG, "event_days": 400}
     assert tasks.forget().events == 2
     assert sorted(InboxMessage.objects.values_list("event_id", flat=True)) == ["event-1", "event-3", "event-4"]
 

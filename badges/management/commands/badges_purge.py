@@ -22,6 +22,6 @@ class Command(BaseCommand):
         gone = tasks.forget()
         self.stdout.write(
             f"Forgot the payloads of {gone.payloads} events older than {config.payload_days} days, "
-            f"{gone.events} events decided more than {config.event_days} days ago, "
+            f"{gone.events} events decided too long ago (event_days: {config.event_days}), "
             f"and {gone.delivered} outbox rows delivered more than {config.delivery['keep_days']} days ago."
         )
