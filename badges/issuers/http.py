@@ -63,7 +63,7 @@ class ProviderApi:
 
     ``provider`` is its name in messages, ``whose`` says in whose name ("organization 6f…"), ``remedy`` what an operator
     checks when the provider does not accept our key. ``timeout`` is the seconds to wait for a connection, for the first
-    and between two bytes, and at most for the whole answer.
+    and between two bytes; an answer that comes in many pieces is given up after twice as long.
     """
 
     def __init__(self, provider: str, base: str, *, whose: str, auth: AuthBase, timeout: float, remedy: str):
@@ -140,7 +140,12 @@ class ProviderApi:
         )
 
     def _read(self, response: requests.Response, began: float) -> bytes:
-        """Read the answer, but no more and no longer than is reasonable: requests' own timeout is per byte."""
+        """
+        Read the answer, but no more and no longer than is reasonable: requests' own timeout is per byte.
+
+        The time is looked at between pieces, and one piece may still trickle in. Whoever is kept longer than a row's
+        lease loses the row to somebody who looks before asking again.
+        """
         parts, size = [], 0
         for part in response.iter_content(64 * 1024):
             parts.append(part)
