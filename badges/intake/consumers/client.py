@@ -70,9 +70,9 @@ def _defaults() -> dict[str, Any]:
         "auto.offset.reset": "earliest",
         # A batch waits for a database that is down, once for its events and once for dead letters.
         "max.poll.interval.ms": (2 * intake["patience"] + 120) * 1000,
-        # What is fetched ahead is bounded, so that memory does not depend on how far behind we are.
+        # What is fetched ahead is bounded, so that memory does not depend on how far behind we are. Not by a number of
+        # messages: the client pauses for a second when it has that many, and no more than that came in a second.
         "queued.max.messages.kbytes": 16 * 1024,
-        "queued.min.messages": max(1000, 4 * intake["batch_size"]),
         "fetch.max.bytes": 8 * 1024 * 1024,
         # How soon a topic or partition that was not there yet is found.
         "topic.metadata.refresh.interval.ms": 10_000,
