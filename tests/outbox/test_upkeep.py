@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 
 from badges.outbox import circuit, mailbox
 from badges.outbox.circuit import Verdict
 from badges.outbox.mailbox import NewMessage
 from badges.outbox.models import OutboxMessage
+from tests.taking import taken_by_another
 from tests.woken import use_memory_broker, woken
 
 pytestmark = [pytest.mark.tables, pytest.mark.django_db]
@@ -100,20 +99,6 @@ def test_a_probe_that_fails_doubles_the_rest() -> None:
 def test_a_row_that_another_worker_is_just_taking_holds_nobody_up() -> None:
     post("taken", "free")
     (first, _second) = OutboxMessage.objects.order_by("sequence")
-    waits_for_none = connection.features.has_select_for_update_skip_locked  # SQLite has one writer at a time
-    is_taken, may_go = threading.Event(), threading.Event()
-
-    def take() -> None:
-        with transaction.atomic():
-            OutboxMessage.objects.select_for_update().get(sequence=first.sequence)
-            is_taken.set()
-            may_go.wait(20 if waits_for_none else 0)
-        connection.close()
-
-    with ThreadPoolExecutor(1) as pool:
-        taking = pool.submit(take)
-        is_taken.wait(20)
+    with taken_by_another(OutboxMessage.objects.filter(sequence=first.sequence)) as is_passed_over:
         found = words(claim())
-        may_go.set()
-        taking.result()
-    assert found == (["free"] if waits_for_none else ["taken", "free"])
+    assert found == (["free"] if is_passed_over else ["taken", "free"])

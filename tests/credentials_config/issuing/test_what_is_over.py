@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
@@ -17,6 +14,7 @@ from credentials_config.models import Credential, CredentialConfiguration, RunCa
 from credentials_config.testing.lms import LmsStandIn
 from tests.credentials_config.issuing.post_office import PostOffice
 from tests.credentials_config.issuing.stories import DAY, HOUR, NOW, algebra, deliver, diploma, issue, make, run
+from tests.taking import taken_by_another
 from tests.woken import use_memory_broker, woken
 
 pytestmark = [pytest.mark.tables, pytest.mark.django_db(transaction=True)]
@@ -125,23 +123,9 @@ def test_only_a_server_that_closes_lets_all_mail_rest(
 def test_a_row_that_another_worker_is_just_taking_holds_nobody_up(lms: LmsStandIn) -> None:
     algebra(lms, finished=2, unfinished=0)
     run(diploma())
-    waits_for_none = connection.features.has_select_for_update_skip_locked  # SQLite has one writer at a time
-    is_taken, may_go = threading.Event(), threading.Event()
-
-    def take() -> None:
-        with transaction.atomic():
-            Credential.objects.select_for_update().get(learner__lms_user_id=1001)
-            is_taken.set()
-            may_go.wait(20 if waits_for_none else 0)
-        connection.close()
-
-    with ThreadPoolExecutor(1) as pool:
-        taking = pool.submit(take)
-        is_taken.wait(20)
+    with taken_by_another(Credential.objects.filter(learner__lms_user_id=1001)) as is_passed_over:
         found = sorted(row.learner.lms_user_id or 0 for row in printing.claim(10, now=NOW))
-        may_go.set()
-        taking.result()
-    assert found == ([1002] if waits_for_none else [1001, 1002])
+    assert found == ([1002] if is_passed_over else [1001, 1002])
 
 
 def test_a_schedule_with_a_beginning_and_an_end_comes_round_between_them() -> None:
