@@ -58,12 +58,10 @@ def folder(settings: Any, tmp_path: Path) -> Path:
 @pytest.fixture
 def typewriter() -> Iterator[Typewriter]:
     """Have a generator of plain text."""
-    from credentials_config import registry  # noqa: PLC0415
     from credentials_config.issuing import presses  # noqa: PLC0415
     from tests.credentials_config.issuing.typewriter import Typewriter  # noqa: PLC0415
+    from tests.credentials_config.plugins import registered  # noqa: PLC0415
 
-    plugin = Typewriter()
-    registry.register(plugin)
-    yield plugin
-    registry.unregister(plugin)
+    with registered(Typewriter()) as plugin:
+        yield plugin
     presses.forget()

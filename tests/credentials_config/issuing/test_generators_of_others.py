@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from credentials_config import registry
 from credentials_config.contracts import Document
 from credentials_config.issuing import lifecycle
 from credentials_config.models import Credential, CredentialAsset, CredentialConfiguration, CredentialStatus, RunOutcome
 from credentials_config.testing.lms import LmsStandIn
 from tests.credentials_config.issuing.stories import DAY, NOW, algebra, diploma, document_of, issue, make, run
+from tests.credentials_config.plugins import registered
 
 pytestmark = pytest.mark.django_db
 
@@ -34,10 +34,8 @@ def written() -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 def postcard(written: dict[str, Any]) -> Iterator[Any]:
-    plugin = written["Postcard"]()
-    registry.register(plugin)
-    yield plugin
-    registry.unregister(plugin)
+    with registered(written["Postcard"]()) as plugin:
+        yield plugin
 
 
 def upload(drawing: str) -> None:

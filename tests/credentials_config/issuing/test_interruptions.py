@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 
-from credentials_config import registry
 from credentials_config.contracts import Assets, Document, Options, Words
 from credentials_config.issuing import printing, runs
 from credentials_config.models import Credential, CredentialConfiguration, CredentialRun, RunCause, RunOutcome
 from credentials_config.testing.lms import LmsStandIn
 from tests.credentials_config.issuing.stories import HOUR, NOW, algebra, assert_one_each, diploma, make, run
 from tests.credentials_config.issuing.typewriter import Typewriter, TypewriterPress
+from tests.credentials_config.plugins import registered
 
 pytestmark = [pytest.mark.tables, pytest.mark.django_db]
 
@@ -42,10 +42,8 @@ class Bell(Typewriter):
 
 @pytest.fixture
 def bell() -> Iterator[Bell]:
-    plugin = Bell()
-    registry.register(plugin)
-    yield plugin
-    registry.unregister(plugin)
+    with registered(Bell()) as plugin:
+        yield plugin
 
 
 def ringing_diploma(bell: Bell) -> CredentialConfiguration:

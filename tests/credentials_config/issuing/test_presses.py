@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from credentials_config import registry
 from credentials_config.contracts import Assets, Document, Options, Words
 from credentials_config.issuing import presses
 from credentials_config.models import CredentialAsset
 from tests.credentials_config.issuing.typewriter import Typewriter, TypewriterPress
+from tests.credentials_config.plugins import registered
 
 pytestmark = pytest.mark.django_db
 
@@ -46,11 +46,9 @@ class LoomPress(TypewriterPress):
 
 @pytest.fixture
 def loom() -> Iterator[Loom]:
-    plugin = Loom()
-    registry.register(plugin)
-    yield plugin
-    presses.forget()
-    registry.unregister(plugin)
+    with registered(Loom()) as plugin:
+        yield plugin
+        presses.forget()
 
 
 def push_out() -> None:

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from credentials_config import registry
 from credentials_config.contracts import Eligibility, Options, Person, Processor
 from credentials_config.issuing import runs
 from credentials_config.models import Credential, RunCause
 from credentials_config.testing.lms import LmsStandIn
 from tests.credentials_config.factories import CredentialConfigurationFactory
 from tests.credentials_config.issuing.stories import NOW, make
+from tests.credentials_config.plugins import registered
 from tests.factories import ALGEBRA
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -54,10 +54,8 @@ class Crowd(Processor):
 
 @pytest.fixture
 def crowd() -> Iterator[Crowd]:
-    plugin = Crowd()
-    registry.register(plugin)
-    yield plugin
-    registry.unregister(plugin)
+    with registered(Crowd()) as plugin:
+        yield plugin
 
 
 def test_a_run_over_ten_thousand_learners_needs_no_more_memory_than_one_over_a_thousand(
