@@ -17,36 +17,36 @@ from badges.awarding.models import ACTIVE, UserCredential
 from badges.catalog.event_types import LearnerData
 from badges.catalog.models import BadgeTemplate
 from badges.conf import config
-from badges.database import insist
+from badges.database import retry_transient
 from badges.explanations import Explanation
 from badges.intake import inbox, learners
 from badges.intake.events import Event
 from badges.intake.models import Learner
 from badges.outbox import mailbox
-from badges.outbox.mailbox import NewMessage, wake_on_commit
-from badges.pipeline import Tally, process_pending, receive
+from badges.outbox.mailbox import NewMessage, notify_worker_on_commit
+from badges.pipeline import BatchResult, process_pending, receive
 from badges.progress.models import BadgeProgress
 from badges.progress.reading import report, with_reports
 
 __all__ = [
+    "BatchResult",
     "Event",
     "Explanation",
     "LearnerData",
     "Person",
-    "Tally",
-    "admit_learners",
     "credentials_of",
     "enqueue",
     "enqueue_all",
     "explain",
+    "get_or_create_learners",
     "holders_of",
     "learner_of",
+    "notify_worker_on_commit",
     "process_pending",
     "progress_of",
     "receive",
     "report",
     "retire",
-    "wake_on_commit",
     "with_reports",
 ]
 
@@ -82,7 +82,7 @@ def learner_of(person: Person) -> Learner | None:
     return Learner.objects.filter(_named(person)).select_related("user").first()
 
 
-def admit_learners(people: Iterable[LearnerData]) -> dict[int, Learner]:
+def get_or_create_learners(people: Iterable[LearnerData]) -> dict[int, Learner]:
     """
     Find or create the learners of people the LMS names, by LMS user id; at most eight statements for any number.
 
@@ -92,17 +92,17 @@ def admit_learners(people: Iterable[LearnerData]) -> dict[int, Learner]:
     """
     people = list(people)
     try:
-        return _admit(people)
+        return _get_or_create(people)
     except IntegrityError:
         # Somebody else made what we were about to make. Whoever looks again finds it there.
-        return _admit(people)
+        return _get_or_create(people)
 
 
-def _admit(people: Sequence[LearnerData]) -> dict[int, Learner]:
-    roster = learners.look_up(people)
-    wanted = [person.lms_user_id for person in people if roster.identifies(person.lms_user_id)]
+def _get_or_create(people: Sequence[LearnerData]) -> dict[int, Learner]:
+    lookup = learners.look_up(people)
+    wanted = [person.lms_user_id for person in people if lookup.identifies(person.lms_user_id)]
     with transaction.atomic():
-        return learners.admit(roster, wanted) if wanted else {}
+        return learners.get_or_create(lookup, wanted) if wanted else {}
 
 
 def retire(person: Person, *, now: dt.datetime | None = None) -> bool:
@@ -115,7 +115,7 @@ def retire(person: Person, *, now: dt.datetime | None = None) -> bool:
     now = now or timezone.now()
     # A consumer writes an event before it locks the learner and we forget it afterwards, so the two can wait for each
     # other. Whoever is told to give way begins again; inside of a transaction of the caller's that is the caller.
-    return insist(lambda: _retire(person, now), patience=config.intake["patience"])
+    return retry_transient(lambda: _retire(person, now))
 
 
 def _retire(person: Person, now: dt.datetime) -> bool:

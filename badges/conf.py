@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from badges.frame.config import Config
+from badges.common.config import Config
 
 PASSING_STATUS = "org.openedx.learning.course.passing.status.updated.v1"
 CCX_PASSING_STATUS = "org.openedx.learning.ccx.course.passing.status.updated.v1"
@@ -63,7 +63,7 @@ DEFAULTS: dict[str, Any] = {
     "delivery": {
         # True: a Celery task is sent by name when rows were written. False: the sweep or badges_drain finds them.
         # None: True when the host has a CELERY_BROKER_URL.
-        "wake": None,
+        "notify_workers": None,
         "batch_size": 20,
         # How long a worker may be busy with one row before another takes it for dead.
         "lease_seconds": 120,

@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from django.db import DatabaseError, DataError, InterfaceError, OperationalError, connection, transaction
 
+from badges.conf import config
 from badges.exceptions import Retryable
 
 log = logging.getLogger(__name__)
@@ -24,16 +25,16 @@ T = TypeVar("T")
 # Record changed since it was read, server has gone, lost connection, cannot connect, too many connections, a cluster's
 # node that is not ready, shutdown, lock wait time-out, deadlock, killed, read-only after a fail-over. Other operational
 # errors of MySQL and MariaDB are about the data ("incorrect string value") and would fail again.
-_MYSQL_WEATHER = frozenset(
+_MYSQL_TRANSIENT = frozenset(
     {1020, 1040, 1047, 1053, 1077, 1158, 1159, 1160, 1161, 1205, 1213}
     | {1290, 1836, 1927, 2002, 2003, 2006, 2013, 2055, 4031}
 )
 # Illegal mix of collations, invalid string, incorrect string value, conversion between character sets: all of them
 # operational errors to the driver.
-_MYSQL_UNTAKABLE = frozenset({1267, 1300, 1366, 3988})
+_MYSQL_UNENCODABLE = frozenset({1267, 1300, 1366, 3988})
 # Connection exception, read-only after a fail-over, transaction rollback, insufficient resources, operator
 # intervention; lock not available.
-_POSTGRESQL_WEATHER = ("08", "25006", "40", "53", "57", "55P03")
+_POSTGRESQL_TRANSIENT = ("08", "25006", "40", "53", "57", "55P03")
 
 
 @functools.cache
@@ -95,47 +96,48 @@ def read_committed() -> Iterator[None]:
         yield
 
 
-def is_untakable(error: BaseException) -> bool:
+def is_unencodable(error: BaseException) -> bool:
     """Whether a value is what the database does not take, such as a character that its character set does not have."""
     if connection.vendor == "mysql" and isinstance(error, OperationalError):
-        return bool(error.args) and error.args[0] in _MYSQL_UNTAKABLE
+        return bool(error.args) and error.args[0] in _MYSQL_UNENCODABLE
     return isinstance(error, DataError)
 
 
-def is_weather(error: BaseException) -> bool:
+def is_transient(error: BaseException) -> bool:
     """Whether the same work can succeed later although nobody changes it: deadlock, time-out, lost connection."""
     if isinstance(error, InterfaceError):
         return True
     if connection.vendor == "postgresql":
-        return _is_postgresql_weather(error)
+        return _is_postgresql_transient(error)
     if not isinstance(error, OperationalError):
         return False
     if connection.vendor == "mysql":
-        return bool(error.args) and error.args[0] in _MYSQL_WEATHER
+        return bool(error.args) and error.args[0] in _MYSQL_TRANSIENT
     return "locked" in str(error) or "busy" in str(error) or "unable to open" in str(error)
 
 
-def _is_postgresql_weather(error: BaseException) -> bool:
+def _is_postgresql_transient(error: BaseException) -> bool:
     if not isinstance(error, DatabaseError):
         return False
     # psycopg says sqlstate, psycopg2 pgcode. What broke before the server could answer has neither.
     state = getattr(error.__cause__, "sqlstate", None) or getattr(error.__cause__, "pgcode", None)
-    return isinstance(error, OperationalError) if state is None else state.startswith(_POSTGRESQL_WEATHER)
+    return isinstance(error, OperationalError) if state is None else state.startswith(_POSTGRESQL_TRANSIENT)
 
 
-def insist(work: Callable[[], T], *, patience: float) -> T:
+def retry_transient(work: Callable[[], T], *, patience: float | None = None) -> T:
     """
     Do work, again and from its beginning while the database has weather.
 
     Work must be one transaction, or begin with nothing done. Says once that it waits. Raises Retryable when the weather
     lasted longer than ``patience`` seconds.
     """
+    patience = config.intake["patience"] if patience is None else patience
     began, tries = time.monotonic(), 0
     while True:
         try:
             done = work()
         except Exception as error:
-            if not is_weather(error):
+            if not is_transient(error):
                 raise
             waited = time.monotonic() - began
             if waited > patience:

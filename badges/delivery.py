@@ -20,7 +20,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from badges.conf import config
-from badges.database import insist
+from badges.database import retry_transient
 from badges.exceptions import BadgesError, Permanent, Retryable
 from badges.outbox import channels, circuit, mailbox
 from badges.outbox.backoff import next_delay
@@ -37,24 +37,24 @@ class Delivery:
     """
     What became of claimed rows.
 
-    ``rested`` were not tried, because their circuit is open; ``lost`` were taken by another worker meanwhile.
-    ``put_off_until`` is when the first of the retried and rested ones is due again. ``more``: some may still be due.
+    ``held`` were not tried, because their circuit is open; ``lost`` were taken by another worker meanwhile.
+    ``next_due_at`` is when the first of the retried and held ones is due again. ``more``: some may still be due.
     """
 
     delivered: int = 0
     retried: int = 0
-    rested: int = 0
+    held: int = 0
     dead: int = 0
     lost: int = 0
     more: bool = False
-    put_off_until: dt.datetime | None = None
+    next_due_at: dt.datetime | None = None
 
     @property
     def seen(self) -> int:
-        return self.delivered + self.retried + self.rested + self.dead + self.lost
+        return self.delivered + self.retried + self.held + self.dead + self.lost
 
-    def put_off(self, until: dt.datetime) -> None:
-        self.put_off_until = min(self.put_off_until or until, until)
+    def note_due(self, until: dt.datetime) -> None:
+        self.next_due_at = min(self.next_due_at or until, until)
 
 
 def drain(
@@ -83,32 +83,32 @@ def drain(
             break
         for row in rows:
             if enough():
-                _give_back(row, now)
+                _release(row, now)
             else:
                 _settle(row, now, done)
     return done
 
 
-def retry(rows: QuerySet[OutboxMessage], *, now: dt.datetime | None = None) -> int:
+def requeue(rows: QuerySet[OutboxMessage], *, now: dt.datetime | None = None) -> int:
     """Try dead letters again, as if for the first time; returns how many there were. The operator's button."""
-    return mailbox.revive(rows, now=_at(now))
+    return mailbox.requeue(rows, now=_at(now))
 
 
 def _claim(limit: int | None, done: Delivery, now: dt.datetime | None) -> list[OutboxMessage]:
     size = config.delivery["batch_size"]
     wanted = size if limit is None else min(size, limit - done.seen)
-    return _surely(lambda: mailbox.claim(wanted, _at(now), lease=config.delivery["lease_seconds"]))
+    return retry_transient(lambda: mailbox.claim(wanted, _at(now), lease=config.delivery["lease_seconds"]))
 
 
-def _give_back(row: OutboxMessage, now: dt.datetime | None) -> None:
-    _surely(lambda: mailbox.release([row], due_at=_at(now)))
+def _release(row: OutboxMessage, now: dt.datetime | None) -> None:
+    retry_transient(lambda: mailbox.release([row], due_at=_at(now)))
 
 
 # --- one row -----------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class _Errand:
+class _Attempt:
     """A claimed row with who delivers it and what rests when that fails; ``problem`` when that cannot be told."""
 
     row: OutboxMessage
@@ -117,7 +117,7 @@ class _Errand:
     problem: Exception | None = None
 
     @classmethod
-    def of(cls, row: OutboxMessage) -> _Errand:
+    def of(cls, row: OutboxMessage) -> _Attempt:
         handler, problem = _caught(lambda: channels.handler_of(row.channel))
         if handler is None:
             return cls(row, problem=problem)
@@ -134,17 +134,17 @@ class _Errand:
 
 def _settle(row: OutboxMessage, now: dt.datetime | None, done: Delivery) -> None:
     """Bring one claimed row as far as it goes today."""
-    errand = _Errand.of(row)
-    name = errand.circuit
-    verdict, until = _surely(lambda: circuit.may_pass(name, _at(now))) if name else (Verdict.GO, _at(now))
+    attempt = _Attempt.of(row)
+    name = attempt.circuit
+    verdict, until = retry_transient(lambda: circuit.may_pass(name, _at(now))) if name else (Verdict.GO, _at(now))
     if name and verdict is Verdict.REST:
-        _rest(row, name, until, done)
+        _hold(row, name, until, done)
         return
     if row.attempts >= config.delivery["max_attempts"]:
         error: Exception | None = Permanent("The last try did not come to its end; was its worker killed?")
-        _bury(row, str(error), _at(now), done)
-    elif _surely(lambda: mailbox.begin(row, _at(now), lease=config.delivery["lease_seconds"])):
-        error = errand.run()
+        _dead_letter(row, str(error), _at(now), done)
+    elif retry_transient(lambda: mailbox.begin(row, _at(now), lease=config.delivery["lease_seconds"])):
+        error = attempt.run()
         _conclude(row, error, _at(now), done)
     else:
         error = _ClaimLost()
@@ -157,33 +157,35 @@ class _ClaimLost(Exception):
     """Another worker holds the row now."""
 
 
-def _rest(row: OutboxMessage, name: str, until: dt.datetime, done: Delivery) -> None:
-    """Give a row back untried, since the other side is down; due when that has rested, or is known to be up before."""
-    ours = _surely(lambda: mailbox.release([row], due_at=until, rests_for=name))
-    _note(row, "rested", bool(ours), done)
-    done.put_off(until)
-    if row.rests_for == name:
-        # It rested before, and so did others: they rest on without being looked at one by one.
-        _surely(lambda: mailbox.rest_on(name, until=until))
+def _hold(row: OutboxMessage, name: str, until: dt.datetime, done: Delivery) -> None:
+    """Give a row back untried, since the other side is down; due when that has held, or is known to be up before."""
+    ours = retry_transient(lambda: mailbox.release([row], due_at=until, held_for=name))
+    _note(row, "held", bool(ours), done)
+    done.note_due(until)
+    if row.held_for == name:
+        # It held before, and so did others: they rest on without being looked at one by one.
+        retry_transient(lambda: mailbox.extend_hold(name, until=until))
 
 
 def _conclude(row: OutboxMessage, error: Exception | None, now: dt.datetime, done: Delivery) -> None:
     """Write down what became of a row that was tried."""
     if error is None:
-        _note(row, "delivered", _surely(lambda: mailbox.delivered(row, now)), done)
+        _note(row, "delivered", retry_transient(lambda: mailbox.delivered(row, now)), done)
     elif isinstance(error, Permanent):
-        _bury(row, str(error), now, done)
+        _dead_letter(row, str(error), now, done)
     elif row.attempts >= config.delivery["max_attempts"]:
-        _bury(row, f"Given up after {row.attempts} tries; remove the cause, then retry. {_words(error)}", now, done)
+        _dead_letter(
+            row, f"Given up after {row.attempts} tries; remove the cause, then retry. {_words(error)}", now, done
+        )
     else:
         until = now + dt.timedelta(seconds=_pause(row, error))
-        _note(row, "retried", _surely(lambda: mailbox.retry(row, due_at=until, error=_words(error))), done)
-        done.put_off(until)
+        _note(row, "retried", retry_transient(lambda: mailbox.reschedule(row, due_at=until, error=_words(error))), done)
+        done.note_due(until)
         log.info("Outbox row %s is tried again at %s: %s", row, until, _words(error))
 
 
-def _bury(row: OutboxMessage, reason: str, now: dt.datetime, done: Delivery) -> None:
-    _note(row, "dead", _surely(lambda: mailbox.bury(row, now, error=reason)), done)
+def _dead_letter(row: OutboxMessage, reason: str, now: dt.datetime, done: Delivery) -> None:
+    _note(row, "dead", retry_transient(lambda: mailbox.dead_letter(row, now, error=reason)), done)
     log.error("Outbox row %s is a dead letter: %s", row, reason)
 
 
@@ -196,19 +198,19 @@ def _note(row: OutboxMessage, outcome: str, is_ours: bool, done: Delivery) -> No
 
 
 def _tell_circuit(name: str, error: Exception | None, verdict: Verdict, now: dt.datetime) -> None:
-    """Let the other side's health show in its circuit, and free the rows that rested once it is well again."""
+    """Let the other side's health show in its circuit, and free the rows that held once it is well again."""
     probe = verdict is Verdict.PROBE
     if error is None:
-        if _surely(lambda: circuit.record_answer(name)):
-            _surely(lambda: mailbox.free(name, now=now))
+        if retry_transient(lambda: circuit.record_answer(name)):
+            retry_transient(lambda: mailbox.release_circuit(name, now=now))
     elif isinstance(error, Retryable) and error.circuit:
         asked = error.retry_after
-        until = _surely(lambda: circuit.record_failure(name, now, probe=probe, retry_after=asked))
+        until = retry_transient(lambda: circuit.record_failure(name, now, probe=probe, retry_after=asked))
         if probe and until:
-            _surely(lambda: mailbox.rest_on(name, until=until))
+            retry_transient(lambda: mailbox.extend_hold(name, until=until))
     elif probe:
-        _surely(lambda: circuit.record_undecided(name, now))
-        _surely(lambda: mailbox.free(name, now=now, limit=config.delivery["batch_size"]))
+        retry_transient(lambda: circuit.record_undecided(name, now))
+        retry_transient(lambda: mailbox.release_circuit(name, now=now, limit=config.delivery["batch_size"]))
 
 
 def _pause(row: OutboxMessage, error: Exception) -> float:
@@ -241,11 +243,6 @@ def _caught(work: Callable[[], Result]) -> tuple[Result | None, Exception | None
             frames = "".join(traceback.format_tb(error.__traceback__))
             log.error("%s while an outbox row was delivered:\n%s", type(error).__name__, frames)
         return None, error
-
-
-def _surely(work: Callable[[], Result]) -> Result:
-    """Write it down, also when the database needs a moment: what was done outside should not be forgotten."""
-    return insist(work, patience=config.intake["patience"])
 
 
 def _at(now: dt.datetime | None) -> dt.datetime:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from badges.frame.plugin import add_apps, add_beat_entries
+from badges.common.plugin import add_apps, add_beat_entries
 
 NEEDED_APPS = ("rest_framework", "django_filters", "drf_spectacular", "drf_spectacular_sidecar", "django_celery_beat")
 

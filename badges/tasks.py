@@ -20,7 +20,7 @@ from badges import delivery, pipeline
 from badges.conf import config
 from badges.intake import inbox
 from badges.outbox import mailbox
-from badges.outbox.wake import DELIVER, PROCESS_PENDING
+from badges.outbox.worker_notifications import DELIVER, PROCESS_PENDING
 
 # One task's turn. What is left is done by the next one, after whatever else waits in the queue.
 TURN_SECONDS = 30.0
@@ -41,9 +41,9 @@ def deliver() -> None:
     done = delivery.drain(seconds=TURN_SECONDS)
     if done.more:
         deliver.delay()
-    if done.put_off_until:
+    if done.next_due_at:
         # Only for what this task put off itself, so that tasks do not multiply while a provider is down.
-        seconds = (done.put_off_until - timezone.now()).total_seconds()
+        seconds = (done.next_due_at - timezone.now()).total_seconds()
         if seconds <= SOON:
             deliver.apply_async(countdown=max(seconds, 0.0) + 0.1)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from benchmarks import diplomas
+from benchmarks import certificate_data
 from benchmarks.processes import console, count_statements, run, statements
 from credentials_config.testing.lms import LmsProcess
 from tests.services import PostgreSQL
@@ -44,8 +44,8 @@ def measure(number: int) -> list[str]:
 def _make(number: int, qr: str) -> tuple[float, float, int]:
     """Return documents a second, SQL statements for one, and the process's peak of memory."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, PostgreSQL() as server, LmsProcess() as lms:
-        lms.add_course(key=diplomas.COURSE, name="Diplomas")
-        lms.enroll_many(course=diplomas.COURSE, count=number, completed=1.0)
+        lms.add_course(key=certificate_data.COURSE, name="Certificates")
+        lms.enroll_many(course=certificate_data.COURSE, count=number, completed=1.0)
         env = {
             **os.environ,
             "DATABASE_URL": server.url,

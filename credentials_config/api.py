@@ -11,8 +11,9 @@ from django.utils import timezone
 
 from badges import api as badges
 from credentials_config import lms
-from credentials_config.contracts import JSON, Context, Document, Eligibility, Person, Words
-from credentials_config.issuing import codes, documents, presses
+from credentials_config.contracts import JSON, Context, Document, DocumentContext, Eligibility, Person
+from credentials_config.issuing import codes, documents, renderers
+from credentials_config.issuing.document_context import document_context, document_date
 from credentials_config.issuing.housekeeping import reopen
 from credentials_config.issuing.lifecycle import (
     Refused,
@@ -26,7 +27,6 @@ from credentials_config.issuing.lifecycle import (
 )
 from credentials_config.issuing.runs import gates_of, request
 from credentials_config.issuing.search import Finding, Search
-from credentials_config.issuing.words import printed_context, printed_date
 from credentials_config.models import Credential, CredentialConfiguration, CredentialRun, CredentialType, RunCause
 from credentials_config.schedules import Decision, decide
 
@@ -105,16 +105,16 @@ def preview(
     """
     sample = CredentialConfiguration(credential_type=credential_type, options=options)
     code = codes.new_code()
-    words = Words(
+    words = DocumentContext(
         name=name,
-        context_name=printed_context(context_name, ""),
-        issue_date=printed_date(now or timezone.now(), language),
+        context_name=document_context(context_name, ""),
+        issue_date=document_date(now or timezone.now(), language),
         verify_url=documents.verify_url(code),
         verify_code=code,
         language=language,
     )
-    with presses.press_for(sample) as press:
-        return press.make(words)
+    with renderers.renderer_for(sample) as renderer:
+        return renderer.make(words)
 
 
 def credentials_of(person: badges.Person) -> QuerySet[Credential]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
-from badges.frame.plugin import as_plugin
+from badges.common.plugin import as_plugin
 
 
 class CredentialsConfigConfig(AppConfig):

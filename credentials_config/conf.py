@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from badges.frame.config import Config
+from badges.common.config import Config
 
 DEFAULTS: dict[str, Any] = {
     # Where the public reaches this host: "https://credentials.example.org". It is part of every document (the address

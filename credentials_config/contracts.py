@@ -100,7 +100,7 @@ class Processor(ABC):
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class DocumentContext:
     """What a document says. All of it is data: nothing in it means anything to a template engine."""
 
     name: str
@@ -150,7 +150,7 @@ class Assets(Protocol):
         """Return the version that ``read`` gives."""
 
 
-class Press(ABC):
+class Renderer(ABC):
     """
     A generator that has its template and fonts loaded; kept for as long as options and assets stay the same.
 
@@ -162,7 +162,7 @@ class Press(ABC):
     made_from: dict[str, JSON]
 
     @abstractmethod
-    def make(self, words: Words) -> Document:
+    def make(self, words: DocumentContext) -> Document:
         """Make one document; GenerationError when that cannot be done."""
 
     def close(self) -> None:
@@ -186,5 +186,5 @@ class Generator(ABC):
         """
 
     @abstractmethod
-    def begin(self, options: Options, assets: Assets) -> Press:
+    def begin(self, options: Options, assets: Assets) -> Renderer:
         """Load template, fonts and images; GenerationError names what is missing or broken."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from badges.frame.plugin import add_apps, add_beat_entries
+from badges.common.plugin import add_apps, add_beat_entries
 
 
 def plugin_settings(settings: Any) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from celery import shared_task
 
 from badges import api as badges
-from credentials_config.issuing import housekeeping, printing, runs
+from credentials_config.issuing import generation, housekeeping, runs
 from credentials_config.issuing.periodic import SCHEDULED_TASK
 from credentials_config.models import CredentialConfiguration, RunCause
 
@@ -43,8 +43,8 @@ def run() -> None:
 @shared_task(name=runs.MAKE_TASK, soft_time_limit=900, time_limit=930, **OPTIONS)
 def make() -> None:
     """Make documents that are due."""
-    printing.make_due(seconds=TURN_SECONDS)
-    if printing.anything_due():
+    generation.make_due(seconds=TURN_SECONDS)
+    if generation.anything_due():
         make.delay()
 
 
@@ -53,9 +53,9 @@ def sweep() -> None:
     """Find what nobody was woken for, and let expire what is over. Beat sends this every minute."""
     housekeeping.expire()
     if runs.anything_due():
-        badges.wake_on_commit(runs.RUN_TASK)
-    if printing.anything_due():
-        badges.wake_on_commit(runs.MAKE_TASK)
+        badges.notify_worker_on_commit(runs.RUN_TASK)
+    if generation.anything_due():
+        badges.notify_worker_on_commit(runs.MAKE_TASK)
 
 
 @shared_task(name="credentials_config.look_again", soft_time_limit=3600, time_limit=3700, **OPTIONS)

@@ -16,8 +16,8 @@ from django.contrib.auth import get_user_model
 from badges.awarding.models import CredentialStatus, UserCredential
 from badges.catalog.api import save_template
 from badges.catalog.causes import CauseKind
+from badges.catalog.learner_template_ids import learner_template_id
 from badges.catalog.models import BadgeTemplate
-from badges.catalog.pairs import pair_id
 from badges.conf import PASSING_STATUS
 from badges.intake.models import InboxMessage, Learner
 from badges.outbox.models import OutboxMessage
@@ -101,7 +101,9 @@ class UserCredentialFactory(factory.django.DjangoModelFactory):
 
     learner = factory.SubFactory(LearnerFactory)
     template = factory.LazyFunction(make_template)
-    pair_id = factory.LazyAttribute(lambda credential: pair_id(credential.learner.pk, credential.template.pk))
+    learner_template_id = factory.LazyAttribute(
+        lambda credential: learner_template_id(credential.learner.pk, credential.template.pk)
+    )
     revision = factory.LazyAttribute(lambda credential: credential.template.revisions.latest("number"))
     status = CredentialStatus.AWARDED
     awarded_at = NOON
@@ -119,7 +121,7 @@ class BadgeProgressFactory(factory.django.DjangoModelFactory):
 
     learner = factory.SubFactory(LearnerFactory)
     template = factory.LazyFunction(make_template)
-    id = factory.LazyAttribute(lambda progress: pair_id(progress.learner.pk, progress.template.pk))
+    id = factory.LazyAttribute(lambda progress: learner_template_id(progress.learner.pk, progress.template.pk))
     created_at = NOON - dt.timedelta(days=1)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.db import DatabaseError, OperationalError, connection
 
-from badges.database import is_weather
+from badges.database import is_transient
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.tables]
 
@@ -38,12 +38,12 @@ def raised(code: object) -> DatabaseError:
 
 
 def test_what_passes_by_itself_is_weather():
-    taken_for_climate = [code for code in WEATHER[connection.vendor] if not is_weather(raised(code))]
+    taken_for_climate = [code for code in WEATHER[connection.vendor] if not is_transient(raised(code))]
 
     assert not taken_for_climate
 
 
 def test_what_would_fail_again_is_no_weather():
-    taken_for_weather = [code for code in CLIMATE[connection.vendor] if is_weather(raised(code))]
+    taken_for_weather = [code for code in CLIMATE[connection.vendor] if is_transient(raised(code))]
 
     assert not taken_for_weather

@@ -18,7 +18,7 @@ from badges.admin.readonly import (
     templates_named,
 )
 from badges.admin.words import cause_in_words
-from badges.frame.admin import link_to, link_to_list, moment
+from badges.common.admin import link_to, link_to_list, moment
 from badges.issuers import registry
 from badges.issuers.base import Issued
 from badges.models import OutboxMessage, UserCredential
@@ -62,14 +62,14 @@ class UserCredentialAdmin(SearchByExactWords, ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("at the providers"))
     def providers(self, credential: UserCredential) -> SafeString | str:
         known = registry.issued([credential.pk]).get(credential.pk, [])
-        return format_html_join(SafeString("<br>"), "{}", ((_standing(badge),) for badge in known)) or _("Nowhere.")
+        return format_html_join(SafeString("<br>"), "{}", ((_state(badge),) for badge in known)) or _("Nowhere.")
 
     @admin.display(description=gettext_lazy("what had to be done"))
     def messages(self, credential: UserCredential) -> SafeString:
         return link_to_list(OutboxMessage, _("outbox messages of this learner"), key=credential.learner_id)
 
 
-def _standing(badge: Issued) -> SafeString:
+def _state(badge: Issued) -> SafeString:
     said = format_html("{}: {}", badge.provider, badge.label)
     if badge.issued_at:
         said = format_html("{}, {}", said, moment(badge.issued_at))

@@ -13,8 +13,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from badges.admin.readonly import ReadOnlyAdmin, SearchByExactWords, learners_named
+from badges.common.admin import link_to
 from badges.exceptions import Permanent
-from badges.frame.admin import link_to
 from badges.issuers.credly.client import check_organization
 from badges.models import CredlyBadge, CredlyOrganization
 

@@ -15,7 +15,7 @@ from badges.admin.readonly import ReadOnlyAdmin, SearchByExactWords, lms_user_id
 from badges.admin.words import pretty
 from badges.intake import inbox
 from badges.models import InboxMessage
-from badges.outbox.wake import PROCESS_PENDING, wake_on_commit
+from badges.outbox.worker_notifications import PROCESS_PENDING, notify_worker_on_commit
 
 
 @admin.register(InboxMessage)
@@ -51,7 +51,7 @@ class InboxMessageAdmin(SearchByExactWords, ReadOnlyAdmin):
 
     @admin.action(description=gettext_lazy("Try dead letters again"), permissions=["retry"])
     def retry_dead_letters(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        count = inbox.retry(queryset.order_by(), now=timezone.now())
-        wake_on_commit(PROCESS_PENDING)
+        count = inbox.requeue(queryset.order_by(), now=timezone.now())
+        notify_worker_on_commit(PROCESS_PENDING)
         said = ngettext("%d dead letter is tried again.", "%d dead letters are tried again.", count) % count
         self.message_user(request, said, messages.SUCCESS if count else messages.WARNING)

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from badges.admin.readonly import ReadOnlyAdmin, SearchByExactWords, learners_named
-from badges.frame.admin import link_to_list
+from badges.common.admin import link_to_list
 from badges.models import BadgeProgress, InboxMessage, Learner, OutboxMessage, UserCredential
 
 

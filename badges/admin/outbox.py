@@ -26,7 +26,7 @@ class OutboxMessageAdmin(SearchByExactWords, ReadOnlyAdmin):
     actions = ("retry_dead_letters",)
     fields = (
         *("sequence", "id", "channel", "type", "key", "stored_payload", "state", "attempts", "last_error"),
-        *("due_at", "rests_for", "created_at", "finished_at"),
+        *("due_at", "held_for", "created_at", "finished_at"),
     )
 
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
@@ -45,7 +45,7 @@ class OutboxMessageAdmin(SearchByExactWords, ReadOnlyAdmin):
 
     @admin.action(description=gettext_lazy("Try dead letters again"), permissions=["retry"])
     def retry_dead_letters(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        count = delivery.retry(queryset)
+        count = delivery.requeue(queryset)
         said = ngettext("%d dead letter is tried again.", "%d dead letters are tried again.", count) % count
         self.message_user(request, said, messages.SUCCESS if count else messages.WARNING)
 

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from badges.admin.readonly import ReadOnlyAdmin, SearchByExactWords, learners_named, templates_named
 from badges.admin.words import cause_in_words, rules_in_words
-from badges.frame.admin import link_to, moment
+from badges.common.admin import link_to, moment
 from badges.models import BadgeProgress, Fulfillment
 from badges.progress.reading import Demand, Group, report, with_reports
 
@@ -33,12 +33,12 @@ class _Completed(admin.SimpleListFilter):
 class BadgeProgressAdmin(SearchByExactWords, ReadOnlyAdmin):
     """How far learners are."""
 
-    list_display = ("learner", "template", "standing", "created_at", "completed_at")
+    list_display = ("learner", "template", "state", "created_at", "completed_at")
     list_display_links = ("learner",)
     list_filter = (_Completed,)
     search_help_text = gettext_lazy("An LMS user id, a username or its beginning, or the slug of a template.")
     ordering = ("-pk",)  # the learner who came last first; an index has it so
-    fields = ("badge", "holder", "created_at", "completed_at", "standing", "demands", "past")
+    fields = ("badge", "holder", "created_at", "completed_at", "state", "demands", "past")
 
     def get_queryset(self, request: Any) -> Any:
         rows = super().get_queryset(request).select_related("learner__user", "template")
@@ -55,8 +55,8 @@ class BadgeProgressAdmin(SearchByExactWords, ReadOnlyAdmin):
     def holder(self, progress: BadgeProgress) -> Any:
         return link_to(progress.learner)
 
-    @admin.display(description=gettext_lazy("standing"))
-    def standing(self, progress: BadgeProgress) -> str:
+    @admin.display(description=gettext_lazy("state"))
+    def state(self, progress: BadgeProgress) -> str:
         found = report(progress)
         return _("%(met)s of %(all)s") % {"met": found.fulfilled, "all": found.total}
 

@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from badges.catalog.models import BadgeTemplate
-from badges.frame.admin import LongTable, NothingByHand
+from badges.common.admin import LongTable, NothingByHand
 from badges.intake.models import Learner
 
 LARGEST_ID = 2**63 - 1

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy
 from badges.admin.readonly import ReadOnlyAdmin, SearchByExactWords, templates_named
 from badges.admin.words import pretty
 from badges.catalog.documents import differences
-from badges.frame.admin import link_to
+from badges.common.admin import link_to
 from badges.models import TemplateRevision
 
 

@@ -33,7 +33,7 @@ from badges.catalog.api import (
     one_editor,
     save_template,
 )
-from badges.frame.admin import CappedPaginator, link_to_list
+from badges.common.admin import CappedPaginator, link_to_list
 from badges.models import (
     BadgeProgress,
     BadgeRequirement,

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from badges.catalog.causes import Caused, CauseKind
-from badges.frame.admin import moment
+from badges.common.admin import moment
 from badges.rules import Kind, operator_names
 
 OPERATORS = {

@@ -2,9 +2,9 @@
 Publishing on the event bus, and knowing that it arrived.
 
 The bus's producers fire and forget: their ``send`` logs every failure and returns. A row of the outbox may only be
-finished once the broker has the event, so a witness stands in for the producer's client during one ``send``: it sees
-what the client is asked to do and how that ends. What the producer would log about a failure quotes the whole event,
-and so a learner; we keep the name of the error and nothing else.
+finished once the broker has the event. So a confirmation stands in for the producer's client during one ``send``. It
+sees what the client is asked to do and how that ends. What the producer would log about a failure quotes the whole
+event, and so a learner. We keep the name of the error and nothing else.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ def publish(
     if kind is None:
         producer.send(topic=topic, **event)
         return
-    witness = _WITNESSES[kind.__name__](producer)
+    confirmation = _CONFIRMATIONS[kind.__name__](producer)
     with _discreetly(logging.getLogger(kind.__module__)) as problems:
-        witness.in_place(producer).send(topic=topic, **event)
-        witness.insist(topic, problems)
+        confirmation.in_place(producer).send(topic=topic, **event)
+        confirmation.raise_if_refused(topic, problems)
 
 
 def is_configured() -> bool:
@@ -78,7 +78,7 @@ def _not_sent(what: str, problems: Sequence[object]) -> Retryable:
     return Retryable(f"{what} ({type(problem).__name__}).", circuit=is_wire)
 
 
-class _Witness:
+class DeliveryConfirmation:
     """Stands in for a producer's client during one ``send``. Everything it does not watch goes to the client itself."""
 
     attribute: str
@@ -95,12 +95,12 @@ class _Witness:
         setattr(watched, self.attribute, self)
         return watched
 
-    def insist(self, topic: str, problems: Sequence[object]) -> None:
+    def raise_if_refused(self, topic: str, problems: Sequence[object]) -> None:
         """Raise Retryable unless the broker has the event. ``problems`` are the errors that the producer met."""
         raise NotImplementedError
 
 
-class _KafkaWitness(_Witness):
+class _KafkaConfirmation(DeliveryConfirmation):
     """In place of the ``confluent_kafka.Producer`` of a ``KafkaEventProducer``."""
 
     attribute = "producer"
@@ -120,7 +120,7 @@ class _KafkaWitness(_Witness):
         self._client.produce(topic, on_delivery=heard, **arguments)
         self._asked = True
 
-    def insist(self, topic: str, problems: Sequence[object]) -> None:
+    def raise_if_refused(self, topic: str, problems: Sequence[object]) -> None:
         if not self._asked:
             raise _not_sent(f"Nothing was sent to {topic}: is the schema registry up?", problems)
         seconds = config.delivery["bus_timeout"]
@@ -161,7 +161,7 @@ def _forget_kafka_client(**_changed: Any) -> None:
     _kafka_client.cache_clear()
 
 
-class _RedisWitness(_Witness):
+class _RedisConfirmation(DeliveryConfirmation):
     """In place of the client of a ``RedisEventProducer``: adding to a stream answers at once, or raises."""
 
     attribute = "client"
@@ -176,17 +176,17 @@ class _RedisWitness(_Witness):
     def noticed(self) -> None:
         self._added = True
 
-    def insist(self, topic: str, problems: Sequence[object]) -> None:
+    def raise_if_refused(self, topic: str, problems: Sequence[object]) -> None:
         if not self._added:
             raise _not_sent(f"Nothing was added to the stream {topic}: is Redis up?", problems)
 
 
 class _Stream:
-    """A stream that tells its witness when something was added."""
+    """A stream that tells its confirmation when something was added."""
 
-    def __init__(self, stream: Any, witness: _RedisWitness):
+    def __init__(self, stream: Any, confirmation: _RedisConfirmation):
         self._stream = stream
-        self._witness = witness
+        self._witness = confirmation
 
     def add(self, *arguments: Any, **options: Any) -> Any:
         added = self._stream.add(*arguments, **options)
@@ -194,12 +194,15 @@ class _Stream:
         return added
 
 
-_WITNESSES: dict[str, type[_Witness]] = {"KafkaEventProducer": _KafkaWitness, "RedisEventProducer": _RedisWitness}
+_CONFIRMATIONS: dict[str, type[DeliveryConfirmation]] = {
+    "KafkaEventProducer": _KafkaConfirmation,
+    "RedisEventProducer": _RedisConfirmation,
+}
 
 
 def _kind_of(producer: EventBusProducer) -> type | None:
     """Return the class of a producer that we know how to watch. By name, since neither package need be installed."""
-    return next((kind for kind in type(producer).__mro__ if kind.__name__ in _WITNESSES), None)
+    return next((kind for kind in type(producer).__mro__ if kind.__name__ in _CONFIRMATIONS), None)
 
 
 # --- discretion --------------------------------------------------------------------------------------------------

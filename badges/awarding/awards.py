@@ -18,12 +18,16 @@ from badges.catalog.causes import Cause
 from badges.inserts import insert
 
 
-def holdings(pairs: Iterable[uuid.UUID]) -> dict[uuid.UUID, set[str]]:
-    """Return, for each pair that has any credential, the statuses of its credentials; one statement."""
+def holdings(learner_template_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, set[str]]:
+    """Return, for each learner_template_id that has any credential, the statuses of its credentials; one statement."""
     found: dict[uuid.UUID, set[str]] = {}
-    rows = UserCredential.objects.filter(pair_id__in=list(pairs)).order_by().values_list("pair_id", "status")
-    for pair, status in rows:
-        found.setdefault(pair, set()).add(status)
+    rows = (
+        UserCredential.objects.filter(learner_template_id__in=list(learner_template_ids))
+        .order_by()
+        .values_list("learner_template_id", "status")
+    )
+    for learner_template_id, status in rows:
+        found.setdefault(learner_template_id, set()).add(status)
     return found
 
 
@@ -35,12 +39,18 @@ def may_award(statuses: set[str], *, award_once: bool) -> bool:
 
 
 def credential_of(
-    *, pair: uuid.UUID, learner_id: int, template_id: int, revision_id: int, cause: Cause, now: dt.datetime
+    *,
+    learner_template_id: uuid.UUID,
+    learner_id: int,
+    template_id: int,
+    revision_id: int,
+    cause: Cause,
+    now: dt.datetime,
 ) -> UserCredential:
     """Return the unsaved credential of an award."""
     return UserCredential(
         id=uuid7(),
-        pair_id=pair,
+        learner_template_id=learner_template_id,
         learner_id=learner_id,
         template_id=template_id,
         revision_id=revision_id,
@@ -53,4 +63,4 @@ def credential_of(
 
 def store(credentials: Sequence[UserCredential]) -> None:
     """Write credentials; one statement. The database refuses a second active one per learner and template."""
-    insert(sorted(credentials, key=lambda credential: credential.pair_id))
+    insert(sorted(credentials, key=lambda credential: credential.learner_template_id))

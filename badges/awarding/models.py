@@ -28,7 +28,8 @@ class UserCredential(Caused):
     ``active_key`` holds its constant: one active credential per learner and template, said by the database. A row never
     goes away and never changes its cause; losing the badge and earning it again makes a new row.
 
-    ``pair_id`` is learner and template in one value (``catalog.pairs``), by which a batch finds its rows.
+    ``learner_template_id`` is learner and template in one value (``catalog.learner_template_ids``). A batch finds its
+    rows by it.
 
     Providers' tables (``CredlyBadge``) extend a row one-to-one, sharing its id.
 
@@ -38,7 +39,7 @@ class UserCredential(Caused):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     learner = models.ForeignKey("lms_badges.Learner", on_delete=models.PROTECT, related_name="credentials")
     template = models.ForeignKey(BadgeTemplate, on_delete=models.PROTECT, related_name="credentials")
-    pair_id = models.UUIDField(editable=False, db_index=True)
+    learner_template_id = models.UUIDField(editable=False, db_index=True)
     status = models.CharField(_("status"), max_length=10, choices=CredentialStatus.choices)
     active_key = models.CharField(max_length=6, null=True, blank=True, default=ACTIVE, editable=False)
     awarded_at = models.DateTimeField(_("awarded"))

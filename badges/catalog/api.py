@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from badges.catalog import editing, shelf
+from badges.catalog import editing, queries
 from badges.catalog.documents import Change, Document, DocumentError, Problem, pack_entry
 from badges.catalog.editing import Draft, Outcome, Planned, archive_template, record_revision
 from badges.catalog.models import BadgeTemplate
@@ -48,7 +48,7 @@ def save_template(document: Any, *, author: Any = None, now: dt.datetime) -> Pla
 
 def export_template(template: BadgeTemplate) -> Document:
     """Return a stored template as the entry of a pack that would leave it unchanged."""
-    stored = shelf.load(BadgeTemplate.objects.filter(pk=template.pk))
+    stored = queries.load(BadgeTemplate.objects.filter(pk=template.pk))
     return pack_entry(stored[template.pk].document())
 
 

@@ -17,10 +17,10 @@ from typing import Any, NamedTuple
 from django.db.models import Q
 from uuid6 import uuid7
 
-from badges.catalog import shelf
+from badges.catalog import queries
 from badges.catalog.documents import Change, Document, DocumentError, Problem, differences, text_of
 from badges.catalog.models import BadgeRequirement, BadgeTemplate, DataRule, TemplateIssuer, TemplateRevision
-from badges.catalog.shelf import Stored
+from badges.catalog.queries import Stored
 from badges.catalog.structure import join
 from badges.catalog.versions import one_editor, touch
 
@@ -101,7 +101,7 @@ def record_revision(template: BadgeTemplate, *, author: Any) -> TemplateRevision
     In the same transaction as those rows.
     """
     with one_editor():
-        stored = shelf.load(BadgeTemplate.objects.filter(pk=template.pk))[template.pk]
+        stored = queries.load(BadgeTemplate.objects.filter(pk=template.pk))[template.pk]
         # A locking read: on MariaDB this transaction may be older than the newest revision.
         revisions = TemplateRevision.objects.select_for_update().filter(template=template).order_by("-number")
         newest = revisions.first()
@@ -132,7 +132,7 @@ def _chunks(drafts: Sequence[Draft]) -> Iterator[Sequence[Draft]]:
 def _compare(drafts: Sequence[Draft], problems: list[Problem]) -> list[Planned]:
     slugs = [draft.document["slug"] for draft in drafts]
     uuids = [draft.document["uuid"] for draft in drafts if draft.document["uuid"]]
-    found = shelf.load(BadgeTemplate.objects.filter(Q(slug__in=slugs) | Q(uuid__in=uuids)))
+    found = queries.load(BadgeTemplate.objects.filter(Q(slug__in=slugs) | Q(uuid__in=uuids)))
     by_slug = {stored.template.slug: stored for stored in found.values()}
     by_uuid = {str(stored.template.uuid): stored for stored in found.values()}
     planned = []

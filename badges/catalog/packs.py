@@ -11,7 +11,7 @@ import datetime as dt
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from badges.catalog import editing, shelf
+from badges.catalog import editing, queries
 from badges.catalog.documents import Document, DocumentError, pack_entry
 from badges.catalog.editing import CHUNK, Draft, Planned
 from badges.catalog.models import BadgeTemplate
@@ -72,5 +72,5 @@ def _documents() -> Iterator[Document]:
     slugs = list(templates.values_list("slug", flat=True))
     for start in range(0, len(slugs), CHUNK):
         chunk = templates.filter(slug__in=slugs[start : start + CHUNK])
-        for stored in shelf.load(chunk).values():
+        for stored in queries.load(chunk).values():
             yield stored.document()

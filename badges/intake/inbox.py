@@ -23,7 +23,7 @@ from badges.intake.models import InboxMessage, InboxState
 
 REASON_LENGTH = 500
 
-UNTAKABLE = (
+UNENCODABLE = (
     "The database does not take the text of this event. Do what manage.py check --database default says, then let the "
     "event be sent again."
 )
@@ -115,7 +115,7 @@ def claim_pending(*, limit: int, lease: dt.timedelta, now: dt.datetime) -> list[
     return list(InboxMessage.objects.filter(id__in=ids, claim=claim).order_by("received_at", "id"))
 
 
-def give_back(rows: Iterable[InboxMessage], *, now: dt.datetime) -> int:
+def release(rows: Iterable[InboxMessage], *, now: dt.datetime) -> int:
     """Let claimed rows that are not finished be due again, as if they had not been tried; returns how many."""
     return _still_claimed(rows).update(due_at=now, claim=None, attempts=F("attempts") - 1)
 
@@ -131,7 +131,7 @@ def postpone_claimed(row: InboxMessage, *, until: dt.datetime, reason: str) -> N
     _still_claimed([row]).update(due_at=until, claim=None, reason=reason[:REASON_LENGTH])
 
 
-def retry(rows: QuerySet[InboxMessage], *, now: dt.datetime) -> int:
+def requeue(rows: QuerySet[InboxMessage], *, now: dt.datetime) -> int:
     """Let dead letters that still have their payload be tried again; returns how many. The operator's button."""
     dead = rows.filter(state=InboxState.DEAD, payload__isnull=False)
     return dead.update(state=InboxState.PENDING, due_at=now, attempts=0, processed_at=None)

@@ -38,7 +38,7 @@ EQUATED = (
 
 
 @dataclass
-class Roster:
+class LearnerLookup:
     """
     What is known about the people of a batch, by LMS user id.
 
@@ -60,27 +60,27 @@ class Roster:
         return any(lms_user_id in people for people in (self.known, self.users, self.newcomers, self.unbound))
 
 
-def look_up(people: Iterable[LearnerData]) -> Roster:
+def look_up(people: Iterable[LearnerData]) -> LearnerLookup:
     """Find the learners and accounts of a batch: at most three statements, whatever its size."""
     wanted: dict[int, LearnerData] = {}
     for person in people:
         # A person may be named by several events of a batch, with and without personal data.
         if person.lms_user_id not in wanted or wanted[person.lms_user_id].username is None:
             wanted[person.lms_user_id] = person
-    roster = Roster()
-    roster.refused = {lms_id: NO_ID for lms_id in wanted if not _is_id(lms_id)}
-    for lms_id in roster.refused:
+    lookup = LearnerLookup()
+    lookup.refused = {lms_id: NO_ID for lms_id in wanted if not _is_id(lms_id)}
+    for lms_id in lookup.refused:
         del wanted[lms_id]
     if not wanted:
-        return roster
+        return lookup
     learners = Learner.objects.filter(lms_user_id__in=wanted).order_by()
-    roster.known = {lms_id for lms_id in learners.values_list("lms_user_id", flat=True) if lms_id is not None}
-    strangers = {lms_id: person for lms_id, person in wanted.items() if lms_id not in roster.known}
+    lookup.known = {lms_id for lms_id in learners.values_list("lms_user_id", flat=True) if lms_id is not None}
+    strangers = {lms_id: person for lms_id, person in wanted.items() if lms_id not in lookup.known}
     if strangers and config.user_lms_id_field:
-        _match_host_field(strangers, roster, config.user_lms_id_field)
+        _match_host_field(strangers, lookup, config.user_lms_id_field)
     if strangers:
-        _match_usernames(strangers, roster)
-    return roster
+        _match_usernames(strangers, lookup)
+    return lookup
 
 
 def retire(learner: Learner) -> None:
@@ -93,7 +93,7 @@ def _is_id(lms_user_id: int) -> bool:
     return 0 < lms_user_id < 2**63
 
 
-def admit(roster: Roster, lms_user_ids: Iterable[int]) -> dict[int, Learner]:
+def get_or_create(lookup: LearnerLookup, lms_user_ids: Iterable[int]) -> dict[int, Learner]:
     """
     Create who is missing among ``lms_user_ids`` and lock all their learners, in one order everywhere.
 
@@ -103,13 +103,13 @@ def admit(roster: Roster, lms_user_ids: Iterable[int]) -> dict[int, Learner]:
     or a learner to another person. At most five statements. Must run in a transaction.
     """
     wanted = set(lms_user_ids)
-    accounts = {lms_id: user for lms_id, user in roster.users.items() if lms_id in wanted}
-    newcomers = {lms_id: person for lms_id, person in roster.newcomers.items() if lms_id in wanted}
-    if newcomers and roster.equates:
+    accounts = {lms_id: user for lms_id, user in lookup.users.items() if lms_id in wanted}
+    newcomers = {lms_id: person for lms_id, person in lookup.newcomers.items() if lms_id in wanted}
+    if newcomers and lookup.equates:
         raise EventError(EQUATED)
     accounts |= _create_accounts(newcomers)
     Learner.objects.bulk_create(Learner(lms_user_id=lms_id, user=user) for lms_id, user in sorted(accounts.items()))
-    unbound = {lms_id: learner for lms_id, learner in roster.unbound.items() if lms_id in wanted}
+    unbound = {lms_id: learner for lms_id, learner in lookup.unbound.items() if lms_id in wanted}
     for lms_id, learner in unbound.items():
         learner.lms_user_id = lms_id
     if unbound:
@@ -121,51 +121,51 @@ def admit(roster: Roster, lms_user_ids: Iterable[int]) -> dict[int, Learner]:
     return admitted
 
 
-def _match_host_field(strangers: dict[int, LearnerData], roster: Roster, name: str) -> None:
+def _match_host_field(strangers: dict[int, LearnerData], lookup: LearnerLookup, name: str) -> None:
     users = get_user_model()._default_manager.filter(**{f"{name}__in": list(strangers)})
     # Where two accounts have the same id, the older one is the person, every time.
     for user in users.select_related("badges_learner").order_by("pk"):
         # Hosts keep this id as number or as text.
         lms_id = int(getattr(user, name))
         if strangers.pop(lms_id, None) is not None:
-            _take_account(user, lms_id, roster)
+            _take_account(user, lms_id, lookup)
 
 
-def _match_usernames(strangers: dict[int, LearnerData], roster: Roster) -> None:
+def _match_usernames(strangers: dict[int, LearnerData], lookup: LearnerLookup) -> None:
     User: Any = get_user_model()
     names = {person.username for person in strangers.values() if person.username}
     found = User._default_manager.filter(**{f"{User.USERNAME_FIELD}__in": names}).select_related("badges_learner")
     accounts = {user.get_username(): user for user in found.order_by()} if names else {}
-    roster.equates = not accounts.keys() <= names
+    lookup.equates = not accounts.keys() <= names
     longest = User._meta.get_field(User.USERNAME_FIELD).max_length or 255
     taken: set[str] = set()
     for lms_id, person in sorted(strangers.items()):
         if person.username is None:
             continue
         if not person.username or len(person.username) > longest:
-            roster.refused[lms_id] = UNUSABLE_NAME
+            lookup.refused[lms_id] = UNUSABLE_NAME
         elif person.username in taken:
-            roster.refused[lms_id] = TAKEN
+            lookup.refused[lms_id] = TAKEN
         elif person.username in accounts:
-            _take_account(accounts[person.username], lms_id, roster)
+            _take_account(accounts[person.username], lms_id, lookup)
         else:
-            roster.newcomers[lms_id] = person
+            lookup.newcomers[lms_id] = person
         taken.add(person.username)
 
 
-def _take_account(user: Any, lms_id: int, roster: Roster) -> None:
+def _take_account(user: Any, lms_id: int, lookup: LearnerLookup) -> None:
     """Decide for an account of the host whether it may be the person with this LMS user id."""
     learner = getattr(user, "badges_learner", None)
     field_name = config.user_lms_id_field
     bound_elsewhere = field_name and getattr(user, field_name) not in (None, "", lms_id, str(lms_id))
     if learner is not None and learner.lms_user_id == lms_id:
-        roster.known.add(lms_id)  # somebody else created the learner since we looked
+        lookup.known.add(lms_id)  # somebody else created the learner since we looked
     elif bound_elsewhere or (learner is not None and learner.lms_user_id is not None):
-        roster.refused[lms_id] = TAKEN
+        lookup.refused[lms_id] = TAKEN
     elif learner is not None:
-        roster.unbound[lms_id] = learner
+        lookup.unbound[lms_id] = learner
     else:
-        roster.users[lms_id] = user
+        lookup.users[lms_id] = user
 
 
 def _create_accounts(newcomers: dict[int, LearnerData]) -> dict[int, Any]:

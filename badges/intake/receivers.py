@@ -21,7 +21,7 @@ from openedx_events.tooling import SIGNAL_PROCESSED_FROM_EVENT_BUS, OpenEdxPubli
 
 from badges.catalog import event_types
 from badges.conf import config
-from badges.database import insist, is_untakable
+from badges.database import is_unencodable, retry_transient
 from badges.exceptions import EventError
 from badges.intake import inbox, payloads
 from badges.intake.events import Event, Unreadable
@@ -71,11 +71,11 @@ class _Receiver:
             payloads.refuse_too_big(event, config.intake["event_bytes"], config.intake["event_bytes"])
             self._receive(event)
         except EventError as error:
-            _bury(signal, metadata, str(error), source)
+            _dead_letter(signal, metadata, str(error), source)
         except DatabaseError as error:
-            if not is_untakable(error):
+            if not is_unencodable(error):
                 raise
-            _bury(signal, metadata, inbox.UNTAKABLE, source)
+            _dead_letter(signal, metadata, inbox.UNENCODABLE, source)
 
     def _store_or_log(self, signal: OpenEdxPublicSignal, metadata: Any, kwargs: dict[str, Any]) -> None:
         """Store an event of this process. Under DEBUG an error would reach the sender and silence other receivers."""
@@ -87,7 +87,7 @@ class _Receiver:
     def _store_or_leave(self, signal: OpenEdxPublicSignal, metadata: Any, kwargs: dict[str, Any]) -> None:
         """Store an event of the bus; when that cannot be done, end the process before it is acknowledged."""
         try:
-            insist(lambda: self._store(signal, metadata, kwargs, "bus"), patience=config.intake["patience"])
+            retry_transient(lambda: self._store(signal, metadata, kwargs, "bus"))
         except Exception:  # whatever it is: if it leaves this function, the event is acknowledged and lost
             log.critical(
                 "Event %s (%s) from the bus could not be stored; this process ends so that the event is not "
@@ -119,7 +119,7 @@ def leave() -> None:
     os._exit(EX_TEMPFAIL)
 
 
-def _bury(signal: OpenEdxPublicSignal, metadata: Any, reason: str, source: str) -> None:
+def _dead_letter(signal: OpenEdxPublicSignal, metadata: Any, reason: str, source: str) -> None:
     log.warning("Dead letter from %s %s: %s", source, metadata.id, reason)
     unreadable = Unreadable(
         id=f"{source} {metadata.id}",

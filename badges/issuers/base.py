@@ -52,7 +52,7 @@ class Issuer(ABC):
     slug: str
 
     @abstractmethod
-    def prepare(self, pairs: Sequence[tuple[UserCredential, Place]]) -> None:
+    def prepare(self, targets: Sequence[tuple[UserCredential, Place]]) -> None:
         """
         Write the provider's row of each new credential: one statement, in the transaction of the award.
 

@@ -23,8 +23,8 @@ from requests.auth import AuthBase
 from requests.cookies import RequestsCookieJar
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 
+from badges.common.retry_after import retry_after_seconds
 from badges.exceptions import Permanent, Retryable
-from badges.frame.waiting import retry_after_seconds
 from badges.issuers import answers
 
 log = logging.getLogger(__name__)

@@ -44,7 +44,7 @@ def forget() -> None:
     _loaded.cache_clear()
 
 
-def prepare(pairs: Iterable[tuple[UserCredential, tuple[str, str, str]]]) -> None:
+def prepare(targets: Iterable[tuple[UserCredential, tuple[str, str, str]]]) -> None:
     """
     Let each provider write its rows for new credentials: one statement per provider.
 
@@ -52,7 +52,7 @@ def prepare(pairs: Iterable[tuple[UserCredential, tuple[str, str, str]]]) -> Non
     become dead letters that name the remedy, and its ``issue`` makes up for the missing row.
     """
     by_provider: dict[str, list[tuple[UserCredential, Place]]] = defaultdict(list)
-    for credential, place in pairs:
+    for credential, place in targets:
         by_provider[place[0]].append((credential, Place(*place)))
     for slug, its_pairs in sorted(by_provider.items()):
         try:

@@ -22,22 +22,22 @@ from uuid6 import uuid7
 
 from badges.inserts import insert
 from badges.outbox.models import Circuit, OutboxMessage, OutboxState
-from badges.outbox.wake import DELIVER, wake_on_commit
+from badges.outbox.worker_notifications import DELIVER, notify_worker_on_commit
 
 __all__ = [
     "NewMessage",
     "begin",
-    "bury",
     "claim",
+    "dead_letter",
     "delivered",
+    "extend_hold",
     "forget_delivered",
-    "free",
+    "notify_worker_on_commit",
     "post",
     "release",
-    "rest_on",
-    "retry",
-    "revive",
-    "wake_on_commit",
+    "release_circuit",
+    "requeue",
+    "reschedule",
 ]
 
 ERROR_LENGTH = OutboxMessage._meta.get_field("last_error").max_length or 500
@@ -78,7 +78,7 @@ def post(messages: Iterable[NewMessage], *, now: dt.datetime | None = None) -> N
     rows = [_row_of(message, now) for message in messages]
     if rows:
         insert(rows)
-        wake_on_commit(DELIVER)
+        notify_worker_on_commit(DELIVER)
 
 
 def claim(limit: int, now: dt.datetime, *, lease: float) -> list[OutboxMessage]:
@@ -103,7 +103,7 @@ def begin(row: OutboxMessage, now: dt.datetime, *, lease: float) -> bool:
     The attempt is counted before and not after, so that a row that kills its workers does not do so for ever.
     """
     until = now + dt.timedelta(seconds=lease)
-    ours = _ours(row).update(attempts=F("attempts") + 1, due_at=until, rests_for="")
+    ours = _ours(row).update(attempts=F("attempts") + 1, due_at=until, held_for="")
     if ours:
         row.attempts += 1
         row.due_at = until
@@ -115,19 +115,19 @@ def delivered(row: OutboxMessage, now: dt.datetime) -> bool:
     return _finish(row, state=OutboxState.DELIVERED, due_at=None, finished_at=now, last_error="")
 
 
-def retry(row: OutboxMessage, *, due_at: dt.datetime, error: str) -> bool:
+def reschedule(row: OutboxMessage, *, due_at: dt.datetime, error: str) -> bool:
     """It did not happen; try again at ``due_at``."""
     return _finish(row, due_at=due_at, last_error=error[:ERROR_LENGTH])
 
 
-def bury(row: OutboxMessage, now: dt.datetime, *, error: str) -> bool:
+def dead_letter(row: OutboxMessage, now: dt.datetime, *, error: str) -> bool:
     """It will not happen unless an operator does what ``error`` says: a dead letter."""
     return _finish(row, state=OutboxState.DEAD, due_at=None, finished_at=now, last_error=error[:ERROR_LENGTH])
 
 
-def release(rows: Iterable[OutboxMessage], *, due_at: dt.datetime, rests_for: str = "") -> int:
+def release(rows: Iterable[OutboxMessage], *, due_at: dt.datetime, held_for: str = "") -> int:
     """
-    Give claimed rows back untried; they are due again at ``due_at``, or once the circuit ``rests_for`` closes.
+    Give claimed rows back untried; they are due again at ``due_at``, or once the circuit ``held_for`` closes.
 
     Returns how many were still ours.
     """
@@ -135,36 +135,36 @@ def release(rows: Iterable[OutboxMessage], *, due_at: dt.datetime, rests_for: st
     if not rows:
         return 0
     ours = OutboxMessage.objects.filter(pk__in=[row.pk for row in rows], claim__in={row.claim for row in rows})
-    return ours.update(claim=None, due_at=due_at, rests_for=rests_for)
+    return ours.update(claim=None, due_at=due_at, held_for=held_for)
 
 
-def rest_on(rests_for: str, *, until: dt.datetime) -> int:
+def extend_hold(held_for: str, *, until: dt.datetime) -> int:
     """
     Let all rows that rest for a circuit do so until then, if it still does: one statement, however many there are.
 
     Returns how many.
     """
-    still_open = Circuit.objects.filter(name=rests_for, open_until=until)
-    resting = OutboxMessage.objects.filter(Exists(still_open), rests_for=rests_for, due_at__gt=BEGINNING, claim=None)
+    still_open = Circuit.objects.filter(name=held_for, open_until=until)
+    resting = OutboxMessage.objects.filter(Exists(still_open), held_for=held_for, due_at__gt=BEGINNING, claim=None)
     return resting.exclude(due_at=until).update(due_at=until)
 
 
-def free(rests_for: str, *, now: dt.datetime, limit: int | None = None) -> int:
+def release_circuit(held_for: str, *, now: dt.datetime, limit: int | None = None) -> int:
     """Let rows that rest for somebody be due now: all of them, or the first few. Returns how many."""
-    resting = OutboxMessage.objects.filter(rests_for=rests_for, due_at__gt=now, claim=None)
+    resting = OutboxMessage.objects.filter(held_for=held_for, due_at__gt=now, claim=None)
     if limit is not None:
         first = list(resting.order_by("due_at").values_list("pk", flat=True)[:limit])
         resting = resting.filter(pk__in=first)
     return resting.update(due_at=now)
 
 
-def revive(rows: QuerySet[OutboxMessage], *, now: dt.datetime) -> int:
+def requeue(rows: QuerySet[OutboxMessage], *, now: dt.datetime) -> int:
     """Let dead letters be tried again as if for the first time, and wake a worker; returns how many."""
     dead = rows.order_by().filter(state=OutboxState.DEAD)
-    revived = dead.update(state=OutboxState.PENDING, due_at=now, attempts=0, finished_at=None)
-    if revived:
-        wake_on_commit(DELIVER)
-    return revived
+    requeued = dead.update(state=OutboxState.PENDING, due_at=now, attempts=0, finished_at=None)
+    if requeued:
+        notify_worker_on_commit(DELIVER)
+    return requeued
 
 
 def forget_delivered(*, before: dt.datetime, limit: int) -> int:

@@ -30,7 +30,7 @@ class OutboxMessage(models.Model):
 
     A worker claims a row by moving ``due_at`` ahead and writing its ``claim``, and commits that before it speaks to
     anybody; only the holder of the claim may finish the row. ``due_at`` is NULL once nothing is left to do. A row that
-    was not tried because its circuit is open names that in ``rests_for``, and is due as soon as the circuit closes.
+    was not tried because its circuit is open names that in ``held_for``, and is due as soon as the circuit closes.
 
     .. no_pii: Payloads are ids and slugs by contract.
     """
@@ -44,7 +44,7 @@ class OutboxMessage(models.Model):
     state = models.CharField(_("state"), max_length=10, choices=OutboxState.choices, default=OutboxState.PENDING)
     due_at = models.DateTimeField(_("due"), null=True, blank=True)
     claim = models.UUIDField(null=True, blank=True, editable=False)
-    rests_for = KeyField(_("rests for"), max_length=255, blank=True, default="")  # the circuit that was open
+    held_for = KeyField(_("held for"), max_length=255, blank=True, default="")  # the circuit that was open
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
     last_error = models.CharField(_("last error"), max_length=500, blank=True)
     created_at = models.DateTimeField(_("created"))

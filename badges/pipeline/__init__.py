@@ -6,8 +6,8 @@ batch costs the same number of SQL statements whether it holds one event or five
 template or ten thousand. What the decisions demand of the outside world is written to the outbox, in the same
 transaction.
 
-``deciding`` is that walk, ``sifting`` its part without a database, ``origins`` what differs between events of a bus and
-events that waited; this file is the door, and what happens when a decision fails.
+``deciding`` takes these steps, ``matching`` is the step without a database, and ``batches`` holds what differs between
+events of a bus and events that waited. This file is the public interface, and handles decisions that fail.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import TypeVar
@@ -26,26 +26,26 @@ from django.utils import timezone
 
 from badges.catalog import snapshot
 from badges.conf import config
-from badges.database import insist, is_untakable, statement_bytes
+from badges.database import is_unencodable, retry_transient, statement_bytes
 from badges.exceptions import EventError, Retryable
 from badges.intake import inbox, payloads
 from badges.intake.events import Event, Unreadable
 from badges.intake.models import InboxMessage, InboxState
 from badges.outbox import mailbox
 from badges.outbox.backoff import next_delay
-from badges.outbox.wake import PROCESS_PENDING
+from badges.outbox.worker_notifications import PROCESS_PENDING
+from badges.pipeline.batches import BusBatch, ClaimLostError, EventBatch, InboxBatch
 from badges.pipeline.deciding import decide
-from badges.pipeline.origins import ClaimLostError, FromBus, FromInbox, Origin
-from badges.pipeline.sifting import sift
-from badges.pipeline.tally import Tally
+from badges.pipeline.matching import match_events
+from badges.pipeline.results import BatchResult
 
-__all__ = ["Tally", "handle", "process_pending", "receive", "warm_up"]
+__all__ = ["BatchResult", "handle", "process_pending", "receive", "warm_up"]
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 # Nobody's fault: the database stays away, or the task's time is over.
-WEATHER = (Retryable, SoftTimeLimitExceeded)
+TRANSIENT_ERRORS = (Retryable, SoftTimeLimitExceeded)
 
 UNFINISHED = (
     "Given up after {tries} tries, the last of which did not come to its end. Was its worker killed? "
@@ -55,11 +55,11 @@ UNFINISHED = (
 
 def warm_up() -> None:
     """Compile the catalog before the first event, so that a process that says it runs has paid for it."""
-    _insist(snapshot.current)
-    _insist(statement_bytes)
+    retry_transient(snapshot.current)
+    retry_transient(statement_bytes)
 
 
-def handle(batch: Iterable[Event | Unreadable], *, now: dt.datetime | None = None) -> Tally:
+def handle(batch: Iterable[Event | Unreadable], *, now: dt.datetime | None = None) -> BatchResult:
     """
     Decide a batch; return when all that it changes is committed.
 
@@ -69,15 +69,15 @@ def handle(batch: Iterable[Event | Unreadable], *, now: dt.datetime | None = Non
     """
     now = now or timezone.now()
     items = list(batch)
-    tally = Tally(seen=len(items))
+    result = BatchResult(seen=len(items))
     unreadable = [item for item in items if isinstance(item, Unreadable)]
     if unreadable:
-        tally += _bury(unreadable, now)
+        result += _dead_letter(unreadable, now)
     events = _first_of_each_id(item for item in items if isinstance(item, Event))
-    tally.duplicates += len(items) - len(unreadable) - len(events)
+    result.duplicates += len(items) - len(unreadable) - len(events)
     if events:
-        tally += _settle(events, FromBus(), now)
-    return tally
+        result += _settle(events, BusBatch(), now)
+    return result
 
 
 def receive(event: Event, *, now: dt.datetime | None = None) -> bool:
@@ -87,78 +87,78 @@ def receive(event: Event, *, now: dt.datetime | None = None) -> bool:
     The door of signal receivers and the REST API. The caller's transaction, if there is one, decides whether it stays.
     """
     now = now or timezone.now()
-    sifted = sift([event], snapshot.current(), Tally(), keep_unmatched=config.keep_unmatched)
-    people = [*sifted.people(), *(person for _, person in sifted.near_misses)]
+    matched = match_events([event], snapshot.current(), BatchResult(), keep_unmatched=config.keep_unmatched)
+    people = [*matched.people(), *(person for _, person in matched.near_misses)]
     if not people:
         return False
     row = inbox.row_of(event, state=InboxState.PENDING, due_at=now, now=now, lms_user_id=people[0].lms_user_id)
     with transaction.atomic():
         inbox.write([row])
-        mailbox.wake_on_commit(PROCESS_PENDING)
+        mailbox.notify_worker_on_commit(PROCESS_PENDING)
     return True
 
 
-def process_pending(*, limit: int = 500, now: dt.datetime | None = None) -> Tally:
+def process_pending(*, limit: int = 500, now: dt.datetime | None = None) -> BatchResult:
     """Decide events of the inbox that wait and are due; ``seen`` is 0 when none are."""
     now = now or timezone.now()
     lease = dt.timedelta(seconds=config.delivery["lease_seconds"])
-    rows = _insist(lambda: inbox.claim_pending(limit=limit, lease=lease, now=now))
-    tally = Tally(seen=len(rows))
+    rows = retry_transient(lambda: inbox.claim_pending(limit=limit, lease=lease, now=now))
+    result = BatchResult(seen=len(rows))
     claimed: dict[str, InboxMessage] = {}
     events = []
     for row in rows:
         if row.attempts > config.intake["max_attempts"]:
             _close_as_dead(row, UNFINISHED.format(tries=row.attempts - 1), now)
-            tally.dead += 1
+            result.dead += 1
             continue
         try:
-            # Under the id of its row: what could not be read at first was written down under the id of its place.
+            # Under the id of its row: what could not be read at first was written down under the id of its progress.
             events.append(replace(payloads.parse(row.payload or "", source=row.source), id=row.event_id))
             claimed[row.event_id] = row
         except EventError as error:
             _close_as_dead(row, str(error), now)
-            tally.dead += 1
+            result.dead += 1
     if events:
         try:
-            tally += _settle(events, FromInbox(claimed), now)
-        except WEATHER:
+            result += _settle(events, InboxBatch(claimed), now)
+        except TRANSIENT_ERRORS:
             with suppress(Error):  # while the database is away the lease says the same, a little later
-                inbox.give_back(rows, now=now)
+                inbox.release(rows, now=now)
             raise
-    return tally
+    return result
 
 
 # --- what happens when a decision fails ----------------------------------------------------------------------------
 
 
-def _settle(events: Sequence[Event], origin: Origin, now: dt.datetime) -> Tally:
+def _settle(events: Sequence[Event], batch: EventBatch, now: dt.datetime) -> BatchResult:
     """Decide events, splitting them when one of them fails for its own reasons."""
     try:
-        return _decide_surely(events, origin, now)
-    except WEATHER:
+        return _decide_retrying(events, batch, now)
+    except TRANSIENT_ERRORS:
         raise
     except Exception as error:
         if len(events) == 1:
-            return _set_aside(events[0], error, origin, now)
+            return _defer(events[0], error, batch, now)
     middle = len(events) // 2
-    tally = _settle(events[:middle], origin, now)
-    tally += _settle(events[middle:], origin, now)
-    return tally
+    result = _settle(events[:middle], batch, now)
+    result += _settle(events[middle:], batch, now)
+    return result
 
 
-def _decide_surely(events: Sequence[Event], origin: Origin, now: dt.datetime) -> Tally:
+def _decide_retrying(events: Sequence[Event], batch: EventBatch, now: dt.datetime) -> BatchResult:
     try:
-        return _insist(lambda: decide(events, origin, now=now))
+        return retry_transient(lambda: decide(events, batch, now=now))
     except IntegrityError:
         # Somebody else wrote what we were about to write. Whoever looks again finds it there.
-        return _insist(lambda: decide(events, origin, now=now))
+        return retry_transient(lambda: decide(events, batch, now=now))
 
 
-def _set_aside(event: Event, error: Exception, origin: Origin, now: dt.datetime) -> Tally:
+def _defer(event: Event, error: Exception, batch: EventBatch, now: dt.datetime) -> BatchResult:
     """Keep an event that failed by itself: for a later try, or as a dead letter."""
     if isinstance(error, ClaimLostError):
-        return Tally(duplicates=1)
-    tries = origin.tries_of(event)
+        return BatchResult(duplicates=1)
+    tries = batch.tries_of(event)
     reason = _reason(error)
     _say(event, reason, error)
     until = None
@@ -166,22 +166,22 @@ def _set_aside(event: Event, error: Exception, origin: Origin, now: dt.datetime)
         pause = next_delay(tries, base=config.delivery["base_delay"], cap=config.delivery["max_delay"])
         until = now + dt.timedelta(seconds=pause)
     try:
-        _insist(lambda: _store_set_aside(event, origin, reason, until, now))
+        retry_transient(lambda: _store_deferred(event, batch, reason, until, now))
     except DatabaseError as refusal:
-        if not is_untakable(refusal):
+        if not is_unencodable(refusal):
             raise
-        return _bury([_without_body(event)], now)
-    return Tally(dead=1) if until is None else Tally(postponed=1)
+        return _dead_letter([_without_body(event)], now)
+    return BatchResult(dead=1) if until is None else BatchResult(postponed=1)
 
 
-def _store_set_aside(event: Event, origin: Origin, reason: str, until: dt.datetime | None, now: dt.datetime) -> None:
+def _store_deferred(event: Event, batch: EventBatch, reason: str, until: dt.datetime | None, now: dt.datetime) -> None:
     with transaction.atomic(durable=True):
-        origin.set_aside(event, reason=reason, until=until, now=now)
+        batch.defer(event, reason=reason, until=until, now=now)
 
 
 def _without_body(event: Event) -> Unreadable:
     """Return what is left of an event whose text the database does not take; its id stays free for it to come again."""
-    return Unreadable(f"{event.source} {event.id}", inbox.UNTAKABLE, source=event.source, type=event.type)
+    return Unreadable(f"{event.source} {event.id}", inbox.UNENCODABLE, source=event.source, type=event.type)
 
 
 def _reason(error: Exception) -> str:
@@ -198,32 +198,28 @@ def _say(event: Event, reason: str, error: Exception) -> None:
 
 
 def _close_as_dead(row: InboxMessage, reason: str, now: dt.datetime) -> None:
-    _insist(lambda: inbox.finish_claimed([row], state=InboxState.DEAD, now=now, reason=reason))
+    retry_transient(lambda: inbox.finish_claimed([row], state=InboxState.DEAD, now=now, reason=reason))
 
 
-def _bury(unreadable: Sequence[Unreadable], now: dt.datetime) -> Tally:
+def _dead_letter(unreadable: Sequence[Unreadable], now: dt.datetime) -> BatchResult:
     """Keep what cannot be used; what the database does not take, without its text."""
     try:
-        return _insist(lambda: _store_dead(unreadable, now))
+        return retry_transient(lambda: _store_dead(unreadable, now))
     except DatabaseError as error:
-        if not is_untakable(error) or (len(unreadable) == 1 and unreadable[0].body is None):
+        if not is_unencodable(error) or (len(unreadable) == 1 and unreadable[0].body is None):
             raise
     if len(unreadable) == 1:
-        return _bury([replace(unreadable[0], body=None)], now)
+        return _dead_letter([replace(unreadable[0], body=None)], now)
     middle = len(unreadable) // 2
-    tally = _bury(unreadable[:middle], now)
-    tally += _bury(unreadable[middle:], now)
-    return tally
+    result = _dead_letter(unreadable[:middle], now)
+    result += _dead_letter(unreadable[middle:], now)
+    return result
 
 
-def _store_dead(unreadable: Sequence[Unreadable], now: dt.datetime) -> Tally:
+def _store_dead(unreadable: Sequence[Unreadable], now: dt.datetime) -> BatchResult:
     with transaction.atomic(durable=True):
         new = inbox.write([inbox.dead_row_of(item, now=now) for item in unreadable])
-    return Tally(dead=len(new), duplicates=len(unreadable) - len(new))
-
-
-def _insist(work: Callable[[], T]) -> T:
-    return insist(work, patience=config.intake["patience"])
+    return BatchResult(dead=len(new), duplicates=len(unreadable) - len(new))
 
 
 def _first_of_each_id(events: Iterable[Event]) -> list[Event]:

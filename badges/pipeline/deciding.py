@@ -18,7 +18,7 @@ from badges.awarding import awards
 from badges.awarding.models import UserCredential
 from badges.catalog import snapshot
 from badges.catalog.causes import Cause, CauseKind
-from badges.catalog.pairs import pair_id
+from badges.catalog.learner_template_ids import learner_template_id
 from badges.catalog.snapshot import CompiledTemplate
 from badges.conf import config
 from badges.database import read_committed
@@ -28,23 +28,23 @@ from badges.intake.models import Learner
 from badges.issuers import registry
 from badges.outbox import mailbox
 from badges.outbox.mailbox import NewMessage
-from badges.pipeline.origins import Origin
-from badges.pipeline.sifting import Match, Sifted, sift
-from badges.pipeline.tally import NO_LEARNER, Tally
-from badges.progress import standings
-from badges.progress.standings import Standing
+from badges.pipeline.batches import EventBatch
+from badges.pipeline.matching import Match, MatchedBatch, match_events
+from badges.pipeline.results import NO_LEARNER, BatchResult
+from badges.progress import states
+from badges.progress.states import ProgressState
 from badges.rules import completion
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _LearnerProgress:
     """A learner on a template, and where they stand."""
 
     learner: Learner
     template: CompiledTemplate
-    standing: Standing
+    state: ProgressState
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,68 +56,74 @@ class _Award:
     template: CompiledTemplate
 
 
-def decide(events: Sequence[Event], origin: Origin, *, now: dt.datetime) -> Tally:
+def decide(events: Sequence[Event], batch: EventBatch, *, now: dt.datetime) -> BatchResult:
     """Carry events through the rooms; when this returns, all that they change is committed."""
-    tally = Tally()
-    sifted = sift(events, snapshot.current(), tally, keep_unmatched=config.keep_unmatched)
-    roster = learners.look_up(sifted.people())
-    _ignore_matches_of_nobody(sifted, roster, tally)
-    if origin.is_idle(sifted):
-        return tally
+    result = BatchResult()
+    matched = match_events(events, snapshot.current(), result, keep_unmatched=config.keep_unmatched)
+    lookup = learners.look_up(matched.people())
+    _ignore_matches_of_nobody(matched, lookup, result)
+    if batch.is_idle(matched):
+        return result
     with read_committed():
-        matches = origin.write_down(events, sifted, roster, now=now, tally=tally)
+        matches = batch.write_down(events, matched, lookup, now=now, result=result)
         if matches:
-            people = learners.admit(roster, {match.person.lms_user_id for match in matches})
+            people = learners.get_or_create(lookup, {match.person.lms_user_id for match in matches})
             completed = _progress(matches, people, now)
-            tally.awarded = _award(completed, now)
-    tally.matched = len(matches)
-    return tally
+            result.awarded = _award(completed, now)
+    result.matched = len(matches)
+    return result
 
 
-def _ignore_matches_of_nobody(sifted: Sifted, roster: learners.Roster, tally: Tally) -> None:
-    matches, sifted.matches = sifted.matches, []
+def _ignore_matches_of_nobody(matched: MatchedBatch, lookup: learners.LearnerLookup, result: BatchResult) -> None:
+    matches, matched.matches = matched.matches, []
     for match in matches:
         lms_user_id = match.person.lms_user_id
-        if roster.identifies(lms_user_id) or lms_user_id in roster.refused:
-            sifted.matches.append(match)
+        if lookup.identifies(lms_user_id) or lms_user_id in lookup.refused:
+            matched.matches.append(match)
         else:
-            sifted.ignore(match.event, NO_LEARNER, tally)
+            matched.ignore(match.event, NO_LEARNER, result)
 
 
-def _progress(matches: Sequence[Match], people: dict[int, Learner], now: dt.datetime) -> list[tuple[_Place, Cause]]:
+def _progress(
+    matches: Sequence[Match], people: dict[int, Learner], now: dt.datetime
+) -> list[tuple[_LearnerProgress, Cause]]:
     """Fulfil requirements and write it down; return what became complete, with the event that completed it."""
-    places = _places(matches, people)
+    in_progress = _load_progress(matches, people)
     completed = []
     for match in matches:
         cause = _cause_of(match.event)
         learner = people[match.person.lms_user_id]
         touched = {}
         for requirement in match.requirements:
-            place = touched[requirement.template.id] = places[pair_id(learner.pk, requirement.template.id)]
-            place.standing.fulfill(requirement.id, cause=cause, revision_id=place.template.revision_id, now=now)
-        completed += [(place, cause) for place in touched.values() if _completes(place, now)]
-    standings.store(((place.standing, place.learner.pk, place.template.id) for place in places.values()), now=now)
+            progress = touched[requirement.template.id] = in_progress[
+                learner_template_id(learner.pk, requirement.template.id)
+            ]
+            progress.state.fulfill(requirement.id, cause=cause, revision_id=progress.template.revision_id, now=now)
+        completed += [(progress, cause) for progress in touched.values() if _completes(progress, now)]
+    states.store(
+        ((progress.state, progress.learner.pk, progress.template.id) for progress in in_progress.values()), now=now
+    )
     return completed
 
 
-def _places(matches: Iterable[Match], people: dict[int, Learner]) -> dict[UUID, _Place]:
+def _load_progress(matches: Iterable[Match], people: dict[int, Learner]) -> dict[UUID, _LearnerProgress]:
     """Load where all learners of a batch stand on all templates that it touches."""
-    pairs = {
-        pair_id(learner.pk, requirement.template.id): (learner, requirement.template)
+    wanted = {
+        learner_template_id(learner.pk, requirement.template.id): (learner, requirement.template)
         for match in matches
         for learner in [people[match.person.lms_user_id]]
         for requirement in match.requirements
     }
-    standing_of = standings.load(pairs)
-    return {pair: _Place(learner, template, standing_of[pair]) for pair, (learner, template) in pairs.items()}
+    state_of = states.load(wanted)
+    return {key: _LearnerProgress(learner, template, state_of[key]) for key, (learner, template) in wanted.items()}
 
 
-def _completes(place: _Place, now: dt.datetime) -> bool:
+def _completes(progress: _LearnerProgress, now: dt.datetime) -> bool:
     """Whether a template is complete now and was not before."""
-    standing = place.standing
-    if standing.completed_at is not None or not completion(place.template.requirements, standing.fulfilled).complete:
+    state = progress.state
+    if state.completed_at is not None or not completion(progress.template.requirements, state.fulfilled).complete:
         return False
-    standing.complete(now=now)
+    state.complete(now=now)
     return True
 
 
@@ -125,15 +131,17 @@ def _cause_of(event: Event) -> Cause:
     return Cause(CauseKind.EVENT, event_id=event.id, event_type=event.type, event_time=event.time)
 
 
-def _award(completed: Sequence[tuple[_Place, Cause]], now: dt.datetime) -> int:
+def _award(completed: Sequence[tuple[_LearnerProgress, Cause]], now: dt.datetime) -> int:
     """Write a credential for everyone who may have one, and what follows from it outside; return how many."""
     if not completed:
         return 0
-    held = awards.holdings(place.standing.pair for place, _ in completed)
+    held = awards.holdings(progress.state.learner_template_id for progress, _ in completed)
     awarded = [
-        _Award(_credential_of(place, cause, now), place.learner, place.template)
-        for place, cause in completed
-        if awards.may_award(held.get(place.standing.pair, set()), award_once=place.template.award_once)
+        _Award(_credential_of(progress, cause, now), progress.learner, progress.template)
+        for progress, cause in completed
+        if awards.may_award(
+            held.get(progress.state.learner_template_id, set()), award_once=progress.template.award_once
+        )
     ]
     if awarded:
         awards.store([award.credential for award in awarded])
@@ -143,12 +151,12 @@ def _award(completed: Sequence[tuple[_Place, Cause]], now: dt.datetime) -> int:
     return len(awarded)
 
 
-def _credential_of(place: _Place, cause: Cause, now: dt.datetime) -> UserCredential:
+def _credential_of(progress: _LearnerProgress, cause: Cause, now: dt.datetime) -> UserCredential:
     return awards.credential_of(
-        pair=place.standing.pair,
-        learner_id=place.learner.pk,
-        template_id=place.template.id,
-        revision_id=place.template.revision_id,
+        learner_template_id=progress.state.learner_template_id,
+        learner_id=progress.learner.pk,
+        template_id=progress.template.id,
+        revision_id=progress.template.revision_id,
         cause=cause,
         now=now,
     )

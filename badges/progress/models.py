@@ -19,7 +19,7 @@ class BadgeProgress(models.Model):
     Written with the first fulfilment, under the learner's lock. ``completed_at`` is when every group of requirements
     first had a fulfilled member; the award follows in the same transaction. How far a learner is is never stored: it is
     read from the active fulfilments and the template's requirements. ``id`` is computed from learner and template
-    (``catalog.pairs``), by which a batch finds its rows.
+    (``catalog.learner_template_ids``), by which a batch finds its rows.
 
     .. no_pii: Points at a learner; holds nothing personal itself.
     """

@@ -18,10 +18,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from badges.rest_api.openapi import document
-from badges.rest_api.views import Door
+from badges.rest_api.views import PluginAPIView
 
 
-class SchemaView(Door):
+class SchemaView(PluginAPIView):
     """The OpenAPI document; it is no secret. JSON unless YAML is asked for."""
 
     permission_classes = [AllowAny]

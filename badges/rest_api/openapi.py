@@ -13,8 +13,8 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.settings import SPECTACULAR_DEFAULTS, patched_settings
 
 from badges import __version__
-from badges.frame.door import JWT_AUTHENTICATION
-from badges.frame.problems import MEDIA_TYPE
+from badges.common.api_view import JWT_AUTHENTICATION
+from badges.common.problem_details import MEDIA_TYPE
 
 _PROBLEM = {
     "type": "object",

@@ -9,14 +9,14 @@ from typing import Any
 from django.db.models import Model, Q, QuerySet
 from rest_framework.request import Request
 
-from badges.frame.places import Places, read_time
+from badges.common.pagination import KeysetPagination, read_time
 
-Place = tuple[dt.datetime | None, uuid.UUID]
+Position = tuple[dt.datetime | None, uuid.UUID]
 
 
-class NewestFirst(Places):
+class NewestFirstPagination(KeysetPagination):
     """
-    A place in the list is a row's (time, id): the view's ``newest_by``, which may be None, and the primary key.
+    A position in the list is a row's (time, id): the view's ``newest_by``, which may be None, and the primary key.
 
     It holds however many rows share one time, as those of a batch do.
     """
@@ -25,21 +25,21 @@ class NewestFirst(Places):
         self.rows, self.time_field = queryset, view.newest_by
         return self.page(request)
 
-    def beyond(self, place: Place | None, *, back: bool, most: int) -> list[Any]:
-        rows = self.rows if place is None else self.rows.filter(self._beyond(place, "gt" if back else "lt"))
+    def beyond(self, position: Position | None, *, back: bool, most: int) -> list[Any]:
+        rows = self.rows if position is None else self.rows.filter(self._beyond(position, "gt" if back else "lt"))
         order = [name for name in (self.time_field, "pk") if name]
         return list(rows.order_by(*(order if back else [f"-{name}" for name in order]))[:most])
 
-    def place_of(self, row: Model) -> list[Any]:
+    def position_of(self, row: Model) -> list[Any]:
         return [getattr(row, self.time_field).isoformat() if self.time_field else None, str(row.pk)]
 
-    def read_place(self, parts: list[Any]) -> Place:
+    def read_position(self, parts: list[Any]) -> Position:
         time, row_id = parts
         return read_time(time) if self.time_field else None, uuid.UUID(row_id)
 
-    def _beyond(self, place: Place, beyond: str) -> Q:
-        """The rows beyond a place. The first condition follows from the others: databases find it in the index."""
-        time, row_id = place
+    def _beyond(self, position: Position, beyond: str) -> Q:
+        """The rows beyond a position. The first condition follows from the others: databases find it in the index."""
+        time, row_id = position
         if self.time_field is None:
             return Q(**{f"pk__{beyond}": row_id})
         by_id = Q(**{f"{self.time_field}__{beyond}": time}) | Q(**{f"pk__{beyond}": row_id})

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from badges.common import api_view
 from badges.conf import config
-from badges.frame import door
 from badges.rest_api.openapi import Schema
 
 
-class PerUser(door.PerUser):
+class PerUser(api_view.PerUser):
     """The limit is ``BADGES_CONFIG["rest_api"]["requests_per_minute"]``."""
 
     config = config
     scope = "lms_badges"
 
 
-class Door(door.Door):
+class PluginAPIView(api_view.PluginAPIView):
     """A view of ours. Subclasses say what they answer."""
 
     config = config

@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from badges.frame.admin import link_to_list
+from badges.common.admin import link_to_list
 from credentials_config.admin.pages import Page
 from credentials_config.conf import config
 from credentials_config.generators.pdf import uploads

@@ -15,8 +15,8 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from badges.common.admin import link_to, link_to_list, moment
 from badges.exceptions import Permanent, Retryable
-from badges.frame.admin import link_to, link_to_list, moment
 from credentials_config import api, registry
 from credentials_config.admin import schedule_fields
 from credentials_config.admin.dry_runs import dry_run_page
@@ -24,7 +24,7 @@ from credentials_config.admin.option_fields import OPTIONS_HELP, OptionsField, f
 from credentials_config.admin.pages import Page
 from credentials_config.admin.previews import PreviewMixin
 from credentials_config.contracts import GenerationError
-from credentials_config.issuing import presses
+from credentials_config.issuing import renderers
 from credentials_config.models import (
     Availability,
     Credential,
@@ -91,7 +91,7 @@ class ConfigurationForm(schedule_fields.ScheduleForm, forms.ModelForm):  # type:
     def _try_document(self, kind: CredentialType, merged: dict[str, Any]) -> None:
         """A broken template or a missing font is told to whoever switches it on, and not to a log at night."""
         try:
-            with presses.lent(kind.generator, merged):
+            with renderers.lent(kind.generator, merged):
                 pass  # it was loaded, and has made its first document
         except (GenerationError, Permanent, Retryable) as error:
             self.add_error("options", _("No document can be made: %(problem)s") % {"problem": error})
@@ -139,9 +139,9 @@ class CredentialConfigurationAdmin(PreviewMixin, Page):
 
     @admin.display(description=gettext_lazy("how it stands"))
     def briefly(self, configuration: CredentialConfiguration) -> str:
-        return Truncator(self.standing(configuration)).chars(80)
+        return Truncator(self.state(configuration)).chars(80)
 
-    def standing(self, configuration: CredentialConfiguration) -> str:
+    def state(self, configuration: CredentialConfiguration) -> str:
         if configuration.problem:
             return _("Problem: %(problem)s") % {"problem": configuration.problem}
         if not configuration.enabled:
@@ -178,7 +178,7 @@ class CredentialConfigurationAdmin(PreviewMixin, Page):
         counted = dict(rows.order_by().values_list("status").annotate(Count("pk")))
         runs_link = link_to_list(CredentialRun, _("All runs"), configuration__id__exact=configuration.pk)
         return {
-            "standing": self.standing(configuration),
+            "state": self.state(configuration),
             "counts": [
                 (
                     label,

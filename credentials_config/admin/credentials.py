@@ -13,8 +13,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from badges import api as badges
+from badges.common.admin import link_to
 from badges.exceptions import Permanent, Retryable
-from badges.frame.admin import link_to
 from credentials_config import api
 from credentials_config.admin.pages import ReadOnlyPage
 from credentials_config.issuing import codes

@@ -11,7 +11,7 @@ from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.urls import URLPattern, path
 
-from badges.frame.admin import LongTable, NothingByHand, address_of
+from badges.common.admin import LongTable, NothingByHand, address_of
 
 APP = "lms_credentials_config"
 

@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from badges.frame.admin import link_to, link_to_list
+from badges.common.admin import link_to, link_to_list
 from credentials_config.admin.pages import ReadOnlyPage
 from credentials_config.models import Credential, CredentialRun
 

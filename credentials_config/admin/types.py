@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from badges.frame.admin import link_to_list
+from badges.common.admin import link_to_list
 from credentials_config import registry
 from credentials_config.admin.option_fields import OPTIONS_HELP, OptionsField, findings, option_help, plugin_choices
 from credentials_config.admin.pages import Page

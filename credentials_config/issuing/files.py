@@ -9,7 +9,7 @@ from uuid import UUID
 from badges import api as badges
 from badges.exceptions import Retryable
 from credentials_config.issuing import documents
-from credentials_config.issuing.trouble import INTERRUPTIONS, said
+from credentials_config.issuing.errors import INTERRUPTIONS, said
 from credentials_config.models import Credential
 
 CHANNEL = "credential-file"

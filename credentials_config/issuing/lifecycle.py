@@ -21,10 +21,10 @@ from badges.exceptions import Permanent, Retryable
 from credentials_config import lms
 from credentials_config.contracts import Person
 from credentials_config.issuing import files, rows
+from credentials_config.issuing.document_context import document_context, document_name
+from credentials_config.issuing.errors import let_go
 from credentials_config.issuing.runs import MAKE_TASK
 from credentials_config.issuing.search import Search, chunked
-from credentials_config.issuing.trouble import let_go
-from credentials_config.issuing.words import printed_context, printed_name
 from credentials_config.models import ACTIVE, Credential, CredentialConfiguration, CredentialStatus
 from credentials_config.schedules import over_from_the_start
 
@@ -65,7 +65,7 @@ def issue(
         raise Refused(words)
     search = Search(configuration)
     people = list(lms.client().find(usernames=usernames, lms_user_ids=lms_user_ids))
-    _insist_on_everyone(people, lms_user_ids, usernames)
+    _refuse_unknown_people(people, lms_user_ids, usernames)
     for found in search.ask(people):
         if found.holds in (CredentialStatus.GENERATING, CredentialStatus.AVAILABLE, CredentialStatus.ERROR):
             raise Refused(
@@ -85,7 +85,7 @@ def issue(
                 _("LMS user %(id)s cannot be told apart from another account here; correct its LMS user id.")
                 % {"id": strangers[0].lms_user_id}
             )
-        badges.wake_on_commit(MAKE_TASK)
+        badges.notify_worker_on_commit(MAKE_TASK)
     ids = [person.lms_user_id for person in people]
     given = Credential.objects.filter(configuration=configuration, learner__lms_user_id__in=ids, active_key=ACTIVE)
     return list(given.select_related("learner__user", "configuration__credential_type"))
@@ -107,7 +107,7 @@ def reissue(
     """
     now = now or timezone.now()
     ids = [credential.pk for credential in credentials]
-    _insist_on_available(ids)
+    _refuse_unavailable(ids)
     done = 0
     for some in chunked(ids, STEP):
         words = _present_words(some) if ask_names else {}
@@ -118,7 +118,7 @@ def reissue(
                 credential.attempts, credential.claim, credential.due_at = 0, None, now
                 credential.save(update_fields=["reissue", "attempts", "claim", "due_at"])
                 done += 1
-            badges.wake_on_commit(MAKE_TASK)
+            badges.notify_worker_on_commit(MAKE_TASK)
     return done
 
 
@@ -168,7 +168,7 @@ def retry(credentials: QuerySet[Credential], *, now: dt.datetime | None = None) 
         tried = credentials.order_by().filter(active_key=ACTIVE).exclude(error="")
         done = tried.update(due_at=now, claim=None, attempts=0)
         if done:
-            badges.wake_on_commit(MAKE_TASK)
+            badges.notify_worker_on_commit(MAKE_TASK)
     return done
 
 
@@ -177,7 +177,7 @@ def retry_configuration(configuration: CredentialConfiguration, *, now: dt.datet
     with transaction.atomic():
         let_go(configuration)
         done = retry(Credential.objects.filter(configuration=configuration), now=now)
-        badges.wake_on_commit(MAKE_TASK)
+        badges.notify_worker_on_commit(MAKE_TASK)
     return done
 
 
@@ -218,7 +218,7 @@ def retire(lms_user_id: int, *, now: dt.datetime | None = None) -> int:
 # --- private -----------------------------------------------------------------------------------------------------
 
 
-def _insist_on_everyone(people: Sequence[Person], lms_user_ids: Collection[int], usernames: Collection[str]) -> None:
+def _refuse_unknown_people(people: Sequence[Person], lms_user_ids: Collection[int], usernames: Collection[str]) -> None:
     missing = [str(number) for number in lms_user_ids if number not in {person.lms_user_id for person in people}]
     missing += [name for name in usernames if name not in {person.username for person in people}]
     if missing:
@@ -227,7 +227,7 @@ def _insist_on_everyone(people: Sequence[Person], lms_user_ids: Collection[int],
         raise Refused(_("Name at least one learner."))
 
 
-def _insist_on_available(ids: Sequence[UUID]) -> None:
+def _refuse_unavailable(ids: Sequence[UUID]) -> None:
     for some in chunked(ids, STEP):
         others = Credential.objects.filter(pk__in=some).exclude(status=CredentialStatus.AVAILABLE)
         for status, code in others.values_list("status", "verification_code")[:1]:
@@ -265,7 +265,7 @@ def _present_words(ids: Sequence[UUID]) -> dict[UUID, dict[str, str]]:
     for pk, number, key in held:
         said = {"context_name": contexts[key]} if key in contexts else {}
         if number in people:
-            said["learner_name"] = printed_name(people[number])
+            said["learner_name"] = document_name(people[number])
         words[pk] = said
     return words
 
@@ -273,7 +273,7 @@ def _present_words(ids: Sequence[UUID]) -> dict[UUID, dict[str, str]]:
 def _contexts(keys: Iterable[str]) -> Iterator[tuple[str, str]]:
     for key in sorted(keys):
         try:
-            yield key, printed_context(lms.client().context(key).name, key)
+            yield key, document_context(lms.client().context(key).name, key)
         except Retryable:
             raise
         except Permanent:  # gone from the LMS: its documents keep the name they have

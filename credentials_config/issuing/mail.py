@@ -27,12 +27,12 @@ from django.utils import translation
 from django.utils.translation import gettext
 
 from badges import api as badges
-from badges.database import insist
+from badges.database import retry_transient
 from badges.exceptions import Permanent, Retryable
 from credentials_config.conf import config
 from credentials_config.issuing import documents, smtp
-from credentials_config.issuing.trouble import said
-from credentials_config.issuing.words import printed_date, spoken
+from credentials_config.issuing.document_context import document_date, spoken
+from credentials_config.issuing.errors import said
 from credentials_config.models import Credential, CredentialStatus
 
 CHANNEL = "credential-mail"
@@ -78,7 +78,7 @@ def letter_for(credential: Credential, *, message_id: str) -> EmailMultiAlternat
         words = {
             "name": credential.learner_name,
             "context": " ".join(credential.context_name.split()),
-            "issue_date": printed_date(credential.issued_at, credential.language),
+            "issue_date": document_date(credential.issued_at, credential.language),
             "link": documents.link(credential.document, credential.verification_code),
             "verify_url": documents.verify_url(credential.verification_code),
         }
@@ -108,7 +108,7 @@ class _Mark:
                 yield self._write()
         except DatabaseError:
             if self.is_set:  # the mail is out: what the commit could not say is said as soon as it can be
-                insist(self._write, patience=60.0)
+                retry_transient(self._write, patience=60.0)
             else:
                 raise
         except BaseException:  # the last line did not leave, so nothing was noted
@@ -117,7 +117,7 @@ class _Mark:
 
     def set(self) -> None:
         """Note it."""
-        insist(self._write, patience=60.0)
+        retry_transient(self._write, patience=60.0)
 
     def take_back(self) -> None:
         Credential.objects.filter(pk=self._pk, mailed=self._now).update(mailed=self._before)

@@ -16,7 +16,7 @@ from credentials_config import lms
 from credentials_config.conf import config
 from credentials_config.contracts import Context, Person
 from credentials_config.issuing.codes import new_code
-from credentials_config.issuing.words import printed_context, printed_name
+from credentials_config.issuing.document_context import document_context, document_name
 from credentials_config.models import Credential, CredentialConfiguration, CredentialRun, CredentialStatus
 from credentials_config.schedules import expires_at
 
@@ -62,8 +62,8 @@ def write(
             run=run,
             status=CredentialStatus.GENERATING,
             language=languages.get(person.lms_user_id, ""),
-            learner_name=printed_name(person),
-            context_name=printed_context(context.name, context.key),
+            learner_name=document_name(person),
+            context_name=document_context(context.name, context.key),
             issued_at=now,
             expires_at=expires_at(now, valid_days=configuration.valid_days, valid_until=configuration.valid_until),
             due_at=now,
@@ -93,7 +93,7 @@ def _admit(people: Sequence[Person]) -> dict[int, Any]:
         return {}
     try:
         with transaction.atomic():
-            return badges.admit_learners(map(_learner_data, people))
+            return badges.get_or_create_learners(map(_learner_data, people))
     except (EventError, DataError, IntegrityError, ValueError) as error:
         if len(people) == 1:
             log.warning("A learner cannot be admitted (%s)", type(error).__name__)
@@ -108,5 +108,5 @@ def _learner_data(person: Person) -> badges.LearnerData:
         is_active=True,
         username=person.username,
         email="" if "\0" in person.email else person.email,
-        name=printed_name(person) if person.name else "",
+        name=document_name(person) if person.name else "",
     )

@@ -20,13 +20,13 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from badges import api as badges
-from badges.database import insist
+from badges.database import retry_transient
 from badges.exceptions import Permanent, Retryable
 from credentials_config.conf import config
 from credentials_config.contracts import Context, GenerationError
-from credentials_config.issuing import documents, periodic, presses, rows
+from credentials_config.issuing import documents, periodic, renderers, rows
+from credentials_config.issuing.errors import INTERRUPTIONS, NOTE_LENGTH, LeaseLost, complain, let_go, logged, next_try
 from credentials_config.issuing.search import Finding, Search
-from credentials_config.issuing.trouble import INTERRUPTIONS, NOTE_LENGTH, LeaseLost, complain, let_go, logged, next_try
 from credentials_config.models import (
     ACTIVE,
     Credential,
@@ -90,7 +90,7 @@ def request(
         if more:
             CredentialRun.objects.filter(pk=run.pk).update(**more)
             run.refresh_from_db(fields=["override_gates", "cause", "person"])
-        badges.wake_on_commit(RUN_TASK)
+        badges.notify_worker_on_commit(RUN_TASK)
     return run
 
 
@@ -177,7 +177,7 @@ def _carry_out(
         _at(now), valid_days=configuration.valid_days, valid_until=configuration.valid_until
     ):
         raise Permanent(words)
-    with presses.press_for(configuration):
+    with renderers.renderer_for(configuration):
         pass  # a broken template is told here, once, and not learner by learner
     let_go(configuration)
     _begin_counting(run)
@@ -234,10 +234,10 @@ def _write_down(
             if refused:
                 _ours(run).update(failed=F("failed") + refused)
             if len(people) > refused:
-                badges.wake_on_commit(MAKE_TASK)
+                badges.notify_worker_on_commit(MAKE_TASK)
         return refused
 
-    return insist(work, patience=PATIENCE)
+    return retry_transient(work, patience=PATIENCE)
 
 
 def _begin_counting(run: CredentialRun) -> None:
@@ -304,7 +304,7 @@ def _close(
             periodic.keep_in_step(run.configuration)
         return True
 
-    return insist(work, patience=PATIENCE)
+    return retry_transient(work, patience=PATIENCE)
 
 
 def _fail(run: CredentialRun, now: dt.datetime, note: str) -> None:
@@ -324,7 +324,7 @@ def _put_off(run: CredentialRun, now: dt.datetime, error: Exception) -> None:
         return
     asked = error.retry_after if isinstance(error, Retryable) else None
     due_at = next_try(now, run.attempts, retry_after=asked)
-    insist(
+    retry_transient(
         lambda: _ours(run).update(claim=None, lease_until=due_at, note=f"To be tried again. {words}"[:NOTE_LENGTH]),
         patience=PATIENCE,
     )
@@ -332,7 +332,7 @@ def _put_off(run: CredentialRun, now: dt.datetime, error: Exception) -> None:
 
 def _give_back(run: CredentialRun, now: dt.datetime) -> None:
     """We were asked to stop, and stop between chunks: no try is lost."""
-    insist(
+    retry_transient(
         lambda: _ours(run).update(claim=None, lease_until=now, attempts=F("attempts") - 1),
         patience=PATIENCE,
     )
@@ -340,7 +340,7 @@ def _give_back(run: CredentialRun, now: dt.datetime) -> None:
 
 def _hand_back(run: CredentialRun, now: dt.datetime) -> None:
     """We had to stop in the middle. It has not failed, but keeps its try: it may outlast every worker."""
-    insist(lambda: _ours(run).update(claim=None, lease_until=now), patience=PATIENCE)
+    retry_transient(lambda: _ours(run).update(claim=None, lease_until=now), patience=PATIENCE)
 
 
 def _at(now: dt.datetime | None) -> dt.datetime:

@@ -16,7 +16,7 @@ from badges.exceptions import Permanent
 from credentials_config import lms, registry
 from credentials_config.conf import config
 from credentials_config.contracts import JSON, Context, Eligibility, Person, Processor
-from credentials_config.issuing.presses import options_of
+from credentials_config.issuing.renderers import options_of
 from credentials_config.models import Credential, CredentialConfiguration
 
 T = TypeVar("T")

@@ -12,8 +12,8 @@ from badges.exceptions import Permanent, Retryable
 from credentials_config.contexts import Kind, block_type_of, course_of
 from credentials_config.contracts import Context, Person
 from credentials_config.lms.base import Assignment, Grades, Lms, Section, UnknownContext, kind
+from credentials_config.lms.chunks import chunks, earliest, latest
 from credentials_config.lms.paths import path
-from credentials_config.lms.spans import chunks, earliest, latest
 from credentials_config.lms.transport import NotFound, Patience, Transport
 
 T = TypeVar("T")

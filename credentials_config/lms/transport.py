@@ -26,8 +26,8 @@ import requests
 from requests.auth import AuthBase
 from requests.cookies import RequestsCookieJar
 
+from badges.common.retry_after import retry_after_seconds
 from badges.exceptions import Permanent, Retryable
-from badges.frame.waiting import retry_after_seconds
 
 log = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ from typing import Any, Self
 
 from tqdm import tqdm
 
-from credentials_config.issuing import printing, runs
-from credentials_config.issuing.printing import Printed
+from credentials_config.issuing import generation, runs
+from credentials_config.issuing.generation import GenerationResult
 from credentials_config.models import CredentialRun, RunOutcome
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -62,20 +62,20 @@ def make_documents(
     verbosity: int,
     say: Callable[[str], Any],
     configurations: list[int] | None = None,
-) -> Printed:
+) -> GenerationResult:
     """Make what is due with a bar of the documents, and say how many that were and how fast."""
     began = time.monotonic()
     with _bar("Making documents", "documents", verbosity, total=total) as bar:
 
-        def on_progress(printed: Printed) -> None:
-            bar.update(printed.seen - bar.n)
-            bar.set_postfix(made=printed.made, failed=printed.failed)
+        def on_progress(result: GenerationResult) -> None:
+            bar.update(result.seen - bar.n)
+            bar.set_postfix(made=result.made, failed=result.failed)
 
-        printed = printing.make_due(should_stop=stop, on_progress=on_progress, configurations=configurations)
+        result = generation.make_due(should_stop=stop, on_progress=on_progress, configurations=configurations)
     seconds = time.monotonic() - began
-    rate = printed.made / max(seconds, 0.001)
-    say(f"Documents made: {printed.made} in {seconds:.1f} s ({rate:.1f} a second), failed: {printed.failed}.")
-    return printed
+    rate = result.made / max(seconds, 0.001)
+    say(f"Documents made: {result.made} in {seconds:.1f} s ({rate:.1f} a second), failed: {result.failed}.")
+    return result
 
 
 def line_of(run: CredentialRun) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from credentials_config.issuing import housekeeping, periodic, printing, runs
+from credentials_config.issuing import generation, housekeeping, periodic, runs
 from credentials_config.management.progress import Stopping, line_of
 from credentials_config.models import RunCause
 
@@ -32,9 +32,9 @@ def watch(stop: Stopping, *, say: Callable[[str], Any]) -> None:
         while not stop() and (run := runs.claim()) is not None:
             say(line_of(runs.carry_out(run, should_stop=stop)))
             worked = True
-        printed = printing.make_due(seconds=30.0, should_stop=stop)
-        if printed.seen:
-            say(f"Documents made: {printed.made}, failed: {printed.failed}, put off: {printed.held}.")
+        result = generation.make_due(seconds=30.0, should_stop=stop)
+        if result.seen:
+            say(f"Documents made: {result.made}, failed: {result.failed}, put off: {result.held}.")
         elif not worked:
             stop.wait(IDLE_SECONDS)
 

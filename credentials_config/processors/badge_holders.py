@@ -12,7 +12,7 @@ from badges import api as badges
 from credentials_config import lms
 from credentials_config.contexts import Kind, kind_of
 from credentials_config.contracts import Eligibility, Options, Person
-from credentials_config.lms.spans import chunks
+from credentials_config.lms.chunks import chunks
 from credentials_config.processors.base import SteppedProcessor
 
 KEY = "badges"

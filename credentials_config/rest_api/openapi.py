@@ -7,7 +7,7 @@ from typing import Any
 
 from drf_spectacular.openapi import AutoSchema
 
-from badges.frame.problems import MEDIA_TYPE
+from badges.common.problem_details import MEDIA_TYPE
 
 _ALWAYS = {"406": "No such format.", "429": "Too many requests."}
 _SIGNED_IN = {"401": "Not authenticated.", "403": "Not allowed."}

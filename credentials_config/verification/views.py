@@ -15,7 +15,7 @@ from django.views.decorators.http import require_safe
 
 from credentials_config.issuing import codes, documents
 from credentials_config.models import Credential, CredentialStatus
-from credentials_config.verification.standing import find
+from credentials_config.verification.lookup import find
 from credentials_config.verification.throttling import seconds_to_wait
 
 _Response = TypeVar("_Response", bound=HttpResponseBase)
@@ -41,11 +41,11 @@ def verify(request: HttpRequest, code: str) -> HttpResponse:
         response = _page(request, {"wait": wait}, status=429)
         response["Retry-After"] = str(wait)
         return response
-    standing = find(code, now=timezone.now())
-    if standing is None:
+    result = find(code, now=timezone.now())
+    if result is None:
         return _missing(request)
     # One address for one certificate, however it was typed.
-    return _page(request, {"standing": standing}) if standing.code == code else _to(standing.code)
+    return _page(request, {"result": result}) if result.code == code else _to(result.code)
 
 
 @require_safe

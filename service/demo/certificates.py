@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.files.base import ContentFile
 
 from credentials_config.generators.pdf import samples
-from credentials_config.issuing import printing, runs
+from credentials_config.issuing import generation, runs
 from credentials_config.models import CredentialAsset, CredentialConfiguration, CredentialType
 from credentials_config.testing.lms import LmsProcess
 
@@ -61,7 +61,7 @@ def keep_making() -> None:
     while True:
         while claimed := runs.claim():
             runs.carry_out(claimed)
-        printing.make_due()
+        generation.make_due()
         time.sleep(1)
 
 

@@ -42,7 +42,7 @@ def issued_template(credly: CredlyProcess, *, allows_duplicates: bool = False) -
     return make_template(issuers=[credly_issuer(credly.organization, theirs)])
 
 
-def pass_course(*lms_user_ids: int) -> pipeline.Tally:
+def pass_course(*lms_user_ids: int) -> pipeline.BatchResult:
     """Let learners pass the course, as a consumer hears of it."""
     lines = [
         events.passing_status(

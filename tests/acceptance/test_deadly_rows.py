@@ -50,5 +50,5 @@ def test_an_event_that_kills_its_workers_becomes_a_dead_letter_and_takes_no_othe
     assert "Was its worker killed?" in dead.reason
 
     # With the cause removed, it is an event like any other.
-    assert inbox.retry(InboxMessage.objects.all(), now=timezone.now()) == 1
+    assert inbox.requeue(InboxMessage.objects.all(), now=timezone.now()) == 1
     assert pipeline.process_pending().awarded == 1

@@ -132,11 +132,11 @@ def test_what_is_demanded_stands_in_line_with_all_else_that_is_told(
 ) -> None:
     progress = BadgeProgressFactory(template=make_template(requirements=[requirement("a", group="either")]))
     open_page(f"/admin/lms_badges/badgeprogress/{progress.pk}/change/")
-    standing = browser.find_element(By.CSS_SELECTOR, ".field-standing .readonly").rect["x"]
+    state = browser.find_element(By.CSS_SELECTOR, ".field-state .readonly").rect["x"]
     demanded = browser.find_element(By.CSS_SELECTOR, ".field-demands strong").rect["x"]
     alternative = browser.find_element(By.CSS_SELECTOR, ".field-demands ul ul li").rect["x"]
-    assert demanded == standing
-    assert standing < alternative < standing + 50
+    assert demanded == state
+    assert state < alternative < state + 50
 
 
 def test_a_stored_event_can_be_read_on_a_phone_without_pushing_it_about(

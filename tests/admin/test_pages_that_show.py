@@ -243,7 +243,7 @@ def test_a_list_costs_the_same_however_long_it_is(support: Any, world: dict[Any,
 
 
 def test_long_lists_are_not_counted_to_the_end(support: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("badges.frame.admin.COUNTED", 3)
+    monkeypatch.setattr("badges.common.admin.COUNTED", 3)
     for _ in range(5):
         InboxMessageFactory()
     with CaptureQueriesContext(connection) as queries:

@@ -89,7 +89,7 @@ def test_people_the_lms_names_are_found_or_created_in_bulk(half_way):
     known = api.LearnerData(41, True, "renamed-meanwhile", None, None)
     stranger = api.LearnerData(9, True, None, None, None)
 
-    admitted = api.admit_learners([*people, known, stranger])
+    admitted = api.get_or_create_learners([*people, known, stranger])
 
     assert set(admitted) == {7, 8, 41}
     assert admitted[41].user.get_username() == "marsupilami"

@@ -12,7 +12,7 @@ from credentials_config import lms as lms_client
 from credentials_config.testing.lms import LmsStandIn
 
 if TYPE_CHECKING:
-    from tests.credentials_config.issuing.typewriter import Typewriter
+    from tests.credentials_config.issuing.text_generator import Typewriter
 
 QUICK = {"base_delay": 0.01, "max_delay": 5.0, "timeout": 5}
 
@@ -58,10 +58,10 @@ def folder(settings: Any, tmp_path: Path) -> Path:
 @pytest.fixture
 def typewriter() -> Iterator[Typewriter]:
     """Have a generator of plain text."""
-    from credentials_config.issuing import presses  # noqa: PLC0415
-    from tests.credentials_config.issuing.typewriter import Typewriter  # noqa: PLC0415
+    from credentials_config.issuing import renderers  # noqa: PLC0415
+    from tests.credentials_config.issuing.text_generator import Typewriter  # noqa: PLC0415
     from tests.credentials_config.plugins import registered  # noqa: PLC0415
 
     with registered(Typewriter()) as plugin:
         yield plugin
-    presses.forget()
+    renderers.forget()

@@ -53,9 +53,9 @@ def big(learner: int, characters: int) -> Event:
 def test_a_batch_of_big_events_is_written_in_statements_that_the_server_takes() -> None:
     make_template()
 
-    tally = pipeline.handle([big(learner, 100_000) for learner in range(1, 41)])
+    result = pipeline.handle([big(learner, 100_000) for learner in range(1, 41)])
 
-    assert (tally.awarded, tally.dead, tally.postponed) == (40, 0, 0)
+    assert (result.awarded, result.dead, result.postponed) == (40, 0, 0)
     assert UserCredential.objects.count() == 40
     assert {len(payload) > 200_000 for payload in InboxMessage.objects.values_list("payload", flat=True)} == {True}
 
@@ -63,19 +63,19 @@ def test_a_batch_of_big_events_is_written_in_statements_that_the_server_takes() 
 def test_an_event_that_no_statement_can_hold_is_a_dead_letter_and_the_others_count() -> None:
     make_template()
 
-    tally = pipeline.handle([big(1, 10), big(2, 600_000), big(3, 10)])
+    result = pipeline.handle([big(1, 10), big(2, 600_000), big(3, 10)])
 
     if connection.vendor != "mysql":
-        assert tally.awarded == 3
+        assert result.awarded == 3
         return
-    assert (tally.awarded, tally.dead) == (2, 1)
+    assert (result.awarded, result.dead) == (2, 1)
     dead = InboxMessage.objects.get(state=InboxState.DEAD)
     assert (dead.lms_user_id, dead.payload) == (2, None)
     assert "max_allowed_packet" in dead.reason
 
 
 def test_what_could_not_be_read_and_is_too_long_to_keep_is_kept_without_its_text() -> None:
-    tally = pipeline.handle([Unreadable("here", "not JSON", source="file:a:1", body="'" * 1_200_000)])
+    result = pipeline.handle([Unreadable("here", "not JSON", source="file:a:1", body="'" * 1_200_000)])
 
-    assert tally.dead == 1
+    assert result.dead == 1
     assert (InboxMessage.objects.get().payload is None) == (connection.vendor == "mysql")

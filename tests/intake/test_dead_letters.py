@@ -23,7 +23,7 @@ def test_a_dead_letter_that_can_be_read_by_now_becomes_a_badge_when_retried() ->
     line = passing_status(course_key=ALGEBRA).line
     dead = Unreadable(id=f"{PLACE} 6f9619ff8b86d011", reason="its type was not configured", source=PLACE, body=line)
     assert pipeline.handle([dead]).dead == 1
-    assert inbox.retry(InboxMessage.objects.all(), now=timezone.now()) == 1
+    assert inbox.requeue(InboxMessage.objects.all(), now=timezone.now()) == 1
     assert pipeline.process_pending().awarded == 1
     assert [message.state for message in InboxMessage.objects.all()] == [InboxState.PROCESSED]
     assert UserCredential.objects.get().cause_event_id == f"{PLACE} 6f9619ff8b86d011"
@@ -31,7 +31,7 @@ def test_a_dead_letter_that_can_be_read_by_now_becomes_a_badge_when_retried() ->
 
 def test_a_dead_letter_that_still_cannot_be_read_stays_one() -> None:
     pipeline.handle([Unreadable(id=PLACE, reason="not Avro", source=PLACE, body="AAAAAAlub25zZW5zZQ==")])
-    inbox.retry(InboxMessage.objects.all(), now=timezone.now())
+    inbox.requeue(InboxMessage.objects.all(), now=timezone.now())
     assert pipeline.process_pending().dead == 1
     message = InboxMessage.objects.get()
     assert (message.state, message.reason) == (InboxState.DEAD, "not JSON: Expecting value at character 1")

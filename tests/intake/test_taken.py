@@ -10,7 +10,7 @@ from badges import pipeline
 from badges.intake import inbox
 from badges.intake.models import InboxMessage
 from tests.pipeline.stories import NOW, make_passing, make_template
-from tests.taking import taken_by_another
+from tests.support.claims import taken_by_another
 
 pytestmark = [pytest.mark.tables, pytest.mark.django_db(transaction=True)]
 

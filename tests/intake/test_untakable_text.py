@@ -62,9 +62,9 @@ def test_an_event_from_the_bus_is_set_aside_without_its_text_and_counts_when_it_
     make_template()
     event = passes(2, f"Astronomy {STAR}")
 
-    tally = pipeline.handle([passes(1, "Astronomy"), event, passes(3, "Astronomy")])
+    result = pipeline.handle([passes(1, "Astronomy"), event, passes(3, "Astronomy")])
 
-    assert (tally.awarded, tally.dead) == (2, 1)
+    assert (result.awarded, result.dead) == (2, 1)
     assert dead_letter().payload is None
     assert "manage.py check --database default" in dead_letter().reason
     with _repaired():
@@ -94,11 +94,11 @@ def _repaired() -> Iterator[None]:
 def test_what_could_not_be_read_is_kept_without_its_text_and_others_with_theirs() -> None:
     bodies = ["houba", f"houba {STAR}", "houba houba"]
 
-    tally = pipeline.handle(
+    result = pipeline.handle(
         [Unreadable(f"line {number}", "not JSON", "file:a", body=body) for number, body in enumerate(bodies)]
     )
 
-    assert tally.dead == 3
+    assert result.dead == 3
     kept = InboxMessage.objects.order_by("event_id").values_list("payload", flat=True)
     assert list(kept) == ["houba", None, "houba houba"]
 

@@ -29,8 +29,8 @@ issued = []
 class PaperIssuer(Issuer):
     slug = "paper"
 
-    def prepare(self, pairs):
-        issued.extend(("prepared", credential.id, place.external_template) for credential, place in pairs)
+    def prepare(self, targets):
+        issued.extend(("prepared", credential.id, place.external_template) for credential, place in targets)
 
     def issue(self, credential_id):
         issued.append(("issued", credential_id))

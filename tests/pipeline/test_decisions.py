@@ -25,10 +25,10 @@ def test_an_event_that_completes_a_template_becomes_a_credential(template, passi
     template("star", {"key": "pass", "course": ALGEBRA})
     event = passing(course_key=ALGEBRA, lms_user_id=41, username="marsupilami")
 
-    tally = pipeline.handle([event])
+    result = pipeline.handle([event])
 
     credential = UserCredential.objects.get()
-    assert (tally.awarded, tally.matched) == (1, 1)
+    assert (result.awarded, result.matched) == (1, 1)
     assert credential.learner.lms_user_id == 41
     assert credential.learner.user.get_username() == "marsupilami"
     assert (credential.cause_event_id, credential.cause_event_type) == (event.id, PASSING_STATUS)
@@ -129,7 +129,7 @@ def test_what_nobody_cares_about_is_counted_and_costs_no_row(template, passing, 
     strange = payloads.parse(enrolled.line, source="test")
     settings.BADGES_CONFIG = {}
 
-    tally = pipeline.handle(
+    result = pipeline.handle(
         [
             passing(course_key=ALGEBRA, username="for-an-inactive-template", lms_user_id=2),
             passing(course_key=BOTANY, with_pii=False, lms_user_id=3),
@@ -137,7 +137,7 @@ def test_what_nobody_cares_about_is_counted_and_costs_no_row(template, passing, 
         ]
     )
 
-    assert tally.ignored == {
+    assert result.ignored == {
         (PASSING_STATUS, "no match"): 1,
         (PASSING_STATUS, "no learner"): 1,
         (ENROLLED, "not configured"): 1,
@@ -169,14 +169,14 @@ def test_a_username_of_another_lms_user_is_a_dead_letter_and_the_others_go_on(te
     template("star", {"key": "pass", "course": ALGEBRA})
     pipeline.handle([passing(course_key=ALGEBRA, lms_user_id=8, username="houba")])
 
-    tally = pipeline.handle(
+    result = pipeline.handle(
         [
             passing(course_key=ALGEBRA, lms_user_id=9, username="houba"),
             passing(course_key=ALGEBRA, lms_user_id=10, username="spirou"),
         ]
     )
 
-    assert (tally.dead, tally.awarded) == (1, 1)
+    assert (result.dead, result.awarded) == (1, 1)
     dead = InboxMessage.objects.get(state="dead")
     assert dead.lms_user_id == 9
     assert "another LMS user" in dead.reason
@@ -197,7 +197,7 @@ def test_usernames_that_differ_only_in_case_never_share_or_change_an_account(tem
     template("star", {"key": "pass", "course": ALGEBRA})
     get_user_model().objects.create(username="Zoe", email="zoe@home.example")
 
-    tally = pipeline.handle(
+    result = pipeline.handle(
         [
             passing(course_key=ALGEBRA, lms_user_id=12, username="zoe", email="another@x.example"),
             passing(course_key=ALGEBRA, lms_user_id=13, username="houba"),
@@ -209,7 +209,7 @@ def test_usernames_that_differ_only_in_case_never_share_or_change_an_account(tem
     assert UserCredential.objects.filter(learner__lms_user_id=13).exists()
     # A host whose column ignores case cannot hold both names; elsewhere the second one gets an account.
     equates = get_user_model().objects.filter(username="ZOE").exists()
-    assert (tally.awarded, tally.dead) == ((1, 1) if equates else (2, 0))
+    assert (result.awarded, result.dead) == ((1, 1) if equates else (2, 0))
     assert not equates or "binary collation" in InboxMessage.objects.get(state="dead").reason
 
 
@@ -255,9 +255,9 @@ def test_a_badge_that_was_taken_back_does_not_return_with_the_next_event(templat
     pipeline.handle([passing(course_key=ALGEBRA, lms_user_id=5)])
     UserCredential.objects.update(status="revoked", active_key=None)
 
-    tally = pipeline.handle([passing(course_key=ALGEBRA, lms_user_id=5)])
+    result = pipeline.handle([passing(course_key=ALGEBRA, lms_user_id=5)])
 
-    assert (tally.matched, tally.awarded) == (1, 0)
+    assert (result.matched, result.awarded) == (1, 0)
     assert UserCredential.objects.get().status == "revoked"
 
 
@@ -284,8 +284,8 @@ def test_one_poisonous_event_does_not_hold_up_its_batch(template, passing):
     poison = passing(course_key=ALGEBRA, lms_user_id=2**70, username="too-big")
     batch = [passing(course_key=ALGEBRA, lms_user_id=number, username=f"u{number}") for number in range(1, 6)]
 
-    tally = pipeline.handle([*batch[:2], poison, *batch[2:]])
+    result = pipeline.handle([*batch[:2], poison, *batch[2:]])
 
     assert UserCredential.objects.count() == 5
-    assert tally.awarded == 5
-    assert tally.dead + tally.postponed == 1
+    assert result.awarded == 5
+    assert result.dead + result.postponed == 1

@@ -56,9 +56,9 @@ def test_of_two_accounts_with_the_same_lms_id_it_is_always_the_older_one(passing
 def test_a_username_that_the_host_knows_as_another_lms_user_is_a_dead_letter(passing, host_keeps_lms_ids):
     get_user_model().objects.create(username="zoe", **{host_keeps_lms_ids: "7"})
 
-    tally = pipeline.handle([passing(course_key=ALGEBRA, lms_user_id=8, username="zoe")])
+    result = pipeline.handle([passing(course_key=ALGEBRA, lms_user_id=8, username="zoe")])
 
-    assert (tally.dead, tally.awarded) == (1, 0)
+    assert (result.dead, result.awarded) == (1, 0)
     assert not Learner.objects.exists()
 
 
@@ -91,9 +91,9 @@ def test_a_learner_whom_staff_knew_before_the_lms_said_its_id_stays_one_learner(
 def test_of_two_newcomers_with_one_username_the_second_is_a_dead_letter(passing):
     names = [{"lms_user_id": 9, "username": "zoe"}, {"lms_user_id": 8, "username": "zoe"}]
 
-    tally = pipeline.handle([passing(course_key=ALGEBRA, **name) for name in names])
+    result = pipeline.handle([passing(course_key=ALGEBRA, **name) for name in names])
 
-    assert (tally.dead, tally.awarded) == (1, 1)
+    assert (result.dead, result.awarded) == (1, 1)
     assert InboxMessage.objects.get(state="dead").lms_user_id == 9
 
 

@@ -59,7 +59,7 @@ def test_consumers_that_race_on_one_newcomer_give_one_credential(template, passi
 
     tallies = at_once(handling([same]), handling([same, others[0]]), handling([others[1]]), handling([others[2]]))
 
-    assert sum(tally.awarded for tally in tallies) == 1  # type: ignore[attr-defined]
+    assert sum(result.awarded for result in tallies) == 1  # type: ignore[attr-defined]
     assert Learner.objects.count() == UserCredential.objects.count() == OutboxMessage.objects.count() == 1
     assert Fulfillment.objects.count() == 2
     assert InboxMessage.objects.filter(state="processed").count() == 4
@@ -87,9 +87,9 @@ def test_a_batch_that_hits_the_databases_weather_is_tried_again_as_a_whole(templ
         return execute(sql, params, many, context)
 
     with connection.execute_wrapper(stumble):
-        tally = pipeline.handle([passing(course_key=ALGEBRA, lms_user_id=n, username=f"u{n}") for n in (1, 2)])
+        result = pipeline.handle([passing(course_key=ALGEBRA, lms_user_id=n, username=f"u{n}") for n in (1, 2)])
 
-    assert (tally.awarded, tally.dead, tally.postponed) == (2, 0, 0)
+    assert (result.awarded, result.dead, result.postponed) == (2, 0, 0)
     assert not InboxMessage.objects.filter(attempts__gt=0).exists()
 
 
@@ -136,20 +136,20 @@ def test_an_account_that_two_lms_users_ask_for_at_once_stays_with_the_first():
     first, second = (learners.look_up([person(number, "zoe")]) for number in (1, 2))
 
     with transaction.atomic():
-        learners.admit(first, [1])
+        learners.get_or_create(first, [1])
     with pytest.raises(IntegrityError), transaction.atomic():
-        learners.admit(second, [2])
+        learners.get_or_create(second, [2])
 
     assert Learner.objects.get(user__username="zoe").lms_user_id == 1
 
 
 def test_a_learner_who_was_retired_since_they_were_looked_up_is_looked_up_again():
     zoe = Learner.objects.create(lms_user_id=1)
-    roster = learners.look_up([person(1, "zoe")])
+    lookup = learners.look_up([person(1, "zoe")])
     learners.retire(zoe)
 
     with pytest.raises(IntegrityError), transaction.atomic():
-        learners.admit(roster, [1])
+        learners.get_or_create(lookup, [1])
 
 
 def person(lms_user_id: int, username: str) -> LearnerData:

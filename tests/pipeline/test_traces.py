@@ -12,7 +12,7 @@ from badges.awarding.models import UserCredential
 from badges.intake.models import InboxMessage
 from badges.progress.models import BadgeProgress
 from tests.pipeline.stories import NOW
-from tests.woken import use_memory_broker, woken
+from tests.support.celery_wakeups import use_memory_broker, woken
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.tables]
 

@@ -58,10 +58,10 @@ def test_an_event_that_came_over_the_bus_while_it_waited_counts_once(template, p
     event = passing(course_key=ALGEBRA)
     pipeline.receive(event)
 
-    tally = pipeline.handle([event])
+    result = pipeline.handle([event])
     pipeline.process_pending()
 
-    assert tally.duplicates == 1
+    assert result.duplicates == 1
     assert UserCredential.objects.count() == 1
 
 
@@ -106,7 +106,7 @@ def test_a_dead_letter_is_decided_after_an_operator_retries_it(template, passing
     zoe.user.username = "zoe-the-first"
     zoe.user.save()
 
-    retried = inbox.retry(InboxMessage.objects.all(), now=timezone.now())
+    retried = inbox.requeue(InboxMessage.objects.all(), now=timezone.now())
     pipeline.process_pending()
 
     assert retried == 1

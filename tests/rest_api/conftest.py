@@ -26,6 +26,6 @@ def learner_client(learner: Any, client: Any) -> Any:
 @pytest.fixture
 def staff_client(db: None) -> Callable[..., Any]:
     """Sign in as somebody with these permissions: ``staff_client("view_usercredential")``."""
-    from tests.people import signed_in, somebody  # noqa: PLC0415
+    from tests.support.learner_factories import signed_in, somebody  # noqa: PLC0415
 
     return lambda *permissions, **options: signed_in(somebody(*permissions), **options)

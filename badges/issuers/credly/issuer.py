@@ -36,13 +36,13 @@ class CredlyIssuer(Issuer):
 
     slug = "credly"
 
-    def prepare(self, pairs: Sequence[tuple[UserCredential, Place]]) -> None:
+    def prepare(self, targets: Sequence[tuple[UserCredential, Place]]) -> None:
         """Write the badges to be issued, in the transaction of the award."""
         insert(
             CredlyBadge(
                 credential=credential, organization=place.organization, external_template=place.external_template
             )
-            for credential, place in pairs
+            for credential, place in targets
         )
 
     def issue(self, credential_id: uuid.UUID) -> None:

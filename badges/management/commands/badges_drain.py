@@ -73,14 +73,14 @@ class Command(BaseCommand):
 
     def _turn(self) -> bool:
         """Do some of both; return whether nothing is due."""
-        tally = pipeline.process_pending()
-        self._totals.add_events(tally)
+        result = pipeline.process_pending()
+        self._totals.add_events(result)
         if self._stop.is_set():
             return True
         done = delivery.drain(limit=TURN_ROWS, should_stop=self._stop.is_set)
         self._totals.add_rows(done)
         self._report()
-        return not tally.seen and not done.more
+        return not result.seen and not done.more
 
     def _report(self) -> None:
         if time.monotonic() - self._reported_at > REPORT_SECONDS and self._totals.changed:
@@ -109,25 +109,25 @@ class Totals:
     """What a run has done so far; as text, the summary line."""
 
     def __init__(self) -> None:
-        self.decided = self.awarded = self.delivered = self.retried = self.rested = self.dead = 0
+        self.decided = self.awarded = self.delivered = self.retried = self.held = self.dead = 0
         self.changed = False
 
-    def add_events(self, tally: pipeline.Tally) -> None:
-        self.decided += tally.seen
-        self.awarded += tally.awarded
-        self.dead += tally.dead
-        self.changed = self.changed or bool(tally.seen)
+    def add_events(self, result: pipeline.BatchResult) -> None:
+        self.decided += result.seen
+        self.awarded += result.awarded
+        self.dead += result.dead
+        self.changed = self.changed or bool(result.seen)
 
     def add_rows(self, done: Delivery) -> None:
         self.delivered += done.delivered
         self.retried += done.retried
-        self.rested += done.rested
+        self.held += done.held
         self.dead += done.dead
         self.changed = self.changed or bool(done.seen)
 
     def __str__(self) -> str:
         parts = [f"Events decided: {self.decided}", f"badges awarded: {self.awarded}", f"delivered: {self.delivered}"]
         parts += [f"to be tried again: {self.retried}"] if self.retried else []
-        parts += [f"resting, since the other side is down: {self.rested}"] if self.rested else []
+        parts += [f"resting, since the other side is down: {self.held}"] if self.held else []
         parts += [f"dead letters: {self.dead}"] if self.dead else []
         return ", ".join(parts)

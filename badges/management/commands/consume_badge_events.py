@@ -70,7 +70,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         bus = _checked(options)
-        self.tally = pipeline.Tally()
+        self.result = pipeline.BatchResult()
         self.stop = Stop()
         try:
             with stop_on_signals(self.stop):
@@ -141,7 +141,7 @@ class Command(BaseCommand):
 
     def _decide(self, batch: Sequence[Event | Unreadable]) -> None:
         try:
-            self.tally += pipeline.handle(batch)
+            self.result += pipeline.handle(batch)
         finally:
             # What Django does between requests: nothing may pile up in a process that never serves one.
             db.reset_queries()
@@ -154,15 +154,15 @@ class Command(BaseCommand):
             self.stderr.write(text)
 
     def _sum_up(self, counts: Counts) -> None:
-        tally, seconds = self.tally, counts.seconds
-        ignored: Counter[tuple[str, str]] = counts.skipped + tally.ignored
+        result, seconds = self.result, counts.seconds
+        ignored: Counter[tuple[str, str]] = counts.skipped + result.ignored
         self.stdout.write(
             f"{counts.read} events in {seconds:.1f} s ({counts.read / max(seconds, 0.001):.0f} a second): "
-            f"{tally.matched} matched, {tally.awarded} awarded, {tally.duplicates} duplicates, "
-            f"{tally.dead} dead letters, {sum(ignored.values())} ignored."
+            f"{result.matched} matched, {result.awarded} awarded, {result.duplicates} duplicates, "
+            f"{result.dead} dead letters, {sum(ignored.values())} ignored."
         )
-        if tally.postponed:
-            self.stdout.write(f"{tally.postponed} failed for now and will be tried again.")
+        if result.postponed:
+            self.stdout.write(f"{result.postponed} failed for now and will be tried again.")
         for (event_type, reason), number in sorted(ignored.items()):
             self.stdout.write(f"  ignored {number}: {event_type}: {reason}")
 

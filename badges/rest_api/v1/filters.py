@@ -16,8 +16,8 @@ from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework.request import Request
 
 from badges.awarding.models import CredentialStatus
-from badges.frame.parameters import refuse_unknown
-from badges.rest_api.pagination import NewestFirst
+from badges.common.query_parameters import refuse_unknown
+from badges.rest_api.pagination import NewestFirstPagination
 from badges.rules import canonical_time
 
 
@@ -25,7 +25,7 @@ class Filters(DjangoFilterBackend):
     """Filters by the view's ``filterset_class``, and refuses parameters that it does not know."""
 
     def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: Any) -> QuerySet[Any]:
-        known = [*view.filterset_class.base_filters, *NewestFirst.params]
+        known = [*view.filterset_class.base_filters, *NewestFirstPagination.params]
         refuse_unknown(request, known)
         return super().filter_queryset(request, queryset, view)
 

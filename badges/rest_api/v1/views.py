@@ -16,21 +16,21 @@ from badges.api import credentials_of, progress_of, report, with_reports
 from badges.awarding.models import UserCredential
 from badges.issuers import registry
 from badges.progress.models import BadgeProgress
-from badges.rest_api.pagination import NewestFirst
+from badges.rest_api.pagination import NewestFirstPagination
 from badges.rest_api.v1.filters import CredentialFilters, Filters, ProgressFilters
 from badges.rest_api.v1.serializers import CredentialSerializer, ProgressSerializer
-from badges.rest_api.views import Door
+from badges.rest_api.views import PluginAPIView
 
 _BAD_PARAMETER = {"400": "A parameter is wrong; `errors` says which and what to write instead."}
 
 
-class CredentialListView(Door, GenericAPIView[UserCredential]):
+class CredentialListView(PluginAPIView, GenericAPIView[UserCredential]):
     """Credentials, newest first."""
 
     operation_id, summary = "credentials_list", "List credentials"
     queryset = UserCredential.objects.none()  # tells the document whose filters these are
     serializer_class = CredentialSerializer
-    pagination_class = NewestFirst
+    pagination_class = NewestFirstPagination
     newest_by = "awarded_at"
     filter_backends = [Filters]
     filterset_class = CredentialFilters
@@ -45,7 +45,7 @@ class CredentialListView(Door, GenericAPIView[UserCredential]):
         return self.get_paginated_response(_told(page or []))
 
 
-class CredentialDetailView(Door):
+class CredentialDetailView(PluginAPIView):
     """One credential."""
 
     operation_id, summary = "credentials_retrieve", "Show a credential"
@@ -62,13 +62,13 @@ class CredentialDetailView(Door):
         return Response(_told([credential])[0])
 
 
-class ProgressListView(Door, GenericAPIView[BadgeProgress]):
+class ProgressListView(PluginAPIView, GenericAPIView[BadgeProgress]):
     """Progress, learner by learner."""
 
     operation_id, summary = "progress_list", "List progress"
     queryset = BadgeProgress.objects.none()
     serializer_class = ProgressSerializer
-    pagination_class = NewestFirst
+    pagination_class = NewestFirstPagination
     newest_by = None  # ids begin with the learner; an index by time would cost every event that is decided
     filter_backends = [Filters]
     filterset_class = ProgressFilters

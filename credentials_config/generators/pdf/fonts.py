@@ -39,8 +39,8 @@ class MissingLetter(Exception):
         self.letter = letter
 
 
-class FontShelf:
-    """The fonts of some folders: those of the machine, or with a press's own ones in front."""
+class FontCatalog:
+    """The fonts of some folders: those of the machine, or with a renderer's own ones in front."""
 
     def __init__(self, folders: Iterable[Path]):
         self.fonts = typst.Fonts(

@@ -26,13 +26,21 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 
 from credentials_config.conf import config
-from credentials_config.contracts import Assets, Document, GenerationError, Generator, Options, Press, Words
+from credentials_config.contracts import (
+    Assets,
+    Document,
+    DocumentContext,
+    GenerationError,
+    Generator,
+    Options,
+    Renderer,
+)
 from credentials_config.generators.pdf import extra, process
 from credentials_config.options import Layout, fill, read_layout
 
 VERSION = 1
-# What the first document of a press says: it shows whether the template works at all.
-SAMPLE = Words(
+# What the first document of a renderer says: it shows whether the template works at all.
+SAMPLE = DocumentContext(
     name="Ada Lovelace",
     context_name="Demonstration course",
     issue_date="1 January 2030",
@@ -72,7 +80,7 @@ class PdfGenerator(Generator):
         """Return what is wrong with the options: path and remedy, in words."""
         return read_layout(options)[1]
 
-    def begin(self, options: Options, assets: Assets) -> PdfPress:
+    def begin(self, options: Options, assets: Assets) -> PdfRenderer:
         """Load template, fonts and images, and make a first document of them."""
         layout, findings = read_layout(options)
         if layout is None:
@@ -86,12 +94,12 @@ class PdfGenerator(Generator):
             folders=process.font_folders(settings["font_folders"]),
         )
         try:
-            return PdfPress(layout, assets, worker)
+            return PdfRenderer(layout, assets, worker)
         except GenerationError as error:
             raise GenerationError(str(error), everyone=True) from error
 
 
-class PdfPress(Press):
+class PdfRenderer(Renderer):
     """A loaded template: a folder with all that it may read, which the worker process knows by its name."""
 
     def __init__(self, layout: Layout, assets: Assets, worker: process.WorkerProcess):
@@ -112,7 +120,7 @@ class PdfPress(Press):
             "assets": self._versions,
         }
 
-    def make(self, words: Words) -> Document:
+    def make(self, words: DocumentContext) -> Document:
         """Make one document; GenerationError when that cannot be done."""
         several = len(self._opening["pages"]) > 1 and "\n" in _clean(words.context_name, lines=True)
         return Document(self._make(words, page=int(several), strict=False))
@@ -123,10 +131,10 @@ class PdfPress(Press):
 
     # -- asking the worker ---------------------------------------------------------------------------------------------
 
-    def _make(self, words: Words, *, page: int, strict: bool) -> bytes:
+    def _make(self, words: DocumentContext, *, page: int, strict: bool) -> bytes:
         return self._ask(self._request(words, page=page, strict=strict))
 
-    def _request(self, words: Words, *, page: int, strict: bool) -> dict[str, Any]:
+    def _request(self, words: DocumentContext, *, page: int, strict: bool) -> dict[str, Any]:
         said = {
             field.name: _clean(getattr(words, field.name), lines=field.name == "context_name")
             for field in dataclasses.fields(words)
@@ -155,7 +163,7 @@ class PdfPress(Press):
 
     def _new_folder(self) -> None:
         self._owner = os.getpid()
-        self._folder = Path(tempfile.mkdtemp(prefix="credentials-press-"))
+        self._folder = Path(tempfile.mkdtemp(prefix="credentials-renderer-"))
         self._finalizer = weakref.finalize(self, _remove, self._folder, self._owner)
 
     def _leave_to_parent(self) -> None:

@@ -1,4 +1,4 @@
-"""What the press and its worker process say to each other: a JSON object and a block of bytes, each with its length."""
+"""Messages between the renderer and its worker process: a JSON object and a block of bytes, each with its length."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """
-The process that runs the typst engine and looks at what it made: started, limited and killed by ``press``.
+The process that runs the typst engine and looks at what it made: started, limited and killed by ``renderer``.
 
 Templates come from people: one may loop, eat memory, or be a file that a decoder stumbles over. So all of that happens
 in a process of its own, without the host's environment (where passwords live), with an alarm that ends it in the middle
@@ -28,7 +28,7 @@ import segno
 import typst
 
 from credentials_config.generators.pdf import wire
-from credentials_config.generators.pdf.fonts import FontShelf, MissingLetter
+from credentials_config.generators.pdf.fonts import FontCatalog, MissingLetter
 
 Request = dict[str, Any]
 # Templates that are kept loaded.
@@ -57,11 +57,11 @@ class Refusal(Exception):
 class Template:
     """A loaded template: its compilers, fonts and layout."""
 
-    def __init__(self, request: Request, machine: FontShelf, folders: list[Path]):
+    def __init__(self, request: Request, machine: FontCatalog, folders: list[Path]):
         self.folder = Path(request["folder"])
         self.layout: dict[str, Any] | None = request["layout"]
         own = self.folder / "fonts"
-        self.shelf = FontShelf([own, *folders]) if request["fonts"] else machine
+        self.catalog = FontCatalog([own, *folders]) if request["fonts"] else machine
         self.fonts = {slug: self._font(slug, own / name) for slug, name in request["fonts"].items()}
         for page in request["pages"]:
             page |= self._measured(page)
@@ -76,14 +76,14 @@ class Template:
         return typst.Compiler(
             input=str(self.folder / main),
             root=str(self.folder),
-            font_paths=self.shelf.fonts,
+            font_paths=self.catalog.fonts,
             ignore_system_fonts=True,
             package_path=str(self.folder / "packages"),
             package_cache_path=str(self.folder / "packages"),
         )
 
     def _font(self, slug: str, path: Path) -> dict[str, Any]:
-        info = self.shelf.in_file(path)
+        info = self.catalog.in_file(path)
         if info is None:
             raise Refusal(
                 f"The asset {slug!r} is no font that can be read; upload a TrueType or OpenType file (.ttf, .otf)"
@@ -141,7 +141,7 @@ class Template:
         named = element["font"]
         if named in self.fonts:
             return self.fonts[named]
-        family = self.shelf.family(named) if named else self.shelf.standard()
+        family = self.catalog.family(named) if named else self.catalog.standard()
         if family is None:
             raise Refusal(
                 f"There is no font {named!r} (text_elements.{element['key']}.font): neither an asset nor a font family "
@@ -207,7 +207,7 @@ class Template:
 
     def _stack(self, text: str, family: str, language: str) -> list[str]:
         try:
-            return self.shelf.stack(text, family, language)
+            return self.catalog.stack(text, family, language)
         except MissingLetter as error:
             raise Refusal(
                 f"No font here has the letter U+{ord(error.letter):04X}; install the Noto fonts (Debian: "
@@ -217,7 +217,7 @@ class Template:
 
     def _for_own(self, request: Request) -> dict[str, str]:
         words = request["words"]
-        self._stack("".join(words.values()), self.shelf.standard(), words["language"])
+        self._stack("".join(words.values()), self.catalog.standard(), words["language"])
         return {
             **words,
             "words": json.dumps(words, ensure_ascii=False),
@@ -385,7 +385,7 @@ class Worker:
     def __init__(self, setup: Request):
         self.seconds: float = setup["seconds"]
         self.folders = [Path(folder) for folder in setup["folders"]]
-        self.machine = FontShelf(self.folders)
+        self.machine = FontCatalog(self.folders)
         self.templates: OrderedDict[str, Template] = OrderedDict()
         self.known: set[str] = set()
 

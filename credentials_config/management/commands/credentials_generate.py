@@ -80,7 +80,7 @@ class Command(BaseCommand):
             run = carry_out(run, stop, verbosity=verbosity)
             self.stdout.write(line_of(run))
             waiting = Credential.objects.filter(configuration=configuration, due_at__lte=timezone.now()).count()
-            printed = make_documents(
+            result = make_documents(
                 stop, total=waiting, verbosity=verbosity, say=self.stdout.write, configurations=[configuration.pk]
             )
             if stop():
@@ -92,7 +92,7 @@ class Command(BaseCommand):
         configuration.refresh_from_db()
         if configuration.problem_until is not None:
             raise CommandError(configuration.problem)
-        if printed.failed:
-            raise CommandError(f"{printed.failed} documents failed. {RETRY}")
-        if printed.made:
+        if result.failed:
+            raise CommandError(f"{result.failed} documents failed. {RETRY}")
+        if result.made:
             self.stdout.write("E-mails wait in the outbox: a Celery worker or badges_drain sends them.")

@@ -50,21 +50,21 @@ class Command(BaseCommand):
             waiting = Credential.objects.filter(due_at__lte=timezone.now())
             if only is not None:
                 waiting = waiting.filter(configuration__in=only)
-            printed = make_documents(
+            result = make_documents(
                 stop,
                 total=waiting.count(),
                 verbosity=options["verbosity"],
                 say=self.stdout.write,
                 configurations=only,
             )
-            if printed.made:
+            if result.made:
                 self.stdout.write(NEXT)
             if stop():
                 raise CommandError("Stopped before the end; run this again, it goes on where it was.")
         problems += self._held(chosen)
-        if printed.failed:
+        if result.failed:
             problems.append(
-                f"{printed.failed} documents failed and are tried again by themselves a few times; the admin says why "
+                f"{result.failed} documents failed and are tried again by themselves a few times; the admin says why "
                 "(credentials with the status error)."
             )
         if problems:

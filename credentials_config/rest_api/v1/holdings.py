@@ -13,7 +13,7 @@ from badges.exceptions import Permanent
 from credentials_config import api
 from credentials_config.issuing import documents
 from credentials_config.models import Credential, CredentialStatus
-from credentials_config.rest_api.v1.places import Entry, Source
+from credentials_config.rest_api.v1.pagination import Entry, Source
 
 CERTIFICATE, BADGE = "certificate", "badge"
 KINDS = (CERTIFICATE, BADGE)

@@ -10,7 +10,7 @@ from rest_framework import serializers
 
 from credentials_config.rest_api.v1.holdings import KINDS
 from credentials_config.rest_api.v1.people import LARGEST_ID
-from credentials_config.verification.standing import State
+from credentials_config.verification.lookup import State
 
 
 def _time(**options: Any) -> serializers.DateTimeField:

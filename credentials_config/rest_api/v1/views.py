@@ -15,19 +15,19 @@ from rest_framework.permissions import BasePermission, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from badges.common.query_parameters import refuse_unknown
 from badges.exceptions import BadgesError, Permanent
-from badges.frame.parameters import refuse_unknown
 from credentials_config import api
 from credentials_config.contracts import Person
 from credentials_config.models import Credential, CredentialConfiguration
-from credentials_config.rest_api.door import Door, PerUser, PerUserOfTheLms, PublicDoor
+from credentials_config.rest_api.api_view import PerUser, PerUserOfTheLms, PluginAPIView, PublicAPIView
 from credentials_config.rest_api.openapi import Operation
-from credentials_config.rest_api.problems import Unavailable
+from credentials_config.rest_api.problem_details import Unavailable
 from credentials_config.rest_api.v1 import serializers
 from credentials_config.rest_api.v1.holdings import KINDS, PERMISSIONS, sources, told, told_certificate
+from credentials_config.rest_api.v1.pagination import MergedPagination
 from credentials_config.rest_api.v1.people import PARAMETERS, asked_about, person_at_lms
-from credentials_config.rest_api.v1.places import NewestOfAll
-from credentials_config.verification.standing import find
+from credentials_config.verification.lookup import find
 
 log = logging.getLogger(__name__)
 
@@ -54,12 +54,12 @@ class MayDoIt(BasePermission):
         return needed is None or request.user.has_perm(needed)
 
 
-class CredentialsView(Door, GenericAPIView[Credential]):
+class CredentialsView(PluginAPIView, GenericAPIView[Credential]):
     """What a learner holds; and giving a credential by hand."""
 
     queryset = Credential.objects.none()
     permission_classes = [IsAuthenticated, MayDoIt]
-    pagination_class = NewestOfAll
+    pagination_class = MergedPagination
     filter_backends: list[Any] = []
     needs = {"post": ADD}
     operations = {
@@ -90,7 +90,7 @@ class CredentialsView(Door, GenericAPIView[Credential]):
 
     def get(self, request: Request) -> Response:
         """Certificates and badges together, newest first: one's own, or with the permissions to view both anybody's."""
-        refuse_unknown(request, [*PARAMETERS, "kind", "ended", *NewestOfAll.params])
+        refuse_unknown(request, [*PARAMETERS, "kind", "ended", *MergedPagination.params])
         kinds = _choice(request, "kind", {"": KINDS, **{kind: (kind,) for kind in KINDS}})
         ended = _choice(request, "ended", {"": False, "false": False, "true": True})
         person = asked_about(request, *(PERMISSIONS[kind] for kind in kinds))
@@ -114,7 +114,7 @@ class CredentialsView(Door, GenericAPIView[Credential]):
         return Response(_holdings([told_certificate(issued)])[0], status=201)
 
 
-class ReissueView(Door):
+class ReissueView(PluginAPIView):
     """A new document."""
 
     permission_classes = [IsAuthenticated, MayDoIt]
@@ -139,7 +139,7 @@ class ReissueView(Door):
         return Response(_holdings([told_certificate(_certificate(id))])[0], status=202)
 
 
-class InvalidateView(Door):
+class InvalidateView(PluginAPIView):
     """Taking back."""
 
     permission_classes = [IsAuthenticated, MayDoIt]
@@ -164,7 +164,7 @@ class InvalidateView(Door):
         return Response(_holdings([told_certificate(_certificate(id))])[0])
 
 
-class ConfiguredView(Door):
+class ConfiguredView(PluginAPIView):
     """What is given in a context."""
 
     operations = {
@@ -192,7 +192,7 @@ class ConfiguredView(Door):
         return Response(serializers.ConfiguredContextSerializer(said).data)
 
 
-class EligibilityView(Door):
+class EligibilityView(PluginAPIView):
     """How far a learner is."""
 
     throttle_classes = [PerUser, PerUserOfTheLms]
@@ -214,7 +214,7 @@ class EligibilityView(Door):
             raise NotFound(_("No credential is given there."))
         try:
             person = person_at_lms(request, VIEW)
-            standings = [] if person is None else _standings(rows, person)
+            results = [] if person is None else _eligibility_results(rows, person)
         except BadgesError as error:  # what it says is for staff, who find it in the runs and in the log
             log.warning("Eligibility cannot be told: %s", error)
             raise Unavailable(_("The LMS cannot be asked just now."), getattr(error, "retry_after", None)) from error
@@ -224,12 +224,12 @@ class EligibilityView(Door):
             "context_key": context_key,
             "lms_user_id": person.lms_user_id,
             "username": person.username,
-            "credentials": standings,
+            "credentials": results,
         }
         return Response(serializers.EligibilityOfContextSerializer(said).data)
 
 
-class MetadataView(PublicDoor):
+class MetadataView(PublicAPIView):
     """What the verification page says, for programs."""
 
     operations = {
@@ -244,10 +244,10 @@ class MetadataView(PublicDoor):
 
     def get(self, request: Request, code: str) -> Response:
         """Whether a certificate is valid, for everybody who has its code; lookalikes and small letters are read."""
-        standing = find(code, now=timezone.now())
-        if standing is None:
+        result = find(code, now=timezone.now())
+        if result is None:
             raise NotFound
-        return Response(serializers.MetadataSerializer(standing).data)
+        return Response(serializers.MetadataSerializer(result).data)
 
 
 def _choice(request: Request, name: str, known: dict[str, Any]) -> Any:
@@ -281,13 +281,13 @@ def _configured(context_key: str) -> list[CredentialConfiguration]:
     return list(rows.select_related("credential_type").order_by("credential_type__name"))
 
 
-def _standings(rows: list[CredentialConfiguration], person: Person) -> list[dict[str, Any]]:
+def _eligibility_results(rows: list[CredentialConfiguration], person: Person) -> list[dict[str, Any]]:
     credentials = api.credentials_of(person.lms_user_id).filter(configuration__in=rows).order_by("issued_at", "pk")
     newest = {credential.configuration_id: credential for credential in credentials}
-    return [_standing(row, person, newest.get(row.pk)) for row in rows]
+    return [_result(row, person, newest.get(row.pk)) for row in rows]
 
 
-def _standing(row: CredentialConfiguration, person: Person, held: Credential | None) -> dict[str, Any]:
+def _result(row: CredentialConfiguration, person: Person, held: Credential | None) -> dict[str, Any]:
     said: dict[str, Any] = {
         "configuration": row.pk,
         "title": row.credential_type.name,

@@ -12,7 +12,7 @@ import pytest
 @pytest.fixture
 def staff(db: None) -> Callable[..., Any]:
     """Sign in as a member of staff with these permissions: ``staff("view_credential")``."""
-    from tests.people import signed_in, somebody  # noqa: PLC0415 -- Django is not ready when this file is imported
+    from tests.support.learner_factories import signed_in, somebody  # noqa: PLC0415 -- Django is not ready when this file is imported
 
     return lambda *permissions, **options: signed_in(somebody(*permissions, is_staff=True), **options)
 

@@ -10,7 +10,7 @@ from django.contrib.admin.models import LogEntry
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from credentials_config.issuing import printing
+from credentials_config.issuing import generation
 from credentials_config.models import Credential, CredentialStatus
 from tests.credentials_config.admin.pages import CREDENTIALS, RUNS, button, page_of, typed_diploma
 from tests.credentials_config.factories import CredentialFactory, CredentialRunFactory
@@ -71,7 +71,7 @@ def test_reissuing_makes_a_new_document_and_mails_when_asked_to(operator: Any, c
     press(operator, row, "reissue", mail="on")
     row.refresh_from_db()
     assert row.reissue["mail"] is True
-    printing.make_due()
+    generation.make_due()
     after = Credential.objects.get()
     assert (after.verification_code, after.issued_at, after.document_number) == (row.verification_code, NOON, 2)
     assert after.learner_name != "Old Name"

@@ -64,7 +64,7 @@ def test_gates_hold_for_generate_now_unless_they_are_overridden(operator: Any, c
 
 def test_a_dry_run_says_who_would_get_it_and_who_not_and_why(operator: Any, course: Any) -> None:
     configuration = typed_diploma()
-    holder = badges.admit_learners(
+    holder = badges.get_or_create_learners(
         [badges.LearnerData(lms_user_id=1001, is_active=True, username="done-1", email="", name="")]
     )[1001]
     CredentialFactory(configuration=configuration, learner=holder)

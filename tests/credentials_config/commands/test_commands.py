@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.tables, pytest.mark.django_db(transaction=True)]
 
 
 def say(*command: str, **options: Any) -> str:
-    """Run a command and return what it printed."""
+    """Run a command and return what it result."""
     out = io.StringIO()
     call_command(*command, stdout=out, stderr=out, verbosity=0, **options)
     return out.getvalue()

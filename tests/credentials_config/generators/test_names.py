@@ -18,9 +18,9 @@ from tests.credentials_config.generators.documents import (
     NOTO,
     copied_text,
     ink,
-    press,
     read_text,
     rendered,
+    renderer,
     sample_press,
     words,
 )
@@ -69,7 +69,7 @@ def test_names_of_every_script_are_drawn_and_found(certificate, script):
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_no_box_stands_for_a_letter(script):
     name, language = SCRIPTS[script]
-    made = press(options={"text_elements": {"name": {"text": "{name} & {name}"}}})
+    made = renderer(options={"text_elements": {"name": {"text": "{name} & {name}"}}})
     made.make(words(name=name, language=language))
     # What PDF/A wants besides.
     page = (made._folder / "page.typ").read_text().replace("date: none", "date: datetime(year: 2026, month: 5, day: 3)")
@@ -169,7 +169,7 @@ def test_a_long_name_is_smaller_and_a_short_one_is_not(certificate):
 
 
 def test_what_does_not_fit_at_all_is_an_error_that_names_the_element():
-    made = press(options={"text_elements": {"context": {"max_width": 120, "max_lines": 1}}})
+    made = renderer(options={"text_elements": {"context": {"max_width": 120, "max_lines": 1}}})
     with pytest.raises(GenerationError, match=r"text_elements\.context does not fit.*max_width") as caught:
         made.make(words(context_name="A very long name of a course " * 6))
     assert not caught.value.everyone
@@ -186,7 +186,7 @@ def test_a_letter_that_no_font_has_is_an_error_for_that_learner_only(certificate
 def test_without_the_chinese_fonts_others_get_their_documents(tmp_path, settings):
     shutil.copy(NOTO / "NotoSans-Regular.ttf", tmp_path)
     settings.CREDENTIALS_CONFIG = {"pdf": {"font_folders": [str(tmp_path)]}}
-    made = press()
+    made = renderer()
     assert "Софья" in read_text(made.make(words(name="Софья")).content)
     with pytest.raises(GenerationError, match=r"U\+9648.*fonts-noto-cjk"):
         made.make(words(name="陈省身"))
@@ -194,19 +194,19 @@ def test_without_the_chinese_fonts_others_get_their_documents(tmp_path, settings
 
 def test_without_any_fonts_latin_names_still_work(tmp_path, settings):
     settings.CREDENTIALS_CONFIG = {"pdf": {"font_folders": [str(tmp_path)]}}
-    made = press()
+    made = renderer()
     assert "Zoë Łukasiewicz" in read_text(made.make(words(name="Zoë Łukasiewicz")).content)
     with pytest.raises(GenerationError, match=r"U\+05DE"):
         made.make(words(name="משה"))
 
 
 def test_lines_of_a_context_name_stay_lines():
-    text = read_text(press().make(words(context_name="Algebra\nfor everyone")).content)
+    text = read_text(renderer().make(words(context_name="Algebra\nfor everyone")).content)
     assert re.search(r"Algebra\s+for everyone", text)
     assert "Algebrafor" not in text
 
 
 def test_uppercase_follows_the_language():
-    made = press(options={"text_elements": {"name": {"uppercase": True}}})
+    made = renderer(options={"text_elements": {"name": {"uppercase": True}}})
     assert "IŞIL" in read_text(made.make(words(name="ışıl", language="en")).content)
     assert "DİLİ" in read_text(made.make(words(name="dili", language="tr")).content)

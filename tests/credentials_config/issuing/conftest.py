@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from tests.credentials_config.issuing.post_office import PostOffice
+    from tests.credentials_config.issuing.smtp_server import PostOffice
 
 
 @pytest.fixture(autouse=True)
@@ -18,12 +18,12 @@ def _furnished(folder: Path, typewriter: Any) -> None:
 
 
 @pytest.fixture
-def post_office(settings: Any) -> Iterator[PostOffice]:
+def smtp_server(settings: Any) -> Iterator[PostOffice]:
     """Run a mail server that the settings lead to."""
-    from tests.credentials_config.issuing.post_office import PostOffice  # noqa: PLC0415 -- Django is not ready yet
+    from tests.credentials_config.issuing.smtp_server import PostOffice  # noqa: PLC0415 -- Django is not ready yet
 
     with PostOffice() as office:
         settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
         settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", office.port
-        settings.DEFAULT_FROM_EMAIL = "Diplomas <diplomas@credentials.test>"
+        settings.DEFAULT_FROM_EMAIL = "Certificates <certificate_data@credentials.test>"
         yield office

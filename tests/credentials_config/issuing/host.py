@@ -12,7 +12,7 @@ BADGES_CONFIG = {**_BADGES, "delivery": {"lease_seconds": 60, "batch_size": 3}}
 MEDIA_ROOT = os.environ["MEDIA_ROOT"]
 EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
 EMAIL_HOST, EMAIL_PORT = "127.0.0.1", int(os.environ.get("EMAIL_PORT", "25"))
-DEFAULT_FROM_EMAIL = "Diplomas <diplomas@credentials.test>"
+DEFAULT_FROM_EMAIL = "Certificates <certificate_data@credentials.test>"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},

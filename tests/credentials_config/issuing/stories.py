@@ -11,8 +11,8 @@ from django.core.files.storage import storages
 
 from badges import delivery
 from badges.outbox.models import OutboxMessage
-from credentials_config.issuing import printing, runs
-from credentials_config.issuing.printing import Printed
+from credentials_config.issuing import generation, runs
+from credentials_config.issuing.generation import GenerationResult
 from credentials_config.models import Credential, CredentialConfiguration, CredentialRun, RunCause
 from credentials_config.testing.lms import LmsStandIn
 from tests.credentials_config.factories import CredentialConfigurationFactory
@@ -54,9 +54,9 @@ def run(configuration: CredentialConfiguration, *, now: dt.datetime = NOW, **giv
     return done
 
 
-def make(*, now: dt.datetime = NOW, **given: Any) -> Printed:
+def make(*, now: dt.datetime = NOW, **given: Any) -> GenerationResult:
     """Make documents that are due."""
-    return printing.make_due(now=now, **given)
+    return generation.make_due(now=now, **given)
 
 
 def issue(configuration: CredentialConfiguration, *, now: dt.datetime = NOW) -> CredentialRun:

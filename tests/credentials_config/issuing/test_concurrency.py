@@ -10,7 +10,7 @@ import pytest
 from django.db import connection, transaction
 
 from credentials_config.contracts import Context, Person
-from credentials_config.issuing import printing, rows, runs
+from credentials_config.issuing import generation, rows, runs
 from credentials_config.models import Credential, CredentialRun, RunCause
 from credentials_config.testing.lms import LmsStandIn
 from tests.credentials_config.issuing.stories import NOW, algebra, assert_one_each, diploma, run, waiting
@@ -54,12 +54,12 @@ def test_two_schedules_and_a_person_at_once_give_each_learner_one_credential(lms
             claimed = runs.claim(run=asked)
             if claimed is not None:
                 runs.carry_out(claimed)
-            return printing.make_due().made
+            return generation.make_due().made
 
         return do
 
     made = at_once(work(RunCause.SCHEDULE), work(RunCause.SCHEDULE), work(RunCause.PERSON))
-    printing.make_due()
+    generation.make_due()
     assert sum(made) <= 12
     assert_one_each(learners=12)
     assert len(waiting("credential-mail")) == 12
@@ -76,13 +76,13 @@ def test_the_database_says_it_when_nothing_else_does(lms: LmsStandIn) -> None:
 
     def write(order: list[Person]) -> Callable[[], None]:
         def do() -> None:
-            from badges.database import insist  # noqa: PLC0415
+            from badges.database import retry_transient  # noqa: PLC0415
 
             def once() -> None:
                 with transaction.atomic():
                     rows.write(configuration, order, Context(ALGEBRA, "Algebra"), {}, now=NOW)
 
-            insist(once, patience=30)
+            retry_transient(once, patience=30)
 
         return do
 
@@ -95,8 +95,8 @@ def test_many_workers_share_documents_and_make_each_once(lms: LmsStandIn, settin
     settings.CREDENTIALS_CONFIG = {**settings.CREDENTIALS_CONFIG, "issuing": {"batch": 3}}
     algebra(lms, finished=30, unfinished=0)
     done = run(diploma(options={"typewriter": {"seconds": 0.01}}))
-    made = at_once(*[lambda: printing.make_due(now=NOW).made for _ in range(4)])
-    assert sum(made) + printing.make_due(now=NOW).made == 30
+    made = at_once(*[lambda: generation.make_due(now=NOW).made for _ in range(4)])
+    assert sum(made) + generation.make_due(now=NOW).made == 30
     assert_one_each(learners=30)
     done.refresh_from_db()
     assert (done.issued, done.failed) == (30, 0)

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 
-from credentials_config.contracts import Assets, Document, Options, Words
-from credentials_config.issuing import printing, runs
+from credentials_config.contracts import Assets, Document, DocumentContext, Options
+from credentials_config.issuing import generation, runs
 from credentials_config.models import Credential, CredentialConfiguration, CredentialRun, RunCause, RunOutcome
 from credentials_config.testing.lms import LmsStandIn
 from tests.credentials_config.issuing.stories import HOUR, NOW, algebra, assert_one_each, diploma, make, run
-from tests.credentials_config.issuing.typewriter import Typewriter, TypewriterPress
+from tests.credentials_config.issuing.text_generator import Typewriter, TypewriterPress
 from tests.credentials_config.plugins import registered
 
 pytestmark = [pytest.mark.tables, pytest.mark.django_db]
@@ -32,7 +32,7 @@ class Bell(Typewriter):
         bell = self
 
         class Ringing(TypewriterPress):
-            def make(self, words: Words) -> Document:
+            def make(self, words: DocumentContext) -> Document:
                 if bell.rings is not None and words.name == bell.on:
                     raise bell.rings
                 return super().make(words)
@@ -116,4 +116,4 @@ def test_a_run_that_outlasts_or_kills_every_worker_ends_and_says_so(lms: LmsStan
     assert done.outcome == RunOutcome.FAILED
     assert done.note.startswith("Its worker was killed, or had to stop")
     assert run(configuration, now=NOW + 3 * HOUR).outcome == RunOutcome.DONE, "the next schedule begins a new one"
-    assert printing.anything_due(now=NOW + 3 * HOUR)
+    assert generation.anything_due(now=NOW + 3 * HOUR)

@@ -20,10 +20,10 @@ from django.utils import timezone
 from django_celery_beat.models import IntervalSchedule
 
 from badges.outbox.models import OutboxMessage
-from credentials_config.issuing import printing, runs
+from credentials_config.issuing import generation, runs
 from credentials_config.models import Credential, CredentialConfiguration, CredentialRun, RunCause, RunOutcome
 from credentials_config.testing.lms import LmsStandIn
-from tests.credentials_config.issuing.post_office import PostOffice
+from tests.credentials_config.issuing.smtp_server import PostOffice
 from tests.credentials_config.issuing.stories import algebra, assert_one_each, deliver, diploma, files_in
 from tests.services.processes import ROOT, Process
 
@@ -36,7 +36,7 @@ Start = Callable[..., Process]
 
 
 @pytest.fixture
-def worker(run_manage: Callable[..., Process], lms: LmsStandIn, post_office: PostOffice, settings: Any) -> Start:
+def worker(run_manage: Callable[..., Process], lms: LmsStandIn, smtp_server: PostOffice, settings: Any) -> Start:
     """Start a command of the reference host with the typewriter installed, as any plug-in is."""
 
     def start(*command: str, env: dict[str, str] | None = None, **issuing: Any) -> Process:
@@ -48,7 +48,7 @@ def worker(run_manage: Callable[..., Process], lms: LmsStandIn, post_office: Pos
                 "PYTHONPATH": f"{PLUGINS}:{ROOT}",
                 "CREDENTIALS_CONFIG": json.dumps(config),
                 "MEDIA_ROOT": str(settings.MEDIA_ROOT),
-                "EMAIL_PORT": str(post_office.port),
+                "EMAIL_PORT": str(smtp_server.port),
                 **(env or {}),
             },
         )
@@ -61,7 +61,7 @@ def finish(configuration: CredentialConfiguration) -> None:
     now = timezone.now() + AFTER_THE_LEASE
     while (run := runs.claim(now=now)) is not None:
         runs.carry_out(run, now=now)
-    printing.make_due(now=now)
+    generation.make_due(now=now)
     for times in range(1, 4):
         deliver(now=now + times * AFTER_THE_LEASE)
 
@@ -76,7 +76,7 @@ def finished() -> int:
 
 
 def test_a_worker_killed_while_it_asks_the_lms_is_taken_over(
-    worker: Start, lms: LmsStandIn, post_office: PostOffice
+    worker: Start, lms: LmsStandIn, smtp_server: PostOffice
 ) -> None:
     algebra(lms, finished=6)
     configuration = diploma()
@@ -90,11 +90,11 @@ def test_a_worker_killed_while_it_asks_the_lms_is_taken_over(
     finish(configuration)
     assert CredentialRun.objects.get().outcome == RunOutcome.DONE
     assert_one_each(learners=6)
-    assert_one_letter_each(post_office, 6)
+    assert_one_letter_each(smtp_server, 6)
 
 
 def test_a_worker_killed_while_it_makes_documents_is_taken_over(
-    worker: Start, lms: LmsStandIn, post_office: PostOffice, folder: Path
+    worker: Start, lms: LmsStandIn, smtp_server: PostOffice, folder: Path
 ) -> None:
     algebra(lms, finished=6)
     configuration = diploma(options={"typewriter": {"seconds": 0.4}})
@@ -105,11 +105,11 @@ def test_a_worker_killed_while_it_makes_documents_is_taken_over(
     finish(configuration)
     assert_one_each(learners=6)
     assert len(files_in(folder)) == 6
-    assert_one_letter_each(post_office, 6)
+    assert_one_letter_each(smtp_server, 6)
 
 
 def test_a_worker_killed_between_storing_a_document_and_writing_it_down_leaves_one_file(
-    worker: Start, lms: LmsStandIn, post_office: PostOffice, folder: Path
+    worker: Start, lms: LmsStandIn, smtp_server: PostOffice, folder: Path
 ) -> None:
     algebra(lms, finished=3)
     configuration = diploma()
@@ -120,27 +120,27 @@ def test_a_worker_killed_between_storing_a_document_and_writing_it_down_leaves_o
     finish(configuration)
     assert_one_each(learners=3)
     assert len(files_in(folder)) == 3
-    assert_one_letter_each(post_office, 3)
+    assert_one_letter_each(smtp_server, 3)
 
 
 def test_a_worker_killed_between_the_servers_last_word_and_our_own_sends_no_second_mail(
-    worker: Start, lms: LmsStandIn, post_office: PostOffice
+    worker: Start, lms: LmsStandIn, smtp_server: PostOffice
 ) -> None:
     algebra(lms, finished=1)
     configuration = diploma()
     worker("credentials_run").wait()
-    post_office.delay(20)
+    smtp_server.delay(20)
     process = worker("badges_drain")
-    process.wait_until(lambda: post_office.letters, what="a letter that the server has taken")
+    process.wait_until(lambda: smtp_server.letters, what="a letter that the server has taken")
     process.kill()
     assert OutboxMessage.objects.get(channel="credential-mail").state == "pending"
     finish(configuration)
-    assert_one_letter_each(post_office, 1)
+    assert_one_letter_each(smtp_server, 1)
     assert OutboxMessage.objects.get(channel="credential-mail").state == "delivered"
 
 
 def test_workers_killed_at_random_moments_neither_lose_nor_double_anything(
-    worker: Start, lms: LmsStandIn, post_office: PostOffice, folder: Path
+    worker: Start, lms: LmsStandIn, smtp_server: PostOffice, folder: Path
 ) -> None:
     moments = random.Random(1843)  # the same kills in every run
     learners = 40
@@ -148,11 +148,11 @@ def test_workers_killed_at_random_moments_neither_lose_nor_double_anything(
     configuration = diploma(options={"typewriter": {"seconds": 0.03}})
     runs.request(configuration, cause=RunCause.SCHEDULE)
     for command in ("credentials_run", "credentials_run", "credentials_run", "badges_drain", "badges_drain"):
-        post_office.delay(0.1, times=5)
-        began = (Credential.objects.count(), finished(), len(post_office.letters))
+        smtp_server.delay(0.1, times=5)
+        began = (Credential.objects.count(), finished(), len(smtp_server.letters))
         process = worker(command, *(["--no-runs"] if command == "credentials_run" else []), chunk=10, batch=4)
         process.wait_until(
-            lambda began=began: (Credential.objects.count(), finished(), len(post_office.letters)) != began,
+            lambda began=began: (Credential.objects.count(), finished(), len(smtp_server.letters)) != began,
             what="something that is done",
         )
         time.sleep(moments.uniform(0, 0.4))
@@ -162,13 +162,13 @@ def test_workers_killed_at_random_moments_neither_lose_nor_double_anything(
     assert len(files_in(folder)) == learners
     # Between sending a letter's last line and sending the commit lies nothing but a kill of the worst kind; then the
     # letter comes again, under the Message-ID by which receivers know it.
-    letters = {(letter["To"], letter["Message-ID"]) for letter in post_office.letters}
+    letters = {(letter["To"], letter["Message-ID"]) for letter in smtp_server.letters}
     assert sorted(to for to, _ in letters) == sorted(f"done-{number}@example.com" for number in range(1, learners + 1))
-    assert len(post_office.letters) <= learners + 1
+    assert len(smtp_server.letters) <= learners + 1
 
 
 def test_one_process_without_celery_follows_the_schedules_until_it_is_asked_to_stop(
-    worker: Start, lms: LmsStandIn, post_office: PostOffice
+    worker: Start, lms: LmsStandIn, smtp_server: PostOffice
 ) -> None:
     algebra(lms, finished=3)
     configuration = diploma()

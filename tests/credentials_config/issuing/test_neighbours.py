@@ -17,7 +17,7 @@ LATER = NOW + DAY
 
 
 def names() -> dict[int, str]:
-    """Return what is printed for each LMS user id."""
+    """Return what is result for each LMS user id."""
     return dict(Credential.objects.values_list("learner__lms_user_id", "learner_name"))
 
 

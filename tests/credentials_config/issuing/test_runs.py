@@ -13,7 +13,7 @@ from django.db import connection
 from django.utils import timezone
 
 from credentials_config.generators.pdf import extra
-from credentials_config.issuing import housekeeping, lifecycle, periodic, printing, runs
+from credentials_config.issuing import generation, housekeeping, lifecycle, periodic, runs
 from credentials_config.models import (
     Credential,
     CredentialConfiguration,
@@ -70,7 +70,7 @@ def test_the_date_is_written_in_the_learners_language(lms: LmsStandIn) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "printed"),
+    ("name", "result"),
     [
         ("", "spirou"),  # a missing profile name
         (" \t\u200a", "spirou"),
@@ -81,14 +81,14 @@ def test_the_date_is_written_in_the_learners_language(lms: LmsStandIn) -> None:
     ],
 )
 def test_the_name_is_the_lms_one_tidied_or_the_username_when_it_is_blank(
-    lms: LmsStandIn, name: str, printed: str
+    lms: LmsStandIn, name: str, result: str
 ) -> None:
     lms.add_course(ALGEBRA, start=START)
     lms.add_learner("spirou", name=name)
     lms.enroll(ALGEBRA, "spirou")
     lms.complete(ALGEBRA, "spirou", 1.0)
     issue(diploma())
-    assert Credential.objects.get().learner_name == printed
+    assert Credential.objects.get().learner_name == result
 
 
 def test_one_learner_with_odd_figures_does_not_stop_the_others(lms: LmsStandIn) -> None:
@@ -544,8 +544,8 @@ def test_a_run_costs_a_few_statements_for_each_chunk_however_many_learners(
     configuration = diploma()
     with django_assert_max_num_queries(90):
         done = run(configuration)
-        printed = make()
-    assert (done.eligible, printed.made) == (150, 150)
+        result = make()
+    assert (done.eligible, result.made) == (150, 150)
 
 
 def test_documents_of_rows_that_are_written_are_made_although_the_next_search_fails(lms: LmsStandIn) -> None:
@@ -554,7 +554,7 @@ def test_documents_of_rows_that_are_written_are_made_although_the_next_search_fa
     run(configuration)
     lms.break_down()
     run(configuration, now=NOW + HOUR)
-    assert printing.make_due(now=NOW + HOUR).made == 3
+    assert generation.make_due(now=NOW + HOUR).made == 3
     assert CredentialConfiguration.objects.get().problem == ""
 
 

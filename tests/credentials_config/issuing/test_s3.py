@@ -13,7 +13,7 @@ import pytest
 from django.core.files.storage import storages
 from moto.server import ThreadedMotoServer
 
-from credentials_config.issuing import documents, lifecycle, printing
+from credentials_config.issuing import documents, generation, lifecycle
 from credentials_config.models import Credential, CredentialStatus
 from credentials_config.testing.lms import LmsStandIn
 from tests.credentials_config.issuing.stories import DAY, HOUR, NOW, algebra, deliver, diploma, issue, make, run
@@ -160,8 +160,8 @@ def test_a_slow_worker_whose_lease_ended_does_not_lose_its_successors_document(
     keep_in(settings, moto)
     algebra(lms, finished=1, unfinished=0)
     run(diploma())
-    printing.claim(10, now=NOW)  # killed
-    slow = printing._Batch(printing.claim(10, now=NOW + HOUR), NOW + HOUR, lambda: False)
+    generation.claim(10, now=NOW)  # killed
+    slow = generation._Batch(generation.claim(10, now=NOW + HOUR), NOW + HOUR, lambda: False)
     assert make(now=NOW + 2 * HOUR).made == 1
     assert slow.work().lost == 1
     deliver()

@@ -9,13 +9,13 @@ from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
 from badges.outbox.models import Circuit, OutboxMessage
-from credentials_config.issuing import lifecycle, periodic, printing, runs
+from credentials_config.issuing import generation, lifecycle, periodic, runs
 from credentials_config.models import Credential, CredentialConfiguration, RunCause
 from credentials_config.testing.lms import LmsStandIn
-from tests.credentials_config.issuing.post_office import PostOffice
+from tests.credentials_config.issuing.smtp_server import PostOffice
 from tests.credentials_config.issuing.stories import DAY, HOUR, NOW, algebra, deliver, diploma, issue, make, run
-from tests.taking import taken_by_another
-from tests.woken import use_memory_broker, woken
+from tests.support.celery_wakeups import use_memory_broker, woken
+from tests.support.claims import taken_by_another
 
 pytestmark = [pytest.mark.tables, pytest.mark.django_db(transaction=True)]
 
@@ -83,16 +83,16 @@ def test_only_what_is_over_expires(lms: LmsStandIn) -> None:
     assert Credential.objects.filter(status="available").count() == 4
 
 
-def test_what_expired_before_its_mail_went_out_is_not_announced(lms: LmsStandIn, post_office: PostOffice) -> None:
+def test_what_expired_before_its_mail_went_out_is_not_announced(lms: LmsStandIn, smtp_server: PostOffice) -> None:
     algebra(lms, finished=1, unfinished=0)
     issue(diploma(valid_days=1))
     lifecycle.expire(now=NOW + 2 * DAY)
     deliver()
-    assert post_office.letters == []
+    assert smtp_server.letters == []
     assert mails() == [("delivered", 1)]
 
 
-def test_a_credential_that_is_gone_leaves_no_mail_behind(lms: LmsStandIn, post_office: PostOffice) -> None:
+def test_a_credential_that_is_gone_leaves_no_mail_behind(lms: LmsStandIn, smtp_server: PostOffice) -> None:
     algebra(lms, finished=1, unfinished=0)
     issue(diploma())
     Credential.objects.all().delete()
@@ -111,11 +111,11 @@ def test_an_expired_credential_is_not_made_again(lms: LmsStandIn) -> None:
 
 @pytest.mark.parametrize(("code", "rests"), [(421, True), (450, False)])
 def test_only_a_server_that_closes_lets_all_mail_rest(
-    lms: LmsStandIn, post_office: PostOffice, code: int, rests: bool
+    lms: LmsStandIn, smtp_server: PostOffice, code: int, rests: bool
 ) -> None:
     algebra(lms, finished=1, unfinished=0)
     issue(diploma())
-    post_office.refuse(code)
+    smtp_server.refuse(code)
     assert deliver().retried == 1
     assert Circuit.objects.filter(name="smtp", failures=1).exists() is rests
 
@@ -124,7 +124,7 @@ def test_a_row_that_another_worker_is_just_taking_holds_nobody_up(lms: LmsStandI
     algebra(lms, finished=2, unfinished=0)
     run(diploma())
     with taken_by_another(Credential.objects.filter(learner__lms_user_id=1001)) as is_passed_over:
-        found = sorted(row.learner.lms_user_id or 0 for row in printing.claim(10, now=NOW))
+        found = sorted(row.learner.lms_user_id or 0 for row in generation.claim(10, now=NOW))
     assert found == ([1002] if is_passed_over else [1001, 1002])
 
 

@@ -14,7 +14,7 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTasks
 
 from credentials_config.models import Credential, CredentialRun, RunCause
 from credentials_config.testing.lms import LmsStandIn
-from tests.credentials_config.issuing.post_office import PostOffice
+from tests.credentials_config.issuing.smtp_server import PostOffice
 from tests.credentials_config.issuing.stories import algebra, assert_one_each, diploma
 from tests.services.processes import ROOT, Process
 
@@ -25,7 +25,7 @@ PLUGINS = Path(__file__).with_name("plugins")
 
 @pytest.fixture
 def celery(
-    run_celery: Callable[..., Process], lms: LmsStandIn, post_office: PostOffice, settings: Any
+    run_celery: Callable[..., Process], lms: LmsStandIn, smtp_server: PostOffice, settings: Any
 ) -> Callable[..., Process]:
     def start(*arguments: str) -> Process:
         return run_celery(
@@ -35,7 +35,7 @@ def celery(
                 "PYTHONPATH": f"{PLUGINS}:{ROOT}",
                 "CREDENTIALS_CONFIG": json.dumps(settings.CREDENTIALS_CONFIG),
                 "MEDIA_ROOT": str(settings.MEDIA_ROOT),
-                "EMAIL_PORT": str(post_office.port),
+                "EMAIL_PORT": str(smtp_server.port),
                 "LOG_LEVEL": "INFO",
             },
         )
@@ -44,7 +44,7 @@ def celery(
 
 
 def test_a_schedule_that_fires_ends_in_one_letter_for_each_learner(
-    celery: Callable[..., Process], lms: LmsStandIn, post_office: PostOffice, tmp_path: Path
+    celery: Callable[..., Process], lms: LmsStandIn, smtp_server: PostOffice, tmp_path: Path
 ) -> None:
     algebra(lms, finished=7)
     configuration = diploma()
@@ -53,11 +53,11 @@ def test_a_schedule_that_fires_ends_in_one_letter_for_each_learner(
     configuration.periodic_task.save()
     PeriodicTasks.update_changed()
     worker = celery("worker", "-B", "-c", "1", "-s", str(tmp_path / "beat"))
-    worker.wait_until(lambda: len(post_office.letters) >= 7, seconds=90, what="seven letters")
+    worker.wait_until(lambda: len(smtp_server.letters) >= 7, seconds=90, what="seven letters")
     time.sleep(3)  # the schedule goes on firing
     worker.terminate()
     assert_one_each(learners=7)
-    assert Counter(letter["To"] for letter in post_office.letters) == {
+    assert Counter(letter["To"] for letter in smtp_server.letters) == {
         f"done-{number}@example.com": 1 for number in range(1, 8)
     }
     assert set(CredentialRun.objects.values_list("cause", flat=True)) == {RunCause.SCHEDULE}

@@ -1,4 +1,4 @@
-"""Words are filled in once, and only where a placeholder stands."""
+"""DocumentContext are filled in once, and only where a placeholder stands."""
 
 from __future__ import annotations
 

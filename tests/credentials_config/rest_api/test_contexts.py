@@ -72,7 +72,7 @@ def test_learners_see_how_far_they_are_and_what_is_missing(client: Any, course: 
 
 def test_who_has_one_sees_it_too(client: Any, course: Any) -> None:
     configuration = typed_diploma()
-    held = badges.admit_learners(
+    held = badges.get_or_create_learners(
         [badges.LearnerData(lms_user_id=1001, is_active=True, username="done-1", email="", name="")]
     )[1001]
     row = CredentialFactory(configuration=configuration, learner=held)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from credentials_config.issuing import printing
+from credentials_config.issuing import generation
 from credentials_config.models import Credential, CredentialStatus
 from tests.credentials_config.admin.pages import typed_diploma
 from tests.credentials_config.factories import CredentialFactory
@@ -42,7 +42,7 @@ def test_staff_issue_a_certificate_whose_document_follows(issuer: Any, course: A
     assert (status, said["kind"], said["status"], said["held"]) == (201, "certificate", "generating", False)
     row = Credential.objects.get(pk=said["id"])
     assert (row.learner.lms_user_id, row.configuration) == (1001, configuration)
-    printing.make_due()
+    generation.make_due()
     row.refresh_from_db()
     assert row.status == CredentialStatus.AVAILABLE
 
@@ -79,7 +79,7 @@ def test_staff_reissue_and_code_and_date_stay(changer: Any, course: Any) -> None
     row = CredentialFactory(configuration=typed_diploma(), learner__lms_user_id=1001, learner_name="Old Name")
     status, said = send(changer, REISSUE, {"mail": False}, id=row.pk)
     assert (status, said["status"], said["id"]) == (202, "available", str(row.pk))
-    printing.make_due()
+    generation.make_due()
     after = Credential.objects.get()
     assert (after.verification_code, after.issued_at) == (row.verification_code, row.issued_at)
     assert after.learner_name != "Old Name"

@@ -10,14 +10,14 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from badges.frame import door
+from badges.common import api_view
 from credentials_config.conf import config
 from credentials_config.rest_api.openapi import Operation, Schema
-from credentials_config.rest_api.problems import problem_response
+from credentials_config.rest_api.problem_details import problem_response
 from credentials_config.verification.throttling import seconds_to_wait
 
 
-class PerUser(door.PerUser):
+class PerUser(api_view.PerUser):
     """The limit is ``CREDENTIALS_CONFIG["rest_api"]["requests_per_minute"]``."""
 
     config = config
@@ -31,7 +31,7 @@ class PerUserOfTheLms(PerUser):
     setting = "lms_requests_per_minute"
 
 
-class Door(door.Door):
+class PluginAPIView(api_view.PluginAPIView):
     """A view of ours, for people who are signed in. Subclasses say which ``operations`` they answer."""
 
     config = config
@@ -48,7 +48,7 @@ class Door(door.Door):
         return problem_response
 
 
-class PublicDoor(Door):
+class PublicAPIView(PluginAPIView):
     """A view of ours for everybody, counted by address together with the verification page."""
 
     permission_classes = [AllowAny]

@@ -7,8 +7,8 @@ from typing import Any
 from django.http import HttpResponse
 from rest_framework import exceptions, status
 
+from badges.common import problem_details
 from badges.exceptions import Permanent, Retryable
-from badges.frame import problems
 
 SECONDS_TO_WAIT = 30
 
@@ -36,4 +36,4 @@ def problem_response(error: Exception, context: dict[str, Any]) -> HttpResponse 
             error = Conflict(str(error))
         case Retryable():
             error = Unavailable(str(error), error.retry_after)
-    return problems.problem_response(error, context)
+    return problem_details.problem_response(error, context)

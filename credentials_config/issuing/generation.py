@@ -26,13 +26,13 @@ from django.db import connection, transaction
 from django.db.models import Case, F, QuerySet, Value, When
 from django.utils import timezone
 
-from badges.database import insist
+from badges.database import retry_transient
 from badges.exceptions import Permanent, Retryable
 from credentials_config.conf import config
-from credentials_config.contracts import Document, GenerationError, Press
-from credentials_config.issuing import documents, files, mail, presses
-from credentials_config.issuing.trouble import INTERRUPTIONS, NOTE_LENGTH, hold, let_go, logged, next_try, said
-from credentials_config.issuing.words import words_of
+from credentials_config.contracts import Document, GenerationError, Renderer
+from credentials_config.issuing import documents, files, mail, renderers
+from credentials_config.issuing.document_context import document_context_of
+from credentials_config.issuing.errors import INTERRUPTIONS, NOTE_LENGTH, hold, let_go, logged, next_try, said
 from credentials_config.models import Credential, CredentialConfiguration, CredentialRun, CredentialStatus
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ FLUSH_SECONDS = 10.0
 
 
 @dataclass
-class Printed:
+class GenerationResult:
     """What became of claimed rows. ``held``: their configuration rests; ``lost``: taken by others meanwhile."""
 
     made: int = 0
@@ -57,7 +57,7 @@ class Printed:
     def seen(self) -> int:
         return self.made + self.failed + self.held + self.lost
 
-    def __iadd__(self, other: Printed) -> Printed:
+    def __iadd__(self, other: GenerationResult) -> GenerationResult:
         self.made += other.made
         self.failed += other.failed
         self.held += other.held
@@ -72,15 +72,15 @@ def make_due(
     seconds: float | None = None,
     configurations: Iterable[int] | None = None,
     should_stop: Callable[[], bool] = lambda: False,
-    on_progress: Callable[[Printed], None] = lambda printed: None,
-) -> Printed:
+    on_progress: Callable[[GenerationResult], None] = lambda result: None,
+) -> GenerationResult:
     """
     Make what is due until nothing is, or ``limit`` rows were seen, or ``seconds`` have passed. The worker's loop.
 
     Must not be called in a transaction. ``now`` holds the clock still.
     """
     ends_at = None if seconds is None else time.monotonic() + seconds
-    done = Printed()
+    done = GenerationResult()
 
     def enough() -> bool:
         return should_stop() or (ends_at is not None and time.monotonic() > ends_at)
@@ -115,7 +115,7 @@ def claim(
             return []
         orphans = [pk for pk, holder in seen if holder is not None]
         candidates = orphans or [pk for pk, _ in seen]
-        rows = insist(lambda: _take(candidates, 1 if orphans else limit, at), patience=PATIENCE)  # noqa: B023
+        rows = retry_transient(lambda: _take(candidates, 1 if orphans else limit, at), patience=PATIENCE)  # noqa: B023
         if rows:
             return rows
     return []
@@ -171,9 +171,9 @@ class _Batch:
     rows: list[Credential]
     now: dt.datetime | None
     should_stop: Callable[[], bool]
-    printed: Printed = field(default_factory=Printed)
+    result: GenerationResult = field(default_factory=GenerationResult)
 
-    def work(self) -> Printed:
+    def work(self) -> GenerationResult:
         configuration = self.rows[0].configuration
         self._waiting = self._without_killers()
         self._made: list[_Made] = []
@@ -184,17 +184,17 @@ class _Batch:
         finally:  # also when the worker has to stop
             self._flush()
             self._put_back()
-        if self.printed.made and configuration.problem_until is not None and not self.printed.held:
+        if self.result.made and configuration.problem_until is not None and not self.result.held:
             let_go(configuration, only_hold=True)
-        return self.printed
+        return self.result
 
     def _work(self, configuration: CredentialConfiguration) -> None:
         if not self._waiting:
             return
         try:
-            with presses.press_for(configuration) as press:
+            with renderers.renderer_for(configuration) as renderer:
                 documents.public_url()
-                self._make_all(press)
+                self._make_all(renderer)
         except INTERRUPTIONS:
             raise
         except (Permanent, GenerationError) as error:
@@ -213,11 +213,11 @@ class _Batch:
                 )
         return [row for row in self.rows if row.attempts <= most]
 
-    def _make_all(self, press: Press) -> None:
+    def _make_all(self, renderer: Renderer) -> None:
         while self._waiting and not self.should_stop():
             row = self._in_hand = self._waiting[0]
             try:
-                document = _document_of(press, row)
+                document = _document_of(renderer, row)
             except GenerationError as error:
                 if error.everyone:
                     raise
@@ -239,7 +239,7 @@ class _Batch:
                 self._storage_down(row, error)
                 return
             self._waiting.pop(0)
-            self._made.append(_Made(row, name, dict(getattr(press, "made_from", {}))))
+            self._made.append(_Made(row, name, dict(getattr(renderer, "made_from", {}))))
             if time.monotonic() - self._flushed_at > FLUSH_SECONDS:
                 self._flush()
                 self._renew()
@@ -257,7 +257,7 @@ class _Batch:
         self._in_hand = None
         until = _at(self.now) + dt.timedelta(seconds=config.issuing[setting])
         hold(self.rows[0].configuration, problem, until)
-        self.printed.held += len(self._waiting)
+        self.result.held += len(self._waiting)
 
     def _put_back(self) -> None:
         """
@@ -269,43 +269,43 @@ class _Batch:
         begun = [row for row in self._waiting if row is self._in_hand]
         rest = [row for row in self._waiting if row is not self._in_hand]
         if begun:
-            insist(lambda: _ours(begun).update(claim=None, due_at=at), patience=PATIENCE)
+            retry_transient(lambda: _ours(begun).update(claim=None, due_at=at), patience=PATIENCE)
         if rest:
             as_before = {"attempts": F("attempts") - 1, "claims": F("claims") - 1}
-            insist(lambda: _ours(rest).update(claim=None, due_at=at, **as_before), patience=PATIENCE)
+            retry_transient(lambda: _ours(rest).update(claim=None, due_at=at, **as_before), patience=PATIENCE)
 
     def _renew(self) -> None:
         until = _at(self.now) + dt.timedelta(seconds=config.issuing["lease_seconds"])
         if self._waiting:
-            insist(lambda: _ours(self._waiting).update(due_at=until), patience=PATIENCE)
+            retry_transient(lambda: _ours(self._waiting).update(due_at=until), patience=PATIENCE)
 
     def _flush(self) -> None:
         made = self._made
         self._flushed_at = time.monotonic()
         if not made:
             return
-        kept = insist(lambda: _finish(made), patience=PATIENCE)
+        kept = retry_transient(lambda: _finish(made), patience=PATIENCE)
         self._made = []  # not before: whoever is interrupted here flushes once more
         lost = [each for each in made if each.row.pk not in kept]
-        self.printed.made += len(kept)
-        self.printed.lost += len(lost)
+        self.result.made += len(kept)
+        self.result.lost += len(lost)
         for each in lost:
             _clear_away(each)
 
     def _fail(self, row: Credential, words: str) -> None:
         at = _at(self.now)
-        if insist(lambda: _note_failure(row, words, at), patience=PATIENCE):
-            self.printed.failed += 1
+        if retry_transient(lambda: _note_failure(row, words, at), patience=PATIENCE):
+            self.result.failed += 1
         else:
-            self.printed.lost += 1
+            self.result.lost += 1
 
 
-def _document_of(press: Press, row: Credential) -> Document:
-    document = press.make(words_of(row))
+def _document_of(renderer: Renderer, row: Credential) -> Document:
+    document = renderer.make(document_context_of(row))
     if not isinstance(document, Document) or not isinstance(document.content, bytes):
         raise GenerationError(
-            f"{type(press).__name__}.make gave no credentials_config.contracts.Document with bytes in it. Repair the "
-            "package that brings this generator",
+            f"{type(renderer).__name__}.make gave no credentials_config.contracts.Document with bytes in it. Repair "
+            "the package that brings this generator",
             everyone=True,
         )
     return document

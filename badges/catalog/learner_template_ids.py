@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 
 
-def pair_id(learner_id: int, template_id: int) -> uuid.UUID:
+def learner_template_id(learner_id: int, template_id: int) -> uuid.UUID:
     """
     Return the id that a learner and a template have together: 64 bits each, the learner's first.
 

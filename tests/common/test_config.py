@@ -5,22 +5,22 @@ from __future__ import annotations
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from badges.frame.config import Config
+from badges.common.config import Config
 from credentials_config.conf import config as credentials_config
 
-DEFAULTS = {"days": 14, "delivery": {"wake": None, "tries": 24}, "paths": {}}
+DEFAULTS = {"days": 14, "delivery": {"notify_workers": None, "tries": 24}, "paths": {}}
 config = Config("FRAME_CONFIG", DEFAULTS)
 
 
 def test_without_a_word_from_the_host_defaults_hold():
-    assert (config.days, config.delivery, config.paths) == (14, {"wake": None, "tries": 24}, {})
+    assert (config.days, config.delivery, config.paths) == (14, {"notify_workers": None, "tries": 24}, {})
 
 
 def test_a_dict_is_merged_over_a_dict_and_anything_else_replaces(settings):
     settings.FRAME_CONFIG = {"days": None, "delivery": {"tries": 3}, "paths": {"a": "b"}}
 
-    assert (config.days, config.delivery, config.paths) == (None, {"wake": None, "tries": 3}, {"a": "b"})
-    assert DEFAULTS["delivery"] == {"wake": None, "tries": 24}
+    assert (config.days, config.delivery, config.paths) == (None, {"notify_workers": None, "tries": 3}, {"a": "b"})
+    assert DEFAULTS["delivery"] == {"notify_workers": None, "tries": 24}
 
 
 def test_a_name_without_a_default_is_a_programming_error_even_if_the_host_has_it(settings):

@@ -1,8 +1,8 @@
 """
 Where learners stand on templates: read for a batch, change, write for a batch.
 
-A ``Standing`` is the working copy of one learner's progress on one template while the pipeline decides. Nothing here
-asks the database per learner or per template.
+A ``ProgressState`` is the working copy of one learner's progress on one template while the pipeline decides. Nothing
+here asks the database once per learner or per template.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from badges.progress.models import ACTIVE, BadgeProgress, Fulfillment
 
 
 @dataclass
-class Standing:
+class ProgressState:
     """A learner on a template: requirements with an active fulfilment, and when it was first complete, if ever."""
 
-    pair: uuid.UUID
+    learner_template_id: uuid.UUID
     fulfilled: set[int] = field(default_factory=set)
     completed_at: dt.datetime | None = None
     begun: bool = False
@@ -39,7 +39,7 @@ class Standing:
         self.new.append(
             Fulfillment(
                 id=uuid7(),
-                progress_id=self.pair,
+                progress_id=self.learner_template_id,
                 requirement_id=requirement_id,
                 active_key=ACTIVE,
                 fulfilled_at=now,
@@ -55,37 +55,37 @@ class Standing:
         self.changed = True
 
 
-def load(pairs: Iterable[uuid.UUID]) -> dict[uuid.UUID, Standing]:
-    """Return a standing for every pair, also for those that have not begun; one statement."""
-    standings = {pair: Standing(pair) for pair in pairs}
+def load(learner_template_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, ProgressState]:
+    """Return a state for every learner_template_id, also for those that have not begun; one statement."""
+    states = {learner_template_id: ProgressState(learner_template_id) for learner_template_id in learner_template_ids}
     rows = (
-        BadgeProgress.objects.filter(id__in=list(standings))
+        BadgeProgress.objects.filter(id__in=list(states))
         .annotate(active=FilteredRelation("fulfillments", condition=Q(fulfillments__active_key=ACTIVE)))
         .order_by()
         .values_list("id", "completed_at", "active__requirement_id")
     )
-    for pair, completed_at, requirement_id in rows:
-        standing = standings[pair]
-        standing.begun = True
-        standing.completed_at = completed_at
+    for learner_template_id, completed_at, requirement_id in rows:
+        state = states[learner_template_id]
+        state.begun = True
+        state.completed_at = completed_at
         if requirement_id is not None:
-            standing.fulfilled.add(requirement_id)
-    return standings
+            state.fulfilled.add(requirement_id)
+    return states
 
 
-def store(standings: Iterable[tuple[Standing, int, int]], *, now: dt.datetime) -> None:
-    """Write what changed, given (standing, learner id, template id): two statements, one per table."""
-    ordered = sorted(standings, key=lambda item: item[0].pair)
+def store(states: Iterable[tuple[ProgressState, int, int]], *, now: dt.datetime) -> None:
+    """Write what changed, given (state, learner id, template id): two statements, one per table."""
+    ordered = sorted(states, key=lambda item: item[0].learner_template_id)
     rows = [
         BadgeProgress(
-            id=standing.pair,
+            id=state.learner_template_id,
             learner_id=learner_id,
             template_id=template_id,
             created_at=now,
-            completed_at=standing.completed_at,
+            completed_at=state.completed_at,
         )
-        for standing, learner_id, template_id in ordered
-        if standing.changed or not standing.begun
+        for state, learner_id, template_id in ordered
+        if state.changed or not state.begun
     ]
     insert(rows, unique="id", update="completed_at")
-    insert(fulfillment for standing, _, _ in ordered for fulfillment in standing.new)
+    insert(fulfillment for state, _, _ in ordered for fulfillment in state.new)

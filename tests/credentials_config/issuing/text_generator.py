@@ -9,7 +9,15 @@ from __future__ import annotations
 
 import time
 
-from credentials_config.contracts import Assets, Document, GenerationError, Generator, Options, Press, Words
+from credentials_config.contracts import (
+    Assets,
+    Document,
+    DocumentContext,
+    GenerationError,
+    Generator,
+    Options,
+    Renderer,
+)
 
 
 class Typewriter(Generator):
@@ -29,7 +37,7 @@ class Typewriter(Generator):
         return TypewriterPress(options.get("typewriter", {}), assets)
 
 
-class TypewriterPress(Press):
+class TypewriterPress(Renderer):
     def __init__(self, options: Options, assets: Assets):
         if options.get("broken"):
             raise GenerationError("typewriter.broken: it is; mend it", everyone=True)
@@ -38,7 +46,7 @@ class TypewriterPress(Press):
         versions = {options["ribbon"]: assets.version(options["ribbon"])} if "ribbon" in options else {}
         self.made_from = {"generator": "typewriter 1", "assets": versions}
 
-    def make(self, words: Words) -> Document:
+    def make(self, words: DocumentContext) -> Document:
         if "seconds" in self._options:
             time.sleep(self._options["seconds"])
         if words.name == self._options.get("jams_on"):

@@ -6,7 +6,7 @@ import datetime as dt
 
 import pytest
 
-from badges.frame.waiting import retry_after_seconds
+from badges.common.retry_after import retry_after_seconds
 
 NOW = dt.datetime(2024, 3, 1, 12, tzinfo=dt.UTC)
 

@@ -11,7 +11,7 @@ NOT_CONFIGURED, NO_LEARNER, NO_MATCH = "not configured", "no learner", "no match
 
 
 @dataclass
-class Tally:
+class BatchResult:
     """What became of events. ``ignored`` counts by (event type, reason); everything ignored cost no write."""
 
     seen: int = 0
@@ -22,7 +22,7 @@ class Tally:
     postponed: int = 0
     ignored: Counter[tuple[str, str]] = field(default_factory=Counter)
 
-    def __iadd__(self, other: Tally) -> Self:
+    def __iadd__(self, other: BatchResult) -> Self:
         for name in ("seen", "matched", "awarded", "duplicates", "dead", "postponed"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.ignored.update(other.ignored)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from django.core.files.storage import FileSystemStorage, storages
 
-from credentials_config.issuing import documents, lifecycle, printing
+from credentials_config.issuing import documents, generation, lifecycle
 from credentials_config.models import Credential, CredentialAsset, CredentialRun, CredentialStatus, RunOutcome
 from credentials_config.testing.lms import LmsStandIn
 from tests.credentials_config.issuing.stories import (
@@ -29,7 +29,7 @@ from tests.credentials_config.issuing.stories import (
     run,
     waiting,
 )
-from tests.credentials_config.issuing.typewriter import Typewriter
+from tests.credentials_config.issuing.text_generator import Typewriter
 
 pytestmark = [pytest.mark.tables, pytest.mark.django_db]
 
@@ -73,7 +73,7 @@ def test_a_document_that_fails_backs_off_and_stops_after_some_tries_until_someon
     pauses, now = [], NOW
     while (credential := Credential.objects.get()).due_at is not None:
         pauses.append(credential.due_at - now)
-        assert not printing.anything_due(now=credential.due_at - dt.timedelta(seconds=1))
+        assert not generation.anything_due(now=credential.due_at - dt.timedelta(seconds=1))
         now = credential.due_at
         make(now=now)
     assert credential.attempts == 3
@@ -119,8 +119,8 @@ def test_another_configuration_is_not_disturbed(lms: LmsStandIn) -> None:
     run(fine)
     broken.options = {"typewriter": {"ribbon": "red"}}
     broken.save()
-    printed = make()
-    assert (printed.made, printed.held) == (2, 2)
+    result = make()
+    assert (result.made, result.held) == (2, 2)
     broken.refresh_from_db()
     assert "no asset 'red'" in broken.problem
     assert set(fine.credentials.values_list("status", flat=True)) == {"available"}
@@ -190,7 +190,10 @@ class Basement(FileSystemStorage):
 
 @pytest.fixture
 def basement(settings: Any, folder: Path) -> Any:
-    here = {"BACKEND": "tests.credentials_config.issuing.test_printing.Basement", "OPTIONS": {"location": str(folder)}}
+    here = {
+        "BACKEND": "tests.credentials_config.issuing.test_generation.Basement",
+        "OPTIONS": {"location": str(folder)},
+    }
     settings.STORAGES = {**settings.STORAGES, "basement": here}
     settings.CREDENTIALS_CONFIG = {**settings.CREDENTIALS_CONFIG, "documents": {"storage": "basement"}}
     yield Basement
@@ -248,7 +251,7 @@ def test_files_that_killed_workers_left_are_not_taken_for_the_document_and_go(lm
     algebra(lms, finished=1, unfinished=0)
     run(diploma())
     for hours in range(3):
-        leave_half(folder, *printing.claim(10, now=NOW + hours * HOUR))
+        leave_half(folder, *generation.claim(10, now=NOW + hours * HOUR))
     assert make(now=NOW + 3 * HOUR).made == 1
     credential = Credential.objects.get()
     assert len(files_in(folder)) == 4
@@ -263,8 +266,8 @@ def test_a_slow_worker_neither_overwrites_nor_removes_what_its_successor_stored(
 ) -> None:
     algebra(lms, finished=1, unfinished=0)
     run(diploma())
-    leave_half(folder, *printing.claim(10, now=NOW))
-    slow = printing._Batch(printing.claim(10, now=NOW + HOUR), NOW + HOUR, lambda: False)
+    leave_half(folder, *generation.claim(10, now=NOW))
+    slow = generation._Batch(generation.claim(10, now=NOW + HOUR), NOW + HOUR, lambda: False)
     assert make(now=NOW + 2 * HOUR).made == 1
     if late == "stores it":
         assert slow.work().lost == 1
@@ -284,7 +287,7 @@ def test_a_slow_worker_neither_overwrites_nor_removes_what_its_successor_stored(
 def test_claimed_rows_are_taken_up_when_the_lease_ends_and_not_before(lms: LmsStandIn) -> None:
     algebra(lms, finished=3, unfinished=0)
     run(diploma())
-    assert len(printing.claim(2, now=NOW)) == 2
+    assert len(generation.claim(2, now=NOW)) == 2
     assert make(now=NOW).made == 1
     assert make(now=NOW + 4 * MINUTE).seen == 0
     assert make(now=NOW + 5 * MINUTE).made == 2
@@ -299,11 +302,11 @@ def test_a_row_that_kills_its_workers_is_given_up_and_takes_no_other_with_it(lms
     killer = Credential.objects.get(learner_name="Learner Number 2").pk
     kills = 0
     for hours in range(20):
-        rows = printing.claim(10, now=NOW + hours * HOUR)
+        rows = generation.claim(10, now=NOW + hours * HOUR)
         if killer in {row.pk for row in rows} and rows[0].attempts <= 3:
             kills += 1  # the worker is gone, and with it whatever it held
         elif rows:
-            printing._Batch(rows, NOW + hours * HOUR, lambda: False).work()
+            generation._Batch(rows, NOW + hours * HOUR, lambda: False).work()
     assert kills == 3
     assert Counter(statuses().values()) == {"available": 3, "error": 1}
     given_up = Credential.objects.get(pk=killer)
@@ -316,8 +319,8 @@ def test_a_worker_that_was_presumed_dead_and_is_not_changes_nothing_and_leaves_n
 ) -> None:
     algebra(lms, finished=2, unfinished=0)
     run(diploma())
-    slow = printing.claim(10, now=NOW)
-    batch = printing._Batch(slow, NOW, lambda: False)
+    slow = generation.claim(10, now=NOW)
+    batch = generation._Batch(slow, NOW, lambda: False)
     assert make(now=NOW + HOUR).made == 2
     assert batch.work().lost == 2
     assert_one_each(learners=2)
@@ -330,7 +333,7 @@ def test_a_credential_that_is_taken_back_while_it_is_made_stays_taken_back_and_l
 ) -> None:
     algebra(lms, finished=1, unfinished=0)
     run(diploma())
-    batch = printing._Batch(printing.claim(10, now=NOW), NOW, lambda: False)
+    batch = generation._Batch(generation.claim(10, now=NOW), NOW, lambda: False)
     lifecycle.invalidate(Credential.objects.all(), public_reason="It was a rehearsal.", now=NOW)
     assert batch.work().lost == 1
     assert statuses() == {"Learner Number 1": "invalidated"}
@@ -342,8 +345,8 @@ def test_a_worker_that_is_asked_to_stop_gives_back_what_it_has_not_begun(lms: Lm
     algebra(lms, finished=5, unfinished=0)
     run(diploma())
     answers = iter([False, False, False, True, True, True])
-    printed = make(should_stop=lambda: next(answers))
-    assert printed.made == 2
+    result = make(should_stop=lambda: next(answers))
+    assert result.made == 2
     rest = Credential.objects.filter(status=CredentialStatus.GENERATING)
     assert set(rest.values_list("claim", "attempts")) == {(None, 0)}
     assert make().made == 3

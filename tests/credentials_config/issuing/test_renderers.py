@@ -7,19 +7,19 @@ from collections.abc import Iterator
 
 import pytest
 
-from credentials_config.contracts import Assets, Document, Options, Words
-from credentials_config.issuing import presses
+from credentials_config.contracts import Assets, Document, DocumentContext, Options
+from credentials_config.issuing import renderers
 from credentials_config.models import CredentialAsset
-from tests.credentials_config.issuing.typewriter import Typewriter, TypewriterPress
+from tests.credentials_config.issuing.text_generator import Typewriter, TypewriterPress
 from tests.credentials_config.plugins import registered
 
 pytestmark = pytest.mark.django_db
 
-WORDS = Words("Spip", "Algebra", "today", "https://credentials.test/x", "X")
+WORDS = DocumentContext("Spip", "Algebra", "today", "https://credentials.test/x", "X")
 
 
 class Loom(Typewriter):
-    """A generator that knows which of its presses are open."""
+    """A generator that knows which of its renderers are open."""
 
     slug = "loom"
 
@@ -36,7 +36,7 @@ class Loom(Typewriter):
 class LoomPress(TypewriterPress):
     loom: Loom
 
-    def make(self, words: Words) -> Document:
+    def make(self, words: DocumentContext) -> Document:
         assert self in self.loom.open, "it was closed"
         return super().make(words)
 
@@ -48,67 +48,67 @@ class LoomPress(TypewriterPress):
 def loom() -> Iterator[Loom]:
     with registered(Loom()) as plugin:
         yield plugin
-        presses.forget()
+        renderers.forget()
 
 
 def push_out() -> None:
     """Ask for as many others as are kept."""
-    for number in range(presses.KEPT):
-        with presses.lent("loom", {"other": number}):
+    for number in range(renderers.KEPT):
+        with renderers.lent("loom", {"other": number}):
             pass
 
 
-def test_a_press_that_a_thread_is_using_stays_open_when_others_push_it_out(loom: Loom) -> None:
-    with presses.lent("loom", {}) as press, presses.lent("loom", {}) as same:
-        assert press is same
+def test_a_renderer_that_a_thread_is_using_stays_open_when_others_push_it_out(loom: Loom) -> None:
+    with renderers.lent("loom", {}) as renderer, renderers.lent("loom", {}) as same:
+        assert renderer is same
         push_out()
-        assert press.make(WORDS).content
-    assert len(loom.open) == presses.KEPT
-    assert press not in loom.open
+        assert renderer.make(WORDS).content
+    assert len(loom.open) == renderers.KEPT
+    assert renderer not in loom.open
 
 
-def test_a_press_that_a_thread_is_using_stays_open_when_its_template_is_replaced(loom: Loom) -> None:
+def test_a_renderer_that_a_thread_is_using_stays_open_when_its_template_is_replaced(loom: Loom) -> None:
     CredentialAsset.objects.upload("red", b"crimson", name="red.txt")
     options = {"typewriter": {"ribbon": "red"}}
-    with presses.lent("loom", options) as old:
+    with renderers.lent("loom", options) as old:
         CredentialAsset.objects.upload("red", b"scarlet", name="red.txt")
-        with presses.lent("loom", options) as new:
+        with renderers.lent("loom", options) as new:
             assert (old.make(WORDS).content[-7:], new.make(WORDS).content[-7:]) == (b"crimson", b"scarlet")
     assert loom.open == [new]
 
 
-def test_a_press_that_nobody_uses_is_closed_when_others_push_it_out(loom: Loom) -> None:
-    with presses.lent("loom", {}) as press:
+def test_a_renderer_that_nobody_uses_is_closed_when_others_push_it_out(loom: Loom) -> None:
+    with renderers.lent("loom", {}) as renderer:
         pass
-    assert press in loom.open, "kept for the next batch"
+    assert renderer in loom.open, "kept for the next batch"
     push_out()
-    assert press not in loom.open
+    assert renderer not in loom.open
 
 
-def test_a_press_is_given_back_also_after_an_error(loom: Loom) -> None:
-    with pytest.raises(ZeroDivisionError), presses.lent("loom", {}) as press:
+def test_a_renderer_is_given_back_also_after_an_error(loom: Loom) -> None:
+    with pytest.raises(ZeroDivisionError), renderers.lent("loom", {}) as renderer:
         raise ZeroDivisionError
-    presses.forget()
-    assert press not in loom.open
+    renderers.forget()
+    assert renderer not in loom.open
 
 
 def test_many_threads_with_more_presses_than_are_kept_neither_use_a_closed_one_nor_leave_one_open(loom: Loom) -> None:
-    troubles: list[BaseException] = []
+    errors: list[BaseException] = []
 
     def work(first: int) -> None:
         try:
             for turn in range(60):
-                with presses.lent("loom", {"which": (first + turn) % (presses.KEPT + 4)}) as press:
-                    press.make(WORDS)
+                with renderers.lent("loom", {"which": (first + turn) % (renderers.KEPT + 4)}) as renderer:
+                    renderer.make(WORDS)
         except BaseException as error:
-            troubles.append(error)
+            errors.append(error)
 
     threads = [threading.Thread(target=work, args=(3 * number,)) for number in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert troubles == []
-    assert len(loom.open) == presses.KEPT
-    presses.forget()
+    assert errors == []
+    assert len(loom.open) == renderers.KEPT
+    renderers.forget()
     assert loom.open == []

@@ -19,7 +19,7 @@ class State(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class VerificationResult:
     """A credential as anybody may see it who has its code. ``name`` is empty when the learner's data was removed."""
 
     code: str
@@ -34,7 +34,7 @@ class Standing:
     reason: str
 
 
-def find(typed: str, *, now: dt.datetime) -> Standing | None:
+def find(typed: str, *, now: dt.datetime) -> VerificationResult | None:
     """
     Return how the credential with this code stands, in one statement at most.
 
@@ -49,13 +49,13 @@ def find(typed: str, *, now: dt.datetime) -> Standing | None:
         .select_related("configuration__credential_type")
         .first()
     )
-    return None if row is None else _standing(row, now)
+    return None if row is None else _result(row, now)
 
 
-def _standing(row: Credential, now: dt.datetime) -> Standing:
+def _result(row: Credential, now: dt.datetime) -> VerificationResult:
     state = _state(row, now)
     revoked = state is State.REVOKED
-    return Standing(
+    return VerificationResult(
         code=row.verification_code,
         state=state,
         title=row.configuration.credential_type.name,

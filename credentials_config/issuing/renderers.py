@@ -1,9 +1,9 @@
 """
-Presses that are loaded: templates and fonts are read once per process, and again only when something changed.
+Renderers that are loaded: templates and fonts are read once per process, and again only when something changed.
 
-A press fits as long as the generator, the options and the newest version of every asset it asked for are the same; one
-statement a batch finds out. Presses are lent: threads share them, and one that is replaced, or not asked for any more,
-is closed when the last thread has given it back.
+A renderer fits as long as the generator, the options and the newest version of every asset it asked for are the same.
+One statement for each batch finds that out. Renderers are lent: threads share them. One that is replaced, or not asked
+for any more, is closed when the last thread has given it back.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from django.db.models import Max
 from badges.exceptions import Permanent
 from credentials_config import options as option_documents
 from credentials_config import registry
-from credentials_config.contracts import JSON, GenerationError, Press
+from credentials_config.contracts import JSON, GenerationError, Renderer
 from credentials_config.models import CredentialAsset, CredentialConfiguration
 from credentials_config.models.asset import StoredAssets
 
@@ -33,9 +33,9 @@ def options_of(configuration: CredentialConfiguration) -> dict[str, JSON]:
     return option_documents.merge(configuration.credential_type.options, configuration.options)
 
 
-def press_for(configuration: CredentialConfiguration) -> AbstractContextManager[Press]:
+def renderer_for(configuration: CredentialConfiguration) -> AbstractContextManager[Renderer]:
     """
-    Lend a press for a configuration's documents, loaded or kept, while the context is open.
+    Lend a renderer for a configuration's documents, loaded or kept, while the context is open.
 
     Raises GenerationError (a broken template, a missing font) or Permanent (no such generator), with the remedy.
     """
@@ -43,17 +43,17 @@ def press_for(configuration: CredentialConfiguration) -> AbstractContextManager[
 
 
 @contextmanager
-def lent(generator: str, options: dict[str, JSON]) -> Iterator[Press]:
-    """Lend a press for these options, loaded or kept, while the context is open."""
+def lent(generator: str, options: dict[str, JSON]) -> Iterator[Renderer]:
+    """Lend a renderer for these options, loaded or kept, while the context is open."""
     kept = _take(generator, options)
     try:
-        yield kept.press
+        yield kept.renderer
     finally:
         _give_back(kept)
 
 
 def forget() -> None:
-    """Let go of all presses."""
+    """Let go of all renderers."""
     with _lock:
         while _kept:
             _let_go(_kept.popitem()[1])
@@ -61,7 +61,7 @@ def forget() -> None:
 
 @dataclass(slots=True)
 class _Kept:
-    press: Press
+    renderer: Renderer
     # The version of each asset that it asked for; None: there was none.
     versions: dict[str, int | None]
     users: int = 0
@@ -96,7 +96,7 @@ def _give_back(kept: _Kept) -> None:
 
 def _close_if_free(kept: _Kept) -> None:
     if kept.outdated and not kept.users:
-        kept.press.close()
+        kept.renderer.close()
 
 
 class _NotedAssets:

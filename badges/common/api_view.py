@@ -19,8 +19,8 @@ from rest_framework.request import Request
 from rest_framework.throttling import UserRateThrottle
 from rest_framework.views import APIView
 
-from badges.frame.config import Config
-from badges.frame.problems import problem_response
+from badges.common.config import Config
+from badges.common.problem_details import problem_response
 
 JWT_PACKAGE = "edx_rest_framework_extensions"
 JWT_AUTHENTICATION = f"{JWT_PACKAGE}.auth.jwt.authentication.JwtAuthentication"
@@ -59,7 +59,7 @@ class StrictJSON(JSONParser):
             raise ParseError(_("The JSON is nested too deeply.")) from None
 
 
-class Door(APIView):
+class PluginAPIView(APIView):
     """
     A view for people who are signed in.
 

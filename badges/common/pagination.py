@@ -1,7 +1,7 @@
 """
 Pages of long lists, newest first, without counting and without offsets.
 
-A cursor is the place of the row that a page begins after (or, going back, before). Rows that arrive while somebody
+A cursor is the position of the row that a page begins after (or, going back, before). Rows that arrive while somebody
 turns pages move nothing, and page one thousand costs what page one costs, provided that an index has the list so.
 """
 
@@ -23,34 +23,34 @@ from rest_framework.utils.urls import remove_query_param, replace_query_param
 PAGE_SIZE, MAX_PAGE_SIZE = 50, 200
 
 
-class Places(BasePagination):
-    """The pages of a list whose entries have places. Subclasses know what a place is and what lies beyond it."""
+class KeysetPagination(BasePagination):
+    """The pages of a list whose entries have positions. Subclasses know what a position is and what lies beyond it."""
 
     cursor_param, size_param = "cursor", "page_size"
     params = (cursor_param, size_param)
 
-    def beyond(self, place: Any, *, back: bool, most: int) -> list[Any]:
-        """Return so many entries at most, those next to the place first; without a place, from the list's begin."""
+    def beyond(self, position: Any, *, back: bool, most: int) -> list[Any]:
+        """Return at most ``most`` entries, nearest to the position first; without one, from the start of the list."""
         raise NotImplementedError
 
-    def place_of(self, entry: Any) -> list[Any]:
-        """Return an entry's place, as JSON has it."""
+    def position_of(self, entry: Any) -> list[Any]:
+        """Return an entry's position, as JSON has it."""
         raise NotImplementedError
 
-    def read_place(self, parts: list[Any]) -> Any:
-        """Read what ``place_of`` gave and somebody sent back; ValueError or TypeError: it is no place of this list."""
+    def read_position(self, parts: list[Any]) -> Any:
+        """Read a position that a client sent back. Raises ValueError or TypeError when it is none of this list."""
         raise NotImplementedError
 
     def page(self, request: Request) -> list[Any]:
         """Return the page that a request asks for; ``next`` and ``previous`` are the addresses of its neighbours."""
         self._url = request.build_absolute_uri()
-        size, (back, place) = self._size(request), self._cursor(request)
-        found = self.beyond(place, back=back, most=size + 1)
+        size, (back, position) = self._size(request), self._cursor(request)
+        found = self.beyond(position, back=back, most=size + 1)
         more, page = len(found) > size, found[:size]
         if back:
             page.reverse()
         self.next = self._link(page[-1], back=False) if page and (more or back) else None
-        self.previous = self._link(page[0], back=True) if page and (more if back else place is not None) else None
+        self.previous = self._link(page[0], back=True) if page and (more if back else position is not None) else None
         return page
 
     def get_paginated_response(self, data: Any) -> Response:
@@ -64,7 +64,7 @@ class Places(BasePagination):
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
         size = {"type": "integer", "minimum": 1, "maximum": MAX_PAGE_SIZE, "default": PAGE_SIZE}
         return [
-            _parameter(self.cursor_param, "A place in the list: follow `next` and `previous`.", {"type": "string"}),
+            _parameter(self.cursor_param, "A position in the list: follow `next` and `previous`.", {"type": "string"}),
             _parameter(self.size_param, "How many there are on a page.", size),
         ]
 
@@ -78,25 +78,25 @@ class Places(BasePagination):
         return int(text)
 
     def _cursor(self, request: Request) -> tuple[bool, Any]:
-        """Read which way to go, and from which place."""
+        """Read which way to go, and from which position."""
         text = request.query_params.get(self.cursor_param)
         if text is None:
             return False, None
         try:
             back, *parts = json.loads(base64.urlsafe_b64decode(text.encode("ascii")))
-            return bool(back), self.read_place(parts)
+            return bool(back), self.read_position(parts)
         except (ValueError, TypeError, AttributeError, OverflowError, RecursionError, binascii.Error):
             remedy = _("This is no cursor of this list: follow the links of a page, or begin without one.")
             raise ValidationError({self.cursor_param: [remedy]}) from None
 
     def _link(self, entry: Any, *, back: bool) -> str:
-        cursor = json.dumps([int(back), *self.place_of(entry)])
+        cursor = json.dumps([int(back), *self.position_of(entry)])
         text = base64.urlsafe_b64encode(cursor.encode()).decode("ascii")
         return replace_query_param(remove_query_param(self._url, self.cursor_param), self.cursor_param, text)
 
 
 def read_time(text: str) -> dt.datetime:
-    """Read a time that was part of a place."""
+    """Read a time that was part of a position."""
     return dt.datetime.fromisoformat(text).astimezone(dt.UTC)
 
 

@@ -32,16 +32,16 @@ QUIET_SECONDS = 30.0
 _quiet_until = 0.0
 
 
-def wake_on_commit(task: str = DELIVER) -> None:
+def notify_worker_on_commit(task: str = DELIVER) -> None:
     """Wake a worker when the transaction commits: once, however often this is called in it."""
     connection = transaction.get_connection()
     for _savepoints, function, *_rest in connection.run_on_commit:
-        if isinstance(function, _Wake) and function.task == task:
+        if isinstance(function, _Notification) and function.task == task:
             return  # it fires no later than ours would, and is undone only together with ours
-    connection.on_commit(_Wake(task), robust=True)
+    connection.on_commit(_Notification(task), robust=True)
 
 
-def wake(task: str = DELIVER) -> None:
+def notify_worker(task: str = DELIVER) -> None:
     """Send the task by name, if the host has a broker and it answers at once."""
     if not is_wanted() or time.monotonic() < _quiet_until:
         return
@@ -59,18 +59,18 @@ def wake(task: str = DELIVER) -> None:
 
 def is_wanted() -> bool:
     """Say whether workers are woken here: when settings say so, or else when the host has a broker."""
-    wanted = config.delivery["wake"]
+    wanted = config.delivery["notify_workers"]
     return bool(getattr(settings, "CELERY_BROKER_URL", None)) if wanted is None else bool(wanted)
 
 
-class _Wake:
+class _Notification:
     """What ``on_commit`` calls; an object of its own class, so that a second one can see the first."""
 
     def __init__(self, task: str):
         self.task = task
 
     def __call__(self) -> None:
-        wake(self.task)
+        notify_worker(self.task)
 
 
 def _send(app: Celery, task: str) -> None:

@@ -12,7 +12,7 @@ import pytest
 from django.db import transaction
 from redis import Redis as Client
 
-from badges.outbox import mailbox, wake
+from badges.outbox import mailbox, worker_notifications
 from badges.outbox.mailbox import NewMessage
 from tests.services import Redis
 
@@ -58,7 +58,7 @@ def test_a_transaction_wakes_one_worker_however_often_it_posts(sent: Any) -> Non
         mailbox.post([MESSAGE])
         with transaction.atomic():
             mailbox.post([MESSAGE, MESSAGE])
-        wake.wake_on_commit(wake.PROCESS_PENDING)
+        worker_notifications.notify_worker_on_commit(worker_notifications.PROCESS_PENDING)
         mailbox.post([MESSAGE])
         assert sent() == []
     assert sorted(sent()) == ["badges.deliver", "badges.process_pending"]
@@ -81,7 +81,7 @@ def test_what_is_rolled_back_wakes_nobody_and_what_is_not_still_does(sent: Any) 
 
 @pytest.mark.django_db(transaction=True)
 def test_nobody_is_woken_when_settings_say_no(sent: Any, settings: Any) -> None:
-    settings.BADGES_CONFIG = {**settings.BADGES_CONFIG, "delivery": {"wake": False}}
+    settings.BADGES_CONFIG = {**settings.BADGES_CONFIG, "delivery": {"notify_workers": False}}
     seconds_to_commit()
     assert sent() == []
 
@@ -97,7 +97,7 @@ def test_a_host_that_runs_tasks_eagerly_does_not_deliver_inside_of_a_decision(
 
 
 def test_a_host_without_a_broker_wakes_nobody() -> None:
-    assert not wake.is_wanted()
+    assert not worker_notifications.is_wanted()
 
 
 @pytest.mark.django_db(transaction=True)

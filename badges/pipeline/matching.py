@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from badges.catalog.event_types import LearnerData
 from badges.catalog.snapshot import CompiledRequirement, Snapshot
 from badges.intake.events import Event
-from badges.pipeline.tally import NO_LEARNER, NO_MATCH, NOT_CONFIGURED, Tally
+from badges.pipeline.results import NO_LEARNER, NO_MATCH, NOT_CONFIGURED, BatchResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Match:
 
 
 @dataclass
-class Sifted:
+class MatchedBatch:
     """
     A batch, sorted: what somebody cares about, and what has a learner and meets nothing.
 
@@ -36,26 +36,28 @@ class Sifted:
         """Yield whom the matches are about."""
         return (match.person for match in self.matches)
 
-    def ignore(self, event: Event, reason: str, tally: Tally) -> None:
+    def ignore(self, event: Event, reason: str, result: BatchResult) -> None:
         """Count an event that nobody cares about, and remember why."""
-        tally.ignored[event.type, reason] += 1
+        result.ignored[event.type, reason] += 1
         self.ignored[event.id] = reason
 
 
-def sift(events: Iterable[Event], catalog: Snapshot, tally: Tally, *, keep_unmatched: bool) -> Sifted:
+def match_events(
+    events: Iterable[Event], catalog: Snapshot, result: BatchResult, *, keep_unmatched: bool
+) -> MatchedBatch:
     """Ask the catalog about each event; what nobody cares about is counted by type and reason."""
-    sifted = Sifted()
+    matched = MatchedBatch()
     for event in events:
         definition = catalog.definitions.get(event.type)
         person = definition.learner(event.data) if definition else None
         if definition is None:
-            sifted.ignore(event, NOT_CONFIGURED, tally)
+            matched.ignore(event, NOT_CONFIGURED, result)
         elif person is None:
-            sifted.ignore(event, NO_LEARNER, tally)
+            matched.ignore(event, NO_LEARNER, result)
         elif requirements := catalog.matching(event.type, definition.subject(event.data)):
-            sifted.matches.append(Match(event, person, requirements))
+            matched.matches.append(Match(event, person, requirements))
         else:
-            sifted.ignore(event, NO_MATCH, tally)
+            matched.ignore(event, NO_MATCH, result)
             if keep_unmatched:
-                sifted.near_misses.append((event, person))
-    return sifted
+                matched.near_misses.append((event, person))
+    return matched

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from django.db.models import Q, QuerySet
 from rest_framework.request import Request
 
-from badges.frame.places import Places, read_time
+from badges.common.pagination import KeysetPagination, read_time
 
 
 class Source(NamedTuple):
@@ -27,7 +27,7 @@ class Entry(NamedTuple):
     row: Any
 
 
-class Place(NamedTuple):
+class Position(NamedTuple):
     """Where an entry stands."""
 
     time: dt.datetime
@@ -35,9 +35,9 @@ class Place(NamedTuple):
     id: uuid.UUID
 
 
-class NewestOfAll(Places):
+class MergedPagination(KeysetPagination):
     """
-    Merges lists by time, then by their order, then by id: a place is an entry's time, list and id.
+    Merges lists by time, then by their order, then by id: a position is an entry's time, list and id.
 
     Each list answers from its own index, with as many rows as the page holds, however many rows share one time.
     """
@@ -47,41 +47,41 @@ class NewestOfAll(Places):
         self._ranks = {source.kind: rank for rank, source in enumerate(self._sources)}
         return self.page(request)
 
-    def beyond(self, place: Place | None, *, back: bool, most: int) -> list[Any]:
+    def beyond(self, position: Position | None, *, back: bool, most: int) -> list[Any]:
         found: list[Entry] = []
         for rank, source in sorted(enumerate(self._sources), reverse=back):
             rows = source.rows
-            if place is not None:
-                here = self._ranks[place.kind]
+            if position is not None:
+                here = self._ranks[position.kind]
                 at_once = (rank < here) == back
-                rows = rows.filter(_beyond(place, source.time, same=rank == here, at_once=at_once, back=back))
+                rows = rows.filter(_beyond(position, source.time, same=rank == here, at_once=at_once, back=back))
             order = (source.time, "pk") if back else (f"-{source.time}", "-pk")
             found += [Entry(source.kind, row) for row in rows.order_by(*order)[:most]]
         # Sorting is stable, also in reverse: entries of one time stay in the order of lists and ids.
         return sorted(found, key=self._time_of, reverse=not back)[:most]
 
-    def place_of(self, entry: Entry) -> list[Any]:
+    def position_of(self, entry: Entry) -> list[Any]:
         return [self._time_of(entry).isoformat(), entry.kind, str(entry.row.pk)]
 
-    def read_place(self, parts: list[Any]) -> Place:
+    def read_position(self, parts: list[Any]) -> Position:
         time, kind, row_id = parts
         if kind not in self._ranks:
-            raise ValueError("a place in another list")
-        return Place(read_time(time), kind, uuid.UUID(row_id))
+            raise ValueError("a position in another list")
+        return Position(read_time(time), kind, uuid.UUID(row_id))
 
     def _time_of(self, entry: Entry) -> dt.datetime:
         return getattr(entry.row, self._sources[self._ranks[entry.kind]].time)
 
 
-def _beyond(place: Place, time: str, *, same: bool, at_once: bool, back: bool) -> Q:
+def _beyond(position: Position, time: str, *, same: bool, at_once: bool, back: bool) -> Q:
     """
-    The rows beyond a place.
+    The rows beyond a position.
 
-    In the place's own list, ids decide among rows of its time. Of a list that comes later (``at_once``) all rows of
+    In the position's own list, ids decide among rows of its time. Of a list that comes later (``at_once``) all rows of
     that time are beyond it, of one that came before none are.
     """
     beyond = "gt" if back else "lt"
     if not same:
-        return Q(**{f"{time}__{beyond}{'e' if at_once else ''}": place.time})
-    by_id = Q(**{f"{time}__{beyond}": place.time}) | Q(**{f"pk__{beyond}": place.id})
-    return Q(**{f"{time}__{beyond}e": place.time}) & by_id  # the first follows from the others: an index has it
+        return Q(**{f"{time}__{beyond}{'e' if at_once else ''}": position.time})
+    by_id = Q(**{f"{time}__{beyond}": position.time}) | Q(**{f"pk__{beyond}": position.id})
+    return Q(**{f"{time}__{beyond}e": position.time}) & by_id  # the first follows from the others: an index has it

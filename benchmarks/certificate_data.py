@@ -13,7 +13,7 @@ from typing import Any
 
 import django
 
-COURSE = "course-v1:Bench+Diplomas+1"
+COURSE = "course-v1:Bench+Certificates+1"
 
 
 def main() -> None:
