@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from credentials_config.lms import Assignment, Grades, Section
-from credentials_config.processors.grading import judged
+from credentials_config.processors.grading import evaluate_grades
 
 POLICY = (Assignment("Homework", 4, 1, 0.25), Assignment("Exam", 1, 0, 0.75))
 
@@ -21,7 +21,7 @@ def sections(category: str, *percents: Any) -> list[Section]:
 
 
 def judge(demands: dict[str, float], *graded: Section, total: Any = 0.5, policy=POLICY, **more: Any):
-    return judged(demands, policy, Grades(total, tuple(graded)), **more)
+    return evaluate_grades(demands, policy, Grades(total, tuple(graded)), **more)
 
 
 @pytest.mark.parametrize(
