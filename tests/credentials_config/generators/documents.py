@@ -65,14 +65,14 @@ def renderer(
 ) -> PdfRenderer:
     """A renderer with this template; more assets are given as ``slug__extension=content``."""
     more = {slug.partition("__")[0]: (slug.replace("__", "."), content) for slug, content in files.items()}
-    return PdfGenerator().begin(
+    return PdfGenerator().create_renderer(
         {"template": "paper", **(options or {})}, StoredFiles({"paper": (name, template), **more})
     )
 
 
 def sample_press() -> PdfRenderer:
     catalog = StoredFiles({"sample-certificate": (samples.CERTIFICATE, samples.content(samples.CERTIFICATE))})
-    return PdfGenerator().begin(samples.OPTIONS[samples.CERTIFICATE], catalog)
+    return PdfGenerator().create_renderer(samples.OPTIONS[samples.CERTIFICATE], catalog)
 
 
 class _Reader(PDFTextDevice):
