@@ -94,7 +94,9 @@ class PlatformLms(Lms):
         return self.find(lms_user_ids=users.iterator(chunk_size=self._chunk))
 
     def find(self, usernames: Iterable[str] = (), lms_user_ids: Iterable[int] = ()) -> Iterator[Person]:
-        users: Any = get_user_model().objects  # the platform's accounts have profiles, ours need not
+        users: Any = (
+            get_user_model().objects
+        )  # the platform's accounts have profiles, which the type of users here lacks
         users = users.select_related("profile").order_by("id")
         for names in chunks(usernames, self._chunk):
             yield from map(_person, users.filter(username__in=names))

@@ -96,15 +96,15 @@ def test_refused_connections_mean_that_nothing_happened(provider: CredlyStandIn,
 
 
 @pytest.mark.parametrize(("method", "uncertain"), [("get", False), ("post", True)])
-@pytest.mark.parametrize("trouble", ["drop", "slow", "broken", "garbled"])
+@pytest.mark.parametrize("failure", ["drop", "slow", "broken", "garbled"])
 def test_a_lost_answer_leaves_open_whether_a_change_was_made(
-    provider: CredlyStandIn, api: HttpApi, method: str, uncertain: bool, trouble: str
+    provider: CredlyStandIn, api: HttpApi, method: str, uncertain: bool, failure: str
 ) -> None:
-    if trouble == "drop":
+    if failure == "drop":
         provider.drop(on="all")
-    elif trouble == "slow":
+    elif failure == "slow":
         provider.slow_down(2.5)
-    elif trouble == "broken":
+    elif failure == "broken":
         provider.break_down(status=502)
     else:
         provider.answer(status=200, body='{"data": ')
