@@ -33,7 +33,7 @@ def test_good_files_have_no_errors(name, content):
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "message"),
     [
         ("seal.png", png(9, 9)[:50], "cannot be used as a picture"),
         ("paper.pdf", b"%PDF-1.4 nothing", "no PDF that can be read"),
@@ -45,10 +45,10 @@ def test_good_files_have_no_errors(name, content):
         ("own.typ", b" \n", "empty file"),
     ],
 )
-def test_errors_name_the_asset_and_the_remedy(name, content, said):
-    (fault,) = upload_errors("the-asset", name, content)
-    assert said in fault
-    assert "'the-asset'" in fault
+def test_errors_name_the_asset_and_the_remedy(name, content, message):
+    (error,) = upload_errors("the-asset", name, content)
+    assert message in error
+    assert "'the-asset'" in error
 
 
 @pytest.mark.tables

@@ -296,7 +296,7 @@ def test_other_settings_make_another_client(school_lms, use_lms):
     assert lms_client.client() is lms_client.client()
 
 
-# Trouble
+# Failures
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 408])
@@ -307,9 +307,9 @@ def test_what_fails_for_a_moment_is_asked_again(school_lms, status):
     assert school_lms.counts["course"] == 3
 
 
-@pytest.mark.parametrize("trouble", ["drop", "html", "half", "list"])
-def test_answers_that_break_are_asked_for_again(school_lms, trouble):
-    match trouble:
+@pytest.mark.parametrize("failure", ["drop", "html", "half", "list"])
+def test_answers_that_break_are_asked_for_again(school_lms, failure):
+    match failure:
         case "drop":
             school_lms.drop(on="enrollments")
         case "html":
@@ -375,9 +375,9 @@ def test_a_retry_after_that_is_too_long_is_handed_on_at_once(school_lms):
     assert school_lms.counts["course"] == 1
 
 
-@pytest.mark.parametrize("odd", ["soon", "nan", "-5", "", "Fri, 01 Mar 99999999999999999999 12:00:30 GMT"])
-def test_a_retry_after_that_says_nothing_does_not_matter(school_lms, odd):
-    school_lms.throttle(retry_after=odd, on="course", times=1)
+@pytest.mark.parametrize("invalid", ["soon", "nan", "-5", "", "Fri, 01 Mar 99999999999999999999 12:00:30 GMT"])
+def test_a_retry_after_that_says_nothing_does_not_matter(school_lms, invalid):
+    school_lms.throttle(retry_after=invalid, on="course", times=1)
 
     assert lms_client.client().context(school.ALGEBRA).name == "Algebra"
 
