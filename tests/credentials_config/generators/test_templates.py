@@ -171,7 +171,7 @@ def test_a_font_is_an_asset_or_a_family_of_the_machine():
     assert b"NotoSerif-Regular" in content
 
 
-def test_a_font_without_the_letters_is_helped_out():
+def test_a_font_without_the_letters_is_completed_by_another_font():
     serif = (NOTO / "NotoSerif-Bold.ttf").read_bytes()
     made = renderer(options={"defaults": {"font": "brand"}}, brand__ttf=serif)
     content = made.render(context(name="Ada 陈省身")).content

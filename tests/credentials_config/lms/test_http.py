@@ -278,7 +278,7 @@ def test_a_token_that_became_too_old_is_renewed(school_lms):
     assert school_lms.counts["token"] == 2
 
 
-def test_a_wrong_secret_is_an_operators_business_and_is_not_shown(school_lms, use_lms):
+def test_a_wrong_secret_names_the_settings_and_is_not_shown(school_lms, use_lms):
     use_lms(school_lms, client_secret="wr0ng-secret")
 
     with pytest.raises(Permanent, match="client_id and client_secret") as raised:
@@ -417,7 +417,7 @@ def test_a_link_to_another_host_is_not_followed(school_lms, host):
             stranger.accept()
 
 
-def test_a_link_without_a_host_or_with_the_wrong_scheme_leads_home(school_lms):
+def test_a_link_without_a_host_or_with_the_wrong_scheme_stays_at_the_lms(school_lms):
     school_lms.enroll_many(school.ALGEBRA, 6)
     link = f"{school_lms.url.replace('http:', 'https:')}/api/enrollment/v1/enrollments?course_id={school.GEOMETRY}"
     school_lms.link_elsewhere(link.replace("+", "%2B"), on="enrollments")
@@ -457,7 +457,7 @@ def test_paths_of_another_lms_come_from_the_settings(school_lms, use_lms):
 
 
 @pytest.mark.parametrize("url", ["", "lms.example.org", "ftp://lms.example.org", "https://user:word@lms.example.org"])
-def test_an_address_that_is_none_names_the_setting(settings, url):
+def test_an_unusable_url_names_the_setting(settings, url):
     settings.CREDENTIALS_CONFIG = {"lms": {"transport": "http", "url": url}}
 
     with pytest.raises(Permanent, match=r"\['url'\]"):
