@@ -14,7 +14,7 @@ from badges.catalog import versions
 from badges.catalog.models import BadgeRequirement, BadgeTemplate, DataRule, TemplateIssuer, TemplateRevision
 from badges.conf import PASSING_STATUS
 from badges.fields import KeyField
-from tests.pipeline.counting import counted_statements
+from tests.support.statement_counts import counted_statements
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.tables]
 

@@ -9,8 +9,8 @@ import pytest
 from badges import pipeline
 from badges.intake import inbox
 from badges.intake.models import InboxMessage
-from tests.pipeline.stories import NOW, make_passing, make_template
 from tests.support.claims import taken_by_another
+from tests.support.pipeline_factories import NOW, make_passing, make_template
 
 pytestmark = [pytest.mark.tables, pytest.mark.django_db(transaction=True)]
 

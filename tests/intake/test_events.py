@@ -18,8 +18,8 @@ from badges.intake.consumers.file import read_line
 from badges.intake.consumers.lines import Line
 from badges.intake.events import Event
 from badges.testing.events import LearningEvent, line_of, passing_status
-from tests.intake import samples
-from tests.intake.doubles import FakeMessage, FakeRegistry, headers_of
+from tests.support import signal_samples as samples
+from tests.support.kafka_doubles import FakeMessage, FakeRegistry, headers_of
 
 LEARNER_SIGNALS = samples.signals_about_learners()
 ON_THE_BUS = [signal for signal in LEARNER_SIGNALS if samples.is_serialisable(signal)]

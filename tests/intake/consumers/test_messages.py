@@ -15,8 +15,8 @@ from badges.intake.consumers.basics import Skipped
 from badges.intake.consumers.schemas import RegistryAwayError
 from badges.intake.events import Event, Unreadable
 from badges.testing.events import enrollment, passing_status
-from tests.intake.doubles import FakeMessage, FakeRegistry, headers_of
-from tests.intake.samples import on_the_wire
+from tests.support.kafka_doubles import FakeMessage, FakeRegistry, headers_of
+from tests.support.signal_samples import on_the_wire
 
 PASSED = passing_status(username="marsupilami", event_id="6f9619ff-8b86-11d0-b42d-00c04fc964ff")
 WIRE = on_the_wire(PASSED.signal, PASSED.data)

@@ -14,8 +14,8 @@ from badges.intake.consumers.basics import ConsumerError, Stop
 from badges.intake.consumers.kafka import KafkaIntake
 from badges.intake.events import Event, Unreadable
 from badges.testing.events import course_keys, enrollment, passing_status
-from tests.intake.bus import Bus
-from tests.intake.doubles import headers_of
+from tests.support.event_bus import Bus
+from tests.support.kafka_doubles import headers_of
 
 
 class Member:

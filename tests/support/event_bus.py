@@ -12,8 +12,8 @@ from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from openedx_events.event_bus.avro.serializer import AvroSignalSerializer
 
 from badges.testing.events import LearningEvent
-from tests.intake.samples import on_the_wire
 from tests.services import Kafka, SchemaRegistry
+from tests.support.signal_samples import on_the_wire
 
 _numbers = count(1)
 
@@ -43,7 +43,7 @@ class Bus:
     def env(self) -> dict[str, str]:
         """What the environment of a process says to use this bus."""
         return {
-            "DJANGO_SETTINGS_MODULE": "tests.intake.host",
+            "DJANGO_SETTINGS_MODULE": "tests.support.host_settings",
             "KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap_servers,
             "SCHEMA_REGISTRY_URL": self.registry.url,
             "EVENT_BUS_TOPIC_PREFIX": "test",

@@ -11,8 +11,8 @@ from badges import pipeline
 from badges.awarding.models import UserCredential
 from badges.intake.models import InboxMessage
 from badges.progress.models import BadgeProgress
-from tests.pipeline.stories import NOW
 from tests.support.celery_wakeups import use_memory_broker, woken
+from tests.support.pipeline_factories import NOW
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.tables]
 
