@@ -16,7 +16,7 @@ from badges.awarding.models import UserCredential
 from badges.catalog import event_types
 from badges.catalog.models import BadgeRequirement, BadgeTemplate, DataRule, TemplateRevision
 from badges.exceptions import EventError
-from badges.intake import payloads
+from badges.intake.events import parse_event
 from badges.intake.models import InboxMessage, InboxState, Learner
 from badges.progress.models import Fulfillment
 from badges.rules import Completion, RuleError, RuleSet, Step, compile_rule, completion
@@ -140,7 +140,7 @@ def _note(row: InboxMessage, newest: TemplateRevision | None) -> str:
 
 def _answer(row: InboxMessage, definition: event_types.EventDefinition, rules: RuleSet, note: str) -> Answer:
     try:
-        event = payloads.parse(row.payload or "", source=row.source)
+        event = parse_event(row.payload or "", source=row.source)
     except EventError as error:
         return Answer(row.event_id, False, problem=str(error), note=note)
     steps = rules.explain(definition.subject(event.data))

@@ -10,7 +10,7 @@ import pytest
 from django.db import connection, connections
 
 from badges import api, pipeline
-from badges.intake import payloads
+from badges.intake.events import parse_event
 from badges.intake.models import InboxMessage, Learner
 from badges.testing.events import passing_status
 from tests.factories import ALGEBRA, GEOMETRY, make_template, requirement
@@ -23,7 +23,7 @@ PATIENCE = 60
 
 def passes(course: str) -> Any:
     line = passing_status(lms_user_id=17, username="marsupilami", course_key=course).line
-    return payloads.parse(line, source="test")
+    return parse_event(line, source="test")
 
 
 def in_a_thread(work: Callable[[], object], pause: Callable[..., Any], errors: list[Exception]) -> threading.Thread:

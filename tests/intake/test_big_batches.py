@@ -11,8 +11,7 @@ from django.db import connection
 from badges import pipeline
 from badges.awarding.models import UserCredential
 from badges.database import statement_bytes
-from badges.intake import payloads
-from badges.intake.events import Event, Unreadable
+from badges.intake.events import Event, Unreadable, parse_event
 from badges.intake.models import InboxMessage, InboxState
 from badges.testing.events import passing_status
 from tests.factories import make_template
@@ -47,7 +46,7 @@ def _allow(packet: int) -> None:
 def big(learner: int, characters: int) -> Event:
     """An event full of what is escaped in JSON, and once more in SQL."""
     line = passing_status(lms_user_id=learner, username=f"u{learner}", course_name='"' * characters).line
-    return payloads.parse(line, source="kafka:learning/0@7")
+    return parse_event(line, source="kafka:learning/0@7")
 
 
 def test_a_batch_of_big_events_is_written_in_statements_that_the_server_takes() -> None:

@@ -11,8 +11,7 @@ from django.db import DataError, connection
 
 from badges import pipeline
 from badges.checks import check_character_set
-from badges.intake import payloads
-from badges.intake.events import Event, Unreadable
+from badges.intake.events import Event, Unreadable, parse_event
 from badges.intake.models import InboxMessage, InboxState
 from badges.testing.events import passing_status
 from tests.acceptance.bus_stories import holders
@@ -51,7 +50,7 @@ def _refuse_stars(execute: Any, sql: str, params: Any, many: bool, context: Any)
 
 def passes(learner: int, name: str) -> Event:
     line = passing_status(lms_user_id=learner, username=f"u{learner}", course_name=name).line
-    return payloads.parse(line, source="kafka:learning/0@7")
+    return parse_event(line, source="kafka:learning/0@7")
 
 
 def dead_letter() -> InboxMessage:

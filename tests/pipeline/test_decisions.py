@@ -8,7 +8,7 @@ from django.contrib.auth import get_user_model
 from badges import pipeline
 from badges.awarding.models import UserCredential
 from badges.conf import PASSING_STATUS
-from badges.intake import payloads
+from badges.intake.events import parse_event
 from badges.intake.models import InboxMessage, Learner
 from badges.issuers.credly.models import CredlyBadge
 from badges.outbox.models import OutboxMessage
@@ -115,7 +115,7 @@ def test_an_enrolment_made_by_staff_credits_the_learner(template, settings):
     staff = made.user(lms_user_id=1, username="aaron-the-admin")
     line = made.enrollment(lms_user_id=52, username="zoe", created_by=staff).line
 
-    pipeline.handle([payloads.parse(line, source="test")])
+    pipeline.handle([parse_event(line, source="test")])
 
     assert UserCredential.objects.get().learner.lms_user_id == 52
     assert not get_user_model().objects.filter(username="aaron-the-admin").exists()
@@ -126,7 +126,7 @@ def test_what_nobody_cares_about_is_counted_and_costs_no_row(template, passing, 
     template("star", {"key": "pass", "course": BOTANY})
     enrolled = made.enrollment(lms_user_id=52, username="zoe")
     settings.BADGES_CONFIG = {"events": [PASSING_STATUS, ENROLLED]}
-    strange = payloads.parse(enrolled.line, source="test")
+    strange = parse_event(enrolled.line, source="test")
     settings.BADGES_CONFIG = {}
 
     result = pipeline.handle(

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from badges.intake.consumers.lines import CHUNK, Line, read_lines
+from badges.intake.consumers.file import CHUNK, Line, read_lines
 
 LIMIT = 100
 
