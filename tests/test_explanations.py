@@ -28,7 +28,7 @@ def test_what_others_met_is_not_said_of_this_learner() -> None:
     make_template("both", *BOTH)
     passes(ALGEBRA, 41)
     passes(BOTANY, 52)
-    algebra, botany = api.explain(41, "both").demands
+    algebra, botany = api.explain(41, "both").requirements
     assert (len(algebra.fulfillments), len(botany.fulfillments)) == (1, 0)
     assert api.explain(41, "both").completion.satisfied == 1
 
@@ -36,8 +36,8 @@ def test_what_others_met_is_not_said_of_this_learner() -> None:
 def test_a_requirement_is_held_against_events_of_its_own_type_only() -> None:
     make_template("mixed", {"key": "ccx", "event_type": CCX_PASSING_STATUS}, {"key": "course"})
     passes(ALGEBRA, 41)
-    ccx, course = api.explain(41, "mixed").demands
-    assert (len(ccx.answers), len(course.answers)) == (0, 1)
+    ccx, course = api.explain(41, "mixed").requirements
+    assert (len(ccx.evaluations), len(course.evaluations)) == (0, 1)
 
 
 def test_a_requirement_that_was_taken_away_is_not_counted_any_more() -> None:
@@ -45,7 +45,7 @@ def test_a_requirement_that_was_taken_away_is_not_counted_any_more() -> None:
     passes(ALGEBRA, 41)
     make_template("both", BOTH[0])
     explained = api.explain(41, "both")
-    assert [demand.requirement.key for demand in explained.demands] == ["a"]
+    assert [requirement.requirement.key for requirement in explained.requirements] == ["a"]
     (progress,) = with_reports(BadgeProgress.objects.all())
     assert (report(progress).fulfilled, report(progress).total) == (1, 1)
 
@@ -57,7 +57,7 @@ def test_what_was_reset_is_not_counted_as_met() -> None:
     progress.fulfillments.update(active_key=None)
     (progress,) = with_reports(BadgeProgress.objects.all())
     assert (report(progress).fulfilled, report(progress).total) == (0, 2)
-    algebra, _botany = api.explain(41, "both").demands
+    algebra, _botany = api.explain(41, "both").requirements
     assert len(algebra.fulfillments) == 1, "it stays as history"
     assert api.explain(41, "both").completion.satisfied == 0
 
@@ -68,7 +68,7 @@ def test_an_event_that_holds_and_did_not_count_says_why() -> None:
     asked = InboxMessage.objects.all()
 
     def answer() -> Any:
-        (found,) = api.explain(41, "both").demands[0].answers
+        (found,) = api.explain(41, "both").requirements[0].evaluations
         assert found.result
         return found.note
 
@@ -85,4 +85,4 @@ def test_an_event_whose_payload_has_expired_is_no_answer() -> None:
     make_template("both", *BOTH)
     passes(ALGEBRA, 41)
     InboxMessage.objects.update(payload=None)
-    assert [demand.answers for demand in api.explain(41, "both").demands] == [[], []]
+    assert [requirement.evaluations for requirement in api.explain(41, "both").requirements] == [[], []]

@@ -23,10 +23,10 @@ class UserCredential(Caused):
     """
     A learner was awarded a badge, with the cause.
 
-    Written by the pipeline in the transaction of the decision, while the learner's row is locked. Outbox messages of the
-    same transaction announce it and issue it at providers. ``awarded_at`` is the time of the award, which providers get
-    too. The credential is active while ``active_key`` has its constant; the database allows one active credential per
-    learner and template. A row is never deleted and its cause never changes. A badge that was revoked and is earned
+    Written by the pipeline in the transaction of the decision, while the learner's row is locked. Outbox messages of
+    the same transaction announce it and issue it at providers. ``awarded_at`` is the time of the award, which providers
+    get too. The credential is active while ``active_key`` has its constant; the database allows one active credential
+    per learner and template. A row is never deleted and its cause never changes. A badge that was revoked and is earned
     again is a new row.
 
     ``learner_template_id`` is computed from learner and template (``catalog.learner_template_ids``), so a batch finds

@@ -15,9 +15,9 @@ class Learner(models.Model):
     A person who makes progress. Progress and credentials point at this row; its lock serialises their changes.
 
     Created by the pipeline when an event about a new person meets a requirement, and by other plugins through
-    ``badges.api.get_or_create_learners``. It outlives the account: when the host deletes the user, ``user`` becomes NULL
-    and the history stays. ``badges.api.retire`` sets ``lms_user_id`` and ``user`` to NULL. ``uuid`` is the opaque id
-    that providers get instead of any id of the LMS.
+    ``badges.api.get_or_create_learners``. It outlives the account: when the host deletes the user, ``user`` becomes
+    NULL and the history stays. ``badges.api.retire`` sets ``lms_user_id`` and ``user`` to NULL. ``uuid`` is the opaque
+    id that providers get instead of any id of the LMS.
 
     .. pii: The LMS user id, which identifies a person at the LMS.
     .. pii_types: id
@@ -53,13 +53,13 @@ class InboxMessage(models.Model):
     One event that meets a requirement, or one that could not be used.
 
     A consumer writes the row in the transaction that decides the event. Signal receivers and the REST API write it
-    before, with the state ``pending``; ``pipeline.process_pending`` then decides it. ``event_id`` is unique, so an event
-    counts once however often it arrives. What could not be decoded gets an id made of where it was read and its content
-    (``kafka:topic/partition@offset …``), and keeps that id when it is retried.
+    before, with the state ``pending``; ``pipeline.process_pending`` then decides it. ``event_id`` is unique, so an
+    event counts once however often it arrives. What could not be decoded gets an id made of where it was read and its
+    content (``kafka:topic/partition@offset …``), and keeps that id when it is retried.
 
-    ``due_at`` is set while a row is pending, and NULL in every other state. Claiming a row moves ``due_at`` ahead by the
-    lease. ``payload`` is the stored text, the only thing that rules read; it is deleted after ``payload_days``. A decided
-    row is deleted after ``event_days``. Afterwards only the fulfilment keeps the event from counting twice.
+    ``due_at`` is set while a row is pending, and NULL in every other state. Claiming a row moves ``due_at`` ahead by
+    the lease. ``payload`` is the stored text, the only thing that rules read; it is deleted after ``payload_days``. A
+    decided row is deleted after ``event_days``. Afterwards only the fulfilment keeps the event from counting twice.
 
     .. pii: The payload may hold username, e-mail, name; the LMS user id is kept to find rows of a retired learner.
     .. pii_types: id, name, username, email_address

@@ -45,8 +45,8 @@ class Fulfillment(Caused):
     A learner met a requirement, with the cause.
 
     Written by the pipeline, while the learner's row is locked. It is active while ``active_key`` has its constant. A
-    reset sets ``active_key`` to NULL, and the row stays as history. So the unique constraint allows one active fulfilment
-    per progress and requirement on every database; MariaDB and MySQL have no conditional unique index.
+    reset sets ``active_key`` to NULL, and the row stays as history. So the unique constraint allows one active
+    fulfilment per progress and requirement on every database; MariaDB and MySQL have no conditional unique index.
 
     .. no_pii: Points at a learner's progress; holds nothing personal itself.
     """

@@ -37,10 +37,10 @@ def test_an_explanation_says_what_is_open_and_what_the_near_miss_lacked(half_way
 
     assert (explained.completion.satisfied, explained.completion.total) == (1, 2)
     assert explained.credentials == []
-    algebra, botany = explained.demands
+    algebra, botany = explained.requirements
     assert [row.cause_event_type for row in algebra.fulfillments] == [algebra.requirement.event_type]
     assert botany.fulfillments == []
-    near_miss = next(answer for answer in botany.answers if answer.steps[1].result)
+    near_miss = next(evaluation for evaluation in botany.evaluations if evaluation.steps[1].result)
     assert [(step.path, step.operand, step.observed) for step in near_miss.steps if not step.result] == [
         ("is_passing", True, False)
     ]
@@ -54,7 +54,7 @@ def test_a_near_miss_of_somebody_who_never_met_anything_is_explained(half_way, s
     for person in (52, "52", houba):
         explained = api.explain(person, "both")
         assert explained.learner is None
-        assert [len(demand.answers) for demand in explained.demands] == [1, 1]
+        assert [len(requirement.evaluations) for requirement in explained.requirements] == [1, 1]
 
 
 def test_an_explanation_of_an_award_names_event_and_revision(half_way):

@@ -76,8 +76,8 @@ def _defaults() -> dict[str, Any]:
         "auto.offset.reset": "earliest",
         # While the database is down, a batch may wait twice: for its events and for its dead letters.
         "max.poll.interval.ms": (2 * intake["patience"] + 120) * 1000,
-        # Limits what is fetched in advance, so that memory does not depend on the consumer's lag. The limit is in bytes.
-        # At a limit in messages the client pauses for a second, so it reads no more than that number a second.
+        # Limits what is fetched in advance, so that memory does not depend on the consumer's lag. The limit is in
+        # bytes. At a limit in messages the client pauses for a second, so it reads no more than that number a second.
         "queued.max.messages.kbytes": 16 * 1024,
         "fetch.max.bytes": 8 * 1024 * 1024,
         # How soon a new topic or partition is found.
