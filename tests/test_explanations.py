@@ -1,4 +1,4 @@
-"""An explanation is about one learner and about what is demanded today."""
+"""An explanation is about one learner and the requirements of today."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def passes(course: str, number: int) -> None:
     pipeline.handle([make_passing(course_key=course, lms_user_id=number, username=f"u{number}")])
 
 
-def test_what_others_met_is_not_said_of_this_learner() -> None:
+def test_fulfilments_of_other_learners_are_not_in_an_explanation() -> None:
     make_template("both", *BOTH)
     passes(ALGEBRA, 41)
     passes(BOTANY, 52)
@@ -33,14 +33,14 @@ def test_what_others_met_is_not_said_of_this_learner() -> None:
     assert api.explain(41, "both").completion.satisfied == 1
 
 
-def test_a_requirement_is_held_against_events_of_its_own_type_only() -> None:
+def test_a_requirement_is_evaluated_for_events_of_its_own_type_only() -> None:
     make_template("mixed", {"key": "ccx", "event_type": CCX_PASSING_STATUS}, {"key": "course"})
     passes(ALGEBRA, 41)
     ccx, course = api.explain(41, "mixed").requirements
     assert (len(ccx.evaluations), len(course.evaluations)) == (0, 1)
 
 
-def test_a_requirement_that_was_taken_away_is_not_counted_any_more() -> None:
+def test_a_removed_requirement_is_not_counted_any_more() -> None:
     make_template("both", *BOTH)
     passes(ALGEBRA, 41)
     make_template("both", BOTH[0])
@@ -50,7 +50,7 @@ def test_a_requirement_that_was_taken_away_is_not_counted_any_more() -> None:
     assert (report(progress).fulfilled, report(progress).total) == (1, 1)
 
 
-def test_what_was_reset_is_not_counted_as_met() -> None:
+def test_a_fulfilment_that_was_reset_is_not_counted() -> None:
     make_template("both", *BOTH)
     passes(ALGEBRA, 41)
     progress = BadgeProgress.objects.get()
@@ -62,7 +62,7 @@ def test_what_was_reset_is_not_counted_as_met() -> None:
     assert api.explain(41, "both").completion.satisfied == 0
 
 
-def test_an_event_that_holds_and_did_not_count_says_why() -> None:
+def test_an_event_whose_rules_hold_but_that_did_not_count_has_a_note() -> None:
     make_template("both", BOTH[0])
     passes(ALGEBRA, 41)
     asked = InboxMessage.objects.all()
@@ -81,7 +81,7 @@ def test_an_event_that_holds_and_did_not_count_says_why() -> None:
     assert answer() == "The event waits to be decided."
 
 
-def test_an_event_whose_payload_has_expired_is_no_answer() -> None:
+def test_an_event_whose_payload_was_deleted_is_not_evaluated() -> None:
     make_template("both", *BOTH)
     passes(ALGEBRA, 41)
     InboxMessage.objects.update(payload=None)

@@ -1,4 +1,4 @@
-"""What developers who extend the house rely on."""
+"""What developers of the host and of other plugins rely on."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def half_way(settings: Any) -> None:
     )
 
 
-def test_an_explanation_says_what_is_open_and_what_the_near_miss_lacked(half_way):
+def test_an_explanation_names_what_is_open_and_what_the_near_miss_lacked(half_way):
     explained = api.explain(41, "both")
 
     assert (explained.completion.satisfied, explained.completion.total) == (1, 2)
@@ -46,7 +46,7 @@ def test_an_explanation_says_what_is_open_and_what_the_near_miss_lacked(half_way
     ]
 
 
-def test_a_near_miss_of_somebody_who_never_met_anything_is_explained(half_way, settings):
+def test_a_near_miss_of_a_person_who_never_met_a_requirement_is_explained(half_way, settings):
     settings.BADGES_CONFIG = {"keep_unmatched": True, "user_lms_id_field": "last_name"}
     pipeline.handle([make_passing(course_key=BOTANY, lms_user_id=52, username="houba", is_passing=False)])
     houba = get_user_model().objects.create(username="houba", last_name="52")
@@ -66,7 +66,7 @@ def test_an_explanation_of_an_award_names_event_and_revision(half_way):
     assert (credential.cause_event_id, credential.revision.number) == (event.id, 1)
 
 
-def test_somebody_unknown_is_explained_too(half_way):
+def test_an_unknown_person_is_explained_too(half_way):
     explained = api.explain("nobody", "both")
 
     assert explained.learner is None
@@ -95,7 +95,7 @@ def test_people_the_lms_names_are_found_or_created_in_bulk(half_way):
     assert admitted[41].user.get_username() == "marsupilami"
 
 
-def test_what_is_enqueued_stands_or_falls_with_the_transaction():
+def test_an_enqueued_message_is_stored_only_if_the_transaction_commits():
     with transaction.atomic():
         api.enqueue("mail", "12", {"credential": "x"}, type="certificate")
         transaction.set_rollback(True)
@@ -109,7 +109,7 @@ def test_what_is_enqueued_stands_or_falls_with_the_transaction():
         api.enqueue("mail", "12", {})
 
 
-def test_a_retired_person_leaves_history_and_no_trace(half_way):
+def test_a_retired_person_leaves_history_without_personal_data(half_way):
     waiting = make_passing(course_key=BOTANY, lms_user_id=41, username="marsupilami")
     pipeline.receive(waiting)
 

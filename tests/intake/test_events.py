@@ -1,4 +1,4 @@
-"""The same event is the same text, whichever door it came in by."""
+"""The same event has the same stored text, whether it came from Kafka, a file or a signal."""
 
 from __future__ import annotations
 
@@ -74,9 +74,9 @@ def test_the_signals_under_test_are_those_about_learners() -> None:
 
 @_by_type(ON_THE_BUS)
 @pytest.mark.parametrize("bare", [False, True], ids=["full", "bare"])
-def test_an_event_is_the_same_text_from_every_door(signal: OpenEdxPublicSignal, bare: bool) -> None:
+def test_an_event_is_the_same_text_from_kafka_file_and_signal(signal: OpenEdxPublicSignal, bare: bool) -> None:
     event = _event(signal, samples.data_of(signal, bare=bare))
-    texts = {stored_text(door(event)) for door in (_from_kafka, _from_file, _from_signal)}
+    texts = {stored_text(read(event)) for read in (_from_kafka, _from_file, _from_signal)}
     assert len(texts) == 1
 
 
@@ -99,7 +99,7 @@ def test_the_stored_text_reads_back_as_the_same_event(signal: OpenEdxPublicSigna
 
 def test_names_in_any_script_are_stored_as_they_are_written() -> None:
     event = passing_status(name="فاطمة الفهري 祖冲之 🎓")
-    texts = {stored_text(door(event)) for door in (_from_kafka, _from_file, _from_signal)}
+    texts = {stored_text(read(event)) for read in (_from_kafka, _from_file, _from_signal)}
     assert len(texts) == 1
     assert "فاطمة الفهري 祖冲之 🎓" in texts.pop()
 
@@ -178,13 +178,13 @@ def test_data_of_the_wrong_shape_is_refused_by_its_path_and_without_its_value(ch
 
 
 @pytest.mark.parametrize("wrong", ["yesterday", "2026-03-01T09:30:00", 1772357400, "2026-02-31T00:00:00Z"])
-def test_a_time_that_is_no_moment_is_refused(wrong) -> None:
+def test_a_time_without_offset_or_of_another_type_is_refused(wrong) -> None:
     envelope = {**json.loads(passing_status().line), "time": wrong}
     with pytest.raises(EventError, match=r"^time: expected a time with its offset"):
         parse_event(json.dumps(envelope), source="")
 
 
-def test_a_live_object_that_no_bus_could_carry_is_refused_by_its_path() -> None:
+def test_a_python_object_that_no_bus_could_send_is_refused_by_its_path() -> None:
     event = passing_status()
     odd = {"course_passing_status": object()}
     with pytest.raises(EventError, match=r"^data\.course_passing_status: an object of Python type object"):

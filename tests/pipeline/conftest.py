@@ -1,4 +1,4 @@
-"""The stories' makers as fixtures; imported late, since Django is not ready when this file is."""
+"""Factories as fixtures. They are imported late, because Django is not ready when this file is imported."""
 
 from __future__ import annotations
 

@@ -112,14 +112,14 @@ class Bus:
     def begin_at_earliest(self, *, partitions: int = 1) -> None:
         """Let the group begin with the first event; the bus's own consumer would skip what is there already."""
         consumer = Consumer({"bootstrap.servers": self.kafka.bootstrap_servers, "group.id": self.group, "log_level": 0})
-        places = [TopicPartition(self.full_topic, partition, 0) for partition in range(partitions)]
-        consumer.commit(offsets=places, asynchronous=False)
+        positions = [TopicPartition(self.full_topic, partition, 0) for partition in range(partitions)]
+        consumer.commit(offsets=positions, asynchronous=False)
         consumer.close()
 
     def committed(self, *, partitions: int = 1) -> dict[int, int]:
         """Return the positions that the group has committed, by partition."""
         consumer = Consumer({"bootstrap.servers": self.kafka.bootstrap_servers, "group.id": self.group, "log_level": 0})
-        places = [TopicPartition(self.full_topic, partition) for partition in range(partitions)]
-        committed = consumer.committed(places, timeout=20)
+        positions = [TopicPartition(self.full_topic, partition) for partition in range(partitions)]
+        committed = consumer.committed(positions, timeout=20)
         consumer.close()
-        return {place.partition: place.offset for place in committed if place.offset >= 0}
+        return {position.partition: position.offset for position in committed if position.offset >= 0}

@@ -4,9 +4,9 @@ import json
 import os
 
 from service.settings import *  # noqa: F403
-from service.settings import BADGES_CONFIG as _OURS
-from service.settings import INSTALLED_APPS as _APPS
+from service.settings import BADGES_CONFIG as _SERVICE_CONFIG
+from service.settings import INSTALLED_APPS as _SERVICE_APPS
 
-BADGES_CONFIG = {**_OURS, **json.loads(os.environ.get("BADGES_CONFIG", "{}"))}
+BADGES_CONFIG = {**_SERVICE_CONFIG, **json.loads(os.environ.get("BADGES_CONFIG", "{}"))}
 # It brings the bus's own command, consume_events.
-INSTALLED_APPS = _APPS if "openedx_events" in _APPS else [*_APPS, "openedx_events"]
+INSTALLED_APPS = _SERVICE_APPS if "openedx_events" in _APPS else [*_SERVICE_APPS, "openedx_events"]

@@ -1,4 +1,4 @@
-"""Templates and events for the stories of the pipeline."""
+"""Templates and events for tests of the pipeline."""
 
 from __future__ import annotations
 
@@ -37,5 +37,5 @@ def _requirement(
 
 
 def make_passing(**given: Any) -> Event:
-    """Make the event of a learner who passes a course, as the doors hand it over."""
+    """Make the event of a learner who passes a course, as a consumer hands it over."""
     return parse_event(made.passing_status(**given).line, source="test")

@@ -1,4 +1,4 @@
-"""The Kafka consumer against a real broker and registry: what is handed on, and what is committed when."""
+"""The Kafka consumer with a real broker and registry: what is handled, and what is committed when."""
 
 from __future__ import annotations
 
@@ -156,7 +156,9 @@ def test_a_batch_that_could_not_be_decided_is_not_committed(bus: Bus, member: Ca
     assert bus.committed() == {0: 10}
 
 
-def test_poison_goes_to_dead_letters_and_the_partition_goes_on(bus: Bus, member: Callable[..., Member]) -> None:
+def test_unreadable_messages_become_dead_letters_and_the_partition_goes_on(
+    bus: Bus, member: Callable[..., Member]
+) -> None:
     first, last = passings(2)
     bus.create_topic().send(first)
     good = bus.wire(first)
@@ -206,15 +208,17 @@ def test_a_topic_that_is_not_there_yet_is_waited_for(bus: Bus, member: Callable[
     assert reader.notices[1:] == [f"The topic {bus.full_topic} is there."]
 
 
-def test_a_topic_that_never_comes_ends_a_reader_that_is_to_end(bus: Bus, member: Callable[..., Member]) -> None:
+def test_a_topic_that_stays_missing_ends_a_consumer_that_shall_end_when_idle(
+    bus: Bus, member: Callable[..., Member]
+) -> None:
     with pytest.raises(ConsumerError, match=r"is not there\. Create it, or correct -t"):
         member(until_idle=True, topic_patience=2).run()
 
 
-def assert_each_time_is_said_once(said: list[str]) -> None:
+def assert_each_outage_is_notified_once(notices: list[str]) -> None:
     """A broker that is slow to start may go once more before it stays; each time has its begin and its end."""
-    assert said
-    assert said == ["Kafka is not available; waiting for it.", "Kafka is back."] * (len(said) // 2)
+    assert notices
+    assert notices == ["Kafka is not available; waiting for it.", "Kafka is back."] * (len(notices) // 2)
 
 
 def test_a_broker_that_goes_and_comes_back_is_waited_for(bus: Bus, member: Callable[..., Member]) -> None:
@@ -231,10 +235,10 @@ def test_a_broker_that_goes_and_comes_back_is_waited_for(bus: Bus, member: Calla
     until(lambda: bus.committed() == {0: 10})
     until(lambda: reader.error or reader.notices_of_kafka()[-1:] == ["Kafka is back."])
     reader.end()
-    assert_each_time_is_said_once(reader.notices_of_kafka())
+    assert_each_outage_is_notified_once(reader.notices_of_kafka())
 
 
-def test_a_broker_that_comes_back_without_news_is_noticed(bus: Bus, member: Callable[..., Member]) -> None:
+def test_a_broker_that_comes_back_without_new_messages_is_noticed(bus: Bus, member: Callable[..., Member]) -> None:
     bus.create_topic()
     bus.kafka.stop()
     reader = member().start()
@@ -242,10 +246,12 @@ def test_a_broker_that_comes_back_without_news_is_noticed(bus: Bus, member: Call
     bus.kafka.start()
     until(lambda: reader.error or reader.notices_of_kafka()[-1:] == ["Kafka is back."])
     reader.end()
-    assert_each_time_is_said_once(reader.notices_of_kafka())
+    assert_each_outage_is_notified_once(reader.notices_of_kafka())
 
 
-def test_a_registry_that_is_away_is_waited_for_and_nothing_is_lost(bus: Bus, member: Callable[..., Member]) -> None:
+def test_a_registry_that_does_not_answer_is_waited_for_and_nothing_is_lost(
+    bus: Bus, member: Callable[..., Member]
+) -> None:
     events = passings(10)
     bus.create_topic(partitions=2).send(*events)
     bus.registry.stop()
@@ -265,7 +271,7 @@ def test_a_registry_that_is_away_is_waited_for_and_nothing_is_lost(bus: Bus, mem
     assert reader.notices[1] == "The schema registry is back."
 
 
-def test_asked_to_stop_while_the_registry_is_away_it_ends_without_committing(
+def test_asked_to_stop_while_the_registry_does_not_answer_it_ends_without_committing(
     bus: Bus, member: Callable[..., Member]
 ) -> None:
     bus.create_topic().send(*passings(3))
@@ -327,7 +333,7 @@ def test_the_client_can_be_configured(bus: Bus, member: Callable[..., Member], s
         ([], "must be a dict"),
     ],
 )
-def test_a_client_that_cannot_be_configured_so_says_why(
+def test_a_wrong_configuration_of_the_client_is_an_error_with_the_reason(
     bus: Bus, member: Callable[..., Member], settings: Any, given: Any, remedy: str
 ) -> None:
     settings.BADGES_CONFIG = {"kafka_client": given}
@@ -345,7 +351,7 @@ def test_a_batch_that_takes_too_long_comes_again_and_the_consumer_goes_on(
     reader = member(decide=lambda batch: time.sleep(next(slow, 0))).start()
     until(lambda: bus.committed() == {0: 5})
     reader.end()
-    assert reader.ids == ids_of(events) * 2  # given to somebody else meanwhile, here to itself
+    assert reader.ids == ids_of(events) * 2  # the partition was assigned again meanwhile, here to the same member
 
 
 def test_large_events_make_small_batches(bus: Bus, member: Callable[..., Member]) -> None:
