@@ -206,7 +206,7 @@ def _is_person(person: Person, prefix: str = "") -> Q:
         return Q(**{f"{prefix}pk": person.pk})
     if isinstance(person, AbstractBaseUser):
         return Q(**{f"{prefix}user": person.pk})
-    text: Any = str(person)
+    text = str(person)
     if text.isascii() and text.isdigit():
         return Q(**{f"{prefix}lms_user_id": int(text)})
     if "\0" in text:  # no username has it, and PostgreSQL raises an error for it

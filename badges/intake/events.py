@@ -21,6 +21,8 @@ from typing import Any
 
 import attrs
 from opaque_keys import OpaqueKey
+from openedx_events.data import EventsMetadata
+from openedx_events.tooling import OpenEdxPublicSignal
 
 from badges.catalog import event_types
 from badges.catalog.event_types import EventDefinition
@@ -139,7 +141,9 @@ def event_from_envelope(definition: EventDefinition, envelope: Mapping[str, Any]
     return canonical_event(definition, id=envelope["id"], time=envelope["time"], data=envelope["data"], source=source)
 
 
-def event_from_signal(signal: Any, metadata: Any, kwargs: Mapping[str, Any], *, source: str = "") -> Event:
+def event_from_signal(
+    signal: OpenEdxPublicSignal, metadata: EventsMetadata, kwargs: Mapping[str, Any], *, source: str = ""
+) -> Event:
     """Return the event of the arguments that a receiver of a public signal got. Raises EventError."""
     definition = event_types.get(signal.event_type)
     data = {name: _plain(kwargs.get(name), f"data.{name}") for name in signal.init_data}

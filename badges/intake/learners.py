@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.hashers import make_password
 from django.db import IntegrityError
 from django.db.models import Model
@@ -57,7 +58,7 @@ class LearnerLookup:
     """
 
     known: set[int] = field(default_factory=set)
-    users: dict[int, Any] = field(default_factory=dict)
+    users: dict[int, AbstractBaseUser] = field(default_factory=dict)
     new_people: dict[int, LearnerData] = field(default_factory=dict)
     unbound: dict[int, Learner] = field(default_factory=dict)
     refused: dict[int, str] = field(default_factory=dict)
@@ -120,7 +121,9 @@ def get_or_create(lookup: LearnerLookup, lms_user_ids: Iterable[int]) -> dict[in
     if new_people and lookup.equates:
         raise EventError(EQUATED_USERNAME)
     accounts |= _create_accounts(new_people)
-    Learner.objects.bulk_create(Learner(lms_user_id=lms_id, user=user) for lms_id, user in sorted(accounts.items()))
+    Learner.objects.bulk_create(
+        Learner(lms_user_id=lms_id, user_id=user.pk) for lms_id, user in sorted(accounts.items())
+    )
     unbound = {lms_id: learner for lms_id, learner in lookup.unbound.items() if lms_id in wanted}
     for lms_id, learner in unbound.items():
         learner.lms_user_id = lms_id
@@ -165,7 +168,7 @@ def _match_usernames(unknown: dict[int, LearnerData], lookup: LearnerLookup) -> 
         taken.add(person.username)
 
 
-def _use_account(user: Any, lms_id: int, lookup: LearnerLookup) -> None:
+def _use_account(user: AbstractBaseUser, lms_id: int, lookup: LearnerLookup) -> None:
     """Note what an account of the host is for this LMS user id: known, to be bound, to get a learner, or refused."""
     learner = getattr(user, "badges_learner", None)
     field_name = config.user_lms_id_field
@@ -180,7 +183,7 @@ def _use_account(user: Any, lms_id: int, lookup: LearnerLookup) -> None:
         lookup.users[lms_id] = user
 
 
-def _create_accounts(new_people: dict[int, LearnerData]) -> dict[int, Any]:
+def _create_accounts(new_people: dict[int, LearnerData]) -> dict[int, AbstractBaseUser]:
     """Create accounts without a usable password; return them by LMS user id; two statements."""
     if not new_people:
         return {}

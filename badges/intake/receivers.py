@@ -17,6 +17,7 @@ from typing import Any
 
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
+from openedx_events.data import EventsMetadata
 from openedx_events.tooling import SIGNAL_PROCESSED_FROM_EVENT_BUS, OpenEdxPublicSignal
 
 from badges.catalog import event_types
@@ -59,13 +60,15 @@ class _Receiver:
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
 
-    def __call__(self, signal: OpenEdxPublicSignal, metadata: Any, **kwargs: Any) -> None:
+    def __call__(self, signal: OpenEdxPublicSignal, metadata: EventsMetadata, **kwargs: Any) -> None:
         if kwargs.pop(SIGNAL_PROCESSED_FROM_EVENT_BUS, False):
             self._store_or_exit(signal, metadata, kwargs)
         else:
             self._store_or_log(signal, metadata, kwargs)
 
-    def _store(self, signal: OpenEdxPublicSignal, metadata: Any, kwargs: dict[str, Any], source: str) -> None:
+    def _store(
+        self, signal: OpenEdxPublicSignal, metadata: EventsMetadata, kwargs: dict[str, Any], source: str
+    ) -> None:
         try:
             event = event_from_signal(signal, metadata, kwargs, source=source)
             stored_size(event, config.intake["event_bytes"], config.intake["event_bytes"])
@@ -77,14 +80,14 @@ class _Receiver:
                 raise
             _dead_letter(signal, metadata, inbox.UNENCODABLE, source)
 
-    def _store_or_log(self, signal: OpenEdxPublicSignal, metadata: Any, kwargs: dict[str, Any]) -> None:
+    def _store_or_log(self, signal: OpenEdxPublicSignal, metadata: EventsMetadata, kwargs: dict[str, Any]) -> None:
         """Store an event of this process. With DEBUG on, an error would reach the sender and stop other receivers."""
         try:
             self._store(signal, metadata, kwargs, "signal")
         except Exception:  # an error must not reach the sender
             log.exception("Event %s (%s) could not be stored and is lost to badges.", metadata.id, signal.event_type)
 
-    def _store_or_exit(self, signal: OpenEdxPublicSignal, metadata: Any, kwargs: dict[str, Any]) -> None:
+    def _store_or_exit(self, signal: OpenEdxPublicSignal, metadata: EventsMetadata, kwargs: dict[str, Any]) -> None:
         """Store an event of the bus; when that cannot be done, end the process before it is acknowledged."""
         try:
             retry_transient(lambda: self._store(signal, metadata, kwargs, "bus"))
@@ -119,7 +122,7 @@ def exit_process() -> None:
     os._exit(EX_TEMPFAIL)
 
 
-def _dead_letter(signal: OpenEdxPublicSignal, metadata: Any, reason: str, source: str) -> None:
+def _dead_letter(signal: OpenEdxPublicSignal, metadata: EventsMetadata, reason: str, source: str) -> None:
     log.warning("Dead letter from %s %s: %s", source, metadata.id, reason)
     unreadable = Unreadable(
         id=f"{source} {metadata.id}",

@@ -9,4 +9,4 @@ from service.settings import INSTALLED_APPS as _SERVICE_APPS
 
 BADGES_CONFIG = {**_SERVICE_CONFIG, **json.loads(os.environ.get("BADGES_CONFIG", "{}"))}
 # It brings the bus's own command, consume_events.
-INSTALLED_APPS = _SERVICE_APPS if "openedx_events" in _APPS else [*_SERVICE_APPS, "openedx_events"]
+INSTALLED_APPS = _SERVICE_APPS if "openedx_events" in _SERVICE_APPS else [*_SERVICE_APPS, "openedx_events"]

@@ -74,7 +74,7 @@ class KafkaConsumer:
         self._max_events = max_events
         self._topic_patience = topic_patience
         self._progress = progress
-        self._schemas: Any = None
+        self._schemas: Schemas
         self._notices = _Notices(notify)
         self._consumer: Any = None
         self._fetched: deque[Any] = deque()  # fetched, and not in the batch yet

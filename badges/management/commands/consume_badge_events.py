@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from django import db
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
 from edx_django_utils.cache import RequestCache
 from tqdm import tqdm
 
@@ -219,7 +219,7 @@ def _log_is_on_stderr() -> bool:
 class _LineErrors:
     """Reports lines that could not be read: the first ones each, then how many more."""
 
-    def __init__(self, stderr: Any) -> None:
+    def __init__(self, stderr: OutputWrapper) -> None:
         self.number = 0
         self._stderr = stderr
 
@@ -237,7 +237,7 @@ class _LineErrors:
 class _Progress:
     """A progress bar on a terminal; elsewhere a line every few seconds."""
 
-    def __init__(self, stderr: Any, *, total: int | None, unit: str, unit_scale: bool = False) -> None:
+    def __init__(self, stderr: OutputWrapper, *, total: int | None, unit: str, unit_scale: bool = False) -> None:
         self._stderr = stderr
         self._total = total
         self._bar = tqdm(total=total, unit=unit, unit_scale=unit_scale, leave=False, disable=None, file=sys.stderr)
