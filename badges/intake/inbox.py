@@ -133,7 +133,7 @@ def postpone_claimed(row: InboxMessage, *, until: dt.datetime, reason: str) -> N
 
 
 def requeue(rows: QuerySet[InboxMessage], *, now: dt.datetime) -> int:
-    """Make dead letters that still have their payload pending again; return how many. An operator does this in the admin."""
+    """Make dead letters that have their payload pending again, for an operator; return how many."""
     dead = rows.filter(state=InboxState.DEAD, payload__isnull=False)
     return dead.update(state=InboxState.PENDING, due_at=now, attempts=0, processed_at=None)
 
