@@ -33,8 +33,8 @@ KAFKA_USAGE = "consume_badge_events --bus kafka -t learning-course-passing-statu
 FILE_USAGE = "consume_badge_events --bus file --input events.jsonl"
 
 
-def positive(text: str) -> int:
-    """Read a number of at least one."""
+def positive_int(text: str) -> int:
+    """Return a text as a number of at least one. Raises ArgumentTypeError."""
     if not text.isdecimal() or int(text) < 1:
         raise ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return int(text)
@@ -64,12 +64,12 @@ class Command(BaseCommand):
             "-g", "--group", metavar="GROUP", help="consumer group; a new one starts at the earliest event"
         )
         parser.add_argument("--input", metavar="FILE", help="JSON Lines, one event a line; - reads standard input")
-        parser.add_argument("--batch-size", type=positive, metavar="N", help="events in one transaction, at most")
+        parser.add_argument("--batch-size", type=positive_int, metavar="N", help="events in one transaction, at most")
         parser.add_argument("--until-idle", action="store_true", help="end when every partition was read to its end")
-        parser.add_argument("--max-events", type=positive, metavar="N", help="end after N events")
+        parser.add_argument("--max-events", type=positive_int, metavar="N", help="end after N events")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        bus = _checked(options)
+        bus = _check_options(options)
         self.result = pipeline.BatchResult()
         self.stop = Stop()
         try:
@@ -106,7 +106,7 @@ class Command(BaseCommand):
             try:
                 consumer.run()
             finally:
-                self._sum_up(consumer.counts)
+                self._print_summary(consumer.counts)
 
     # --- a file ------------------------------------------------------------------------------------------------------
 
@@ -126,7 +126,7 @@ class Command(BaseCommand):
                 consumer.run()
             finally:
                 line_errors.close()
-                self._sum_up(consumer.counts)
+                self._print_summary(consumer.counts)
         if not consumer.finished:
             raise CommandError(
                 f"Stopped after line {consumer.lines_read}. Run it again to go on: what was done is recognised."
@@ -137,7 +137,7 @@ class Command(BaseCommand):
                 "file again: what was done is recognised."
             )
 
-    # --- both --------------------------------------------------------------------------------------------------------
+    # --- both buses --------------------------------------------------------------------------------------------------
 
     def _decide(self, batch: Sequence[Event | Unreadable]) -> None:
         try:
@@ -153,7 +153,7 @@ class Command(BaseCommand):
         if not _log_is_on_stderr():
             self.stderr.write(text)
 
-    def _sum_up(self, counts: Counts) -> None:
+    def _print_summary(self, counts: Counts) -> None:
         result, seconds = self.result, counts.seconds
         ignored: Counter[tuple[str, str]] = counts.skipped + result.ignored
         self.stdout.write(
@@ -167,7 +167,7 @@ class Command(BaseCommand):
             self.stdout.write(f"  ignored {number}: {event_type}: {reason}")
 
 
-def _checked(options: dict[str, Any]) -> str:
+def _check_options(options: dict[str, Any]) -> str:
     """Return the bus. Raises CommandError, which says what to type, when the arguments do not belong together."""
     bus = options["bus"] or ("file" if options["input"] else None)
     if bus is None:
