@@ -60,7 +60,7 @@ class Member:
     def ids(self) -> list[str]:
         return [item.id for item in self.items]
 
-    def said_of_kafka(self) -> list[str]:
+    def notices_of_kafka(self) -> list[str]:
         """Leave out topics: a broker that just came back may not know them for a moment."""
         return [text for text in self.notices if text.startswith("Kafka")]
 
