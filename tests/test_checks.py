@@ -170,7 +170,7 @@ def test_an_event_class_that_cannot_be_read(settings, acme):
     configure(settings, events=["com.acme.broken.v1"])
     assert check_events() == [
         Error(
-            "The data of com.acme.broken.v1 cannot be read: tests.catalog.test_checks.Broken has an annotation "
+            "The data of com.acme.broken.v1 cannot be read: tests.test_checks.Broken has an annotation "
             "that cannot be read: name 'Missing' is not defined.",
             id="lms_badges.E009",
         )
@@ -199,7 +199,7 @@ def test_the_hosts_own_badges_app(settings):
     settings.BADGES_ENABLED = False
     assert check_neighbours() == []
     del settings.BADGES_ENABLED
-    settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "tests.catalog.host.HostBadges"]
+    settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "tests.support.host_badges.HostBadges"]
     assert check_neighbours() == [warning]
     settings.BADGES_ENABLED = False  # installed as in the real host, and switched off
     assert check_neighbours() == []

@@ -6,5 +6,5 @@ from django.apps import AppConfig
 class HostBadges(AppConfig):
     """It owns the label that we do not use."""
 
-    name = "tests.catalog"
+    name = "tests.support"
     label = "badges"
