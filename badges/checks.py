@@ -55,7 +55,7 @@ def check_events(**_: Any) -> list[CheckMessage]:
 
 
 @register("lms_badges")
-def check_neighbours(**_: Any) -> list[CheckMessage]:
+def check_host(**_: Any) -> list[CheckMessage]:
     """Look at what runs beside us in this host."""
     problems: list[CheckMessage] = []
     own = getattr(settings, "BADGES_ENABLED", None)
@@ -67,7 +67,7 @@ def check_neighbours(**_: Any) -> list[CheckMessage]:
                 id="lms_badges.W001",
             )
         )
-    if getattr(settings, "CELERY_BROKER_URL", None) and not _is_swept():
+    if getattr(settings, "CELERY_BROKER_URL", None) and not _sweep_is_scheduled():
         problems.append(
             Warning(
                 "No beat entry runs the task badges.sweep: what a lost wake-up leaves behind stays there.",
@@ -76,7 +76,7 @@ def check_neighbours(**_: Any) -> list[CheckMessage]:
                 id="lms_badges.W002",
             )
         )
-    if getattr(settings, "EVENT_BUS_PRODUCER", None) and not _is_announced():
+    if getattr(settings, "EVENT_BUS_PRODUCER", None) and not _awards_are_published():
         problems.append(
             Warning(
                 f"This host publishes on an event bus, and {BADGE_AWARDED} is on none of its topics: awards are "
@@ -116,8 +116,8 @@ def _config_problems(given: dict[Any, Any], known: dict[str, Any], where: str) -
         if key not in known:
             if where or key not in _FOREIGN_KEYS:
                 yield _unknown_key(str(key), list(known), place)
-        elif not _is_like(value, known[key]):
-            message = f"BADGES_CONFIG{place} is {_described(value)}; it should be {_described(known[key])}."
+        elif not _has_type_of(value, known[key]):
+            message = f"BADGES_CONFIG{place} is {_type_name(value)}; it should be {_type_name(known[key])}."
             yield Error(message, hint="The settings page of the documentation describes it.", id="lms_badges.E007")
         elif isinstance(value, dict) and known[key]:
             yield from _config_problems(value, known[key], place)
@@ -130,7 +130,7 @@ def _unknown_key(key: str, known: list[str], place: str) -> CheckMessage:
     return Error(f"BADGES_CONFIG{place} is read by nobody.", hint=hint, id="lms_badges.E006")
 
 
-def _is_like(value: Any, default: Any) -> bool:
+def _has_type_of(value: Any, default: Any) -> bool:
     """Whether a value has the type of the default. No default says nothing about types, and no value is the default."""
     if default is None:
         return True
@@ -143,7 +143,7 @@ def _is_like(value: Any, default: Any) -> bool:
     return isinstance(value, type(default))
 
 
-def _described(value: Any) -> str:
+def _type_name(value: Any) -> str:
     names = {bool: "True or False", int: "a number", float: "a number", str: "text", dict: "a dict"}
     if isinstance(value, (list, tuple)):
         return (
@@ -187,7 +187,7 @@ def _event_problems(event_type: Any) -> Iterable[CheckMessage]:
 
 
 def _unknown_type(event_type: str) -> CheckMessage:
-    near = difflib.get_close_matches(event_type, event_types.known(), n=1)
+    near = difflib.get_close_matches(event_type, event_types.known_types(), n=1)
     own = "For a signal of your own, name its module in BADGES_CONFIG['signal_modules']."
     hint = f"Did you mean {near[0]!r}? {own}" if near else own
     return Error(f"No installed package defines the event type {event_type!r}.", hint=hint, id="lms_badges.E002")
@@ -217,16 +217,16 @@ def _learner_problems(definition: event_types.EventDefinition) -> Iterator[Check
         yield Error(message, hint=hint, id="lms_badges.E005")
 
 
-# --- the neighbours --------------------------------------------------------------------------------------------------
+# --- the host --------------------------------------------------------------------------------------------------------
 
 
-def _is_announced() -> bool:
+def _awards_are_published() -> bool:
     """Whether awards go to a topic of the bus; a host may have switched that off together with badges of its own."""
     topics = (getattr(settings, "EVENT_BUS_PRODUCER_CONFIG", None) or {}).get(BADGE_AWARDED) or {}
     return any(topic.get("enabled") is True for topic in topics.values())
 
 
-def _is_swept() -> bool:
+def _sweep_is_scheduled() -> bool:
     """Whether beat has our entry, or a schedule in the database that we cannot look into here."""
     schedule = getattr(settings, "CELERY_BEAT_SCHEDULE", None) or {}
     in_database = "DatabaseScheduler" in str(getattr(settings, "CELERY_BEAT_SCHEDULER", ""))

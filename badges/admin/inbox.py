@@ -11,15 +11,15 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy, ngettext
 
-from badges.admin.readonly import ReadOnlyAdmin, SearchByExactWords, lms_user_id
-from badges.admin.words import pretty
+from badges.admin.descriptions import pretty
+from badges.admin.readonly import ExactSearchMixin, ReadOnlyAdmin, lms_user_id
 from badges.intake import inbox
 from badges.models import InboxMessage
 from badges.outbox.worker_notifications import PROCESS_PENDING, notify_worker_on_commit
 
 
 @admin.register(InboxMessage)
-class InboxMessageAdmin(SearchByExactWords, ReadOnlyAdmin):
+class InboxMessageAdmin(ExactSearchMixin, ReadOnlyAdmin):
     """Events that somebody cares about, and dead letters."""
 
     list_display = ("event_id", "event_type", "state", "reason", "received_at", "source", "attempts")
@@ -38,7 +38,7 @@ class InboxMessageAdmin(SearchByExactWords, ReadOnlyAdmin):
         """Newest first, by the index that fits the question: the primary key grows with time, too."""
         return ("-received_at", "-pk") if "state__exact" in request.GET else ("-pk",)
 
-    def find(self, term: str) -> Q:
+    def search_condition(self, term: str) -> Q:
         number = lms_user_id(term)
         return Q(event_id=term) if number is None else Q(event_id=term) | Q(lms_user_id=number)
 
@@ -47,11 +47,11 @@ class InboxMessageAdmin(SearchByExactWords, ReadOnlyAdmin):
         return pretty(message.payload) if message.payload is not None else "-"
 
     def has_retry_permission(self, request: HttpRequest) -> bool:
-        return self.may_press(request)
+        return self.can_run_actions(request)
 
     @admin.action(description=gettext_lazy("Try dead letters again"), permissions=["retry"])
     def retry_dead_letters(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         count = inbox.requeue(queryset.order_by(), now=timezone.now())
         notify_worker_on_commit(PROCESS_PENDING)
-        said = ngettext("%d dead letter is tried again.", "%d dead letters are tried again.", count) % count
-        self.message_user(request, said, messages.SUCCESS if count else messages.WARNING)
+        text = ngettext("%d dead letter is tried again.", "%d dead letters are tried again.", count) % count
+        self.message_user(request, text, messages.SUCCESS if count else messages.WARNING)

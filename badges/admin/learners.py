@@ -10,13 +10,13 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from badges.admin.readonly import ReadOnlyAdmin, SearchByExactWords, learners_named
+from badges.admin.readonly import ExactSearchMixin, ReadOnlyAdmin, learner_ids_for
 from badges.common.admin import link_to_list
 from badges.models import BadgeProgress, InboxMessage, Learner, OutboxMessage, UserCredential
 
 
 @admin.register(Learner)
-class LearnerAdmin(SearchByExactWords, ReadOnlyAdmin):
+class LearnerAdmin(ExactSearchMixin, ReadOnlyAdmin):
     """Whom events were about."""
 
     list_display = ("__str__", "lms_user_id", "created_at")
@@ -25,8 +25,8 @@ class LearnerAdmin(SearchByExactWords, ReadOnlyAdmin):
     ordering = ("-pk",)
     fields = ("uuid", "lms_user_id", "user", "created_at", "badges")
 
-    def find(self, term: str) -> Q:
-        return Q(pk__in=learners_named(term))
+    def search_condition(self, term: str) -> Q:
+        return Q(pk__in=learner_ids_for(term))
 
     @admin.display(description=gettext_lazy("what there is"))
     def badges(self, learner: Learner) -> SafeString:

@@ -9,13 +9,13 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from badges.catalog.models import BadgeTemplate
-from badges.common.admin import LongTable, NothingByHand
+from badges.common.admin import LongTableAdmin, ReadOnlyMixin
 from badges.intake.models import Learner
 
 LARGEST_ID = 2**63 - 1
 
 
-class ReadOnlyAdmin(NothingByHand, LongTable):
+class ReadOnlyAdmin(ReadOnlyMixin, LongTableAdmin):
     """Shows rows to whoever may view them; actions are the only buttons."""
 
     actions_selection_counter = False
@@ -24,7 +24,7 @@ class ReadOnlyAdmin(NothingByHand, LongTable):
         css = {"all": ["lms_badges/pages.css"]}
 
 
-class SearchByExactWords:
+class ExactSearchMixin:
     """
     A search box that finds by whole identifiers, with indexes.
 
@@ -33,7 +33,7 @@ class SearchByExactWords:
 
     search_fields = ("pk",)  # the box is shown
 
-    def find(self, term: str) -> Any:
+    def search_condition(self, term: str) -> Any:
         """Return the condition that a term means."""
         raise NotImplementedError
 
@@ -41,7 +41,7 @@ class SearchByExactWords:
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
         term = search_term.strip()
-        return (queryset.filter(self.find(term)) if term else queryset), False
+        return (queryset.filter(self.search_condition(term)) if term else queryset), False
 
 
 def lms_user_id(term: str) -> int | None:
@@ -50,7 +50,7 @@ def lms_user_id(term: str) -> int | None:
     return number if number is not None and number <= LARGEST_ID else None
 
 
-def learners_named(term: str) -> list[int]:
+def learner_ids_for(term: str) -> list[int]:
     """Return the learners that a term may mean: an LMS user id, or a username or its beginning."""
     number = lms_user_id(term)
     found = list(Learner.objects.filter(lms_user_id=number).values_list("pk", flat=True)) if number is not None else []
@@ -58,6 +58,6 @@ def learners_named(term: str) -> list[int]:
     return found + list(Learner.objects.filter(**by_name).values_list("pk", flat=True)[:200])
 
 
-def templates_named(term: str) -> list[int]:
+def template_ids_for(term: str) -> list[int]:
     """Return the templates that a term means: one with this slug."""
     return list(BadgeTemplate.objects.filter(slug=term).values_list("pk", flat=True))

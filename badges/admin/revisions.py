@@ -12,15 +12,15 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from badges.admin.readonly import ReadOnlyAdmin, SearchByExactWords, templates_named
-from badges.admin.words import pretty
+from badges.admin.descriptions import pretty
+from badges.admin.readonly import ExactSearchMixin, ReadOnlyAdmin, template_ids_for
 from badges.catalog.documents import differences
 from badges.common.admin import link_to
 from badges.models import TemplateRevision
 
 
 @admin.register(TemplateRevision)
-class TemplateRevisionAdmin(SearchByExactWords, ReadOnlyAdmin):
+class TemplateRevisionAdmin(ExactSearchMixin, ReadOnlyAdmin):
     """Written with every change of a template, and never changed."""
 
     list_display = ("__str__", "author", "created_at")
@@ -29,8 +29,8 @@ class TemplateRevisionAdmin(SearchByExactWords, ReadOnlyAdmin):
     ordering = ("-pk",)
     fields = ("badge", "number", "author", "created_at", "changes", "demanded")
 
-    def find(self, term: str) -> Q:
-        return Q(template_id__in=templates_named(term))
+    def search_condition(self, term: str) -> Q:
+        return Q(template_id__in=template_ids_for(term))
 
     def get_model_perms(self, request: Any) -> dict[str, bool]:
         """Reached from a template's page, not from the index."""

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from django import forms
 from django.core.validators import ProhibitNullCharactersValidator
 
-from badges.admin.words import operator_choices, value_text
+from badges.admin.descriptions import operator_choices, value_text
 
 PARTS = ("path", "operator", "value")
 MOST = 100

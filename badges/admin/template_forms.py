@@ -36,7 +36,7 @@ FIELDS_OF_A_PAGE = 200  # its own, and room for requirements to come
 
 
 class TemplateForm(forms.ModelForm):
-    """The template itself. ``seen`` is the revision that the page was opened with."""
+    """The template itself. ``opened_revision`` is the revision that the page was opened with."""
 
     slug = forms.CharField(
         max_length=150,
@@ -51,7 +51,7 @@ class TemplateForm(forms.ModelForm):
         widget=AdminURLFieldWidget,
         label=gettext_lazy("Image address"),
     )
-    seen = forms.IntegerField(required=False, widget=forms.HiddenInput)
+    opened_revision = forms.IntegerField(required=False, widget=forms.HiddenInput)
 
     class Meta:
         model = BadgeTemplate
@@ -59,8 +59,8 @@ class TemplateForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
-        if self.instance.pk and "seen" in self.fields:
-            self.initial["seen"] = self._newest()
+        if self.instance.pk and "opened_revision" in self.fields:
+            self.initial["opened_revision"] = self._newest()
             self.fields["slug"].disabled = True
 
     def _newest(self) -> int:
@@ -68,8 +68,8 @@ class TemplateForm(forms.ModelForm):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
-        seen = cleaned.get("seen")
-        if self.instance.pk and seen is not None and seen != self._newest():
+        opened = cleaned.get("opened_revision")
+        if self.instance.pk and opened is not None and opened != self._newest():
             message = _("Somebody saved this template since you opened it. Open it anew in another tab and compare.")
             raise ValidationError(message, code="outdated")
         return cleaned

@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from badges.admin.descriptions import KINDS, describe_rules
 from badges.admin.template_forms import (
     MOST_REQUIREMENTS,
     IssuerForm,
@@ -23,14 +24,13 @@ from badges.admin.template_forms import (
     document_of,
     fits_one_page,
 )
-from badges.admin.words import KINDS, rules_in_words
 from badges.catalog import event_types
 from badges.catalog.api import (
     Document,
     DocumentError,
     archive_template,
+    editing_transaction,
     export_template,
-    one_editor,
     save_template,
 )
 from badges.common.admin import CappedPaginator, link_to_list
@@ -45,7 +45,7 @@ from badges.models import (
 from badges.rules import Kind, Shape, operators_for
 
 
-class _PartOfTemplate:
+class _TemplateInlineMixin:
     """Who may change a template may change what belongs to it; nobody needs a permission for each of its tables."""
 
     def _may(self, request: HttpRequest, obj: BadgeTemplate | None) -> bool:
@@ -65,7 +65,7 @@ class _PartOfTemplate:
         return any(request.user.has_perm(f"lms_badges.{verb}_badgetemplate") for verb in ("view", "change", "add"))
 
 
-class RequirementInline(_PartOfTemplate, admin.StackedInline):
+class RequirementInline(_TemplateInlineMixin, admin.StackedInline):
     """What must be done, with the rules of each."""
 
     model = BadgeRequirement
@@ -91,18 +91,18 @@ class RequirementInline(_PartOfTemplate, admin.StackedInline):
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         if not self._may(request, obj):
-            return ["event_type", "description", "group", "key", "in_words"]
+            return ["event_type", "description", "group", "key", "rules_text"]
         return ["event_type", "rules", "description", "group", "key", "removed"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        return () if self._may(request, obj) else ("in_words",)
+        return () if self._may(request, obj) else ("rules_text",)
 
     @admin.display(description=gettext_lazy("data rules"))
-    def in_words(self, requirement: BadgeRequirement) -> str:
-        return rules_in_words(requirement.rules.all(), requirement.event_type)
+    def rules_text(self, requirement: BadgeRequirement) -> str:
+        return describe_rules(requirement.rules.all(), requirement.event_type)
 
 
-class IssuerInline(_PartOfTemplate, admin.TabularInline):
+class IssuerInline(_TemplateInlineMixin, admin.TabularInline):
     """Where the badge is issued too."""
 
     model = TemplateIssuer
@@ -112,7 +112,7 @@ class IssuerInline(_PartOfTemplate, admin.TabularInline):
     verbose_name_plural = gettext_lazy("providers: where the badge is issued too (none is fine)")
 
 
-class _Shelf(admin.SimpleListFilter):
+class _ArchivedFilter(admin.SimpleListFilter):
     title = gettext_lazy("archived")
     parameter_name = "archived"
 
@@ -143,7 +143,7 @@ class BadgeTemplateAdmin(admin.ModelAdmin):
     form = TemplateForm
     inlines = (RequirementInline, IssuerInline)
     list_display = ("name", "slug", "is_active", "demands", "modified_at")
-    list_filter = ("is_active", _Shelf)
+    list_filter = ("is_active", _ArchivedFilter)
     search_fields = ("name", "slug")
     sortable_by = ("name", "slug", "modified_at")
     ordering = ("slug",)
@@ -152,7 +152,7 @@ class BadgeTemplateAdmin(admin.ModelAdmin):
     list_max_show_all = 0
     list_per_page = 50
     prepopulated_fields = {"slug": ("name",)}
-    actions = ("activate", "deactivate", "archive", "bring_back")
+    actions = ("activate", "deactivate", "archive", "unarchive")
     save_on_top = False
 
     # --- what is shown -----------------------------------------------------------------------------------------------
@@ -168,7 +168,7 @@ class BadgeTemplateAdmin(admin.ModelAdmin):
         if not self.has_change_permission(request, obj):
             about = [*about, "archived_at"]
             return [(None, {"fields": [*about, "is_active", "award_once", "more"]})]
-        return [(None, {"fields": [*about, "is_active", "award_once", "more", "seen"]})]
+        return [(None, {"fields": [*about, "is_active", "award_once", "more", "opened_revision"]})]
 
     def get_readonly_fields(self, request: HttpRequest, obj: BadgeTemplate | None = None) -> tuple[str, ...]:
         return ("more", "archived_at") if obj else ()
@@ -190,7 +190,7 @@ class BadgeTemplateAdmin(admin.ModelAdmin):
         return SafeString(" · ".join(links))
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        context["badges_event_types"] = _offers()
+        context["badges_event_types"] = _event_type_options()
         template = kwargs.get("obj")
         if template and self.has_change_permission(request, template) and not _fits(request, template):
             message = _(
@@ -229,7 +229,7 @@ class BadgeTemplateAdmin(admin.ModelAdmin):
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         # Looked at and saved in one turn: what the forms found free or unchanged must be so still when it is written.
-        turn = one_editor() if request.method == "POST" else nullcontext()
+        turn = editing_transaction() if request.method == "POST" else nullcontext()
         try:
             with turn:
                 return super().changeform_view(request, *args, **kwargs)
@@ -266,23 +266,25 @@ class BadgeTemplateAdmin(admin.ModelAdmin):
         self._save_each(request, queryset.filter(archived_at=None), {"is_active": False})
 
     @admin.action(description=gettext_lazy("Bring back from the archive, switched off"), permissions=["change"])
-    def bring_back(self, request: HttpRequest, queryset: QuerySet[BadgeTemplate]) -> None:
+    def unarchive(self, request: HttpRequest, queryset: QuerySet[BadgeTemplate]) -> None:
         self._save_each(request, queryset.exclude(archived_at=None), {"is_active": False})
 
     @admin.action(description=gettext_lazy("Archive"), permissions=["change"])
     def archive(self, request: HttpRequest, queryset: QuerySet[BadgeTemplate]) -> None:
-        def put_away(template: BadgeTemplate) -> None:
+        def archive_one(template: BadgeTemplate) -> None:
             archive_template(template, author=request.user, now=timezone.now())
 
-        self._each(request, queryset.filter(archived_at=None), put_away)
+        self._apply_to_each(request, queryset.filter(archived_at=None), archive_one)
 
     def _save_each(self, request: HttpRequest, rows: QuerySet[BadgeTemplate], change: Document) -> None:
         def save(template: BadgeTemplate) -> None:
             save_template(export_template(template) | change, author=request.user, now=timezone.now())
 
-        self._each(request, rows, save)
+        self._apply_to_each(request, rows, save)
 
-    def _each(self, request: HttpRequest, rows: QuerySet[BadgeTemplate], work: Callable[[BadgeTemplate], None]) -> None:
+    def _apply_to_each(
+        self, request: HttpRequest, rows: QuerySet[BadgeTemplate], work: Callable[[BadgeTemplate], None]
+    ) -> None:
         done = 0
         for template in rows:
             try:
@@ -294,8 +296,8 @@ class BadgeTemplateAdmin(admin.ModelAdmin):
             done += 1
             self.log_change(request, template, request.POST["action"])
         if done:
-            said = ngettext("%d template was changed.", "%d templates were changed.", done) % done
-            self.message_user(request, said, messages.SUCCESS)
+            text = ngettext("%d template was changed.", "%d templates were changed.", done) % done
+            self.message_user(request, text, messages.SUCCESS)
 
 
 def _fits(request: HttpRequest, template: BadgeTemplate) -> bool:
@@ -313,7 +315,7 @@ def _is_used(template: BadgeTemplate) -> bool:
     return rows.filter(Exists(earned) | Exists(held)).exists()
 
 
-def _offers() -> list[dict[str, Any]]:
+def _event_type_options() -> list[dict[str, Any]]:
     """What the form offers for each configured event type: its key paths with their kinds."""
     return [
         {

@@ -11,29 +11,29 @@ from typing import Any
 
 from badges.catalog import editing, queries
 from badges.catalog.documents import Change, Document, DocumentError, Problem, pack_entry
-from badges.catalog.editing import Draft, Outcome, Planned, archive_template, record_revision
+from badges.catalog.editing import Draft, Outcome, SaveResult, archive_template, record_revision
 from badges.catalog.models import BadgeTemplate
 from badges.catalog.validation import read_template
-from badges.catalog.versions import one_editor, touch
+from badges.catalog.versions import bump_version, editing_transaction
 
 __all__ = [
     "Change",
     "Document",
     "DocumentError",
     "Outcome",
-    "Planned",
     "Problem",
+    "SaveResult",
     "archive_template",
+    "bump_version",
+    "editing_transaction",
     "export_template",
-    "one_editor",
     "problems_of",
     "record_revision",
     "save_template",
-    "touch",
 ]
 
 
-def save_template(document: Any, *, author: Any = None, now: dt.datetime) -> Planned:
+def save_template(document: Any, *, author: Any = None, now: dt.datetime) -> SaveResult:
     """
     Create or update the template that one entry of a pack describes, by its slug.
 

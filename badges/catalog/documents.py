@@ -17,11 +17,11 @@ from badges.rules import to_text
 Document = dict[str, Any]
 
 # The order authors meet the keys in; what is compared one by one.
-_PLAIN_KEYS = ("slug", "uuid", "name", "description", "image_url", "is_active", "award_once")
+_TEMPLATE_KEYS = ("slug", "uuid", "name", "description", "image_url", "is_active", "award_once")
 
 
 class Problem(NamedTuple):
-    """Something an author has to change: where, and what to write instead."""
+    """Something an author has to change: path, and what to write instead."""
 
     path: str
     message: str
@@ -53,28 +53,32 @@ class Change(NamedTuple):
         return f"{self.path}: {self.before} → {self.after}"
 
 
-def text_of(document: Document) -> str:
+def document_text(document: Document) -> str:
     """Spell a document as a revision keeps it."""
     return to_text(document)
 
 
 def pack_entry(document: Document) -> Document:
     """Return a document as an author would read it in a pack: in the usual order, without the optional empty keys."""
-    entry = {key: document[key] for key in _PLAIN_KEYS if key != "image_url" or document[key]}
+    entry = {key: document[key] for key in _TEMPLATE_KEYS if key != "image_url" or document[key]}
     return entry | {key: document[key] for key in ("issuers", "requirements", "penalties", "criteria")}
 
 
 def differences(before: Document, after: Document) -> list[Change]:
     """Return what changes between two documents of one template, in the order of their keys."""
-    changes = _compare("", before, after, [key for key in _PLAIN_KEYS if key != "slug"])
+    changes = _compare("", before, after, [key for key in _TEMPLATE_KEYS if key != "slug"])
     changes += _compare_named("issuers", "provider", before, after, ("organization", "template"))
     return changes + _compare_named(
         "requirements", "key", before, after, ("event_type", "group", "description", "rules")
     )
 
 
-def _compare(where: str, before: Mapping[str, Any], after: Mapping[str, Any], keys: Any) -> list[Change]:
-    return [Change(f"{where}{key}", _show(before[key]), _show(after[key])) for key in keys if before[key] != after[key]]
+def _compare(path: str, before: Mapping[str, Any], after: Mapping[str, Any], keys: Any) -> list[Change]:
+    return [
+        Change(f"{path}{key}", _value_text(before[key]), _value_text(after[key]))
+        for key in keys
+        if before[key] != after[key]
+    ]
 
 
 def _compare_named(part: str, name: str, before: Document, after: Document, keys: tuple[str, ...]) -> list[Change]:
@@ -94,11 +98,11 @@ def _compare_named(part: str, name: str, before: Document, after: Document, keys
 def _summary(item: Mapping[str, Any]) -> str:
     if "provider" in item:
         return f"{item['organization']}/{item['template']}"
-    return f"{item['event_type']} {_show(item['rules'])}"
+    return f"{item['event_type']} {_value_text(item['rules'])}"
 
 
-def _show(value: Any) -> str:
+def _value_text(value: Any) -> str:
     if isinstance(value, list):  # rules
-        said = [f"{rule['path']} {rule['operator']} {json.dumps(rule['value'], ensure_ascii=False)}" for rule in value]
-        return " and ".join(said) or "every event"
+        rules = [f"{rule['path']} {rule['operator']} {json.dumps(rule['value'], ensure_ascii=False)}" for rule in value]
+        return " and ".join(rules) or "every event"
     return json.dumps(value, ensure_ascii=False)

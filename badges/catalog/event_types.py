@@ -104,12 +104,12 @@ class EventDefinition:
 
 def configured() -> Mapping[str, EventDefinition]:
     """Return the definitions of all configured event types; the same object until settings change."""
-    kept = _kept.get("configured")
-    if kept is not None and not any(event_type in OpenEdxPublicSignal._mapping for event_type in kept.missing):
-        return kept.definitions
+    cached = _cache.get("configured")
+    if cached is not None and not any(event_type in OpenEdxPublicSignal._mapping for event_type in cached.missing):
+        return cached.definitions
     with _lock:
-        _kept["configured"] = kept = _define_configured()
-    return kept.definitions
+        _cache["configured"] = cached = _define_configured()
+    return cached.definitions
 
 
 def get(event_type: str) -> EventDefinition:
@@ -126,7 +126,7 @@ def is_known(event_type: str) -> bool:
     return find_signal(event_type) is not None
 
 
-def known() -> list[str]:
+def known_types() -> list[str]:
     """Return all event types that could be configured."""
     load_signals()
     return sorted(OpenEdxPublicSignal._mapping)
@@ -146,7 +146,7 @@ def load_signals() -> dict[str, str]:
     """Import the modules that define signals; return what went wrong, by module of ``signal_modules``."""
     load_all_signals()
     failed = {}
-    for module in _texts(config.signal_modules):
+    for module in _text_items(config.signal_modules):
         try:
             importlib.import_module(module)
         except Exception as error:  # whatever another package's import does wrong, a system check tells it
@@ -163,7 +163,7 @@ def define(signal: OpenEdxPublicSignal) -> EventDefinition:
         learner_path=_learner_path(signal.event_type, users),
         single=next(iter(signal.init_data)) if signal_shapes.holds_object(signal) else None,
         user_paths=users,
-        ignored=tuple(_texts(config.rules.get("ignored_keypaths")) if isinstance(config.rules, dict) else ()),
+        ignored=tuple(_text_items(config.rules.get("ignored_keypaths")) if isinstance(config.rules, dict) else ()),
     )
 
 
@@ -177,18 +177,18 @@ def _learner_path(event_type: str, users: tuple[str, ...]) -> str | None:
     return users[0] if len(users) == 1 else None
 
 
-class _Kept(NamedTuple):
+class _Cached(NamedTuple):
     definitions: dict[str, EventDefinition]
     missing: tuple[str, ...]
 
 
 _lock = threading.RLock()  # a module of signals may ask while it is imported
-_kept: dict[str, _Kept] = {}
+_cache: dict[str, _Cached] = {}
 
 
-def _define_configured() -> _Kept:
+def _define_configured() -> _Cached:
     definitions, missing = {}, []
-    for event_type in _texts(config.events):
+    for event_type in _text_items(config.events):
         signal = find_signal(event_type)
         if signal is None:
             missing.append(event_type)  # its module may be imported later: asked again then
@@ -197,10 +197,10 @@ def _define_configured() -> _Kept:
             definitions[event_type] = define(signal)
         except TypeError as error:
             log.error("The event type %s is left out: %s", event_type, error)
-    return _Kept(definitions, tuple(missing))
+    return _Cached(definitions, tuple(missing))
 
 
-def _texts(given: Any) -> list[str]:
+def _text_items(given: Any) -> list[str]:
     """The texts of a setting that should be a list of texts."""
     return [item for item in given if isinstance(item, str)] if isinstance(given, (list, tuple, set)) else []
 
@@ -215,10 +215,10 @@ def _without(shape: Shape, hidden: set[tuple[str, ...]], keys: tuple[str, ...]) 
     return Shape(shape.kind, left, nullable=shape.nullable) if left else None
 
 
-def _forget(*, setting: str, **_: Any) -> None:
+def _clear_cache(*, setting: str, **_: Any) -> None:
     if setting == "BADGES_CONFIG":
-        _kept.clear()
+        _cache.clear()
         load_signals.cache_clear()
 
 
-setting_changed.connect(_forget, dispatch_uid="badges.catalog.event_types")
+setting_changed.connect(_clear_cache, dispatch_uid="badges.catalog.event_types")

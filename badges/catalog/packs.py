@@ -13,9 +13,9 @@ from typing import Any
 
 from badges.catalog import editing, queries
 from badges.catalog.documents import Document, DocumentError, pack_entry
-from badges.catalog.editing import CHUNK, Draft, Planned
+from badges.catalog.editing import CHUNK, Draft, SaveResult
 from badges.catalog.models import BadgeTemplate
-from badges.catalog.structure import join, pack_problems
+from badges.catalog.structure import child_path, pack_problems
 from badges.catalog.validation import read_template, repeated_templates
 
 VERSION = 1
@@ -30,11 +30,11 @@ def read_pack(pack: Any, *, progress: Progress | None = None) -> list[Draft]:
         raise DocumentError(problems)
     drafts = []
     for index, entry in enumerate(pack["templates"]):
-        where = join("templates", index)
-        document, found = read_template(entry, where=where)
+        path = child_path("templates", index)
+        document, found = read_template(entry, path=path)
         problems += found
         if document is not None:
-            drafts.append(Draft(where, document))
+            drafts.append(Draft(path, document))
         if progress:
             progress(1)
     problems += repeated_templates(drafts)
@@ -43,7 +43,7 @@ def read_pack(pack: Any, *, progress: Progress | None = None) -> list[Draft]:
     return drafts
 
 
-def plan(pack: Any, *, progress: Progress | None = None) -> list[Planned]:
+def plan(pack: Any, *, progress: Progress | None = None) -> list[SaveResult]:
     """
     Return what applying a pack would do to each of its templates. Raises DocumentError.
 
@@ -52,7 +52,7 @@ def plan(pack: Any, *, progress: Progress | None = None) -> list[Planned]:
     return editing.plan(read_pack(pack, progress=progress), progress=progress)
 
 
-def apply(pack: Any, *, author: Any = None, now: dt.datetime, progress: Progress | None = None) -> list[Planned]:
+def apply(pack: Any, *, author: Any = None, now: dt.datetime, progress: Progress | None = None) -> list[SaveResult]:
     """Save all templates of a pack, or none, in one transaction. Raises DocumentError with all problems."""
     return editing.save(read_pack(pack, progress=progress), author=author, now=now, progress=progress)
 

@@ -20,17 +20,17 @@ from django.db.models.signals import post_delete, post_save
 from badges.catalog.models import BadgeRequirement, BadgeTemplate, CatalogVersion, DataRule, TemplateIssuer
 from badges.inserts import insert
 
-_WATCHED = (BadgeTemplate, TemplateIssuer, BadgeRequirement, DataRule)
-_quiet: ContextVar[bool] = ContextVar("badges_catalog_quiet", default=False)
+_WATCHED_MODELS = (BadgeTemplate, TemplateIssuer, BadgeRequirement, DataRule)
+_bump_is_suspended: ContextVar[bool] = ContextVar("badges_catalog_bump_is_suspended", default=False)
 
 
-def touch() -> None:
+def bump_version() -> None:
     """Tell every process to compile the catalog anew, once the current transaction is committed."""
     _write_number(time.time_ns())
 
 
 @contextmanager
-def one_editor() -> Iterator[None]:
+def editing_transaction() -> Iterator[None]:
     """
     A transaction that no other editor shares, in which saving rows does not bump the version by itself.
 
@@ -39,11 +39,11 @@ def one_editor() -> Iterator[None]:
     """
     with transaction.atomic():
         _write_number(F("number"))
-        token = _quiet.set(True)
+        token = _bump_is_suspended.set(True)
         try:
             yield
         finally:
-            _quiet.reset(token)
+            _bump_is_suspended.reset(token)
 
 
 def _write_number(number: Any) -> None:
@@ -53,12 +53,12 @@ def _write_number(number: Any) -> None:
     CatalogVersion.objects.filter(id=1).update(number=number)
 
 
-def _touch_after_change(**_: Any) -> None:
+def _bump_after_change(**_: Any) -> None:
     """Rows that were saved or deleted one by one count too, by whoever and also by ``loaddata``."""
-    if not _quiet.get():
-        touch()
+    if not _bump_is_suspended.get():
+        bump_version()
 
 
-for _model in _WATCHED:
-    post_save.connect(_touch_after_change, sender=_model, dispatch_uid=f"badges.catalog.saved.{_model.__name__}")
-    post_delete.connect(_touch_after_change, sender=_model, dispatch_uid=f"badges.catalog.deleted.{_model.__name__}")
+for _model in _WATCHED_MODELS:
+    post_save.connect(_bump_after_change, sender=_model, dispatch_uid=f"badges.catalog.saved.{_model.__name__}")
+    post_delete.connect(_bump_after_change, sender=_model, dispatch_uid=f"badges.catalog.deleted.{_model.__name__}")

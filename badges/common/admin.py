@@ -15,7 +15,7 @@ from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
-COUNTED = 5_000
+MAX_COUNT = 5_000
 
 
 class CappedPaginator(Paginator):
@@ -28,15 +28,15 @@ class CappedPaginator(Paginator):
     @cached_property
     def count(self) -> int:
         rows: Any = self.object_list
-        return rows.order_by()[:COUNTED].count()
+        return rows.order_by()[:MAX_COUNT].count()
 
     @property
     def total(self) -> str:
         """The count as it may be said."""
-        return f"{self.count}+" if self.count >= COUNTED else str(self.count)
+        return f"{self.count}+" if self.count >= MAX_COUNT else str(self.count)
 
 
-class LongTable(admin.ModelAdmin):
+class LongTableAdmin(admin.ModelAdmin):
     """A page whose table may be very long. Who may change its rows may view them, and press the page's buttons."""
 
     paginator = CappedPaginator
@@ -48,7 +48,7 @@ class LongTable(admin.ModelAdmin):
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return self._may(request, "view") or self._may(request, "change")
 
-    def may_press(self, request: HttpRequest) -> bool:
+    def can_run_actions(self, request: HttpRequest) -> bool:
         """Whether somebody may press this page's buttons."""
         return self._may(request, "change")
 
@@ -56,7 +56,7 @@ class LongTable(admin.ModelAdmin):
         return request.user.has_perm(f"{self.opts.app_label}.{verb}_{self.opts.model_name}")
 
 
-class NothingByHand:
+class ReadOnlyMixin:
     """Shows rows that others write; nobody adds, changes or deletes them here."""
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -69,7 +69,7 @@ class NothingByHand:
         return False
 
 
-def address_of(row: Model) -> str:
+def admin_url(row: Model) -> str:
     """Return the address of a row's page."""
     return reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", args=[row.pk])
 
@@ -78,7 +78,7 @@ def link_to(row: Model | None, text: Any = None) -> SafeString | str:
     """Link to the page of a row."""
     if row is None:
         return "-"
-    return format_html('<a href="{}">{}</a>', address_of(row), row if text is None else text)
+    return format_html('<a href="{}">{}</a>', admin_url(row), row if text is None else text)
 
 
 def link_to_list(model: type[Model], text: Any, **conditions: Any) -> SafeString:
@@ -87,6 +87,6 @@ def link_to_list(model: type[Model], text: Any, **conditions: Any) -> SafeString
     return format_html('<a href="{}?{}">{}</a>', address, urlencode(conditions), text)
 
 
-def moment(time: Any) -> str:
+def format_time(time: Any) -> str:
     """Spell a time in the reader's zone and language."""
     return formats.date_format(timezone.localtime(time), "DATETIME_FORMAT")

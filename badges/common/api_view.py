@@ -26,7 +26,7 @@ JWT_PACKAGE = "edx_rest_framework_extensions"
 JWT_AUTHENTICATION = f"{JWT_PACKAGE}.auth.jwt.authentication.JwtAuthentication"
 
 
-class PerUser(UserRateThrottle):
+class PerUserThrottle(UserRateThrottle):
     """So many requests a minute as a key of an app's ``rest_api`` settings says; None switches it off."""
 
     config: ClassVar[Config]
@@ -37,17 +37,17 @@ class PerUser(UserRateThrottle):
         return None if limit is None else f"{int(limit)}/min"
 
 
-class _NoFormatInQuery:
+class _NoFormatParameter:
     URL_FORMAT_OVERRIDE = None
 
 
-class ByAcceptHeader(DefaultContentNegotiation):
+class AcceptHeaderNegotiation(DefaultContentNegotiation):
     """The Accept header alone chooses."""
 
-    settings = _NoFormatInQuery()  # type: ignore[assignment]  # all that it is asked for
+    settings = _NoFormatParameter()  # type: ignore[assignment]  # all that it is asked for
 
 
-class StrictJSON(JSONParser):
+class StrictJSONParser(JSONParser):
     """JSON as it is defined; a body that is nested too deeply is the sender's mistake like any other."""
 
     strict = True
@@ -72,8 +72,8 @@ class PluginAPIView(APIView):
 
     permission_classes: list[Any] = [IsAuthenticated]
     renderer_classes: list[Any] = [JSONRenderer]
-    parser_classes: list[Any] = [StrictJSON]
-    content_negotiation_class = ByAcceptHeader
+    parser_classes: list[Any] = [StrictJSONParser]
+    content_negotiation_class = AcceptHeaderNegotiation
     versioning_class = None
     metadata_class = None
 

@@ -29,8 +29,8 @@ class KeysetPagination(BasePagination):
     cursor_param, size_param = "cursor", "page_size"
     params = (cursor_param, size_param)
 
-    def beyond(self, position: Any, *, back: bool, most: int) -> list[Any]:
-        """Return at most ``most`` entries, nearest to the position first; without one, from the start of the list."""
+    def entries_beyond(self, position: Any, *, backward: bool, limit: int) -> list[Any]:
+        """Return at most ``limit`` entries, nearest to the position first; without one, from the start of the list."""
         raise NotImplementedError
 
     def position_of(self, entry: Any) -> list[Any]:
@@ -44,13 +44,15 @@ class KeysetPagination(BasePagination):
     def page(self, request: Request) -> list[Any]:
         """Return the page that a request asks for; ``next`` and ``previous`` are the addresses of its neighbours."""
         self._url = request.build_absolute_uri()
-        size, (back, position) = self._size(request), self._cursor(request)
-        found = self.beyond(position, back=back, most=size + 1)
+        size, (backward, position) = self._size(request), self._cursor(request)
+        found = self.entries_beyond(position, backward=backward, limit=size + 1)
         more, page = len(found) > size, found[:size]
-        if back:
+        if backward:
             page.reverse()
-        self.next = self._link(page[-1], back=False) if page and (more or back) else None
-        self.previous = self._link(page[0], back=True) if page and (more if back else position is not None) else None
+        self.next = self._link(page[-1], backward=False) if page and (more or backward) else None
+        self.previous = (
+            self._link(page[0], backward=True) if page and (more if backward else position is not None) else None
+        )
         return page
 
     def get_paginated_response(self, data: Any) -> Response:
@@ -83,14 +85,14 @@ class KeysetPagination(BasePagination):
         if text is None:
             return False, None
         try:
-            back, *parts = json.loads(base64.urlsafe_b64decode(text.encode("ascii")))
-            return bool(back), self.read_position(parts)
+            backward, *parts = json.loads(base64.urlsafe_b64decode(text.encode("ascii")))
+            return bool(backward), self.read_position(parts)
         except (ValueError, TypeError, AttributeError, OverflowError, RecursionError, binascii.Error):
             remedy = _("This is no cursor of this list: follow the links of a page, or begin without one.")
             raise ValidationError({self.cursor_param: [remedy]}) from None
 
-    def _link(self, entry: Any, *, back: bool) -> str:
-        cursor = json.dumps([int(back), *self.position_of(entry)])
+    def _link(self, entry: Any, *, backward: bool) -> str:
+        cursor = json.dumps([int(backward), *self.position_of(entry)])
         text = base64.urlsafe_b64encode(cursor.encode()).decode("ascii")
         return replace_query_param(remove_query_param(self._url, self.cursor_param), self.cursor_param, text)
 

@@ -98,15 +98,15 @@ class _JwtScheme(OpenApiAuthenticationExtension):
         return {"type": "apiKey", "in": "header", "name": "Authorization", "description": description}
 
 
-class _OurEndpoints(EndpointEnumerator):
+class _PluginEndpoints(EndpointEnumerator):
     def should_include_endpoint(self, path: str, callback: Any) -> bool:
         if not super().should_include_endpoint(path, callback):
             return False
         return getattr(callback.cls.schema, "in_plugin_document", False)
 
 
-class _OurGenerator(SchemaGenerator):
-    endpoint_inspector_cls = _OurEndpoints
+class _PluginSchemaGenerator(SchemaGenerator):
+    endpoint_inspector_cls = _PluginEndpoints
 
 
 _lock = threading.Lock()
@@ -121,4 +121,4 @@ def document() -> dict[str, Any]:
     are global to the process: they are exchanged for ours once, not in every request.
     """
     with _lock, patched_settings(_SETTINGS), translation.override("en"):
-        return _OurGenerator().get_schema(public=True)
+        return _PluginSchemaGenerator().get_schema(public=True)

@@ -25,10 +25,10 @@ class NewestFirstPagination(KeysetPagination):
         self.rows, self.time_field = queryset, view.newest_by
         return self.page(request)
 
-    def beyond(self, position: Position | None, *, back: bool, most: int) -> list[Any]:
-        rows = self.rows if position is None else self.rows.filter(self._beyond(position, "gt" if back else "lt"))
+    def entries_beyond(self, position: Position | None, *, backward: bool, limit: int) -> list[Any]:
+        rows = self.rows if position is None else self.rows.filter(self._beyond(position, "gt" if backward else "lt"))
         order = [name for name in (self.time_field, "pk") if name]
-        return list(rows.order_by(*(order if back else [f"-{name}" for name in order]))[:most])
+        return list(rows.order_by(*(order if backward else [f"-{name}" for name in order]))[:limit])
 
     def position_of(self, row: Model) -> list[Any]:
         return [getattr(row, self.time_field).isoformat() if self.time_field else None, str(row.pk)]

@@ -9,7 +9,7 @@ from badges.conf import config
 from badges.rest_api.openapi import Schema
 
 
-class PerUser(api_view.PerUser):
+class PerUserThrottle(api_view.PerUserThrottle):
     """The limit is ``BADGES_CONFIG["rest_api"]["requests_per_minute"]``."""
 
     config = config
@@ -22,5 +22,5 @@ class PluginAPIView(api_view.PluginAPIView):
     config = config
     realm = "badges"
     http_method_names = ["get", "head"]
-    throttle_classes: list[Any] = [PerUser]
+    throttle_classes: list[Any] = [PerUserThrottle]
     schema = Schema()

@@ -45,8 +45,8 @@ def test_digits_are_an_lms_user_id_even_if_somebody_is_called_so() -> None:
     called = LearnerFactory(user__username="4711", lms_user_id=1)
     numbered = LearnerFactory(lms_user_id=4711)
     UserCredentialFactory(learner=called)
-    theirs = UserCredentialFactory(learner=numbered)
-    assert list(api.credentials_of("4711")) == [theirs]
+    of_numbered = UserCredentialFactory(learner=numbered)
+    assert list(api.credentials_of("4711")) == [of_numbered]
 
 
 @pytest.mark.parametrize("person", [2**80, "9" * 30, "hou\0ba", "", "🦁", -1])
@@ -69,6 +69,6 @@ def test_progress_tells_what_is_met_and_what_is_open() -> None:
     FulfillmentFactory(progress=progress, requirement=template.requirements.get(key="geometry"))
     BadgeProgressFactory(learner=progress.learner)
     (found,) = api.progress_of(progress.learner.user, template=template.slug)
-    told = api.report(found)
-    assert (told.fulfilled, told.total) == (1, 2)
-    assert [group.fulfilled for group in told.groups] == [False, True]
+    report = api.report(found)
+    assert (report.fulfilled, report.total) == (1, 2)
+    assert [group.fulfilled for group in report.groups] == [False, True]

@@ -20,10 +20,10 @@ def assert_as_promised(response: Any, path: str, method: str = "get") -> Any:
     assert status in promised, f"{status} is not in the document of {path}"
     schema = promised[status]["content"][media_type]["schema"]
     registry: Any = Registry().with_resource(URI, Resource.from_contents(document(), default_specification=DRAFT202012))
-    said = response.json()
+    body = response.json()
     checker = jsonschema.Draft202012Validator.FORMAT_CHECKER
-    jsonschema.Draft202012Validator(_absolute(schema), registry=registry, format_checker=checker).validate(said)
-    return said
+    jsonschema.Draft202012Validator(_absolute(schema), registry=registry, format_checker=checker).validate(body)
+    return body
 
 
 def _absolute(schema: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from badges.catalog import pack_files, packs
 from badges.catalog.documents import DocumentError
-from badges.catalog.editing import Outcome, Planned
+from badges.catalog.editing import Outcome, SaveResult
 
 _SIGNS = {Outcome.CREATED: "create", Outcome.UPDATED: "update"}
 
@@ -75,7 +75,7 @@ class Command(BaseCommand):
         pack_files.write_file(file, pack)
         self.stdout.write(f"{len(pack['templates'])} templates written to {file}.")
 
-    def _describe(self, item: Planned) -> None:
+    def _describe(self, item: SaveResult) -> None:
         sign = _SIGNS.get(item.outcome)
         if sign is None:
             return

@@ -27,7 +27,7 @@ from badges.intake.events import Event, Unreadable
 log = logging.getLogger(__name__)
 
 EX_TEMPFAIL = 75
-COMPLAINTS = 20
+MAX_LINE_ERRORS = 20
 LINE_SECONDS = 5.0
 KAFKA_USAGE = "consume_badge_events --bus kafka -t learning-course-passing-status -g badges"
 FILE_USAGE = "consume_badge_events --bus file --input events.jsonl"
@@ -75,7 +75,7 @@ class Command(BaseCommand):
         try:
             with stop_on_signals(self.stop):
                 pipeline.warm_up()
-                with _settled_memory():
+                with _frozen_memory():
                     if bus == "file":
                         self._consume_file(options)
                     else:
@@ -96,7 +96,7 @@ class Command(BaseCommand):
             options["group"],
             handle=self._decide,
             stop=self.stop,
-            say=self._say,
+            say=self._warn,
             batch_size=options["batch_size"],
             until_idle=options["until_idle"],
             max_events=options["max_events"],
@@ -106,17 +106,17 @@ class Command(BaseCommand):
             try:
                 intake.run()
             finally:
-                self._sum_up(intake.counts)
+                self._write_summary(intake.counts)
 
     # --- a file ------------------------------------------------------------------------------------------------------
 
     def _consume_file(self, options: dict[str, Any]) -> None:
-        complaints = _Complaints(self.stderr)
+        line_errors = _LineErrors(self.stderr)
         intake = FileIntake(
             options["input"],
             handle=self._decide,
             stop=self.stop,
-            complain=complaints.add,
+            complain=line_errors.add,
             batch_size=options["batch_size"],
             max_events=options["max_events"],
             progress=lambda counts: progress.show(intake.bytes_read, counts.read),
@@ -125,15 +125,15 @@ class Command(BaseCommand):
             try:
                 intake.run()
             finally:
-                complaints.close()
-                self._sum_up(intake.counts)
+                line_errors.close()
+                self._write_summary(intake.counts)
         if not intake.finished:
             raise CommandError(
                 f"Stopped after line {intake.lines_read}. Run it again to go on: what was done is recognised."
             )
-        if complaints.number:
+        if line_errors.number:
             raise CommandError(
-                f"{complaints.number} of {intake.counts.read} lines could not be read; correct them and run the file "
+                f"{line_errors.number} of {intake.counts.read} lines could not be read; correct them and run the file "
                 "again: what was done is recognised."
             )
 
@@ -147,13 +147,13 @@ class Command(BaseCommand):
             db.reset_queries()
             RequestCache.clear_all_namespaces()
 
-    def _say(self, text: str) -> None:
+    def _warn(self, text: str) -> None:
         """Tell the operator: in the log, and on the terminal when the log goes elsewhere."""
         log.warning(text)
         if not _log_is_on_stderr():
             self.stderr.write(text)
 
-    def _sum_up(self, counts: Counts) -> None:
+    def _write_summary(self, counts: Counts) -> None:
         result, seconds = self.result, counts.seconds
         ignored: Counter[tuple[str, str]] = counts.skipped + result.ignored
         self.stdout.write(
@@ -192,7 +192,7 @@ def _checked(options: dict[str, Any]) -> str:
 
 
 @contextmanager
-def _settled_memory() -> Iterator[None]:
+def _frozen_memory() -> Iterator[None]:
     """
     Keep Python's garbage collector to what batches leave behind.
 
@@ -215,7 +215,7 @@ def _log_is_on_stderr() -> bool:
     return False
 
 
-class _Complaints:
+class _LineErrors:
     """Lines that could not be read: the first ones each, then a count."""
 
     def __init__(self, stderr: Any) -> None:
@@ -224,13 +224,13 @@ class _Complaints:
 
     def add(self, line: int, reason: str) -> None:
         self.number += 1
-        if self.number <= COMPLAINTS:
+        if self.number <= MAX_LINE_ERRORS:
             with tqdm.external_write_mode(file=sys.stderr):  # above the bar
                 self._stderr.write(f"line {line}: {reason}")
 
     def close(self) -> None:
-        if self.number > COMPLAINTS:
-            self._stderr.write(f"… and {self.number - COMPLAINTS} more lines.")
+        if self.number > MAX_LINE_ERRORS:
+            self._stderr.write(f"… and {self.number - MAX_LINE_ERRORS} more lines.")
 
 
 class _Progress:
@@ -240,7 +240,7 @@ class _Progress:
         self._stderr = stderr
         self._total = total
         self._bar = tqdm(total=total, unit=unit, unit_scale=unit_scale, leave=False, disable=None, file=sys.stderr)
-        self._told = time.monotonic()
+        self._last_line_at = time.monotonic()
         self._last_events = 0
 
     def __enter__(self) -> _Progress:
@@ -253,9 +253,9 @@ class _Progress:
         """Show that so much of the total is done, and how many events those are."""
         self._bar.update(done - self._bar.n)
         now = time.monotonic()
-        if self._bar.disable and now - self._told >= LINE_SECONDS and events != self._last_events:
+        if self._bar.disable and now - self._last_line_at >= LINE_SECONDS and events != self._last_events:
             share = f" ({100 * done // self._total} %)" if self._total else ""
             self._stderr.write(
-                f"{events} events{share}, {(events - self._last_events) / (now - self._told):.0f} a second"
+                f"{events} events{share}, {(events - self._last_events) / (now - self._last_line_at):.0f} a second"
             )
-            self._told, self._last_events = now, events
+            self._last_line_at, self._last_events = now, events

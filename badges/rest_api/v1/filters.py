@@ -21,7 +21,7 @@ from badges.rest_api.pagination import NewestFirstPagination
 from badges.rules import canonical_time
 
 
-class Filters(DjangoFilterBackend):
+class StrictFilterBackend(DjangoFilterBackend):
     """Filters by the view's ``filterset_class``, and refuses parameters that it does not know."""
 
     def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: Any) -> QuerySet[Any]:

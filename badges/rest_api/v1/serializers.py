@@ -13,7 +13,7 @@ from badges.catalog.causes import Caused, CauseKind
 from badges.intake.models import Learner
 
 
-def _time(**options: Any) -> serializers.DateTimeField:
+def _utc_time_field(**options: Any) -> serializers.DateTimeField:
     """A time in UTC, spelled as RFC 3339, whatever the host's own format and zone are."""
     return serializers.DateTimeField(format="iso-8601", default_timezone=dt.UTC, **options)
 
@@ -46,7 +46,7 @@ class CauseSerializer(serializers.Serializer[Caused]):
     kind = serializers.ChoiceField(source="cause_kind", choices=CauseKind.choices)
     event_id = serializers.CharField(source="cause_event_id")
     event_type = serializers.CharField(source="cause_event_type")
-    event_time = _time(source="cause_event_time", allow_null=True)
+    event_time = _utc_time_field(source="cause_event_time", allow_null=True)
     template_revision = serializers.IntegerField(source="revision.number")
 
 
@@ -57,7 +57,7 @@ class IssuedSerializer(serializers.Serializer[Any]):
     state = serializers.CharField(help_text="The provider's word, or created, no_response or error before it has one.")
     external_id = serializers.CharField(help_text="The provider's id of the badge; empty before it is issued.")
     url = serializers.CharField(help_text="Where the provider shows the badge; empty before it does.")
-    issued_at = _time(allow_null=True)
+    issued_at = _utc_time_field(allow_null=True)
 
 
 class CredentialSerializer(serializers.Serializer[Any]):
@@ -65,7 +65,7 @@ class CredentialSerializer(serializers.Serializer[Any]):
 
     id = serializers.UUIDField()
     status = serializers.ChoiceField(choices=CredentialStatus.choices)
-    awarded_at = _time()
+    awarded_at = _utc_time_field()
     learner = LearnerSerializer()
     template = TemplateSerializer()
     cause = CauseSerializer(source="*")
@@ -82,7 +82,7 @@ class RequirementSerializer(serializers.Serializer[Any]):
     key = serializers.CharField(source="requirement.key")
     event_type = serializers.CharField(source="requirement.event_type")
     description = serializers.CharField(source="requirement.description")
-    fulfilled_at = _time(source="fulfillment.fulfilled_at", allow_null=True, default=None)
+    fulfilled_at = _utc_time_field(source="fulfillment.fulfilled_at", allow_null=True, default=None)
     cause = CauseSerializer(source="fulfillment", allow_null=True)
 
 
@@ -100,8 +100,8 @@ class ProgressSerializer(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     learner = LearnerSerializer()
     template = TemplateSerializer()
-    begun_at = _time(source="created_at")
-    completed_at = _time(allow_null=True)
+    begun_at = _utc_time_field(source="created_at")
+    completed_at = _utc_time_field(allow_null=True)
     fulfilled_groups = serializers.IntegerField(source="report.fulfilled")
     total_groups = serializers.IntegerField(source="report.total")
     groups = GroupSerializer(source="report.groups", many=True)

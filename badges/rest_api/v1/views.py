@@ -17,7 +17,7 @@ from badges.awarding.models import UserCredential
 from badges.issuers import registry
 from badges.progress.models import BadgeProgress
 from badges.rest_api.pagination import NewestFirstPagination
-from badges.rest_api.v1.filters import CredentialFilters, Filters, ProgressFilters
+from badges.rest_api.v1.filters import CredentialFilters, ProgressFilters, StrictFilterBackend
 from badges.rest_api.v1.serializers import CredentialSerializer, ProgressSerializer
 from badges.rest_api.views import PluginAPIView
 
@@ -32,7 +32,7 @@ class CredentialListView(PluginAPIView, GenericAPIView[UserCredential]):
     serializer_class = CredentialSerializer
     pagination_class = NewestFirstPagination
     newest_by = "awarded_at"
-    filter_backends = [Filters]
+    filter_backends = [StrictFilterBackend]
     filterset_class = CredentialFilters
     problems = _BAD_PARAMETER
 
@@ -42,7 +42,7 @@ class CredentialListView(PluginAPIView, GenericAPIView[UserCredential]):
     def get(self, request: Request) -> Response:
         """Credentials, newest first: one's own, or with the permission to view credentials everybody's."""
         page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
-        return self.get_paginated_response(_told(page or []))
+        return self.get_paginated_response(_serialized(page or []))
 
 
 class CredentialDetailView(PluginAPIView):
@@ -59,7 +59,7 @@ class CredentialDetailView(PluginAPIView):
             credential = _visible_credentials(request).get(pk=uuid.UUID(id))
         except (ValueError, UserCredential.DoesNotExist):
             raise NotFound from None
-        return Response(_told([credential])[0])
+        return Response(_serialized([credential])[0])
 
 
 class ProgressListView(PluginAPIView, GenericAPIView[BadgeProgress]):
@@ -70,7 +70,7 @@ class ProgressListView(PluginAPIView, GenericAPIView[BadgeProgress]):
     serializer_class = ProgressSerializer
     pagination_class = NewestFirstPagination
     newest_by = None  # ids begin with the learner; an index by time would cost every event that is decided
-    filter_backends = [Filters]
+    filter_backends = [StrictFilterBackend]
     filterset_class = ProgressFilters
     problems = _BAD_PARAMETER
 
@@ -95,6 +95,6 @@ def _visible_credentials(request: Request) -> QuerySet[UserCredential]:
     return rows.select_related("learner__user", "template", "revision")
 
 
-def _told(credentials: list[UserCredential]) -> Any:
+def _serialized(credentials: list[UserCredential]) -> Any:
     issued = registry.issued([credential.pk for credential in credentials])
     return CredentialSerializer(credentials, many=True, context={"issued": issued}).data

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from badges.catalog.causes import Caused, CauseKind
-from badges.common.admin import moment
+from badges.common.admin import format_time
 from badges.rules import Kind, operator_names
 
 OPERATORS = {
@@ -56,23 +56,23 @@ def value_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def rules_in_words(rules: Iterable[Any], event_type: str) -> str:
+def describe_rules(rules: Iterable[Any], event_type: str) -> str:
     """Say what a requirement's rules demand; what no rules mean is said too."""
-    said = [f"{rule.path} {OPERATORS.get(rule.operator, rule.operator)} {value_text(rule.value)}" for rule in rules]
-    return _(" and ").join(said) or _("Every event of the type %(type)s counts.") % {"type": event_type}
+    text = [f"{rule.path} {OPERATORS.get(rule.operator, rule.operator)} {value_text(rule.value)}" for rule in rules]
+    return _(" and ").join(text) or _("Every event of the type %(type)s counts.") % {"type": event_type}
 
 
-def cause_in_words(cause: Caused) -> str:
+def describe_cause(cause: Caused) -> str:
     """Say why something happened: which event, or which person and why."""
     if cause.cause_kind == CauseKind.EVENT:
-        said = _("The event %(id)s (%(type)s)") % {"id": cause.cause_event_id, "type": cause.cause_event_type}
+        text = _("The event %(id)s (%(type)s)") % {"id": cause.cause_event_id, "type": cause.cause_event_type}
         if cause.cause_event_time:
-            said += _(" of %(time)s") % {"time": moment(cause.cause_event_time)}
+            text += _(" of %(time)s") % {"time": format_time(cause.cause_event_time)}
     else:
-        said = _("%(person)s did it by hand") % {"person": cause.cause_person or _("Somebody whose account is gone")}
+        text = _("%(person)s did it by hand") % {"person": cause.cause_person or _("Somebody whose account is gone")}
     if cause.cause_reason:
-        said += f": {cause.cause_reason}"
-    return said + _(", under revision %(number)s of the template.") % {"number": cause.revision.number}
+        text += f": {cause.cause_reason}"
+    return text + _(", under revision %(number)s of the template.") % {"number": cause.revision.number}
 
 
 def pretty(text: str | None) -> SafeString:
