@@ -1,8 +1,8 @@
 """
 Writing templates: from documents to rows, many at a time, with their revisions.
 
-All editors (packs, the admin, code) end here, so that a change of what a template demands always leaves a revision and
-a new catalog version, in the same transaction. Writing a template awards and revokes nothing.
+Packs, the admin and code all save templates here. So each change writes a revision and a new catalog version, in the
+same transaction. Saving a template awards and revokes nothing.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ _REQUIREMENT_COLUMNS = ("event_type", "group", "description")
 
 
 class Draft(NamedTuple):
-    """A document that may be saved, and the place it was read from, for what only the tables can tell."""
+    """A valid document and its path in the pack. The path is for problems that only the tables can show."""
 
     path: str
     document: Document
 
 
 class Outcome(StrEnum):
-    """What saving a template does, or would do."""
+    """The effect of saving a template."""
 
     CREATED = "created"
     UPDATED = "updated"
@@ -47,7 +47,7 @@ class Outcome(StrEnum):
 
 @dataclass
 class SaveResult:
-    """One template and what saving does to it. ``stored`` is None for a new one, until it is written."""
+    """One template and the effect of saving it, done or planned. ``stored`` is None before a new one is written."""
 
     document: Document
     stored: Stored | None
@@ -56,12 +56,12 @@ class SaveResult:
 
     @property
     def needs_revision(self) -> bool:
-        """Also when rows were changed behind the editors' backs: the newest revision has to say what is in force."""
+        """Whether the newest revision differs from the document. Rows may have been changed without a revision."""
         return self.stored is None or self.stored.revision[1] != document_text(self.document)
 
 
 def plan(drafts: Sequence[Draft], *, progress: Callable[[int], Any] | None = None) -> list[SaveResult]:
-    """Return what saving would do. Raises DocumentError for what contradicts the stored templates."""
+    """Return what saving would do, without saving. Raises DocumentError for conflicts with the stored templates."""
     planned: list[SaveResult] = []
     problems: list[Problem] = []
     for chunk in _chunks(drafts):
@@ -76,7 +76,7 @@ def plan(drafts: Sequence[Draft], *, progress: Callable[[int], Any] | None = Non
 def save(
     drafts: Sequence[Draft], *, author: Any, now: dt.datetime, progress: Callable[[int], Any] | None = None
 ) -> list[SaveResult]:
-    """Save all templates or none, in one transaction. Raises DocumentError for what contradicts the stored ones."""
+    """Save all templates or none, in one transaction. Raises DocumentError for conflicts with the stored ones."""
     saved: list[SaveResult] = []
     problems: list[Problem] = []
     with editing_transaction():
@@ -96,9 +96,9 @@ def save(
 
 def record_revision(template: BadgeTemplate, *, author: Any) -> TemplateRevision | None:
     """
-    Write down what a template demands after its rows were saved one by one; None if that is nothing new.
+    Write a revision after the rows of a template were saved one by one; return None when nothing has changed.
 
-    In the same transaction as those rows.
+    Call it in the transaction that saves the rows.
     """
     with editing_transaction():
         stored = queries.load(BadgeTemplate.objects.filter(pk=template.pk))[template.pk]
@@ -114,7 +114,7 @@ def record_revision(template: BadgeTemplate, *, author: Any) -> TemplateRevision
 
 
 def archive_template(template: BadgeTemplate, *, author: Any, now: dt.datetime) -> None:
-    """Take a template off the shelf: no event is matched against it, and what learners have stays."""
+    """Archive a template: no event is matched against it any more. Credentials and progress of learners stay."""
     with editing_transaction():
         BadgeTemplate.objects.filter(pk=template.pk).update(is_active=False, archived_at=now, modified_at=now)
         template.refresh_from_db()
@@ -138,12 +138,12 @@ def _compare(drafts: Sequence[Draft], problems: list[Problem]) -> list[SaveResul
     planned = []
     for draft in drafts:
         stored = by_slug.get(draft.document["slug"])
-        problems += _contradictions(draft, stored, by_uuid)
+        problems += _conflicts(draft, stored, by_uuid)
         planned.append(_planned(draft.document, stored))
     return planned
 
 
-def _contradictions(draft: Draft, stored: Stored | None, by_uuid: dict[str, Stored]) -> list[Problem]:
+def _conflicts(draft: Draft, stored: Stored | None, by_uuid: dict[str, Stored]) -> list[Problem]:
     wanted = draft.document["uuid"]
     path = child_path(draft.path, "uuid")
     if stored is not None and wanted and wanted != str(stored.template.uuid):

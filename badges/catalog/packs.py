@@ -1,8 +1,8 @@
 """
-Packs: templates as one versioned document, to carry them between environments.
+Packs: templates as one versioned document, to copy them between environments.
 
-A pack says how its templates shall be, and nothing about others: those are left alone. Planning tells what applying
-would do; applying the same pack twice changes nothing the second time.
+A pack describes its own templates. Other templates stay as they are. A plan shows what applying the pack would change.
+Applying the same pack a second time changes nothing.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Progress = Callable[[int], Any]
 
 
 def read_pack(pack: Any, *, progress: Progress | None = None) -> list[Draft]:
-    """Return the templates of a pack, looked at one by one and together. Raises DocumentError with all problems."""
+    """Return the templates of a pack, validated one by one and together. Raises DocumentError with all problems."""
     problems = pack_problems(pack)
     if problems:
         raise DocumentError(problems)
@@ -47,7 +47,8 @@ def plan(pack: Any, *, progress: Progress | None = None) -> list[SaveResult]:
     """
     Return what applying a pack would do to each of its templates. Raises DocumentError.
 
-    ``progress`` is told of every template twice: when it was read, and when it was compared; so it is by ``apply``.
+    ``progress`` is called with a number of templates. Each template counts twice: when it is read, and when it is
+    compared. ``apply`` does the same.
     """
     return editing.plan(read_pack(pack, progress=progress), progress=progress)
 
@@ -58,7 +59,7 @@ def apply(pack: Any, *, author: Any = None, now: dt.datetime, progress: Progress
 
 
 def export(*, progress: Progress | None = None) -> Document:
-    """Return all templates that are not archived as one pack, which applied here would change nothing."""
+    """Return all templates that are not archived as one pack. Applying it here changes nothing."""
     entries = []
     for document in _documents():
         entries.append(pack_entry(document))

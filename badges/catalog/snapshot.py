@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class CompiledTemplate:
-    """A template as decisions need it; ``requirements`` are (id, group), ``issuers`` (provider, organization, id)."""
+    """A template for decisions. ``requirements`` are (id, group), ``issuers`` are (provider, organization, template id)."""
 
     id: int
     uuid: uuid.UUID
@@ -48,7 +48,7 @@ class CompiledRequirement:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """All active templates at one version of the catalog, indexed by event type and by what their rules want."""
+    """All active templates at one version of the catalog, indexed by event type and by the values in their rules."""
 
     version: int
     definitions: Mapping[str, event_types.EventDefinition] = field(default_factory=dict)
@@ -66,7 +66,7 @@ _cached_definitions: object = None
 
 
 def current() -> Snapshot:
-    """Return the snapshot of the catalog as it is now: one statement, unless it changed."""
+    """Return the snapshot of the current catalog. It costs one statement, unless the catalog has changed."""
     global _cached, _cached_definitions
     version = _version()
     configured = event_types.configured()
@@ -83,7 +83,7 @@ def _version() -> int:
 
 
 def _compile_until_unchanged(version: int) -> Snapshot:
-    """Compile what several statements read, again if the catalog changed between them."""
+    """Compile the catalog; again when it was changed between the statements that read it."""
     while True:
         snapshot = _compile(version)
         after = _version()

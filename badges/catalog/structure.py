@@ -1,7 +1,7 @@
 """
-Whether a pack or a template entry is built as ``pack.schema.json`` says, or what is not, with its path and remedy.
+Validation of packs and template entries against ``pack.schema.json``: each problem has a path and a remedy.
 
-The schema's descriptions are the remedies, so that an editor's hints, the documentation and our errors say the same.
+The remedies are the descriptions of the schema. So the hints of editors, the documentation and the errors say the same.
 """
 
 from __future__ import annotations
@@ -23,39 +23,39 @@ SCHEMA_PATH = Path(__file__).with_name("pack.schema.json")
 
 
 def pack_problems(pack: Any) -> list[Problem]:
-    """Return what is wrong with a pack's own keys; its templates are looked at one by one."""
+    """Return the problems of a pack's own keys. Its templates are validated one by one elsewhere."""
     if isinstance(pack, dict) and isinstance(pack.get("templates"), list):
         pack = {**pack, "templates": []}
     return _problems(_validator(), pack, "")
 
 
 def template_problems(entry: Any, path: str = "") -> list[Problem]:
-    """Return what is wrong with the build of one template entry that stands at ``path``."""
+    """Return the structural problems of one template entry. ``path`` is its path in the pack."""
     problems = _problems(_validator("template"), entry, path)
     return problems or list(_unstorable_text(entry, path))
 
 
 def default_of(part: str, key: str) -> Any:
-    """Return the schema's default of a key that may be left out."""
+    """Return the schema's default of an optional key. ``part`` is a definition of the schema, such as ``rule``."""
     return schema()["$defs"][part]["properties"][key].get("default")
 
 
 @cache
 def schema() -> dict[str, Any]:
-    """Return the schema of packs."""
+    """Return the JSON Schema of packs."""
     loaded: dict[str, Any] = json.loads(SCHEMA_PATH.read_text(encoding="utf-8"))
     return loaded
 
 
 def child_path(path: str, *keys: str | int) -> str:
-    """Spell a path: ``templates[0].rules[2].value``."""
+    """Return the path of a part inside a path, such as ``templates[0].rules[2].value``."""
     for key in keys:
         path += f"[{key}]" if isinstance(key, int) else f".{key}" if path else key
     return path
 
 
 def _pattern(validator: Any, pattern: str, instance: Any, schema: Any) -> Iterator[ValidationError]:
-    """Patterns as JSON Schema means them: ``$`` is the end, to Python it is also before a last newline."""
+    """Match patterns as JSON Schema defines them. In Python ``$`` also matches before a last newline."""
     if isinstance(instance, str) and not re.search(pattern.replace("$", r"\Z"), instance):
         yield ValidationError("pattern")
 
@@ -113,7 +113,7 @@ def _description_of(value: Any) -> str:
 
 
 def _unstorable_text(value: Any, path: str) -> Iterator[Problem]:
-    """Text that some database would refuse: NUL characters, and halves of surrogate pairs."""
+    """Find text that some databases refuse: NUL characters, and halves of surrogate pairs."""
     if isinstance(value, str):
         if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
             yield Problem(path, "expected text without NUL characters and broken surrogates")

@@ -1,8 +1,8 @@
 """
-From what an author wrote to a document that can be saved, or to everything that is wrong with it.
+Validation of template entries: an entry becomes a document that can be saved, or a list of all its problems.
 
-Structure first; then what a schema cannot know: which event types are configured here, whether rules compile, whether
-names repeat. Nothing here reads tables.
+The structure is validated first. Then follows what a schema cannot know: configured event types, rules that compile,
+names that occur twice. Nothing here reads tables.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _is_url = URLValidator(schemes=["http", "https"])
 
 
 def read_template(entry: Any, *, path: str = "") -> tuple[Document | None, list[Problem]]:
-    """Return the document of a template entry that stands at ``path``; None, and all problems, if it has any."""
+    """Return the document of a template entry, or None and all problems. ``path`` is the path of the entry."""
     problems = template_problems(entry, path)
     if problems:
         return None, problems
@@ -47,7 +47,7 @@ def read_template(entry: Any, *, path: str = "") -> tuple[Document | None, list[
 
 
 def repeated_templates(documents: Iterable[tuple[str, Document]]) -> list[Problem]:
-    """Return the templates of a pack, given with their places, that say they are one that came before."""
+    """Return a problem for each template of a pack with the slug or UUID of an earlier one. Takes (path, document)."""
     problems: list[Problem] = []
     first: dict[tuple[str, str], str] = {}
     for path, document in documents:
@@ -61,7 +61,7 @@ def repeated_templates(documents: Iterable[tuple[str, Document]]) -> list[Proble
 
 
 def _with_defaults(part: str, entry: dict[str, Any]) -> Document:
-    """Return an entry with the schema's defaults for the keys that it leaves out."""
+    """Return an entry in which missing keys have the schema's defaults."""
     return {key: entry[key] if key in entry else _copy(default) for key, default in _defaults(part).items()}
 
 
@@ -103,7 +103,7 @@ def _issuer_problems(entry: dict[str, Any], path: str) -> list[Problem]:
 
 @cache
 def providers() -> tuple[str, ...]:
-    """Return the words of the providers that installed packages issue at."""
+    """Return the slugs of the providers that have an installed issuer."""
     return tuple(installed_names("badges.issuers"))
 
 

@@ -1,4 +1,4 @@
-"""What the admin pages of both apps share: tables that may be very long, who may press buttons, links between rows."""
+"""Base classes of the admin pages of both apps: long tables, permissions for actions, links between rows."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ MAX_COUNT = 5_000
 
 class CappedPaginator(Paginator):
     """
-    Counts no further than people turn pages: a full count of a long table takes longer than all the rest of it.
+    Counts at most ``MAX_COUNT`` rows: a full count of a long table would take most of the time of a page.
 
-    Each app's ``pagination.html`` says the ``total``.
+    The ``pagination.html`` of each app shows the ``total``.
     """
 
     @cached_property
@@ -32,12 +32,12 @@ class CappedPaginator(Paginator):
 
     @property
     def total(self) -> str:
-        """The count as it may be said."""
+        """The count as text, with a plus sign when there may be more."""
         return f"{self.count}+" if self.count >= MAX_COUNT else str(self.count)
 
 
 class LongTableAdmin(admin.ModelAdmin):
-    """A page whose table may be very long. Who may change its rows may view them, and press the page's buttons."""
+    """A page for a table that may be very long. Users who may change its rows may view them and run the actions."""
 
     paginator = CappedPaginator
     show_full_result_count = False
@@ -49,7 +49,7 @@ class LongTableAdmin(admin.ModelAdmin):
         return self._may(request, "view") or self._may(request, "change")
 
     def can_run_actions(self, request: HttpRequest) -> bool:
-        """Whether somebody may press this page's buttons."""
+        """Return whether the user may run the actions of this page."""
         return self._may(request, "change")
 
     def _may(self, request: HttpRequest, verb: str) -> bool:
@@ -57,7 +57,7 @@ class LongTableAdmin(admin.ModelAdmin):
 
 
 class ReadOnlyMixin:
-    """Shows rows that others write; nobody adds, changes or deletes them here."""
+    """Shows rows that are written by other code. They cannot be added, changed or deleted here."""
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -70,23 +70,23 @@ class ReadOnlyMixin:
 
 
 def admin_url(row: Model) -> str:
-    """Return the address of a row's page."""
+    """Return the URL of a row's admin page."""
     return reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", args=[row.pk])
 
 
 def link_to(row: Model | None, text: Any = None) -> SafeString | str:
-    """Link to the page of a row."""
+    """Return a link to the admin page of a row; a dash when there is none."""
     if row is None:
         return "-"
     return format_html('<a href="{}">{}</a>', admin_url(row), row if text is None else text)
 
 
 def link_to_list(model: type[Model], text: Any, **conditions: Any) -> SafeString:
-    """Link to the list of rows for which conditions hold."""
+    """Return a link to the admin list of the rows for which the conditions hold."""
     address = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
     return format_html('<a href="{}?{}">{}</a>', address, urlencode(conditions), text)
 
 
 def format_time(time: Any) -> str:
-    """Spell a time in the reader's zone and language."""
+    """Return a time as text in the current time zone and language."""
     return formats.date_format(timezone.localtime(time), "DATETIME_FORMAT")
