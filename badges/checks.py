@@ -1,8 +1,8 @@
 """
-System checks: what an operator should know before the first event comes.
+System checks: mistakes in the settings, reported before the first event.
 
-Settings are read leniently everywhere else; this is the one place that says what is wrong with them, with a line to
-paste. Ids are stable: hosts silence them by name.
+Other code ignores wrong settings where it can. Only these checks report them, with a line to paste. Their ids are
+stable, because hosts silence checks by id.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from badges.catalog import event_types
 from badges.conf import DEFAULTS, PASSING_STATUS, config
 from badges.database import narrow_places
 
-# Settings that hosts have for badges of their own, in the dict that we share with them.
-_FOREIGN_KEYS = frozenset({"accredible"})
+# Keys of the host's own badges app, which reads the same dict.
+_HOST_KEYS = frozenset({"accredible"})
 
 BADGE_AWARDED = "org.openedx.learning.badge.awarded.v1"
 
 
 @register("lms_badges")
 def check_config(**_: Any) -> list[CheckMessage]:
-    """Look for keys of ``BADGES_CONFIG`` that nobody reads, and values that nobody can."""
+    """Report unknown keys of ``BADGES_CONFIG``, and values of a wrong type."""
     given = getattr(settings, "BADGES_CONFIG", {})
     if not isinstance(given, dict):
         return [Error("BADGES_CONFIG is not a dict.", hint="BADGES_CONFIG = {}", id="lms_badges.E007")]
@@ -38,7 +38,7 @@ def check_config(**_: Any) -> list[CheckMessage]:
 
 @register("lms_badges")
 def check_events(**_: Any) -> list[CheckMessage]:
-    """Look whether every configured event type exists, and says whom it is about."""
+    """Report configured event types that do not exist, and those without a known path to the learner."""
     if not isinstance(getattr(settings, "BADGES_CONFIG", {}), dict):
         return []
     failed = event_types.load_signals()
@@ -56,7 +56,7 @@ def check_events(**_: Any) -> list[CheckMessage]:
 
 @register("lms_badges")
 def check_host(**_: Any) -> list[CheckMessage]:
-    """Look at what runs beside us in this host."""
+    """Report settings of the host outside ``BADGES_CONFIG`` that do not fit."""
     problems: list[CheckMessage] = []
     own = getattr(settings, "BADGES_ENABLED", None)
     if own or (own is None and any(app.label == "badges" for app in apps.get_app_configs())):
@@ -91,7 +91,7 @@ def check_host(**_: Any) -> list[CheckMessage]:
 
 @register("lms_badges", Tags.database)
 def check_character_set(*, databases: Collection[str] | None = None, **_: Any) -> list[CheckMessage]:
-    """Look whether the database can hold everybody's text. Asks it, so only ``migrate`` and ``--database`` run this."""
+    """Report tables that cannot store all text. Only ``migrate`` and ``--database`` run it, since it queries them."""
     if DEFAULT_DB_ALIAS not in (databases or ()):
         return []
     accounts = get_user_model()._meta.db_table
@@ -114,7 +114,7 @@ def _config_problems(given: dict[Any, Any], known: dict[str, Any], where: str) -
     for key, value in given.items():
         place = f"{where}[{key!r}]"
         if key not in known:
-            if where or key not in _FOREIGN_KEYS:
+            if where or key not in _HOST_KEYS:
                 yield _unknown_key(str(key), list(known), place)
         elif not _has_type_of(value, known[key]):
             message = f"BADGES_CONFIG{place} is {_type_name(value)}; it should be {_type_name(known[key])}."
@@ -131,7 +131,7 @@ def _unknown_key(key: str, known: list[str], place: str) -> CheckMessage:
 
 
 def _has_type_of(value: Any, default: Any) -> bool:
-    """Whether a value has the type of the default. No default says nothing about types, and no value is the default."""
+    """Return whether a value has the type of the default. A default of None allows every type."""
     if default is None:
         return True
     if isinstance(default, bool) or isinstance(value, bool):
@@ -221,13 +221,13 @@ def _learner_problems(definition: event_types.EventDefinition) -> Iterator[Check
 
 
 def _awards_are_published() -> bool:
-    """Whether awards go to a topic of the bus; a host may have switched that off together with badges of its own."""
+    """Return whether awards are published on a topic. A host may have disabled it with its own badges app."""
     topics = (getattr(settings, "EVENT_BUS_PRODUCER_CONFIG", None) or {}).get(BADGE_AWARDED) or {}
     return any(topic.get("enabled") is True for topic in topics.values())
 
 
 def _sweep_is_scheduled() -> bool:
-    """Whether beat has our entry, or a schedule in the database that we cannot look into here."""
+    """Return whether beat runs the sweep. A schedule in the database cannot be read here, and counts as yes."""
     schedule = getattr(settings, "CELERY_BEAT_SCHEDULE", None) or {}
     in_database = "DatabaseScheduler" in str(getattr(settings, "CELERY_BEAT_SCHEDULER", ""))
     return in_database or any(entry.get("task") == "badges.sweep" for entry in schedule.values())

@@ -1,4 +1,4 @@
-"""Credentials: who holds which badge, why, and how it stands at the providers."""
+"""Credentials: the awarded badges with their causes and their states at the providers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from badges.models import OutboxMessage, UserCredential
 
 @admin.register(UserCredential)
 class UserCredentialAdmin(ExactSearchMixin, ReadOnlyAdmin):
-    """Awards; nothing is changed here."""
+    """Awarded credentials, read-only."""
 
     list_display = ("learner", "template", "status", "awarded_at")
     list_display_links = ("learner",)
@@ -51,11 +51,11 @@ class UserCredentialAdmin(ExactSearchMixin, ReadOnlyAdmin):
     def holder(self, credential: UserCredential) -> Any:
         return link_to(credential.learner)
 
-    @admin.display(description=gettext_lazy("why"))
+    @admin.display(description=gettext_lazy("cause"))
     def cause(self, credential: UserCredential) -> str:
         return describe_cause(credential)
 
-    @admin.display(description=gettext_lazy("what was demanded then"))
+    @admin.display(description=gettext_lazy("template revision"))
     def revision_link(self, credential: UserCredential) -> Any:
         return link_to(credential.revision)
 
@@ -64,7 +64,7 @@ class UserCredentialAdmin(ExactSearchMixin, ReadOnlyAdmin):
         known = registry.issued([credential.pk]).get(credential.pk, [])
         return format_html_join(SafeString("<br>"), "{}", ((_state(badge),) for badge in known)) or _("Nowhere.")
 
-    @admin.display(description=gettext_lazy("what had to be done"))
+    @admin.display(description=gettext_lazy("outbox messages"))
     def messages(self, credential: UserCredential) -> SafeString:
         return link_to_list(OutboxMessage, _("outbox messages of this learner"), key=credential.learner_id)
 

@@ -1,4 +1,4 @@
-"""Words for people: operators, kinds of values, rules, causes."""
+"""Descriptions of operators, kinds of values, rules and causes for people."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ OPERATORS = {
     "regex": gettext_lazy("matches the pattern"),
     "exists": gettext_lazy("has a value (true, false)"),
 }
-ALIASES = {"neq"}  # read, but never written
+ALIASES = {"neq"}  # accepted, but not offered
 
 KINDS = {
     Kind.TEXT: gettext_lazy("text"),
@@ -47,23 +47,23 @@ KINDS = {
 
 
 def operator_choices() -> list[tuple[str, Any]]:
-    """Return every operator that can be used, ours in words, other packages' by their own."""
+    """Return all operators with labels. Operators of other packages have their names as labels."""
     return [(name, OPERATORS.get(name, name)) for name in operator_names() if name not in ALIASES]
 
 
 def value_text(value: Any) -> str:
-    """Spell a rule's stored value as somebody would type it."""
+    """Return a rule's stored value as text for an input."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def describe_rules(rules: Iterable[Any], event_type: str) -> str:
-    """Say what a requirement's rules demand; what no rules mean is said too."""
+    """Return a description of a requirement's rules. Without rules every event counts."""
     text = [f"{rule.path} {OPERATORS.get(rule.operator, rule.operator)} {value_text(rule.value)}" for rule in rules]
     return _(" and ").join(text) or _("Every event of the type %(type)s counts.") % {"type": event_type}
 
 
 def describe_cause(cause: Caused) -> str:
-    """Say why something happened: which event, or which person and why."""
+    """Return a description of a cause: the event, or the person and the reason."""
     if cause.cause_kind == CauseKind.EVENT:
         text = _("The event %(id)s (%(type)s)") % {"id": cause.cause_event_id, "type": cause.cause_event_type}
         if cause.cause_event_time:
@@ -76,7 +76,7 @@ def describe_cause(cause: Caused) -> str:
 
 
 def pretty(text: str | None) -> SafeString:
-    """Lay out stored JSON for reading, escaped; text that is no JSON as it is."""
+    """Return stored JSON as indented and escaped HTML. Text that is not JSON stays as it is."""
     with contextlib.suppress(ValueError, RecursionError):
         text = json.dumps(json.loads(text or ""), ensure_ascii=False, indent=2)
     return format_html('<pre class="lms-badges-document">{}</pre>', text or "")

@@ -1,4 +1,4 @@
-"""The inbox: which events came in, what became of them, and the operator's retry."""
+"""The inbox: received events with their states, and the retry of dead letters."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from badges.outbox.worker_notifications import PROCESS_PENDING, notify_worker_on
 
 @admin.register(InboxMessage)
 class InboxMessageAdmin(ExactSearchMixin, ReadOnlyAdmin):
-    """Events that somebody cares about, and dead letters."""
+    """Events that matched or wait, and dead letters."""
 
     list_display = ("event_id", "event_type", "state", "reason", "received_at", "source", "attempts")
     list_filter = ("state", "received_at")
@@ -32,10 +32,10 @@ class InboxMessageAdmin(ExactSearchMixin, ReadOnlyAdmin):
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[InboxMessage]:
-        return super().get_queryset(request).defer("payload")  # up to a megabyte each
+        return super().get_queryset(request).defer("payload")  # up to a megabyte for each row
 
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
-        """Newest first, by the index that fits the question: the primary key grows with time, too."""
+        """Newest first, by an index that fits the filter. The primary key grows with time, too."""
         return ("-received_at", "-pk") if "state__exact" in request.GET else ("-pk",)
 
     def search_condition(self, term: str) -> Q:

@@ -17,7 +17,7 @@ from badges.models import BadgeProgress, InboxMessage, Learner, OutboxMessage, U
 
 @admin.register(Learner)
 class LearnerAdmin(ExactSearchMixin, ReadOnlyAdmin):
-    """Whom events were about."""
+    """Learners that matched events were about."""
 
     list_display = ("__str__", "lms_user_id", "created_at")
     list_select_related = ("user",)
@@ -28,7 +28,7 @@ class LearnerAdmin(ExactSearchMixin, ReadOnlyAdmin):
     def search_condition(self, term: str) -> Q:
         return Q(pk__in=learner_ids_for(term))
 
-    @admin.display(description=gettext_lazy("what there is"))
+    @admin.display(description=gettext_lazy("related rows"))
     def badges(self, learner: Learner) -> SafeString:
         links: list[Any] = [
             link_to_list(UserCredential, _("credentials"), learner__id__exact=learner.pk),

@@ -1,4 +1,4 @@
-"""Progress: what of a template a learner has met, by which event, and what is still open."""
+"""Progress: the requirements of a template that a learner has fulfilled, their causes, and the open ones."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class _CompletedFilter(admin.SimpleListFilter):
 
 @admin.register(BadgeProgress)
 class BadgeProgressAdmin(ExactSearchMixin, ReadOnlyAdmin):
-    """How far learners are."""
+    """Progress of learners, read-only."""
 
     list_display = ("learner", "template", "state", "created_at", "completed_at")
     list_display_links = ("learner",)
     list_filter = (_CompletedFilter,)
     search_help_text = gettext_lazy("An LMS user id, a username or its beginning, or the slug of a template.")
-    ordering = ("-pk",)  # the learner who came last first; an index has it so
+    ordering = ("-pk",)  # ids begin with the learner, so the newest learner is first; an index has this order
     fields = ("badge", "holder", "created_at", "completed_at", "state", "demands", "past")
 
     def get_queryset(self, request: Any) -> Any:
@@ -60,7 +60,7 @@ class BadgeProgressAdmin(ExactSearchMixin, ReadOnlyAdmin):
         found = report(progress)
         return _("%(met)s of %(all)s") % {"met": found.fulfilled, "all": found.total}
 
-    @admin.display(description=gettext_lazy("what the template demands today"))
+    @admin.display(description=gettext_lazy("current requirements"))
     def demands(self, progress: BadgeProgress) -> SafeString:
         items = format_html_join("", "<li>{}</li>", ((_group(group),) for group in report(progress).groups))
         return format_html('<ul class="lms-badges-requirements">{}</ul>', items)

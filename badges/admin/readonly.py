@@ -1,4 +1,4 @@
-"""Pages that only show: what the pipeline and delivery wrote, in tables that may be very long."""
+"""Read-only pages for rows that the pipeline and delivery write. Their tables may be very long."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LARGEST_ID = 2**63 - 1
 
 
 class ReadOnlyAdmin(ReadOnlyMixin, LongTableAdmin):
-    """Shows rows to whoever may view them; actions are the only buttons."""
+    """Shows rows to users who may view them. Nothing can be changed except by actions."""
 
     actions_selection_counter = False
 
@@ -26,15 +26,15 @@ class ReadOnlyAdmin(ReadOnlyMixin, LongTableAdmin):
 
 class ExactSearchMixin:
     """
-    A search box that finds by whole identifiers, with indexes.
+    A search box for exact identifiers, which uses indexes.
 
-    ``finders`` look the term up where it can be; each returns conditions on the page's own rows.
+    Subclasses define ``search_condition``.
     """
 
-    search_fields = ("pk",)  # the box is shown
+    search_fields = ("pk",)  # not used, but the box is shown
 
     def search_condition(self, term: str) -> Any:
-        """Return the condition that a term means."""
+        """Return the condition of the rows that a search term finds."""
         raise NotImplementedError
 
     def get_search_results(
@@ -45,13 +45,13 @@ class ExactSearchMixin:
 
 
 def lms_user_id(term: str) -> int | None:
-    """Read a term as an LMS user id."""
+    """Return the LMS user id that a search term is; None when it is none."""
     number = int(term) if term.isascii() and term.isdigit() and len(term) < 20 else None
     return number if number is not None and number <= LARGEST_ID else None
 
 
 def learner_ids_for(term: str) -> list[int]:
-    """Return the learners that a term may mean: an LMS user id, or a username or its beginning."""
+    """Return the ids of learners by LMS user id, or by the beginning of the username."""
     number = lms_user_id(term)
     found = list(Learner.objects.filter(lms_user_id=number).values_list("pk", flat=True)) if number is not None else []
     by_name = {f"user__{get_user_model().USERNAME_FIELD}__startswith": term}
@@ -59,5 +59,5 @@ def learner_ids_for(term: str) -> list[int]:
 
 
 def template_ids_for(term: str) -> list[int]:
-    """Return the templates that a term means: one with this slug."""
+    """Return the ids of templates by slug."""
     return list(BadgeTemplate.objects.filter(slug=term).values_list("pk", flat=True))

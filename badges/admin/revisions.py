@@ -1,4 +1,4 @@
-"""Revisions: what a template demanded at some time, and what changed then."""
+"""Revisions: the versions of a template and their differences."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from badges.models import TemplateRevision
 
 @admin.register(TemplateRevision)
 class TemplateRevisionAdmin(ExactSearchMixin, ReadOnlyAdmin):
-    """Written with every change of a template, and never changed."""
+    """Revisions of templates, read-only."""
 
     list_display = ("__str__", "author", "created_at")
     list_select_related = ("template", "author")
@@ -33,7 +33,7 @@ class TemplateRevisionAdmin(ExactSearchMixin, ReadOnlyAdmin):
         return Q(template_id__in=template_ids_for(term))
 
     def get_model_perms(self, request: Any) -> dict[str, bool]:
-        """Reached from a template's page, not from the index."""
+        """Hide this page from the index. The page of a template links to it."""
         return {}
 
     @admin.display(description=gettext_lazy("template"))

@@ -1,4 +1,4 @@
-"""Badge templates: made, switched on and put away by designers, on one page each."""
+"""Badge templates: designers edit, activate and archive them. Each has one page."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ from badges.rules import Kind, Shape, operators_for
 
 
 class _TemplateInlineMixin:
-    """Who may change a template may change what belongs to it; nobody needs a permission for each of its tables."""
+    """Users who may change a template may change its requirements and issuers, without further permissions."""
 
     def _may(self, request: HttpRequest, obj: BadgeTemplate | None) -> bool:
         verb = "add" if obj is None or obj.pk is None else "change"
@@ -66,14 +66,14 @@ class _TemplateInlineMixin:
 
 
 class RequirementInline(_TemplateInlineMixin, admin.StackedInline):
-    """What must be done, with the rules of each."""
+    """The requirements with their data rules."""
 
     model = BadgeRequirement
     form = RequirementForm
     formset = RequirementFormSet
-    can_delete = False  # removed requirements are archived: what learners fulfilled points at them
+    can_delete = False  # removed requirements are archived, because fulfilments point at them
     verbose_name = gettext_lazy("requirement")
-    verbose_name_plural = gettext_lazy("requirements: what a learner must do")
+    verbose_name_plural = gettext_lazy("requirements")
 
     def _may(self, request: HttpRequest, obj: BadgeTemplate | None) -> bool:
         return super()._may(request, obj) and (obj is None or obj.pk is None or _fits(request, obj))
@@ -103,13 +103,13 @@ class RequirementInline(_TemplateInlineMixin, admin.StackedInline):
 
 
 class IssuerInline(_TemplateInlineMixin, admin.TabularInline):
-    """Where the badge is issued too."""
+    """The providers at which the badge is issued."""
 
     model = TemplateIssuer
     form = IssuerForm
     extra = 0
     verbose_name = gettext_lazy("provider")
-    verbose_name_plural = gettext_lazy("providers: where the badge is issued too (none is fine)")
+    verbose_name_plural = gettext_lazy("providers where the badge is issued (optional)")
 
 
 class _ArchivedFilter(admin.SimpleListFilter):
@@ -122,7 +122,7 @@ class _ArchivedFilter(admin.SimpleListFilter):
     def choices(self, changelist: Any) -> Any:
         for choice in super().choices(changelist):
             if choice["query_string"] == changelist.get_query_string(remove=[self.parameter_name]):
-                choice["display"] = _("In use")
+                choice["display"] = _("Not archived")
             yield choice
 
     def queryset(self, request: Any, queryset: Any) -> Any:
@@ -134,10 +134,10 @@ class _ArchivedFilter(admin.SimpleListFilter):
 @admin.register(BadgeTemplate)
 class BadgeTemplateAdmin(admin.ModelAdmin):
     """
-    Templates with all that they demand.
+    Templates with their requirements and issuers.
 
-    The page is saved as one document through the catalog's door, so that a revision says what changed and every process
-    learns of it. What learners have earned on stays: such templates are archived, not deleted.
+    The page is saved as one document by ``badges.catalog.api``. So each change writes a revision, and every process
+    compiles the catalog anew. Templates that learners have made progress on are archived, not deleted.
     """
 
     form = TemplateForm
@@ -155,7 +155,7 @@ class BadgeTemplateAdmin(admin.ModelAdmin):
     actions = ("activate", "deactivate", "archive", "unarchive")
     save_on_top = False
 
-    # --- what is shown -----------------------------------------------------------------------------------------------
+    # --- display -----------------------------------------------------------------------------------------------------
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[BadgeTemplate]:
         live = Count("requirements", filter=Q(requirements__archived_at=None), distinct=True)
@@ -201,7 +201,7 @@ class BadgeTemplateAdmin(admin.ModelAdmin):
         context["badges_operators"] = {kind: operators_for(Shape(kind)) for kind in Kind}
         return super().render_change_form(request, context, *args, **kwargs)
 
-    # --- who may -----------------------------------------------------------------------------------------------------
+    # --- permissions --------------------------------------------------------------------------------------------------
 
     def has_change_permission(self, request: HttpRequest, obj: BadgeTemplate | None = None) -> bool:
         return super().has_change_permission(request, obj) and not (obj and obj.archived_at)
@@ -215,31 +215,31 @@ class BadgeTemplateAdmin(admin.ModelAdmin):
         return any(request.user.has_perm(f"lms_badges.{verb}_badgetemplate") for verb in ("view", "change"))
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        """Deleting is for one template at a time, on its page, where it can be told whether it may go."""
+        """Remove the bulk deletion. A template is deleted on its page, where the permission is checked."""
         actions = super().get_actions(request)
         actions.pop("delete_selected", None)
         return actions
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        """A template's revisions go with it, although nobody may delete them by themselves."""
+        """Allow deleting the revisions of a template with it, although nobody may delete a single revision."""
         to_delete, counts, perms_needed, protected = super().get_deleted_objects(objs, request)
         return to_delete, counts, perms_needed - {TemplateRevision._meta.verbose_name}, protected
 
     # --- saving ------------------------------------------------------------------------------------------------------
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        # Looked at and saved in one turn: what the forms found free or unchanged must be so still when it is written.
+        # Validated and saved under one lock: otherwise another editor could save between the two.
         turn = editing_transaction() if request.method == "POST" else nullcontext()
         try:
             with turn:
                 return super().changeform_view(request, *args, **kwargs)
-        except DocumentError as error:  # what the forms could not see, such as a setting that changed meanwhile
+        except DocumentError as error:  # what the forms cannot detect, such as a setting that has changed
             for problem in error.problems:
                 self.message_user(request, str(problem), messages.ERROR)
             return HttpResponseRedirect(request.get_full_path())
 
     def save_model(self, request: HttpRequest, obj: BadgeTemplate, form: Any, change: bool) -> None:
-        """Nothing yet: the whole page is one document."""
+        """Do nothing: ``save_related`` saves the whole page as one document."""
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         stored = BadgeTemplate.objects.get(pk=form.instance.pk) if change else None
@@ -257,15 +257,15 @@ class BadgeTemplateAdmin(admin.ModelAdmin):
 
     # --- actions -----------------------------------------------------------------------------------------------------
 
-    @admin.action(description=gettext_lazy("Switch on"), permissions=["change"])
+    @admin.action(description=gettext_lazy("Activate"), permissions=["change"])
     def activate(self, request: HttpRequest, queryset: QuerySet[BadgeTemplate]) -> None:
         self._save_each(request, queryset.filter(archived_at=None), {"is_active": True})
 
-    @admin.action(description=gettext_lazy("Switch off"), permissions=["change"])
+    @admin.action(description=gettext_lazy("Deactivate"), permissions=["change"])
     def deactivate(self, request: HttpRequest, queryset: QuerySet[BadgeTemplate]) -> None:
         self._save_each(request, queryset.filter(archived_at=None), {"is_active": False})
 
-    @admin.action(description=gettext_lazy("Bring back from the archive, switched off"), permissions=["change"])
+    @admin.action(description=gettext_lazy("Restore from the archive, inactive"), permissions=["change"])
     def unarchive(self, request: HttpRequest, queryset: QuerySet[BadgeTemplate]) -> None:
         self._save_each(request, queryset.exclude(archived_at=None), {"is_active": False})
 
@@ -301,7 +301,7 @@ class BadgeTemplateAdmin(admin.ModelAdmin):
 
 
 def _fits(request: HttpRequest, template: BadgeTemplate) -> bool:
-    """Asked several times for each page, and counted once."""
+    """Return whether the template can be edited on one page; counted once for each request."""
     known = request.__dict__.setdefault("_lms_badges_fits", {})
     if template.pk not in known:
         known[template.pk] = fits_one_page(template)
@@ -316,7 +316,7 @@ def _is_used(template: BadgeTemplate) -> bool:
 
 
 def _event_type_options() -> list[dict[str, Any]]:
-    """What the form offers for each configured event type: its key paths with their kinds."""
+    """Return the configured event types with their key paths and kinds, for the form."""
     return [
         {
             "type": name,

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class CompiledTemplate:
-    """A template for decisions. ``requirements`` are (id, group), ``issuers`` are (provider, organization, template id)."""
+    """A template for decisions. ``requirements``: (id, group); ``issuers``: (provider, organization, its template)."""
 
     id: int
     uuid: uuid.UUID

@@ -47,7 +47,7 @@ def editing_transaction() -> Iterator[None]:
 
 
 def _write_number(number: Any) -> None:
-    # The row is inserted first. On MariaDB an update that finds no row locks a gap, and two of them wait for each other.
+    # The row is inserted first. On MariaDB an update that finds no row locks a gap, and two of these block each other.
     insert([CatalogVersion(id=1)], unique="id")
     CatalogVersion.objects.filter(id=1).update(number=number)
 

@@ -27,7 +27,7 @@ JWT_AUTHENTICATION = f"{JWT_PACKAGE}.auth.jwt.authentication.JwtAuthentication"
 
 
 class PerUserThrottle(UserRateThrottle):
-    """Limits the requests of a user a minute. The limit is a key of the app's ``rest_api`` setting; None means no limit."""
+    """Limits a user's requests per minute. The limit is in the app's ``rest_api`` setting; None means no limit."""
 
     config: ClassVar[Config]
     setting: ClassVar[str] = "requests_per_minute"
@@ -81,7 +81,7 @@ class PluginAPIView(APIView):
         return authenticators(self.config)
 
     def get_authenticate_header(self, request: Request) -> str:
-        """Return a challenge, so that the status is 401 and not 403. HTTP has no scheme for sessions, so one is made up."""
+        """Return a challenge, so that the status is 401 and not 403. HTTP defines no scheme for sessions."""
         headers = (way.authenticate_header(request) for way in self.get_authenticators())
         return next(filter(None, headers), f'Session realm="{self.realm}"')
 

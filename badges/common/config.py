@@ -12,8 +12,8 @@ class Config:
     """
     Attribute access to a dict of the host's settings, merged over ``defaults``.
 
-    ``defaults`` has all names; any other name raises AttributeError. A dict in the settings is merged over a dict in the
-    defaults. Any other value replaces the default. Raises ImproperlyConfigured when the setting is not a dict.
+    ``defaults`` has all names; any other name raises AttributeError. A dict in the settings is merged over a dict in
+    the defaults. Any other value replaces the default. Raises ImproperlyConfigured when the setting is not a dict.
     """
 
     def __init__(self, setting: str, defaults: dict[str, Any]) -> None:

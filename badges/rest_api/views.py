@@ -1,4 +1,4 @@
-"""What all our views share: the frame, and what is our own in it."""
+"""The base of the views of this app."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class PerUserThrottle(api_view.PerUserThrottle):
 
 
 class PluginAPIView(api_view.PluginAPIView):
-    """A view of ours. Subclasses say what they answer."""
+    """A read-only view of this app."""
 
     config = config
     realm = "badges"

@@ -1,4 +1,4 @@
-"""Work through both mailboxes, without Celery or any broker."""
+"""Process the inbox and the outbox, without Celery or a broker."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from badges.delivery import Delivery
 from badges.exceptions import Retryable
 from badges.outbox import mailbox
 
-# How long a mailbox with nothing due is left alone, and how often long work says how far it is.
+# The wait when nothing is due, and the time between two progress lines.
 IDLE_SECONDS = 1.0
 REPORT_SECONDS = 5.0
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
-# Rows between two looks at the other mailbox.
+# Outbox rows that are delivered before the inbox is processed again.
 ROWS_PER_ROUND = 200
 
-DEAD_LETTERS = "The admin says what is wrong with each (inbox and outbox messages); set it right and press retry there."
+DEAD_LETTERS = "The admin says what is wrong with each (inbox and outbox messages); correct it, and retry it there."
 
 
 class Command(BaseCommand):
@@ -44,7 +44,7 @@ class Command(BaseCommand):
         self._stop = threading.Event()
         self._totals = Totals()
         self._reported_at = time.monotonic()
-        # Only the main thread is told of signals.
+        # Only the main thread can handle signals.
         numbers = SIGNALS if threading.current_thread() is threading.main_thread() else ()
         before = {number: signal.signal(number, self._request_stop) for number in numbers}
         if forever:
@@ -61,7 +61,7 @@ class Command(BaseCommand):
         while not self._stop.is_set():
             try:
                 idle = self._process_both()
-            except Retryable as error:  # the database stayed away
+            except Retryable as error:  # the database is unavailable
                 if not forever:
                     raise CommandError(f"{error} Run this again when the database is back.") from error
                 self.stderr.write(f"{error} Still trying.")
@@ -72,7 +72,7 @@ class Command(BaseCommand):
                 self._stop.wait(IDLE_SECONDS)
 
     def _process_both(self) -> bool:
-        """Do some of both; return whether nothing is due."""
+        """Process some rows of both mailboxes. Return whether nothing is due."""
         result = pipeline.process_pending()
         self._totals.add_events(result)
         if self._stop.is_set():
@@ -106,7 +106,7 @@ class Command(BaseCommand):
 
 
 class Totals:
-    """What a run has done so far; as text, the summary line."""
+    """Counts of a run. As text it is the summary line."""
 
     def __init__(self) -> None:
         self.decided = self.awarded = self.delivered = self.retried = self.held = self.dead = 0
@@ -128,6 +128,6 @@ class Totals:
     def __str__(self) -> str:
         parts = [f"Events decided: {self.decided}", f"badges awarded: {self.awarded}", f"delivered: {self.delivered}"]
         parts += [f"to be tried again: {self.retried}"] if self.retried else []
-        parts += [f"resting, since the other side is down: {self.held}"] if self.held else []
+        parts += [f"held, since the other side is down: {self.held}"] if self.held else []
         parts += [f"dead letters: {self.dead}"] if self.dead else []
         return ", ".join(parts)

@@ -1,4 +1,4 @@
-"""Consume learning events from Kafka or from a file, and decide them."""
+"""Consume learning events from Kafka or from a file, and process them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ FILE_USAGE = "consume_badge_events --bus file --input events.jsonl"
 
 
 def positive(text: str) -> int:
-    """Read a number of at least one."""
+    """Return the whole number of at least one that an argument has. Raises ArgumentTypeError."""
     if not text.isdecimal() or int(text) < 1:
         raise ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return int(text)
@@ -143,12 +143,12 @@ class Command(BaseCommand):
         try:
             self.result += pipeline.handle(batch)
         finally:
-            # What Django does between requests: nothing may pile up in a process that never serves one.
+            # Django does this between requests. Without it the memory of this process would grow.
             db.reset_queries()
             RequestCache.clear_all_namespaces()
 
     def _warn(self, text: str) -> None:
-        """Tell the operator: in the log, and on the terminal when the log goes elsewhere."""
+        """Warn the operator: in the log, and on standard error when the log is not written there."""
         log.warning(text)
         if not _log_is_on_stderr():
             self.stderr.write(text)
@@ -168,7 +168,7 @@ class Command(BaseCommand):
 
 
 def _checked(options: dict[str, Any]) -> str:
-    """Return the bus, when the arguments go together. Raises CommandError, which says what to type."""
+    """Return the bus, when the arguments are consistent. Raises CommandError with an example."""
     bus = options["bus"] or ("file" if options["input"] else None)
     if bus is None:
         raise CommandError(f"Say where the events are, for example:\n  {KAFKA_USAGE}\n  {FILE_USAGE}")
@@ -194,9 +194,9 @@ def _checked(options: dict[str, Any]) -> str:
 @contextmanager
 def _frozen_memory() -> Iterator[None]:
     """
-    Keep Python's garbage collector to what batches leave behind.
+    Exclude all current objects from Python's garbage collection.
 
-    It would otherwise walk through all of Django and the compiled catalog about once a batch, for a third of the time.
+    Otherwise it would traverse all of Django and the compiled catalog about once a batch, in a third of the time.
     """
     gc.collect()
     gc.freeze()
@@ -216,7 +216,7 @@ def _log_is_on_stderr() -> bool:
 
 
 class _LineErrors:
-    """Lines that could not be read: the first ones each, then a count."""
+    """Reports unreadable lines: the first ones each, then a count."""
 
     def __init__(self, stderr: Any) -> None:
         self.number = 0
@@ -225,7 +225,7 @@ class _LineErrors:
     def add(self, line: int, reason: str) -> None:
         self.number += 1
         if self.number <= MAX_LINE_ERRORS:
-            with tqdm.external_write_mode(file=sys.stderr):  # above the bar
+            with tqdm.external_write_mode(file=sys.stderr):  # above the progress bar
                 self._stderr.write(f"line {line}: {reason}")
 
     def close(self) -> None:
@@ -234,7 +234,7 @@ class _LineErrors:
 
 
 class _Progress:
-    """A bar on a terminal; elsewhere a line every few seconds."""
+    """A progress bar on a terminal. Elsewhere a line every few seconds."""
 
     def __init__(self, stderr: Any, *, total: int | None, unit: str, unit_scale: bool = False) -> None:
         self._stderr = stderr
@@ -250,7 +250,7 @@ class _Progress:
         self._bar.close()
 
     def show(self, done: int, events: int) -> None:
-        """Show that so much of the total is done, and how many events those are."""
+        """Show how much of the total is done, and the number of events."""
         self._bar.update(done - self._bar.n)
         now = time.monotonic()
         if self._bar.disable and now - self._last_line_at >= LINE_SECONDS and events != self._last_events:

@@ -1,4 +1,4 @@
-"""How credentials and progress are told; read-only."""
+"""Read-only serializers of credentials and progress."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from badges.intake.models import Learner
 
 
 def _utc_time_field(**options: Any) -> serializers.DateTimeField:
-    """A time in UTC, spelled as RFC 3339, whatever the host's own format and zone are."""
+    """Return a field for a time in UTC, in the format of RFC 3339. The host's format and zone have no effect."""
     return serializers.DateTimeField(format="iso-8601", default_timezone=dt.UTC, **options)
 
 
 class LearnerSerializer(serializers.Serializer[Learner]):
-    """Whom it is about."""
+    """The learner."""
 
     uuid = serializers.UUIDField()
     lms_user_id = serializers.IntegerField(allow_null=True)
@@ -31,7 +31,7 @@ class LearnerSerializer(serializers.Serializer[Learner]):
 
 
 class TemplateSerializer(serializers.Serializer[Any]):
-    """The badge itself."""
+    """The badge template."""
 
     uuid = serializers.UUIDField()
     slug = serializers.CharField()
@@ -41,7 +41,7 @@ class TemplateSerializer(serializers.Serializer[Any]):
 
 
 class CauseSerializer(serializers.Serializer[Caused]):
-    """Why it happened. The words of a person who did it are for the staff's pages only."""
+    """The cause. The reason that a person wrote is shown only to staff, in the admin."""
 
     kind = serializers.ChoiceField(source="cause_kind", choices=CauseKind.choices)
     event_id = serializers.CharField(source="cause_event_id")
@@ -77,7 +77,7 @@ class CredentialSerializer(serializers.Serializer[Any]):
 
 
 class RequirementSerializer(serializers.Serializer[Any]):
-    """One of a group's alternatives."""
+    """A requirement of a group, with its fulfilment."""
 
     key = serializers.CharField(source="requirement.key")
     event_type = serializers.CharField(source="requirement.event_type")
@@ -87,7 +87,7 @@ class RequirementSerializer(serializers.Serializer[Any]):
 
 
 class GroupSerializer(serializers.Serializer[Any]):
-    """Alternatives, of which one is enough."""
+    """A group of alternative requirements, of which one is enough."""
 
     group = serializers.CharField(source="name", allow_null=True, help_text="Null for a requirement that stands alone.")
     fulfilled = serializers.BooleanField()
@@ -95,7 +95,7 @@ class GroupSerializer(serializers.Serializer[Any]):
 
 
 class ProgressSerializer(serializers.Serializer[Any]):
-    """How far a learner is on a badge, by what it demands today."""
+    """The progress of a learner on a badge, by its current requirements."""
 
     id = serializers.UUIDField()
     learner = LearnerSerializer()

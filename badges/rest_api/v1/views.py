@@ -28,7 +28,7 @@ class CredentialListView(PluginAPIView, GenericAPIView[UserCredential]):
     """Credentials, newest first."""
 
     operation_id, summary = "credentials_list", "List credentials"
-    queryset = UserCredential.objects.none()  # tells the document whose filters these are
+    queryset = UserCredential.objects.none()  # the schema reads the model of the filters from it
     serializer_class = CredentialSerializer
     pagination_class = NewestFirstPagination
     newest_by = "awarded_at"
@@ -40,7 +40,7 @@ class CredentialListView(PluginAPIView, GenericAPIView[UserCredential]):
         return _visible_credentials(self.request)
 
     def get(self, request: Request) -> Response:
-        """Credentials, newest first: one's own, or with the permission to view credentials everybody's."""
+        """Credentials, newest first: your own, or those of all learners with the permission to view credentials."""
         page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
         return self.get_paginated_response(_serialized(page or []))
 
@@ -51,10 +51,10 @@ class CredentialDetailView(PluginAPIView):
     operation_id, summary = "credentials_retrieve", "Show a credential"
     serializer_class = CredentialSerializer
     parameters = [OpenApiParameter("id", OpenApiTypes.UUID, OpenApiParameter.PATH)]
-    problems = {"404": "There is no such credential, or it is somebody else's."}
+    problems = {"404": "There is no such credential, or it belongs to another learner."}
 
     def get(self, request: Request, id: str) -> Response:
-        """One credential: one's own, or with the permission to view credentials anybody's."""
+        """One credential: your own, or that of any learner with the permission to view credentials."""
         try:
             credential = _visible_credentials(request).get(pk=uuid.UUID(id))
         except (ValueError, UserCredential.DoesNotExist):
@@ -80,7 +80,7 @@ class ProgressListView(PluginAPIView, GenericAPIView[BadgeProgress]):
         return progress_of(self.request.user)
 
     def get(self, request: Request) -> Response:
-        """Progress on badges, learner by learner: one's own, or with the permission to view progress everybody's."""
+        """Progress on badges, learner by learner: your own, or with the permission to view progress that of all."""
         page: Any = self.paginate_queryset(self.filter_queryset(self.get_queryset())) or []
         for progress in page:
             progress.report = report(progress)
