@@ -1,4 +1,4 @@
-"""System checks: what each of them says, word by word, and when it is silent."""
+"""System checks: their exact messages, and when there are none."""
 
 import attrs
 import pytest

@@ -1,4 +1,4 @@
-"""Filling in a template's page as a browser without JavaScript would: every field it showed, with some changed."""
+"""Filling in a template's page like a browser without JavaScript: all of its fields, some of them changed."""
 
 from __future__ import annotations
 

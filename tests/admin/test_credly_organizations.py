@@ -1,4 +1,4 @@
-"""What an operator relies on when entering a Credly token: it is asked at once, kept safe, and never shown again."""
+"""Entering a Credly token: it is checked at once, stored encrypted, and never shown again."""
 
 from __future__ import annotations
 

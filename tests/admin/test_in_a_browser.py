@@ -1,4 +1,4 @@
-"""A designer at work in a real browser: with the keyboard alone, and on a phone."""
+"""A designer in a real browser: by keyboard alone, and on a phone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What operators and support see: who has what, why, and how it stands; nothing of it can be changed."""
+"""Read-only pages for operators and support: badges with their holders, causes and states."""
 
 from __future__ import annotations
 

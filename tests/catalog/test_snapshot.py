@@ -1,4 +1,4 @@
-"""What a learner relies on: what is asked of them is what the template says now, all of it or nothing."""
+"""The compiled catalog has the current requirements of each template, all of them or none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a pack is built, and what an author is told when it is not."""
+"""The structure of a pack, and the errors of an invalid one."""
 
 import json
 

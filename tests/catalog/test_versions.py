@@ -1,4 +1,4 @@
-"""The catalog's version: any change is seen, and a number that was seen once never means something else."""
+"""The catalog version: every change is noticed, and no number is used twice."""
 
 import threading
 

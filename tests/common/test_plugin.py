@@ -1,4 +1,4 @@
-"""Both apps plug into both hosts, and into either host's settings only what is missing."""
+"""Both apps are plugins of both hosts, and add only missing settings."""
 
 from __future__ import annotations
 

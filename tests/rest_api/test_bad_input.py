@@ -1,4 +1,4 @@
-"""Whatever is asked, the answer names what is wrong, and is never a 500."""
+"""For every invalid request the response names what is wrong, and the status is never 500."""
 
 from __future__ import annotations
 

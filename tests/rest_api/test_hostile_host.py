@@ -1,4 +1,4 @@
-"""The host's REST framework defaults are its own business: our views answer everywhere alike."""
+"""The host's REST framework defaults do not change the plugin's responses."""
 
 from __future__ import annotations
 

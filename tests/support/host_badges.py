@@ -1,10 +1,10 @@
-"""A host that has a badges app of its own."""
+"""The badges app of a host."""
 
 from django.apps import AppConfig
 
 
 class HostBadges(AppConfig):
-    """It owns the label that we do not use."""
+    """It has the label ``badges``, which this plugin does not use."""
 
     name = "tests.support"
     label = "badges"
