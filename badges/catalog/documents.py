@@ -9,7 +9,7 @@ documents.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from badges.exceptions import BadgesError
@@ -74,7 +74,7 @@ def differences(before: Document, after: Document) -> list[Change]:
     )
 
 
-def _compare(path: str, before: Mapping[str, Any], after: Mapping[str, Any], keys: Any) -> list[Change]:
+def _compare(path: str, before: Mapping[str, Any], after: Mapping[str, Any], keys: Iterable[str]) -> list[Change]:
     return [
         Change(f"{path}{key}", _value_text(before[key]), _value_text(after[key]))
         for key in keys

@@ -20,7 +20,7 @@ from uuid6 import uuid7
 from badges.catalog import queries
 from badges.catalog.documents import Change, Document, DocumentError, Problem, differences, document_text
 from badges.catalog.models import BadgeRequirement, BadgeTemplate, DataRule, TemplateIssuer, TemplateRevision
-from badges.catalog.queries import Stored
+from badges.catalog.queries import StoredTemplate
 from badges.catalog.structure import child_path
 from badges.catalog.versions import bump_version, editing_transaction
 
@@ -50,7 +50,7 @@ class SaveResult:
     """One template and the effect of saving it, done or planned. ``stored`` is None before a new one is written."""
 
     document: Document
-    stored: Stored | None
+    stored: StoredTemplate | None
     outcome: Outcome
     changes: list[Change]
 
@@ -143,7 +143,7 @@ def _compare(drafts: Sequence[Draft], problems: list[Problem]) -> list[SaveResul
     return planned
 
 
-def _conflicts(draft: Draft, stored: Stored | None, by_uuid: dict[str, Stored]) -> list[Problem]:
+def _conflicts(draft: Draft, stored: StoredTemplate | None, by_uuid: dict[str, StoredTemplate]) -> list[Problem]:
     wanted = draft.document["uuid"]
     path = child_path(draft.path, "uuid")
     if stored is not None and wanted and wanted != str(stored.template.uuid):
@@ -155,7 +155,7 @@ def _conflicts(draft: Draft, stored: Stored | None, by_uuid: dict[str, Stored]) 
     return []
 
 
-def _planned(document: Document, stored: Stored | None) -> SaveResult:
+def _planned(document: Document, stored: StoredTemplate | None) -> SaveResult:
     if stored is None:
         return SaveResult({**document, "uuid": document["uuid"] or str(uuid7())}, None, Outcome.CREATED, [])
     document = {**document, "uuid": str(stored.template.uuid)}
@@ -187,7 +187,7 @@ def _create_templates(planned: Sequence[SaveResult]) -> None:
     # Read back rather than returned by the insert, which MySQL cannot do.
     by_slug = {row.slug: row for row in BadgeTemplate.objects.filter(slug__in=[row.slug for row in rows])}
     for item in planned:
-        item.stored = Stored(by_slug[item.document["slug"]])
+        item.stored = StoredTemplate(by_slug[item.document["slug"]])
 
 
 def _update_templates(planned: Sequence[SaveResult], now: dt.datetime) -> None:
@@ -273,6 +273,6 @@ def _write_revisions(planned: Sequence[SaveResult], author: Any) -> None:
     )
 
 
-def _stored(item: SaveResult) -> Stored:
+def _stored(item: SaveResult) -> StoredTemplate:
     assert item.stored is not None, "templates are created before anything else is written"
     return item.stored

@@ -14,7 +14,7 @@ from badges.rules import RuleError
 
 
 @dataclass
-class Stored:
+class StoredTemplate:
     """The rows of one template, with archived requirements. ``revision`` is the newest one: (number, document)."""
 
     template: BadgeTemplate
@@ -55,9 +55,9 @@ class Stored:
         return [_rule_document(row.event_type, rule) for rule in self.rules.get(row.pk, ())]
 
 
-def load(templates: QuerySet[BadgeTemplate] | Iterable[BadgeTemplate]) -> dict[int, Stored]:
+def load(templates: QuerySet[BadgeTemplate] | Iterable[BadgeTemplate]) -> dict[int, StoredTemplate]:
     """Return templates with all their rows, by id. It costs four statements more than the templates themselves."""
-    stored = {template.pk: Stored(template) for template in templates}
+    stored = {template.pk: StoredTemplate(template) for template in templates}
     for issuer in TemplateIssuer.objects.filter(template_id__in=stored):
         stored[issuer.template_id].issuers[issuer.provider] = issuer
     owners = {}
