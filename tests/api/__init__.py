@@ -1,1 +1,1 @@
-"""The public Python interface."""
+"""The public interface for Python code."""
