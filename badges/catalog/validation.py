@@ -12,7 +12,6 @@ import uuid
 from collections import Counter
 from collections.abc import Iterable
 from functools import cache
-from importlib.metadata import entry_points
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -22,6 +21,7 @@ from badges.catalog import event_types
 from badges.catalog.documents import Document, Problem
 from badges.catalog.event_types import EventDefinition
 from badges.catalog.structure import default_of, join, template_problems
+from badges.common.entry_points import installed_names
 from badges.rules import RuleError
 
 _is_url = URLValidator(schemes=["http", "https"])
@@ -102,7 +102,7 @@ def _issuer_problems(entry: dict[str, Any], where: str) -> list[Problem]:
 @cache
 def providers() -> tuple[str, ...]:
     """Return the words of the providers that installed packages issue at."""
-    return tuple(sorted({point.name for point in entry_points(group="badges.issuers")}))
+    return tuple(installed_names("badges.issuers"))
 
 
 def _repeated(items: list[dict[str, Any]], name: str, where: str) -> list[Problem]:
