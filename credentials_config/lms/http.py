@@ -8,13 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 from urllib.parse import quote
 
+from badges.common.http import NotFound, RetryPolicy
 from badges.exceptions import Permanent, Retryable
 from credentials_config.contexts import Kind, block_type_of, course_of
 from credentials_config.contracts import Context, Person
 from credentials_config.lms.base import Assignment, Grades, Lms, Section, UnknownContext, kind
 from credentials_config.lms.chunks import chunks, earliest, latest
+from credentials_config.lms.http_client import LmsHttpClient
 from credentials_config.lms.paths import path
-from credentials_config.lms.transport import NotFound, Patience, Transport
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -34,13 +35,13 @@ class HttpLms(Lms):
         self._chunk = max(1, min(int(settings["chunk"]), MOST_AT_ONCE))
         self._page_size = int(settings["page_size"])
         self._parallel = max(1, int(settings["parallel"]))
-        self._transport = Transport(
+        self._client = LmsHttpClient(
             settings["url"],
             client_id=settings["client_id"],
             client_secret=settings["client_secret"],
             token_path=path("token", self._paths),
-            patience=Patience(
-                timeout=float(settings["timeout"]),
+            timeout=float(settings["timeout"]),
+            retries=RetryPolicy(
                 attempts=max(1, int(settings["attempts"])),
                 base_delay=float(settings["base_delay"]),
                 max_delay=float(settings["max_delay"]),
@@ -49,7 +50,7 @@ class HttpLms(Lms):
 
     def close(self) -> None:
         """Close the open connections."""
-        self._transport.close()
+        self._client.close()
 
     # Contexts
 
@@ -102,7 +103,7 @@ class HttpLms(Lms):
     def _about(self, context_key: str, name: str, key: str, **parameters: Any) -> Any:
         """Return what is at a context's address; 404 means that the LMS does not know the context."""
         try:
-            return self._transport.get(path(name, self._paths, key=key), **parameters)
+            return self._client.get(path(name, self._paths, key=key), **parameters)
         except NotFound as error:
             raise UnknownContext(context_key) from error
 
@@ -148,7 +149,7 @@ class HttpLms(Lms):
     def languages(self, learners: Collection[Person]) -> dict[int, str]:
         def ask(person: Person) -> tuple[int, Any]:
             try:
-                return person.lms_user_id, self._transport.get(
+                return person.lms_user_id, self._client.get(
                     path("language", self._paths, key=person.username), attempts=1
                 )
             except (Permanent, Retryable):  # whatever is not known need not be said in another language
@@ -162,7 +163,7 @@ class HttpLms(Lms):
         return self.find(usernames=self._enrolments(course_key))
 
     def _enrolments(self, course_key: str, **parameters: Any) -> Iterator[str]:
-        entries = self._transport.pages(
+        entries = self._client.entries(
             path("enrollments", self._paths), course_id=course_key, page_size=self._page_size, **parameters
         )
         for entry in entries:
@@ -171,7 +172,7 @@ class HttpLms(Lms):
 
     def _pathway_learners(self, pathway_key: str, **parameters: Any) -> Iterator[int]:
         try:
-            entries = self._transport.pages(path("pathway_enrollments", self._paths, key=pathway_key), **parameters)
+            entries = self._client.entries(path("pathway_enrollments", self._paths, key=pathway_key), **parameters)
             for entry in entries:
                 if isinstance(entry, dict) and entry.get("is_active") is True and _is_id(entry.get("user")):
                     yield entry["user"]
@@ -180,7 +181,7 @@ class HttpLms(Lms):
 
     def _accounts(self, **parameters: Any) -> Iterator[Person]:
         try:
-            accounts = self._transport.get(path("accounts", self._paths), **parameters)
+            accounts = self._client.get(path("accounts", self._paths), **parameters)
         except NotFound:  # the platform's answer when it knows none of them
             return
         for account in accounts if isinstance(accounts, list) else []:
@@ -217,7 +218,7 @@ class HttpLms(Lms):
 
     def _completions(self, course_key: str, **parameters: Any) -> Iterator[Any]:
         try:
-            yield from self._transport.pages(path("completions", self._paths, key=course_key), **parameters)
+            yield from self._client.entries(path("completions", self._paths, key=course_key), **parameters)
         except NotFound as error:
             raise Permanent(
                 f"The LMS has no completions of {course_key!r}. Correct the context key, or install "
@@ -230,7 +231,7 @@ class HttpLms(Lms):
 
         def ask(person: Person) -> tuple[int, Any]:
             try:
-                return person.lms_user_id, self._transport.get(address, username=person.username)
+                return person.lms_user_id, self._client.get(address, username=person.username)
             except NotFound:  # left in this moment
                 return person.lms_user_id, None
 

@@ -13,6 +13,7 @@ from badges.exceptions import Permanent, Retryable
 from credentials_config import lms as lms_client
 from credentials_config.contracts import Person
 from credentials_config.lms import UnknownContext
+from credentials_config.lms.http_client import MAX_ANSWER_BYTES
 from credentials_config.testing.lms import LmsStandIn
 from tests.credentials_config.lms import school
 
@@ -425,6 +426,15 @@ def test_a_link_without_a_host_or_with_the_wrong_scheme_leads_home(school_lms):
 
     school_lms.link_elsewhere("/api/enrollment/v1/enrollments?course_id=none", on="enrollments")
     assert ids(lms_client.client().people(school.ALGEBRA)) == [1001, 1002, 1003, 1004]
+
+
+def test_an_answer_that_is_too_big_names_the_setting_and_is_not_asked_for_again(school_lms):
+    school_lms.answer(status=200, body=f'"{"x" * MAX_ANSWER_BYTES}"', on="course", times=None)
+
+    with pytest.raises(Permanent, match="page_size"):
+        lms_client.client().context(school.ALGEBRA)
+
+    assert school_lms.counts["course"] == 1
 
 
 def test_a_list_that_leads_to_itself_ends_with_an_error(school_lms):
