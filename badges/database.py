@@ -12,7 +12,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 from django.db import DatabaseError, DataError, InterfaceError, OperationalError, connection, transaction
 
@@ -22,6 +22,7 @@ from badges.exceptions import Retryable
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+Parameters = ParamSpec("Parameters")
 
 # Record changed since it was read, server has gone, lost connection, cannot connect, too many connections, a cluster's
 # node that is not ready, shutdown, lock wait time-out, deadlock, killed, read-only after a fail-over. Other operational
@@ -154,6 +155,16 @@ def retry_transient(work: Callable[[], T], *, patience: float | None = None) -> 
             if tries >= 3:
                 log.warning("The database is back.")
             return done
+
+
+def retried_when_transient(work: Callable[Parameters, T]) -> Callable[Parameters, T]:
+    """Decorate a function that is one transaction: each call goes through ``retry_transient``."""
+
+    @functools.wraps(work)
+    def retried(*args: Parameters.args, **kwargs: Parameters.kwargs) -> T:
+        return retry_transient(lambda: work(*args, **kwargs))
+
+    return retried
 
 
 def _let_go_of_connection() -> None:

@@ -92,7 +92,7 @@ def test_a_probe_that_fails_doubles_the_rest() -> None:
         circuit.record_failure("dodge-city", NOW, probe=False)
     assert circuit.may_pass("dodge-city", later(60))[0] is Verdict.PROBE
     circuit.record_failure("dodge-city", later(70), probe=True)
-    assert circuit.may_pass("dodge-city", later(71)) == (Verdict.REST, later(70 + 120))
+    assert circuit.may_pass("dodge-city", later(71)) == (Verdict.HOLD, later(70 + 120))
 
 
 @pytest.mark.django_db(transaction=True)

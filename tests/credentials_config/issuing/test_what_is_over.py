@@ -116,7 +116,7 @@ def test_only_a_server_that_closes_lets_all_mail_rest(
     algebra(lms, finished=1, unfinished=0)
     issue(diploma())
     smtp_server.refuse(code)
-    assert deliver().retried == 1
+    assert deliver().rescheduled == 1
     assert Circuit.objects.filter(name="smtp", failures=1).exists() is rests
 
 
