@@ -12,8 +12,8 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
-from typing import NamedTuple
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from badges.awarding.models import UserCredential
 
@@ -50,6 +50,8 @@ class Issuer(ABC):
     """
 
     slug: str
+    # The keys of BADGES_CONFIG[slug] that this issuer reads, with their defaults; the system check knows them by this.
+    settings: Mapping[str, Any] = {}
 
     @abstractmethod
     def prepare(self, targets: Sequence[tuple[UserCredential, Place]]) -> None:

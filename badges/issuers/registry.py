@@ -11,7 +11,8 @@ import json
 import logging
 import uuid
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
 from badges.awarding.models import UserCredential
 from badges.common.entry_points import EntryPointLoader
@@ -39,6 +40,17 @@ def slugs() -> list[str]:
 def get(slug: str) -> Issuer:
     """Return the issuer with this slug; Permanent, naming the remedy, when there is no working one."""
     return _issuers.get(slug)
+
+
+def settings() -> dict[str, Mapping[str, Any]]:
+    """Return the settings of all installed issuers with their defaults, by slug. A broken issuer has none."""
+    known: dict[str, Mapping[str, Any]] = {}
+    for slug in slugs():
+        try:
+            known[slug] = get(slug).settings
+        except Permanent:
+            known[slug] = {}
+    return known
 
 
 def forget() -> None:

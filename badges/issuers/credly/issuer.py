@@ -24,9 +24,11 @@ from badges.inserts import insert
 from badges.issuers.base import Issued, Issuer, Place
 from badges.issuers.credly import payloads
 from badges.issuers.credly.client import CredlyClient, client_for
+from badges.issuers.credly.conf import DEFAULTS
+from badges.issuers.credly.conf import config as credly_config
 from badges.issuers.credly.models import CredlyBadge, CredlyState
 from badges.issuers.credly.organizations import reencrypt_tokens
-from badges.issuers.credly.payloads import TheirBadge
+from badges.issuers.credly.payloads import ExternalBadge
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +37,7 @@ class CredlyIssuer(Issuer):
     """Issues our credentials as badges of Credly."""
 
     slug = "credly"
+    settings = DEFAULTS
 
     def prepare(self, targets: Sequence[tuple[UserCredential, Place]]) -> None:
         """Write the badges to be issued, in the transaction of the award."""
@@ -129,7 +132,7 @@ def _adopt(badge: CredlyBadge, client: CredlyClient, template: str) -> bool:
     return any(theirs.may_be(earner=earner, template=template) and _bind(badge, theirs) for theirs in candidates)
 
 
-def _bind(badge: CredlyBadge, theirs: TheirBadge) -> bool:
+def _bind(badge: CredlyBadge, theirs: ExternalBadge) -> bool:
     """Write down which badge of Credly's it is; False when that one belongs to another credential."""
     state = theirs.state if theirs.state in CredlyState.values else CredlyState.PENDING
     try:
@@ -196,7 +199,7 @@ def _body(badge: CredlyBadge, template: str) -> dict[str, str]:
             "this message, or leave the badge unissued."
         )
     full_name = user.get_full_name().strip() or user.get_username()
-    first, last = payloads.names(full_name, single_name_last=config.credly["single_name_last"])
+    first, last = payloads.names(full_name, single_name_last=credly_config.single_name_last)
     return payloads.issue_body(
         email=email,
         first_name=first,

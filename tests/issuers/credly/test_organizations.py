@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from django.core.exceptions import ValidationError
 
-from badges.issuers.credly.client import check_organization
 from badges.issuers.credly.models import CredlyOrganization
+from badges.issuers.credly.organizations import check_organization
 from badges.testing.credly import CredlyStandIn
 
 

@@ -15,8 +15,8 @@ from django.utils.translation import gettext_lazy
 from badges.admin.readonly import ReadOnlyAdmin, SearchByExactWords, learners_named
 from badges.common.admin import link_to
 from badges.exceptions import Permanent
-from badges.issuers.credly.client import check_organization
-from badges.models import CredlyBadge, CredlyOrganization
+from badges.issuers.credly.models import CredlyBadge, CredlyOrganization
+from badges.issuers.credly.organizations import check_organization
 
 
 class OrganizationForm(forms.ModelForm):
