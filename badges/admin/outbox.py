@@ -46,8 +46,8 @@ class OutboxMessageAdmin(SearchByExactWords, ReadOnlyAdmin):
     @admin.action(description=gettext_lazy("Try dead letters again"), permissions=["retry"])
     def retry_dead_letters(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         count = delivery.requeue(queryset)
-        said = ngettext("%d dead letter is tried again.", "%d dead letters are tried again.", count) % count
-        self.message_user(request, said, messages.SUCCESS if count else messages.WARNING)
+        message = ngettext("%d dead letter is tried again.", "%d dead letters are tried again.", count) % count
+        self.message_user(request, message, messages.SUCCESS if count else messages.WARNING)
 
 
 @admin.register(Circuit)

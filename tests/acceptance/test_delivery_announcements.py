@@ -58,7 +58,7 @@ def _close_registry_client() -> None:
 
 
 def read_all(kafka: Kafka, topic: str, *, seconds: float = 8) -> list[Any]:
-    """Read everything on a topic, with a consumer that knows nothing of ours."""
+    """Read everything on a topic, with a consumer that shares no code with the product."""
     consumer = Consumer(
         {"bootstrap.servers": kafka.bootstrap_servers, "group.id": f"reader-{topic}", "auto.offset.reset": "earliest"}
     )
@@ -200,7 +200,7 @@ def headers_id(message: Any) -> str:
 
 
 def drain_until_delivered(*, seconds: float = 30) -> None:
-    """Drain like a worker that is woken now and then."""
+    """Drain like a worker that is notified now and then."""
     deadline = time.monotonic() + seconds
     while not delivery.drain().delivered:
         assert time.monotonic() < deadline, announcement().last_error

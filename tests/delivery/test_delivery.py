@@ -179,7 +179,7 @@ def test_when_the_rest_is_over_one_row_finds_out_for_all(telegraph: Telegraph) -
     assert delivery.drain(now=later(61)).rescheduled == 1  # the probe fails, so the others were not bothered
     assert len(telegraph.tried) == 1
     telegraph.always = None
-    done = delivery.drain(now=later(61 + 121))  # its rest is doubled
+    done = delivery.drain(now=later(61 + 121))  # the open time is doubled
     assert done.delivered == 8
     assert Circuit.objects.get().open_until is None
 

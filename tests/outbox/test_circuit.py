@@ -27,7 +27,7 @@ def later(seconds: float) -> dt.datetime:
         (State(), Verdict.GO),
         (State(4, None), Verdict.GO),  # not often enough yet
         (State(5, later(1)), Verdict.HOLD),
-        (State(5, NOW), Verdict.PROBE),  # the rest is over at this very moment
+        (State(5, NOW), Verdict.PROBE),  # the time is over at this very moment
         (State(5, later(-3600)), Verdict.PROBE),
     ],
 )
@@ -41,11 +41,11 @@ def test_a_circuit_lets_through_rests_or_asks_for_a_probe(state: State, verdict:
         (State(), {}, State(1, None)),
         (State(3, None), {}, State(4, None)),
         (State(4, None), {}, State(5, later(60))),  # the fifth opens it
-        (State(5, NOW), {"probe": True}, State(6, later(120))),  # the probe failed: a rest twice as long
+        (State(5, NOW), {"probe": True}, State(6, later(120))),  # the probe failed: open twice as long
         (State(6, later(99)), {"probe": True}, State(7, later(240))),
-        (State(50, NOW), {"probe": True}, State(51, later(600))),  # ten times the first rest at most
+        (State(50, NOW), {"probe": True}, State(51, later(600))),  # ten times the first time at most
         (State(6, later(99)), {}, State(6, later(99))),  # a straggler tells nothing new
-        (State(), {"retry_after": 7.0}, State(1, later(7))),  # they said when: no need to fail five times
+        (State(), {"retry_after": 7.0}, State(1, later(7))),  # the other side said when: no need to fail five times
         (State(5, NOW), {"probe": True, "retry_after": 500.0}, State(6, later(500))),
     ],
 )

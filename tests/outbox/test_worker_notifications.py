@@ -1,4 +1,4 @@
-"""Waking workers: through a real broker, and without one."""
+"""Notifying workers: through a real broker, and without one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""People who come to a door, with permissions or without."""
+"""Accounts that use an interface, with permissions or without."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """
-Translation between Credly's words and ours: pure functions.
+Translation between Credly's terms and ours: pure functions.
 """
 
 from __future__ import annotations
