@@ -12,7 +12,7 @@ DEFAULTS: dict[str, Any] = {
     "CREDLY_SANDBOX_BASE_URL": "https://sandbox.credly.com/",
     "CREDLY_SANDBOX_API_BASE_URL": "https://sandbox-api.credly.com/v1/",
     "USE_SANDBOX": False,
-    # {organization uuid: token}: these need no row in the admin, and win over one.
+    # {organization uuid: token}. These need no row in the admin, and are used instead of one.
     "ORGANIZATIONS": {},
     # What is sent as last name for a learner with a single name.
     "single_name_last": "-",
