@@ -31,6 +31,8 @@ def messages(names: Iterable[str], paths: Iterable[str]) -> list[str]:
 
 def _trees(path: str) -> Iterator[ast.Module]:
     place = ROOT / path
+    if not place.exists():
+        raise FileNotFoundError(f"{path}: there is no such file or folder. Correct the page of dead letters.")
     for file in [place] if place.is_file() else sorted(place.rglob("*.py")):
         yield ast.parse(file.read_text(encoding="utf-8"))
 

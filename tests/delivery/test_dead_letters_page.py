@@ -27,8 +27,10 @@ def dead_letters() -> ModuleType:
 
 
 @pytest.mark.parametrize(("names", "paths"), DIRECTIVES)
-def test_every_section_has_reasons(dead_letters: ModuleType, names: str, paths: str) -> None:
-    assert dead_letters.messages(names.split(","), paths.split())
+def test_every_error_and_constant_of_a_section_has_reasons(dead_letters: ModuleType, names: str, paths: str) -> None:
+    assert {name: bool(dead_letters.messages([name], paths.split())) for name in names.split(",")} == dict.fromkeys(
+        names.split(","), True
+    )
 
 
 def test_reasons_are_listed_as_an_operator_reads_them(dead_letters: ModuleType) -> None:
