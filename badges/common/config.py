@@ -1,4 +1,4 @@
-"""One dict in the host's settings, over defaults of ours; read when asked, never at import."""
+"""A dict in the host's settings, merged over defaults. It is read at each access, never at import."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from django.core.exceptions import ImproperlyConfigured
 
 class Config:
     """
-    Attribute access to a dict of the host's settings merged over ``defaults``, which are the whole list of names.
+    Attribute access to a dict of the host's settings, merged over ``defaults``.
 
-    A dict in the settings is merged over a dict in the defaults, anything else replaces it. With ``section`` the dict
-    is the one under that key of the setting. Raises ImproperlyConfigured when it is no dict. A name that has no default
-    is a programming error.
+    ``defaults`` has all names; any other name raises AttributeError. A dict in the settings is merged over a dict in
+    the defaults. Any other value replaces the default. With ``section`` the dict is the one under that key of the
+    setting. Raises ImproperlyConfigured when it is not a dict.
     """
 
     def __init__(self, setting: str, defaults: dict[str, Any], *, section: str | None = None) -> None:

@@ -288,7 +288,8 @@ class HttpApi:
         """
         Return the body, but read no more and no longer than allowed: the time-out of requests is for each byte.
 
-        Whoever is kept longer than a row's lease loses the row to a worker that looks before it asks again.
+        A worker that waits longer than the lease of its row loses the row. The next worker asks the service what it
+        knows before it sends anything again.
         """
         pieces, size = [], 0
         for piece in response.iter_content(64 * 1024):

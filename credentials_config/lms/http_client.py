@@ -103,7 +103,7 @@ class LmsHttpClient:
         """
         Return the link to the next page, which is at the top of a page or inside ``pagination``.
 
-        An LMS behind a proxy may write the wrong scheme into its links. Ours is right, since it got us here.
+        An LMS behind a proxy may write the wrong scheme into its links, so the one of the settings replaces it.
         """
         inner = page.get("pagination") if isinstance(page, dict) else None
         holder = inner if isinstance(inner, dict) else page

@@ -54,7 +54,7 @@ def ask(api: HttpApi, method: str = "get", path: str | None = None) -> Any:
 def server(answer: bytes, *, endless: bytes = b"") -> Iterator[tuple[str, list[bytes]]]:
     """A server that gives the same bytes to everybody, perhaps without an end, and keeps what it was asked."""
     listener = socket.create_server(("127.0.0.1", 0))
-    heard: list[bytes] = []
+    received: list[bytes] = []
     over = threading.Event()
 
     def serve() -> None:
@@ -64,7 +64,7 @@ def server(answer: bytes, *, endless: bytes = b"") -> Iterator[tuple[str, list[b
             except OSError:
                 return
             with connection:
-                heard.append(connection.recv(65536))
+                received.append(connection.recv(65536))
                 try:
                     connection.sendall(answer)
                     while endless and not over.wait(0.1):
@@ -75,7 +75,7 @@ def server(answer: bytes, *, endless: bytes = b"") -> Iterator[tuple[str, list[b
     thread = threading.Thread(target=serve)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}", heard
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}", received
     finally:
         over.set()
         listener.shutdown(socket.SHUT_RDWR)
@@ -96,15 +96,15 @@ def test_refused_connections_mean_that_nothing_happened(provider: CredlyStandIn,
 
 
 @pytest.mark.parametrize(("method", "uncertain"), [("get", False), ("post", True)])
-@pytest.mark.parametrize("trouble", ["drop", "slow", "broken", "garbled"])
+@pytest.mark.parametrize("failure", ["drop", "slow", "broken", "garbled"])
 def test_a_lost_answer_leaves_open_whether_a_change_was_made(
-    provider: CredlyStandIn, api: HttpApi, method: str, uncertain: bool, trouble: str
+    provider: CredlyStandIn, api: HttpApi, method: str, uncertain: bool, failure: str
 ) -> None:
-    if trouble == "drop":
+    if failure == "drop":
         provider.drop(on="all")
-    elif trouble == "slow":
+    elif failure == "slow":
         provider.slow_down(2.5)
-    elif trouble == "broken":
+    elif failure == "broken":
         provider.break_down(status=502)
     else:
         provider.answer(status=200, body='{"data": ')
@@ -118,7 +118,7 @@ def test_too_many_requests_wait_as_long_as_the_provider_says(provider: CredlySta
     provider.throttle(retry_after=17)
     with pytest.raises(NoAnswer, match="429") as failed:
         ask(api, "post")
-    # The provider is well, it is us who are too fast: no reason to rest everybody's badges.
+    # The provider works and only we are too fast, so the circuit breaker must not hold all badges.
     assert (failed.value.uncertain, failed.value.circuit, failed.value.retry_after) == (False, False, 17)
 
 
@@ -144,22 +144,22 @@ def test_a_refusal_names_the_remedy_or_what_is_wrong(
 
 
 def test_redirects_are_not_followed_to_where_the_token_is_not_meant_for(provider: CredlyStandIn, api: HttpApi) -> None:
-    with server(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}") as (elsewhere, heard):
+    with server(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}") as (elsewhere, received):
         for status in (301, 302, 303, 307, 308):
             provider.answer(status=status, headers={"Location": elsewhere})
             with pytest.raises(Refused, match="redirects"):
                 ask(api)
-    assert heard == []
+    assert received == []
 
 
 def test_a_list_is_not_continued_on_another_host(provider: CredlyStandIn, api: HttpApi) -> None:
-    with server(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}") as (elsewhere, heard):
+    with server(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}") as (elsewhere, received):
         provider.link_elsewhere(f"{elsewhere}/v1/badges?page=2")
         pages = api.pages(f"{ORG_PATH.format(provider.organization)}/badge_templates", answers.next_link)
         assert next(pages)["data"] == []
         with pytest.raises(Permanent, match="another address"):
             next(pages)
-    assert heard == []
+    assert received == []
 
 
 def test_a_list_is_read_page_by_page(provider: CredlyStandIn, api: HttpApi) -> None:
@@ -186,7 +186,7 @@ def test_an_answer_that_trickles_is_given_up() -> None:
 @pytest.mark.parametrize(
     "address", ["no-address", "ftp://example.com/", "http://[::1/", "http://exa mple/", "", "http://"]
 )
-def test_an_address_that_is_none_is_the_operators(address: str) -> None:
+def test_an_unusable_address_names_the_setting(address: str) -> None:
     with pytest.raises(Permanent, match="BADGES_CONFIG"):
         ask(api_of(address))
 
@@ -194,13 +194,13 @@ def test_an_address_that_is_none_is_the_operators(address: str) -> None:
 def test_cookies_are_not_carried_from_one_call_to_the_next() -> None:
     with server(b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}") as (
         url,
-        heard,
+        received,
     ):
         api = api_of(url)
         ask(api)
         ask(api)
-    assert len(heard) == 2
-    assert b"ookie" not in heard[1]
+    assert len(received) == 2
+    assert b"ookie" not in received[1]
 
 
 def test_neither_the_token_nor_the_learner_is_logged(provider: CredlyStandIn, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,4 +1,4 @@
-"""Accounts that use an interface, with permissions or without."""
+"""Users with permissions or without, and clients that are signed in."""
 
 from __future__ import annotations
 
