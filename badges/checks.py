@@ -20,6 +20,7 @@ from django.db import DEFAULT_DB_ALIAS
 from badges.catalog import event_types
 from badges.conf import DEFAULTS, PASSING_STATUS, config
 from badges.database import incomplete_character_sets
+from badges.issuers import registry
 
 # Keys of the host's own badges app, which reads the same dict.
 _HOST_KEYS = frozenset({"accredible"})
@@ -33,7 +34,7 @@ def check_config(**_: Any) -> list[CheckMessage]:
     given = getattr(settings, "BADGES_CONFIG", {})
     if not isinstance(given, dict):
         return [Error("BADGES_CONFIG is not a dict.", hint="BADGES_CONFIG = {}", id="lms_badges.E007")]
-    return [*_config_problems(given, DEFAULTS, ""), *_field_problems()]
+    return [*_config_problems(given, {**DEFAULTS, **registry.settings()}, ""), *_field_problems()]
 
 
 @register("lms_badges")
