@@ -91,7 +91,7 @@ class ConfigurationForm(schedule_fields.ScheduleForm, forms.ModelForm):  # type:
     def _try_document(self, kind: CredentialType, merged: dict[str, Any]) -> None:
         """A broken template or a missing font is told to whoever switches it on, and not to a log at night."""
         try:
-            with renderers.lent(kind.generator, merged):
+            with renderers.renderer_with(kind.generator, merged):
                 pass  # it was loaded, and has made its first document
         except (GenerationError, Permanent, Retryable) as error:
             self.add_error("options", _("No document can be made: %(problem)s") % {"problem": error})

@@ -51,7 +51,7 @@ class CredentialAdmin(ReadOnlyPage):
         if not term:
             return queryset, False
         found = Q(pk__in=[])
-        code = codes.normal(term)
+        code = codes.normalized(term)
         if code:
             found |= Q(verification_code=code)
         too_long = term.isascii() and term.isdigit() and len(term) > LONGEST_ID

@@ -12,7 +12,6 @@ from django.utils.translation import gettext as _
 
 from credentials_config import api, lms
 from credentials_config.api import Finding
-from credentials_config.issuing.runs import gates_of
 from credentials_config.models import CredentialConfiguration, CredentialStatus
 from credentials_config.processors.csv_list import LONGEST_ID
 from credentials_config.schedules import Closed, Decision, Skip, decide
@@ -32,7 +31,7 @@ def dry_run_page(admin: Any, request: HttpRequest, configuration: CredentialConf
         "opts": admin.opts,
         "original": configuration,
         "context": context,
-        "gates": _gates_in_words(decide(gates_of(configuration), context, timezone.now())),
+        "gates": _gates_in_words(decide(configuration.gates, context, timezone.now())),
         "who": who,
         "findings": [{"person": one.person, "reasons": one.eligibility.reasons, **_verdict(one)} for one in found],
         "would": sum(_gets(one) for one in found),

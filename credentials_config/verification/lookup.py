@@ -40,7 +40,7 @@ def find(typed: str, *, now: dt.datetime) -> VerificationResult | None:
 
     None when there is none, and when it never was given to anybody: documents that are still being made, or failed.
     """
-    code = codes.normal(typed)
+    code = codes.normalized(typed)
     if code is None:
         return None
     given = (CredentialStatus.AVAILABLE, CredentialStatus.INVALIDATED, CredentialStatus.EXPIRED)

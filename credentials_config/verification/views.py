@@ -29,7 +29,7 @@ def ask(request: HttpRequest) -> HttpResponse:
     typed = request.GET.get("code", "").strip()
     if not typed:
         return _page(request, {})
-    code = codes.normal(typed)
+    code = codes.normalized(typed)
     return _to(code) if code else _missing(request)
 
 
@@ -51,7 +51,7 @@ def verify(request: HttpRequest, code: str) -> HttpResponse:
 @require_safe
 def document(request: HttpRequest, token: str) -> HttpResponseBase:
     """Hand out the document that a signed link is about, for as long as it is not taken back."""
-    code = documents.read_token(token)
+    code = documents.code_of_token(token)
     if code is None:
         return _page(request, {"gone": True}, status=404)
     kept = (CredentialStatus.AVAILABLE, CredentialStatus.EXPIRED)

@@ -64,4 +64,4 @@ def typewriter() -> Iterator[Typewriter]:
 
     with registered(Typewriter()) as plugin:
         yield plugin
-    renderers.forget()
+    renderers.close_all()

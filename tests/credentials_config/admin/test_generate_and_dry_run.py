@@ -9,7 +9,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 
 from badges import api as badges
-from credentials_config.issuing import runs
+from credentials_config.issuing import run_queue, runs
 from credentials_config.models import Credential, CredentialConfiguration, CredentialRun
 from tests.credentials_config.admin.pages import button, page_of, typed_diploma
 from tests.credentials_config.factories import CredentialFactory
@@ -28,7 +28,7 @@ def press(client: Any, configuration: Any, name: str, **sent: Any) -> str:
 
 
 def carried_out() -> CredentialRun:
-    claimed = runs.claim()
+    claimed = run_queue.claim()
     assert claimed is not None
     return runs.carry_out(claimed)
 

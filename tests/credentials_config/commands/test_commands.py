@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from credentials_config.issuing import runs
+from credentials_config.issuing import run_queue
 from credentials_config.models import Credential, CredentialConfiguration, CredentialRun, RunCause
 from credentials_config.testing.lms import LmsStandIn
 from tests.credentials_config.issuing.stories import DAY, NOW, algebra, assert_one_each, diploma
@@ -77,8 +77,8 @@ def test_what_is_not_there_is_an_error_that_names_it(named: dict[str, Any], db: 
 def test_what_a_killed_worker_left_is_taken_up(lms: LmsStandIn) -> None:
     algebra(lms)
     configuration = diploma()
-    asked = runs.request(configuration, cause=RunCause.PERSON, now=NOW - DAY)
-    assert runs.claim(run=asked, now=NOW - DAY) is not None
+    asked = run_queue.request(configuration, cause=RunCause.PERSON, now=NOW - DAY)
+    assert run_queue.claim(run=asked, now=NOW - DAY) is not None
     say("credentials_run", no_runs=True)
     assert_one_each(learners=3)
 
@@ -147,7 +147,7 @@ def test_generating_keeps_to_the_gates_unless_they_are_overridden(lms: LmsStandI
 def test_generating_twice_at_once_is_refused_with_the_reason(lms: LmsStandIn) -> None:
     algebra(lms)
     configuration = diploma()
-    assert runs.claim(run=runs.request(configuration, cause=RunCause.SCHEDULE)) is not None
+    assert run_queue.claim(run=run_queue.request(configuration, cause=RunCause.SCHEDULE)) is not None
     with pytest.raises(CommandError, match="runs do not overlap"):
         say("credentials_generate", configuration=configuration.pk)
 

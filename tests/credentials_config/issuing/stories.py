@@ -11,7 +11,7 @@ from django.core.files.storage import storages
 
 from badges import delivery
 from badges.outbox.models import OutboxMessage
-from credentials_config.issuing import generation, runs
+from credentials_config.issuing import generation, run_queue, runs
 from credentials_config.issuing.generation import GenerationResult
 from credentials_config.models import Credential, CredentialConfiguration, CredentialRun, RunCause
 from credentials_config.testing.lms import LmsStandIn
@@ -46,8 +46,8 @@ def diploma(**given: Any) -> CredentialConfiguration:
 def run(configuration: CredentialConfiguration, *, now: dt.datetime = NOW, **given: Any) -> CredentialRun:
     """Ask for a run and carry it out."""
     given.setdefault("cause", RunCause.SCHEDULE)
-    asked = runs.request(configuration, now=now, **given)
-    claimed = runs.claim(run=asked, now=now)
+    asked = run_queue.request(configuration, now=now, **given)
+    claimed = run_queue.claim(run=asked, now=now)
     assert claimed is not None, "somebody else has the run"
     done = runs.carry_out(claimed, now=now)
     configuration.refresh_from_db()

@@ -10,7 +10,7 @@ import pytest
 from django.db import connection, transaction
 
 from credentials_config.contracts import Context, Person
-from credentials_config.issuing import generation, rows, runs
+from credentials_config.issuing import generation, new_credentials, run_queue, runs
 from credentials_config.models import Credential, CredentialRun, RunCause
 from credentials_config.testing.lms import LmsStandIn
 from tests.credentials_config.issuing.stories import NOW, algebra, assert_one_each, diploma, run, waiting
@@ -50,8 +50,8 @@ def test_two_schedules_and_a_person_at_once_give_each_learner_one_credential(lms
 
     def work(cause: RunCause) -> Callable[[], int]:
         def do() -> int:
-            asked = runs.request(configuration, cause=cause)
-            claimed = runs.claim(run=asked)
+            asked = run_queue.request(configuration, cause=cause)
+            claimed = run_queue.claim(run=asked)
             if claimed is not None:
                 runs.carry_out(claimed)
             return generation.make_due().made
@@ -80,7 +80,7 @@ def test_the_database_says_it_when_nothing_else_does(lms: LmsStandIn) -> None:
 
             def once() -> None:
                 with transaction.atomic():
-                    rows.write(configuration, order, Context(ALGEBRA, "Algebra"), {}, now=NOW)
+                    new_credentials.write(configuration, order, Context(ALGEBRA, "Algebra"), {}, now=NOW)
 
             retry_transient(once, patience=30)
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from django.core.files.storage import FileSystemStorage, storages
 
-from credentials_config.issuing import documents, generation, lifecycle
+from credentials_config.issuing import document_queue, documents, generation, lifecycle
 from credentials_config.models import Credential, CredentialAsset, CredentialRun, CredentialStatus, RunOutcome
 from credentials_config.testing.lms import LmsStandIn
 from tests.credentials_config.issuing.stories import (
@@ -73,7 +73,7 @@ def test_a_document_that_fails_backs_off_and_stops_after_some_tries_until_someon
     pauses, now = [], NOW
     while (credential := Credential.objects.get()).due_at is not None:
         pauses.append(credential.due_at - now)
-        assert not generation.anything_due(now=credential.due_at - dt.timedelta(seconds=1))
+        assert not document_queue.anything_due(now=credential.due_at - dt.timedelta(seconds=1))
         now = credential.due_at
         make(now=now)
     assert credential.attempts == 3
@@ -251,7 +251,7 @@ def test_files_that_killed_workers_left_are_not_taken_for_the_document_and_go(lm
     algebra(lms, finished=1, unfinished=0)
     run(diploma())
     for hours in range(3):
-        leave_half(folder, *generation.claim(10, now=NOW + hours * HOUR))
+        leave_half(folder, *document_queue.claim(10, now=NOW + hours * HOUR))
     assert make(now=NOW + 3 * HOUR).made == 1
     credential = Credential.objects.get()
     assert len(files_in(folder)) == 4
@@ -266,15 +266,15 @@ def test_a_slow_worker_neither_overwrites_nor_removes_what_its_successor_stored(
 ) -> None:
     algebra(lms, finished=1, unfinished=0)
     run(diploma())
-    leave_half(folder, *generation.claim(10, now=NOW))
-    slow = generation._Batch(generation.claim(10, now=NOW + HOUR), NOW + HOUR, lambda: False)
+    leave_half(folder, *document_queue.claim(10, now=NOW))
+    slow = generation.DocumentBatch(document_queue.claim(10, now=NOW + HOUR), NOW + HOUR, lambda: False)
     assert make(now=NOW + 2 * HOUR).made == 1
     if late == "stores it":
-        assert slow.work().lost == 1
+        assert slow.make().lost == 1
     else:
         basement.kills = True
         with pytest.raises(Killed):
-            slow.work()
+            slow.make()
     deliver()
     credential = Credential.objects.get()
     assert files_in(folder) == [credential.document]
@@ -287,7 +287,7 @@ def test_a_slow_worker_neither_overwrites_nor_removes_what_its_successor_stored(
 def test_claimed_rows_are_taken_up_when_the_lease_ends_and_not_before(lms: LmsStandIn) -> None:
     algebra(lms, finished=3, unfinished=0)
     run(diploma())
-    assert len(generation.claim(2, now=NOW)) == 2
+    assert len(document_queue.claim(2, now=NOW)) == 2
     assert make(now=NOW).made == 1
     assert make(now=NOW + 4 * MINUTE).seen == 0
     assert make(now=NOW + 5 * MINUTE).made == 2
@@ -302,11 +302,11 @@ def test_a_row_that_kills_its_workers_is_given_up_and_takes_no_other_with_it(lms
     killer = Credential.objects.get(learner_name="Learner Number 2").pk
     kills = 0
     for hours in range(20):
-        rows = generation.claim(10, now=NOW + hours * HOUR)
+        rows = document_queue.claim(10, now=NOW + hours * HOUR)
         if killer in {row.pk for row in rows} and rows[0].attempts <= 3:
             kills += 1  # the worker is gone, and with it whatever it held
         elif rows:
-            generation._Batch(rows, NOW + hours * HOUR, lambda: False).work()
+            generation.DocumentBatch(rows, NOW + hours * HOUR, lambda: False).make()
     assert kills == 3
     assert Counter(statuses().values()) == {"available": 3, "error": 1}
     given_up = Credential.objects.get(pk=killer)
@@ -319,10 +319,10 @@ def test_a_worker_that_was_presumed_dead_and_is_not_changes_nothing_and_leaves_n
 ) -> None:
     algebra(lms, finished=2, unfinished=0)
     run(diploma())
-    slow = generation.claim(10, now=NOW)
-    batch = generation._Batch(slow, NOW, lambda: False)
+    slow = document_queue.claim(10, now=NOW)
+    batch = generation.DocumentBatch(slow, NOW, lambda: False)
     assert make(now=NOW + HOUR).made == 2
-    assert batch.work().lost == 2
+    assert batch.make().lost == 2
     assert_one_each(learners=2)
     assert len(waiting("credential-mail")) == 2
     assert len(files_in(folder)) == 2
@@ -333,9 +333,9 @@ def test_a_credential_that_is_taken_back_while_it_is_made_stays_taken_back_and_l
 ) -> None:
     algebra(lms, finished=1, unfinished=0)
     run(diploma())
-    batch = generation._Batch(generation.claim(10, now=NOW), NOW, lambda: False)
+    batch = generation.DocumentBatch(document_queue.claim(10, now=NOW), NOW, lambda: False)
     lifecycle.invalidate(Credential.objects.all(), public_reason="It was a rehearsal.", now=NOW)
-    assert batch.work().lost == 1
+    assert batch.make().lost == 1
     assert statuses() == {"Learner Number 1": "invalidated"}
     assert files_in(folder) == []
     assert waiting("credential-mail") == []

@@ -9,7 +9,7 @@ import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 
 from credentials_config.contracts import Assets, Document, DocumentContext, Options
-from credentials_config.issuing import generation, runs
+from credentials_config.issuing import document_queue, run_queue, runs
 from credentials_config.models import Credential, CredentialConfiguration, CredentialRun, RunCause, RunOutcome
 from credentials_config.testing.lms import LmsStandIn
 from tests.credentials_config.issuing.stories import HOUR, NOW, algebra, assert_one_each, diploma, make, run
@@ -86,13 +86,13 @@ def test_a_run_whose_worker_has_to_stop_is_handed_back_and_has_not_failed(
     settings.CREDENTIALS_CONFIG = {**settings.CREDENTIALS_CONFIG, "issuing": {"chunk": 2, "max_attempts": 2}}
     algebra(lms, finished=5, unfinished=0)
     configuration = diploma()
-    asked = runs.request(configuration, cause=RunCause.SCHEDULE, now=NOW)
+    asked = run_queue.request(configuration, cause=RunCause.SCHEDULE, now=NOW)
 
     def ring(run: CredentialRun) -> None:
         raise stop
 
     for _ in range(2):
-        claimed = runs.claim(run=asked, now=NOW)
+        claimed = run_queue.claim(run=asked, now=NOW)
         assert claimed is not None, "it was handed back"
         with pytest.raises(stop):
             runs.carry_out(claimed, now=NOW, on_progress=ring)
@@ -107,13 +107,13 @@ def test_a_run_that_outlasts_or_kills_every_worker_ends_and_says_so(lms: LmsStan
     settings.CREDENTIALS_CONFIG = {**settings.CREDENTIALS_CONFIG, "issuing": {"max_attempts": 2}}
     algebra(lms)
     configuration = diploma()
-    asked = runs.request(configuration, cause=RunCause.SCHEDULE, now=NOW)
+    asked = run_queue.request(configuration, cause=RunCause.SCHEDULE, now=NOW)
     for hours in range(2):
-        assert runs.claim(run=asked, now=NOW + hours * HOUR) is not None
-    claimed = runs.claim(run=asked, now=NOW + 2 * HOUR)
+        assert run_queue.claim(run=asked, now=NOW + hours * HOUR) is not None
+    claimed = run_queue.claim(run=asked, now=NOW + 2 * HOUR)
     assert claimed is not None
     done = runs.carry_out(claimed, now=NOW + 2 * HOUR)
     assert done.outcome == RunOutcome.FAILED
     assert done.note.startswith("Its worker was killed, or had to stop")
     assert run(configuration, now=NOW + 3 * HOUR).outcome == RunOutcome.DONE, "the next schedule begins a new one"
-    assert generation.anything_due(now=NOW + 3 * HOUR)
+    assert document_queue.anything_due(now=NOW + 3 * HOUR)

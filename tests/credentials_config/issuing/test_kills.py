@@ -20,7 +20,7 @@ from django.utils import timezone
 from django_celery_beat.models import IntervalSchedule
 
 from badges.outbox.models import OutboxMessage
-from credentials_config.issuing import generation, runs
+from credentials_config.issuing import generation, run_queue, runs
 from credentials_config.models import Credential, CredentialConfiguration, CredentialRun, RunCause, RunOutcome
 from credentials_config.testing.lms import LmsStandIn
 from tests.credentials_config.issuing.smtp_server import PostOffice
@@ -59,7 +59,7 @@ def worker(run_manage: Callable[..., Process], lms: LmsStandIn, smtp_server: Pos
 def finish(configuration: CredentialConfiguration) -> None:
     """Do what a worker does that comes later: take over, make, deliver."""
     now = timezone.now() + AFTER_THE_LEASE
-    while (run := runs.claim(now=now)) is not None:
+    while (run := run_queue.claim(now=now)) is not None:
         runs.carry_out(run, now=now)
     generation.make_due(now=now)
     for times in range(1, 4):
@@ -146,7 +146,7 @@ def test_workers_killed_at_random_moments_neither_lose_nor_double_anything(
     learners = 40
     algebra(lms, finished=learners)
     configuration = diploma(options={"typewriter": {"seconds": 0.03}})
-    runs.request(configuration, cause=RunCause.SCHEDULE)
+    run_queue.request(configuration, cause=RunCause.SCHEDULE)
     for command in ("credentials_run", "credentials_run", "credentials_run", "badges_drain", "badges_drain"):
         smtp_server.delay(0.1, times=5)
         began = (Credential.objects.count(), finished(), len(smtp_server.letters))

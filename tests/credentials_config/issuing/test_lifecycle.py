@@ -10,7 +10,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 
 from badges.exceptions import Retryable
-from credentials_config.issuing import documents, generation, lifecycle
+from credentials_config.issuing import document_queue, documents, generation, lifecycle
 from credentials_config.models import ACTIVE, Credential, CredentialStatus
 from credentials_config.testing.lms import LmsStandIn
 from tests.credentials_config.issuing.stories import (
@@ -110,11 +110,11 @@ def test_a_reissue_while_an_earlier_one_is_being_made_is_the_one_that_holds(
     issue(diploma())
     lms.change_learner("done-1", name="Zorglbu")
     lifecycle.reissue(Credential.objects.all(), now=LATER)
-    slow = generation._Batch(generation.claim(10, now=LATER), LATER, lambda: False)
+    slow = generation.DocumentBatch(document_queue.claim(10, now=LATER), LATER, lambda: False)
     lms.change_learner("done-1", name="Zorglub")
     lifecycle.reissue(Credential.objects.all(), now=LATER)
     assert make(now=LATER).made == 1
-    assert slow.work().lost == 1
+    assert slow.make().lost == 1
     credential = Credential.objects.get()
     assert credential.learner_name == "Zorglub"
     assert document_of(credential).startswith("Zorglub\n")
@@ -251,7 +251,7 @@ def test_retiring_somebody_unknown_is_nothing(db: None) -> None:
 def test_what_a_killed_worker_left_goes_with_the_credential(lms: LmsStandIn, how: str) -> None:
     algebra(lms, finished=1, unfinished=0)
     run(diploma())
-    generation.claim(1, now=NOW)
+    document_queue.claim(1, now=NOW)
     row = Credential.objects.get()
     left = storages["default"].save(documents.file_name(row.pk, 1, "pdf", 1), ContentFile(b"Learner Number 1"))
     if how == "retired":

@@ -212,7 +212,7 @@ def test_two_workers_with_the_same_message_send_one_mail(lms: LmsStandIn, smtp_s
     def work() -> None:
         try:
             gate.wait()
-            mail.tell(message)
+            mail.channel(message)
             outcomes.append("told")
         except Exception as error:
             outcomes.append(type(error).__name__)
@@ -225,7 +225,7 @@ def test_two_workers_with_the_same_message_send_one_mail(lms: LmsStandIn, smtp_s
     for worker in workers:
         worker.join()
     assert len(smtp_server.letters) == 1, outcomes
-    mail.tell(message)  # whoever was beaten tries again, and sees that it is done
+    mail.channel(message)  # whoever was beaten tries again, and sees that it is done
     assert len(smtp_server.letters) == 1
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from credentials_config.issuing import lifecycle, runs
+from credentials_config.issuing import lifecycle, run_queue, runs
 from credentials_config.models import Credential, CredentialConfiguration, CredentialStatus, RunCause
 from credentials_config.testing.lms import LmsStandIn
 from tests.credentials_config.issuing.stories import DAY, HOUR, NOW, algebra, diploma, issue, make, run
@@ -55,11 +55,11 @@ def test_a_run_that_is_taken_over_counts_whom_it_found_and_of_those_who_failed(l
     algebra(lms, finished=3, unfinished=1)
     issue(diploma())
     Credential.objects.update(status=CredentialStatus.ERROR)
-    begun = runs.claim(run=runs.request(diploma(), cause=RunCause.PERSON, now=NOW), now=NOW)
+    begun = run_queue.claim(run=run_queue.request(diploma(), cause=RunCause.PERSON, now=NOW), now=NOW)
     assert begun is not None
     runs.carry_out(begun, now=NOW, on_progress=lambda run: 1 // 0)  # after the first chunk
     Credential.objects.filter(run=begun, learner__lms_user_id=1001).update(status=CredentialStatus.ERROR)
-    taken_over = runs.claim(now=LATER)
+    taken_over = run_queue.claim(now=LATER)
     assert taken_over is not None
     done = runs.carry_out(taken_over, now=LATER)
     assert (done.pk, done.asked, done.eligible, done.failed) == (begun.pk, 4, 3, 1)
@@ -68,10 +68,10 @@ def test_a_run_that_is_taken_over_counts_whom_it_found_and_of_those_who_failed(l
 def test_a_run_that_was_given_back_counts_nobody_twice(lms: LmsStandIn, settings: Any) -> None:
     settings.CREDENTIALS_CONFIG = {**settings.CREDENTIALS_CONFIG, "issuing": {"chunk": 2}}
     algebra(lms, finished=3, unfinished=1)
-    begun = runs.claim(run=runs.request(diploma(), cause=RunCause.PERSON, now=NOW), now=NOW)
+    begun = run_queue.claim(run=run_queue.request(diploma(), cause=RunCause.PERSON, now=NOW), now=NOW)
     assert begun is not None
     assert runs.carry_out(begun, now=NOW, should_stop=lambda: True).asked == 2
-    again = runs.claim(now=NOW)
+    again = run_queue.claim(now=NOW)
     assert again is not None
     done = runs.carry_out(again, now=NOW)
     assert (done.asked, done.eligible) == (4, 3)
@@ -81,9 +81,9 @@ def test_what_is_asked_for_in_spite_of_the_gates_is_one_run(lms: LmsStandIn) -> 
     algebra(lms)
     gates: dict[str, Any] = {"availability": "on_date", "available_on": NOW + 90 * DAY}
     one, other = diploma(**gates), diploma(**gates)
-    waits = runs.request(other, cause=RunCause.SCHEDULE, now=NOW)
-    runs.request(one, cause=RunCause.SCHEDULE, now=NOW)
-    runs.request(one, cause=RunCause.PERSON, override_gates=True, now=NOW)
+    waits = run_queue.request(other, cause=RunCause.SCHEDULE, now=NOW)
+    run_queue.request(one, cause=RunCause.SCHEDULE, now=NOW)
+    run_queue.request(one, cause=RunCause.PERSON, override_gates=True, now=NOW)
     waits.refresh_from_db()
     assert not waits.override_gates
 
@@ -111,5 +111,5 @@ def test_an_lms_that_says_when_is_not_asked_before(lms: LmsStandIn) -> None:
     configuration = diploma()
     lms.throttle(retry_after=7200)
     assert run(configuration).outcome == ""
-    assert runs.claim(now=NOW + 2 * HOUR - HOUR / 60) is None
-    assert runs.claim(now=NOW + 2 * HOUR) is not None
+    assert run_queue.claim(now=NOW + 2 * HOUR - HOUR / 60) is None
+    assert run_queue.claim(now=NOW + 2 * HOUR) is not None

@@ -48,18 +48,18 @@ class LoomPress(TypewriterPress):
 def loom() -> Iterator[Loom]:
     with registered(Loom()) as plugin:
         yield plugin
-        renderers.forget()
+        renderers.close_all()
 
 
 def push_out() -> None:
     """Ask for as many others as are kept."""
     for number in range(renderers.KEPT):
-        with renderers.lent("loom", {"other": number}):
+        with renderers.renderer_with("loom", {"other": number}):
             pass
 
 
 def test_a_renderer_that_a_thread_is_using_stays_open_when_others_push_it_out(loom: Loom) -> None:
-    with renderers.lent("loom", {}) as renderer, renderers.lent("loom", {}) as same:
+    with renderers.renderer_with("loom", {}) as renderer, renderers.renderer_with("loom", {}) as same:
         assert renderer is same
         push_out()
         assert renderer.make(WORDS).content
@@ -70,15 +70,15 @@ def test_a_renderer_that_a_thread_is_using_stays_open_when_others_push_it_out(lo
 def test_a_renderer_that_a_thread_is_using_stays_open_when_its_template_is_replaced(loom: Loom) -> None:
     CredentialAsset.objects.upload("red", b"crimson", name="red.txt")
     options = {"typewriter": {"ribbon": "red"}}
-    with renderers.lent("loom", options) as old:
+    with renderers.renderer_with("loom", options) as old:
         CredentialAsset.objects.upload("red", b"scarlet", name="red.txt")
-        with renderers.lent("loom", options) as new:
+        with renderers.renderer_with("loom", options) as new:
             assert (old.make(WORDS).content[-7:], new.make(WORDS).content[-7:]) == (b"crimson", b"scarlet")
     assert loom.open == [new]
 
 
 def test_a_renderer_that_nobody_uses_is_closed_when_others_push_it_out(loom: Loom) -> None:
-    with renderers.lent("loom", {}) as renderer:
+    with renderers.renderer_with("loom", {}) as renderer:
         pass
     assert renderer in loom.open, "kept for the next batch"
     push_out()
@@ -86,9 +86,9 @@ def test_a_renderer_that_nobody_uses_is_closed_when_others_push_it_out(loom: Loo
 
 
 def test_a_renderer_is_given_back_also_after_an_error(loom: Loom) -> None:
-    with pytest.raises(ZeroDivisionError), renderers.lent("loom", {}) as renderer:
+    with pytest.raises(ZeroDivisionError), renderers.renderer_with("loom", {}) as renderer:
         raise ZeroDivisionError
-    renderers.forget()
+    renderers.close_all()
     assert renderer not in loom.open
 
 
@@ -98,7 +98,7 @@ def test_many_threads_with_more_presses_than_are_kept_neither_use_a_closed_one_n
     def work(first: int) -> None:
         try:
             for turn in range(60):
-                with renderers.lent("loom", {"which": (first + turn) % (renderers.KEPT + 4)}) as renderer:
+                with renderers.renderer_with("loom", {"which": (first + turn) % (renderers.KEPT + 4)}) as renderer:
                     renderer.make(WORDS)
         except BaseException as error:
             errors.append(error)
@@ -110,5 +110,5 @@ def test_many_threads_with_more_presses_than_are_kept_neither_use_a_closed_one_n
         thread.join()
     assert errors == []
     assert len(loom.open) == renderers.KEPT
-    renderers.forget()
+    renderers.close_all()
     assert loom.open == []

@@ -13,7 +13,7 @@ from django.db import connection
 from django.utils import timezone
 
 from credentials_config.generators.pdf import extra
-from credentials_config.issuing import generation, housekeeping, lifecycle, periodic, runs
+from credentials_config.issuing import generation, lifecycle, maintenance, periodic, run_queue, runs
 from credentials_config.models import (
     Credential,
     CredentialConfiguration,
@@ -159,10 +159,10 @@ def test_somebody_may_override_the_gates_once(lms: LmsStandIn) -> None:
 def test_a_run_that_waits_takes_on_the_override_that_somebody_asks_for_meanwhile(lms: LmsStandIn) -> None:
     algebra(lms)
     configuration = diploma()
-    waits = runs.request(configuration, cause=RunCause.SCHEDULE, now=START - HOUR)
-    claimed = runs.claim(run=waits, now=START - HOUR)
+    waits = run_queue.request(configuration, cause=RunCause.SCHEDULE, now=START - HOUR)
+    claimed = run_queue.claim(run=waits, now=START - HOUR)
     assert claimed is not None
-    assert runs.request(configuration, cause=RunCause.PERSON, override_gates=True).pk == waits.pk
+    assert run_queue.request(configuration, cause=RunCause.PERSON, override_gates=True).pk == waits.pk
     assert runs.carry_out(claimed, now=START - HOUR).outcome == RunOutcome.DONE
     assert Credential.objects.count() == 3
 
@@ -187,7 +187,7 @@ def test_the_last_run_is_not_over_until_it_succeeds(lms: LmsStandIn) -> None:
     done = run(configuration)
     assert (done.outcome, configuration.closed_at) == ("", None)
     lms.recover()
-    claimed = runs.claim(now=LATER)
+    claimed = run_queue.claim(now=LATER)
     assert claimed is not None
     assert runs.carry_out(claimed, now=LATER).outcome == RunOutcome.DONE
     configuration.refresh_from_db()
@@ -201,7 +201,7 @@ def test_an_end_that_moves_opens_a_closed_course_again(lms: LmsStandIn, new_end:
     configuration = diploma()
     run(configuration)
     lms.change_course(ALGEBRA, end=new_end)
-    assert housekeeping.reopen(now=LATER) == 1
+    assert maintenance.reopen(now=LATER) == 1
     configuration.refresh_from_db()
     assert configuration.closed_at is None
     assert configuration.periodic_task.enabled
@@ -210,7 +210,7 @@ def test_an_end_that_moves_opens_a_closed_course_again(lms: LmsStandIn, new_end:
 def test_a_closed_course_stays_closed_while_its_end_stays_where_it_is(lms: LmsStandIn) -> None:
     algebra(lms, end=NOW - 48 * HOUR)
     run(diploma())
-    assert housekeeping.reopen(now=LATER) == 0
+    assert maintenance.reopen(now=LATER) == 0
 
 
 def test_what_an_administrator_switched_off_stays_off_when_the_end_moves(lms: LmsStandIn) -> None:
@@ -220,7 +220,7 @@ def test_what_an_administrator_switched_off_stays_off_when_the_end_moves(lms: Lm
     configuration.enabled = False
     configuration.save()
     lms.change_course(ALGEBRA, end=None)
-    housekeeping.reopen(now=LATER)
+    maintenance.reopen(now=LATER)
     configuration.periodic_task.refresh_from_db()
     assert not configuration.periodic_task.enabled
     assert run(configuration, now=LATER).outcome == RunOutcome.SKIPPED
@@ -232,7 +232,7 @@ def test_what_an_administrator_switched_off_stays_off_when_the_end_moves(lms: Lm
 def interfere(lms: LmsStandIn, settings: Any, configuration: CredentialConfiguration, change: Any) -> CredentialRun:
     """Carry out a run in chunks of two; after the first, somebody changes something."""
     settings.CREDENTIALS_CONFIG = {**settings.CREDENTIALS_CONFIG, "issuing": {"chunk": 2}}
-    claimed = runs.claim(run=runs.request(configuration, cause=RunCause.SCHEDULE, now=NOW), now=NOW)
+    claimed = run_queue.claim(run=run_queue.request(configuration, cause=RunCause.SCHEDULE, now=NOW), now=NOW)
     assert claimed is not None
     return runs.carry_out(claimed, now=NOW, on_progress=lambda run: change())
 
@@ -253,7 +253,7 @@ def test_a_schedule_that_is_switched_off_while_its_run_is_going_finds_nobody_mor
 def test_a_person_who_asks_while_the_schedules_run_waits_gets_it_although_it_is_switched_off(lms: LmsStandIn) -> None:
     algebra(lms)
     configuration = diploma()
-    waits = runs.request(configuration, cause=RunCause.SCHEDULE, now=NOW)
+    waits = run_queue.request(configuration, cause=RunCause.SCHEDULE, now=NOW)
     configuration.enabled = False
     configuration.save()
     assert run(configuration, cause=RunCause.PERSON).pk == waits.pk
@@ -276,7 +276,7 @@ def test_what_an_administrator_switches_off_while_the_lms_is_asked_stays_off(lms
     configuration = diploma()
     run(configuration)
     CredentialConfiguration.objects.update(enabled=False)  # while somebody else holds the row as it was
-    periodic.open_again(configuration)
+    periodic.reopen(configuration)
     configuration.periodic_task.refresh_from_db()
     assert (configuration.closed_at, configuration.periodic_task.enabled) == (None, False)
 
@@ -301,9 +301,9 @@ def test_an_lms_that_is_down_puts_the_run_off_and_the_run_is_finished_when_it_is
     done = run(configuration)
     assert done.outcome == ""
     assert done.note.startswith("To be tried again.")
-    assert runs.claim(now=NOW) is None, "not at once"
+    assert run_queue.claim(now=NOW) is None, "not at once"
     lms.recover()
-    claimed = runs.claim(now=NOW + HOUR)
+    claimed = run_queue.claim(now=NOW + HOUR)
     assert claimed is not None
     assert runs.carry_out(claimed, now=NOW + HOUR).eligible == 3
 
@@ -314,7 +314,7 @@ def test_a_run_gives_up_after_some_tries_and_the_next_schedule_begins_a_new_one(
     configuration = diploma()
     lms.break_down()
     run(configuration)
-    claimed = runs.claim(now=NOW + HOUR)
+    claimed = run_queue.claim(now=NOW + HOUR)
     assert claimed is not None
     done = runs.carry_out(claimed, now=NOW + HOUR)
     assert done.outcome == RunOutcome.FAILED
@@ -464,18 +464,18 @@ def test_nobody_is_given_a_credential_that_is_over_from_the_start(lms: LmsStandI
 def test_runs_do_not_overlap(lms: LmsStandIn) -> None:
     algebra(lms)
     configuration = diploma()
-    first = runs.request(configuration, cause=RunCause.SCHEDULE, now=NOW)
-    assert runs.request(configuration, cause=RunCause.PERSON, now=NOW).pk == first.pk
-    assert runs.claim(run=first, now=NOW) is not None
-    assert runs.claim(run=first, now=NOW) is None
-    assert runs.claim(now=NOW + dt.timedelta(seconds=899)) is None
+    first = run_queue.request(configuration, cause=RunCause.SCHEDULE, now=NOW)
+    assert run_queue.request(configuration, cause=RunCause.PERSON, now=NOW).pk == first.pk
+    assert run_queue.claim(run=first, now=NOW) is not None
+    assert run_queue.claim(run=first, now=NOW) is None
+    assert run_queue.claim(now=NOW + dt.timedelta(seconds=899)) is None
 
 
 def test_a_killed_run_is_taken_over_when_its_lease_ends_and_finds_the_rest(lms: LmsStandIn, settings: Any) -> None:
     settings.CREDENTIALS_CONFIG = {**settings.CREDENTIALS_CONFIG, "issuing": {"chunk": 2}}
     algebra(lms, finished=5, unfinished=0)
     configuration = diploma()
-    claimed = runs.claim(run=runs.request(configuration, cause=RunCause.SCHEDULE, now=NOW), now=NOW)
+    claimed = run_queue.claim(run=run_queue.request(configuration, cause=RunCause.SCHEDULE, now=NOW), now=NOW)
     assert claimed is not None
 
     class Killed(BaseException):
@@ -487,7 +487,7 @@ def test_a_killed_run_is_taken_over_when_its_lease_ends_and_finds_the_rest(lms: 
     with pytest.raises(Killed):
         runs.carry_out(claimed, now=NOW, on_progress=kill)
     assert Credential.objects.count() == 2
-    taken_over = runs.claim(now=NOW + HOUR)
+    taken_over = run_queue.claim(now=NOW + HOUR)
     assert taken_over is not None
     done = runs.carry_out(taken_over, now=NOW + HOUR)
     assert (done.pk, done.outcome, done.asked, done.eligible) == (claimed.pk, RunOutcome.DONE, 5, 5)
@@ -499,11 +499,11 @@ def test_a_holder_that_was_presumed_dead_and_is_not_writes_nothing_any_more(lms:
     settings.CREDENTIALS_CONFIG = {**settings.CREDENTIALS_CONFIG, "issuing": {"chunk": 2}}
     algebra(lms, finished=5, unfinished=0)
     configuration = diploma()
-    slow = runs.claim(run=runs.request(configuration, cause=RunCause.SCHEDULE, now=NOW), now=NOW)
+    slow = run_queue.claim(run=run_queue.request(configuration, cause=RunCause.SCHEDULE, now=NOW), now=NOW)
     assert slow is not None
 
     def another_takes_over(run: CredentialRun) -> None:
-        other = runs.claim(now=NOW + HOUR)
+        other = run_queue.claim(now=NOW + HOUR)
         if other is not None:
             runs.carry_out(other, now=NOW + HOUR)
 
@@ -517,18 +517,18 @@ def test_a_holder_that_was_presumed_dead_and_is_not_writes_nothing_any_more(lms:
 def test_a_run_that_is_stopped_is_given_back_and_loses_no_try(lms: LmsStandIn) -> None:
     algebra(lms)
     configuration = diploma()
-    claimed = runs.claim(run=runs.request(configuration, cause=RunCause.SCHEDULE, now=NOW), now=NOW)
+    claimed = run_queue.claim(run=run_queue.request(configuration, cause=RunCause.SCHEDULE, now=NOW), now=NOW)
     assert claimed is not None
     stopped = runs.carry_out(claimed, now=NOW, should_stop=lambda: True)
     assert (stopped.outcome, stopped.attempts, stopped.claim) == ("", 0, None)
-    assert runs.claim(now=NOW) is not None
+    assert run_queue.claim(now=NOW) is not None
 
 
 def test_old_runs_are_forgotten_and_their_credentials_stay(lms: LmsStandIn) -> None:
     algebra(lms)
     configuration = diploma()
     issue(configuration)
-    assert housekeeping.forget_runs(now=NOW + 366 * DAY) == 1
+    assert maintenance.delete_old_runs(now=NOW + 366 * DAY) == 1
     assert Credential.objects.count() == 3
 
 
@@ -561,6 +561,6 @@ def test_documents_of_rows_that_are_written_are_made_although_the_next_search_fa
 def test_anything_due_says_whether_a_worker_is_needed(lms: LmsStandIn) -> None:
     algebra(lms)
     configuration = diploma()
-    assert not runs.anything_due()
-    runs.request(configuration, cause=RunCause.PERSON, now=timezone.now())
-    assert runs.anything_due()
+    assert not run_queue.anything_due()
+    run_queue.request(configuration, cause=RunCause.PERSON, now=timezone.now())
+    assert run_queue.anything_due()

@@ -13,7 +13,7 @@ import pytest
 from django.core.files.storage import storages
 from moto.server import ThreadedMotoServer
 
-from credentials_config.issuing import documents, generation, lifecycle
+from credentials_config.issuing import document_queue, documents, generation, lifecycle
 from credentials_config.models import Credential, CredentialStatus
 from credentials_config.testing.lms import LmsStandIn
 from tests.credentials_config.issuing.stories import DAY, HOUR, NOW, algebra, deliver, diploma, issue, make, run
@@ -160,10 +160,10 @@ def test_a_slow_worker_whose_lease_ended_does_not_lose_its_successors_document(
     keep_in(settings, moto)
     algebra(lms, finished=1, unfinished=0)
     run(diploma())
-    generation.claim(10, now=NOW)  # killed
-    slow = generation._Batch(generation.claim(10, now=NOW + HOUR), NOW + HOUR, lambda: False)
+    document_queue.claim(10, now=NOW)  # killed
+    slow = generation.DocumentBatch(document_queue.claim(10, now=NOW + HOUR), NOW + HOUR, lambda: False)
     assert make(now=NOW + 2 * HOUR).made == 1
-    assert slow.work().lost == 1
+    assert slow.make().lost == 1
     deliver()
     (stored,) = storages["bucket"].bucket.objects.all()
     assert stored.key == Credential.objects.get().document
@@ -191,5 +191,5 @@ def test_a_public_link_is_the_storages_own_address_and_a_signed_one_is_ours(
     signed = documents.link(credential.document, credential.verification_code)
     assert signed.startswith("https://credentials.test/credentials/document/")
     token = signed.rpartition("/")[2]
-    assert documents.read_token(token) == credential.verification_code
-    assert documents.read_token(token[:-1] + ("A" if token[-1] != "A" else "B")) is None
+    assert documents.code_of_token(token) == credential.verification_code
+    assert documents.code_of_token(token[:-1] + ("A" if token[-1] != "A" else "B")) is None

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from credentials_config.contracts import Eligibility, Options, Person, Processor
-from credentials_config.issuing import runs
+from credentials_config.issuing import run_queue, runs
 from credentials_config.models import Credential, RunCause
 from credentials_config.testing.lms import LmsStandIn
 from tests.credentials_config.factories import CredentialConfigurationFactory
@@ -70,7 +70,7 @@ def test_a_run_over_ten_thousand_learners_needs_no_more_memory_than_one_over_a_t
     for people in (400, 1_000, 10_000):  # the first warms up
         configuration.options = {"people": people}
         configuration.save()
-        claimed = runs.claim(run=runs.request(configuration, cause=RunCause.COMMAND, now=NOW), now=NOW)
+        claimed = run_queue.claim(run=run_queue.request(configuration, cause=RunCause.COMMAND, now=NOW), now=NOW)
         assert claimed is not None
         runs.carry_out(claimed, now=NOW)
         tracemalloc.start()

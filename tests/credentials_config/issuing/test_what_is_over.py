@@ -9,7 +9,7 @@ from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
 from badges.outbox.models import Circuit, OutboxMessage
-from credentials_config.issuing import generation, lifecycle, periodic, runs
+from credentials_config.issuing import document_queue, lifecycle, periodic, run_queue
 from credentials_config.models import Credential, CredentialConfiguration, RunCause
 from credentials_config.testing.lms import LmsStandIn
 from tests.credentials_config.issuing.smtp_server import PostOffice
@@ -27,26 +27,26 @@ def mails() -> list[tuple[str, int]]:
 def test_a_run_that_is_done_needs_no_worker_any_more(lms: LmsStandIn) -> None:
     algebra(lms, finished=1, unfinished=0)
     run(diploma())
-    assert not runs.anything_due(now=NOW + DAY)
-    runs.request(diploma(), cause=RunCause.PERSON, now=NOW + DAY)
-    assert runs.anything_due(now=NOW + DAY)
-    assert not runs.anything_due(now=NOW)
+    assert not run_queue.anything_due(now=NOW + DAY)
+    run_queue.request(diploma(), cause=RunCause.PERSON, now=NOW + DAY)
+    assert run_queue.anything_due(now=NOW + DAY)
+    assert not run_queue.anything_due(now=NOW)
 
 
 def test_the_run_that_somebody_waits_for_is_the_one_that_is_claimed(lms: LmsStandIn) -> None:
     algebra(lms)
-    runs.request(diploma(), cause=RunCause.SCHEDULE, now=NOW - HOUR)
-    asked = runs.request(diploma(), cause=RunCause.PERSON, now=NOW)
-    claimed = runs.claim(run=asked, now=NOW)
+    run_queue.request(diploma(), cause=RunCause.SCHEDULE, now=NOW - HOUR)
+    asked = run_queue.request(diploma(), cause=RunCause.PERSON, now=NOW)
+    claimed = run_queue.claim(run=asked, now=NOW)
     assert claimed is not None
     assert claimed.pk == asked.pk
 
 
 def test_the_run_that_waits_longest_comes_first(lms: LmsStandIn) -> None:
     algebra(lms)
-    later = runs.request(diploma(), cause=RunCause.PERSON, now=NOW)
-    earlier = runs.request(diploma(), cause=RunCause.PERSON, now=NOW - HOUR)
-    claimed = [runs.claim(now=NOW), runs.claim(now=NOW), runs.claim(now=NOW)]
+    later = run_queue.request(diploma(), cause=RunCause.PERSON, now=NOW)
+    earlier = run_queue.request(diploma(), cause=RunCause.PERSON, now=NOW - HOUR)
+    claimed = [run_queue.claim(now=NOW), run_queue.claim(now=NOW), run_queue.claim(now=NOW)]
     assert [each and each.pk for each in claimed] == [earlier.pk, later.pk, None]
 
 
@@ -124,7 +124,7 @@ def test_a_row_that_another_worker_is_just_taking_holds_nobody_up(lms: LmsStandI
     algebra(lms, finished=2, unfinished=0)
     run(diploma())
     with taken_by_another(Credential.objects.filter(learner__lms_user_id=1001)) as is_passed_over:
-        found = sorted(row.learner.lms_user_id or 0 for row in generation.claim(10, now=NOW))
+        found = sorted(row.learner.lms_user_id or 0 for row in document_queue.claim(10, now=NOW))
     assert found == ([1002] if is_passed_over else [1001, 1002])
 
 
