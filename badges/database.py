@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from django.db import DatabaseError, DataError, InterfaceError, OperationalError, connection, transaction
 
+from badges.common.backoff import next_delay
 from badges.conf import config
 from badges.exceptions import Retryable
 
@@ -148,7 +149,7 @@ def retry_transient(work: Callable[[], T], *, patience: float | None = None) -> 
             if tries == 3:  # a deadlock or two are ordinary and not worth a line
                 log.warning("The database is not available (%s); waiting for it.", type(error).__name__)
             _let_go_of_connection()
-            time.sleep(min(0.05 * 2**tries, 2.0))
+            time.sleep(next_delay(tries, base=0.1, cap=2.0))
         else:
             if tries >= 3:
                 log.warning("The database is back.")

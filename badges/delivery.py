@@ -19,11 +19,11 @@ from typing import TypeVar
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from badges.common.backoff import next_delay
 from badges.conf import config
 from badges.database import retry_transient
 from badges.exceptions import BadgesError, Permanent, Retryable
 from badges.outbox import channels, circuit, mailbox
-from badges.outbox.backoff import next_delay
 from badges.outbox.channels import Handler
 from badges.outbox.circuit import Verdict
 from badges.outbox.models import OutboxMessage

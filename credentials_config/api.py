@@ -1,5 +1,5 @@
 """
-The public Python functions of scheduled credentials, for the host, other plug-ins, and our admin, REST API and commands.
+The public Python functions of scheduled credentials: for the host, for plug-ins, and for admin, REST API and commands.
 
 Everything that is not listed in ``__all__`` is private. The functions check no permissions.
 """

@@ -43,7 +43,7 @@ DEFAULTS: dict[str, Any] = {
         "storage_hold_seconds": 60.0,
         # The format of dates on documents: the name of a format of Django (DATE_FORMAT, SHORT_DATE_FORMAT) or a format.
         "date_format": "DATE_FORMAT",
-        # Ask the LMS for the languages of learners, for dates and e-mails. Over HTTP that is one request per credential.
+        # Ask the LMS for learners' languages, for dates and e-mails. Over HTTP that is one request per credential.
         "learner_languages": True,
         # How many days closed runs are kept.
         "keep_runs_days": 365,

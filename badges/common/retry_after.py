@@ -6,7 +6,7 @@ import datetime as dt
 import re
 from email.utils import parsedate_to_datetime
 
-LONGEST_WAIT = 24 * 3600.0  # whoever asks for a year is not to be taken at their word
+LONGEST_WAIT = 24 * 3600.0  # an operator wants to hear from what waits within a day
 
 
 def retry_after_seconds(header: str | None, *, now: dt.datetime) -> float | None:

@@ -15,6 +15,7 @@ from enum import Enum
 
 from django.db import transaction
 
+from badges.common.backoff import longest_delay
 from badges.conf import config
 from badges.inserts import insert
 from badges.outbox.models import Circuit
@@ -58,7 +59,7 @@ def failed(
         return state  # on its way before the circuit opened: it tells nothing new
     failures = state.failures + 1
     beyond = failures - threshold
-    ours = min(rest * 2 ** min(beyond, 16), rest * LONGEST_REST) if beyond >= 0 else 0.0
+    ours = longest_delay(beyond + 1, base=rest, cap=rest * LONGEST_REST) if beyond >= 0 else 0.0
     seconds = max(ours, retry_after or 0.0)
     return State(failures, now + dt.timedelta(seconds=seconds) if seconds else None)
 

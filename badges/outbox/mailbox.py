@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import connection, transaction
-from django.db.models import Exists, F, OuterRef, QuerySet
+from django.db import transaction
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 from uuid6 import uuid7
 
+from badges.common.claims import Claims
 from badges.inserts import insert
 from badges.outbox.models import Circuit, OutboxMessage, OutboxState
 from badges.outbox.worker_notifications import DELIVER, notify_worker_on_commit
@@ -45,11 +45,9 @@ ERROR_LENGTH = OutboxMessage._meta.get_field("last_error").max_length or 500
 # Before every due time; `> BEGINNING` is "not null" in words that every planner uses an index for.
 BEGINNING = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
-# Other workers look at the same rows at the same time: seeing more than we take leaves some for each.
-SIGHT = 4
-
-# When others took all that we saw, we look again this often, and then leave the field to them.
-ROUNDS = 3
+# A claim does not count as an attempt. ``begin`` counts it row by row, so that a row that kills its worker costs no
+# other row an attempt.
+_claims = Claims(OutboxMessage, unfinished=Q(state=OutboxState.PENDING))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +84,9 @@ def claim(limit: int, now: dt.datetime, *, lease: float) -> list[OutboxMessage]:
     Claim up to ``limit`` due rows for ``lease`` seconds, oldest first; committed when this returns.
 
     At most one row of each (channel, key), and none while an earlier one of it is unfinished: claimed, or waiting for
-    its next try. Must not be called in a transaction. An empty list: there is nothing, or others are at it.
+    its next attempt. Must not be called in a transaction. Empty: there is nothing, or other workers are at it.
     """
-    for _round in range(ROUNDS):
-        candidates = _heads(now, limit * SIGHT)
-        rows = _take(candidates, limit, now, now + dt.timedelta(seconds=lease)) if candidates else []
-        if rows or not candidates:
-            return rows
-    return []
+    return _claims.claim(_first_of_each_key(now), limit=limit, now=now, lease=lease)
 
 
 def begin(row: OutboxMessage, now: dt.datetime, *, lease: float) -> bool:
@@ -102,40 +95,34 @@ def begin(row: OutboxMessage, now: dt.datetime, *, lease: float) -> bool:
 
     The attempt is counted before and not after, so that a row that kills its workers does not do so for ever.
     """
-    until = now + dt.timedelta(seconds=lease)
-    ours = _ours(row).update(attempts=F("attempts") + 1, due_at=until, held_for="")
-    if ours:
-        row.attempts += 1
-        row.due_at = until
-    return bool(ours)
+    if not _claims.renew([row], now=now, lease=lease, attempts=F("attempts") + 1, held_for=""):
+        return False
+    row.attempts += 1
+    return True
 
 
 def delivered(row: OutboxMessage, now: dt.datetime) -> bool:
-    """It happened. False when the claim was lost meanwhile, as for all verbs that finish."""
-    return _finish(row, state=OutboxState.DELIVERED, due_at=None, finished_at=now, last_error="")
+    """Finish a row: it happened. False when the claim was lost meanwhile, as for all verbs that finish."""
+    return bool(_claims.finish([row], state=OutboxState.DELIVERED, finished_at=now, last_error=""))
 
 
 def reschedule(row: OutboxMessage, *, due_at: dt.datetime, error: str) -> bool:
-    """It did not happen; try again at ``due_at``."""
-    return _finish(row, due_at=due_at, last_error=error[:ERROR_LENGTH])
+    """Give a row back that failed: it is tried again at ``due_at``. False when the claim was lost."""
+    return bool(_claims.reschedule([row], due_at=due_at, last_error=error[:ERROR_LENGTH]))
 
 
 def dead_letter(row: OutboxMessage, now: dt.datetime, *, error: str) -> bool:
-    """It will not happen unless an operator does what ``error`` says: a dead letter."""
-    return _finish(row, state=OutboxState.DEAD, due_at=None, finished_at=now, last_error=error[:ERROR_LENGTH])
+    """Finish a row that fails until an operator does what ``error`` says. False when the claim was lost."""
+    return bool(_claims.finish([row], state=OutboxState.DEAD, finished_at=now, last_error=error[:ERROR_LENGTH]))
 
 
-def release(rows: Iterable[OutboxMessage], *, due_at: dt.datetime, held_for: str = "") -> int:
+def release(rows: Sequence[OutboxMessage], *, due_at: dt.datetime, held_for: str = "") -> int:
     """
     Give claimed rows back untried; they are due again at ``due_at``, or once the circuit ``held_for`` closes.
 
-    Returns how many were still ours.
+    Returns how many were still claimed.
     """
-    rows = list(rows)
-    if not rows:
-        return 0
-    ours = OutboxMessage.objects.filter(pk__in=[row.pk for row in rows], claim__in={row.claim for row in rows})
-    return ours.update(claim=None, due_at=due_at, held_for=held_for)
+    return _claims.release(rows, due_at=due_at, held_for=held_for)
 
 
 def extend_hold(held_for: str, *, until: dt.datetime) -> int:
@@ -195,43 +182,14 @@ def _row_of(message: NewMessage, now: dt.datetime) -> OutboxMessage:
     )
 
 
-def _heads(now: dt.datetime, limit: int) -> list[int]:
+def _first_of_each_key(now: dt.datetime) -> QuerySet[OutboxMessage]:
     """
-    Return due rows that stand first of their channel and key.
+    Return the query for due rows that stand first of their channel and key, oldest first.
 
-    A plain read, not a locking one, so that the rows and what stands before them are seen in one snapshot: InnoDB's
-    locking reads see newer rows than their subqueries do, and would let the second row overtake the first.
+    To be read without a lock, so that the rows and what stands before them are seen in one snapshot: InnoDB's locking
+    reads see newer rows than their subqueries do, and would let the second row overtake the first.
     """
     earlier = OutboxMessage.objects.filter(
         channel=OuterRef("channel"), key=OuterRef("key"), due_at__gt=BEGINNING, sequence__lt=OuterRef("sequence")
     )
-    due = OutboxMessage.objects.filter(~Exists(earlier), due_at__lte=now).order_by("due_at", "sequence")
-    return list(due.values_list("sequence", flat=True)[:limit])
-
-
-def _take(candidates: list[int], limit: int, now: dt.datetime, until: dt.datetime) -> list[OutboxMessage]:
-    """Write our claim on rows that nobody else has taken since they were seen."""
-    claim = uuid.uuid4()
-    with transaction.atomic(durable=True):
-        if not connection.features.has_select_for_update_skip_locked:
-            # SQLite: one writer at a time, and the first statement is the write.
-            free = OutboxMessage.objects.filter(sequence__in=candidates[:limit], due_at__lte=now)
-            free.update(claim=claim, due_at=until)
-            return list(OutboxMessage.objects.filter(sequence__in=candidates, claim=claim).order_by("sequence"))
-        # By primary key alone, so that InnoDB locks these rows and no gap of an index that others insert into.
-        seen = OutboxMessage.objects.select_for_update(skip_locked=True).filter(sequence__in=candidates)
-        rows = [row for row in seen.order_by("sequence")[:limit] if row.due_at is not None and row.due_at <= now]
-        if rows:
-            taken = OutboxMessage.objects.filter(sequence__in=[row.sequence for row in rows])
-            taken.update(claim=claim, due_at=until)
-    for row in rows:
-        row.claim, row.due_at = claim, until
-    return rows
-
-
-def _ours(row: OutboxMessage) -> QuerySet[OutboxMessage]:
-    return OutboxMessage.objects.filter(pk=row.pk, claim=row.claim, state=OutboxState.PENDING)
-
-
-def _finish(row: OutboxMessage, **values: Any) -> bool:
-    return bool(_ours(row).update(claim=None, **values))
+    return OutboxMessage.objects.filter(~Exists(earlier), due_at__lte=now).order_by("due_at", "sequence")

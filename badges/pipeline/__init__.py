@@ -25,6 +25,7 @@ from django.db import DatabaseError, Error, IntegrityError, transaction
 from django.utils import timezone
 
 from badges.catalog import snapshot
+from badges.common.backoff import next_delay
 from badges.conf import config
 from badges.database import is_unencodable, retry_transient, statement_bytes
 from badges.exceptions import EventError, Retryable
@@ -32,7 +33,6 @@ from badges.intake import inbox, payloads
 from badges.intake.events import Event, Unreadable
 from badges.intake.models import InboxMessage, InboxState
 from badges.outbox import mailbox
-from badges.outbox.backoff import next_delay
 from badges.outbox.worker_notifications import PROCESS_PENDING
 from badges.pipeline.batches import BusBatch, ClaimLostError, EventBatch, InboxBatch
 from badges.pipeline.deciding import decide
@@ -101,8 +101,7 @@ def receive(event: Event, *, now: dt.datetime | None = None) -> bool:
 def process_pending(*, limit: int = 500, now: dt.datetime | None = None) -> BatchResult:
     """Decide events of the inbox that wait and are due; ``seen`` is 0 when none are."""
     now = now or timezone.now()
-    lease = dt.timedelta(seconds=config.delivery["lease_seconds"])
-    rows = retry_transient(lambda: inbox.claim_pending(limit=limit, lease=lease, now=now))
+    rows = retry_transient(lambda: inbox.claim(limit, now, lease=config.delivery["lease_seconds"]))
     result = BatchResult(seen=len(rows))
     claimed: dict[str, InboxMessage] = {}
     events = []
@@ -123,7 +122,7 @@ def process_pending(*, limit: int = 500, now: dt.datetime | None = None) -> Batc
             result += _settle(events, InboxBatch(claimed), now)
         except TRANSIENT_ERRORS:
             with suppress(Error):  # while the database is away the lease says the same, a little later
-                inbox.release(rows, now=now)
+                inbox.release(rows, due_at=now)
             raise
     return result
 
@@ -198,7 +197,7 @@ def _say(event: Event, reason: str, error: Exception) -> None:
 
 
 def _close_as_dead(row: InboxMessage, reason: str, now: dt.datetime) -> None:
-    retry_transient(lambda: inbox.finish_claimed([row], state=InboxState.DEAD, now=now, reason=reason))
+    retry_transient(lambda: inbox.finish([row], state=InboxState.DEAD, now=now, reason=reason))
 
 
 def _dead_letter(unreadable: Sequence[Unreadable], now: dt.datetime) -> BatchResult:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from django.db import transaction
-from django.db.models import Case, F, QuerySet, Value, When
+from django.db.models import Case, F, Q, QuerySet, Value, When
 from django.utils import timezone
 
 from badges import api as badges
@@ -27,7 +27,7 @@ from credentials_config.conf import config
 from credentials_config.contracts import JSON
 from credentials_config.issuing import documents, mail
 from credentials_config.issuing.errors import DATABASE_PATIENCE, MESSAGE_LENGTH, next_attempt_at
-from credentials_config.models import Credential, CredentialConfiguration, CredentialRun, CredentialStatus
+from credentials_config.models import ACTIVE, Credential, CredentialConfiguration, CredentialRun, CredentialStatus
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -35,7 +35,7 @@ T = TypeVar("T")
 # The Celery task that makes documents.
 TASK = "credentials_config.make"
 
-claims = Claims(Credential, counts=("attempts", "claims"))
+claims = Claims(Credential, unfinished=Q(active_key=ACTIVE), counts=("attempts", "claims"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,8 +134,8 @@ def invalidate(
     """
     Take credentials back; returns how many. Those that were invalidated before are left as they are.
 
-    Their documents are removed, and the verification page shows ``public_reason`` (1 to 255 characters). ``note`` is for
-    staff only. Runs do not issue them again. Raises Refused without a public reason, or when it is too long.
+    Their documents are removed, and the verification page shows ``public_reason`` (1 to 255 characters). ``note`` is
+    for staff only. Runs do not issue them again. Raises Refused without a public reason, or when it is too long.
     """
     now = now or timezone.now()
     reason = " ".join(public_reason.split())

@@ -177,7 +177,7 @@ def _send_by_smtp(backend: SmtpBackend, email: EmailMultiAlternatives, mark: _Ma
 
 
 def _as_delivery_error(error: smtplib.SMTPException | OSError) -> Retryable | Permanent:
-    """Return Retryable or Permanent for an error of SMTP. The server's reply may quote an address: only its code stays."""
+    """Return Retryable or Permanent. The reply of the server may quote an address, so only its code is kept."""
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         code = next(iter(error.recipients.values()))[0]
         if code >= 500:

@@ -82,7 +82,7 @@ def write(
 
 
 def _insert(rows: list[Credential]) -> None:
-    """One statement (SQLite may split it). A unique constraint lets people keep the active credential that they have."""
+    """One statement (SQLite may split it). By a unique constraint, people keep the active credential that they have."""
     if rows:
         targeted = connection.features.supports_update_conflicts_with_target
         Credential.objects.bulk_create(

@@ -40,8 +40,9 @@ def request(
     """
     Return the open run of a configuration, a new one where there is none, and notify a worker.
 
-    ``person``: the user of the host who asks. ``override_gates``: this run ignores start, availability and closure. When a person or a command asks while a run of
-    the schedule is open, that run becomes theirs. It is then also carried out when the configuration is switched off.
+    ``person``: the user of the host who asks. ``override_gates``: this run ignores start, availability and closure.
+    When a person or a command asks while a run of the schedule is open, that run becomes theirs. It is then carried out
+    even when the configuration is switched off.
     """
     with transaction.atomic():
         run = _open_run(configuration)
@@ -64,7 +65,7 @@ def anything_due(*, now: dt.datetime | None = None) -> bool:
 
 def claim(*, now: dt.datetime | None = None, run: CredentialRun | None = None) -> CredentialRun | None:
     """
-    Claim the run that waits longest, or this one; committed when this returns.
+    Claim one of the runs that wait longest, or this one; committed when this returns.
 
     Returns None when no run is due, or another worker has it. Must not be called in a transaction.
     """
@@ -138,7 +139,7 @@ def release(run: CredentialRun, now: dt.datetime) -> None:
 
 
 def release_interrupted(run: CredentialRun, now: dt.datetime) -> None:
-    """Give the run to another worker in the middle of a chunk. The attempt counts: the run may never fit in the time."""
+    """Give the run to another worker in the middle of a chunk. The attempt counts: no worker may ever have the time."""
     retry_transient(lambda: claims.reschedule([run], due_at=now), patience=DATABASE_PATIENCE)
 
 

@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A person, and whether they are eligible. ``holds``: the status of the credential that they have or had, else blank."""
+    """A person, and whether they are eligible. ``holds``: the status of the credential that they have or had, or blank."""
 
     person: Person
     eligibility: Eligibility
@@ -33,7 +33,7 @@ class Finding:
 
 
 class Search:
-    """The search for the learners of a configuration. Raises Permanent, with the remedy, when it cannot be done at all."""
+    """The search for the learners of a configuration. Raises Permanent, with the remedy, when that cannot be done."""
 
     def __init__(self, configuration: CredentialConfiguration):
         self.configuration = configuration
@@ -68,7 +68,7 @@ class Search:
         return self._ask(people, self.holders(people))
 
     def holders(self, people: Iterable[Person]) -> dict[int, str]:
-        """Return the status of the newest credential of this configuration, by LMS user id, of those who have or had one."""
+        """Return the status of the newest credential of those who have or had one, by LMS user id."""
         ids = [person.lms_user_id for person in people]
         rows = Credential.objects.filter(configuration=self.configuration, learner__lms_user_id__in=ids)
         known = rows.order_by("issued_at", "id").values_list("learner__lms_user_id", "status")

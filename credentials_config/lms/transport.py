@@ -13,7 +13,6 @@ import json
 import logging
 import os
 import queue
-import random
 import threading
 import time
 from collections.abc import Iterator
@@ -26,6 +25,7 @@ import requests
 from requests.auth import AuthBase
 from requests.cookies import RequestsCookieJar
 
+from badges.common.backoff import next_delay
 from badges.common.retry_after import retry_after_seconds
 from badges.exceptions import Permanent, Retryable
 
@@ -50,8 +50,8 @@ class Patience:
     max_delay: float = 30.0
 
     def delay(self, attempt: int) -> float:
-        """Return the seconds to wait after this many failed tries: doubled each time, some of it left to chance."""
-        return min(self.max_delay, self.base_delay * 2 ** (attempt - 1)) * random.uniform(0.5, 1.0)  # noqa: S311
+        """Return the seconds to wait after this many failed tries."""
+        return next_delay(attempt, base=self.base_delay, cap=self.max_delay)
 
 
 class NoAuth(AuthBase):

@@ -23,8 +23,8 @@ def _asset_path(asset: CredentialAsset, filename: str) -> str:
     """
     Return a new path for every upload.
 
-    Two uploads at the same time choose the same version, and object stores overwrite a file of the same name. The upload
-    that does not get the version removes its file, which must not be the file of the other one.
+    Two uploads at the same time choose the same version, and object stores overwrite a file of the same name. The
+    upload that does not get the version removes its file, which must not be the file of the other one.
     """
     return f"credential_assets/{asset.slug}/{asset.version}/{secrets.token_hex(4)}/{filename}"
 
@@ -112,7 +112,7 @@ class StoredAssets:
         self._rows: dict[str, CredentialAsset] = {}
 
     def read(self, slug: str) -> bytes:
-        """Return the content of the file. Raises GenerationError, with slug and remedy, when it is missing or unusable."""
+        """Return the content of the file. Raises GenerationError, with the remedy, when it is missing or unusable."""
         row = self._row(slug)
         try:
             if self._most is not None and row.file.size > self._most:

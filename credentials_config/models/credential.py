@@ -29,9 +29,9 @@ class Credential(models.Model):
 
     A run writes it ``generating`` for every eligible learner, in bulk; staff may also issue it by hand. A worker claims
     the row (``due_at`` moves ahead by the lease, ``claim`` identifies the worker), makes and stores the document, and
-    sets ``available``. When the document cannot be made, the state is ``error`` until a later attempt succeeds. A person
-    may invalidate the credential, and time lets it expire; both are final, and the row stays so that its code can be
-    verified. Reissuing makes a new document for the same row: ``verification_code`` and ``issued_at`` stay.
+    sets ``available``. When the document cannot be made, the state is ``error`` until a later attempt succeeds. A
+    person may invalidate the credential, and time lets it expire; both are final, and the row stays so that its code
+    can be verified. Reissuing makes a new document for the same row: ``verification_code`` and ``issued_at`` stay.
 
     The credential is active while it is generating, available or in error. ``active_key`` is a constant then, and NULL
     afterwards, so that the database allows one active credential per learner and configuration.
@@ -40,8 +40,8 @@ class Credential(models.Model):
     (``documents.file_name``). ``document`` is the name of the file in the storage. ``made_from`` holds the slugs and
     versions of the assets, and the generator's version. Names are as the document shows them; they do not follow the
     account. ``reissue`` holds what the next document will show instead (``learner_name``, ``context_name``), and
-    whether the learner is told (``mail``), until that document is there. ``mailed`` is the number of the newest document
-    that the learner was told of. It is committed together with the mail's last line (``issuing.smtp``), so that no
+    whether the learner is told (``mail``), until that document is there. ``mailed`` is the number of the newest
+    document that the learner was told of. It is committed together with the mail's last line (``issuing.smtp``), so that no
     worker sends a second mail.
 
     .. pii: The learner's name as the document shows it, and the document itself.
