@@ -1,4 +1,4 @@
-"""Runs: when it was looked for eligible learners, and what came of it."""
+"""The admin of runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from credentials_config.models import Credential, CredentialRun
 
 @admin.register(CredentialRun)
 class CredentialRunAdmin(ReadOnlyPage):
-    """Nothing is changed here; the counts grow while a run goes on."""
+    """Shows runs. The counts grow while a run is carried out."""
 
     list_display = ("started_at", "configuration", "cause", "outcome", "eligible", "issued", "failed", "note")
     list_filter = ("outcome", "cause")

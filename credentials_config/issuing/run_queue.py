@@ -26,6 +26,9 @@ from credentials_config.models import ACTIVE, CredentialConfiguration, Credentia
 # The Celery task that carries out runs.
 TASK = "credentials_config.run"
 
+# How many runs a worker tries to claim, one after the other, before it leaves the rest to other workers.
+SEEN = 20
+
 claims = Claims(CredentialRun, unfinished=Q(active_key=ACTIVE), due="lease_until", counts=("attempts",))
 
 
@@ -65,17 +68,19 @@ def anything_due(*, now: dt.datetime | None = None) -> bool:
 
 def claim(*, now: dt.datetime | None = None, run: CredentialRun | None = None) -> CredentialRun | None:
     """
-    Claim one of the runs that wait longest, or this one; committed when this returns.
+    Claim the run that waits longest, or this one; committed when this returns.
 
     Returns None when no run is due, or another worker has it. Must not be called in a transaction.
     """
     now = now or timezone.now()
-    due = _due(now) if run is None else _due(now).filter(pk=run.pk)
-    claimed = claims.claim(due, limit=1, now=now, lease=config.issuing["run_lease_seconds"])
-    if not claimed:
-        return None
-    rows = CredentialRun.objects.select_related("configuration__credential_type")
-    return rows.filter(pk=claimed[0].pk, claim=claimed[0].claim).first()
+    waiting = _due(now).values_list("pk", flat=True)[:SEEN] if run is None else [run.pk]
+    for pk in list(waiting):
+        # One by one: a claim of several rows does not promise to take the one that waits longest.
+        due = _due(now).filter(pk=pk)
+        if claimed := claims.claim(due, limit=1, now=now, lease=config.issuing["run_lease_seconds"]):
+            rows = CredentialRun.objects.select_related("configuration__credential_type")
+            return rows.filter(pk=pk, claim=claimed[0].claim).first()
+    return None
 
 
 def renew(run: CredentialRun, now: dt.datetime, **changes: Any) -> None:

@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A person, and whether they are eligible. ``holds``: the status of the credential that they have or had, or blank."""
+    """A person, and whether they are eligible. ``holds``: the status of the credential they have or had, or blank."""
 
     person: Person
     eligibility: Eligibility

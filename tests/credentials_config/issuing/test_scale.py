@@ -14,9 +14,9 @@ from credentials_config.issuing import run_queue, runs
 from credentials_config.models import Credential, RunCause
 from credentials_config.testing.lms import LmsStandIn
 from tests.credentials_config.factories import CredentialConfigurationFactory
-from tests.credentials_config.issuing.stories import NOW, make
 from tests.credentials_config.plugins import registered
 from tests.factories import ALGEBRA
+from tests.support.certificates import NOW, make
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -64,7 +64,7 @@ def test_a_run_over_ten_thousand_learners_needs_no_more_memory_than_one_over_a_t
     settings.CREDENTIALS_CONFIG = {**settings.CREDENTIALS_CONFIG, "issuing": {"learner_languages": False}}
     lms.add_course(ALGEBRA, name="Algebra for everybody")
     configuration = CredentialConfigurationFactory(
-        credential_type__processor="crowd", credential_type__generator="typewriter"
+        credential_type__processor="crowd", credential_type__generator="text_generator"
     )
     peaks = {}
     for people in (400, 1_000, 10_000):  # the first warms up

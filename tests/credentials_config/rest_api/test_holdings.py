@@ -223,7 +223,7 @@ def test_a_username_of_digits_is_a_username(staff_client: Callable[..., Any]) ->
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("kind", "diploma"),
+        ("kind", "certificate"),
         ("ended", "yes"),
         ("page_size", "0"),
         ("page_size", "９"),
@@ -245,20 +245,20 @@ def test_a_value_that_cannot_be_meant_is_refused_by_name(learner_client: Any, na
 
 
 @pytest.mark.parametrize(
-    "place",
+    "storage",
     [
         [],
         [0, "2026-03-14T12:00:00+00:00", "certificate"],
         [0, "yesterday", "certificate", str(uuid.UUID(int=7))],
         [0, "0001-01-01T00:00:00+01:00", "certificate", str(uuid.UUID(int=7))],
         [0, "2026-03-14T12:00:00+00:00", "certificate", "no id"],
-        [0, "2026-03-14T12:00:00+00:00", "diploma", str(uuid.UUID(int=7))],
+        [0, "2026-03-14T12:00:00+00:00", "certificate", str(uuid.UUID(int=7))],
         [0, "2026-03-14T12:00:00+00:00", ["badge"], str(uuid.UUID(int=7))],
         {},
     ],
 )
-def test_a_cursor_that_is_none_of_ours_is_refused(learner_client: Any, place: Any) -> None:
-    said = ask(learner_client, cursor=base64.urlsafe_b64encode(json.dumps(place).encode()).decode())
+def test_a_cursor_that_is_none_of_ours_is_refused(learner_client: Any, storage: Any) -> None:
+    said = ask(learner_client, cursor=base64.urlsafe_b64encode(json.dumps(storage).encode()).decode())
     assert (said["status"], said["errors"][0]["field"]) == (400, "cursor")
 
 
