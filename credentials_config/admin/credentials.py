@@ -37,7 +37,7 @@ class CredentialAdmin(ReadOnlyPage):
     actions = ("reissue_chosen", "retry_chosen")
     buttons: ClassVar = ("reissue", "invalidate", "retry")
     fields = (
-        *("verification", "status", "holder", "learner_name", "context_name", "where", "run_link"),
+        *("verification", "status", "learner_link", "learner_name", "context_name", "configuration_link", "run_link"),
         *("issued_at", "expires_at", "file", "document_number", "made_from"),
         *("due_at", "attempts", "error", "invalidated_at", "public_reason", "internal_note"),
     )
@@ -68,11 +68,11 @@ class CredentialAdmin(ReadOnlyPage):
         return format_html('<a href="{}"><code>{}</code></a>', address, credential.verification_code)
 
     @admin.display(description=gettext_lazy("learner"))
-    def holder(self, credential: Credential) -> Any:
+    def learner_link(self, credential: Credential) -> Any:
         return link_to(credential.learner)
 
     @admin.display(description=gettext_lazy("configuration"))
-    def where(self, credential: Credential) -> Any:
+    def configuration_link(self, credential: Credential) -> Any:
         return link_to(credential.configuration)
 
     @admin.display(description=gettext_lazy("found by the run"))

@@ -24,17 +24,17 @@ class CredentialRunAdmin(ReadOnlyPage):
     list_select_related = ("configuration__credential_type",)
     ordering = ("-started_at", "-pk")
     fields = (
-        *("where", "cause", "person", "override_gates", "started_at", "finished_at", "outcome", "note"),
-        *("asked", "eligible", "issued", "failed", "found"),
+        *("configuration_link", "cause", "person", "override_gates", "started_at", "finished_at", "outcome", "note"),
+        *("asked", "eligible", "issued", "failed", "credentials_link"),
     )
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).select_related("configuration__credential_type", "person")
 
     @admin.display(description=gettext_lazy("configuration"))
-    def where(self, run: CredentialRun) -> Any:
+    def configuration_link(self, run: CredentialRun) -> Any:
         return link_to(run.configuration)
 
     @admin.display(description=gettext_lazy("credentials"))
-    def found(self, run: CredentialRun) -> SafeString:
+    def credentials_link(self, run: CredentialRun) -> SafeString:
         return link_to_list(Credential, _("of this run"), run__id__exact=run.pk)

@@ -2,7 +2,7 @@
 The queue of documents: credentials whose document is due to be made.
 
 A worker claims rows, and then finishes, fails or releases each of them. Only the worker that has the claim can change a
-row; any other is told so and changes nothing. Finishing is one transaction for many rows: their state, the counts of
+row; any other changes nothing. Finishing is one transaction for many rows: their state, the counts of
 their runs, the mails to the learners, and the removal of files that nobody needs any more.
 """
 

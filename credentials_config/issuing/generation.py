@@ -1,7 +1,7 @@
 """
 Making documents: claim due rows, make each document, store it, and finish the rows a batch at a time.
 
-What fails is told apart:
+There are three kinds of failure:
 
 * The document of one learner: that row alone is tried again later. After some attempts it waits for a person.
 * Every document of a configuration (a broken template, a missing font), or the storage: the configuration is held with

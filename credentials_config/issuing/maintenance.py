@@ -33,10 +33,12 @@ def reopen(*, now: dt.datetime | None = None) -> int:
         try:
             decision = decide(configuration.gates, lms.client().context(configuration.context_key), now)
         except Retryable as error:  # nor will it answer the next request
-            log.info("Which contexts are still closed cannot be told now: %s", error)
+            log.info("The LMS does not say now which contexts are still closed: %s", error)
             break
         except Permanent as error:
-            log.info("Configuration %s: whether it is still closed cannot be told: %s", configuration.pk, error)
+            log.info(
+                "Configuration %s: it is not known whether its context is still closed: %s", configuration.pk, error
+            )
             continue
         if isinstance(decision, (Run, Skip)):
             periodic.reopen(configuration)

@@ -79,7 +79,7 @@ class EligibilitySerializer(serializers.Serializer[Any]):
 
     configuration = serializers.IntegerField()
     title = serializers.CharField()
-    eligible = serializers.BooleanField(allow_null=True, help_text="Null when it cannot be told; `reasons` says why.")
+    eligible = serializers.BooleanField(allow_null=True, help_text="Null when it is not known; `reasons` says why.")
     progress = serializers.DictField(help_text="Figures of the processor, and what they are compared with.")
     reasons = serializers.ListField(child=serializers.CharField(), help_text="What is missing, in sentences.")
     credential = HoldingSerializer(allow_null=True, help_text="The one that the learner has, or had.")

@@ -98,7 +98,7 @@ class CredentialsView(PluginAPIView, GenericAPIView[Credential]):
         return self.get_paginated_response(_holdings([represent(entry) for entry in page or []]))
 
     def post(self, request: Request) -> Response:
-        """Give somebody a certificate by hand, whatever its gates say. The document is made in the background."""
+        """Issue a certificate by hand, whatever the dates of its context are. The document is made in the background."""
         body = _read(serializers.IssueSerializer, request)
         configuration = CredentialConfiguration.objects.select_related("credential_type").filter(
             pk=body["configuration"]
@@ -178,7 +178,7 @@ class ConfiguredView(PluginAPIView):
     }
 
     def get(self, request: Request, context_key: str) -> Response:
-        """The credentials that are switched on in a course, lesson or pathway; none when nobody knows the key."""
+        """The credentials that are enabled in a course, lesson or pathway; none when the key is unknown."""
         refuse_unknown(request, ())
         rows = _configured(context_key)
         data = {
@@ -245,7 +245,7 @@ class MetadataView(PublicAPIView):
     }
 
     def get(self, request: Request, code: str) -> Response:
-        """Whether a certificate is valid, for everybody who has its code; lookalikes and small letters are read."""
+        """Whether a certificate is valid, for everybody who has its code. Lower case and similar characters are accepted."""
         result = find(code, now=timezone.now())
         if result is None:
             raise NotFound

@@ -30,7 +30,7 @@ def plan_of_the_list(client: Any, **asked: str) -> str:
         return str(cursor.fetchall())
 
 
-def test_the_newest_of_a_status_are_found_by_an_index_be_they_few_or_many(admin_client: Any) -> None:
+def test_the_newest_of_a_status_are_found_by_an_index_whether_few_or_many(admin_client: Any) -> None:
     failed = CredentialFactory(status=CredentialStatus.ERROR, document="")
     over = {"status": CredentialStatus.EXPIRED, "active_key": None, "issued_at": NOON}
     rows = (

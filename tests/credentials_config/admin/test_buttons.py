@@ -81,7 +81,7 @@ def test_staff_without_the_permission_trigger_nothing(
 
 @pytest.mark.usefixtures("nothing_happens")
 @pytest.mark.parametrize(("row", "name"), BUTTONS)
-def test_strangers_trigger_nothing(client: Any, rows: dict[str, Any], row: str, name: str) -> None:
+def test_anonymous_users_trigger_nothing(client: Any, rows: dict[str, Any], row: str, name: str) -> None:
     answer = client.post(button(rows[row], name), SENT)
     assert answer.status_code == 302
     assert answer.headers["Location"].startswith("/admin/login/")
@@ -121,7 +121,7 @@ def test_previews_need_a_post_and_a_permission_too(
 
 
 @pytest.mark.parametrize("row", ["configuration", "available", "failed"])
-def test_who_may_only_view_sees_no_buttons(staff: Callable[..., Any], rows: dict[str, Any], row: str) -> None:
+def test_a_permission_to_view_shows_no_buttons(staff: Callable[..., Any], rows: dict[str, Any], row: str) -> None:
     model = rows[row]._meta.model_name
     page = staff(f"view_{model}").get(page_of(rows[row]))
     assert page.status_code == 200

@@ -67,7 +67,7 @@ def test_a_schedule_by_the_calendar_has_a_time_zone(designer: Any) -> None:
     assert '<option value="Asia/Tokyo" selected>' in page
 
 
-def test_schedules_that_say_the_same_are_shared_and_copies_that_others_made_do_no_harm(designer: Any) -> None:
+def test_equal_schedules_are_shared_and_duplicates_do_no_harm(designer: Any) -> None:
     for _ in range(2):
         IntervalSchedule.objects.create(every=10, period="days")
     CrontabSchedule.objects.create(minute="5", timezone="UTC")
@@ -93,7 +93,7 @@ def test_schedules_that_say_the_same_are_shared_and_copies_that_others_made_do_n
         ({"schedule": "moon"}, "not one of the available choices"),
     ],
 )
-def test_a_schedule_that_never_could_fire_is_refused_and_the_old_one_stays(
+def test_a_schedule_that_can_never_fire_is_refused_and_the_old_one_stays(
     designer: Any, given: dict[str, Any], complaint: str
 ) -> None:
     configuration = configure_certificate()
@@ -102,7 +102,7 @@ def test_a_schedule_that_never_could_fire_is_refused_and_the_old_one_stays(
     assert (task_of(configuration).interval.every, task_of(configuration).interval.period) == (1, "days")
 
 
-def test_a_schedule_that_only_its_task_can_tell_stays_as_it_is(designer: Any) -> None:
+def test_a_schedule_that_the_form_cannot_show_stays_unchanged(designer: Any) -> None:
     configuration = configure_certificate()
     seconds = IntervalSchedule.objects.create(every=30, period="seconds")
     PeriodicTask.objects.filter(pk=configuration.periodic_task_id).update(interval=seconds)
@@ -136,7 +136,7 @@ def test_switching_it_off_here_switches_its_task_off(designer: Any) -> None:
         ('{"text_generator": 1}', "text_generator: it must be an object; write {}"),
     ],
 )
-def test_options_that_cannot_be_meant_are_refused_where_they_stand(designer: Any, typed: str, complaint: str) -> None:
+def test_invalid_options_are_refused_with_an_error_on_the_field(designer: Any, typed: str, complaint: str) -> None:
     configuration = configure_certificate()
     page = save(designer, page_of(configuration), options=typed)
     assert any(complaint in said for said in errors(page)), errors(page)
@@ -145,7 +145,7 @@ def test_options_that_cannot_be_meant_are_refused_where_they_stand(designer: Any
     assert configuration.options == {}
 
 
-def test_what_was_typed_is_still_there_as_it_was_typed(designer: Any) -> None:
+def test_the_form_shows_invalid_options_as_they_were_typed(designer: Any) -> None:
     page = save(designer, page_of(configure_certificate()), options='{"a":1,\n\n"text_generator"  :  "<b>"}')
     assert "{&quot;a&quot;:1,\n\n&quot;text_generator&quot;  :  &quot;&lt;b&gt;&quot;}" in page.content.decode()
 
@@ -158,7 +158,7 @@ def test_options_in_every_script_are_kept_and_shown_as_they_are(designer: Any) -
     assert "证书 شهادة" in designer.get(page_of(configuration)).content.decode()
 
 
-def test_a_broken_template_is_told_to_whoever_switches_it_on(designer: Any) -> None:
+def test_enabling_a_configuration_with_a_broken_template_is_refused(designer: Any) -> None:
     configuration = configure_certificate(enabled=False)
     broken = '{"text_generator": {"broken": true}}'
     assert save(designer, page_of(configuration), options=broken).status_code == 302
@@ -170,7 +170,7 @@ def test_a_broken_template_is_told_to_whoever_switches_it_on(designer: Any) -> N
     assert any("There is no asset 'red'; upload it" in said for said in errors(missing)), errors(missing)
 
 
-def test_what_else_a_broken_template_has_to_be_changed_about_can_be_changed(designer: Any) -> None:
+def test_other_fields_can_be_changed_while_the_template_is_broken(designer: Any) -> None:
     configuration = configure_certificate(options={"text_generator": {"broken": True}})
     assert save(designer, page_of(configuration), grace_hours=3).status_code == 302
     assert save(designer, page_of(configuration), enabled=None).status_code == 302
@@ -183,7 +183,7 @@ def test_contexts_that_the_processor_does_not_support_are_refused(designer: Any,
     assert not CredentialConfiguration.objects.exists()
 
 
-def test_a_plug_in_that_is_gone_is_named_with_the_remedy(designer: Any) -> None:
+def test_a_plug_in_that_is_not_installed_is_named_with_the_remedy(designer: Any) -> None:
     gone = CredentialTypeFactory(processor="marsupial", generator="text_generator")
     page = save(designer, ADD, context_key=ALGEBRA, credential_type=gone.pk)
     assert any("No processor 'marsupial' is installed" in said for said in errors(page)), errors(page)
@@ -197,7 +197,9 @@ def test_a_type_is_given_once_in_a_context(designer: Any, kind: Any) -> None:
 
 
 @pytest.mark.parametrize(("availability", "field"), [("after_end", "days_after_end"), ("on_date", "available_on")])
-def test_what_a_gate_needs_is_asked_for_where_it_is_missing(designer: Any, availability: str, field: str) -> None:
+def test_a_gate_without_its_value_is_refused_with_an_error_on_the_field(
+    designer: Any, availability: str, field: str
+) -> None:
     page = save(designer, page_of(configure_certificate()), availability=availability)
     assert page.context["adminform"].form.errors == {field: ["This is needed for what you chose above."]}
 
@@ -243,7 +245,9 @@ def test_a_closed_configuration_says_since_when(designer: Any) -> None:
     assert "Closed since" in designer.get(CONFIGURATIONS).content.decode()
 
 
-def test_what_was_given_keeps_its_configuration_and_unused_ones_go_with_task_and_runs(designer: Any) -> None:
+def test_a_configuration_with_credentials_cannot_be_deleted_and_an_unused_one_goes_with_task_and_runs(
+    designer: Any,
+) -> None:
     used, unused = configure_certificate(), configure_certificate()
     CredentialFactory(configuration=used)
     task = unused.periodic_task_id
@@ -255,7 +259,7 @@ def test_what_was_given_keeps_its_configuration_and_unused_ones_go_with_task_and
     assert not PeriodicTask.objects.filter(pk=task).exists()
 
 
-def test_who_may_only_view_sees_it_all_and_changes_nothing(staff: Callable[..., Any]) -> None:
+def test_a_permission_to_view_shows_everything_and_changes_nothing(staff: Callable[..., Any]) -> None:
     client = staff("view_credentialconfiguration")
     configuration = configure_certificate(available_on=NOON + dt.timedelta(days=1))
     page = client.get(page_of(configuration)).content.decode()

@@ -64,7 +64,7 @@ def test_a_credential_is_found_by_code_and_by_its_learner(operator: Any, by: str
 
 
 @pytest.mark.parametrize("term", ["nobody", "9" * 5, "9" * 30, "9" * 5000, "'", "ä" * 16])
-def test_a_term_that_nothing_goes_by_finds_nothing(operator: Any, term: str) -> None:
+def test_a_search_term_without_a_match_finds_nothing(operator: Any, term: str) -> None:
     CredentialFactory()
     assert "0 credentials" in operator.get(CREDENTIALS, {"q": term}).content.decode()
 
@@ -84,7 +84,7 @@ def test_reissuing_makes_a_new_document_and_mails_when_asked_to(operator: Any, c
     assert LogEntry.objects.first().get_change_message() == "Reissued."
 
 
-def test_reissuing_while_the_lms_is_away_changes_nothing_and_says_so(operator: Any, course: Any) -> None:
+def test_reissuing_while_the_lms_is_down_changes_nothing_and_says_so(operator: Any, course: Any) -> None:
     row = CredentialFactory(configuration=configure_certificate(), learner__lms_user_id=1001)
     course.break_down()
     assert 'class="error"' in press(operator, row, "reissue")
@@ -119,7 +119,7 @@ def test_buttons_are_offered_where_they_can_be_pressed(operator: Any) -> None:
     assert offered(status=CredentialStatus.INVALIDATED) == set()
 
 
-def test_what_failed_is_tried_again(operator: Any) -> None:
+def test_a_failed_credential_is_tried_again(operator: Any) -> None:
     row = CredentialFactory(**FAILED, attempts=8)
     assert "1 credential is tried again." in press(operator, row, "retry")
     row.refresh_from_db()
@@ -136,7 +136,7 @@ def test_many_are_reissued_or_tried_again_from_the_list(operator: Any, course: A
     assert "1 credential is tried again." in operator.post(CREDENTIALS, chosen, follow=True).content.decode()
 
 
-def test_who_may_only_view_has_no_actions(staff: Callable[..., Any], course: Any) -> None:
+def test_a_permission_to_view_has_no_actions(staff: Callable[..., Any], course: Any) -> None:
     row = CredentialFactory(configuration=configure_certificate())
     client = staff("view_credential")
     assert 'name="action"' not in client.get(CREDENTIALS).content.decode()

@@ -119,7 +119,7 @@ def test_a_dry_run_without_an_answer_says_so_on_the_configurations_page(operator
     assert "No processor &#x27;marsupial&#x27; is installed" in press(operator, unusable, "dry_run")
 
 
-def test_trying_again_what_failed_lets_go_of_the_problem(operator: Any, course: Any) -> None:
+def test_retrying_failed_credentials_clears_the_problem(operator: Any, course: Any) -> None:
     configuration = configure_certificate(problem="The font is missing.")
     failed = CredentialFactory(
         configuration=configuration, status="error", error="Jammed.", document="", document_number=0, attempts=8

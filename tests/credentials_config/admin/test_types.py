@@ -44,7 +44,7 @@ def test_every_plug_in_that_is_installed_can_be_chosen_and_helps(designer: Any) 
     assert "required_grades: " in page
 
 
-def test_options_that_the_plug_ins_refuse_are_refused_where_they_stand(designer: Any) -> None:
+def test_options_that_the_plug_ins_refuse_are_an_error_on_the_field(designer: Any) -> None:
     given = {"name": "x", "processor": "completions", "generator": "pdf", "options": '{"required_completion": 7}'}
     page = save(designer, ADD, **given)
     assert any(said.startswith("required_completion") for said in errors(page)), errors(page)
@@ -59,7 +59,7 @@ def test_options_that_configurations_complete_are_saved_when_somebody_says_so(de
     assert errors(save(designer, ADD, **{**given, "name": "y", "options": "{"}, incomplete="on"))  # no JSON is no JSON
 
 
-def test_whoever_breaks_a_configuration_by_its_type_is_told_which(designer: Any) -> None:
+def test_breaking_a_configuration_by_its_type_shows_a_warning_that_names_it(designer: Any) -> None:
     configuration = configure_certificate()
     address = page_of(configuration.credential_type)
     sent = {"options": '{"required_completion": "much"}', "incomplete": "on"}
@@ -69,7 +69,7 @@ def test_whoever_breaks_a_configuration_by_its_type_is_told_which(designer: Any)
     assert CredentialConfiguration.objects.get().enabled
 
 
-def test_a_plug_in_that_is_gone_stays_visible_and_lets_the_rest_be_changed(designer: Any) -> None:
+def test_a_plug_in_that_is_not_installed_stays_visible_and_other_fields_can_be_changed(designer: Any) -> None:
     gone = CredentialTypeFactory(processor="marsupial", generator="text_generator")
     assert "marsupial (not installed or broken)" in designer.get(page_of(gone)).content.decode()
     page = save(designer, page_of(gone), name="Renamed")
@@ -77,7 +77,7 @@ def test_a_plug_in_that_is_gone_stays_visible_and_lets_the_rest_be_changed(desig
     assert save(designer, page_of(gone), name="Renamed", incomplete="on").status_code == 302
 
 
-def test_who_may_only_view_sees_options_and_no_form(staff: Callable[..., Any]) -> None:
+def test_a_permission_to_view_shows_options_and_no_form(staff: Callable[..., Any]) -> None:
     kind = CredentialTypeFactory(options={"template": "paper"})
     page = staff("view_credentialtype").get(page_of(kind)).content.decode()
     assert "paper" in page
@@ -88,7 +88,7 @@ def test_who_may_only_view_sees_options_and_no_form(staff: Callable[..., Any]) -
 # Previews
 
 
-def test_a_preview_is_made_of_what_stands_in_the_form_and_saves_nothing(designer: Any) -> None:
+def test_a_preview_is_made_of_the_options_in_the_form_and_saves_nothing(designer: Any) -> None:
     sent = {"processor": "completions", "generator": "text_generator", "options": GOOD, "preview_name": "محمد {name}"}
     answer = designer.post(PREVIEW, sent)
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/plain")

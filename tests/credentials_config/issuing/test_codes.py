@@ -17,7 +17,7 @@ def test_a_code_is_beyond_guessing_and_short_enough_to_type() -> None:
     assert {sign for code in codes for sign in code} == set(ALPHABET)
 
 
-def test_no_two_signs_look_alike() -> None:
+def test_no_two_characters_look_alike() -> None:
     assert set(ALPHABET).isdisjoint("ILOU")
 
 

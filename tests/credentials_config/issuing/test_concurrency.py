@@ -66,7 +66,7 @@ def test_two_schedules_and_a_person_at_once_give_each_learner_one_credential(lms
     assert not CredentialRun.objects.filter(active_key="active").exists()
 
 
-def test_the_database_says_it_when_nothing_else_does(lms: LmsStandIn) -> None:
+def test_the_database_allows_one_active_credential_even_if_runs_overlap(lms: LmsStandIn) -> None:
     """Runs do not overlap; if they did all the same, each learner still had one active credential."""
     add_algebra(lms, finished=1)
     configuration = configure_certificate()

@@ -64,7 +64,7 @@ def test_a_search_that_finds_somebody_notifies_a_worker_and_one_that_finds_nobod
     assert "credentials_config.make" not in woken()
 
 
-def test_who_is_given_one_by_hand_is_who_is_returned(lms: LmsStandIn) -> None:
+def test_issuing_by_hand_returns_what_was_issued(lms: LmsStandIn) -> None:
     add_algebra(lms, finished=3, unfinished=0)
     issue(configure_certificate())
     configuration = configure_certificate()
@@ -83,7 +83,7 @@ def test_only_what_is_over_expires(lms: LmsStandIn) -> None:
     assert Credential.objects.filter(status="available").count() == 4
 
 
-def test_what_expired_before_its_mail_went_out_is_not_announced(lms: LmsStandIn, smtp_server: SmtpServer) -> None:
+def test_a_credential_that_expired_before_its_mail_is_not_announced(lms: LmsStandIn, smtp_server: SmtpServer) -> None:
     add_algebra(lms, finished=1, unfinished=0)
     issue(configure_certificate(valid_days=1))
     lifecycle.expire(now=NOW + 2 * DAY)
@@ -120,7 +120,7 @@ def test_only_a_server_that_closes_holds_all_mail(
     assert Circuit.objects.filter(name="smtp", failures=1).exists() is holds
 
 
-def test_a_row_that_another_worker_is_just_taking_holds_nobody_up(lms: LmsStandIn) -> None:
+def test_a_row_that_another_worker_is_claiming_delays_nobody(lms: LmsStandIn) -> None:
     add_algebra(lms, finished=2, unfinished=0)
     run(configure_certificate())
     with taken_by_another(Credential.objects.filter(learner__lms_user_id=1001)) as is_passed_over:
@@ -128,7 +128,7 @@ def test_a_row_that_another_worker_is_just_taking_holds_nobody_up(lms: LmsStandI
     assert found == ([1002] if is_passed_over else [1001, 1002])
 
 
-def test_a_schedule_with_a_beginning_and_an_end_comes_round_between_them() -> None:
+def test_a_schedule_with_a_beginning_and_an_end_is_due_between_them() -> None:
     configuration = configure_certificate()
     now = timezone.now()
     CredentialConfiguration.objects.update(created_at=now - 3 * DAY)

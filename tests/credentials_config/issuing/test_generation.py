@@ -126,7 +126,7 @@ def test_another_configuration_is_not_disturbed(lms: LmsStandIn) -> None:
     assert set(fine.credentials.values_list("status", flat=True)) == {"available"}
 
 
-def test_whoever_mended_it_need_not_wait(lms: LmsStandIn) -> None:
+def test_after_a_repair_and_a_retry_nobody_has_to_wait(lms: LmsStandIn) -> None:
     add_algebra(lms, finished=2, unfinished=0)
     configuration = configure_certificate()
     run(configuration)
@@ -232,7 +232,7 @@ def test_a_storage_that_was_down_for_a_while_has_cost_most_documents_no_try(
     assert sorted(Credential.objects.values_list("attempts", flat=True)) == [0, 0, 0, 1]
 
 
-def test_files_are_named_after_nothing_that_tells_anything(lms: LmsStandIn) -> None:
+def test_names_of_files_reveal_nothing(lms: LmsStandIn) -> None:
     add_algebra(lms, finished=1, unfinished=0)
     issue(configure_certificate())
     credential = Credential.objects.get()
@@ -316,7 +316,7 @@ def test_a_row_that_kills_its_workers_is_given_up_and_takes_no_other_with_it(lms
     assert given_up.due_at is None
 
 
-def test_a_worker_that_was_presumed_dead_and_is_not_changes_nothing_and_leaves_no_file(
+def test_a_slow_worker_whose_rows_were_claimed_again_changes_nothing_and_leaves_no_file(
     lms: LmsStandIn, folder: Path
 ) -> None:
     add_algebra(lms, finished=2, unfinished=0)

@@ -65,7 +65,7 @@ def test_a_run_that_is_taken_over_counts_whom_it_found_and_of_those_who_failed(l
     assert (done.pk, done.asked, done.eligible, done.failed) == (begun.pk, 4, 3, 1)
 
 
-def test_a_run_that_was_given_back_counts_nobody_twice(lms: LmsStandIn, settings: Any) -> None:
+def test_a_run_that_was_released_counts_nobody_twice(lms: LmsStandIn, settings: Any) -> None:
     settings.CREDENTIALS_CONFIG = {**settings.CREDENTIALS_CONFIG, "issuing": {"chunk": 2}}
     add_algebra(lms, finished=3, unfinished=1)
     begun = run_queue.claim(run=run_queue.request(configure_certificate(), cause=RunCause.PERSON, now=NOW), now=NOW)

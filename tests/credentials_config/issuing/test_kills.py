@@ -123,7 +123,7 @@ def test_a_worker_killed_between_storing_a_document_and_writing_it_down_leaves_o
     assert_one_email_each(smtp_server, 3)
 
 
-def test_a_worker_killed_between_the_servers_last_word_and_our_own_sends_no_second_mail(
+def test_a_worker_killed_between_the_servers_acceptance_and_its_own_commit_sends_no_second_mail(
     worker: Start, lms: LmsStandIn, smtp_server: SmtpServer
 ) -> None:
     add_algebra(lms, finished=1)

@@ -118,7 +118,7 @@ def test_a_line_that_begins_with_a_dot_arrives_as_it_is(lms: LmsStandIn, smtp_se
 
 
 @pytest.mark.parametrize("at", ["RCPT", "DATA"])
-def test_a_server_that_says_not_now_gets_the_mail_later(lms: LmsStandIn, smtp_server: SmtpServer, at: str) -> None:
+def test_a_server_that_refuses_for_now_gets_the_mail_later(lms: LmsStandIn, smtp_server: SmtpServer, at: str) -> None:
     add_algebra(lms, finished=1, unfinished=0)
     issue(configure_certificate())
     smtp_server.refuse(451, at=at)
@@ -129,7 +129,7 @@ def test_a_server_that_says_not_now_gets_the_mail_later(lms: LmsStandIn, smtp_se
 
 
 @pytest.mark.parametrize("at", ["RCPT", "DATA"])
-def test_a_server_that_says_never_leaves_a_dead_letter_that_can_be_retried(
+def test_a_server_that_refuses_for_good_leaves_a_dead_letter_that_can_be_retried(
     lms: LmsStandIn, smtp_server: SmtpServer, at: str
 ) -> None:
     add_algebra(lms, finished=1, unfinished=0)
@@ -159,7 +159,7 @@ def test_a_mail_server_that_is_down_costs_no_mail_and_no_document(lms: LmsStandI
     assert sorted(email["To"] for email in smtp_server.emails) == [f"done-{number}@example.com" for number in (1, 2, 3)]
 
 
-def test_a_line_that_is_cut_before_the_answer_gets_the_mail_again_under_the_same_message_id(
+def test_after_a_connection_that_breaks_before_the_answer_the_mail_is_sent_again_with_the_same_message_id(
     lms: LmsStandIn, smtp_server: SmtpServer
 ) -> None:
     add_algebra(lms, finished=1, unfinished=0)
@@ -258,7 +258,7 @@ def test_an_address_that_is_none_is_a_dead_letter_and_no_crash(
     assert (smtp_server.emails, states()) == ([], {"dead": 1})
 
 
-def test_what_was_taken_back_before_the_mail_is_not_announced(lms: LmsStandIn, smtp_server: SmtpServer) -> None:
+def test_a_credential_invalidated_before_its_mail_is_not_announced(lms: LmsStandIn, smtp_server: SmtpServer) -> None:
     add_algebra(lms, finished=1, unfinished=0)
     issue(configure_certificate())
     lifecycle.invalidate(Credential.objects.all(), public_reason="It was a rehearsal.")

@@ -495,7 +495,7 @@ def test_a_killed_run_is_taken_over_when_its_lease_ends_and_finds_the_rest(lms: 
     assert_one_each(learners=5)
 
 
-def test_a_holder_that_was_presumed_dead_and_is_not_writes_nothing_any_more(lms: LmsStandIn, settings: Any) -> None:
+def test_a_slow_worker_whose_run_was_taken_over_writes_nothing_any_more(lms: LmsStandIn, settings: Any) -> None:
     settings.CREDENTIALS_CONFIG = {**settings.CREDENTIALS_CONFIG, "issuing": {"chunk": 2}}
     add_algebra(lms, finished=5, unfinished=0)
     configuration = configure_certificate()
@@ -514,7 +514,7 @@ def test_a_holder_that_was_presumed_dead_and_is_not_writes_nothing_any_more(lms:
     assert Credential.objects.count() == 5
 
 
-def test_a_run_that_is_stopped_is_given_back_and_loses_no_try(lms: LmsStandIn) -> None:
+def test_a_run_that_is_stopped_is_released_and_loses_no_attempt(lms: LmsStandIn) -> None:
     add_algebra(lms)
     configuration = configure_certificate()
     claimed = run_queue.claim(run=run_queue.request(configuration, cause=RunCause.SCHEDULE, now=NOW), now=NOW)

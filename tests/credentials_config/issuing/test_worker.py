@@ -43,7 +43,7 @@ def celery(
     return start
 
 
-def test_a_schedule_that_fires_ends_in_one_letter_for_each_learner(
+def test_a_schedule_that_fires_ends_in_one_mail_for_each_learner(
     celery: Callable[..., Process], lms: LmsStandIn, smtp_server: SmtpServer, tmp_path: Path
 ) -> None:
     add_algebra(lms, finished=7)

@@ -103,7 +103,7 @@ def test_whom_the_lms_does_not_know_is_told_so(learner_client: Any, course: Any)
     assert (said["status"], said["detail"]) == (404, "The LMS does not know this learner.")
 
 
-def test_one_credential_that_cannot_be_told_does_not_hide_the_others(client: Any, course: Any) -> None:
+def test_one_credential_without_an_answer_does_not_hide_the_others(client: Any, course: Any) -> None:
     configure_certificate(credential_type__name="A", credential_type__processor="marsupial")
     configure_certificate(credential_type__name="B")
     broken, fine = ask(signed_in(client, "done-1"), ELIGIBILITY)["credentials"]
@@ -126,7 +126,7 @@ def test_what_is_wrong_with_the_settings_is_for_staff_and_not_for_learners(clien
     assert (said["status"], said["detail"]) == (503, "The LMS cannot be asked just now.")
 
 
-def test_questions_that_reach_the_lms_are_fewer_a_minute(client: Any, lms: Any, settings: Any) -> None:
+def test_requests_that_ask_the_lms_have_a_lower_limit(client: Any, lms: Any, settings: Any) -> None:
     add_algebra(lms)
     configure_certificate()
     settings.CREDENTIALS_CONFIG = {**settings.CREDENTIALS_CONFIG, "rest_api": {"lms_requests_per_minute": 2}}
@@ -136,7 +136,7 @@ def test_questions_that_reach_the_lms_are_fewer_a_minute(client: Any, lms: Any, 
 
 
 @pytest.mark.parametrize("address", [CONFIGURED, ELIGIBILITY])
-def test_strangers_are_told_to_sign_in(client: Any, address: str) -> None:
+def test_anonymous_users_are_asked_to_sign_in(client: Any, address: str) -> None:
     configure_certificate()
     answer = client.get(address.format(context_key=ALGEBRA))
     assert assert_as_promised(answer, address)["status"] == 401
@@ -144,6 +144,6 @@ def test_strangers_are_told_to_sign_in(client: Any, address: str) -> None:
 
 
 @pytest.mark.parametrize("query", ["?lms_user_id=x", "?username=", "?username=a&lms_user_id=1", "?who=me"])
-def test_a_parameter_that_cannot_be_meant_is_refused(learner_client: Any, query: str) -> None:
+def test_an_invalid_parameter_is_refused(learner_client: Any, query: str) -> None:
     configure_certificate()
     assert ask(learner_client, ELIGIBILITY, query=query)["status"] == 400

@@ -139,7 +139,7 @@ def test_learners_do_nothing_to_their_own(learner: Any, learner_client: Any) -> 
     assert send(learner_client, INVALIDATE, {"public_reason": "x"}, id=row.pk)[0] == 403
 
 
-def test_strangers_and_other_sites_do_nothing(client: Any, staff_client: Callable[..., Any]) -> None:
+def test_anonymous_users_and_other_sites_do_nothing(client: Any, staff_client: Callable[..., Any]) -> None:
     row = CredentialFactory()
     assert send(client, INVALIDATE, {"public_reason": "x"}, id=row.pk)[0] == 401
     lured = staff_client("change_credential", "add_credential", enforce_csrf_checks=True)
@@ -184,7 +184,7 @@ def test_no_such_certificate_is_a_404(changer: Any, address: str, name: str) -> 
         ("[" * 100_000, ""),
     ],
 )
-def test_what_cannot_be_meant_is_refused_by_name(issuer: Any, sent: Any, field: str) -> None:
+def test_an_invalid_field_is_refused_by_name(issuer: Any, sent: Any, field: str) -> None:
     status, said = send(issuer, LIST, sent)
     assert status == 400
     assert field in [error["field"] for error in said.get("errors", [{"field": ""}])]

@@ -40,7 +40,7 @@ def address_of(credential: Credential) -> str:
     return link.removeprefix(HOST)
 
 
-def test_the_link_hands_out_the_document_and_asks_one_question(client: Any) -> None:
+def test_the_link_serves_the_document_with_one_statement(client: Any) -> None:
     address = address_of(stored())
     with CaptureQueriesContext(connection) as queries:
         answer = client.get(address)
@@ -69,7 +69,7 @@ def test_the_link_of_a_certificate_that_was_taken_back_leads_to_the_page_that_sa
 
 
 @pytest.mark.parametrize("change", ["code", "signature", "none", "bytes"])
-def test_a_link_that_somebody_made_up_leads_nowhere(client: Any, change: str) -> None:
+def test_a_forged_link_leads_nowhere(client: Any, change: str) -> None:
     mine, other = stored(), stored()
     token = address_of(mine).rpartition("/")[2]
     code, _, signature = token.partition(".")
