@@ -195,7 +195,7 @@ def _as_delivery_error(error: smtplib.SMTPException | OSError) -> Retryable | Pe
     return Retryable(f"The mail server cannot be reached, or went away: {storable_message(error)}", circuit=True)
 
 
-def _connection_options() -> dict[str, float]:
+def _connection_options() -> dict[str, Any]:
     """Return the options of the connection: SMTP always has a time-out."""
     by_smtp = settings.EMAIL_BACKEND.endswith(".smtp.EmailBackend")
     return {"timeout": float(settings.EMAIL_TIMEOUT or config.mail["timeout"])} if by_smtp else {}

@@ -98,7 +98,7 @@ class CredentialsView(PluginAPIView, GenericAPIView[Credential]):
         return self.get_paginated_response(_holdings([represent(entry) for entry in page or []]))
 
     def post(self, request: Request) -> Response:
-        """Issue a certificate by hand, whatever the dates of its context are. The document is made in the background."""
+        """Issue a certificate by hand, whatever the dates of the context. The document is made in the background."""
         body = _read(serializers.IssueSerializer, request)
         configuration = CredentialConfiguration.objects.select_related("credential_type").filter(
             pk=body["configuration"]
@@ -245,7 +245,7 @@ class MetadataView(PublicAPIView):
     }
 
     def get(self, request: Request, code: str) -> Response:
-        """Whether a certificate is valid, for everybody who has its code. Lower case and similar characters are accepted."""
+        """Whether a certificate is valid, for everybody who has its code. Lower case and lookalikes are accepted."""
         result = find(code, now=timezone.now())
         if result is None:
             raise NotFound
