@@ -29,7 +29,7 @@ def seconds_to_wait(request: HttpRequest, *, now: float | None = None) -> int:
     if limit is None:
         return 0
     window, passed = divmod(int(time.time() if now is None else now), MINUTE)
-    key = f"lms_credentials_config:verify:{window}:{_client(request)}"
+    key = f"lms_credentials_config:verify:{window}:{client_key(request)}"
     try:
         count = _count(key)
     except Exception:  # every cache backend fails in its own way
@@ -49,7 +49,7 @@ def _count(key: str) -> int:
         return 1
 
 
-def _client(request: HttpRequest) -> str:
+def client_key(request: HttpRequest) -> str:
     """
     Return a keyed hash of the client address, so that no personal data is in the cache.
 

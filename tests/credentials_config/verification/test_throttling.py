@@ -12,7 +12,7 @@ import pytest
 from django.conf import settings as host
 from django.test import RequestFactory
 
-from credentials_config.verification.throttling import _whose, seconds_to_wait
+from credentials_config.verification.throttling import client_key, seconds_to_wait
 from tests.services import Redis
 from tests.services.service import free_port
 
@@ -83,7 +83,7 @@ def test_all_processes_count_together(redis: Redis) -> None:
     environment = os.environ | {"DJANGO_SETTINGS_MODULE": "service.settings", "CACHE_URL": redis.url}
     while time.time() % 60 > 40:  # all in one minute
         time.sleep(1)
-    command = [sys.executable, "-m", "tests.credentials_config.verification.asker", "40"]
+    command = [sys.executable, "-m", "tests.credentials_config.verification.request_codes", "40"]
     processes = [
         subprocess.Popen(command, env=environment, cwd=host.BASE_DIR, stdout=subprocess.PIPE, text=True)
         for _ in range(3)
@@ -94,6 +94,6 @@ def test_all_processes_count_together(redis: Redis) -> None:
 
 def test_the_cache_does_not_reveal_client_addresses(settings: Any) -> None:
     """There are only four thousand million addresses: a plain hash of each is soon tried."""
-    with_one_key = _whose(RequestFactory().get(ADDRESS, REMOTE_ADDR="203.0.113.7"))
+    with_one_key = client_key(RequestFactory().get(ADDRESS, REMOTE_ADDR="203.0.113.7"))
     settings.SECRET_KEY = "another host's"
-    assert _whose(RequestFactory().get(ADDRESS, REMOTE_ADDR="203.0.113.7")) != with_one_key
+    assert client_key(RequestFactory().get(ADDRESS, REMOTE_ADDR="203.0.113.7")) != with_one_key
