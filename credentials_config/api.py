@@ -79,7 +79,7 @@ def decision_for(configuration: CredentialConfiguration, *, now: dt.datetime | N
     Raises Retryable when the LMS does not answer, and Permanent when it does not know the context.
     """
     context = lms.client().context(configuration.context_key)
-    return decide(configuration.gates, context, now or timezone.now())
+    return decide(configuration.schedule_rules, context, now or timezone.now())
 
 
 def survey(configuration: CredentialConfiguration) -> Iterator[Finding]:

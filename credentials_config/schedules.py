@@ -101,7 +101,7 @@ def expires_at(
     return min(ends, default=None)
 
 
-def expired_when_issued(now: dt.datetime, *, valid_days: int | None, valid_until: dt.datetime | None) -> str:
+def over_from_the_start(now: dt.datetime, *, valid_days: int | None, valid_until: dt.datetime | None) -> str:
     """Return what is wrong, with the remedy, when a credential of this moment would be over at once; else nothing."""
     ends = expires_at(now, valid_days=valid_days, valid_until=valid_until)
     if ends is None or ends > now:

@@ -31,7 +31,7 @@ def reopen(*, now: dt.datetime | None = None) -> int:
     opened = 0
     for configuration in CredentialConfiguration.objects.filter(closed_at__isnull=False, enabled=True).iterator(100):
         try:
-            decision = decide(configuration.gates, lms.client().context(configuration.context_key), now)
+            decision = decide(configuration.schedule_rules, lms.client().context(configuration.context_key), now)
         except Retryable as error:  # nor will it answer the next request
             log.info("The LMS does not say now which contexts are still closed: %s", error)
             break

@@ -40,7 +40,7 @@ from credentials_config.models import (
     RunCause,
     RunOutcome,
 )
-from credentials_config.schedules import Closed, Decision, FinalRun, Run, Skip, decide, expired_when_issued
+from credentials_config.schedules import Closed, Decision, FinalRun, Run, Skip, decide, over_from_the_start
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ def _carry_out(
     search = Search(configuration)
     documents.public_url()
     context = search.context()
-    decision = decide(configuration.gates, context, _at(now))
+    decision = decide(configuration.schedule_rules, context, _at(now))
     _reopen(configuration, decision)
     if _skip(run, decision, _at(now)):
         return
@@ -143,7 +143,7 @@ def _skip(run: CredentialRun, decision: Decision, now: dt.datetime) -> bool:
 
 def _check_documents(configuration: CredentialConfiguration, now: dt.datetime) -> None:
     """Raise Permanent or GenerationError when no document can be made: once for the run, and not for each learner."""
-    problem = expired_when_issued(now, valid_days=configuration.valid_days, valid_until=configuration.valid_until)
+    problem = over_from_the_start(now, valid_days=configuration.valid_days, valid_until=configuration.valid_until)
     if problem:
         raise Permanent(problem)
     with renderers.renderer_for(configuration):

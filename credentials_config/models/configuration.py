@@ -114,7 +114,7 @@ class CredentialConfiguration(models.Model):
         return f"{self.credential_type} / {self.context_key}"
 
     @property
-    def gates(self) -> Gates:
+    def schedule_rules(self) -> Gates:
         """What this configuration says about dates."""
         return Gates(
             availability=self.availability,
