@@ -1,4 +1,4 @@
-"""Uploading an asset again makes a new version, and what cannot be used is refused while somebody is there."""
+"""A new upload of an asset makes a new version, and an unusable file is refused at once."""
 
 from __future__ import annotations
 

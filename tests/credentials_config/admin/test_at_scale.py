@@ -1,4 +1,4 @@
-"""A long list shows the few that somebody looks for as quickly as a short one."""
+"""A few rows are found in a long list as quickly as in a short one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may press what: nothing happens without a POST, the permission, and the page's own token."""
+"""Buttons do nothing without a POST request, the permission and the CSRF token."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ SENT = {"public_reason": "Houba.", "options": "{}"}
 @pytest.fixture
 def rows(course: Any) -> dict[str, Any]:
     """A configuration that has a problem, with a credential that is available and one that failed."""
-    configuration = configure_certificate(problem="Mend it.")
-    failed = {"status": CredentialStatus.ERROR, "error": "Jammed.", "document": "", "document_number": 0}
+    configuration = configure_certificate(problem="Repair it.")
+    failed = {"status": CredentialStatus.ERROR, "error": "It did not fit.", "document": "", "document_number": 0}
     return {
         "configuration": configuration,
         "available": CredentialFactory(configuration=configuration),

@@ -1,4 +1,4 @@
-"""A configuration is set up on one page, and the page says how it stands."""
+"""A configuration is set up on one page, which also shows its state."""
 
 from __future__ import annotations
 

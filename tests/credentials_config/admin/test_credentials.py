@@ -1,4 +1,4 @@
-"""What staff see of a credential, find by, and do about it."""
+"""Staff see, find and change credentials in the admin."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What "Generate now" and "Dry run" do, with an LMS that answers, and with one that does not."""
+""" "Generate now" and "Dry run", with an LMS that answers and with one that does not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Somebody with a keyboard and no mouse, in a real browser."""
+"""The preview by keyboard, in a real browser."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lists of the admin stay quick, and say truly how long they are."""
+"""Lists of the admin stay quick, and show a total only when it is known."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kinds of credentials, and how their documents look before anything is saved."""
+"""Credential types, and previews of their documents before anything is saved."""
 
 from __future__ import annotations
 

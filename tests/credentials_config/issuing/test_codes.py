@@ -14,7 +14,7 @@ def test_a_code_is_beyond_guessing_and_short_enough_to_type() -> None:
     assert LENGTH <= 20
     codes = {new_code() for _ in range(1000)}
     assert len(codes) == 1000
-    assert {sign for code in codes for sign in code} == set(ALPHABET)
+    assert {char for code in codes for char in code} == set(ALPHABET)
 
 
 def test_no_two_characters_look_alike() -> None:

@@ -1,4 +1,4 @@
-"""Many at once: on every database, one credential a learner."""
+"""Many workers at once: on every database, each learner gets one credential."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Documents: made once, whatever fails around them; what fails is told apart."""
+"""Documents are made once, whatever fails around them, and each kind of failure has its own effect."""
 
 from __future__ import annotations
 
@@ -243,7 +243,7 @@ def test_names_of_files_reveal_nothing(lms: LmsStandIn) -> None:
 
 
 def leave_half(folder: Path, row: Credential) -> None:
-    """Do what a worker does that is killed while it stores a document."""
+    """Leave half a file, as a worker does that is killed while it stores a document."""
     half = folder / documents.file_name(row.pk, row.document_number + 1, "txt", row.claims)
     half.parent.mkdir(parents=True)
     half.write_text("Learner Num")

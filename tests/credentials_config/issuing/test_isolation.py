@@ -1,4 +1,4 @@
-"""What is done to one credential, run or configuration is done to no other."""
+"""A change of one credential, run or configuration changes no other."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ Start = Callable[..., Process]
 
 @pytest.fixture
 def worker(run_manage: Callable[..., Process], lms: LmsStandIn, smtp_server: SmtpServer, settings: Any) -> Start:
-    """Start a command of the reference host with the text_generator installed, as any plug-in is."""
+    """Start a command of the reference host with the text generator installed, as any plug-in is."""
 
     def start(*command: str, env: dict[str, str] | None = None, **issuing: Any) -> Process:
         config = {**settings.CREDENTIALS_CONFIG, "issuing": issuing}

@@ -196,7 +196,7 @@ def test_a_server_that_is_slower_than_the_time_limit_counts_as_silent(
 
 
 def test_two_workers_with_the_same_message_send_one_mail(lms: LmsStandIn, smtp_server: SmtpServer) -> None:
-    """A lease that ended too early: both have the row, and both go through to the last line."""
+    """The lease of one ended too early: both have the row, and both come to the last line."""
     from django.db import connection  # noqa: PLC0415
 
     from credentials_config.issuing import mail  # noqa: PLC0415

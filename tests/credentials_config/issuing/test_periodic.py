@@ -1,4 +1,4 @@
-"""Periodic tasks: one for each configuration, on and off with it, gone with it."""
+"""Periodic tasks: each configuration has one, which is enabled and deleted with it."""
 
 from __future__ import annotations
 

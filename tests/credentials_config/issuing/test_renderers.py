@@ -52,7 +52,7 @@ def tracked() -> Iterator[TrackedGenerator]:
 
 
 def push_out() -> None:
-    """Ask for as many others as are kept."""
+    """Use as many others as the cache keeps."""
     for number in range(renderers.CACHE_SIZE):
         with renderers.renderer_with("tracked", {"other": number}):
             pass

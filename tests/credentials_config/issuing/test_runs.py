@@ -1,4 +1,4 @@
-"""Runs: who is found, whom the LMS is asked about, what gates and failures do."""
+"""Runs: who is found, whom the LMS is asked about, and what dates and failures do."""
 
 from __future__ import annotations
 

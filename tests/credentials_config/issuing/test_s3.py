@@ -1,4 +1,4 @@
-"""Documents in S3: a server that refuses wrong signatures, and one that knows all of the API."""
+"""Documents in S3: on a server that checks signatures, and on one that has the whole API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a host with Celery relies on: beat and a worker do all of it, from the schedule to the emails_in_memory."""
+"""With Celery, beat and a worker do everything from the schedule to the mail."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is given in a context, and how far a learner is."""
+"""The credentials of a context, and how far a learner is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Programs learn from a code what people learn from the page."""
+"""Programs get from a code the same data that people see on the page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The document tells the truth about us, in our own host and in one whose defaults are against us."""
+"""The OpenAPI document is right, also in a host with other defaults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What staff do by REST: issue, reissue, invalidate; and who may not."""
+"""Staff issue, reissue and invalidate by REST, with the permissions for it."""
 
 from __future__ import annotations
 

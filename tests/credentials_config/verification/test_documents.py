@@ -1,4 +1,4 @@
-"""The link to a document works for its learner until the credential is taken back, and for nobody who made it up."""
+"""The link to a document works until the credential is invalidated, and cannot be forged."""
 
 from __future__ import annotations
 

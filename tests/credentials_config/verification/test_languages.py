@@ -1,4 +1,4 @@
-"""Whoever checks a certificate reads the page in their language, or in English that says that it is English."""
+"""The verification page is in the reader's language, or in English and says so."""
 
 from __future__ import annotations
 

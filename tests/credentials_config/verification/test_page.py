@@ -1,4 +1,4 @@
-"""What somebody who was handed a certificate learns from its code, and what nobody learns."""
+"""What the verification page shows to somebody who has a code, and what it never shows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whoever tries codes is slowed down, and nobody else is."""
+"""Too many requests from one client are refused, and other clients are not affected."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def ask(address: str, *, now: float = MIDDLE, **headers: Any) -> int:
 
 @pytest.mark.django_db
 def test_too_many_requests_are_refused_with_the_time_to_wait(client: Any) -> None:
-    while time.time() % 60 > 50:  # all four questions in one minute
+    while time.time() % 60 > 50:  # all four requests in one minute
         time.sleep(1)
     assert [client.get(ADDRESS).status_code for _ in range(3)] == [404] * 3
     answer = client.get(ADDRESS)
@@ -64,7 +64,7 @@ def test_a_made_up_forwarding_header_helps_nobody() -> None:
 def test_behind_a_proxy_clients_are_counted_apart() -> None:
     assert [ask("10.0.0.7", HTTP_X_FORWARDED_FOR="9.9.9.9") for _ in range(4)][-1] > 0
     assert ask("10.0.0.7", HTTP_X_FORWARDED_FOR="9.9.9.8") == 0
-    # What a visitor wrote before the proxy's own entry does not make another visitor.
+    # What a client wrote before the proxy's own entry does not make it another client.
     assert ask("10.0.0.7", HTTP_X_FORWARDED_FOR="1.2.3.4, 9.9.9.9") > 0
 
 
