@@ -17,7 +17,7 @@ from tests.credentials_config.factories import CredentialFactory, CredentialRunF
 from tests.factories import NOON
 from tests.support.certificates import configure_certificate
 
-FAILED = {"status": CredentialStatus.ERROR, "error": "Jammed.", "document": "", "document_number": 0}
+FAILED = {"status": CredentialStatus.ERROR, "error": "It did not fit.", "document": "", "document_number": 0}
 pytestmark = pytest.mark.django_db
 
 

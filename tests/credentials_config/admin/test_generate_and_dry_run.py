@@ -122,7 +122,7 @@ def test_a_dry_run_without_an_answer_says_so_on_the_configurations_page(operator
 def test_retrying_failed_credentials_clears_the_problem(operator: Any, course: Any) -> None:
     configuration = configure_certificate(problem="The font is missing.")
     failed = CredentialFactory(
-        configuration=configuration, status="error", error="Jammed.", document="", document_number=0, attempts=8
+        configuration=configuration, status="error", error="It did not fit.", document="", document_number=0, attempts=8
     )
     assert "1 failed credential is tried again." in press(operator, configuration, "retry")
     failed.refresh_from_db()
