@@ -121,12 +121,12 @@ def test_switching_it_off_here_switches_its_task_off(designer: Any) -> None:
 @pytest.mark.parametrize(
     ("typed", "complaint"),
     [
-        ("{", "Line 1, column 2: this is no JSON"),
-        ('{\n "a": 1,\n "b" 2}', "Line 3, column 6: this is no JSON"),
+        ("{", "Line 1, column 2: this is not JSON"),
+        ('{\n "a": 1,\n "b" 2}', "Line 3, column 6: this is not JSON"),
         ("[]", "Write an object"),
-        ('{"a": NaN}', "NaN is no number of JSON."),
+        ('{"a": NaN}', "NaN is not a JSON number."),
         ('{"a": 1e999}', "Out of range"),
-        ('{"a": 1, "a": 2}', "The key “a” stands twice"),
+        ('{"a": 1, "a": 2}', "The key “a” occurs twice"),
         ('{"a": "\\u0000"}', "NUL"),
         ('{"a": "\\ud800"}', "half a character"),
         ("[" * 100_000, "nested too deeply"),

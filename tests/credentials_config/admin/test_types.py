@@ -40,7 +40,7 @@ def test_every_plug_in_that_is_installed_can_be_chosen_and_helps(designer: Any) 
     page = designer.get(ADD).content.decode()
     for slug in ("badge_holders", "completions", "completions_and_grades", "csv_list", "subsection_grades"):
         assert f'<option value="{slug}">' in page
-    assert '<option value="text_generator">TextGenerator (text_generator)</option>' in page
+    assert '<option value="text_generator">Text generator (text_generator)</option>' in page
     assert "required_grades: " in page
 
 
@@ -117,7 +117,7 @@ def test_a_preview_of_a_real_certificate_is_a_pdf_that_opens_in_the_browser(desi
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        ("{", "this is no JSON"),
+        ("{", "this is not JSON"),
         ('{"text_generator": {"broken": true}}', "text_generator.broken: it is; repair it"),
         ('{"text_generator": 7}', "it must be an object"),
         ('{"text_generator": {"asset": "red"}}', "There is no asset"),

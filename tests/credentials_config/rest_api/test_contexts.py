@@ -123,7 +123,7 @@ def test_what_is_wrong_with_the_settings_is_for_staff_and_not_for_learners(clien
     configure_certificate()
     settings.CREDENTIALS_CONFIG = {"lms": {"transport": "http", "url": ""}}
     said = ask(signed_in(client, "done-1"), ELIGIBILITY)
-    assert (said["status"], said["detail"]) == (503, "The LMS cannot be asked just now.")
+    assert (said["status"], said["detail"]) == (503, "The LMS does not answer at the moment.")
 
 
 def test_requests_that_ask_the_lms_have_a_lower_limit(client: Any, lms: Any, settings: Any) -> None:

@@ -221,7 +221,7 @@ def test_a_username_of_digits_is_a_username(staff_client: Callable[..., Any]) ->
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("kind", "certificate"),
+        ("kind", "diploma"),
         ("ended", "yes"),
         ("page_size", "0"),
         ("page_size", "９"),
@@ -250,7 +250,7 @@ def test_an_invalid_value_is_refused_by_name(learner_client: Any, name: str, val
         [0, "yesterday", "certificate", str(uuid.UUID(int=7))],
         [0, "0001-01-01T00:00:00+01:00", "certificate", str(uuid.UUID(int=7))],
         [0, "2026-03-14T12:00:00+00:00", "certificate", "no id"],
-        [0, "2026-03-14T12:00:00+00:00", "certificate", str(uuid.UUID(int=7))],
+        [0, "2026-03-14T12:00:00+00:00", "diploma", str(uuid.UUID(int=7))],
         [0, "2026-03-14T12:00:00+00:00", ["badge"], str(uuid.UUID(int=7))],
         {},
     ],
