@@ -130,7 +130,7 @@ def preview(
         language=language,
     )
     with renderers.renderer_for(sample) as renderer:
-        return renderer.make(context)
+        return renderer.render(context)
 
 
 def credentials_of(person: badges.Person) -> QuerySet[Credential]:

@@ -22,7 +22,7 @@ from tests.services.databases import chosen_database, test_database_url
 from tests.services.processes import Process, manage, python_process
 
 if TYPE_CHECKING:
-    from tests.intake.bus import Bus
+    from tests.support.event_bus import Bus
 
 LEFT_OUT = "LEFT OUT by choice"
 # What makes a test a `live` one: it starts a server or a process.
@@ -134,13 +134,22 @@ def schema_registry(pytestconfig: pytest.Config) -> SchemaRegistry:
 @pytest.fixture
 def bus(kafka: Kafka, schema_registry: SchemaRegistry, settings: Any) -> Iterator[Bus]:
     """Return a topic of the Open edX bus that Django's settings point to."""
-    from tests.intake.bus import Bus  # noqa: PLC0415 -- Django is not ready when this file is imported
+    from tests.support.event_bus import Bus  # noqa: PLC0415 -- Django is not ready when this file is imported
 
     made = Bus(kafka, schema_registry)
     for name, value in made.settings.items():
         setattr(settings, name, value)
     yield made
     made.close()
+
+
+@pytest.fixture
+def acme(settings: Any) -> Iterator[str]:
+    """Name a module with public signals of another package, which nobody has imported."""
+    from tests.support.signal_registry import acme_signals  # noqa: PLC0415 -- only now Django is ready
+
+    with acme_signals() as module:
+        yield module
 
 
 @pytest.fixture

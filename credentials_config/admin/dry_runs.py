@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from credentials_config import api, lms
 from credentials_config.api import Finding
 from credentials_config.models import CredentialConfiguration, CredentialStatus
-from credentials_config.processors.csv_list import LONGEST_ID
+from credentials_config.processors.csv_list import MAX_ID_DIGITS
 from credentials_config.schedules import Closed, Decision, Skip, decide
 
 # The page shows at most so many people, so that it loads in time. The command shows all of them.
@@ -47,9 +47,9 @@ def _first(configuration: CredentialConfiguration) -> tuple[list[Finding], bool]
 
 
 def _ask(configuration: CredentialConfiguration, who: str) -> list[Finding]:
-    """Return the finding on one person. Digits are always an LMS user id, which is never longer than LONGEST_ID."""
+    """Return the finding on one person. Digits are always an LMS user id, which is never longer than MAX_ID_DIGITS."""
     if who.isascii() and who.isdigit():
-        people = lms.client().find(lms_user_ids=[int(who)] if len(who) <= LONGEST_ID else [])
+        people = lms.client().find(lms_user_ids=[int(who)] if len(who) <= MAX_ID_DIGITS else [])
     else:
         people = lms.client().find(usernames=[who])
     return api.eligibility(configuration, list(people))

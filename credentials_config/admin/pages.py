@@ -11,12 +11,12 @@ from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.urls import URLPattern, path
 
-from badges.common.admin import LongTable, NothingByHand, address_of
+from badges.common.admin import LongTableAdmin, ReadOnlyMixin, admin_url
 
 APP = "lms_credentials_config"
 
 
-class Page(LongTable):
+class Page(LongTableAdmin):
     """A page with ``buttons``: names of methods, and parts of URLs. They need the permission to change rows."""
 
     buttons: ClassVar[Sequence[str]] = ()
@@ -36,7 +36,7 @@ class Page(LongTable):
 
     def back_to(self, row: Model) -> HttpResponseRedirect:
         """Redirect to a row's page after one of its buttons was pressed."""
-        return HttpResponseRedirect(address_of(row))
+        return HttpResponseRedirect(admin_url(row))
 
     def _button(self, name: str) -> Callable[..., HttpResponse]:
         method = getattr(self, name)
@@ -45,7 +45,7 @@ class Page(LongTable):
         def pressed(request: HttpRequest, object_id: str) -> HttpResponse:
             if request.method != "POST":
                 return HttpResponseNotAllowed(["POST"])
-            if not self.may_press(request):
+            if not self.can_run_actions(request):
                 raise PermissionDenied
             row = self.get_object(request, object_id)
             if row is None:
@@ -55,5 +55,5 @@ class Page(LongTable):
         return self.admin_site.admin_view(pressed)
 
 
-class ReadOnlyPage(NothingByHand, Page):
+class ReadOnlyPage(ReadOnlyMixin, Page):
     """A page of rows that nobody writes by hand."""

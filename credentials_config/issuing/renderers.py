@@ -139,7 +139,7 @@ def _load(slug: str, options: dict[str, JSON]) -> _CachedRenderer:
     if findings:
         raise Permanent("The options cannot be used: " + "; ".join(map(str, findings)))
     assets = _RecordedAssets()
-    return _CachedRenderer(generator.begin(options, assets), assets.versions())
+    return _CachedRenderer(generator.create_renderer(options, assets), assets.versions())
 
 
 def _newest_versions(versions: dict[str, int | None]) -> dict[str, int | None]:

@@ -8,7 +8,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from badges.fields import KeyField
-from credentials_config.schedules import Gates
+from credentials_config.schedules import ScheduleRules
 
 
 class CredentialType(models.Model):
@@ -114,9 +114,9 @@ class CredentialConfiguration(models.Model):
         return f"{self.credential_type} / {self.context_key}"
 
     @property
-    def schedule_rules(self) -> Gates:
+    def schedule_rules(self) -> ScheduleRules:
         """What this configuration says about dates."""
-        return Gates(
+        return ScheduleRules(
             availability=self.availability,
             days_after_end=self.days_after_end,
             available_on=self.available_on,

@@ -33,7 +33,7 @@ class TextGenerator(Generator):
             return []
         return ["text_generator: it must be an object; write {}"]
 
-    def begin(self, options: Options, assets: Assets) -> TextRenderer:
+    def create_renderer(self, options: Options, assets: Assets) -> TextRenderer:
         self.begun += 1
         return TextRenderer(options.get("text_generator", {}), assets)
 
@@ -47,20 +47,20 @@ class TextRenderer(Renderer):
         versions = {options["asset"]: assets.version(options["asset"])} if "asset" in options else {}
         self.made_from = {"generator": "text_generator 1", "assets": versions}
 
-    def make(self, words: DocumentContext) -> Document:
+    def render(self, context: DocumentContext) -> Document:
         if "seconds" in self._options:
             time.sleep(self._options["seconds"])
-        if words.name == self._options.get("fails_on"):
+        if context.name == self._options.get("fails_on"):
             raise GenerationError("The name does not fit; shorten it")
-        if words.name == self._options.get("crashes_on"):
-            raise ZeroDivisionError(words.name)
+        if context.name == self._options.get("crashes_on"):
+            raise ZeroDivisionError(context.name)
         lines = [
-            words.name,
-            words.context_name,
-            words.issue_date,
-            words.verify_url,
-            words.verify_code,
-            words.language,
+            context.name,
+            context.context_name,
+            context.issue_date,
+            context.verify_url,
+            context.verify_code,
+            context.language,
             self._asset_text,
         ]
         return Document("\n".join(lines).encode(), "text/plain", "txt")

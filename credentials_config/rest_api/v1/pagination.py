@@ -39,7 +39,7 @@ class MergedPagination(KeysetPagination):
     """
     Merges lists by time, then by their order, then by id: a position is an entry's time, list and id.
 
-    Each list is read by its own index, with at most as many rows as a page has, however many rows have one time.
+    Each list is read by its own index, with at limit as many rows as a page has, however many rows have one time.
     """
 
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
@@ -47,20 +47,20 @@ class MergedPagination(KeysetPagination):
         self._ranks = {source.kind: rank for rank, source in enumerate(self._sources)}
         return self.page(request)
 
-    def beyond(self, position: Position | None, *, back: bool, most: int) -> list[Any]:
+    def entries_beyond(self, position: Position | None, *, backward: bool, limit: int) -> list[Any]:
         found: list[Entry] = []
-        for rank, source in sorted(enumerate(self._sources), reverse=back):
+        for rank, source in sorted(enumerate(self._sources), reverse=backward):
             rows = source.rows
             if position is not None:
                 here = self._ranks[position.kind]
-                same_time_too = (rank < here) == back
+                same_time_too = (rank < here) == backward
                 rows = rows.filter(
-                    _beyond(position, source.time, same=rank == here, same_time_too=same_time_too, back=back)
+                    _beyond(position, source.time, same=rank == here, same_time_too=same_time_too, backward=backward)
                 )
-            order = (source.time, "pk") if back else (f"-{source.time}", "-pk")
-            found += [Entry(source.kind, row) for row in rows.order_by(*order)[:most]]
+            order = (source.time, "pk") if backward else (f"-{source.time}", "-pk")
+            found += [Entry(source.kind, row) for row in rows.order_by(*order)[:limit]]
         # Sorting is stable, also in reverse: entries of one time stay in the order of lists and ids.
-        return sorted(found, key=self._time_of, reverse=not back)[:most]
+        return sorted(found, key=self._time_of, reverse=not backward)[:limit]
 
     def position_of(self, entry: Entry) -> list[Any]:
         return [self._time_of(entry).isoformat(), entry.kind, str(entry.row.pk)]
@@ -75,14 +75,14 @@ class MergedPagination(KeysetPagination):
         return getattr(entry.row, self._sources[self._ranks[entry.kind]].time)
 
 
-def _beyond(position: Position, time: str, *, same: bool, same_time_too: bool, back: bool) -> Q:
+def _beyond(position: Position, time: str, *, same: bool, same_time_too: bool, backward: bool) -> Q:
     """
     The rows beyond a position.
 
     In the list of the position, ids decide among rows of its time. In a list that comes later (``same_time_too``), all
     rows of that time are beyond the position. In a list that comes earlier, none are.
     """
-    beyond = "gt" if back else "lt"
+    beyond = "gt" if backward else "lt"
     if not same:
         return Q(**{f"{time}__{beyond}{'e' if same_time_too else ''}": position.time})
     by_id = Q(**{f"{time}__{beyond}": position.time}) | Q(**{f"pk__{beyond}": position.id})

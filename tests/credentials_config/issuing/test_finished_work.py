@@ -12,7 +12,7 @@ from badges.outbox.models import Circuit, OutboxMessage
 from credentials_config.issuing import document_queue, lifecycle, periodic, run_queue
 from credentials_config.models import Credential, CredentialConfiguration, RunCause
 from credentials_config.testing.lms import LmsStandIn
-from tests.support.celery_wakeups import use_memory_broker, woken
+from tests.support.celery_wakeups import notified_tasks, use_memory_broker
 from tests.support.certificates import DAY, HOUR, NOW, add_algebra, configure_certificate, deliver, issue, make, run
 from tests.support.claims import taken_by_another
 from tests.support.smtp_server import SmtpServer
@@ -57,11 +57,11 @@ def test_a_search_that_finds_somebody_notifies_a_worker_and_one_that_finds_nobod
     configuration = configure_certificate()
     use_memory_broker(settings)
     run(configuration)
-    assert "credentials_config.make" in woken()
+    assert "credentials_config.make" in notified_tasks()
     make()
-    woken()
+    notified_tasks()
     run(configuration, now=NOW + DAY)
-    assert "credentials_config.make" not in woken()
+    assert "credentials_config.make" not in notified_tasks()
 
 
 def test_issuing_by_hand_returns_what_was_issued(lms: LmsStandIn) -> None:
@@ -116,7 +116,7 @@ def test_only_a_server_that_closes_holds_all_mail(
     add_algebra(lms, finished=1, unfinished=0)
     issue(configure_certificate())
     smtp_server.refuse(code)
-    assert deliver().retried == 1
+    assert deliver().rescheduled == 1
     assert Circuit.objects.filter(name="smtp", failures=1).exists() is holds
 
 

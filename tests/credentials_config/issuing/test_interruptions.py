@@ -28,14 +28,14 @@ class InterruptedGenerator(TextGenerator):
     interruption: type[BaseException] | None = None
     on = "Learner Number 2"
 
-    def begin(self, options: Options, assets: Assets) -> TextRenderer:
+    def create_renderer(self, options: Options, assets: Assets) -> TextRenderer:
         interrupted = self
 
         class InterruptedRenderer(TextRenderer):
-            def make(self, words: DocumentContext) -> Document:
-                if interrupted.interruption is not None and words.name == interrupted.on:
+            def render(self, context: DocumentContext) -> Document:
+                if interrupted.interruption is not None and context.name == interrupted.on:
                     raise interrupted.interruption
-                return super().make(words)
+                return super().render(context)
 
         return InterruptedRenderer(options, assets)
 

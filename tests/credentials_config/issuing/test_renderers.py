@@ -27,7 +27,7 @@ class TrackedGenerator(TextGenerator):
         super().__init__()
         self.open: list[TrackedRenderer] = []
 
-    def begin(self, options: Options, assets: Assets) -> TrackedRenderer:
+    def create_renderer(self, options: Options, assets: Assets) -> TrackedRenderer:
         self.open.append(TrackedRenderer(options.get("text_generator", {}), assets))
         self.open[-1].tracked = self
         return self.open[-1]
@@ -36,9 +36,9 @@ class TrackedGenerator(TextGenerator):
 class TrackedRenderer(TextRenderer):
     tracked: TrackedGenerator
 
-    def make(self, words: DocumentContext) -> Document:
+    def render(self, context: DocumentContext) -> Document:
         assert self in self.tracked.open, "it was closed"
-        return super().make(words)
+        return super().render(context)
 
     def close(self) -> None:
         self.tracked.open.remove(self)  # a second time is an error
@@ -62,7 +62,7 @@ def test_a_renderer_that_a_thread_is_using_stays_open_when_others_push_it_out(tr
     with renderers.renderer_with("tracked", {}) as renderer, renderers.renderer_with("tracked", {}) as same:
         assert renderer is same
         push_out()
-        assert renderer.make(WORDS).content
+        assert renderer.render(WORDS).content
     assert len(tracked.open) == renderers.CACHE_SIZE
     assert renderer not in tracked.open
 
@@ -73,7 +73,7 @@ def test_a_renderer_that_a_thread_is_using_stays_open_when_its_template_is_repla
     with renderers.renderer_with("tracked", options) as old:
         CredentialAsset.objects.upload("red", b"scarlet", name="red.txt")
         with renderers.renderer_with("tracked", options) as new:
-            assert (old.make(WORDS).content[-7:], new.make(WORDS).content[-7:]) == (b"crimson", b"scarlet")
+            assert (old.render(WORDS).content[-7:], new.render(WORDS).content[-7:]) == (b"crimson", b"scarlet")
     assert tracked.open == [new]
 
 
@@ -103,7 +103,7 @@ def test_many_threads_with_more_renderers_than_are_kept_neither_use_a_closed_one
                 with renderers.renderer_with(
                     "tracked", {"which": (first + turn) % (renderers.CACHE_SIZE + 4)}
                 ) as renderer:
-                    renderer.make(WORDS)
+                    renderer.render(WORDS)
         except BaseException as error:
             errors.append(error)
 
