@@ -1,13 +1,10 @@
-"""What the consumers share: what they hand on, how they are asked to stop, what they count."""
+"""What the consumers share: what they hand on, and what they count."""
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,36 +19,6 @@ NOT_CONFIGURED = "not configured"
 
 class ConsumerError(BadgesError):
     """The consumer cannot go on; the message says what to change before it is started again."""
-
-
-class Stop:
-    """Whether somebody asked the consumer to end; it then finishes its batch."""
-
-    requested = False
-
-    def request(self) -> None:
-        """Ask; may be called from a signal handler or another thread."""
-        self.requested = True
-
-
-@contextmanager
-def stop_on_signals(stop: Stop) -> Iterator[Stop]:
-    """Take SIGTERM and the first Ctrl-C as a request to stop. A second Ctrl-C interrupts at once, and loses nothing."""
-    if threading.current_thread() is not threading.main_thread():
-        yield stop  # only the main thread gets signals
-        return
-
-    def ask(number: int, frame: Any) -> None:
-        if number == signal.SIGINT and stop.requested:
-            raise KeyboardInterrupt
-        stop.request()
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @dataclass(frozen=True, slots=True)

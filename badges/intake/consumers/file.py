@@ -17,10 +17,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from badges.common.stopping import StopRequest
 from badges.conf import config
 from badges.exceptions import EventError
 from badges.intake import payloads
-from badges.intake.consumers.basics import ConsumerError, Counts, Handle, Skipped, Stop, definition_of
+from badges.intake.consumers.basics import ConsumerError, Counts, Handle, Skipped, definition_of
 from badges.intake.consumers.lines import Line, read_lines
 from badges.intake.events import Event, Unreadable
 
@@ -37,7 +38,7 @@ class FileIntake:
         path: str,
         *,
         handle: Handle,
-        stop: Stop,
+        stop: StopRequest,
         complain: Callable[[int, str], None],
         batch_size: int | None = None,
         max_events: int | None = None,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import logging
 import sys
-import time
 from argparse import ArgumentTypeError
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -13,13 +12,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from django import db
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
 from edx_django_utils.cache import RequestCache
-from tqdm import tqdm
 
 from badges import pipeline
+from badges.common.progress_bar import ProgressBar, write_above_bar
+from badges.common.stopping import stop_on_signals
 from badges.exceptions import Retryable
-from badges.intake.consumers.basics import ConsumerError, Counts, Stop, stop_on_signals
+from badges.intake.consumers.basics import ConsumerError, Counts
 from badges.intake.consumers.file import FileIntake
 from badges.intake.consumers.kafka import KafkaIntake
 from badges.intake.events import Event, Unreadable
@@ -27,8 +27,7 @@ from badges.intake.events import Event, Unreadable
 log = logging.getLogger(__name__)
 
 EX_TEMPFAIL = 75
-COMPLAINTS = 20
-LINE_SECONDS = 5.0
+SHOWN_LINES = 20
 KAFKA_USAGE = "consume_badge_events --bus kafka -t learning-course-passing-status -g badges"
 FILE_USAGE = "consume_badge_events --bus file --input events.jsonl"
 
@@ -71,9 +70,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         bus = _checked(options)
         self.result = pipeline.BatchResult()
-        self.stop = Stop()
         try:
-            with stop_on_signals(self.stop):
+            with stop_on_signals() as self.stop:
                 pipeline.warm_up()
                 with _settled_memory():
                     if bus == "file":
@@ -100,9 +98,9 @@ class Command(BaseCommand):
             batch_size=options["batch_size"],
             until_idle=options["until_idle"],
             max_events=options["max_events"],
-            progress=lambda counts: progress.show(counts.read, counts.read),
+            progress=lambda counts: bar.show(counts.read),
         )
-        with _Progress(self.stderr, total=options["max_events"], unit=" events") as progress:
+        with ProgressBar(self.stderr, unit="events", total=options["max_events"]) as bar:
             try:
                 intake.run()
             finally:
@@ -111,29 +109,29 @@ class Command(BaseCommand):
     # --- a file ------------------------------------------------------------------------------------------------------
 
     def _consume_file(self, options: dict[str, Any]) -> None:
-        complaints = _Complaints(self.stderr)
+        unreadable = _UnreadableLines(self.stderr)
         intake = FileIntake(
             options["input"],
             handle=self._decide,
             stop=self.stop,
-            complain=complaints.add,
+            complain=unreadable.add,
             batch_size=options["batch_size"],
             max_events=options["max_events"],
-            progress=lambda counts: progress.show(intake.bytes_read, counts.read),
+            progress=lambda counts: bar.show(counts.read, done_bytes=intake.bytes_read),
         )
-        with _Progress(self.stderr, total=intake.total_bytes, unit="B", unit_scale=True) as progress:
+        with ProgressBar(self.stderr, unit="events", total_bytes=intake.total_bytes) as bar:
             try:
                 intake.run()
             finally:
-                complaints.close()
+                unreadable.close()
                 self._sum_up(intake.counts)
         if not intake.finished:
             raise CommandError(
                 f"Stopped after line {intake.lines_read}. Run it again to go on: what was done is recognised."
             )
-        if complaints.number:
+        if unreadable.count:
             raise CommandError(
-                f"{complaints.number} of {intake.counts.read} lines could not be read; correct them and run the file "
+                f"{unreadable.count} of {intake.counts.read} lines could not be read; correct them and run the file "
                 "again: what was done is recognised."
             )
 
@@ -215,47 +213,18 @@ def _log_is_on_stderr() -> bool:
     return False
 
 
-class _Complaints:
-    """Lines that could not be read: the first ones each, then a count."""
+class _UnreadableLines:
+    """The lines of a file that could not be read: the first ones are shown, the others are counted."""
 
-    def __init__(self, stderr: Any) -> None:
-        self.number = 0
+    def __init__(self, stderr: OutputWrapper) -> None:
+        self.count = 0
         self._stderr = stderr
 
     def add(self, line: int, reason: str) -> None:
-        self.number += 1
-        if self.number <= COMPLAINTS:
-            with tqdm.external_write_mode(file=sys.stderr):  # above the bar
-                self._stderr.write(f"line {line}: {reason}")
+        self.count += 1
+        if self.count <= SHOWN_LINES:
+            write_above_bar(self._stderr, f"line {line}: {reason}")
 
     def close(self) -> None:
-        if self.number > COMPLAINTS:
-            self._stderr.write(f"… and {self.number - COMPLAINTS} more lines.")
-
-
-class _Progress:
-    """A bar on a terminal; elsewhere a line every few seconds."""
-
-    def __init__(self, stderr: Any, *, total: int | None, unit: str, unit_scale: bool = False) -> None:
-        self._stderr = stderr
-        self._total = total
-        self._bar = tqdm(total=total, unit=unit, unit_scale=unit_scale, leave=False, disable=None, file=sys.stderr)
-        self._told = time.monotonic()
-        self._last_events = 0
-
-    def __enter__(self) -> _Progress:
-        return self
-
-    def __exit__(self, *exception: Any) -> None:
-        self._bar.close()
-
-    def show(self, done: int, events: int) -> None:
-        """Show that so much of the total is done, and how many events those are."""
-        self._bar.update(done - self._bar.n)
-        now = time.monotonic()
-        if self._bar.disable and now - self._told >= LINE_SECONDS and events != self._last_events:
-            share = f" ({100 * done // self._total} %)" if self._total else ""
-            self._stderr.write(
-                f"{events} events{share}, {(events - self._last_events) / (now - self._told):.0f} a second"
-            )
-            self._told, self._last_events = now, events
+        if self.count > SHOWN_LINES:
+            self._stderr.write(f"… and {self.count - SHOWN_LINES} more lines.")
