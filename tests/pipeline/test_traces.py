@@ -12,7 +12,7 @@ from badges.awarding.models import UserCredential
 from badges.intake.models import InboxMessage
 from badges.progress.models import BadgeProgress
 from tests.pipeline.stories import NOW
-from tests.support.celery_wakeups import use_memory_broker, woken
+from tests.support.celery_wakeups import sent_tasks, use_memory_broker
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.tables]
 
@@ -68,10 +68,10 @@ def test_an_event_that_failed_says_so_and_waits_longer_each_time(template, passi
 def test_what_was_received_wakes_a_worker_and_what_nobody_cares_about_does_not(template, passing, settings):
     use_memory_broker(settings)
     template("star", {"key": "pass", "course": ALGEBRA})
-    woken()
+    sent_tasks()
     pipeline.receive(passing(course_key=BOTANY))
-    assert woken() == []
+    assert sent_tasks() == []
     pipeline.receive(passing(course_key=ALGEBRA))
-    assert woken() == ["badges.process_pending"]
+    assert sent_tasks() == ["badges.process_pending"]
     pipeline.process_pending()
-    assert woken() == ["badges.deliver"]
+    assert sent_tasks() == ["badges.deliver"]

@@ -14,7 +14,7 @@ from credentials_config.models import Credential, CredentialConfiguration, RunCa
 from credentials_config.testing.lms import LmsStandIn
 from tests.credentials_config.issuing.smtp_server import PostOffice
 from tests.credentials_config.issuing.stories import DAY, HOUR, NOW, algebra, deliver, diploma, issue, make, run
-from tests.support.celery_wakeups import use_memory_broker, woken
+from tests.support.celery_wakeups import sent_tasks, use_memory_broker
 from tests.support.claims import taken_by_another
 
 pytestmark = [pytest.mark.tables, pytest.mark.django_db(transaction=True)]
@@ -57,11 +57,11 @@ def test_a_search_that_finds_somebody_wakes_a_maker_and_one_that_finds_nobody_do
     configuration = diploma()
     use_memory_broker(settings)
     run(configuration)
-    assert "credentials_config.make" in woken()
+    assert "credentials_config.make" in sent_tasks()
     make()
-    woken()
+    sent_tasks()
     run(configuration, now=NOW + DAY)
-    assert "credentials_config.make" not in woken()
+    assert "credentials_config.make" not in sent_tasks()
 
 
 def test_who_is_given_one_by_hand_is_who_is_returned(lms: LmsStandIn) -> None:

@@ -1,4 +1,4 @@
-"""The demo's small university: its courses, its learners and what happened there."""
+"""The learning events of the demo: the courses and learners of a small university."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _IDS = uuid.UUID("de300000-0000-4000-8000-000000000000")
 
 def event_lines() -> Iterator[str]:
     """
-    Tell a term, some thousand events: enrolments, which no badge asks for, and passing or failing a course.
+    Yield the events of a term, some thousand lines: enrollments, which no badge asks for, and passed or failed courses.
 
-    The same at every call, ids included, so that a second run of the demo finds everything done.
+    They are the same at every call, ids included. So a second run of the demo recognises that everything is done.
     """
-    chance = random.Random(2026)  # noqa: S311 -- a story, not a secret
+    chance = random.Random(2026)  # noqa: S311 -- demo data, not a secret
     moment = TERM_BEGINS
     for course in COURSES:
         key = f"course-v1:Demo+{course}+2026"
@@ -39,20 +39,20 @@ def event_lines() -> Iterator[str]:
             moment += dt.timedelta(seconds=90)
             person: dict[str, Any] = {"lms_user_id": 5000 + number, "username": f"learner{number}"}
             person["name"] = _name(number)
-            place: dict[str, Any] = {"course_key": key, "course_name": course}
-            yield enrollment(time=moment, event_id=_id("enrolled", key, number), **place, **person).line
+            subject: dict[str, Any] = {"course_key": key, "course_name": course}
+            yield enrollment(time=moment, event_id=_id("enrolled", key, number), **subject, **person).line
             passed = chance.random() < 0.7
             yield passing_status(
                 time=moment + dt.timedelta(days=60),
                 event_id=_id("graded", key, number),
                 is_passing=passed,
-                **place,
+                **subject,
                 **person,
             ).line
 
 
 def write_events(path: Path) -> int:
-    """Write the term to a file of events, one a line; returns how many."""
+    """Write the events to a file, one for each line, and return how many they are."""
     lines = list(event_lines())
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return len(lines)
