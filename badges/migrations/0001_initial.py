@@ -22,7 +22,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('name', badges.fields.KeyField(max_length=255, unique=True, verbose_name='name')),
                 ('failures', models.PositiveIntegerField(default=0, verbose_name='failures in a row')),
-                ('open_until', models.DateTimeField(blank=True, null=True, verbose_name='rests until')),
+                ('open_until', models.DateTimeField(blank=True, null=True, verbose_name='open until')),
             ],
             options={
                 'verbose_name': 'circuit',

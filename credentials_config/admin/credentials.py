@@ -19,7 +19,7 @@ from credentials_config import api
 from credentials_config.admin.pages import ReadOnlyPage
 from credentials_config.issuing import codes
 from credentials_config.models import Credential, CredentialStatus
-from credentials_config.processors.csv_list import LONGEST_ID
+from credentials_config.processors.csv_list import MAX_ID_DIGITS
 
 
 @admin.register(Credential)
@@ -54,7 +54,7 @@ class CredentialAdmin(ReadOnlyPage):
         code = codes.normal(term)
         if code:
             found |= Q(verification_code=code)
-        too_long = term.isascii() and term.isdigit() and len(term) > LONGEST_ID
+        too_long = term.isascii() and term.isdigit() and len(term) > MAX_ID_DIGITS
         learner = None if too_long else badges.learner_of(term)
         if learner is not None:
             found |= Q(learner=learner)
@@ -92,7 +92,7 @@ class CredentialAdmin(ReadOnlyPage):
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         credential = kwargs["obj"]
         context["lms_cc"] = {
-            "may_press": self.may_press(request),
+            "can_run_actions": self.can_run_actions(request),
             "may_reissue": credential.status == CredentialStatus.AVAILABLE,
             "may_invalidate": credential.status != CredentialStatus.INVALIDATED,
             "may_retry": bool(credential.active_key and credential.error),
@@ -127,7 +127,7 @@ class CredentialAdmin(ReadOnlyPage):
         return self.back_to(credential)
 
     def has_press_permission(self, request: HttpRequest) -> bool:
-        return self.may_press(request)
+        return self.can_run_actions(request)
 
     @admin.action(description=gettext_lazy("Reissue, and tell the learners"), permissions=["press"])
     def reissue_chosen(self, request: HttpRequest, queryset: QuerySet[Credential]) -> None:

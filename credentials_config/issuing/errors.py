@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-import math
-import random
 import traceback
 from pathlib import Path
 
 from celery.exceptions import SoftTimeLimitExceeded
 
+from badges.common.backoff import next_delay
 from badges.exceptions import BadgesError
 from credentials_config.conf import config
 from credentials_config.contracts import GenerationError
@@ -21,7 +20,6 @@ log = logging.getLogger(__name__)
 NOTE_LENGTH = 500
 # What stops a worker in the middle of its work, and is a failure of nothing that it has in hand.
 INTERRUPTIONS = (SoftTimeLimitExceeded, SystemExit, KeyboardInterrupt)
-_LONGEST_ASKED_FOR = 24 * 3600.0
 
 
 class LeaseLost(Exception):
@@ -45,12 +43,9 @@ def logged(error: BaseException, what: str) -> str:
 
 
 def next_try(now: dt.datetime, attempts: int, *, retry_after: float | None = None) -> dt.datetime:
-    """Return when to try again after this many tries: doubling up to a cap, the upper half by chance."""
+    """Return when to try again after this many tries; ``retry_after`` is what the other side asked for, in seconds."""
     rules = config.issuing
-    seconds = min(rules["max_delay"], rules["base_delay"] * 2 ** min(max(attempts, 1) - 1, 32))
-    seconds = seconds / 2 * (1 + random.random())  # noqa: S311 -- no secret
-    if retry_after is not None and not math.isnan(retry_after):
-        seconds = max(seconds, min(retry_after, _LONGEST_ASKED_FOR))
+    seconds = next_delay(attempts, base=rules["base_delay"], cap=rules["max_delay"], retry_after=retry_after)
     return now + dt.timedelta(seconds=seconds)
 
 

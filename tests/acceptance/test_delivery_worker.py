@@ -84,7 +84,7 @@ def test_a_worker_issues_and_announces_what_was_just_decided(
     process = worker()
     issued_template(credly)
     assert pass_course(1, 2, 3).awarded == 3
-    wait_until_delivered(process, seconds=20)  # the worker was notified: nothing sweeps here
+    wait_until_delivered(process, seconds=20)  # notified: nothing sweeps here
     assert_one_badge_each(credly, learners=3)
     assert OutboxMessage.objects.filter(channel="announce", state=OutboxState.DELIVERED).count() == 3
 

@@ -12,10 +12,10 @@ BROKER = "memory://"
 def use_memory_broker(settings: Any) -> None:
     """Configure an empty broker in memory."""
     settings.CELERY_BROKER_URL = BROKER
-    sent_tasks()
+    notified_tasks()
 
 
-def sent_tasks() -> list[str]:
+def notified_tasks() -> list[str]:
     """Return the names of the tasks that were sent since the last call, in order."""
     names = []
     with Connection(BROKER) as connection, connection.channel() as channel:

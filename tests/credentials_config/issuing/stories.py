@@ -67,7 +67,7 @@ def issue(configuration: CredentialConfiguration, *, now: dt.datetime = NOW) -> 
     return done
 
 
-def deliver(*, now: dt.datetime | None = None) -> delivery.Delivery:
+def deliver(*, now: dt.datetime | None = None) -> delivery.DeliveryResult:
     """Deliver what the outbox has due."""
     return delivery.drain(now=now)
 

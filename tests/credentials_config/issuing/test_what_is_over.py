@@ -14,7 +14,7 @@ from credentials_config.models import Credential, CredentialConfiguration, RunCa
 from credentials_config.testing.lms import LmsStandIn
 from tests.credentials_config.issuing.smtp_server import PostOffice
 from tests.credentials_config.issuing.stories import DAY, HOUR, NOW, algebra, deliver, diploma, issue, make, run
-from tests.support.celery_wakeups import sent_tasks, use_memory_broker
+from tests.support.celery_wakeups import notified_tasks, use_memory_broker
 from tests.support.claims import taken_by_another
 
 pytestmark = [pytest.mark.tables, pytest.mark.django_db(transaction=True)]
@@ -57,11 +57,11 @@ def test_a_search_that_finds_somebody_wakes_a_maker_and_one_that_finds_nobody_do
     configuration = diploma()
     use_memory_broker(settings)
     run(configuration)
-    assert "credentials_config.make" in sent_tasks()
+    assert "credentials_config.make" in notified_tasks()
     make()
-    sent_tasks()
+    notified_tasks()
     run(configuration, now=NOW + DAY)
-    assert "credentials_config.make" not in sent_tasks()
+    assert "credentials_config.make" not in notified_tasks()
 
 
 def test_who_is_given_one_by_hand_is_who_is_returned(lms: LmsStandIn) -> None:
@@ -116,7 +116,7 @@ def test_only_a_server_that_closes_lets_all_mail_rest(
     algebra(lms, finished=1, unfinished=0)
     issue(diploma())
     smtp_server.refuse(code)
-    assert deliver().retried == 1
+    assert deliver().rescheduled == 1
     assert Circuit.objects.filter(name="smtp", failures=1).exists() is rests
 
 

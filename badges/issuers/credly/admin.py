@@ -12,11 +12,11 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from badges.admin.readonly import ReadOnlyAdmin, SearchByExactWords, learners_named
+from badges.admin.readonly import ExactSearchMixin, ReadOnlyAdmin, learner_ids_for
 from badges.common.admin import link_to
 from badges.exceptions import Permanent
-from badges.issuers.credly.client import check_organization
-from badges.models import CredlyBadge, CredlyOrganization
+from badges.issuers.credly.models import CredlyBadge, CredlyOrganization
+from badges.issuers.credly.organizations import check_organization
 
 
 class OrganizationForm(forms.ModelForm):
@@ -61,11 +61,11 @@ class OrganizationForm(forms.ModelForm):
 
     def _ask(self, cleaned: dict[str, Any], token: str) -> None:
         try:
-            theirs = check_organization(cleaned["uuid"], token)
+            name = check_organization(cleaned["uuid"], token)
         except ValidationError as error:
             self.add_error({"uuid": "uuid", "token": "new_token"}.get(error.code or ""), error)
         else:
-            cleaned["name"] = cleaned.get("name") or theirs[:255]
+            cleaned["name"] = cleaned.get("name") or name[:255]
 
     def save(self, commit: bool = True) -> CredlyOrganization:
         if self.cleaned_data["new_token"]:
@@ -94,7 +94,7 @@ class CredlyOrganizationAdmin(admin.ModelAdmin):
 
 
 @admin.register(CredlyBadge)
-class CredlyBadgeAdmin(SearchByExactWords, ReadOnlyAdmin):
+class CredlyBadgeAdmin(ExactSearchMixin, ReadOnlyAdmin):
     """Badges at Credly; the delivery of the outbox writes them."""
 
     list_display = ("__str__", "state", "organization", "issued_at")
@@ -106,8 +106,8 @@ class CredlyBadgeAdmin(SearchByExactWords, ReadOnlyAdmin):
     def get_queryset(self, request: Any) -> Any:
         return super().get_queryset(request).select_related("credential__template", "credential__learner__user")
 
-    def find(self, term: str) -> Q:
-        return Q(credential__learner_id__in=learners_named(term))
+    def search_condition(self, term: str) -> Q:
+        return Q(credential__learner_id__in=learner_ids_for(term))
 
     @admin.display(description=gettext_lazy("credential"))
     def owner(self, badge: CredlyBadge) -> Any:
