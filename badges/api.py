@@ -1,8 +1,8 @@
 """
 The public interface for Python code of the host and of other plugins. Everything that is not in ``__all__`` is private.
 
-A *person* is a learner, an account of the host, an LMS user id, or text: digits are an LMS user id, any other text is a
-username of the host. A *template* is named by its slug.
+A *person* is a learner, an account of the host, an LMS user id, an ``ExternalIdentity`` (a learner's id at another
+system), or text: digits are an LMS user id, any other text is a username of the host. A *template* is named by its slug.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from django.utils import timezone
 from badges import explanations
 from badges.awarding.models import ACTIVE, UserCredential
 from badges.catalog.event_types import LearnerData
+from badges.catalog.learner_paths import ExternalIdentity, PersonKey
 from badges.catalog.models import BadgeTemplate
 from badges.conf import config
 from badges.database import retry_transient
@@ -37,6 +38,7 @@ __all__ = [
     "BatchResult",
     "Event",
     "Explanation",
+    "ExternalIdentity",
     "LearnerData",
     "Person",
     "credentials_of",
@@ -55,7 +57,7 @@ __all__ = [
     "with_reports",
 ]
 
-Person = Learner | AbstractBaseUser | int | str
+Person = Learner | AbstractBaseUser | ExternalIdentity | int | str
 
 
 def credentials_of(person: Person, *, template: str | None = None) -> QuerySet[UserCredential]:
@@ -94,12 +96,15 @@ def learner_of(person: Person) -> Learner | None:
     return Learner.objects.filter(_is_person(person)).select_related("user").first()
 
 
-def get_or_create_learners(people: Iterable[LearnerData]) -> dict[int, Learner]:
+def get_or_create_learners(people: Iterable[LearnerData], *, without_account: bool = False) -> dict[PersonKey, Learner]:
     """
-    Find or create the learners of people whom the LMS names; return them by LMS user id.
+    Find or create the learners of people; return them by ``LearnerData.key``, which is the LMS user id if it is given.
 
     Existing accounts are not changed; missing ones are created without a usable password. A person is missing from the
     result if the LMS user id is not valid, or if the username is unknown, unusable, or belongs to another LMS user id.
+    With ``without_account`` a person with an unknown username gets a learner without an account; a later event that
+    holds the username adds the account. People who are given without LMS user id are found only, never created.
+
     At most eight statements for any number of people. They run in a transaction of their own, or in the caller's.
 
     Raises EventError when the host's database equates two usernames. Raises IntegrityError when it refuses an account
@@ -107,15 +112,15 @@ def get_or_create_learners(people: Iterable[LearnerData]) -> dict[int, Learner]:
     """
     people = list(people)
     try:
-        return _get_or_create(people)
+        return _get_or_create(people, without_account)
     except IntegrityError:
         # Another process has just created one of them. The second attempt finds it.
-        return _get_or_create(people)
+        return _get_or_create(people, without_account)
 
 
-def _get_or_create(people: Sequence[LearnerData]) -> dict[int, Learner]:
-    lookup = learners.look_up(people)
-    wanted = [person.lms_user_id for person in people if lookup.identifies(person.lms_user_id)]
+def _get_or_create(people: Sequence[LearnerData], without_account: bool) -> dict[PersonKey, Learner]:
+    lookup = learners.look_up(people, without_account=without_account)
+    wanted = [person.key for person in people if lookup.identifies(person.key)]
     with transaction.atomic():
         return learners.get_or_create(lookup, wanted) if wanted else {}
 
@@ -125,8 +130,9 @@ def retire(person: Person, *, now: dt.datetime | None = None) -> bool:
     Remove the personal data of a person from every table of this app; return whether there was a learner.
 
     The payloads of the person's events are deleted; pending events become dead letters. Progress and credentials stay,
-    with a learner that has neither LMS user id nor account. Pending deliveries read personal data only when they run,
-    so they find none and become dead letters. The host removes its account and the badges at providers itself.
+    with a learner that has neither LMS user id nor account nor external identity. Pending deliveries read personal data
+    only when they run, so they find none and become dead letters. The host removes its account and the badges at
+    providers itself.
 
     ``now`` is the time that is stored with dead letters. Raises Retryable when the database did not answer for longer
     than ``BADGES_CONFIG["intake"]["patience"]`` seconds.
@@ -143,8 +149,8 @@ def _retire(person: Person, now: dt.datetime) -> bool:
         learner = Learner.objects.select_for_update().filter(_is_person(person)).first()
         if learner is None:
             return False
-        if learner.lms_user_id is not None:
-            inbox.forget_learner(learner.lms_user_id, now=now)
+        rows = inbox.rows_about(learner.lms_user_id, learners.names_of(learner))
+        inbox.forget(rows, now=now)
         learners.retire(learner)
     return True
 
@@ -196,7 +202,7 @@ def _lms_user_id(person: Person) -> int | None:
         field = config.user_lms_id_field
         person = str(getattr(person, field)) if field else ""
     text = str(person)
-    if isinstance(person, Learner) or not (text.isascii() and text.isdigit()):
+    if isinstance(person, (Learner, ExternalIdentity)) or not (text.isascii() and text.isdigit()):
         return None
     return int(text)
 
@@ -206,6 +212,10 @@ def _is_person(person: Person, prefix: str = "") -> Q:
         return Q(**{f"{prefix}pk": person.pk})
     if isinstance(person, AbstractBaseUser):
         return Q(**{f"{prefix}user": person.pk})
+    if isinstance(person, ExternalIdentity):
+        if "\0" in person.issuer + person.subject:
+            return Q(pk__in=[])
+        return Q(**{f"{prefix}identities__issuer": person.issuer, f"{prefix}identities__subject": person.subject})
     text = str(person)
     if text.isascii() and text.isdigit():
         return Q(**{f"{prefix}lms_user_id": int(text)})

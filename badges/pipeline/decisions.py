@@ -11,7 +11,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, Self
 from uuid import UUID
@@ -23,6 +23,7 @@ from badges.awarding.models import UserCredential
 from badges.catalog import snapshot
 from badges.catalog.causes import Cause, CauseKind
 from badges.catalog.event_types import LearnerData
+from badges.catalog.learner_paths import PersonKey
 from badges.catalog.learner_template_ids import learner_template_id
 from badges.catalog.snapshot import CompiledRequirement, CompiledTemplate, Snapshot
 from badges.conf import config
@@ -166,7 +167,7 @@ def decide(events: Sequence[Event], batch: EventBatch, *, now: dt.datetime) -> B
     with read_committed():
         matches = batch.write_inbox(events, matched, lookup, now=now, result=result)
         if matches:
-            learner_of = learners.get_or_create(lookup, {match.person.lms_user_id for match in matches})
+            learner_of = learners.get_or_create(lookup, {match.person.key for match in matches})
             completed = _apply_to_progress(matches, learner_of, now)
             result.awarded = _award(completed, now)
     result.matched = len(matches)
@@ -207,8 +208,8 @@ def match_events(
 def _ignore_matches_without_learner(matched: MatchedBatch, lookup: LearnerLookup, result: BatchResult) -> None:
     matches, matched.matches = matched.matches, []
     for match in matches:
-        lms_user_id = match.person.lms_user_id
-        if lookup.identifies(lms_user_id) or lms_user_id in lookup.refused:
+        key = match.person.key
+        if lookup.identifies(key) or key in lookup.refused:
             matched.matches.append(match)
         else:
             matched.ignore(match.event, NO_LEARNER, result)
@@ -218,14 +219,14 @@ def _ignore_matches_without_learner(matched: MatchedBatch, lookup: LearnerLookup
 
 
 def _apply_to_progress(
-    matches: Sequence[Match], learner_of: dict[int, Learner], now: dt.datetime
+    matches: Sequence[Match], learner_of: Mapping[PersonKey, Learner], now: dt.datetime
 ) -> list[tuple[_LearnerProgress, Cause]]:
     """Fulfil requirements and store that; return what became complete, with the event that completed it."""
     in_progress = _load_progress(matches, learner_of)
     completed = []
     for match in matches:
         cause = _cause_of(match.event)
-        learner = learner_of[match.person.lms_user_id]
+        learner = learner_of[match.person.key]
         touched = {}
         for requirement in match.requirements:
             progress = touched[requirement.template.id] = in_progress[
@@ -239,12 +240,12 @@ def _apply_to_progress(
     return completed
 
 
-def _load_progress(matches: Iterable[Match], learner_of: dict[int, Learner]) -> dict[UUID, _LearnerProgress]:
+def _load_progress(matches: Iterable[Match], learner_of: Mapping[PersonKey, Learner]) -> dict[UUID, _LearnerProgress]:
     """Load the progress of all learners of a batch on all templates that the batch touches; one statement."""
     wanted = {
         learner_template_id(learner.pk, requirement.template.id): (learner, requirement.template)
         for match in matches
-        for learner in [learner_of[match.person.lms_user_id]]
+        for learner in [learner_of[match.person.key]]
         for requirement in match.requirements
     }
     state_of = states.load(wanted)
