@@ -21,12 +21,13 @@ Row = TypeVar("Row", bound=models.Model)
 _PLAIN = frozenset({str, int, type(None)})
 
 
-def insert(rows: Iterable[Row], *, unique: str | None = None, update: str | None = None) -> None:
+def insert(rows: Iterable[Row], *, unique: str | tuple[str, ...] | None = None, update: str | None = None) -> None:
     """
     Insert rows of one model in the order given; one statement. SQLite's driver may split it.
 
-    ``unique`` names a unique field. A row that exists already with the same value of it gets the ``update`` field of
-    the new row, or stays as it is without ``update``. Without ``unique``, such a row raises IntegrityError.
+    ``unique`` names a unique field, or the fields of a unique constraint. A row that exists already with the same
+    values of them gets the ``update`` field of the new row, or stays as it is without ``update``. Without ``unique``,
+    such a row raises IntegrityError.
 
     Nothing is read back, so a primary key that the database generates stays unknown. Fields with ``auto_now`` are not
     filled.
@@ -43,7 +44,8 @@ def insert(rows: Iterable[Row], *, unique: str | None = None, update: str | None
     by_field = zip(*(values_of(vars(row)) for row in rows), strict=True)
     columns = [_adapted(field, values) for field, values in zip(fields, by_field, strict=True)]
     into = f"INSERT INTO {_quoted(model._meta.db_table)} ({', '.join(_quoted(str(field.column)) for field in fields)})"
-    conflict = _on_conflict(fields, unique, update or unique) if unique else ""
+    names = (unique,) if isinstance(unique, str) else unique
+    conflict = _on_conflict(fields, names, update or names[0]) if names else ""
     placeholders = f"({', '.join(['%s'] * len(fields))})"
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
@@ -67,9 +69,13 @@ def _adapted(field: models.Field[Any, Any], values: Sequence[Any]) -> list[Any]:
     return [converted[value] for value in values]
 
 
-def _on_conflict(fields: Iterable[models.Field[Any, Any]], unique: str, update: str) -> str:
+def _on_conflict(fields: Iterable[models.Field[Any, Any]], unique: Sequence[str], update: str) -> str:
     column = {field.name: field.column for field in fields}
-    return str(connection.ops.on_conflict_suffix_sql([], OnConflict.UPDATE, [column[update]], [column[unique]]))
+    return str(
+        connection.ops.on_conflict_suffix_sql(
+            [], OnConflict.UPDATE, [column[update]], [column[name] for name in unique]
+        )
+    )
 
 
 def _array_type(field: models.Field[Any, Any]) -> str:

@@ -25,6 +25,7 @@ def event(number: int, **columns: Any) -> InboxMessage:
     return InboxMessage(
         **{
             "id": uuid7(),
+            "source": "houba",
             "event_id": f"houba-{number}",
             "event_type": "org.openedx.houba.v1",
             "lms_user_id": 2**63 - number,
@@ -59,11 +60,14 @@ def test_rows_are_what_bulk_create_makes_of_them(count: int) -> None:
 
 
 def test_a_row_that_exists_stays_as_it_is_and_the_others_are_written() -> None:
-    insert([event(1, source="first")])
+    insert([event(1, received_from="first")])
 
-    insert([event(1, source="second"), event(2, source="second")], unique="event_id")
+    insert([event(1, received_from="second"), event(2, received_from="second")], unique=("source", "event_id"))
 
-    assert dict(InboxMessage.objects.values_list("event_id", "source")) == {"houba-1": "first", "houba-2": "second"}
+    assert dict(InboxMessage.objects.values_list("event_id", "received_from")) == {
+        "houba-1": "first",
+        "houba-2": "second",
+    }
 
 
 def test_a_row_that_exists_gets_the_updated_field_and_no_other() -> None:
@@ -104,7 +108,7 @@ def test_text_that_is_too_long_is_refused_and_not_cut_off() -> None:
     if connection.vendor == "sqlite":
         pytest.skip("SQLite has no lengths.")
     with pytest.raises(DatabaseError), transaction.atomic():
-        insert([event(1), event(2, source="x" * 256)], unique="event_id")
+        insert([event(1), event(2, source="x" * 256)], unique=("source", "event_id"))
 
     assert not InboxMessage.objects.exists()
 
