@@ -1,4 +1,4 @@
-"""The Django app of scheduled credentials, and how it plugs into a host."""
+"""The Django app of scheduled credentials, and its entry in the host's plugin mechanism."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the pages share beside the frame: buttons that only a POST with the permission presses."""
+"""The base class of the pages: buttons, which need a POST request and the permission to change the rows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ APP = "lms_credentials_config"
 
 
 class Page(LongTableAdmin):
-    """A page of ours. Who may change its rows may press its ``buttons``: methods, and parts of addresses."""
+    """A page with ``buttons``: names of methods, and parts of URLs. They need the permission to change rows."""
 
     buttons: ClassVar[Sequence[str]] = ()
 
@@ -25,15 +25,17 @@ class Page(LongTableAdmin):
         css = {"all": [f"{APP}/admin.css"]}
 
     def get_urls(self) -> list[URLPattern]:
-        ours = [path(f"<path:object_id>/{name}/", self._button(name), name=self.name_of(name)) for name in self.buttons]
-        return [*ours, *super().get_urls()]
+        buttons = [
+            path(f"<path:object_id>/{name}/", self._button(name), name=self.name_of(name)) for name in self.buttons
+        ]
+        return [*buttons, *super().get_urls()]
 
     def name_of(self, button: str) -> str:
-        """Return the name of a button's address."""
+        """Return the name of a button's URL."""
         return f"{self.opts.app_label}_{self.opts.model_name}_{button}"
 
     def back_to(self, row: Model) -> HttpResponseRedirect:
-        """Lead back to a row's page after one of its buttons was pressed."""
+        """Redirect to a row's page after one of its buttons was pressed."""
         return HttpResponseRedirect(admin_url(row))
 
     def _button(self, name: str) -> Callable[..., HttpResponse]:
@@ -54,4 +56,4 @@ class Page(LongTableAdmin):
 
 
 class ReadOnlyPage(ReadOnlyMixin, Page):
-    """Shows rows that others write."""
+    """A page of rows that nobody writes by hand."""

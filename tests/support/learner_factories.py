@@ -1,4 +1,4 @@
-"""Users with permissions or without, and clients that are signed in."""
+"""Users with permissions, and clients in which they are signed in."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.factories import UserFactory
 
 
 def somebody(*permissions: str, **given: Any) -> Any:
-    """Make a user with these permissions: ``somebody("view_badgetemplate", is_staff=True)``."""
+    """Return a new user with these permissions: ``somebody("view_badgetemplate", is_staff=True)``."""
     user = UserFactory(**given)
     user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
     assert user.user_permissions.count() == len(permissions)
@@ -19,7 +19,7 @@ def somebody(*permissions: str, **given: Any) -> Any:
 
 
 def signed_in(user: Any, **options: Any) -> Client:
-    """Return a browser in which somebody has signed in; the options are Django's client's."""
+    """Return a test client in which the user is signed in. The options are those of Django's ``Client``."""
     client = Client(**options)
     client.force_login(user)
     return client
