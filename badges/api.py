@@ -2,7 +2,8 @@
 The public interface for Python code of the host and of other plugins. Everything that is not in ``__all__`` is private.
 
 A *person* is a learner, an account of the host, an LMS user id, an ``ExternalIdentity`` (a learner's id at another
-system), or text: digits are an LMS user id, any other text is a username of the host. A *template* is named by its slug.
+system), or text: digits are an LMS user id, any other text is a username of the host. A *template* is named by its
+slug.
 """
 
 from __future__ import annotations
