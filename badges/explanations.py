@@ -83,7 +83,7 @@ def explain(learner: Learner | None, template: BadgeTemplate, *, lms_user_id: in
     """
     names: Sequence[str | ExternalIdentity] = ()
     if learner is not None:
-        lms_user_id, names = learner.lms_user_id, names_of(learner)
+        lms_user_id, names = learner.lms_user_id, names_of(learner.pk, learner.user_id)
     live = list(template.requirements.filter(archived_at=None).order_by("id"))
     met = _fulfillments(learner, template)
     rows = list(_stored_events(lms_user_id, names, {requirement.event_type for requirement in live}))

@@ -10,7 +10,7 @@ from badges.catalog.models import (
     TemplateIssuer,
     TemplateRevision,
 )
-from badges.intake.models import InboxMessage, InboxState, Learner, LearnerIdentity
+from badges.intake.models import InboxMessage, InboxState, Learner, LearnerIdentity, RetiredPerson
 from badges.outbox.models import Circuit, OutboxMessage, OutboxState
 from badges.progress.models import BadgeProgress, Fulfillment
 
@@ -29,6 +29,7 @@ __all__ = [
     "LearnerIdentity",
     "OutboxMessage",
     "OutboxState",
+    "RetiredPerson",
     "TemplateIssuer",
     "TemplateRevision",
     "UserCredential",

@@ -21,14 +21,16 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.hashers import make_password
 from django.db import IntegrityError
-from django.db.models import Model, Q, Value
+from django.db.models import BigIntegerField, BooleanField, Exists, ExpressionWrapper, F, Model, Q, Value
+from django.db.models.functions import Cast
 
 from badges.catalog.event_types import LearnerData
 from badges.catalog.learner_paths import ExternalIdentity, PersonKey
 from badges.conf import config
 from badges.exceptions import EventError
 from badges.fields import KeyField
-from badges.intake.models import Learner, LearnerIdentity
+from badges.intake import retired
+from badges.intake.models import Learner, LearnerIdentity, RetiredPerson
 
 log = logging.getLogger(__name__)
 
@@ -52,17 +54,19 @@ TWO_LEARNERS = (
     "that one."
 )
 
+CHANGED = "A learner was retired or changed since they were looked up."
+
 
 class KnownLearner(NamedTuple):
     """A learner's row, as it was when it was looked up."""
 
     pk: int
     lms_user_id: int | None
-    user_id: Any
+    has_account: bool
 
     @property
     def is_anonymous(self) -> bool:
-        return self.lms_user_id is None and self.user_id is None
+        return self.lms_user_id is None and not self.has_account
 
 
 @dataclass
@@ -76,6 +80,7 @@ class LearnerLookup:
     - ``unbound`` have a learner whose LMS user id is not set yet.
     - ``same_as``: the username belongs to one of ``new_people``, who is another key of the batch.
     - ``refused`` cannot be identified. Their events become dead letters with this reason.
+    - ``retired`` have left. Their events are ignored.
     - ``without_account`` have neither learner nor username. They get a learner if the caller of ``look_up`` wants that.
 
     A key that is in none of them is ignored: there is no row for it here, and the event has no ``UserData`` with a
@@ -88,6 +93,7 @@ class LearnerLookup:
     unbound: dict[PersonKey, Learner] = field(default_factory=dict)
     same_as: dict[PersonKey, PersonKey] = field(default_factory=dict)
     refused: dict[PersonKey, str] = field(default_factory=dict)
+    retired: set[PersonKey] = field(default_factory=set)
     without_account: set[PersonKey] = field(default_factory=set)
     equates: bool = False
 
@@ -97,10 +103,13 @@ class LearnerLookup:
         return any(key in people for people in groups)
 
 
-def look_up(people: Iterable[LearnerData], *, without_account: bool = False) -> LearnerLookup:
+def look_up(
+    people: Iterable[LearnerData], *, bystanders: Iterable[PersonKey] = (), without_account: bool = False
+) -> LearnerLookup:
     """
     Find the learners and accounts of a batch; at most three statements, whatever its size.
 
+    ``bystanders`` are people of whom only is asked whether they were retired.
     With ``without_account`` people who are known by their LMS user id alone can get a learner without an account.
     """
     wanted: dict[PersonKey, LearnerData] = {}
@@ -113,9 +122,10 @@ def look_up(people: Iterable[LearnerData], *, without_account: bool = False) -> 
     lookup.refused = {key: INVALID_LMS_USER_ID for key in wanted if isinstance(key, int) and not _is_id(key)}
     for key in lookup.refused:
         del wanted[key]
-    if not wanted:
+    others = {key for key in bystanders if isinstance(key, int) and _is_id(key)}
+    if not wanted and not others:
         return lookup
-    lookup.known = _find_learners(wanted)
+    _find_known_and_retired(wanted, others, lookup)
     missing = {key: person for key, person in wanted.items() if _lacks_account(key, person, lookup)}
     if missing and config.user_lms_id_field:
         _match_host_field(missing, lookup, config.user_lms_id_field)
@@ -134,11 +144,16 @@ def retire(learner: Learner) -> None:
     Learner.objects.filter(pk=learner.pk).update(lms_user_id=None, user=None)
 
 
-def names_of(learner: Learner) -> list[str | ExternalIdentity]:
-    """Return by which names events may mean a learner, besides the LMS user id; at most two statements."""
-    identities = LearnerIdentity.objects.filter(learner=learner).values_list("issuer", "subject")
-    names: list[str | ExternalIdentity] = [ExternalIdentity(*identity) for identity in identities]
-    return [*names, learner.user.get_username()] if learner.user else names
+def names_of(learner_id: int | None, user_id: Any) -> list[str | ExternalIdentity]:
+    """Return by which names events may mean a person, besides the LMS user id; at most two statements."""
+    names: list[str | ExternalIdentity] = []
+    if learner_id is not None:
+        identities = LearnerIdentity.objects.filter(learner=learner_id).values_list("issuer", "subject")
+        names += [ExternalIdentity(*identity) for identity in identities]
+    if user_id is not None:
+        User: Any = get_user_model()
+        names += User._default_manager.filter(pk=user_id).values_list(User.USERNAME_FIELD, flat=True)
+    return names
 
 
 def _is_id(lms_user_id: int) -> bool:
@@ -169,8 +184,7 @@ def get_or_create(lookup: LearnerLookup, keys: Iterable[PersonKey]) -> dict[Pers
     accounts |= _create_accounts(new_people)
     created = _new_learners(meant, accounts, lookup)
     Learner.objects.bulk_create(created)
-    locked = list(Learner.objects.select_for_update().filter(_to_lock(meant, accounts, lookup)).order_by("id"))
-    found = _by_key(meant, locked, accounts, lookup)
+    found = _by_key(meant, _lock(meant, accounts, lookup), accounts, lookup)
     _add_what_is_missing(found, accounts)
     return {key: found[other] for key, other in wanted.items()}
 
@@ -187,6 +201,22 @@ def _new_learners(
             row.lms_user_id = key if isinstance(key, int) else row.lms_user_id
     alone = [Learner(lms_user_id=key) for key in keys if key in lookup.without_account and isinstance(key, int)]
     return sorted([*rows.values(), *alone], key=lambda row: (row.lms_user_id or 0, str(row.user_id)))
+
+
+def _lock(
+    keys: Iterable[PersonKey], accounts: Mapping[PersonKey, AbstractBaseUser], lookup: LearnerLookup
+) -> list[Learner]:
+    """Lock learners in the order of their ids. Raises IntegrityError when one of the changed ones was just retired."""
+    locked = Learner.objects.select_for_update().filter(_to_lock(keys, accounts, lookup)).order_by("id")
+    changed = [*accounts, *(key for key in keys if key in lookup.unbound or key in lookup.without_account)]
+    digests = retired.digests_of(key for key in changed if isinstance(key, int))
+    if digests:
+        # A retirement writes its hash before it inserts the learner. Whoever has inserted the learner sees the hash.
+        locked = locked.annotate(is_retired=Exists(RetiredPerson.objects.filter(digest__in=digests)))
+    learners = list(locked)
+    if any(getattr(learner, "is_retired", False) for learner in learners):
+        raise IntegrityError(CHANGED)
+    return learners
 
 
 def _to_lock(keys: Iterable[PersonKey], accounts: Mapping[PersonKey, AbstractBaseUser], lookup: LearnerLookup) -> Q:
@@ -221,18 +251,19 @@ def _by_key(
     for key in keys:
         known, unbound = lookup.known.get(key), lookup.unbound.get(key)
         row: Learner | None
+        changed = False
         if unbound is not None:
             row = by_pk.get(unbound.pk)
-            retired = row is not None and (row.user_id != unbound.user_id or row.lms_user_id not in (None, key))
+            changed = row is not None and (row.user_id != unbound.user_id or row.lms_user_id not in (None, key))
         elif isinstance(key, int):
-            row, retired = by_lms_user_id.get(key), False
+            row = by_lms_user_id.get(key)
         elif known is not None:
             row = by_pk.get(known.pk)
-            retired = row is not None and not known.is_anonymous and row.lms_user_id is None and row.user_id is None
+            changed = row is not None and not known.is_anonymous and row.lms_user_id is None and row.user_id is None
         else:
-            row, retired = by_user.get(accounts[key].pk), False
-        if row is None or retired:
-            raise IntegrityError("A learner was retired or changed since they were looked up.")
+            row = by_user.get(accounts[key].pk)
+        if row is None or changed:
+            raise IntegrityError(CHANGED)
         found[key] = row
     return found
 
@@ -251,40 +282,64 @@ def _add_what_is_missing(found: Mapping[PersonKey, Learner], accounts: Mapping[P
         Learner.objects.bulk_update(changed.values(), ["lms_user_id", "user"])
 
 
-def _find_learners(wanted: Mapping[PersonKey, LearnerData]) -> dict[PersonKey, KnownLearner]:
-    """Return the learners whose LMS user id or external identity is known; one statement."""
-    lms_user_ids = [key for key in wanted if isinstance(key, int)]
+def _find_known_and_retired(wanted: Iterable[PersonKey], others: set[int], lookup: LearnerLookup) -> None:
+    """Find who has a learner, by LMS user id or external identity, and who was retired; one statement."""
+    ids = {key for key in wanted if isinstance(key, int)}
+    digests = retired.digests_of(ids | others)
+    columns = ("learner_pk", "lms_id", "has_account", "kind", "named")
+    text = KeyField()
+    learners = Learner.objects.filter(lms_user_id__in=ids).order_by()
+    learners = learners.annotate(
+        learner_pk=F("pk"), lms_id=F("lms_user_id"), has_account=_is_set("user"), kind=Value(""), named=Value("")
+    )
+    gone = RetiredPerson.objects.filter(digest__in=digests).order_by()
+    gone = gone.annotate(
+        learner_pk=Value(0), lms_id=_NO_NUMBER, has_account=Value(False), kind=Value("", text), named=F("digest")
+    )
+    identities = LearnerIdentity.objects.filter(_any_identity(wanted)).order_by()
+    identities = identities.annotate(
+        learner_pk=F("learner_id"),
+        lms_id=F("learner__lms_user_id"),
+        has_account=_is_set("learner__user"),
+        kind=F("issuer"),
+        named=F("subject"),
+    )
+    parts = [part.values_list(*columns) for part in (learners, gone, identities)]
+    for pk, lms_user_id, has_account, issuer, name in parts[0].union(*parts[1:], all=True):
+        if name and not issuer:
+            lookup.retired.add(digests[name])
+            continue
+        key = ExternalIdentity(issuer, name) if issuer else lms_user_id
+        lookup.known[key] = KnownLearner(pk, lms_user_id, bool(has_account))
+    for key in lookup.retired:
+        lookup.known.pop(key, None)
+
+
+_NO_NUMBER = Cast(Value(None), BigIntegerField())
+
+
+def _is_set(name: str) -> ExpressionWrapper:
+    return ExpressionWrapper(Q(**{f"{name}__isnull": False}), output_field=BooleanField())
+
+
+def _any_identity(keys: Iterable[PersonKey]) -> Q:
+    """Return the condition of the identities of a batch; nothing matches it when there are none."""
     by_issuer: dict[str, list[str]] = {}
-    for key in wanted:
+    for key in keys:
         if isinstance(key, ExternalIdentity):
             by_issuer.setdefault(key.issuer, []).append(key.subject)
-    learners = Learner.objects.filter(lms_user_id__in=lms_user_ids).order_by()
-    known: dict[PersonKey, KnownLearner] = {}
-    if not by_issuer:
-        rows = learners.values_list("lms_user_id", "pk", "user_id") if lms_user_ids else ()
-        for lms_user_id, pk, user_id in rows:
-            known[lms_user_id] = KnownLearner(pk, lms_user_id, user_id)
-        return known
     conditions = [Q(issuer=issuer, subject__in=subjects) for issuer, subjects in by_issuer.items()]
-    identities = LearnerIdentity.objects.filter(reduce(or_, conditions)).order_by()
-    columns = ("learner_id", "learner__lms_user_id", "learner__user_id")
-    found = identities.values_list(*columns, "issuer", "subject")
-    if lms_user_ids:
-        nothing = Value("", output_field=KeyField())
-        same_columns = learners.annotate(issuer=nothing, subject=nothing)
-        found = found.union(same_columns.values_list("pk", "lms_user_id", "user_id", "issuer", "subject"), all=True)
-    for pk, lms_user_id, user_id, issuer, subject in found:
-        key = ExternalIdentity(issuer, subject) if issuer else lms_user_id
-        known[key] = KnownLearner(pk, lms_user_id, user_id)
-    return known
+    return reduce(or_, conditions, Q(pk__in=[]))
 
 
 def _lacks_account(key: PersonKey, person: LearnerData, lookup: LearnerLookup) -> bool:
     """Return whether the account of a person has to be looked up."""
     known = lookup.known.get(key)
+    if key in lookup.retired:
+        return False
     if known is None:
         return not isinstance(key, ExternalIdentity)
-    return isinstance(key, int) and known.user_id is None and bool(person.username)
+    return isinstance(key, int) and not known.has_account and bool(person.username)
 
 
 def _match_host_field(missing: dict[PersonKey, LearnerData], lookup: LearnerLookup, name: str) -> None:
@@ -354,7 +409,7 @@ def _use_account(user: AbstractBaseUser, lms_user_id: int, lookup: LearnerLookup
     bound_elsewhere = field_name and getattr(user, field_name) not in (None, "", lms_user_id, str(lms_user_id))
     if learner is not None and learner.lms_user_id == lms_user_id:
         # Another process created the learner after the first statement.
-        lookup.known[lms_user_id] = KnownLearner(learner.pk, lms_user_id, user.pk)
+        lookup.known[lms_user_id] = KnownLearner(learner.pk, lms_user_id, has_account=True)
     elif bound_elsewhere or (learner is not None and learner.lms_user_id is not None):
         _refuse(lms_user_id, USERNAME_TAKEN, lookup)
     elif learner is None:
@@ -371,7 +426,7 @@ def _use_account_by_name(user: AbstractBaseUser, key: PersonKey, lookup: Learner
     if learner is None:
         lookup.users[key] = user
     else:
-        lookup.known[key] = KnownLearner(learner.pk, learner.lms_user_id, learner.user_id)
+        lookup.known[key] = KnownLearner(learner.pk, learner.lms_user_id, has_account=True)
 
 
 def _create_accounts(new_people: Mapping[PersonKey, LearnerData]) -> dict[PersonKey, AbstractBaseUser]:
