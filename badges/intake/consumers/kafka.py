@@ -110,7 +110,7 @@ class KafkaBus(Bus[Any]):
             self._resume()
         for item in items:
             if isinstance(item, Unreadable):
-                log.warning("Dead letter from %s: %s", item.source, item.reason)
+                log.warning("Dead letter from %s: %s", item.received_from, item.reason)
         return items
 
     def wait(self) -> list[Any]:

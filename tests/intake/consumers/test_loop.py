@@ -86,7 +86,7 @@ class Reading:
         def keep(batch: Any) -> None:
             self.acknowledged_before.append(len(bus.acknowledged))
             handle(batch)
-            self.batches.append([item.source for item in batch])
+            self.batches.append([item.received_from for item in batch])
 
         self.consumer = Consumer(
             bus, handle=keep, stop=self.stop, notify=self.notices.append, until_idle=True, **options
@@ -105,7 +105,7 @@ def test_a_batch_is_acknowledged_and_committed_after_it_was_handled() -> None:
 
 def test_what_could_not_be_handled_is_not_acknowledged_and_the_bus_is_closed() -> None:
     def handle(batch: Any) -> None:
-        if batch[0].source == "memory:3":
+        if batch[0].received_from == "memory:3":
             raise Retryable("The database did not answer.")
 
     bus = MemoryBus(1, 2, 3, 4)
