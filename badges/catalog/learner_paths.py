@@ -111,8 +111,10 @@ def read_learner_path(text: str, *, shape: Shape, users: Collection[str]) -> Lea
         raise LearnerPathError(f"the event has no {path}")
     keys, value = found
     if value.kind not in _READABLE_KINDS[naming]:
-        wanted = " or ".join(sorted(_READABLE_KINDS[naming]))
-        raise LearnerPathError(f"{path} holds {value.kind}; a path that begins so needs {wanted}, or UserData")
+        wanted = " or ".join(
+            [*sorted(_READABLE_KINDS[naming]), *(["UserData"] if naming is Naming.LMS_USER_ID else [])]
+        )
+        raise LearnerPathError(f"{path} holds {value.kind}; a path that begins so needs {wanted}")
     return LearnerPath(naming, keys, issuer)
 
 
