@@ -19,7 +19,7 @@ from django.db import DEFAULT_DB_ALIAS
 
 from badges.catalog import event_types
 from badges.conf import DEFAULTS, PASSING_STATUS, config
-from badges.database import narrow_places
+from badges.database import inexact_columns, narrow_places
 
 # Settings that hosts have for badges of their own, in the dict that we share with them.
 _FOREIGN_KEYS = frozenset({"accredible"})
@@ -104,6 +104,22 @@ def check_character_set(*, databases: Collection[str] | None = None, **_: Any) -
             id="lms_badges.W004",
         )
         for place, name, remedy in narrow_places([*tables, accounts])
+    ]
+
+
+@register("lms_badges", Tags.database)
+def check_collations(*, databases: Collection[str] | None = None, **_: Any) -> list[CheckMessage]:
+    """Look whether identifying text is compared byte by byte, in both apps. Asks the database, as the check above."""
+    if DEFAULT_DB_ALIAS not in (databases or ()):
+        return []
+    return [
+        Warning(
+            f"{column} has the collation {collation}, which takes different texts for one: of two events or keys that "
+            "differ by case, accents or spaces at the end, one is dropped as a duplicate.",
+            hint=remedy,
+            id="lms_badges.W010",
+        )
+        for column, collation, remedy in inexact_columns(apps.get_models())
     ]
 
 

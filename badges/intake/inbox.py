@@ -7,6 +7,7 @@ A row and its ``event_id`` are what makes an event count once, however often and
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -53,7 +54,7 @@ def row_of(
         event_time=event.time,
         lms_user_id=lms_user_id if lms_user_id and 0 < lms_user_id < 2**63 else None,
         payload=payloads.stored_text(event),
-        source=event.source[:255],
+        source=event.source,
         state=state,
         due_at=due_at,
         reason=reason[:REASON_LENGTH],
@@ -66,10 +67,10 @@ def dead_row_of(unreadable: Unreadable, *, now: dt.datetime) -> InboxMessage:
     """Return the unsaved row of something that could not be read."""
     return InboxMessage(
         id=uuid7(),
-        event_id=unreadable.id[:255],
-        event_type=unreadable.type[:255],
+        event_id=_fitting(unreadable.id),
+        event_type=unreadable.type,
         payload=unreadable.body,
-        source=unreadable.source[:255],
+        source=_fitting(unreadable.source),
         state=InboxState.DEAD,
         reason=unreadable.reason[:REASON_LENGTH],
         received_at=now,
@@ -170,6 +171,13 @@ def forget_learner(lms_user_id: int, *, now: dt.datetime) -> int:
         state=InboxState.DEAD, due_at=None, claim=None, processed_at=now, reason="The learner was retired."
     )
     return rows.update(payload=None, lms_user_id=None)
+
+
+def _fitting(text: str) -> str:
+    """Return the text, or a digest of it where it is longer than its column: cut off, two of them could be one."""
+    if len(text) <= payloads.ID_LENGTH:
+        return text
+    return f"sha256:{hashlib.sha256(text.encode(errors='replace')).hexdigest()}"
 
 
 def _statements(rows: Sequence[InboxMessage]) -> Iterator[Sequence[InboxMessage]]:

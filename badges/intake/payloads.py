@@ -25,7 +25,7 @@ from badges.intake.events import Event
 from badges.rules import ShapeError, to_text
 from badges.rules.times import canonical_time
 
-ID_LENGTH = TYPE_LENGTH = 255
+ID_LENGTH = TYPE_LENGTH = SOURCE_LENGTH = 255
 # Each byte of an event may take up to six in its text (control characters), and numbers more; absent fields are added.
 # Only what could come near the limit is spelled out to be measured.
 _WORST_GROWTH, _ADDED_FIELDS = 64, 16 * 1024
@@ -41,6 +41,8 @@ class TooBigError(EventError):
 
 def event_from(definition: EventDefinition, *, id: Any, time: Any, data: Any, source: str) -> Event:
     """Return the event in its canonical form. Raises EventError, which names the field and holds no value of it."""
+    if len(source) > SOURCE_LENGTH:
+        raise EventError(f"source: expected at most {SOURCE_LENGTH} characters")
     return Event(
         id=canonical_id(id),
         type=definition.type,

@@ -123,6 +123,12 @@ def test_ids_are_kept_as_they_are_compared(given, kept: str) -> None:
     assert payloads.canonical_id(given) == kept
 
 
+def test_a_place_that_is_too_long_is_refused_and_not_cut_off() -> None:
+    definition = event_types.get(passing_status().signal.event_type)
+    with pytest.raises(EventError, match="source: expected at most 255 characters"):
+        payloads.event_from(definition, id="1", time="2026-03-01T12:00:00Z", data={}, source="x" * 256)
+
+
 @pytest.mark.parametrize("wrong", [None, "", "  ", 17, ["a"], "x" * 256, "line\nbreak", "nul\0", "\ud800"])
 def test_an_id_that_could_not_be_stored_is_refused(wrong) -> None:
     with pytest.raises(EventError, match=r"^id: "):

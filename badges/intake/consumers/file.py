@@ -27,6 +27,8 @@ from badges.intake.events import Event, Unreadable
 STDIN = "-"
 # How long a batch that is not full waits for the next line of a pipe.
 GATHER_SECONDS = 0.5
+# The name of the file is part of where an event came from, with the number of the line.
+NAME_LENGTH = 200
 
 
 class FileIntake:
@@ -123,7 +125,7 @@ class FileIntake:
 
 def read_line(line: Line, *, name: str, event_bytes: int) -> tuple[Event | Unreadable | Skipped, int]:
     """Turn a line into an event, or say what is wrong with it; also how many bytes it takes when stored."""
-    source = f"file:{name[-200:]}:{line.number}"
+    source = f"file:{name}:{line.number}"
     if line.text is None:
         reason = payloads.TOO_BIG.format(size=line.size, limit=event_bytes)
         return _unreadable(EventError(reason), source, b"", {}), 0
@@ -145,6 +147,11 @@ def read_line(line: Line, *, name: str, event_bytes: int) -> tuple[Event | Unrea
 def _open(path: str) -> int:
     if path == STDIN:
         return sys.stdin.fileno()
+    if len(name := Path(path).name) > NAME_LENGTH:
+        raise ConsumerError(
+            f"The name of the file has {len(name)} characters, and each event keeps it; at most {NAME_LENGTH} fit. "
+            "Rename the file, or send it to standard input (--input -)."
+        )
     try:
         if Path(path).is_dir():
             raise ConsumerError(f"{path} is a folder. Give --input one file of events.")

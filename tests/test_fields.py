@@ -1,0 +1,64 @@
+"""What everybody relies on who is told apart by a key: equal means equal byte by byte, on every database."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from badges.checks import check_collations
+from badges.fields import exact_collation
+from badges.inserts import insert
+from badges.intake.models import InboxMessage, InboxState
+from badges.outbox.models import Circuit
+from tests.factories import InboxMessageFactory
+
+pytestmark = [pytest.mark.tables, pytest.mark.django_db(transaction=True)]
+
+# The same to one collation or another.
+ALIKE = ["houba", "houba ", "houba  ", "Houba", "hoûba", " houba", "houba\t"]
+
+
+def test_ids_that_look_alike_are_several_events() -> None:
+    insert([InboxMessageFactory.build(event_id=text, state=InboxState.PENDING) for text in ALIKE], unique="event_id")
+    assert set(InboxMessage.objects.values_list("event_id", flat=True)) == set(ALIKE)
+
+
+@pytest.mark.parametrize("text", ALIKE)
+def test_a_key_finds_itself_and_nothing_else(text: str) -> None:
+    Circuit.objects.bulk_create(Circuit(name=name) for name in ALIKE)
+    assert [row.name for row in Circuit.objects.filter(name=text)] == [text]
+    assert [row.name for row in Circuit.objects.filter(name__in=[text])] == [text]
+
+
+def test_columns_that_were_just_made_are_as_they_should_be() -> None:
+    assert check_collations(databases=["default"]) == []
+
+
+@pytest.fixture
+def padded() -> Any:
+    """Let a column be as it was made by a host that converted its tables."""
+    if connection.vendor != "mysql":
+        pytest.skip("Only MariaDB and MySQL have collations that pad.")
+    column = "ALTER TABLE lms_badges_circuit MODIFY name varchar(255) CHARACTER SET utf8mb4 COLLATE {} NOT NULL"
+    with connection.cursor() as cursor:
+        cursor.execute(column.format("utf8mb4_bin"))
+        yield
+        cursor.execute(column.format("utf8mb4_nopad_bin"))
+
+
+def test_a_column_that_pads_is_found_and_the_remedy_corrects_it(padded: None) -> None:
+    (problem,) = check_collations(databases=["default"])
+    assert problem.msg.startswith("lms_badges_circuit.name has the collation utf8mb4_bin, ")
+    with connection.cursor() as cursor:
+        cursor.execute(problem.hint.removesuffix(";"))
+    assert check_collations(databases=["default"]) == []
+    Circuit.objects.bulk_create(Circuit(name=name) for name in ALIKE)
+
+
+@pytest.mark.parametrize(("is_mariadb", "collation"), [(True, "utf8mb4_nopad_bin"), (False, "utf8mb4_0900_bin")])
+def test_mysql_and_mariadb_have_each_their_own_name_for_it(is_mariadb: bool, collation: str) -> None:
+    server = SimpleNamespace(vendor="mysql", mysql_is_mariadb=is_mariadb)
+    assert exact_collation(server) == collation
