@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -47,6 +47,7 @@ __all__ = [
     "receive",
     "report",
     "retire",
+    "undelivered",
     "with_reports",
 ]
 
@@ -154,6 +155,11 @@ def enqueue_all(channel: str, messages: Iterable[tuple[str, Mapping[str, Any]]],
     mailbox.post(
         NewMessage(channel=channel, key=key, type=type or channel, payload=payload) for key, payload in messages
     )
+
+
+def undelivered(channel: str) -> Iterator[dict[str, Any]]:
+    """Yield the payloads of a channel's messages that were not delivered, oldest first: waiting and dead letters."""
+    yield from mailbox.undelivered(channel)
 
 
 def _about(person: Person) -> Q:

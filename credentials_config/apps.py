@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
 from badges.common.plugin import as_plugin
+
+if TYPE_CHECKING:
+    from django.core.files.storage import Storage
 
 
 class CredentialsConfigConfig(AppConfig):
@@ -23,3 +29,9 @@ class CredentialsConfigConfig(AppConfig):
         from credentials_config.issuing import periodic  # noqa: PLC0415 -- models must be loaded
 
         periodic.connect()
+
+    def stored_files(self) -> Iterator[tuple[Storage, str]]:
+        """Yield what ``badges_uninstall`` cannot know from file fields: storage and name of each document."""
+        from credentials_config.issuing import files  # noqa: PLC0415 -- models must be loaded
+
+        return files.stored()

@@ -6,14 +6,15 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.db import connection
 
 from badges.checks import check_collations
-from badges.fields import exact_collation
+from badges.fields import clear_gone, exact_collation
 from badges.inserts import insert
-from badges.intake.models import InboxMessage, InboxState
+from badges.intake.models import InboxMessage, InboxState, Learner
 from badges.outbox.models import Circuit
-from tests.factories import InboxMessageFactory
+from tests.factories import InboxMessageFactory, LearnerFactory
 
 pytestmark = [pytest.mark.tables, pytest.mark.django_db(transaction=True)]
 
@@ -56,6 +57,31 @@ def test_a_column_that_pads_is_found_and_the_remedy_corrects_it(padded: None) ->
         cursor.execute(problem.hint.removesuffix(";"))
     assert check_collations(databases=["default"]) == []
     Circuit.objects.bulk_create(Circuit(name=name) for name in ALIKE)
+
+
+def test_no_table_of_ours_binds_a_row_of_somebody_elses() -> None:
+    ours = ("lms_badges", "lms_credentials_config")
+    bound = [
+        str(field)
+        for label in ours
+        for model in apps.get_app_config(label).get_models(include_auto_created=True)
+        for field in model._meta.local_fields
+        if field.is_relation and field.remote_field.model._meta.app_label not in ours and field.db_constraint
+    ]
+    assert bound == []
+
+
+def test_a_row_that_was_deleted_behind_our_back_reads_as_none_and_is_cleared_with_time() -> None:
+    kept, gone = LearnerFactory(), LearnerFactory()
+    type(gone.user)._base_manager.filter(pk=gone.user_id)._raw_delete(using="default")
+    row = Learner.objects.get(pk=gone.pk)
+
+    assert row.user_id is not None
+    assert row.user is None
+    assert str(row) == str(row.lms_user_id)
+    assert clear_gone(Learner, step=1) == 1
+    assert clear_gone(Learner) == 0
+    assert dict(Learner.objects.values_list("pk", "user_id")) == {kept.pk: kept.user_id, gone.pk: None}
 
 
 @pytest.mark.parametrize(("is_mariadb", "collation"), [(True, "utf8mb4_nopad_bin"), (False, "utf8mb4_0900_bin")])

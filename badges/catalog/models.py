@@ -9,7 +9,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 from uuid6 import uuid7
 
-from badges.fields import KeyField
+from badges.fields import KeyField, UnconstrainedForeignKey
 
 
 class BadgeTemplate(models.Model):
@@ -66,7 +66,7 @@ class TemplateRevision(models.Model):
     template = models.ForeignKey(BadgeTemplate, on_delete=models.CASCADE, related_name="revisions")
     number = models.PositiveIntegerField(_("number"))
     document = models.TextField(_("document"))
-    author = models.ForeignKey(
+    author = UnconstrainedForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
     created_at = models.DateTimeField(_("created"), auto_now_add=True)

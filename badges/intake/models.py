@@ -7,7 +7,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 from uuid6 import uuid7
 
-from badges.fields import KeyField
+from badges.fields import KeyField, UnconstrainedOneToOneField
 
 
 class Learner(models.Model):
@@ -25,7 +25,7 @@ class Learner(models.Model):
 
     uuid = models.UUIDField(_("UUID"), unique=True, default=uuid7, editable=False)
     lms_user_id = models.BigIntegerField(_("LMS user id"), unique=True, null=True, blank=True)
-    user = models.OneToOneField(
+    user = UnconstrainedOneToOneField(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="badges_learner"
     )
     created_at = models.DateTimeField(_("created"), auto_now_add=True)

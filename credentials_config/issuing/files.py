@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 from uuid import UUID
 
+from django.core.files.storage import Storage
+
 from badges import api as badges
 from badges.exceptions import Retryable
 from credentials_config.issuing import documents
@@ -31,6 +33,22 @@ def unfinished(credential: Credential, extension: str, *, before: int | None = N
     number = credential.document_number + 1
     for claim in range(1, credential.claims + 1 if before is None else before):
         yield credential.learner_id, credential.pk, documents.file_name(credential.pk, number, extension, claim)
+
+
+def stored() -> Iterator[tuple[Storage, str]]:
+    """
+    Yield storage and name of every document: what credentials have, what may be left of unfinished ones, and what
+    waits to be removed. Not every name is a file.
+    """
+    place = documents.storage()
+    for credential in Credential.objects.order_by("pk").iterator(chunk_size=1000):
+        if credential.document:
+            yield place, credential.document
+        # The first document is taken for one of our own generator's.
+        for _learner, _pk, name in unfinished(credential, credential.document.rpartition(".")[2] or "pdf"):
+            yield place, name
+    for payload in badges.undelivered(CHANNEL):
+        yield place, str(payload["file"])
 
 
 def remove(message: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from badges.fields import KeyField
+from badges.fields import KeyField, UnconstrainedOneToOneField
 
 
 class CredentialType(models.Model):
@@ -64,7 +64,7 @@ class CredentialConfiguration(models.Model):
     )
     enabled = models.BooleanField(_("enabled"), default=False)
     options: models.JSONField[Any, Any] = models.JSONField(_("options"), default=dict, blank=True)
-    periodic_task = models.OneToOneField(
+    periodic_task = UnconstrainedOneToOneField(
         "django_celery_beat.PeriodicTask",
         on_delete=models.SET_NULL,
         null=True,

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from badges.fields import UnconstrainedForeignKey
 from credentials_config.models.configuration import CredentialConfiguration
 
 
@@ -44,7 +45,7 @@ class CredentialRun(models.Model):
 
     configuration = models.ForeignKey(CredentialConfiguration, on_delete=models.CASCADE, related_name="runs")
     cause = models.CharField(_("started by"), max_length=10, choices=RunCause.choices)
-    person = models.ForeignKey(
+    person = UnconstrainedForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
     override_gates = models.BooleanField(_("in spite of the gates"), default=False)

@@ -18,7 +18,9 @@ _numbers = count(1)
 def host(transactional_db: None, tmp_path: Path) -> Iterator[Host]:
     """Return the host on an empty database, with the plugin installed."""
     name = f"badges_host_{next(_numbers)}"
-    yield Host(make_database(name, tmp_path), tmp_path / "media")
+    host = Host(make_database(name, tmp_path), tmp_path / "media")
+    yield host
+    host.close()
     remove_database(name)
 
 
@@ -30,5 +32,6 @@ def installed(django_db_setup: Any, django_db_blocker: Any, tmp_path_factory: py
         host = Host(make_database(name, folder), folder / "media")
     host.run("migrate")
     yield host
+    host.close()
     with django_db_blocker.unblock():
         remove_database(name)

@@ -20,50 +20,77 @@ OURS = ("lms_badges", "lms_credentials_config")
 
 
 class HostFailure(AssertionError):
-    """A command of the host ended with an error; the message is what it printed."""
+    """The host ended with an error; the message is what it printed."""
 
 
 class Host:
     """
     The host on a database of its own, on the server that this run of the tests is on.
 
-    ``has_plugin`` is whether the plugin is installed there; change it between two calls to install or uninstall it.
+    One process answers everything, until ``install`` or ``uninstall`` starts another one.
     """
 
     def __init__(self, database_url: str, media: Path) -> None:
-        self.database_url, self.media, self.has_plugin = database_url, media, True
-        self.environment: dict[str, str] = {}
+        self._database_url, self._media, self._has_plugin = database_url, media, True
+        self._process: subprocess.Popen[str] | None = None
+
+    def install(self) -> None:
+        """Go on with the plugin."""
+        self.close()
+        self._has_plugin = True
+
+    def uninstall(self) -> None:
+        """Go on without the plugin, as after ``pip uninstall``."""
+        self.close()
+        self._has_plugin = False
 
     def run(self, *arguments: str, succeeds: bool = True) -> str:
         """Run a command of the host and return what it prints. Raises HostFailure when it fails, or was to fail."""
-        return self._python("-m", "django", *arguments, succeeds=succeeds)
+        done = self.ask("command", *arguments)
+        if (done["code"] == 0) is not succeeds:
+            raise HostFailure(f"{arguments} ended with {done['code']}:\n{done['printed']}")
+        return str(done["printed"])
 
     def ask(self, probe: str, *args: Any, **kwargs: Any) -> Any:
-        """Return what a probe returns."""
-        question = json.dumps({"args": args, "kwargs": kwargs})
-        printed = self._python("-m", f"{SETTINGS.rpartition('.')[0]}.probes", probe, question)
-        return json.loads(printed.splitlines()[-1])
+        """Return what a probe returns. Raises HostFailure when it raises."""
+        process = self._process = self._process or self._start()
+        assert process.stdin
+        assert process.stdout
+        try:
+            process.stdin.write(json.dumps([probe, args, kwargs]) + "\n")
+            process.stdin.flush()
+        except BrokenPipeError:
+            raise HostFailure("The host does not start; its output is above.") from None
+        line = process.stdout.readline()
+        if not line:
+            raise HostFailure("The host does not start; its output is above.")
+        answer = json.loads(line)
+        if "error" in answer:
+            raise HostFailure(answer["error"])
+        return answer["answer"]
 
-    def _python(self, *arguments: str, succeeds: bool = True) -> str:
+    def close(self) -> None:
+        """End the process."""
+        if self._process:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
+
+    def _start(self) -> subprocess.Popen[str]:
         environment = os.environ | {
             "DJANGO_SETTINGS_MODULE": SETTINGS,
-            "DATABASE_URL": self.database_url,
-            "MEDIA_ROOT": str(self.media),
-            "WITHOUT_PLUGIN": "0" if self.has_plugin else "1",
-            **self.environment,
+            "DATABASE_URL": self._database_url,
+            "MEDIA_ROOT": str(self._media),
+            "WITHOUT_PLUGIN": "0" if self._has_plugin else "1",
         }
-        done = subprocess.run(
-            [sys.executable, *arguments],
+        return subprocess.Popen(
+            [sys.executable, "-m", f"{SETTINGS.rpartition('.')[0]}.probes"],
             env=environment,
             cwd=ROOT,
-            capture_output=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
             text=True,
-            timeout=240,
-            check=False,
         )
-        if (done.returncode == 0) is not succeeds:
-            raise HostFailure(f"{arguments} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
-        return done.stdout + (done.stderr if not succeeds else "")
 
 
 def make_database(name: str, folder: Path) -> str:

@@ -26,9 +26,9 @@ def test_whichever_app_is_migrated_first_the_others_can_follow(host: Host, first
 
 
 def test_it_is_added_to_a_host_that_runs_already(host: Host) -> None:
-    host.has_plugin = False
+    host.uninstall()
     host.run("migrate")
-    host.has_plugin = True
+    host.install()
     host.run("migrate")
     assert {"lms_badges_badgetemplate", "badges_badgetemplate"} <= set(host.ask("tables"))
 

@@ -202,7 +202,8 @@ def test_events_of_a_pipe_need_not_wait_for_a_full_batch(tmp_path: Path) -> None
     assert [len(batch) for batch in batches] == [1, 1]
 
 
-@pytest.mark.parametrize(("path", "reason"), [("missing.jsonl", "No such file"), (".", "is a folder"), ("x" * 201, "Rename the file")]
+@pytest.mark.parametrize(
+    ("path", "reason"), [("missing.jsonl", "No such file"), (".", "is a folder"), ("x" * 201, "Rename the file")]
 )
 def test_what_cannot_be_opened_is_said(tmp_path: Path, path: str, reason: str) -> None:
     with pytest.raises(ConsumerError, match=reason):

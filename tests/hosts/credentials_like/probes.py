@@ -1,12 +1,13 @@
+# ruff: noqa: PLC0415 -- Django has to be set up before models can be imported
 """
-What tests ask the host from inside its own process: ``python -m tests.hosts.credentials_like.probes NAME [JSON]``.
+The host's process: tests ask it by lines of JSON, ``[probe, arguments, keyword arguments]``.
 
-Each probe takes values that JSON knows and returns such values, which are the last line of the output.
+Each probe takes values that JSON knows and returns such values. Commands run here too: starting Python and Django for
+each of them would take longer than all the rest.
 """
 
 from __future__ import annotations
 
-import inspect
 import json
 import sys
 from collections.abc import Callable
@@ -82,12 +83,140 @@ def answers(*questions: tuple[str, str], permissions: tuple[str, ...] = ()) -> l
 
 
 @probe
+def fill(username: str) -> str:
+    """Let somebody have something in every table that people, periodic tasks or files stand in; return a file."""
+    from django.contrib.auth import get_user_model
+
+    from badges import api
+    from badges.catalog.api import save_template
+    from badges.intake.models import Learner
+    from credentials_config.models import Credential, CredentialAsset, CredentialConfiguration, CredentialRun
+    from tests.factories import NOON, template_entry
+
+    user = get_user_model().objects.create(username=username, lms_user_id=1017)
+    save_template(template_entry(slug="houba"), author=user, now=NOON)
+    learner = Learner.objects.create(user=user, lms_user_id=1017)
+    asset = CredentialAsset.objects.upload("paper", b"<svg/>", name="paper.svg")
+    configuration = CredentialConfiguration.objects.create(
+        context_key="course-v1:Demo+Algebra+2026", credential_type=_credential_type(), enabled=True
+    )
+    run = CredentialRun.objects.create(
+        configuration=configuration, cause="person", person=user, active_key=None, outcome="done", started_at=NOON
+    )
+    document = asset.file.storage.save("credentials/aa/one.pdf", asset.file)
+    Credential.objects.create(
+        learner=learner,
+        configuration=configuration,
+        run=run,
+        verification_code="HOUBA-1",
+        status="available",
+        issued_at=NOON,
+        document=document,
+        document_number=1,
+    )
+    waiting = asset.file.storage.save("credentials/bb/two.pdf", asset.file)
+    with transaction_of_the_host():
+        api.enqueue("credential-file", key="1", payload={"credential": str(learner.uuid), "file": waiting})
+    return document
+
+
+@probe
+def look_back() -> dict[str, Any]:
+    """Read what ``fill`` wrote, after the account may have been deleted without the plugin."""
+    from badges.catalog.models import TemplateRevision
+    from badges.intake.models import Learner
+    from credentials_config.models import CredentialConfiguration, CredentialRun
+
+    learner, run = Learner.objects.get(), CredentialRun.objects.get()
+    author = TemplateRevision.objects.get().author
+    task = CredentialConfiguration.objects.get().periodic_task
+    return {
+        "shown": str(learner),
+        "people": [str(each) if each else None for each in (learner.user, run.person, author)],
+        "ids": [learner.user_id, run.person_id],
+        "task": task.name if task else None,
+    }
+
+
+@probe
+def left(labels: list[str]) -> dict[str, Any]:
+    """Return everything in the database and the storage that has a name of the plugin's, by kind."""
+    names = ", ".join(f"'{label}'" for label in labels)
+    where = f"FROM django_content_type WHERE app_label IN ({names})"
+    there = tables()
+    found: dict[str, Any] = {
+        "tables": [table for table in there if table.startswith(tuple(labels))],
+        "content types": rows(f"SELECT model {where}"),
+        "permissions": rows(f"SELECT codename FROM auth_permission WHERE content_type_id IN (SELECT id {where})"),
+        "migrations": rows(f"SELECT name FROM django_migrations WHERE app IN ({names})"),
+        "log": rows("SELECT object_repr FROM django_admin_log"),
+        "files": files(),
+    }
+    if "django_celery_beat_periodictask" in there:
+        found["tasks"] = rows("SELECT name FROM django_celery_beat_periodictask")
+        found["schedules"] = rows("SELECT every, period FROM django_celery_beat_intervalschedule")
+    return {kind: some for kind, some in found.items() if some}
+
+
+@probe
+def log_an_entry(username: str) -> None:
+    """Let the admin's log have an entry about a row of ours."""
+    from django.contrib.admin.models import CHANGE, LogEntry
+    from django.contrib.auth import get_user_model
+
+    from badges.intake.models import Learner
+
+    user = get_user_model().objects.get(username=username)
+    LogEntry.objects.log_actions(user.pk, Learner.objects.all(), CHANGE, "seen", single_object=True)
+
+
+@probe
+def add_foreign_task(name: str) -> None:
+    """Let somebody else have a periodic task, with the schedule of one of ours."""
+    from django_celery_beat.models import PeriodicTask
+
+    PeriodicTask.objects.create(name=name, task="theirs.work", interval=PeriodicTask.objects.get().interval)
+
+
+@probe
+def save_configuration() -> None:
+    """Save a credential configuration, as its admin page does."""
+    from credentials_config.models import CredentialConfiguration
+
+    CredentialConfiguration.objects.get().save()
+
+
+@probe
+def files() -> list[str]:
+    """Return the files in the media folder."""
+    from pathlib import Path
+
+    from django.conf import settings
+
+    root = Path(settings.MEDIA_ROOT)
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+
+
+@probe
 def delete_account(username: str) -> int:
     """Delete an account, as the host does."""
     from django.contrib.auth import get_user_model
 
     deleted, _ = get_user_model().objects.get(username=username).delete()
     return deleted
+
+
+def transaction_of_the_host() -> Any:
+    """Begin a transaction."""
+    from django.db import transaction
+
+    return transaction.atomic()
+
+
+def _credential_type() -> Any:
+    from credentials_config.models import CredentialType
+
+    return CredentialType.objects.create(name="Diploma", processor="csv_list", generator="pdf")
 
 
 def _staff(username: str, permissions: tuple[str, ...]) -> Any:
@@ -104,12 +233,43 @@ def _staff(username: str, permissions: tuple[str, ...]) -> Any:
     return user
 
 
+@probe
+def command(*arguments: str) -> dict[str, Any]:
+    """Run a command as ``manage.py`` does; return its exit code and what it prints."""
+    import contextlib
+    import io
+    import traceback
+
+    from django.core.management import execute_from_command_line
+
+    printed, code = io.StringIO(), 0
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+        try:
+            execute_from_command_line(["manage.py", *arguments])
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else int(bool(end.code))
+        except Exception:
+            traceback.print_exc()
+            code = 1
+    return {"code": code, "printed": printed.getvalue()}
+
+
 def main() -> None:
-    """Answer one question."""
+    """Answer the questions on standard input, one a line, each with one line."""
+    import traceback
+
+    answers, sys.stdout = sys.stdout, sys.stderr
     django.setup()
-    name, arguments = sys.argv[1], json.loads(sys.argv[2])
-    done = PROBES[name](*arguments["args"], **arguments["kwargs"])
-    print(json.dumps(list(done) if inspect.isgenerator(done) else done))
+    from django.db import connections
+
+    for line in sys.stdin:
+        name, args, kwargs = json.loads(line)
+        try:
+            answer = {"answer": PROBES[name](*args, **kwargs)}
+        except Exception:
+            answer = {"error": traceback.format_exc()}
+        connections.close_all()
+        print(json.dumps(answer), file=answers, flush=True)
 
 
 if __name__ == "__main__":
