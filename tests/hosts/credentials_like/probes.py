@@ -234,6 +234,133 @@ def _staff(username: str, permissions: tuple[str, ...]) -> Any:
 
 
 @probe
+def commands(labels: list[str]) -> list[list[str]]:
+    """Return the names of commands: of the apps with these labels, and of everybody else."""
+    from django import __path__ as django_path
+    from django.apps import apps
+    from django.core.management import find_commands
+
+    ours, theirs = [], find_commands(f"{django_path[0]}/core/management")
+    for app in apps.get_app_configs():
+        (ours if app.label in labels else theirs).extend(find_commands(f"{app.path}/management"))
+    return [ours, theirs]
+
+
+@probe
+def named_files(kind: str, labels: list[str]) -> list[list[str]]:
+    """Return the names of templates or static files: of the apps with these labels, and of everybody else."""
+    from pathlib import Path
+
+    from django.apps import apps
+    from django.conf import settings
+
+    folders = settings.TEMPLATES[0]["DIRS"] if kind == "templates" else settings.STATICFILES_DIRS
+    ours: list[str] = []
+    theirs = [name for folder in folders for name in _files_below(Path(folder))]
+    for app in apps.get_app_configs():
+        (ours if app.label in labels else theirs).extend(_files_below(Path(app.path, kind)))
+    return [ours, theirs]
+
+
+def _files_below(folder: Any) -> list[str]:
+    return [str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()]
+
+
+@probe
+def addresses(labels: list[str]) -> list[list[str]]:
+    """Return the namespaces at the root, and addresses of ours that lead to somebody else's view."""
+    from django.urls import get_resolver, resolve
+
+    namespaces = [str(entry.namespace) for entry in get_resolver().url_patterns if getattr(entry, "namespace", None)]
+    assert len(namespaces) == len(set(namespaces)), namespaces
+    hidden = []
+    for label in labels:
+        _prefix, resolver = get_resolver().namespace_dict[label]
+        for route, pattern in _routes(resolver):
+            address = "/" + route.replace("<str:code>", "HOUBA").replace("<str:id>", "1").replace("<str:token>", "t")
+            address = address.replace("<path:context_key>", "course-v1:Demo+Algebra+2026")
+            if "<" not in address and resolve(address).func != pattern.callback:
+                hidden.append(address)
+    return [namespaces, hidden]
+
+
+def _routes(resolver: Any, before: str = "") -> Any:
+    for entry in resolver.url_patterns:
+        route = before + str(entry.pattern)
+        if hasattr(entry, "url_patterns"):
+            yield from _routes(entry, route)
+        else:
+            yield route, entry
+
+
+@probe
+def database_names(labels: list[str]) -> list[list[str]]:
+    """Return names of tables, constraints and indexes: of the apps with these labels, and of everybody else."""
+    from django.apps import apps
+
+    ours: list[str] = []
+    theirs: list[str] = []
+    for model in apps.get_models(include_auto_created=True):
+        options = model._meta
+        named = [*options.constraints, *options.indexes]
+        (ours if options.app_label in labels else theirs).extend([options.db_table, *(each.name for each in named)])
+    return [ours, theirs]
+
+
+@probe
+def own_settings() -> dict[str, Any]:
+    """Return the settings that the host itself writes, as far as JSON knows their values."""
+    import ast
+    from pathlib import Path
+
+    from django.conf import settings
+
+    tree = ast.parse(Path(__file__).with_name("settings.py").read_text())
+    targets = [target for node in tree.body if isinstance(node, ast.Assign) for target in node.targets]
+    names = [target.id for target in targets if isinstance(target, ast.Name) and target.id != "HAS_PLUGIN"]
+    return json.loads(json.dumps({name: getattr(settings, name) for name in names if name.isupper()}, default=str))
+
+
+@probe
+def foreign_loggers() -> list[str]:
+    """Return loggers of our modules that do not have the name of their module."""
+    import logging
+    import sys
+
+    return [
+        f"{name}: {value.name}"
+        for name, module in list(sys.modules.items())
+        if name.partition(".")[0] in ("badges", "credentials_config")
+        for value in vars(module).values()
+        if isinstance(value, logging.Logger) and value.name.partition(".")[0] not in ("badges", "credentials_config")
+    ]
+
+
+@probe
+def tasks() -> list[list[str]]:
+    """Return the names of our Celery tasks, and of the beat entries that were added."""
+    from celery import current_app
+    from django.conf import settings
+
+    import badges.tasks
+    import credentials_config.tasks
+
+    ours = (badges.tasks.__name__, credentials_config.tasks.__name__)
+    named = [name for name, task in current_app.tasks.items() if task.__module__ in ours]
+    return [named, list(settings.CELERY_BEAT_SCHEDULE)]
+
+
+@probe
+def cache_keys(*addresses: str) -> list[str]:
+    """Open pages and return what they left in the cache."""
+    from django.core.cache import cache
+
+    cache.clear()
+    answers(*(("GET", address) for address in addresses))
+    return [key.split(":", 2)[2] for key in cache._cache]
+
+
+@probe
 def command(*arguments: str) -> dict[str, Any]:
     """Run a command as ``manage.py`` does; return its exit code and what it prints."""
     import contextlib
