@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib.auth import get_user_model
+
 from badges.common.config import Config
 
 PASSING_STATUS = "org.openedx.learning.course.passing.status.updated.v1"
@@ -21,7 +23,7 @@ DEFAULTS: dict[str, Any] = {
     "learner_paths": {},
     # Modules that define public signals of your own; they are imported at start.
     "signal_modules": [],
-    # The host's user field that holds the LMS user id, when it has one.
+    # The host's user field that holds the LMS user id. None: "lms_user_id", where the host's users have it. "": none.
     "user_lms_id_field": None,
     # Store configured events of a learner although no rule holds (near misses), to answer "why not".
     "keep_unmatched": False,
@@ -101,4 +103,23 @@ DEFAULTS: dict[str, Any] = {
     "secret_keys": [],
 }
 
-config = Config("BADGES_CONFIG", DEFAULTS)
+# Names that the host's own badges app has in its dict, too. What it says there holds here as a default.
+SHARED_SETTING = "BADGES_CONFIG"
+SHARED = ("events", "credly", "accredible", "rules")
+
+config = Config("LMS_BADGES_CONFIG", DEFAULTS, beneath=SHARED_SETTING, shared=SHARED)
+
+LMS_ID_FIELD = "lms_user_id"
+
+
+def user_lms_id_field() -> str | None:
+    """Return the host's user field that holds the LMS user id; None when there is none, or it is not to be used."""
+    given = config.user_lms_id_field
+    if given is not None:
+        return given or None
+    return LMS_ID_FIELD if has_user_field(LMS_ID_FIELD) else None
+
+
+def has_user_field(name: str) -> bool:
+    """Whether the host's users have a field of this name."""
+    return any(field.name == name for field in get_user_model()._meta.get_fields())
