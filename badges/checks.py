@@ -19,7 +19,7 @@ from django.db import DEFAULT_DB_ALIAS
 
 from badges.catalog import event_types
 from badges.conf import DEFAULTS, PASSING_STATUS, config
-from badges.database import inexact_columns, narrow_places
+from badges.database import incomplete_character_sets, inexact_columns
 
 # Settings that hosts have for badges of their own, in the dict that we share with them.
 _FOREIGN_KEYS = frozenset({"accredible"})
@@ -103,7 +103,7 @@ def check_character_set(*, databases: Collection[str] | None = None, **_: Any) -
             hint=remedy,
             id="lms_badges.W004",
         )
-        for place, name, remedy in narrow_places([*tables, accounts])
+        for place, name, remedy in incomplete_character_sets([*tables, accounts])
     ]
 
 

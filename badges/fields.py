@@ -1,4 +1,4 @@
-"""Model fields that hold the same truth on every database."""
+"""Model fields that behave the same on every database."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ class KeyField(models.CharField):
     """
     Text that identifies something: an event id, a slug, a provider's key.
 
-    Equal means equal byte by byte, and spaces at the end count. MariaDB and MySQL would otherwise equate ``Abc-1`` with
-    ``abc-1``, ``jose`` with ``josé`` and ``abc`` with ``abc`` and a space; SQLite and PostgreSQL compare text as it is.
+    Values are compared byte by byte, and spaces at the end count. By default MariaDB and MySQL equate ``Abc-1`` with
+    ``abc-1``, ``jose`` with ``josé``, and ``abc`` with the same and a space. SQLite and PostgreSQL compare exactly
+    without help.
     """
 
     def db_parameters(self, connection: Any) -> Any:

@@ -56,7 +56,7 @@ def _make(number: int, qr: str) -> tuple[float, float, int]:
             "LMS_CLIENT_SECRET": lms.settings["client_secret"],
         }
         count_statements(server)
-        configuration = run(env, "-m", "benchmarks.diplomas", "--qr", qr)
+        configuration = run(env, "-m", "benchmarks.certificate_data", "--qr", qr)
         before = statements(server)
         output = run(env, "-m", "benchmarks.peak", "credentials_run", "--configuration", configuration)
         cost = (statements(server) - before) / number

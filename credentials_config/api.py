@@ -114,7 +114,7 @@ def preview(
         language=language,
     )
     with renderers.renderer_for(sample) as renderer:
-        return renderer.make(words)
+        return renderer.render(words)
 
 
 def credentials_of(person: badges.Person) -> QuerySet[Credential]:

@@ -22,7 +22,7 @@ from tests.services.databases import chosen_database, test_database_url
 from tests.services.processes import Process, manage, python_process
 
 if TYPE_CHECKING:
-    from tests.intake.bus import Bus
+    from tests.support.event_bus import Bus
 
 LEFT_OUT = "LEFT OUT by choice"
 # What makes a test a `live` one: it starts a server or a process.
@@ -134,7 +134,7 @@ def schema_registry(pytestconfig: pytest.Config) -> SchemaRegistry:
 @pytest.fixture
 def bus(kafka: Kafka, schema_registry: SchemaRegistry, settings: Any) -> Iterator[Bus]:
     """Return a topic of the Open edX bus that Django's settings point to."""
-    from tests.intake.bus import Bus  # noqa: PLC0415 -- Django is not ready when this file is imported
+    from tests.support.event_bus import Bus  # noqa: PLC0415 -- Django is not ready when this file is imported
 
     made = Bus(kafka, schema_registry)
     for name, value in made.settings.items():

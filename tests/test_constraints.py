@@ -1,4 +1,4 @@
-"""What the database itself refuses, whoever writes: the last guard against doubling and half-truths."""
+"""What the database itself refuses, whoever writes it."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def again(row: Any, **changes: Any) -> Callable[[], Any]:
     return insert
 
 
-def test_nobody_holds_a_badge_twice_and_anybody_may_have_held_it_before() -> None:
+def test_a_learner_holds_a_badge_once_and_may_have_held_it_before() -> None:
     row = UserCredentialFactory()
     refused(again(row))
     again(row, status="revoked", active_key=None)()
@@ -93,7 +93,7 @@ def test_there_is_one_version_of_the_catalog() -> None:
 
 
 @pytest.mark.parametrize("make", [InboxMessageFactory, OutboxMessageFactory])
-def test_what_waits_is_due_some_time_and_what_is_over_never(make: Any) -> None:
+def test_a_pending_row_has_a_due_time_and_a_finished_row_has_none(make: Any) -> None:
     row = make()
     rows = type(row).objects.filter(pk=row.pk)
     refused(lambda: rows.update(due_at=None))

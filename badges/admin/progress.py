@@ -15,7 +15,7 @@ from badges.admin.readonly import ReadOnlyAdmin, SearchByExactWords, learners_na
 from badges.admin.words import cause_in_words, rules_in_words
 from badges.common.admin import link_to, moment
 from badges.models import BadgeProgress, Fulfillment
-from badges.progress.reading import Demand, Group, report, with_reports
+from badges.progress.reading import GroupReport, RequirementReport, report, with_reports
 
 
 class _Completed(admin.SimpleListFilter):
@@ -74,19 +74,19 @@ class BadgeProgressAdmin(SearchByExactWords, ReadOnlyAdmin):
         return format_html_join(SafeString("<br>"), "{}, {} · {}", lines) or "-"
 
 
-def _group(group: Group) -> SafeString:
+def _group(group: GroupReport) -> SafeString:
     state = _("fulfilled") if group.fulfilled else _("open")
-    members = format_html_join("", "<li>{}</li>", ((_demand(demand),) for demand in group.demands))
+    members = format_html_join("", "<li>{}</li>", ((_requirement(requirement),) for requirement in group.requirements))
     if group.name is None:
         title = _("Requirement")
     else:
-        title = ngettext("Group %(name)s", "Group %(name)s: one of these is enough", len(group.demands))
+        title = ngettext("Group %(name)s", "Group %(name)s: one of these is enough", len(group.requirements))
         title %= {"name": group.name}
     return format_html("<strong>{}: {}</strong><ul>{}</ul>", title, state, members)
 
 
-def _demand(demand: Demand) -> SafeString:
-    requirement, met = demand.requirement, demand.fulfillment
+def _requirement(reported: RequirementReport) -> SafeString:
+    requirement, met = reported.requirement, reported.fulfillment
     said = requirement.description or rules_in_words(requirement.rules.all(), requirement.event_type)
     if met is None:
         return format_html("{}: {}", requirement.key, said)

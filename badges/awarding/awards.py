@@ -1,8 +1,8 @@
 """
-Awarding: who holds a badge already, who may get it, and the rows that say so.
+Awarding: which credentials learners have, whether they may get another one, and the new rows.
 
-One statement reads what a batch needs to know, one writes what it decided. Issuing and announcing follow from the
-outbox; nothing here talks to anybody.
+One statement reads for a whole batch, and one writes. Issuing and announcing are done later, by outbox messages that
+the pipeline writes.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from badges.catalog.causes import Cause
 from badges.inserts import insert
 
 
-def holdings(learner_template_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, set[str]]:
-    """Return, for each learner_template_id that has any credential, the statuses of its credentials; one statement."""
+def credential_statuses(learner_template_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, set[str]]:
+    """Return the statuses of the credentials for each learner_template_id that has any; one statement."""
     found: dict[uuid.UUID, set[str]] = {}
     rows = (
         UserCredential.objects.filter(learner_template_id__in=list(learner_template_ids))
@@ -32,7 +32,12 @@ def holdings(learner_template_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, set[s
 
 
 def may_award(statuses: set[str], *, award_once: bool) -> bool:
-    """Whether a learner with credentials of these statuses may get the badge: nobody holds it twice."""
+    """
+    Return whether a learner may get a badge.
+
+    ``statuses`` are those of the learner's credentials of this template. Nobody holds a badge twice. With
+    ``award_once``, a learner whose credential was revoked does not get it again.
+    """
     if CredentialStatus.AWARDED in statuses:
         return False
     return not (award_once and statuses)
@@ -62,5 +67,5 @@ def credential_of(
 
 
 def store(credentials: Sequence[UserCredential]) -> None:
-    """Write credentials; one statement. The database refuses a second active one per learner and template."""
+    """Write credentials; one statement. Raises IntegrityError for a second active one of a learner and a template."""
     insert(sorted(credentials, key=lambda credential: credential.learner_template_id))

@@ -1,7 +1,8 @@
 """
-The inbox: write an event down, claim what waits, say what became of it.
+The inbox: write events, claim pending ones, record what became of them.
 
-A row and its ``event_id`` are what makes an event count once, however often and through however many doors it arrives.
+The unique ``event_id`` of a row makes an event count once, however often it arrives, from the bus, a file, a signal or
+the REST API.
 """
 
 from __future__ import annotations
@@ -18,8 +19,7 @@ from uuid6 import uuid7
 from badges.database import statement_bytes
 from badges.exceptions import EventError
 from badges.inserts import insert
-from badges.intake import payloads
-from badges.intake.events import Event, Unreadable
+from badges.intake.events import ID_LENGTH, Event, Unreadable, stored_text
 from badges.intake.models import InboxMessage, InboxState
 
 REASON_LENGTH = 500
@@ -32,9 +32,9 @@ TOO_LONG = (
     "Stored, the event may take {size} bytes of a statement; the database server's max_allowed_packet is {limit}. "
     "Raise that, then let the event be sent again."
 )
-# What an INSERT takes besides its rows, and a row besides its payload: no more than this, in characters of four bytes.
-STATEMENT_FRAME = 4096
-ROW_FRAME = 6144
+# The most bytes that an INSERT takes besides its rows, and a row besides its payload. A character has up to four bytes.
+STATEMENT_OVERHEAD = 4096
+ROW_OVERHEAD = 6144
 
 
 def row_of(
@@ -46,14 +46,14 @@ def row_of(
     reason: str = "",
     due_at: dt.datetime | None = None,
 ) -> InboxMessage:
-    """Return the unsaved row of an event."""
+    """Return the unsaved row of an event. ``due_at`` is needed for the state PENDING only."""
     return InboxMessage(
         id=uuid7(),
         event_id=event.id,
         event_type=event.type,
         event_time=event.time,
         lms_user_id=lms_user_id if lms_user_id and 0 < lms_user_id < 2**63 else None,
-        payload=payloads.stored_text(event),
+        payload=stored_text(event),
         source=event.source,
         state=state,
         due_at=due_at,
@@ -80,11 +80,12 @@ def dead_row_of(unreadable: Unreadable, *, now: dt.datetime) -> InboxMessage:
 
 def write(rows: Sequence[InboxMessage]) -> set[str]:
     """
-    Insert rows and return the event ids that were new; the others are duplicates, stored by somebody before.
+    Insert rows; return the event ids that were new. The others are duplicates, which are in the inbox already.
 
-    Must be the first thing in its transaction: it is the write that makes SQLite's transaction exclusive, and an event
-    that another process holds right now waits here. One statement, unless the server takes only shorter ones. Raises
-    EventError for an event that it does not take at all; a dead letter then loses its payload.
+    Must be the first statement of its transaction. On SQLite this write makes the transaction exclusive. On the other
+    databases it waits for a process that is just writing the same event. One statement, or several when the server
+    limits their length (``statement_bytes``), and one to read back. Raises EventError for an event that is too long for
+    any statement. A dead letter that is too long loses its payload.
     """
     ordered = sorted(rows, key=lambda row: row.event_id)
     for statement in _statements(ordered):
@@ -133,16 +134,17 @@ def postpone_claimed(row: InboxMessage, *, until: dt.datetime, reason: str) -> N
 
 
 def requeue(rows: QuerySet[InboxMessage], *, now: dt.datetime) -> int:
-    """Let dead letters that still have their payload be tried again; returns how many. The operator's button."""
+    """Make dead letters that have their payload pending again, for an operator; return how many."""
     dead = rows.filter(state=InboxState.DEAD, payload__isnull=False)
     return dead.update(state=InboxState.PENDING, due_at=now, attempts=0, processed_at=None)
 
 
 def expire_payloads(*, before: dt.datetime, step: int = 500) -> int:
     """
-    Forget the payloads of events decided before a time; the rows stay, so that duplicates are still known.
+    Delete the payloads of events that were decided before a time; return how many.
 
-    In transactions of ``step`` rows, which hold nobody up; returns how many.
+    The rows stay, so that duplicates are still recognised. Each transaction changes ``step`` rows, so that no other
+    process waits for long.
     """
     old = InboxMessage.objects.filter(processed_at__lt=before, payload__isnull=False).exclude(state=InboxState.PENDING)
     gone, unseen = 0, old
@@ -154,9 +156,10 @@ def expire_payloads(*, before: dt.datetime, step: int = 500) -> int:
 
 def forget_decided(*, before: dt.datetime, limit: int) -> int:
     """
-    Delete up to ``limit`` rows of events decided before a time; returns how many. Dead letters stay.
+    Delete up to ``limit`` rows of events that were decided before a time; return how many. Dead letters stay.
 
-    One that arrives again is new then, and changes nothing twice: a requirement stays met, a badge is held once.
+    A deleted event that arrives again is new. It changes nothing twice: a requirement that is fulfilled stays so, and a
+    learner has one active credential of a template.
     """
     states = [InboxState.PROCESSED, InboxState.UNMATCHED]
     old = InboxMessage.objects.filter(state__in=states, received_at__lt=before, processed_at__lt=before)
@@ -165,7 +168,7 @@ def forget_decided(*, before: dt.datetime, limit: int) -> int:
 
 
 def forget_learner(lms_user_id: int, *, now: dt.datetime) -> int:
-    """Wipe payloads and ids of a person's events; those that still wait are not decided any more. Returns how many."""
+    """Delete payloads and LMS user ids of a person's events; return how many. Pending ones become dead letters."""
     rows = InboxMessage.objects.filter(lms_user_id=lms_user_id)
     rows.filter(state=InboxState.PENDING).update(
         state=InboxState.DEAD, due_at=None, claim=None, processed_at=now, reason="The learner was retired."
@@ -175,27 +178,27 @@ def forget_learner(lms_user_id: int, *, now: dt.datetime) -> int:
 
 def _fitting(text: str) -> str:
     """Return the text, or a digest of it where it is longer than its column: cut off, two of them could be one."""
-    if len(text) <= payloads.ID_LENGTH:
+    if len(text) <= ID_LENGTH:
         return text
     return f"sha256:{hashlib.sha256(text.encode(errors='replace')).hexdigest()}"
 
 
 def _statements(rows: Sequence[InboxMessage]) -> Iterator[Sequence[InboxMessage]]:
-    """Divide rows into statements that are no longer than the server takes."""
+    """Divide rows into statements that are no longer than the server accepts."""
     longest = statement_bytes()
     if longest is None:
         yield rows
         return
-    room = longest - STATEMENT_FRAME
+    available = longest - STATEMENT_OVERHEAD
     statement: list[InboxMessage] = []
     length = 0
     for row in rows:
         size = _length_in_sql(row)
-        if size > room:
+        if size > available:
             if row.state != InboxState.DEAD:
                 raise EventError(TOO_LONG.format(size=size, limit=longest))
-            row.payload, size = None, ROW_FRAME
-        if statement and length + size > room:
+            row.payload, size = None, ROW_OVERHEAD
+        if statement and length + size > available:
             yield statement
             statement, length = [], 0
         statement.append(row)
@@ -205,9 +208,9 @@ def _statements(rows: Sequence[InboxMessage]) -> Iterator[Sequence[InboxMessage]
 
 
 def _length_in_sql(row: InboxMessage) -> int:
-    """Return the most bytes that a row takes in a statement, where each may be escaped by another."""
+    """Return the most bytes that a row takes in a statement. Each byte may be escaped by one more."""
     payload = row.payload or ""
-    return ROW_FRAME + 2 * (len(payload) if payload.isascii() else len(payload.encode()))
+    return ROW_OVERHEAD + 2 * (len(payload) if payload.isascii() else len(payload.encode()))
 
 
 def _still_claimed(rows: Iterable[InboxMessage]) -> QuerySet[InboxMessage]:

@@ -1,61 +1,35 @@
 """
-Where a batch comes from, and so what its inbox rows need.
+The two kinds of batches, and what becomes of their inbox rows.
 
-Events of a bus have no row yet: it is written with the decision. Events that waited have one, claimed by us: it is
-closed with the decision. Both are the first write of the decision's transaction, and say which events are ours to
-decide.
+Events of a bus have no inbox row yet: it is inserted with the decision. Events of the inbox have a row that this worker
+has claimed: it is finished with the decision. In both cases this is the first write of the transaction, and it tells
+which events this process may decide.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol
 
 from badges.catalog import event_types
 from badges.intake import inbox
 from badges.intake.events import Event
 from badges.intake.learners import LearnerLookup
 from badges.intake.models import InboxMessage, InboxState
-from badges.pipeline.matching import Match, MatchedBatch
-from badges.pipeline.results import NO_MATCH, BatchResult
+from badges.pipeline.decisions import NO_MATCH, BatchResult, Match, MatchedBatch
 
 
 class ClaimLostError(Exception):
-    """Another worker holds an event now, and decides it."""
-
-
-class EventBatch(Protocol):
-    """What the conductor asks of either."""
-
-    def is_idle(self, matched: MatchedBatch) -> bool:
-        """Say whether nothing has to be written for this batch."""
-
-    def write_down(
-        self,
-        events: Sequence[Event],
-        matched: MatchedBatch,
-        lookup: LearnerLookup,
-        *,
-        now: dt.datetime,
-        result: BatchResult,
-    ) -> list[Match]:
-        """Write the batch's inbox rows; return the matches that are ours to decide."""
-
-    def tries_of(self, event: Event) -> int:
-        """Return how often an event was tried, this time included."""
-
-    def defer(self, event: Event, *, reason: str, until: dt.datetime | None, now: dt.datetime) -> None:
-        """Keep an event that failed by itself: until a later try, or as a dead letter when there is none."""
+    """Another worker has claimed an event of this batch and decides it."""
 
 
 class BusBatch:
-    """Events that just arrived."""
+    """Events that a consumer has just read. They have no inbox row."""
 
     def is_idle(self, matched: MatchedBatch) -> bool:
         return not matched.matches and not matched.near_misses
 
-    def write_down(
+    def write_inbox(
         self,
         events: Sequence[Event],
         matched: MatchedBatch,
@@ -70,11 +44,11 @@ class BusBatch:
         ]
         rows += [_row_of_match(match, lookup, now) for match in matched.matches]
         new = inbox.write(rows)
-        fresh = [match for match in matched.matches if match.event.id in new]
-        result.duplicates += len(matched.matches) - len(fresh)
-        return _without_refused(fresh, lookup, result)
+        undecided = [match for match in matched.matches if match.event.id in new]
+        result.duplicates += len(matched.matches) - len(undecided)
+        return _without_refused(undecided, lookup, result)
 
-    def tries_of(self, event: Event) -> int:
+    def attempts_of(self, event: Event) -> int:
         return 1
 
     def defer(self, event: Event, *, reason: str, until: dt.datetime | None, now: dt.datetime) -> None:
@@ -92,7 +66,7 @@ class BusBatch:
 
 
 class InboxBatch:
-    """Events that waited, with their claimed rows by event id."""
+    """Events of the inbox. ``claimed`` holds their claimed rows by event id."""
 
     def __init__(self, claimed: Mapping[str, InboxMessage]):
         self._claimed = claimed
@@ -100,7 +74,7 @@ class InboxBatch:
     def is_idle(self, matched: MatchedBatch) -> bool:
         return False
 
-    def write_down(
+    def write_inbox(
         self,
         events: Sequence[Event],
         matched: MatchedBatch,
@@ -109,21 +83,21 @@ class InboxBatch:
         now: dt.datetime,
         result: BatchResult,
     ) -> list[Match]:
-        """One statement for each thing that can become of an event. Raises ClaimLostError."""
+        """Finish the claimed rows; one statement for each state and reason. Raises ClaimLostError."""
         outcomes: dict[str, tuple[InboxState, str]] = {}
         for match in matched.matches:
             refusal = lookup.refused.get(match.person.lms_user_id)
             outcomes[match.event.id] = (InboxState.DEAD, refusal) if refusal else (InboxState.PROCESSED, "")
-        closings: dict[tuple[InboxState, str], list[InboxMessage]] = {}
+        rows_by_outcome: dict[tuple[InboxState, str], list[InboxMessage]] = {}
         for event in events:
             outcome = outcomes.get(event.id) or (InboxState.UNMATCHED, matched.ignored[event.id])
-            closings.setdefault(outcome, []).append(self._claimed[event.id])
-        for (state, reason), rows in closings.items():
+            rows_by_outcome.setdefault(outcome, []).append(self._claimed[event.id])
+        for (state, reason), rows in rows_by_outcome.items():
             if inbox.finish_claimed(rows, state=state, now=now, reason=reason) != len(rows):
                 raise ClaimLostError
         return _without_refused(matched.matches, lookup, result)
 
-    def tries_of(self, event: Event) -> int:
+    def attempts_of(self, event: Event) -> int:
         return self._claimed[event.id].attempts
 
     def defer(self, event: Event, *, reason: str, until: dt.datetime | None, now: dt.datetime) -> None:

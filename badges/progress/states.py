@@ -1,8 +1,8 @@
 """
-Where learners stand on templates: read for a batch, change, write for a batch.
+The state of progress while a batch is decided: loaded for the batch, changed in memory, stored for the batch.
 
-A ``ProgressState`` is the working copy of one learner's progress on one template while the pipeline decides. Nothing
-here asks the database once per learner or per template.
+A ``ProgressState`` is the progress of one learner on one template. The number of statements does not depend on how many
+there are.
 """
 
 from __future__ import annotations
@@ -22,7 +22,12 @@ from badges.progress.models import ACTIVE, BadgeProgress, Fulfillment
 
 @dataclass
 class ProgressState:
-    """A learner on a template: requirements with an active fulfilment, and when it was first complete, if ever."""
+    """
+    The progress of one learner on one template.
+
+    ``fulfilled`` holds the ids of requirements with an active fulfilment, ``new`` the fulfilments that are not stored
+    yet. ``begun`` tells whether there is a row of progress, and ``changed`` whether it has to be updated.
+    """
 
     learner_template_id: uuid.UUID
     fulfilled: set[int] = field(default_factory=set)
@@ -32,7 +37,7 @@ class ProgressState:
     changed: bool = False
 
     def fulfill(self, requirement_id: int, *, cause: Cause, revision_id: int, now: dt.datetime) -> bool:
-        """Note that a requirement is met, unless it was; returns whether that is new."""
+        """Fulfil a requirement; return False if it was fulfilled already."""
         if requirement_id in self.fulfilled:
             return False
         self.fulfilled.add(requirement_id)
@@ -50,13 +55,13 @@ class ProgressState:
         return True
 
     def complete(self, *, now: dt.datetime) -> None:
-        """Note that every group has a fulfilled member."""
+        """Note that every group of requirements has a fulfilled member."""
         self.completed_at = now
         self.changed = True
 
 
 def load(learner_template_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, ProgressState]:
-    """Return a state for every learner_template_id, also for those that have not begun; one statement."""
+    """Return the state for every learner_template_id, also where no progress has begun; one statement."""
     states = {learner_template_id: ProgressState(learner_template_id) for learner_template_id in learner_template_ids}
     rows = (
         BadgeProgress.objects.filter(id__in=list(states))
@@ -74,7 +79,7 @@ def load(learner_template_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, ProgressS
 
 
 def store(states: Iterable[tuple[ProgressState, int, int]], *, now: dt.datetime) -> None:
-    """Write what changed, given (state, learner id, template id): two statements, one per table."""
+    """Write what changed in states, each given as (state, learner id, template id); one statement for each table."""
     ordered = sorted(states, key=lambda item: item[0].learner_template_id)
     rows = [
         BadgeProgress(

@@ -55,7 +55,7 @@ class AssetForm(forms.ModelForm):  # type: ignore[type-arg]
         cleaned = super().clean() or {}
         if "slug" in cleaned and "file" in cleaned:
             file = cleaned["file"]
-            for fault in uploads.faults(cleaned["slug"], file.name, file.read()):
+            for fault in uploads.upload_errors(cleaned["slug"], file.name, file.read()):
                 self.add_error("file", fault)
             file.seek(0)
         return cleaned

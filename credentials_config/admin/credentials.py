@@ -19,7 +19,7 @@ from credentials_config import api
 from credentials_config.admin.pages import ReadOnlyPage
 from credentials_config.issuing import codes
 from credentials_config.models import Credential, CredentialStatus
-from credentials_config.processors.csv_list import LONGEST_ID
+from credentials_config.processors.csv_list import MAX_ID_DIGITS
 
 
 @admin.register(Credential)
@@ -54,7 +54,7 @@ class CredentialAdmin(ReadOnlyPage):
         code = codes.normal(term)
         if code:
             found |= Q(verification_code=code)
-        too_long = term.isascii() and term.isdigit() and len(term) > LONGEST_ID
+        too_long = term.isascii() and term.isdigit() and len(term) > MAX_ID_DIGITS
         learner = None if too_long else badges.learner_of(term)
         if learner is not None:
             found |= Q(learner=learner)

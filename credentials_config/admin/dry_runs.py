@@ -14,7 +14,7 @@ from credentials_config import api, lms
 from credentials_config.api import Finding
 from credentials_config.issuing.runs import gates_of
 from credentials_config.models import CredentialConfiguration, CredentialStatus
-from credentials_config.processors.csv_list import LONGEST_ID
+from credentials_config.processors.csv_list import MAX_ID_DIGITS
 from credentials_config.schedules import Closed, Decision, Skip, decide
 
 # A page is patient for so many people; the command looks at all of them.
@@ -48,9 +48,9 @@ def _first(configuration: CredentialConfiguration) -> tuple[list[Finding], bool]
 
 
 def _ask(configuration: CredentialConfiguration, who: str) -> list[Finding]:
-    """Ask about one person: digits are always an LMS user id, and nobody has one that is longer than LONGEST_ID."""
+    """Ask about one person: digits are always an LMS user id, and nobody has one that is longer than MAX_ID_DIGITS."""
     if who.isascii() and who.isdigit():
-        people = lms.client().find(lms_user_ids=[int(who)] if len(who) <= LONGEST_ID else [])
+        people = lms.client().find(lms_user_ids=[int(who)] if len(who) <= MAX_ID_DIGITS else [])
     else:
         people = lms.client().find(usernames=[who])
     return api.eligibility(configuration, list(people))

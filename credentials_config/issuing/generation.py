@@ -301,10 +301,10 @@ class _Batch:
 
 
 def _document_of(renderer: Renderer, row: Credential) -> Document:
-    document = renderer.make(document_context_of(row))
+    document = renderer.render(document_context_of(row))
     if not isinstance(document, Document) or not isinstance(document.content, bytes):
         raise GenerationError(
-            f"{type(renderer).__name__}.make gave no credentials_config.contracts.Document with bytes in it. Repair "
+            f"{type(renderer).__name__}.render gave no credentials_config.contracts.Document with bytes in it. Repair "
             "the package that brings this generator",
             everyone=True,
         )

@@ -138,7 +138,7 @@ def _load(slug: str, options: dict[str, JSON]) -> _Kept:
     if findings:
         raise Permanent("The options cannot be used: " + "; ".join(map(str, findings)))
     assets = _NotedAssets()
-    return _Kept(generator.begin(options, assets), assets.versions())
+    return _Kept(generator.create_renderer(options, assets), assets.versions())
 
 
 def _newest(versions: dict[str, int | None]) -> dict[str, int | None]:

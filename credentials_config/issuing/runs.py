@@ -36,7 +36,16 @@ from credentials_config.models import (
     RunCause,
     RunOutcome,
 )
-from credentials_config.schedules import Closed, Decision, FinalRun, Gates, Run, Skip, decide, over_from_the_start
+from credentials_config.schedules import (
+    Closed,
+    Decision,
+    FinalRun,
+    Run,
+    ScheduleRules,
+    Skip,
+    decide,
+    over_from_the_start,
+)
 
 log = logging.getLogger(__name__)
 
@@ -203,9 +212,9 @@ def _is_switched_off(run: CredentialRun) -> bool:
     return only_scheduled.filter(configuration__enabled=False).exists()
 
 
-def gates_of(configuration: CredentialConfiguration) -> Gates:
+def gates_of(configuration: CredentialConfiguration) -> ScheduleRules:
     """Return what a configuration says about dates."""
-    return Gates(
+    return ScheduleRules(
         availability=configuration.availability,
         days_after_end=configuration.days_after_end,
         available_on=configuration.available_on,

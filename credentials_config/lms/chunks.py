@@ -1,4 +1,4 @@
-"""Chunks of learners, and spans of time: what both transports need."""
+"""Chunks of learners and the range of dates, for both transports."""
 
 from __future__ import annotations
 
@@ -8,31 +8,37 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-LONGEST_LIST = 4000  # characters of usernames in one address, which servers commonly cut off at 8 KiB
+# The most characters of usernames in one address. Servers commonly refuse addresses of more than 8 KiB.
+MAX_LENGTH = 4000
 
 
-def chunks(things: Iterable[T], size: int, *, length: Callable[[T], int] | None = None) -> Iterator[list[T]]:
-    """Yield lists of at most that many, and at most LONGEST_LIST long altogether; reading no further ahead."""
-    some: list[T] = []
+def chunks(items: Iterable[T], size: int, *, length: Callable[[T], int] | None = None) -> Iterator[list[T]]:
+    """
+    Yield the items in lists of at most ``size``.
+
+    With ``length``, the lengths of the items of a list add up to at most MAX_LENGTH. No more items are read than the
+    next list needs.
+    """
+    chunk: list[T] = []
     total = 0
-    for thing in things:
-        its_length = length(thing) if length else 0
-        if some and (len(some) == size or total + its_length > LONGEST_LIST):
-            yield some
-            some, total = [], 0
-        some.append(thing)
-        total += its_length
-    if some:
-        yield some
+    for item in items:
+        item_length = length(item) if length else 0
+        if chunk and (len(chunk) == size or total + item_length > MAX_LENGTH):
+            yield chunk
+            chunk, total = [], 0
+        chunk.append(item)
+        total += item_length
+    if chunk:
+        yield chunk
 
 
 def earliest(times: Iterable[dt.datetime | None]) -> dt.datetime | None:
-    """Return the first of the times; None when one of them is open, or there are none."""
+    """Return the first of the times, or None when one of them is None or there are none."""
     given = list(times)
     return None if None in given else min((time for time in given if time is not None), default=None)
 
 
 def latest(times: Iterable[dt.datetime | None]) -> dt.datetime | None:
-    """Return the last of the times; None when one of them is open, or there are none."""
+    """Return the last of the times, or None when one of them is None or there are none."""
     given = list(times)
     return None if None in given else max((time for time in given if time is not None), default=None)

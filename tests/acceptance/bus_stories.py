@@ -10,9 +10,9 @@ from django.db import connection
 
 from badges.testing.events import LearningEvent, passing_status
 from tests.factories import credly_issuer, make_template, requirement
-from tests.intake.bus import Bus
 from tests.services import Service
 from tests.services.processes import Process
+from tests.support.event_bus import Bus
 
 COURSES = ("course-v1:Demo+Algebra+2026", "course-v1:Demo+Geometry+2026", "course-v1:Demo+Topology+2026")
 

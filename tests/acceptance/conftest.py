@@ -11,7 +11,7 @@ import pytest
 from badges.testing.credly import CredlyProcess
 
 if TYPE_CHECKING:
-    from tests.intake.bus import Bus
+    from tests.support.event_bus import Bus
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from typing import Any
 
 from badges import pipeline
 from badges.catalog.models import BadgeTemplate
-from badges.intake import payloads
+from badges.intake.events import parse_event
 from badges.issuers.credly.models import CredlyBadge
 from badges.outbox.models import OutboxMessage, OutboxState
 from badges.testing import events
@@ -53,7 +53,7 @@ def pass_course(*lms_user_ids: int) -> pipeline.BatchResult:
         ).line
         for number in lms_user_ids
     ]
-    return pipeline.handle([payloads.parse(line, source="story") for line in lines])
+    return pipeline.handle([parse_event(line, source="story") for line in lines])
 
 
 def wait_for(found: Callable[[], Any], *, seconds: float = 30, what: str) -> Any:

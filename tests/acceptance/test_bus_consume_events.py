@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tests.acceptance.bus_stories import count, holders, passes, take_down, template
-from tests.intake.bus import Bus
 from tests.services.processes import Process
+from tests.support.event_bus import Bus
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

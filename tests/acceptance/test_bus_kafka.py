@@ -28,9 +28,9 @@ from tests.acceptance.bus_stories import (
     template,
 )
 from tests.factories import make_template
-from tests.intake.bus import Bus
-from tests.intake.doubles import headers_of
 from tests.services.processes import Process
+from tests.support.event_bus import Bus
+from tests.support.kafka_doubles import headers_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -17,8 +17,8 @@ from openedx_events.event_bus.avro.serializer import AvroSignalSerializer
 
 from badges.testing.events import passing_status, passing_status_lines, write_events
 from tests.acceptance.bus_stories import COURSES, count, start_consumer, template
-from tests.intake.bus import Bus
 from tests.services.processes import Process
+from tests.support.event_bus import Bus
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(600)]
 

@@ -10,7 +10,8 @@ import pytest
 from django.utils import timezone
 
 from badges import api, pipeline
-from badges.intake import inbox, payloads
+from badges.intake import inbox
+from badges.intake.events import parse_event
 from badges.intake.models import InboxMessage
 from badges.testing import events
 from tests.acceptance.bus_stories import holders
@@ -30,7 +31,7 @@ def test_an_event_that_kills_its_workers_becomes_a_dead_letter_and_takes_no_othe
     make_template()
     for number in LEARNERS:
         line = events.passing_status(lms_user_id=number, username=f"bill{number}").line
-        assert api.receive(payloads.parse(line, source="rest"))
+        assert api.receive(parse_event(line, source="rest"))
     # A worker's lease is over when the next one comes.
     config = {"intake": {"max_attempts": TRIES}, "delivery": {"lease_seconds": 0}}
     env = {

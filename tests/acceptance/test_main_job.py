@@ -17,9 +17,9 @@ from django.test import Client
 from badges.testing.credly import CredlyProcess
 from tests.acceptance.bus_stories import passes
 from tests.acceptance.delivery_stories import issued_template
-from tests.intake.bus import Bus
 from tests.services import Redis
 from tests.services.processes import Process
+from tests.support.event_bus import Bus
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

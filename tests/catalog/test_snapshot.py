@@ -9,7 +9,7 @@ from badges.catalog import snapshot
 from badges.catalog.api import touch
 from badges.catalog.models import BadgeRequirement, BadgeTemplate, DataRule
 from badges.conf import CCX_PASSING_STATUS, PASSING_STATUS
-from tests.pipeline.stories import make_template
+from tests.support.pipeline_factories import make_template
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.tables]
 

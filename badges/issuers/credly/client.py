@@ -8,16 +8,17 @@ from collections.abc import Iterator
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
+from badges.common.http import HttpApi, NoAnswer, Refused
 from badges.exceptions import Permanent, Retryable
+from badges.issuers import answers
 from badges.issuers.credly import organizations
 from badges.issuers.credly.payloads import TheirBadge, badge_from, badges_from
-from badges.issuers.http import NoAnswer, ProviderApi, Refused
 
 
 class CredlyClient:
     """Speaks to Credly in the name of one organization."""
 
-    def __init__(self, organization: uuid.UUID, api: ProviderApi):
+    def __init__(self, organization: uuid.UUID, api: HttpApi):
         self.organization = organization
         self.api = api
         self._folder = f"organizations/{organization}"
@@ -29,13 +30,13 @@ class CredlyClient:
         try:
             return badge_from(answer["data"])
         except (ValueError, KeyError, TypeError):
-            message = f"{self.api.provider} ({self.api.whose}): the answer names no badge, although none was refused."
+            message = self.api.message("the answer names no badge, although none was refused.")
             raise NoAnswer(message, uncertain=True) from None
 
     def badges_of(self, *, earner: str, template: str) -> Iterator[TheirBadge]:
         """Yield the badges of a template that were issued under our id of a learner, whatever their state."""
         wanted = f"issuer_earner_id::{earner}|badge_template_id::{template}"
-        for page in self.api.pages(f"{self._folder}/badges", filter=wanted):
+        for page in self.api.pages(f"{self._folder}/badges", answers.next_link, filter=wanted):
             yield from badges_from(page)
 
     def organization_name(self) -> str:

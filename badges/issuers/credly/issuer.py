@@ -17,6 +17,7 @@ from django.db import IntegrityError, transaction
 
 from badges.awarding.models import CredentialStatus, UserCredential
 from badges.catalog.models import TemplateIssuer
+from badges.common.http import NoAnswer, Refused
 from badges.conf import config
 from badges.exceptions import Permanent, Retryable
 from badges.inserts import insert
@@ -26,7 +27,6 @@ from badges.issuers.credly.client import CredlyClient, client_for
 from badges.issuers.credly.models import CredlyBadge, CredlyState
 from badges.issuers.credly.organizations import reencrypt_tokens
 from badges.issuers.credly.payloads import TheirBadge
-from badges.issuers.http import NoAnswer, Refused
 
 log = logging.getLogger(__name__)
 

@@ -8,19 +8,24 @@ every key out of the database. A value is the organization's token, or, for OAut
 
 from __future__ import annotations
 
+import functools
 import uuid
 from typing import Any
 
 from requests.auth import AuthBase, HTTPBasicAuth
 
+from badges.common.http import HttpApi, Remedies
+from badges.common.oauth import ClientCredentials
 from badges.conf import config
 from badges.exceptions import Permanent
+from badges.issuers import answers
 from badges.issuers.credly.models import CredlyOrganization
-from badges.issuers.http import ProviderApi
-from badges.issuers.oauth import ClientCredentials, NoAuth
 from badges.issuers.secrets import reencrypted
 
 PROVIDER = "Credly"
+
+_CHECK = "Check the organization's id and token, and the template's id, then retry this message."
+_REMEDIES = Remedies(address="Correct the API address in BADGES_CONFIG.", access=_CHECK, not_found=_CHECK)
 
 
 def organization_id(text: str) -> uuid.UUID:
@@ -34,12 +39,12 @@ def organization_id(text: str) -> uuid.UUID:
         ) from None
 
 
-def api_of(organization: uuid.UUID) -> ProviderApi:
+def api_of(organization: uuid.UUID) -> HttpApi:
     """Return Credly's API in the name of an organization that is known here; Permanent when it is not."""
     return api_with(organization, _credentials(organization))
 
 
-def api_with(organization: uuid.UUID, credentials: str | dict[str, Any]) -> ProviderApi:
+def api_with(organization: uuid.UUID, credentials: str | dict[str, Any]) -> HttpApi:
     """Return Credly's API in the name of an organization, with its token or OAuth2 client given."""
     auth = _oauth(organization, credentials) if isinstance(credentials, dict) else _basic(credentials)
     return _api(organization, auth)
@@ -88,19 +93,34 @@ def _oauth(organization: uuid.UUID, credentials: dict[str, Any]) -> AuthBase:
             f"ORGANIZATIONS in BADGES_CONFIG['credly'] holds no {missing} for the organization {organization}. "
             'Give a token, or {"client_id": …, "client_secret": …}.'
         ) from None
-    return ClientCredentials(
-        _api(organization, NoAuth()), "oauth/token", client_id=client_id, client_secret=client_secret
-    )
-
-
-def _api(organization: uuid.UUID, auth: AuthBase) -> ProviderApi:
     settings = config.credly
-    base = settings["CREDLY_SANDBOX_API_BASE_URL" if settings["USE_SANDBOX"] else "CREDLY_API_BASE_URL"]
-    return ProviderApi(
-        PROVIDER,
+    return _client_credentials(organization, _base_url(settings), settings["timeout"], client_id, client_secret)
+
+
+@functools.lru_cache(maxsize=256)
+def _client_credentials(
+    organization: uuid.UUID, base: str, timeout: float, client_id: str, client_secret: str
+) -> ClientCredentials:
+    """Return the same object for the same settings, because it keeps the access token."""
+    token_api = _http_api(organization, base, timeout, None)
+    return ClientCredentials(token_api, "oauth/token", client_id=client_id, client_secret=client_secret, form=False)
+
+
+def _api(organization: uuid.UUID, auth: AuthBase) -> HttpApi:
+    settings = config.credly
+    return _http_api(organization, _base_url(settings), settings["timeout"], auth)
+
+
+def _base_url(settings: dict[str, Any]) -> str:
+    return str(settings["CREDLY_SANDBOX_API_BASE_URL" if settings["USE_SANDBOX"] else "CREDLY_API_BASE_URL"])
+
+
+def _http_api(organization: uuid.UUID, base: str, timeout: float, auth: AuthBase | None) -> HttpApi:
+    return HttpApi(
+        f"{PROVIDER} (organization {organization})",
         base,
-        whose=f"organization {organization}",
         auth=auth,
-        timeout=settings["timeout"],
-        remedy="Check the organization's id and token, and the template's id, then retry this message.",
+        timeout=timeout,
+        remedies=_REMEDIES,
+        read_error=answers.error_text,
     )

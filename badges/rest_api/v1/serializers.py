@@ -91,7 +91,7 @@ class GroupSerializer(serializers.Serializer[Any]):
 
     group = serializers.CharField(source="name", allow_null=True, help_text="Null for a requirement that stands alone.")
     fulfilled = serializers.BooleanField()
-    requirements = RequirementSerializer(source="demands", many=True)
+    requirements = RequirementSerializer(many=True)
 
 
 class ProgressSerializer(serializers.Serializer[Any]):

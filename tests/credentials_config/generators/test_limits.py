@@ -20,7 +20,7 @@ import pytest
 
 from credentials_config.contracts import GenerationError
 from credentials_config.generators.pdf import process
-from tests.credentials_config.generators.documents import png, read_text, renderer, words
+from tests.credentials_config.generators.documents import context, png, read_text, renderer
 
 OWN = b"#set document(date: none)\n#sys.inputs.name #sys.inputs.verify_code\n"
 LOOP = b"#for i in range(10000) { for j in range(10000) { for k in range(10000) { let x = calc.sin(i) } } }\n"
@@ -47,16 +47,16 @@ def test_a_template_that_loops_is_killed_before_any_learner(limits):
         renderer(LOOP + OWN, name="own.typ")
     assert caught.value.everyone
     # Others go on.
-    assert renderer().make(words()).content
+    assert renderer().render(context()).content
 
 
 def test_a_template_that_loops_for_one_learner_leaves_the_others(limits):
     limits(seconds=1)
     made = renderer(LOOP_FOR_BOBBY, name="own.typ")
     with pytest.raises(GenerationError, match="longer than 1 seconds") as caught:
-        made.make(words(name="Bobby"))
+        made.render(context(name="Bobby"))
     assert not caught.value.everyone
-    assert "Ada Lovelace" in read_text(made.make(words()).content)
+    assert "Ada Lovelace" in read_text(made.render(context()).content)
 
 
 def test_the_worker_ends_itself_when_nobody_is_left_to_kill_it(limits):
@@ -64,8 +64,8 @@ def test_the_worker_ends_itself_when_nobody_is_left_to_kill_it(limits):
     limits(seconds=2)
     made = renderer(LOOP_FOR_BOBBY, name="own.typ")
     pid = worker_pid()
-    request = made._request(words(name="Bobby"), page=0, strict=False)
-    process._shared._write(process._shared._process, process.wire.packed(request))
+    request = made._request(context(name="Bobby"), page=0, strict=False)
+    process._shared._write(process._shared._process, process.messages.encode(request))
     assert psutil.Process(pid).is_running()
     assert process._shared._process.wait(10) == -signal.SIGALRM
 
@@ -76,7 +76,7 @@ def test_too_much_memory_is_an_error_that_says_so(limits):
     with pytest.raises(GenerationError, match=r"more than 400 MB.*megabytes") as caught:
         renderer(bomb, name="own.typ")
     assert caught.value.everyone
-    assert renderer().make(words()).content
+    assert renderer().render(context()).content
 
 
 def test_a_small_file_that_is_a_huge_picture_is_an_error(limits):
@@ -91,10 +91,10 @@ def test_a_small_file_that_is_a_huge_picture_is_an_error(limits):
 def test_a_worker_that_was_killed_is_replaced(limits):
     limits()
     made = renderer()
-    before = made.make(words()).content
+    before = made.render(context()).content
     os.kill(worker_pid(), signal.SIGKILL)
     process._shared._process.wait()
-    assert made.make(words()).content == before
+    assert made.render(context()).content == before
 
 
 def test_a_worker_that_dies_over_a_document_is_an_error_and_replaced(limits):
@@ -103,8 +103,8 @@ def test_a_worker_that_dies_over_a_document_is_an_error_and_replaced(limits):
     killer = threading.Timer(0.7, os.kill, (worker_pid(), signal.SIGKILL))
     killer.start()
     with pytest.raises(GenerationError, match="gave up"):
-        made.make(words(name="Bobby"))
-    assert made.make(words()).content
+        made.render(context(name="Bobby"))
+    assert made.render(context()).content
 
 
 def test_an_interruption_does_not_hand_one_learners_document_to_the_next(limits):
@@ -124,11 +124,11 @@ def test_an_interruption_does_not_hand_one_learners_document_to_the_next(limits)
     signal.setitimer(signal.ITIMER_REAL, 0.02)
     try:
         with pytest.raises(SoftTimeLimit):
-            made.make(words(name="Slow"))
+            made.render(context(name="Slow"))
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
-    text = read_text(made.make(words(name="Grace Hopper")).content)
+    text = read_text(made.render(context(name="Grace Hopper")).content)
     assert "Grace Hopper" in text
     assert "Slow" not in text
 
@@ -210,7 +210,7 @@ def test_many_presses_at_once_are_kept_apart(limits):
     made = [renderer(options={"text_elements": {"motto": {"text": f"Motto {n}", "y": 50}}}) for n in range(20)]
     for _ in range(2):
         for number, one in enumerate(made):
-            assert f"Motto {number}\n" in read_text(one.make(words()).content)
+            assert f"Motto {number}\n" in read_text(one.render(context()).content)
 
 
 def test_threads_get_their_own_documents(limits):
@@ -219,7 +219,7 @@ def test_threads_get_their_own_documents(limits):
     found: dict[str, str] = {}
 
     def make(name):
-        found[name] = read_text(made.make(words(name=name)).content)
+        found[name] = read_text(made.render(context(name=name)).content)
 
     threads = [threading.Thread(target=make, args=(f"Person {n} of all",)) for n in range(16)]
     for thread in threads:
@@ -233,7 +233,7 @@ def test_threads_get_their_own_documents(limits):
 SCRIPT = """
 import os, sys
 os.environ["DJANGO_SETTINGS_MODULE"] = "service.settings"
-from tests.credentials_config.generators.documents import renderer, words
+from tests.credentials_config.generators.documents import context, renderer
 from credentials_config.generators.pdf import process
 made = renderer()
 print(process._shared._process.pid, made._folder, flush=True)
@@ -278,15 +278,15 @@ def test_a_forked_child_has_a_worker_of_its_own_and_leaves_the_parents_alone():
     """Celery forks its workers; one of them may outlive the parent."""
     parent = _in_a_process(
         """
-first = made.make(words()).content
+first = made.render(context()).content
 child = os.fork()
 if child == 0:
-    same = made.make(words()).content == first
+    same = made.render(context()).content == first
     print(process._shared._process.pid, same, flush=True)
     del made
     sys.exit(0)
 os.waitpid(child, 0)
-print(made.make(words()).content == first, process._shared._process.pid, flush=True)
+print(made.render(context()).content == first, process._shared._process.pid, flush=True)
 """
     )
     out, _ = parent.communicate(timeout=60)

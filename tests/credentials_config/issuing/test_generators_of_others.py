@@ -88,8 +88,8 @@ def test_what_is_no_document_rests_the_configuration_and_says_whose_turn_it_is(
     algebra(lms, finished=2, unfinished=0)
     configuration = configured()
     run(configuration)
-    written["PostcardPress"].make = lambda self, words: answer
+    written["PostcardRenderer"].render = lambda self, context: answer
     assert make().held == 2
     configuration.refresh_from_db()
-    assert configuration.problem.startswith("PostcardPress.make gave no credentials_config.contracts.Document")
+    assert configuration.problem.startswith("PostcardRenderer.render gave no credentials_config.contracts.Document")
     assert set(Credential.objects.values_list("status", "attempts")) == {(CredentialStatus.GENERATING, 0)}

@@ -13,7 +13,7 @@ from credentials_config.issuing import generation, runs
 from credentials_config.models import Credential, CredentialConfiguration, CredentialRun, RunCause, RunOutcome
 from credentials_config.testing.lms import LmsStandIn
 from tests.credentials_config.issuing.stories import HOUR, NOW, algebra, assert_one_each, diploma, make, run
-from tests.credentials_config.issuing.text_generator import Typewriter, TypewriterPress
+from tests.credentials_config.issuing.text_generator import Typewriter, TypewriterRenderer
 from tests.credentials_config.plugins import registered
 
 pytestmark = [pytest.mark.tables, pytest.mark.django_db]
@@ -28,14 +28,14 @@ class Bell(Typewriter):
     rings: type[BaseException] | None = None
     on = "Learner Number 2"
 
-    def begin(self, options: Options, assets: Assets) -> TypewriterPress:
+    def create_renderer(self, options: Options, assets: Assets) -> TypewriterRenderer:
         bell = self
 
-        class Ringing(TypewriterPress):
-            def make(self, words: DocumentContext) -> Document:
+        class Ringing(TypewriterRenderer):
+            def render(self, words: DocumentContext) -> Document:
                 if bell.rings is not None and words.name == bell.on:
                     raise bell.rings
-                return super().make(words)
+                return super().render(words)
 
         return Ringing(options, assets)
 

@@ -10,7 +10,7 @@ import pytest
 from credentials_config.contracts import Assets, Document, DocumentContext, Options
 from credentials_config.issuing import renderers
 from credentials_config.models import CredentialAsset
-from tests.credentials_config.issuing.text_generator import Typewriter, TypewriterPress
+from tests.credentials_config.issuing.text_generator import Typewriter, TypewriterRenderer
 from tests.credentials_config.plugins import registered
 
 pytestmark = pytest.mark.django_db
@@ -25,20 +25,20 @@ class Loom(Typewriter):
 
     def __init__(self) -> None:
         super().__init__()
-        self.open: list[LoomPress] = []
+        self.open: list[LoomRenderer] = []
 
-    def begin(self, options: Options, assets: Assets) -> LoomPress:
-        self.open.append(LoomPress(options.get("typewriter", {}), assets))
+    def create_renderer(self, options: Options, assets: Assets) -> LoomRenderer:
+        self.open.append(LoomRenderer(options.get("typewriter", {}), assets))
         self.open[-1].loom = self
         return self.open[-1]
 
 
-class LoomPress(TypewriterPress):
+class LoomRenderer(TypewriterRenderer):
     loom: Loom
 
-    def make(self, words: DocumentContext) -> Document:
+    def render(self, words: DocumentContext) -> Document:
         assert self in self.loom.open, "it was closed"
-        return super().make(words)
+        return super().render(words)
 
     def close(self) -> None:
         self.loom.open.remove(self)  # a second time is an error
@@ -62,7 +62,7 @@ def test_a_renderer_that_a_thread_is_using_stays_open_when_others_push_it_out(lo
     with renderers.lent("loom", {}) as renderer, renderers.lent("loom", {}) as same:
         assert renderer is same
         push_out()
-        assert renderer.make(WORDS).content
+        assert renderer.render(WORDS).content
     assert len(loom.open) == renderers.KEPT
     assert renderer not in loom.open
 
@@ -73,7 +73,7 @@ def test_a_renderer_that_a_thread_is_using_stays_open_when_its_template_is_repla
     with renderers.lent("loom", options) as old:
         CredentialAsset.objects.upload("red", b"scarlet", name="red.txt")
         with renderers.lent("loom", options) as new:
-            assert (old.make(WORDS).content[-7:], new.make(WORDS).content[-7:]) == (b"crimson", b"scarlet")
+            assert (old.render(WORDS).content[-7:], new.render(WORDS).content[-7:]) == (b"crimson", b"scarlet")
     assert loom.open == [new]
 
 
@@ -99,7 +99,7 @@ def test_many_threads_with_more_presses_than_are_kept_neither_use_a_closed_one_n
         try:
             for turn in range(60):
                 with renderers.lent("loom", {"which": (first + turn) % (renderers.KEPT + 4)}) as renderer:
-                    renderer.make(WORDS)
+                    renderer.render(WORDS)
         except BaseException as error:
             errors.append(error)
 

@@ -135,7 +135,7 @@ def test_credentials_expire_as_the_configuration_says(lms: LmsStandIn) -> None:
     assert (credential.status, credential.active_key) == (CredentialStatus.EXPIRED, None)
 
 
-# Gates
+# Dates
 
 
 def test_nothing_happens_before_the_start_and_the_run_says_why(lms: LmsStandIn) -> None:

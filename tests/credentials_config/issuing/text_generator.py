@@ -32,12 +32,12 @@ class Typewriter(Generator):
             return []
         return ["typewriter: it must be an object; write {}"]
 
-    def begin(self, options: Options, assets: Assets) -> TypewriterPress:
+    def create_renderer(self, options: Options, assets: Assets) -> TypewriterRenderer:
         self.begun += 1
-        return TypewriterPress(options.get("typewriter", {}), assets)
+        return TypewriterRenderer(options.get("typewriter", {}), assets)
 
 
-class TypewriterPress(Renderer):
+class TypewriterRenderer(Renderer):
     def __init__(self, options: Options, assets: Assets):
         if options.get("broken"):
             raise GenerationError("typewriter.broken: it is; mend it", everyone=True)
@@ -46,7 +46,7 @@ class TypewriterPress(Renderer):
         versions = {options["ribbon"]: assets.version(options["ribbon"])} if "ribbon" in options else {}
         self.made_from = {"generator": "typewriter 1", "assets": versions}
 
-    def make(self, words: DocumentContext) -> Document:
+    def render(self, words: DocumentContext) -> Document:
         if "seconds" in self._options:
             time.sleep(self._options["seconds"])
         if words.name == self._options.get("jams_on"):

@@ -15,12 +15,12 @@ from django.contrib.auth import get_user_model
 from django.db import connection
 
 from badges.awarding.models import UserCredential
+from badges.common.http import NoAnswer
 from badges.exceptions import Permanent, Retryable
 from badges.intake.models import Learner
 from badges.issuers.credly import issuer
 from badges.issuers.credly.issuer import CredlyIssuer
 from badges.issuers.credly.models import CredlyBadge, CredlyOrganization
-from badges.issuers.http import NoAnswer
 from badges.testing.credly import Badge, CredlyStandIn
 
 pytestmark = [pytest.mark.django_db, pytest.mark.tables]

@@ -1,4 +1,4 @@
-"""Speaking HTTP to a provider that behaves badly: who is to blame, who should act, and who learns our token."""
+"""The HTTP client with a service that behaves badly: what may have happened, who has to act, and who sees the token."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from typing import Any
 import pytest
 from requests.auth import HTTPBasicAuth
 
+from badges.common.http import MAX_ANSWER_BYTES, HttpApi, NoAnswer, Refused, Remedies, is_within, linked_address
 from badges.exceptions import Permanent
-from badges.issuers.http import BIGGEST_ANSWER, NoAnswer, ProviderApi, Refused
+from badges.issuers import answers
 from badges.testing.credly import CredlyStandIn
 
 ORG_PATH = "organizations/{}"
+BASE = "https://api.example.com:8443/v1/"
 
 
 @pytest.fixture
@@ -25,17 +27,25 @@ def provider() -> Iterator[CredlyStandIn]:
         yield stand_in
 
 
-def api_of(url: str, token: str = "stand-in-token", timeout: float = 1) -> ProviderApi:
+def api_of(url: str, token: str = "stand-in-token", timeout: float = 1) -> HttpApi:
     auth = HTTPBasicAuth(token, "")
-    return ProviderApi("Provider", url, whose="organization 7", auth=auth, timeout=timeout, remedy="Check the key.")
+    remedies = Remedies(address="Correct BADGES_CONFIG.", access="Check the key.", not_found="Check the key.")
+    return HttpApi(
+        "Provider (organization 7)",
+        url,
+        auth=auth,
+        timeout=timeout,
+        remedies=remedies,
+        read_error=answers.error_text,
+    )
 
 
 @pytest.fixture
-def api(provider: CredlyStandIn) -> ProviderApi:
+def api(provider: CredlyStandIn) -> HttpApi:
     return api_of(provider.url)
 
 
-def ask(api: ProviderApi, method: str = "get", path: str | None = None) -> Any:
+def ask(api: HttpApi, method: str = "get", path: str | None = None) -> Any:
     path = path or ORG_PATH.format("c0ffee00-0000-4000-8000-00000000c4ed")
     return api.get(path) if method == "get" else api.post(f"{path}/badges", {"recipient_email": "ada@example.com"})
 
@@ -44,7 +54,7 @@ def ask(api: ProviderApi, method: str = "get", path: str | None = None) -> Any:
 def server(answer: bytes, *, endless: bytes = b"") -> Iterator[tuple[str, list[bytes]]]:
     """A server that gives the same bytes to everybody, perhaps without an end, and keeps what it was asked."""
     listener = socket.create_server(("127.0.0.1", 0))
-    heard: list[bytes] = []
+    received: list[bytes] = []
     over = threading.Event()
 
     def serve() -> None:
@@ -54,7 +64,7 @@ def server(answer: bytes, *, endless: bytes = b"") -> Iterator[tuple[str, list[b
             except OSError:
                 return
             with connection:
-                heard.append(connection.recv(65536))
+                received.append(connection.recv(65536))
                 try:
                     connection.sendall(answer)
                     while endless and not over.wait(0.1):
@@ -65,7 +75,7 @@ def server(answer: bytes, *, endless: bytes = b"") -> Iterator[tuple[str, list[b
     thread = threading.Thread(target=serve)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}", heard
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}", received
     finally:
         over.set()
         listener.shutdown(socket.SHUT_RDWR)
@@ -73,12 +83,12 @@ def server(answer: bytes, *, endless: bytes = b"") -> Iterator[tuple[str, list[b
         thread.join()
 
 
-def test_a_good_answer_is_its_json(api: ProviderApi) -> None:
+def test_a_good_answer_is_its_json(api: HttpApi) -> None:
     assert ask(api)["data"]["name"] == "Stand-in Academy"
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
-def test_refused_connections_mean_that_nothing_happened(provider: CredlyStandIn, api: ProviderApi, method: str) -> None:
+def test_refused_connections_mean_that_nothing_happened(provider: CredlyStandIn, api: HttpApi, method: str) -> None:
     provider.refuse()
     with pytest.raises(NoAnswer, match="cannot be reached") as failed:
         ask(api, method)
@@ -86,15 +96,15 @@ def test_refused_connections_mean_that_nothing_happened(provider: CredlyStandIn,
 
 
 @pytest.mark.parametrize(("method", "uncertain"), [("get", False), ("post", True)])
-@pytest.mark.parametrize("trouble", ["drop", "slow", "broken", "garbled"])
+@pytest.mark.parametrize("failure", ["drop", "slow", "broken", "garbled"])
 def test_a_lost_answer_leaves_open_whether_a_change_was_made(
-    provider: CredlyStandIn, api: ProviderApi, method: str, uncertain: bool, trouble: str
+    provider: CredlyStandIn, api: HttpApi, method: str, uncertain: bool, failure: str
 ) -> None:
-    if trouble == "drop":
+    if failure == "drop":
         provider.drop(on="all")
-    elif trouble == "slow":
+    elif failure == "slow":
         provider.slow_down(2.5)
-    elif trouble == "broken":
+    elif failure == "broken":
         provider.break_down(status=502)
     else:
         provider.answer(status=200, body='{"data": ')
@@ -104,15 +114,15 @@ def test_a_lost_answer_leaves_open_whether_a_change_was_made(
     assert "organization 7" in str(failed.value)
 
 
-def test_too_many_requests_wait_as_long_as_the_provider_says(provider: CredlyStandIn, api: ProviderApi) -> None:
+def test_too_many_requests_wait_as_long_as_the_provider_says(provider: CredlyStandIn, api: HttpApi) -> None:
     provider.throttle(retry_after=17)
     with pytest.raises(NoAnswer, match="429") as failed:
         ask(api, "post")
-    # The provider is well, it is us who are too fast: no reason to rest everybody's badges.
+    # The provider works and only we are too fast, so the circuit breaker must not hold all badges.
     assert (failed.value.uncertain, failed.value.circuit, failed.value.retry_after) == (False, False, 17)
 
 
-def test_a_broken_provider_may_say_when_to_come_back(provider: CredlyStandIn, api: ProviderApi) -> None:
+def test_a_broken_provider_may_say_when_to_come_back(provider: CredlyStandIn, api: HttpApi) -> None:
     provider.answer(status=503, headers={"Retry-After": "40"})
     with pytest.raises(NoAnswer) as failed:
         ask(api)
@@ -124,7 +134,7 @@ def test_a_broken_provider_may_say_when_to_come_back(provider: CredlyStandIn, ap
     [(401, "Check the key."), (403, "Check the key."), (404, "Check the key."), (422, "wrong shoe size")],
 )
 def test_a_refusal_names_the_remedy_or_what_is_wrong(
-    provider: CredlyStandIn, api: ProviderApi, status: int, words: str
+    provider: CredlyStandIn, api: HttpApi, status: int, words: str
 ) -> None:
     provider.answer(status=status, body='{"errors": {"shoe": "x"}, "message": "wrong shoe size"}')
     with pytest.raises(Refused, match=words) as refused:
@@ -133,36 +143,36 @@ def test_a_refusal_names_the_remedy_or_what_is_wrong(
     assert "wrong shoe size" in str(refused.value)
 
 
-def test_redirects_are_not_followed_to_where_the_token_is_not_meant_for(
-    provider: CredlyStandIn, api: ProviderApi
-) -> None:
-    with server(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}") as (elsewhere, heard):
+def test_redirects_are_not_followed_to_where_the_token_is_not_meant_for(provider: CredlyStandIn, api: HttpApi) -> None:
+    with server(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}") as (elsewhere, received):
         for status in (301, 302, 303, 307, 308):
             provider.answer(status=status, headers={"Location": elsewhere})
             with pytest.raises(Refused, match="redirects"):
                 ask(api)
-    assert heard == []
+    assert received == []
 
 
-def test_a_list_is_not_continued_on_another_host(provider: CredlyStandIn, api: ProviderApi) -> None:
-    with server(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}") as (elsewhere, heard):
+def test_a_list_is_not_continued_on_another_host(provider: CredlyStandIn, api: HttpApi) -> None:
+    with server(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}") as (elsewhere, received):
         provider.link_elsewhere(f"{elsewhere}/v1/badges?page=2")
-        pages = api.pages(f"{ORG_PATH.format(provider.organization)}/badge_templates")
+        pages = api.pages(f"{ORG_PATH.format(provider.organization)}/badge_templates", answers.next_link)
         assert next(pages)["data"] == []
         with pytest.raises(Permanent, match="another address"):
             next(pages)
-    assert heard == []
+    assert received == []
 
 
-def test_a_list_is_read_page_by_page(provider: CredlyStandIn, api: ProviderApi) -> None:
+def test_a_list_is_read_page_by_page(provider: CredlyStandIn, api: HttpApi) -> None:
     for number in range(120):
         provider.add_template(name=f"Badge {number}")
-    pages = api.pages(f"{ORG_PATH.format(provider.organization)}/badge_templates", filter="state::active")
+    pages = api.pages(
+        f"{ORG_PATH.format(provider.organization)}/badge_templates", answers.next_link, filter="state::active"
+    )
     assert [len(page["data"]) for page in pages] == [50, 50, 20]
 
 
-def test_an_answer_that_is_too_big_is_not_read_to_its_end(provider: CredlyStandIn, api: ProviderApi) -> None:
-    provider.answer(status=200, body='"' + "x" * BIGGEST_ANSWER + '"')
+def test_an_answer_that_is_too_big_is_not_read_to_its_end(provider: CredlyStandIn, api: HttpApi) -> None:
+    provider.answer(status=200, body='"' + "x" * MAX_ANSWER_BYTES + '"')
     with pytest.raises(NoAnswer):
         ask(api)
 
@@ -176,7 +186,7 @@ def test_an_answer_that_trickles_is_given_up() -> None:
 @pytest.mark.parametrize(
     "address", ["no-address", "ftp://example.com/", "http://[::1/", "http://exa mple/", "", "http://"]
 )
-def test_an_address_that_is_none_is_the_operators(address: str) -> None:
+def test_an_unusable_address_names_the_setting(address: str) -> None:
     with pytest.raises(Permanent, match="BADGES_CONFIG"):
         ask(api_of(address))
 
@@ -184,13 +194,13 @@ def test_an_address_that_is_none_is_the_operators(address: str) -> None:
 def test_cookies_are_not_carried_from_one_call_to_the_next() -> None:
     with server(b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}") as (
         url,
-        heard,
+        received,
     ):
         api = api_of(url)
         ask(api)
         ask(api)
-    assert len(heard) == 2
-    assert b"ookie" not in heard[1]
+    assert len(received) == 2
+    assert b"ookie" not in received[1]
 
 
 def test_neither_the_token_nor_the_learner_is_logged(provider: CredlyStandIn, caplog: pytest.LogCaptureFixture) -> None:
@@ -205,9 +215,41 @@ def test_neither_the_token_nor_the_learner_is_logged(provider: CredlyStandIn, ca
         assert private not in caplog.text
 
 
-def test_connections_stay_open_between_calls(provider: CredlyStandIn, api: ProviderApi) -> None:
+def test_connections_stay_open_between_calls(provider: CredlyStandIn, api: HttpApi) -> None:
     ask(api)
     provider.drop(on="organization", carried_out=False)
     with pytest.raises(NoAnswer):
         ask(api)
     assert ask(api)["data"]["name"]  # a connection that was cut is replaced
+
+
+@pytest.mark.parametrize(
+    ("link", "expected"),
+    [
+        (f"{BASE}things?page=2", f"{BASE}things?page=2"),
+        ("/v1/things?page=2", f"{BASE}things?page=2"),
+        ("?page=2", f"{BASE}things?page=2"),
+    ],
+)
+def test_the_next_page_is_followed_on_the_same_server(link: str, expected: str) -> None:
+    assert linked_address(f"{BASE}things", link, base=BASE) == expected
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "https://evil.example.com:8443/v1/things",
+        "https://api.example.com.evil.test:8443/v1/things",
+        "http://api.example.com:8443/v1/things",
+        "https://api.example.com/v1/things",
+        "//evil.example.com/v1/things",
+        "https://user@api.example.com:8443/v1/things",
+        "https://api.example.com:8443/v2/things",
+        "https://api.example.com:8443/v1/../admin",
+        "javascript:alert(1)",
+    ],
+)
+def test_the_next_page_is_never_looked_for_elsewhere(link: str) -> None:
+    with pytest.raises(ValueError, match="another address"):
+        linked_address(f"{BASE}things", link, base=BASE)
+    assert not is_within(link, base=BASE)

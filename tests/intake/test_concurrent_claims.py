@@ -1,4 +1,4 @@
-"""Events that several workers claim at the same moment."""
+"""Events that several workers claim at the same time."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import pytest
 from badges import pipeline
 from badges.intake import inbox
 from badges.intake.models import InboxMessage
-from tests.pipeline.stories import NOW, make_passing, make_template
 from tests.support.claims import taken_by_another
+from tests.support.pipeline_factories import NOW, make_passing, make_template
 
 pytestmark = [pytest.mark.tables, pytest.mark.django_db(transaction=True)]
 
 
-def test_an_event_that_another_worker_is_just_taking_holds_nobody_up() -> None:
+def test_an_event_that_another_worker_is_just_claiming_is_passed_over() -> None:
     make_template("star", {"key": "pass"})
     for number in (1, 2):
         pipeline.receive(make_passing(lms_user_id=number, username=f"u{number}"), now=NOW)

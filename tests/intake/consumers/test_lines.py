@@ -1,4 +1,4 @@
-"""Lines come one by one, bounded, from files and pipes."""
+"""Lines are read one by one from files and pipes, with a limited length."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from badges.intake.consumers.lines import CHUNK, Line, read_lines
+from badges.intake.consumers.file import CHUNK, Line, read_lines
 
 LIMIT = 100
 
@@ -36,7 +36,9 @@ def _lines_of(content: bytes, folder: Path, *, limit: int = LIMIT) -> list[Line 
         (b"x" * (CHUNK - 1) + b"\nz", [None, b"z"]),
     ],
 )
-def test_lines_end_where_they_end(content: bytes, texts: list[bytes | None], tmp_path: Path) -> None:
+def test_lines_are_split_at_line_breaks_and_limited_in_length(
+    content: bytes, texts: list[bytes | None], tmp_path: Path
+) -> None:
     lines = _lines_of(content, tmp_path)
     assert [line.text for line in lines if line] == texts
     assert [line.number for line in lines if line] == list(range(1, len(texts) + 1))
@@ -49,7 +51,7 @@ def test_lines_that_span_chunks_are_put_together(tmp_path: Path) -> None:
     assert [line.text for line in lines if line] == wanted
 
 
-def test_a_line_of_a_gigabyte_is_not_held(tmp_path: Path) -> None:
+def test_a_line_of_a_gigabyte_is_not_kept_in_memory(tmp_path: Path) -> None:
     file = tmp_path / "lines"
     with file.open("wb") as stream:
         stream.truncate(1024**3)  # zeros without a line break, and without using the disk
@@ -62,7 +64,7 @@ def test_a_line_of_a_gigabyte_is_not_held(tmp_path: Path) -> None:
     assert psutil.Process().memory_info().rss - before < 64 * 1024**2
 
 
-def test_a_quiet_pipe_says_that_nothing_comes() -> None:
+def test_a_pipe_without_data_yields_none() -> None:
     reading, writing = os.pipe()
     lines = read_lines(reading, limit=LIMIT, patience=0.05)
     os.write(writing, b"one\ntw")

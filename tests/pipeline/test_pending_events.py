@@ -1,4 +1,4 @@
-"""Events that are written down first and decided later: the doors of signals and REST."""
+"""Events that are stored first and decided later, as signal receivers and the REST API do it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.tables]
 ALGEBRA, BOTANY = "course-v1:Uni+Algebra+1", "course-v1:Uni+Botany+2"
 
 
-def test_what_was_received_is_decided_once(template, passing):
+def test_a_received_event_is_decided_once(template, passing):
     template("star", {"key": "pass", "course": ALGEBRA})
     event = passing(course_key=ALGEBRA)
 
@@ -35,7 +35,7 @@ def test_what_was_received_is_decided_once(template, passing):
     assert InboxMessage.objects.get().state == InboxState.PROCESSED
 
 
-def test_what_nobody_cares_about_is_not_kept(template, passing):
+def test_an_event_that_meets_no_requirement_is_not_stored(template, passing):
     template("star", {"key": "pass", "course": ALGEBRA})
 
     assert not pipeline.receive(passing(course_key=BOTANY))
@@ -43,7 +43,7 @@ def test_what_nobody_cares_about_is_not_kept(template, passing):
     assert not InboxMessage.objects.exists()
 
 
-def test_an_event_of_a_transaction_that_was_rolled_back_never_was(template, passing):
+def test_an_event_of_a_transaction_that_was_rolled_back_is_not_stored(template, passing):
     template("star", {"key": "pass", "course": ALGEBRA})
 
     with transaction.atomic():
@@ -53,7 +53,7 @@ def test_an_event_of_a_transaction_that_was_rolled_back_never_was(template, pass
     assert pipeline.process_pending().seen == 0
 
 
-def test_an_event_that_came_over_the_bus_while_it_waited_counts_once(template, passing):
+def test_an_event_that_comes_from_the_bus_while_it_is_pending_counts_once(template, passing):
     template("star", {"key": "pass", "course": ALGEBRA})
     event = passing(course_key=ALGEBRA)
     pipeline.receive(event)
@@ -65,7 +65,7 @@ def test_an_event_that_came_over_the_bus_while_it_waited_counts_once(template, p
     assert UserCredential.objects.count() == 1
 
 
-def test_a_template_switched_off_meanwhile_leaves_a_row_that_says_no_match(template, passing):
+def test_a_pending_event_whose_template_was_switched_off_is_stored_as_no_match(template, passing):
     template("star", {"key": "pass", "course": ALGEBRA})
     pipeline.receive(passing(course_key=ALGEBRA))
     star = BadgeTemplate.objects.get()
@@ -113,7 +113,7 @@ def test_a_dead_letter_is_decided_after_an_operator_retries_it(template, passing
     assert sorted(UserCredential.objects.values_list("learner__lms_user_id", flat=True)) == [1, 2]
 
 
-def test_what_a_worker_did_not_finish_is_tried_one_by_one_and_the_rest_together(template, passing):
+def test_events_that_a_worker_did_not_finish_are_tried_one_by_one_and_the_others_together(template, passing):
     template("star", {"key": "pass", "course": ALGEBRA})
     for number in (1, 2, 3):
         pipeline.receive(passing(course_key=ALGEBRA, lms_user_id=number, username=f"u{number}"))
@@ -129,7 +129,7 @@ def test_what_a_worker_did_not_finish_is_tried_one_by_one_and_the_rest_together(
     assert sorted(InboxMessage.objects.values_list("attempts", flat=True)) == [1, 1, 2, 2]
 
 
-def test_the_databases_weather_costs_no_try(template, passing, settings):
+def test_a_transient_error_of_the_database_counts_no_attempt(template, passing, settings):
     settings.BADGES_CONFIG = {"intake": {"patience": 0}}
     template("star", {"key": "pass", "course": ALGEBRA})
     pipeline.receive(passing(course_key=ALGEBRA, lms_user_id=1, username="u1"))
@@ -143,14 +143,14 @@ def test_the_databases_weather_costs_no_try(template, passing, settings):
 
 
 def locked_out(execute, sql, params, many, context):
-    """Let no credential be written: somebody holds its table."""
+    """Let no credential be written, as if another connection had locked its table."""
     if sql.startswith("INSERT INTO") and "usercredential" in sql:
         words = {"sqlite": ("database is locked",), "mysql": (1205, "Lock wait timeout exceeded")}
         raise OperationalError(*words.get(connection.vendor, ("canceling statement due to lock timeout",)))
     return execute(sql, params, many, context)
 
 
-def test_a_task_whose_time_is_over_blames_no_event(template, passing):
+def test_the_time_limit_of_a_task_counts_no_attempt_of_an_event(template, passing):
     template("star", {"key": "pass", "course": ALGEBRA})
     pipeline.receive(passing(course_key=ALGEBRA, lms_user_id=1, username="u1"))
 

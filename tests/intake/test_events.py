@@ -1,4 +1,4 @@
-"""The same event is the same text, whichever door it came in by."""
+"""The same event has the same stored text, whether it came from Kafka, a file or a signal."""
 
 from __future__ import annotations
 
@@ -12,14 +12,21 @@ from openedx_events.tooling import OpenEdxPublicSignal
 
 from badges.catalog import event_types
 from badges.exceptions import EventError, UnknownEventType
-from badges.intake import payloads
 from badges.intake.consumers import messages
-from badges.intake.consumers.file import read_line
-from badges.intake.consumers.lines import Line
-from badges.intake.events import Event
+from badges.intake.consumers.file import Line, read_line
+from badges.intake.events import (
+    Event,
+    TooBigError,
+    canonical_event,
+    canonical_id,
+    event_from_signal,
+    parse_event,
+    stored_size,
+    stored_text,
+)
 from badges.testing.events import LearningEvent, line_of, passing_status
-from tests.intake import samples
-from tests.intake.doubles import FakeMessage, FakeRegistry, headers_of
+from tests.support import signal_samples as samples
+from tests.support.kafka_doubles import FakeMessage, FakeRegistry, headers_of
 
 LEARNER_SIGNALS = samples.signals_about_learners()
 ON_THE_BUS = [signal for signal in LEARNER_SIGNALS if samples.is_serialisable(signal)]
@@ -53,7 +60,7 @@ def _from_file(event: LearningEvent) -> Event:
 
 
 def _from_signal(event: LearningEvent) -> Event:
-    return payloads.from_signal(event.signal, event.metadata, event.data)
+    return event_from_signal(event.signal, event.metadata, event.data)
 
 
 def _event(signal: OpenEdxPublicSignal, data) -> LearningEvent:
@@ -68,16 +75,16 @@ def test_the_signals_under_test_are_those_about_learners() -> None:
 
 @_by_type(ON_THE_BUS)
 @pytest.mark.parametrize("bare", [False, True], ids=["full", "bare"])
-def test_an_event_is_the_same_text_from_every_door(signal: OpenEdxPublicSignal, bare: bool) -> None:
+def test_an_event_is_the_same_text_from_kafka_file_and_signal(signal: OpenEdxPublicSignal, bare: bool) -> None:
     event = _event(signal, samples.data_of(signal, bare=bare))
-    texts = {payloads.stored_text(door(event)) for door in (_from_kafka, _from_file, _from_signal)}
+    texts = {stored_text(read(event)) for read in (_from_kafka, _from_file, _from_signal)}
     assert len(texts) == 1
 
 
 @_by_type(ON_THE_BUS)
 def test_a_learner_without_personal_data_is_the_same_text_from_file_and_signal(signal: OpenEdxPublicSignal) -> None:
     event = _event(signal, samples.without_pii(samples.data_of(signal)))
-    assert payloads.stored_text(_from_file(event)) == payloads.stored_text(_from_signal(event))
+    assert stored_text(_from_file(event)) == stored_text(_from_signal(event))
     person = event_types.get(signal.event_type).learner(_from_signal(event).data)
     assert person is None or person.username is None
 
@@ -85,15 +92,15 @@ def test_a_learner_without_personal_data_is_the_same_text_from_file_and_signal(s
 @_by_type(LEARNER_SIGNALS)
 def test_the_stored_text_reads_back_as_the_same_event(signal: OpenEdxPublicSignal) -> None:
     event = _from_signal(_event(signal, samples.data_of(signal)))
-    text = payloads.stored_text(event)
-    again = payloads.parse(text, source=event.source)
+    text = stored_text(event)
+    again = parse_event(text, source=event.source)
     assert again == event
-    assert payloads.stored_text(again) == text
+    assert stored_text(again) == text
 
 
 def test_names_in_any_script_are_stored_as_they_are_written() -> None:
     event = passing_status(name="فاطمة الفهري 祖冲之 🎓")
-    texts = {payloads.stored_text(door(event)) for door in (_from_kafka, _from_file, _from_signal)}
+    texts = {stored_text(read(event)) for read in (_from_kafka, _from_file, _from_signal)}
     assert len(texts) == 1
     assert "فاطمة الفهري 祖冲之 🎓" in texts.pop()
 
@@ -101,10 +108,10 @@ def test_names_in_any_script_are_stored_as_they_are_written() -> None:
 def test_times_of_any_offset_are_stored_in_utc() -> None:
     local = datetime(2026, 3, 1, 9, 30, tzinfo=timezone(timedelta(hours=5, minutes=45)))
     envelope = {**json.loads(passing_status().line), "time": local.isoformat()}
-    event = payloads.parse(json.dumps(envelope), source="")
+    event = parse_event(json.dumps(envelope), source="")
     assert event.time == local
     assert event.time.utcoffset() == timedelta(0)
-    assert '"time":"2026-03-01T03:45:00.000000Z"' in payloads.stored_text(event)
+    assert '"time":"2026-03-01T03:45:00.000000Z"' in stored_text(event)
 
 
 @pytest.mark.parametrize(
@@ -120,19 +127,19 @@ def test_times_of_any_offset_are_stored_in_utc() -> None:
     ],
 )
 def test_ids_are_kept_as_they_are_compared(given, kept: str) -> None:
-    assert payloads.canonical_id(given) == kept
+    assert canonical_id(given) == kept
 
 
 def test_a_place_that_is_too_long_is_refused_and_not_cut_off() -> None:
     definition = event_types.get(passing_status().signal.event_type)
     with pytest.raises(EventError, match="source: expected at most 255 characters"):
-        payloads.event_from(definition, id="1", time="2026-03-01T12:00:00Z", data={}, source="x" * 256)
+        canonical_event(definition, id="1", time="2026-03-01T12:00:00Z", data={}, source="x" * 256)
 
 
 @pytest.mark.parametrize("wrong", [None, "", "  ", 17, ["a"], "x" * 256, "line\nbreak", "nul\0", "\ud800"])
 def test_an_id_that_could_not_be_stored_is_refused(wrong) -> None:
     with pytest.raises(EventError, match=r"^id: "):
-        payloads.canonical_id(wrong)
+        canonical_id(wrong)
 
 
 @pytest.mark.parametrize(
@@ -151,14 +158,14 @@ def test_an_id_that_could_not_be_stored_is_refused(wrong) -> None:
 )
 def test_text_that_is_no_event_is_refused_with_what_is_wrong(text: str, reason: str) -> None:
     with pytest.raises(EventError) as refused:
-        payloads.parse(text, source="")
+        parse_event(text, source="")
     assert reason in str(refused.value)
 
 
 def test_a_type_that_is_not_configured_is_refused_with_the_remedy() -> None:
     envelope = {**json.loads(passing_status().line), "type": "org.example.unheard.of.v1"}
     with pytest.raises(UnknownEventType, match=r"org\.example\.unheard\.of\.v1"):
-        payloads.parse(json.dumps(envelope), source="")
+        parse_event(json.dumps(envelope), source="")
 
 
 @pytest.mark.parametrize(
@@ -173,33 +180,33 @@ def test_data_of_the_wrong_shape_is_refused_by_its_path_and_without_its_value(ch
     envelope = json.loads(passing_status(username="marsupilami").line)
     envelope["data"]["course_passing_status"].update(change)
     with pytest.raises(EventError) as refused:
-        payloads.parse(json.dumps(envelope), source="")
+        parse_event(json.dumps(envelope), source="")
     assert str(refused.value) == reason
 
 
 @pytest.mark.parametrize("wrong", ["yesterday", "2026-03-01T09:30:00", 1772357400, "2026-02-31T00:00:00Z"])
-def test_a_time_that_is_no_moment_is_refused(wrong) -> None:
+def test_a_time_without_offset_or_of_another_type_is_refused(wrong) -> None:
     envelope = {**json.loads(passing_status().line), "time": wrong}
     with pytest.raises(EventError, match=r"^time: expected a time with its offset"):
-        payloads.parse(json.dumps(envelope), source="")
+        parse_event(json.dumps(envelope), source="")
 
 
-def test_a_live_object_that_no_bus_could_carry_is_refused_by_its_path() -> None:
+def test_a_python_object_that_no_bus_could_send_is_refused_by_its_path() -> None:
     event = passing_status()
     odd = {"course_passing_status": object()}
     with pytest.raises(EventError, match=r"^data\.course_passing_status: an object of Python type object"):
-        payloads.from_signal(event.signal, event.metadata, odd)
+        event_from_signal(event.signal, event.metadata, odd)
 
 
 def test_the_size_of_an_event_is_that_of_its_stored_text() -> None:
-    event = payloads.parse(passing_status(name="é" * 600_000).line, source="")  # two bytes each
-    with pytest.raises(payloads.TooBigError, match="the event takes 120"):
-        payloads.refuse_too_big(event, 700_000, LIMIT)
+    event = parse_event(passing_status(name="é" * 600_000).line, source="")  # two bytes each
+    with pytest.raises(TooBigError, match="the event takes 120"):
+        stored_size(event, 700_000, LIMIT)
 
 
 def test_a_small_event_is_never_too_big() -> None:
     line = passing_status().line
-    assert payloads.refuse_too_big(payloads.parse(line, source=""), len(line), LIMIT) < 4096
+    assert stored_size(parse_event(line, source=""), len(line), LIMIT) < 4096
 
 
 def test_line_of_and_the_bus_agree_about_the_id_and_time() -> None:

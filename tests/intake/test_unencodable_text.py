@@ -1,4 +1,4 @@
-"""What an operator relies on when the database lacks a character: one event is set aside, and nothing stands still."""
+"""What an operator relies on when the database lacks a character: one dead letter, and the other events are decided."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from django.db import DataError, connection
 
 from badges import pipeline
 from badges.checks import check_character_set
-from badges.intake import payloads
-from badges.intake.events import Event, Unreadable
+from badges.intake.events import Event, Unreadable, parse_event
 from badges.intake.models import InboxMessage, InboxState
 from badges.testing.events import passing_status
 from tests.acceptance.bus_stories import holders
@@ -25,7 +24,7 @@ STAR = "\N{GLOWING STAR}"
 
 @pytest.fixture(autouse=True)
 def _without_stars() -> Iterator[None]:
-    """Let the inbox have the character set of old MariaDB installations; elsewhere somebody acts as if it had."""
+    """Let the inbox have the character set of old MariaDB installations; elsewhere a wrapper acts as if it had."""
     if connection.vendor != "mysql":
         with connection.execute_wrapper(_refuse_stars):
             yield
@@ -51,14 +50,14 @@ def _refuse_stars(execute: Any, sql: str, params: Any, many: bool, context: Any)
 
 def passes(learner: int, name: str) -> Event:
     line = passing_status(lms_user_id=learner, username=f"u{learner}", course_name=name).line
-    return payloads.parse(line, source="kafka:learning/0@7")
+    return parse_event(line, source="kafka:learning/0@7")
 
 
 def dead_letter() -> InboxMessage:
     return InboxMessage.objects.get(state=InboxState.DEAD)
 
 
-def test_an_event_from_the_bus_is_set_aside_without_its_text_and_counts_when_it_comes_again() -> None:
+def test_an_event_from_the_bus_becomes_a_dead_letter_without_its_text_and_counts_when_it_comes_again() -> None:
     make_template()
     event = passes(2, f"Astronomy {STAR}")
 
@@ -72,7 +71,7 @@ def test_an_event_from_the_bus_is_set_aside_without_its_text_and_counts_when_it_
     assert holders() == [1, 2, 3]
 
 
-def test_an_event_from_the_stock_consumer_is_set_aside_and_its_process_goes_on() -> None:
+def test_an_event_from_the_stock_consumer_becomes_a_dead_letter_and_its_process_goes_on() -> None:
     make_template()
     event = passing_status(course_name=f"Astronomy {STAR}")
 
@@ -91,7 +90,7 @@ def _repaired() -> Iterator[None]:
     connection.execute_wrappers = wrappers
 
 
-def test_what_could_not_be_read_is_kept_without_its_text_and_others_with_theirs() -> None:
+def test_an_unreadable_event_is_stored_without_its_text_and_others_with_their_text() -> None:
     bodies = ["houba", f"houba {STAR}", "houba houba"]
 
     result = pipeline.handle(
@@ -103,7 +102,7 @@ def test_what_could_not_be_read_is_kept_without_its_text_and_others_with_theirs(
     assert list(kept) == ["houba", None, "houba houba"]
 
 
-def test_the_check_names_the_remedy_and_is_content_with_it() -> None:
+def test_the_check_names_the_remedy_and_passes_after_it() -> None:
     problems = check_character_set(databases=["default"])
 
     if connection.vendor != "mysql":

@@ -1,4 +1,4 @@
-"""What a learner relies on: the badge is theirs, whatever they are called here and there."""
+"""What a learner relies on: they get the badge, whatever their username is here and at the LMS."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def host_keeps_lms_ids(settings) -> str:
     return "last_name"
 
 
-def test_somebody_who_was_renamed_at_the_lms_is_found_by_the_hosts_own_field(passing, host_keeps_lms_ids):
+def test_a_person_who_was_renamed_at_the_lms_is_found_by_the_hosts_own_field(passing, host_keeps_lms_ids):
     user = get_user_model().objects.create(username="spip", **{host_keeps_lms_ids: "41"})
 
     pipeline.handle([passing(course_key=ALGEBRA, lms_user_id=41, username="spip-the-squirrel")])
@@ -62,7 +62,7 @@ def test_a_username_that_the_host_knows_as_another_lms_user_is_a_dead_letter(pas
     assert not Learner.objects.exists()
 
 
-def test_a_new_account_tells_the_host_its_lms_id(passing, host_keeps_lms_ids):
+def test_a_new_account_stores_the_lms_id_in_the_hosts_own_field(passing, host_keeps_lms_ids):
     pipeline.handle([passing(course_key=ALGEBRA, lms_user_id=41, username="spip")])
 
     assert getattr(get_user_model().objects.get(), host_keeps_lms_ids) == "41"
@@ -78,7 +78,7 @@ def test_a_new_account_can_do_no_more_than_at_the_lms(passing):
     assert not user.is_staff
 
 
-def test_a_learner_whom_staff_knew_before_the_lms_said_its_id_stays_one_learner(passing):
+def test_a_learner_without_lms_id_gets_it_from_an_event_and_stays_one_learner(passing):
     learner = Learner.objects.create(user=get_user_model().objects.create(username="spip"))
 
     pipeline.handle([passing(course_key=ALGEBRA, lms_user_id=41, username="spip")])
@@ -88,7 +88,7 @@ def test_a_learner_whom_staff_knew_before_the_lms_said_its_id_stays_one_learner(
     assert UserCredential.objects.get().learner == learner
 
 
-def test_of_two_newcomers_with_one_username_the_second_is_a_dead_letter(passing):
+def test_of_two_new_people_with_one_username_the_second_is_a_dead_letter(passing):
     names = [{"lms_user_id": 9, "username": "zoe"}, {"lms_user_id": 8, "username": "zoe"}]
 
     result = pipeline.handle([passing(course_key=ALGEBRA, **name) for name in names])
@@ -97,7 +97,7 @@ def test_of_two_newcomers_with_one_username_the_second_is_a_dead_letter(passing)
     assert InboxMessage.objects.get(state="dead").lms_user_id == 9
 
 
-def test_an_event_about_nobody_known_that_waited_says_so(passing):
+def test_a_pending_event_about_an_unknown_person_is_stored_with_that_reason(passing):
     pipeline.receive(passing(course_key=ALGEBRA, with_pii=False))
 
     pipeline.process_pending()

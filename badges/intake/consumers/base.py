@@ -1,4 +1,4 @@
-"""What the consumers share: what they hand on, how they are asked to stop, what they count."""
+"""What the consumers share: the callback that gets their batches, how they are stopped, and what they count."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from badges.catalog.event_types import EventDefinition
 from badges.exceptions import BadgesError
 from badges.intake.events import Event, Unreadable
 
+# Gets a batch. Returns when everything that it decided is committed. Raises Retryable when nothing may be acknowledged.
 Handle = Callable[[Sequence[Event | Unreadable]], Any]
 NOT_CONFIGURED = "not configured"
 
@@ -25,28 +26,32 @@ class ConsumerError(BadgesError):
 
 
 class Stop:
-    """Whether somebody asked the consumer to end; it then finishes its batch."""
+    """A request to stop. The consumer finishes its batch and ends."""
 
     requested = False
 
     def request(self) -> None:
-        """Ask; may be called from a signal handler or another thread."""
+        """Request it. May be called from a signal handler or another thread."""
         self.requested = True
 
 
 @contextmanager
 def stop_on_signals(stop: Stop) -> Iterator[Stop]:
-    """Take SIGTERM and the first Ctrl-C as a request to stop. A second Ctrl-C interrupts at once, and loses nothing."""
+    """
+    Let SIGTERM and the first Ctrl-C request a stop.
+
+    A second Ctrl-C interrupts at once. Nothing is lost: what was not acknowledged comes again.
+    """
     if threading.current_thread() is not threading.main_thread():
-        yield stop  # only the main thread gets signals
+        yield stop  # Python calls signal handlers in the main thread only
         return
 
-    def ask(number: int, frame: Any) -> None:
+    def request_stop(number: int, frame: Any) -> None:
         if number == signal.SIGINT and stop.requested:
             raise KeyboardInterrupt
         stop.request()
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {number: signal.signal(number, request_stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield stop
     finally:
@@ -56,14 +61,19 @@ def stop_on_signals(stop: Stop) -> Iterator[Stop]:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """An event of a known type that nobody configured here: not even decoded."""
+    """An event of a known type that is not configured here. It was not decoded."""
 
     type: str
 
 
 @dataclass
 class Counts:
-    """What a consumer has seen, besides what ``handle`` counts; ``seconds`` is how long it was at it so far."""
+    """
+    What a consumer has read.
+
+    ``skipped`` counts by event type and reason. ``seconds`` is the time from the first event to the end of the last
+    batch.
+    """
 
     read: int = 0
     unreadable: int = 0
@@ -72,17 +82,17 @@ class Counts:
     _began: float | None = None
 
     def begin(self) -> None:
-        """Take note that an event is there; time counts from the first. Joining a group is not work."""
+        """Note that an event has arrived. Time counts from the first one, so joining a consumer group is left out."""
         if self._began is None:
             self._began = time.monotonic()
 
-    def took(self) -> None:
-        """Take note that all that was read is decided."""
+    def end_batch(self) -> None:
+        """Note that everything that was read is decided."""
         if self._began is not None:
             self.seconds = time.monotonic() - self._began
 
     def add(self, items: Sequence[Event | Unreadable | Skipped]) -> list[Event | Unreadable]:
-        """Count items; return those to hand on."""
+        """Count items; return those that ``handle`` has to get."""
         kept: list[Event | Unreadable] = []
         for item in items:
             if isinstance(item, Skipped):
@@ -98,7 +108,7 @@ def definition_of(event_type: str) -> EventDefinition | None:
     """
     Return the definition of an event type, or None when it is known but not configured here.
 
-    Raises UnknownEventType when no installed package knows it: that event could never be understood.
+    Raises UnknownEventType when no installed package defines it.
     """
     found = event_types.configured().get(event_type)
     if found is None and not event_types.is_known(event_type):

@@ -1,4 +1,4 @@
-"""What stays of a decision: its cause, its time, and what went wrong."""
+"""What is stored of a decision: its cause, its time, and what went wrong."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from badges import pipeline
 from badges.awarding.models import UserCredential
 from badges.intake.models import InboxMessage
 from badges.progress.models import BadgeProgress
-from tests.pipeline.stories import NOW
 from tests.support.celery_wakeups import use_memory_broker, woken
+from tests.support.pipeline_factories import NOW
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.tables]
 
@@ -37,20 +37,20 @@ def test_a_badge_that_takes_two_batches_is_complete_since_the_second(template, p
     assert (progress.created_at, progress.completed_at) == (NOW, NOW + HOUR)
 
 
-def test_a_near_miss_says_that_no_rule_held(template, passing, settings):
+def test_a_near_miss_is_stored_with_the_reason_no_match(template, passing, settings):
     settings.BADGES_CONFIG = {"keep_unmatched": True}
     template("star", {"key": "pass", "course": ALGEBRA})
     pipeline.handle([passing(course_key=ALGEBRA, is_passing=False)], now=NOW)
     assert InboxMessage.objects.get().reason == "no match"
 
 
-def test_an_event_that_failed_says_so_and_waits_longer_each_time(template, passing, settings):
+def test_an_event_that_failed_is_stored_with_the_reason_and_waits_longer_each_time(template, passing, settings):
     settings.BADGES_CONFIG = {"delivery": {"base_delay": 8}}
     template("star", {"key": "pass", "course": ALGEBRA})
 
     def refuse(execute, sql, params, many, context):
         if sql.startswith("INSERT INTO") and "fulfillment" in sql:
-            raise ValueError("a bug of ours")
+            raise ValueError("a bug")
         return execute(sql, params, many, context)
 
     waits = []
@@ -65,7 +65,7 @@ def test_an_event_that_failed_says_so_and_waits_longer_each_time(template, passi
     assert 8 * SECOND <= waits[1] <= 16 * SECOND
 
 
-def test_what_was_received_wakes_a_worker_and_what_nobody_cares_about_does_not(template, passing, settings):
+def test_a_received_event_notifies_a_worker_and_one_that_meets_no_requirement_does_not(template, passing, settings):
     use_memory_broker(settings)
     template("star", {"key": "pass", "course": ALGEBRA})
     woken()

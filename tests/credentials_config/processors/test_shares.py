@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from credentials_config.processors.figures import percent, reaches, share
+from credentials_config.processors.shares import percent, reaches, share
 
 
 @pytest.mark.parametrize(("value", "expected"), [(0, 0.0), (1, 1.0), (0.5, 0.5), (1 + 1e-12, 1.0)])

@@ -1,4 +1,4 @@
-"""From a Kafka message to an event, or to a dead letter that says why."""
+"""From a Kafka message to an event, or to a dead letter with its reason."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import pytest
 
 from badges.conf import PASSING_STATUS
 from badges.intake.consumers import messages
-from badges.intake.consumers.basics import Skipped
+from badges.intake.consumers.base import Skipped
 from badges.intake.consumers.schemas import RegistryAwayError
 from badges.intake.events import Event, Unreadable
 from badges.testing.events import enrollment, passing_status
-from tests.intake.doubles import FakeMessage, FakeRegistry, headers_of
-from tests.intake.samples import on_the_wire
+from tests.support.kafka_doubles import FakeMessage, FakeRegistry, headers_of
+from tests.support.signal_samples import on_the_wire
 
 PASSED = passing_status(username="marsupilami", event_id="6f9619ff-8b86-11d0-b42d-00c04fc964ff")
 WIRE = on_the_wire(PASSED.signal, PASSED.data)
 REGISTRY = FakeRegistry({1: PASSED.signal, 2: enrollment().signal})
-PLACE = "kafka:learning/3@1207"
+SOURCE = "kafka:learning/3@1207"
 
 
 def _read(body: bytes | None = WIRE, headers: Any = None, *, event_bytes: int = 1024 * 1024, **message: Any) -> Any:
@@ -29,11 +29,11 @@ def _read(body: bytes | None = WIRE, headers: Any = None, *, event_bytes: int = 
     return messages.read(message, REGISTRY, event_bytes=event_bytes)
 
 
-def test_a_message_is_an_event_with_its_place() -> None:
+def test_a_message_is_an_event_with_its_source() -> None:
     event = _read()
     assert isinstance(event, Event)
     assert (event.id, event.type, event.time) == (str(PASSED.metadata.id), PASSING_STATUS, PASSED.metadata.time)
-    assert event.source == PLACE
+    assert event.source == SOURCE
     assert event.data["course_passing_status"]["user"]["pii"]["username"] == "marsupilami"
 
 
@@ -64,13 +64,15 @@ def test_a_type_that_is_not_configured_is_not_even_decoded() -> None:
         (on_the_wire(enrollment().signal, enrollment().data, schema_id=2), {}, "data.course_passing_status: expected"),
     ],
 )
-def test_poison_is_a_dead_letter_with_its_place_and_reason(body: bytes | None, changed: dict, reason: str) -> None:
+def test_an_unreadable_message_is_a_dead_letter_with_its_source_and_reason(
+    body: bytes | None, changed: dict, reason: str
+) -> None:
     dead = _read(body, headers_of(PASSED, **changed))
     assert isinstance(dead, Unreadable)
     assert reason in dead.reason
     assert "marsupilami" not in dead.reason
-    assert dead.source == PLACE
-    assert dead.id.startswith(PLACE)
+    assert dead.source == SOURCE
+    assert dead.id.startswith(SOURCE)
 
 
 @pytest.mark.parametrize("headers", [[], None])
@@ -84,16 +86,16 @@ def test_headers_that_repeat_are_a_dead_letter() -> None:
     assert dead.reason == "the message has several ce_id headers"
 
 
-def test_a_dead_letter_keeps_its_header_id_beside_its_place() -> None:
+def test_the_id_of_a_dead_letter_holds_its_source_and_its_header_id() -> None:
     # Not as its whole id: the same event, sent again and corrected, has to be new.
     dead = _read(WIRE[:-3])
-    assert dead.id.startswith(f"{PLACE} 6f9619ff-8b86-11d0-b42d-00c04fc964ff")
+    assert dead.id.startswith(f"{SOURCE} 6f9619ff-8b86-11d0-b42d-00c04fc964ff")
     assert "6f9619ff-8b86-11d0-b42d-00c04fc964ff" in dead.reason
     assert dead.type == PASSING_STATUS
     assert base64.b64decode(dead.body) == WIRE[:-3]
 
 
-def test_something_else_at_the_same_place_of_a_topic_made_anew_is_another_dead_letter() -> None:
+def test_another_message_at_the_same_offset_of_a_new_topic_is_another_dead_letter() -> None:
     first, again, other = (
         messages.read(FakeMessage(value, []), REGISTRY, event_bytes=9) for value in (WIRE, WIRE, b"")
     )
@@ -102,7 +104,7 @@ def test_something_else_at_the_same_place_of_a_topic_made_anew_is_another_dead_l
 
 def test_ids_of_dead_letters_fit_their_column() -> None:
     dead = [_read(WIRE[:-3], headers_of(PASSED, ce_id=(letter * 250).encode())) for letter in "ab"]
-    assert all(len(letter.id) <= 255 for letter in dead)
+    assert all(len(item.id) <= 255 for item in dead)
     assert dead[0].id != dead[1].id
 
 
@@ -137,6 +139,6 @@ def test_without_a_time_the_brokers_timestamp_counts() -> None:
     assert "neither a ce_time header nor a timestamp" in dead.reason
 
 
-def test_while_the_registry_is_away_nothing_is_decided() -> None:
+def test_while_the_registry_does_not_answer_nothing_is_decided() -> None:
     with pytest.raises(RegistryAwayError):
         messages.read(FakeMessage(WIRE, headers_of(PASSED)), FakeRegistry(is_away=True), event_bytes=1024)

@@ -1,4 +1,4 @@
-"""The Kafka consumer against a real broker and registry: what is handed on, and what is committed when."""
+"""The Kafka consumer with a real broker and registry: what is handled, and what is committed when."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from badges.exceptions import Retryable
-from badges.intake.consumers.basics import ConsumerError, Stop
-from badges.intake.consumers.kafka import KafkaIntake
+from badges.intake.consumers.base import ConsumerError, Stop
+from badges.intake.consumers.kafka import KafkaConsumer
 from badges.intake.events import Event, Unreadable
 from badges.testing.events import course_keys, enrollment, passing_status
-from tests.intake.bus import Bus
-from tests.intake.doubles import headers_of
+from tests.support.event_bus import Bus
+from tests.support.kafka_doubles import headers_of
 
 
 class Member:
@@ -23,19 +23,19 @@ class Member:
 
     def __init__(self, bus: Bus, **options: Any) -> None:
         self.batches: list[list[Event | Unreadable]] = []
-        self.said: list[str] = []
+        self.notices: list[str] = []
         self.stop = Stop()
         self.error: BaseException | None = None
         self._decide: Callable[[Any], None] = options.pop("decide", lambda batch: None)
         topics = options.pop("topics", [bus.topic])
-        self.intake = KafkaIntake(
-            topics, bus.group, handle=self._handle, stop=self.stop, say=self.said.append, **options
+        self.consumer = KafkaConsumer(
+            topics, bus.group, handle=self._handle, stop=self.stop, notify=self.notices.append, **options
         )
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def run(self) -> Member:
         """Run to the end, in this thread."""
-        self.intake.run()
+        self.consumer.run()
         return self
 
     def start(self) -> Member:
@@ -60,13 +60,13 @@ class Member:
     def ids(self) -> list[str]:
         return [item.id for item in self.items]
 
-    def said_of_kafka(self) -> list[str]:
+    def notices_of_kafka(self) -> list[str]:
         """Leave out topics: a broker that just came back may not know them for a moment."""
-        return [text for text in self.said if text.startswith("Kafka")]
+        return [text for text in self.notices if text.startswith("Kafka")]
 
     @property
     def is_assigned(self) -> bool:
-        return bool(self.intake._assigned)
+        return bool(self.consumer._assigned)
 
     def _handle(self, batch: Any) -> None:
         self._decide(batch)
@@ -74,7 +74,7 @@ class Member:
 
     def _run(self) -> None:
         try:
-            self.intake.run()
+            self.consumer.run()
         except BaseException as error:
             self.error = error
 
@@ -156,7 +156,9 @@ def test_a_batch_that_could_not_be_decided_is_not_committed(bus: Bus, member: Ca
     assert bus.committed() == {0: 10}
 
 
-def test_poison_goes_to_dead_letters_and_the_partition_goes_on(bus: Bus, member: Callable[..., Member]) -> None:
+def test_unreadable_messages_become_dead_letters_and_the_partition_goes_on(
+    bus: Bus, member: Callable[..., Member]
+) -> None:
     first, last = passings(2)
     bus.create_topic().send(first)
     good = bus.wire(first)
@@ -188,33 +190,35 @@ def test_types_that_are_not_configured_are_counted_and_committed(bus: Bus, membe
     bus.create_topic().send(*[enrollment(lms_user_id=n) for n in range(1, 6)], key="enrollment.course.course_key")
     reader = member(until_idle=True).run()
     assert reader.batches == []
-    assert reader.intake.counts.skipped == {(enrollment().signal.event_type, "not configured"): 5}
+    assert reader.consumer.counts.skipped == {(enrollment().signal.event_type, "not configured"): 5}
     assert bus.committed() == {0: 5}
 
 
 def test_a_topic_that_is_not_there_yet_is_waited_for(bus: Bus, member: Callable[..., Member]) -> None:
     reader = member().start()
-    until(lambda: reader.said)
+    until(lambda: reader.notices)
     time.sleep(3)
-    assert reader.said == [f"The topic {bus.full_topic} is not there yet; waiting for it."]
+    assert reader.notices == [f"The topic {bus.full_topic} is not there yet; waiting for it."]
     bus.create_topic()
     events = passings(3)
     bus.send(*events)
     until(lambda: len(reader.items) == 3)
     reader.end()
     assert reader.ids == ids_of(events)
-    assert reader.said[1:] == [f"The topic {bus.full_topic} is there."]
+    assert reader.notices[1:] == [f"The topic {bus.full_topic} is there."]
 
 
-def test_a_topic_that_never_comes_ends_a_reader_that_is_to_end(bus: Bus, member: Callable[..., Member]) -> None:
+def test_a_topic_that_stays_missing_ends_a_consumer_that_shall_end_when_idle(
+    bus: Bus, member: Callable[..., Member]
+) -> None:
     with pytest.raises(ConsumerError, match=r"is not there\. Create it, or correct -t"):
         member(until_idle=True, topic_patience=2).run()
 
 
-def assert_each_time_is_said_once(said: list[str]) -> None:
+def assert_each_outage_is_notified_once(notices: list[str]) -> None:
     """A broker that is slow to start may go once more before it stays; each time has its begin and its end."""
-    assert said
-    assert said == ["Kafka is not available; waiting for it.", "Kafka is back."] * (len(said) // 2)
+    assert notices
+    assert notices == ["Kafka is not available; waiting for it.", "Kafka is back."] * (len(notices) // 2)
 
 
 def test_a_broker_that_goes_and_comes_back_is_waited_for(bus: Bus, member: Callable[..., Member]) -> None:
@@ -223,35 +227,37 @@ def test_a_broker_that_goes_and_comes_back_is_waited_for(bus: Bus, member: Calla
     reader = member().start()
     until(lambda: len(reader.items) == 5)
     bus.kafka.stop()
-    until(lambda: reader.said)
+    until(lambda: reader.notices)
     time.sleep(5)
     bus.kafka.start()
     bus.send(*events[5:])
     until(lambda: len(set(reader.ids)) == 10)
     until(lambda: bus.committed() == {0: 10})
-    until(lambda: reader.error or reader.said_of_kafka()[-1:] == ["Kafka is back."])
+    until(lambda: reader.error or reader.notices_of_kafka()[-1:] == ["Kafka is back."])
     reader.end()
-    assert_each_time_is_said_once(reader.said_of_kafka())
+    assert_each_outage_is_notified_once(reader.notices_of_kafka())
 
 
-def test_a_broker_that_comes_back_without_news_is_noticed(bus: Bus, member: Callable[..., Member]) -> None:
+def test_a_broker_that_comes_back_without_new_messages_is_noticed(bus: Bus, member: Callable[..., Member]) -> None:
     bus.create_topic()
     bus.kafka.stop()
     reader = member().start()
-    until(lambda: reader.said)
+    until(lambda: reader.notices)
     bus.kafka.start()
-    until(lambda: reader.error or reader.said_of_kafka()[-1:] == ["Kafka is back."])
+    until(lambda: reader.error or reader.notices_of_kafka()[-1:] == ["Kafka is back."])
     reader.end()
-    assert_each_time_is_said_once(reader.said_of_kafka())
+    assert_each_outage_is_notified_once(reader.notices_of_kafka())
 
 
-def test_a_registry_that_is_away_is_waited_for_and_nothing_is_lost(bus: Bus, member: Callable[..., Member]) -> None:
+def test_a_registry_that_does_not_answer_is_waited_for_and_nothing_is_lost(
+    bus: Bus, member: Callable[..., Member]
+) -> None:
     events = passings(10)
     bus.create_topic(partitions=2).send(*events)
     bus.registry.stop()
     reader = member().start()
     try:
-        until(lambda: reader.said)
+        until(lambda: reader.notices)
         time.sleep(4)
         assert reader.items == []
         assert bus.committed(partitions=2) == {}
@@ -260,19 +266,19 @@ def test_a_registry_that_is_away_is_waited_for_and_nothing_is_lost(bus: Bus, mem
     until(lambda: len(reader.items) == 10)
     reader.end()
     assert sorted(reader.ids) == sorted(ids_of(events))
-    assert len(reader.said) == 2
-    assert reader.said[0].startswith("The schema registry is not available")
-    assert reader.said[1] == "The schema registry is back."
+    assert len(reader.notices) == 2
+    assert reader.notices[0].startswith("The schema registry is not available")
+    assert reader.notices[1] == "The schema registry is back."
 
 
-def test_asked_to_stop_while_the_registry_is_away_it_ends_without_committing(
+def test_asked_to_stop_while_the_registry_does_not_answer_it_ends_without_committing(
     bus: Bus, member: Callable[..., Member]
 ) -> None:
     bus.create_topic().send(*passings(3))
     bus.registry.stop()
     reader = member().start()
     try:
-        until(lambda: reader.said)
+        until(lambda: reader.notices)
         reader.end()
     finally:
         bus.registry.start()
@@ -327,7 +333,7 @@ def test_the_client_can_be_configured(bus: Bus, member: Callable[..., Member], s
         ([], "must be a dict"),
     ],
 )
-def test_a_client_that_cannot_be_configured_so_says_why(
+def test_a_wrong_configuration_of_the_client_is_an_error_with_the_reason(
     bus: Bus, member: Callable[..., Member], settings: Any, given: Any, remedy: str
 ) -> None:
     settings.BADGES_CONFIG = {"kafka_client": given}
@@ -345,7 +351,7 @@ def test_a_batch_that_takes_too_long_comes_again_and_the_consumer_goes_on(
     reader = member(decide=lambda batch: time.sleep(next(slow, 0))).start()
     until(lambda: bus.committed() == {0: 5})
     reader.end()
-    assert reader.ids == ids_of(events) * 2  # given to somebody else meanwhile, here to itself
+    assert reader.ids == ids_of(events) * 2  # the partition was assigned again meanwhile, here to the same member
 
 
 def test_large_events_make_small_batches(bus: Bus, member: Callable[..., Member]) -> None:

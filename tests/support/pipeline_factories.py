@@ -1,4 +1,4 @@
-"""Templates and events for the stories of the pipeline."""
+"""Templates and events for tests of the pipeline."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import Any
 from badges.catalog import api as catalog
 from badges.catalog.models import BadgeTemplate
 from badges.conf import PASSING_STATUS
-from badges.intake import payloads
-from badges.intake.events import Event
+from badges.intake.events import Event, parse_event
 from badges.testing import events as made
 
 NOW = dt.datetime(2026, 3, 1, 12, 0, tzinfo=dt.UTC)
@@ -38,5 +37,5 @@ def _requirement(
 
 
 def make_passing(**given: Any) -> Event:
-    """Make the event of a learner who passes a course, as the doors hand it over."""
-    return payloads.parse(made.passing_status(**given).line, source="test")
+    """Make the event of a learner who passes a course, as a consumer hands it over."""
+    return parse_event(made.passing_status(**given).line, source="test")

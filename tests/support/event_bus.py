@@ -12,8 +12,8 @@ from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from openedx_events.event_bus.avro.serializer import AvroSignalSerializer
 
 from badges.testing.events import LearningEvent
-from tests.intake.samples import on_the_wire
 from tests.services import Kafka, SchemaRegistry
+from tests.support.signal_samples import on_the_wire
 
 _numbers = count(1)
 
@@ -43,7 +43,7 @@ class Bus:
     def env(self) -> dict[str, str]:
         """What the environment of a process says to use this bus."""
         return {
-            "DJANGO_SETTINGS_MODULE": "tests.intake.host",
+            "DJANGO_SETTINGS_MODULE": "tests.support.host_settings",
             "KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap_servers,
             "SCHEMA_REGISTRY_URL": self.registry.url,
             "EVENT_BUS_TOPIC_PREFIX": "test",
@@ -112,14 +112,14 @@ class Bus:
     def begin_at_earliest(self, *, partitions: int = 1) -> None:
         """Let the group begin with the first event; the bus's own consumer would skip what is there already."""
         consumer = Consumer({"bootstrap.servers": self.kafka.bootstrap_servers, "group.id": self.group, "log_level": 0})
-        places = [TopicPartition(self.full_topic, partition, 0) for partition in range(partitions)]
-        consumer.commit(offsets=places, asynchronous=False)
+        positions = [TopicPartition(self.full_topic, partition, 0) for partition in range(partitions)]
+        consumer.commit(offsets=positions, asynchronous=False)
         consumer.close()
 
     def committed(self, *, partitions: int = 1) -> dict[int, int]:
         """Return the positions that the group has committed, by partition."""
         consumer = Consumer({"bootstrap.servers": self.kafka.bootstrap_servers, "group.id": self.group, "log_level": 0})
-        places = [TopicPartition(self.full_topic, partition) for partition in range(partitions)]
-        committed = consumer.committed(places, timeout=20)
+        positions = [TopicPartition(self.full_topic, partition) for partition in range(partitions)]
+        committed = consumer.committed(positions, timeout=20)
         consumer.close()
-        return {place.partition: place.offset for place in committed if place.offset >= 0}
+        return {position.partition: position.offset for position in committed if position.offset >= 0}

@@ -1,4 +1,4 @@
-"""What the stand-in LMS knows: people, courses, pathways, and who did what. In memory, behind one lock."""
+"""The data of the stand-in LMS: people, courses, pathways, and who did what. It is in memory, under one lock."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ BLOCK = "block-v1:{course}+type@{type}+block@{name}"
 
 @dataclass(frozen=True)
 class Record:
-    """What the witness shows and the controls give."""
+    """A record that the stand-in returns."""
 
     def to_json(self) -> dict[str, Any]:
-        """Give a dictionary that JSON can carry."""
+        """Return a dictionary of JSON values."""
         return asdict(self)
 
 
@@ -33,7 +33,7 @@ class Learner(Record):
 
 @dataclass(frozen=True)
 class Subsection(Record):
-    """A graded (or not: without a category) subsection, in a chapter of the course."""
+    """A subsection in a chapter of a course. It is graded when it has a category."""
 
     key: str
     course: str
@@ -64,7 +64,7 @@ class Path(Record):
 
 @dataclass(frozen=True)
 class Call(Record):
-    """A request: which kind of endpoint, how it was answered, and which learners (usernames or ids) it was about."""
+    """A request. ``status`` is that of the answer; ``about`` are the learners (usernames or ids) that it named."""
 
     endpoint: str
     method: str
@@ -74,8 +74,8 @@ class Call(Record):
     about: list[str] = field(default_factory=list)
 
 
-class World:
-    """The LMS without HTTP. What is done here is what staff and learners do there."""
+class LmsData:
+    """The LMS without HTTP. Its methods are what staff and learners do there."""
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
@@ -85,7 +85,7 @@ class World:
         self.courses: dict[str, Course] = {}
         self.paths: dict[str, Path] = {}
         self.subsections: dict[str, Subsection] = {}
-        self.blocks: dict[str, str] = {}  # names of chapters, and of units that were given one
+        self.blocks: dict[str, str] = {}  # names of chapters, and of units that have one
         # By course or path: {username: is it active}; dictionaries keep the order in which people came.
         self.enrolments: dict[str, dict[str, bool]] = {}
         # By subsection or course or block: {username: …}.
@@ -104,7 +104,7 @@ class World:
         end: datetime | str | None = None,
         policy: list[dict[str, Any]] | None = None,
     ) -> Course:
-        """Open a course, or put another in its place; who is enrolled stays so."""
+        """Add a course, or replace it. Enrolments stay."""
         course = Course(key, name, _text(start), _text(end), [_entry(one) for one in policy or []])
         with self.lock:
             self.courses[key] = course
@@ -125,7 +125,7 @@ class World:
     def add_subsection(
         self, course: str, name: str, *, category: str | None = None, chapter: str = "chapter"
     ) -> Subsection:
-        """Add a subsection; with a category it is graded. Keys are made from the names: ``…+block@<name>``."""
+        """Add a subsection. With a category it is graded. Its key is made from its name: ``…+block@<name>``."""
         with self.lock:
             self._course(course)
             chapter_key = block_key(course, "chapter", chapter)
@@ -135,7 +135,7 @@ class World:
             return subsection
 
     def add_path(self, key: str, *, name: str = "Demonstration pathway", steps: list[str]) -> Path:
-        """Make a pathway of courses; each course must be there."""
+        """Add a pathway of courses. Raises ValueError when a course does not exist."""
         with self.lock:
             for step in steps:
                 self._course(step)
@@ -155,7 +155,7 @@ class World:
         language: str = "",
         is_active: bool = True,
     ) -> Learner:
-        """Register somebody; ids count up from 1001."""
+        """Register somebody. Without ``id`` they get the next one, from 1001."""
         with self.lock:
             if username in self.learners:
                 raise ValueError("username: it is taken. Choose another, or change_learner.")
@@ -199,7 +199,7 @@ class World:
             self.enrolments[key][username] = is_active
 
     def unenroll(self, key: str, username: str) -> None:
-        """End an enrolment; it stays on the books, inactive, as in the platform."""
+        """End an enrolment. It is kept as inactive, as in the platform."""
         self.enroll(key, username, is_active=False)
 
     def enroll_many(
@@ -211,7 +211,11 @@ class World:
         completed: float | None = None,
         share: float | None = None,
     ) -> None:
-        """Register and enroll ``<prefix>-1`` … ``<prefix>-<count>``, all with this completion and these scores."""
+        """
+        Register and enroll ``<prefix>-1`` to ``<prefix>-<count>``.
+
+        ``completed`` is their completion and ``share`` their score in every graded subsection, both shares of 1.
+        """
         with self.lock:
             graded = [one.key for one in self.subsections.values() if one.course == course and one.category]
             for number in range(1, count + 1):
@@ -228,7 +232,7 @@ class World:
     # What learners do
 
     def score(self, subsection: str, username: str, earned: float, possible: float) -> None:
-        """Let somebody attempt a subsection and score."""
+        """Record somebody's attempt at a subsection with its score."""
         with self.lock:
             if subsection not in self.subsections:
                 raise ValueError(f"subsection: there is no {subsection!r}. Add it with add_subsection.")
@@ -236,35 +240,35 @@ class World:
             self.scores.setdefault(subsection, {})[username] = (earned, possible)
 
     def complete(self, key: str, username: str, percent: float) -> None:
-        """Let somebody complete this share of a course, chapter, subsection or unit."""
+        """Record that somebody has completed this share of a course, chapter, subsection or unit."""
         with self.lock:
             self._learner(username)
             self.completed.setdefault(key, {})[username] = percent
 
     def garble_completion(self, key: str, username: str, percent: Any) -> None:
-        """Report this completion, whatever it is: None, text, more than all."""
+        """Report any value as somebody's completion, also one that makes no sense."""
         self.complete(key, username, percent)
 
     def garble_grades(self, course: str, username: str, **fields: Any) -> None:
-        """Report these fields of a gradebook entry (``percent``, ``section_breakdown``…) instead of the true ones."""
+        """Report these fields of a gradebook entry instead of the right ones, like ``percent=None``."""
         with self.lock:
             self._learner(username)
             self.garbled.setdefault(course, {})[username] = fields
 
-    def load(self, world: dict[str, Any]) -> None:
+    def load(self, document: dict[str, Any]) -> None:
         """
-        Take in a whole document.
+        Add everything in a document.
 
         ``{"learners": [{"username"…}], "courses": [{"key", …, "subsections": [{"name", "category", "chapter"}],
         "enrolled": {username: {"completed": 0.9, "scores": {subsection name: share}}}}],
         "paths": [{"key", "name", "steps", "enrolled": [username]}]}``
         """
         with self.lock:
-            for learner in world.get("learners", []):
+            for learner in document.get("learners", []):
                 self.add_learner(**learner)
-            for course in world.get("courses", []):
+            for course in document.get("courses", []):
                 self._load_course(dict(course))
-            for path in world.get("paths", []):
+            for path in document.get("paths", []):
                 path = dict(path)
                 enrolled = path.pop("enrolled", [])
                 self.add_path(**path)

@@ -1,4 +1,8 @@
-"""Messages between the renderer and its worker process: a JSON object and a block of bytes, each with its length."""
+"""
+Messages between the renderer and its worker process.
+
+A message is two lengths (32 bits each, big-endian), a JSON object in UTF-8, and a block of bytes.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +14,18 @@ from typing import Any
 _HEAD = struct.Struct(">II")
 
 
-def packed(message: Mapping[str, Any], block: bytes = b"") -> bytes:
+def encode(message: Mapping[str, Any], block: bytes = b"") -> bytes:
     """Return a message as bytes."""
     text = json.dumps(message, ensure_ascii=False).encode()
     return _HEAD.pack(len(text), len(block)) + text + block
 
 
-def unpack(read: Callable[[int], bytes]) -> tuple[dict[str, Any], bytes]:
-    """Read a message; EOFError when the other side is gone. ``read(n)`` returns n bytes, fewer only at the end."""
+def decode(read: Callable[[int], bytes]) -> tuple[dict[str, Any], bytes]:
+    """
+    Read a message. ``read(n)`` returns n bytes, and fewer only at the end.
+
+    Raises EOFError when the other side has closed the pipe.
+    """
     head = read(_HEAD.size)
     if len(head) < _HEAD.size:
         raise EOFError

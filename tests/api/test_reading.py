@@ -41,7 +41,7 @@ def test_credentials_come_newest_first_and_revoked_ones_too() -> None:
     assert list(api.credentials_of(learner.lms_user_id, template=template.slug)) == [second, first]
 
 
-def test_digits_are_an_lms_user_id_even_if_somebody_is_called_so() -> None:
+def test_digits_are_an_lms_user_id_even_if_they_are_a_username_too() -> None:
     called = LearnerFactory(user__username="4711", lms_user_id=1)
     numbered = LearnerFactory(lms_user_id=4711)
     UserCredentialFactory(learner=called)
@@ -50,12 +50,12 @@ def test_digits_are_an_lms_user_id_even_if_somebody_is_called_so() -> None:
 
 
 @pytest.mark.parametrize("person", [2**80, "9" * 30, "hou\0ba", "", "🦁", -1])
-def test_nobody_has_no_credentials(person: Any) -> None:
+def test_an_unknown_person_has_no_credentials(person: Any) -> None:
     UserCredentialFactory(learner=LearnerFactory(lms_user_id=None))
     assert list(api.credentials_of(person)) == []
 
 
-def test_holders_are_those_who_hold_it_now() -> None:
+def test_holders_are_learners_with_an_active_credential() -> None:
     template = make_template()
     held = UserCredentialFactory(template=template)
     UserCredentialFactory(template=template, status=CredentialStatus.REVOKED, active_key=None)
@@ -63,12 +63,12 @@ def test_holders_are_those_who_hold_it_now() -> None:
     assert list(api.holders_of(template.slug)) == [held]
 
 
-def test_progress_tells_what_is_met_and_what_is_open() -> None:
+def test_a_report_names_what_is_fulfilled_and_what_is_open() -> None:
     template = make_template(requirements=[requirement("algebra"), requirement("geometry", course=GEOMETRY)])
     progress = BadgeProgressFactory(template=template)
     FulfillmentFactory(progress=progress, requirement=template.requirements.get(key="geometry"))
     BadgeProgressFactory(learner=progress.learner)
     (found,) = api.progress_of(progress.learner.user, template=template.slug)
-    told = api.report(found)
-    assert (told.fulfilled, told.total) == (1, 2)
-    assert [group.fulfilled for group in told.groups] == [False, True]
+    reported = api.report(found)
+    assert (reported.fulfilled, reported.total) == (1, 2)
+    assert [group.fulfilled for group in reported.groups] == [False, True]

@@ -1,4 +1,4 @@
-"""Events from a file: what is wrong is named by its line, everything else goes through."""
+"""Events from a file: unreadable lines are reported by their number, all others are handled."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import pytest
 
 from badges.conf import PASSING_STATUS
 from badges.exceptions import Retryable
-from badges.intake.consumers.basics import ConsumerError, Stop
-from badges.intake.consumers.file import FileIntake
+from badges.intake.consumers.base import ConsumerError, Stop
+from badges.intake.consumers.file import FileConsumer
 from badges.intake.events import Event, Unreadable
 from badges.testing.events import enrollment, passing_status, write_events
 
@@ -24,18 +24,18 @@ class Reading:
 
     def __init__(self, path: Path | str, **options):
         self.batches: list[list[Event | Unreadable]] = []
-        self.complaints: list[tuple[int, str]] = []
+        self.line_errors: list[tuple[int, str]] = []
         self.stop = Stop()
-        self.intake = FileIntake(
+        self.consumer = FileConsumer(
             str(path),
             handle=options.pop("handle", self.batches.append),
             stop=self.stop,
-            complain=lambda *complaint: self.complaints.append(complaint),
+            report_error=lambda *error: self.line_errors.append(error),
             **options,
         )
 
     def run(self) -> Reading:
-        self.intake.run()
+        self.consumer.run()
         return self
 
     @property
@@ -48,7 +48,7 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "events.jsonl"
 
 
-def test_events_are_handed_on_in_the_order_of_their_lines(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_events_are_handled_in_the_order_of_their_lines(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("badges.intake.consumers.file.GATHER_SECONDS", 3600)  # full, however slow this machine is
     write_events(file, 1250, learners=100, courses=3)
     reading = Reading(file, batch_size=500).run()
@@ -56,20 +56,20 @@ def test_events_are_handed_on_in_the_order_of_their_lines(file: Path, monkeypatc
     ids = [json.loads(line)["id"] for line in file.read_text().splitlines()]
     assert [item.id for item in reading.items] == ids
     assert reading.items[16].source == "file:events.jsonl:17"
-    assert (reading.intake.finished, reading.intake.counts.read) == (True, 1250)
+    assert (reading.consumer.finished, reading.consumer.counts.read) == (True, 1250)
 
 
 def test_time_counts_from_the_first_event_to_the_last_that_is_decided(file: Path) -> None:
     write_events(file, 100, learners=100, courses=3)
     before = time.monotonic()
     reading = Reading(file).run()
-    assert 0 < reading.intake.counts.seconds <= time.monotonic() - before
+    assert 0 < reading.consumer.counts.seconds <= time.monotonic() - before
 
     file.write_text("\n\n")
-    assert Reading(file).run().intake.counts.seconds == 0
+    assert Reading(file).run().consumer.counts.seconds == 0
 
 
-def test_bad_lines_are_named_and_the_rest_goes_through(file: Path) -> None:
+def test_bad_lines_are_reported_and_the_others_are_handled(file: Path) -> None:
     good = [passing_status(lms_user_id=number).line for number in range(1, 4)]
     broken = json.loads(good[0])
     broken["data"]["course_passing_status"]["is_passing"] = "marsupilami"
@@ -77,7 +77,7 @@ def test_bad_lines_are_named_and_the_rest_goes_through(file: Path) -> None:
     file.write_bytes(b"\xef\xbb\xbf" + "\r\n".join(lines).encode())
     reading = Reading(file).run()
     assert [item.id for item in reading.items if isinstance(item, Event)] == [json.loads(line)["id"] for line in good]
-    assert reading.complaints == [
+    assert reading.line_errors == [
         (2, "not JSON: Expecting value at character 1"),
         (5, "data.course_passing_status.is_passing: expected a boolean, got text"),
         (6, "not an event: type, time, data missing"),
@@ -97,7 +97,9 @@ def test_a_corrected_line_is_new_and_the_same_line_is_not(file: Path) -> None:
     assert first.id == second.id != third.id
 
 
-def test_of_lines_too_big_to_keep_at_the_same_place_each_is_told(file: Path, settings: Any) -> None:
+def test_each_line_that_is_too_big_is_reported_although_its_number_was_reported_before(
+    file: Path, settings: Any
+) -> None:
     settings.BADGES_CONFIG = {"intake": {"event_bytes": 10}}
     ids = []
     for line in ("houba houba houba", "houba houba houba", "houba houba"):
@@ -125,8 +127,8 @@ def test_an_event_that_is_too_big_is_a_dead_letter_without_its_body(file: Path) 
     reading = Reading(file).run()
     assert [type(item) for item in reading.items] == [Event, Unreadable, Event]
     assert reading.items[1].body is None
-    assert reading.complaints[0][0] == 2
-    assert "event_bytes" in reading.complaints[0][1]
+    assert reading.line_errors[0][0] == 2
+    assert "event_bytes" in reading.line_errors[0][1]
 
 
 def test_a_batch_is_bounded_in_bytes_as_well(file: Path) -> None:
@@ -135,13 +137,13 @@ def test_a_batch_is_bounded_in_bytes_as_well(file: Path) -> None:
     assert [len(batch) for batch in reading.batches] == [5, 5]  # the fifth makes it more than 4 MiB
 
 
-def test_types_that_are_not_configured_are_counted_and_types_that_nobody_knows_are_dead(file: Path) -> None:
+def test_types_that_are_not_configured_are_counted_and_unknown_types_are_dead_letters(file: Path) -> None:
     unknown = {**json.loads(passing_status().line), "type": "org.example.unheard.of.v1"}
     file.write_text("\n".join([enrollment().line, passing_status().line, enrollment().line, json.dumps(unknown)]))
     reading = Reading(file).run()
     assert [type(item) for item in reading.items] == [Event, Unreadable]
-    assert reading.intake.counts.skipped == {(enrollment().signal.event_type, "not configured"): 2}
-    assert reading.complaints == [
+    assert reading.consumer.counts.skipped == {(enrollment().signal.event_type, "not configured"): 2}
+    assert reading.line_errors == [
         (4, "The event type org.example.unheard.of.v1 is not configured here: no installed package defines it.")
     ]
 
@@ -150,7 +152,7 @@ def test_it_ends_after_the_number_of_events_wanted(file: Path) -> None:
     write_events(file, 100)
     reading = Reading(file, max_events=30, batch_size=20).run()
     assert [len(batch) for batch in reading.batches] == [20, 10]
-    assert reading.intake.finished
+    assert reading.consumer.finished
 
 
 def test_asked_to_stop_it_finishes_its_batch(file: Path) -> None:
@@ -164,10 +166,10 @@ def test_asked_to_stop_it_finishes_its_batch(file: Path) -> None:
     reading = Reading(file, batch_size=20, handle=handle)
     reading.run()
     assert len(batches) == 1
-    assert (reading.intake.finished, reading.intake.lines_read) == (False, 20)
+    assert (reading.consumer.finished, reading.consumer.lines_read) == (False, 20)
 
 
-def test_a_database_that_stays_away_ends_it(file: Path) -> None:
+def test_a_database_that_stays_down_ends_it(file: Path) -> None:
     write_events(file, 100)
 
     def handle(batch) -> None:
@@ -205,6 +207,6 @@ def test_events_of_a_pipe_need_not_wait_for_a_full_batch(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("path", "reason"), [("missing.jsonl", "No such file"), (".", "is a folder"), ("x" * 201, "Rename the file")]
 )
-def test_what_cannot_be_opened_is_said(tmp_path: Path, path: str, reason: str) -> None:
+def test_a_file_that_cannot_be_opened_is_an_error_with_the_reason(tmp_path: Path, path: str, reason: str) -> None:
     with pytest.raises(ConsumerError, match=reason):
         Reading(tmp_path / path)

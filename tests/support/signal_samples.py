@@ -19,7 +19,7 @@ from badges.catalog import event_types
 from badges.rules import Shape
 
 TEXTS = ("Ada", "فاطمة الفهري", "祖冲之", 'a "quoted" \\ name', "tab\there", "emoji 🎓", "")
-# Distinct offsets and fractions: all doors must come to the same spelling.
+# Distinct offsets and fractions: they must be stored in the same form, wherever the event came in.
 TIMES = (
     datetime(2026, 3, 1, 9, 30, tzinfo=UTC),
     datetime(2026, 3, 1, 9, 30, 0, 120000, tzinfo=timezone(timedelta(hours=5, minutes=45))),
@@ -60,7 +60,7 @@ def on_the_wire(signal: OpenEdxPublicSignal, data: dict[str, Any], *, schema_id:
 
 
 def without_pii(data: Any) -> Any:
-    """Leave the personal data of everybody out."""
+    """Return data without personal data of any user."""
     if isinstance(data, dict):
         return {name: without_pii(value) for name, value in data.items()}
     if isinstance(data, UserData):
