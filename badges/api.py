@@ -21,7 +21,7 @@ from badges import explanations
 from badges.awarding.models import ACTIVE, UserCredential
 from badges.catalog.event_types import LearnerData
 from badges.catalog.models import BadgeTemplate
-from badges.conf import config
+from badges.conf import user_lms_id_field
 from badges.database import retry_transient
 from badges.explanations import Explanation
 from badges.intake import inbox, learners
@@ -199,7 +199,7 @@ def _rows_of(person: Person) -> Q:
 def _lms_user_id(person: Person) -> int | None:
     """Return the LMS user id of a person if it is given, or if the host stores it with the account."""
     if isinstance(person, AbstractBaseUser):
-        field = config.user_lms_id_field
+        field = user_lms_id_field()
         person = str(getattr(person, field)) if field else ""
     text = str(person)
     if isinstance(person, Learner) or not (text.isascii() and text.isdigit()):

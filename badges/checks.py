@@ -18,11 +18,9 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import DEFAULT_DB_ALIAS
 
 from badges.catalog import event_types
-from badges.conf import DEFAULTS, PASSING_STATUS, config
+from badges.common.config_checks import config_problems
+from badges.conf import DEFAULTS, LMS_ID_FIELD, PASSING_STATUS, config, has_user_field, user_lms_id_field
 from badges.database import incomplete_character_sets, inexact_columns
-
-# Settings that hosts have for badges of their own, in the dict that we share with them.
-_FOREIGN_KEYS = frozenset({"accredible"})
 
 BADGE_AWARDED = "org.openedx.learning.badge.awarded.v1"
 
@@ -30,10 +28,10 @@ BADGE_AWARDED = "org.openedx.learning.badge.awarded.v1"
 @register("lms_badges")
 def check_config(**_: Any) -> list[CheckMessage]:
     """Look for keys of ``BADGES_CONFIG`` that nobody reads, and values that nobody can."""
-    given = getattr(settings, "BADGES_CONFIG", {})
-    if not isinstance(given, dict):
-        return [Error("BADGES_CONFIG is not a dict.", hint="BADGES_CONFIG = {}", id="lms_badges.E007")]
-    return [*_config_problems(given, DEFAULTS, ""), *_field_problems()]
+    ids = {"no_dict": "lms_badges.E007", "unknown": "lms_badges.W011", "wrong": "lms_badges.E007"}
+    problems = list(config_problems("BADGES_CONFIG", DEFAULTS, **ids))
+    is_dict = isinstance(getattr(settings, "BADGES_CONFIG", {}), dict)
+    return [*problems, *_field_problems()] if is_dict else problems
 
 
 @register("lms_badges")
@@ -123,61 +121,24 @@ def check_collations(*, databases: Collection[str] | None = None, **_: Any) -> l
     ]
 
 
-# --- the dict --------------------------------------------------------------------------------------------------------
-
-
-def _config_problems(given: dict[Any, Any], known: dict[str, Any], where: str) -> Iterator[CheckMessage]:
-    for key, value in given.items():
-        place = f"{where}[{key!r}]"
-        if key not in known:
-            if where or key not in _FOREIGN_KEYS:
-                yield _unknown_key(str(key), list(known), place)
-        elif not _is_like(value, known[key]):
-            message = f"BADGES_CONFIG{place} is {_described(value)}; it should be {_described(known[key])}."
-            yield Error(message, hint="The settings page of the documentation describes it.", id="lms_badges.E007")
-        elif isinstance(value, dict) and known[key]:
-            yield from _config_problems(value, known[key], place)
-
-
-def _unknown_key(key: str, known: list[str], place: str) -> CheckMessage:
-    near = difflib.get_close_matches(key.lower(), {word.lower(): word for word in known}, n=1)
-    by_fold = {word.lower(): word for word in known}
-    hint = f"Did you mean {by_fold[near[0]]!r}?" if near else f"Known are: {', '.join(sorted(known))}."
-    return Error(f"BADGES_CONFIG{place} is read by nobody.", hint=hint, id="lms_badges.E006")
-
-
-def _is_like(value: Any, default: Any) -> bool:
-    """Whether a value has the type of the default. No default says nothing about types, and no value is the default."""
-    if default is None:
-        return True
-    if isinstance(default, bool) or isinstance(value, bool):
-        return isinstance(value, bool) and isinstance(default, bool)
-    if isinstance(default, (int, float)):
-        return isinstance(value, (int, float))
-    if isinstance(default, (list, tuple)):
-        return isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value)
-    return isinstance(value, type(default))
-
-
-def _described(value: Any) -> str:
-    names = {bool: "True or False", int: "a number", float: "a number", str: "text", dict: "a dict"}
-    if isinstance(value, (list, tuple)):
-        return (
-            "a list of texts" if all(isinstance(item, str) for item in value) else "a list of other things than texts"
-        )
-    return names.get(type(value), f"of type {type(value).__name__}")
+# --- the dict ---------------------------------------------------------------------------------------------------------
 
 
 def _field_problems() -> Iterator[CheckMessage]:
     wanted = config.user_lms_id_field
-    fields = [field.name for field in get_user_model()._meta.get_fields()]
-    if wanted is not None and wanted not in fields:
+    if wanted and not has_user_field(str(wanted)):
+        fields = [field.name for field in get_user_model()._meta.get_fields()]
         near = difflib.get_close_matches(str(wanted), fields, n=1)
-        hint = (
-            f"Did you mean {near[0]!r}?" if near else "None, when the host's users have no field for the LMS user id."
-        )
+        hint = f"Did you mean {near[0]!r}?" if near else '"", when the host\'s users have no field for the LMS user id.'
         message = f"BADGES_CONFIG['user_lms_id_field'] is {wanted!r}, which is no field of the host's users."
         yield Error(message, hint=hint, id="lms_badges.E010")
+    elif has_user_field(LMS_ID_FIELD) and user_lms_id_field() != LMS_ID_FIELD:
+        yield Warning(
+            f"The host's users have the field {LMS_ID_FIELD}, and BADGES_CONFIG['user_lms_id_field'] is {wanted!r}: "
+            "somebody who changed their username at the LMS gets a second account.",
+            hint=f"Remove 'user_lms_id_field'; {LMS_ID_FIELD} is then used.",
+            id="lms_badges.W012",
+        )
 
 
 # --- event types -----------------------------------------------------------------------------------------------------

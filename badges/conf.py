@@ -104,10 +104,10 @@ DEFAULTS: dict[str, Any] = {
 }
 
 # Names that the host's own badges app has in its dict, too. What it says there holds here as a default.
-SHARED_SETTING = "BADGES_CONFIG"
+HOST_SETTING = "BADGES_CONFIG"
 SHARED = ("events", "credly", "accredible", "rules")
 
-config = Config("LMS_BADGES_CONFIG", DEFAULTS, beneath=SHARED_SETTING, shared=SHARED)
+config = Config("LMS_BADGES_CONFIG", DEFAULTS, host_setting=HOST_SETTING, shared=SHARED)
 
 LMS_ID_FIELD = "lms_user_id"
 

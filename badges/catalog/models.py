@@ -44,6 +44,13 @@ class BadgeTemplate(models.Model):
     modified_at = models.DateTimeField(_("modified"), auto_now=True)
 
     class Meta:
+        default_permissions = ()
+        permissions = [
+            ("view_lms_badges_badgetemplate", "Can view badge templates"),
+            ("add_lms_badges_badgetemplate", "Can add badge templates"),
+            ("change_lms_badges_badgetemplate", "Can change badge templates"),
+            ("delete_lms_badges_badgetemplate", "Can delete badge templates"),
+        ]
         verbose_name = _("badge template")
         verbose_name_plural = _("badge templates")
         ordering = ["slug"]
@@ -72,6 +79,10 @@ class TemplateRevision(models.Model):
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
     class Meta:
+        default_permissions = ()
+        permissions = [
+            ("view_lms_badges_templaterevision", "Can view template revisions"),
+        ]
         verbose_name = _("template revision")
         verbose_name_plural = _("template revisions")
         ordering = ["template", "-number"]
@@ -96,6 +107,7 @@ class TemplateIssuer(models.Model):
     external_template = KeyField(_("provider's template"), max_length=255)
 
     class Meta:
+        default_permissions = ()
         verbose_name = _("template issuer")
         verbose_name_plural = _("template issuers")
         ordering = ["provider"]
@@ -130,6 +142,7 @@ class BadgeRequirement(models.Model):
     archived_at = models.DateTimeField(_("archived"), null=True, blank=True, editable=False)
 
     class Meta:
+        default_permissions = ()
         verbose_name = _("badge requirement")
         verbose_name_plural = _("badge requirements")
         ordering = ["template", "id"]
@@ -154,6 +167,7 @@ class DataRule(models.Model):
     value: models.JSONField[Any, Any] = models.JSONField(_("value"))
 
     class Meta:
+        default_permissions = ()
         verbose_name = _("data rule")
         verbose_name_plural = _("data rules")
         ordering = ["requirement", "id"]
@@ -175,6 +189,7 @@ class CatalogVersion(models.Model):
     number = models.PositiveBigIntegerField(default=0)
 
     class Meta:
+        default_permissions = ()
         verbose_name = _("catalog version")
         verbose_name_plural = _("catalog version")
         constraints = [models.CheckConstraint(condition=models.Q(id=1), name="lms_badges_one_catalog_version")]

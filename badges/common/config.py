@@ -16,15 +16,15 @@ class Config:
     A dict in the settings is merged over a dict in the defaults, anything else replaces it. A name that has no default
     is a programming error.
 
-    ``beneath`` names another dict of the host's, which is not ours and never changed: its ``shared`` names are taken
-    for defaults, over those given here and under ``setting``.
+    ``host_setting`` names a dict of the host's own, which is never changed. What it says under the ``shared`` names is
+    a default: it wins over ``defaults``, and ``setting`` wins over it.
     """
 
     def __init__(
-        self, setting: str, defaults: dict[str, Any], *, beneath: str | None = None, shared: Iterable[str] = ()
+        self, setting: str, defaults: dict[str, Any], *, host_setting: str | None = None, shared: Iterable[str] = ()
     ) -> None:
         self._setting, self._defaults = setting, defaults
-        self._beneath, self._shared = beneath, frozenset(shared)
+        self._host_setting, self._shared = host_setting, frozenset(shared)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name not in self._defaults:
@@ -33,19 +33,21 @@ class Config:
         if not isinstance(given, dict):
             raise ImproperlyConfigured(f"{self._setting} must be a dict; see the settings page of the documentation.")
         value = self._defaults[name]
-        for layer in (self._host_layer(name), given):
-            if name in layer:
-                value = _over(value, layer[name])
+        for settings_dict in (self._host_defaults(name), given):
+            if name in settings_dict:
+                value = _merged(value, settings_dict[name])
         return value
 
-    def _host_layer(self, name: str) -> dict[str, Any]:
-        """Return what the host's own dict says; whatever is wrong with it is not ours to complain about."""
-        layer = getattr(settings, self._beneath, {}) if self._beneath and name in self._shared else {}
+    def _host_defaults(self, name: str) -> dict[str, Any]:
+        """Return the host's own dict where it has something usable under this name. Its mistakes are not reported."""
+        if self._host_setting is None or name not in self._shared:
+            return {}
+        found = getattr(settings, self._host_setting, {})
         kind = dict if isinstance(self._defaults[name], dict) else (list, tuple)
-        return layer if isinstance(layer, dict) and isinstance(layer.get(name), kind) else {}
+        return found if isinstance(found, dict) and isinstance(found.get(name), kind) else {}
 
 
-def _over(default: Any, value: Any) -> Any:
+def _merged(default: Any, value: Any) -> Any:
     if isinstance(default, dict) and default and isinstance(value, dict):
         return {**default, **value}
     return value

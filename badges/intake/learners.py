@@ -20,7 +20,7 @@ from django.db import IntegrityError
 from django.db.models import Model
 
 from badges.catalog.event_types import LearnerData
-from badges.conf import config
+from badges.conf import user_lms_id_field
 from badges.exceptions import EventError
 from badges.intake.models import Learner
 
@@ -85,8 +85,8 @@ def look_up(people: Iterable[LearnerData]) -> LearnerLookup:
     learners = Learner.objects.filter(lms_user_id__in=wanted).order_by()
     lookup.known = {lms_id for lms_id in learners.values_list("lms_user_id", flat=True) if lms_id is not None}
     unknown = {lms_id: person for lms_id, person in wanted.items() if lms_id not in lookup.known}
-    if unknown and config.user_lms_id_field:
-        _match_host_field(unknown, lookup, config.user_lms_id_field)
+    if unknown and (field_name := user_lms_id_field()):
+        _match_host_field(unknown, lookup, field_name)
     if unknown:
         _match_usernames(unknown, lookup)
     return lookup
@@ -171,7 +171,7 @@ def _match_usernames(unknown: dict[int, LearnerData], lookup: LearnerLookup) -> 
 def _use_account(user: AbstractBaseUser, lms_id: int, lookup: LearnerLookup) -> None:
     """Note what an account of the host is for this LMS user id: known, to be bound, to get a learner, or refused."""
     learner = getattr(user, "badges_learner", None)
-    field_name = config.user_lms_id_field
+    field_name = user_lms_id_field()
     bound_elsewhere = field_name and getattr(user, field_name) not in (None, "", lms_id, str(lms_id))
     if learner is not None and learner.lms_user_id == lms_id:
         lookup.known.add(lms_id)  # another process created the learner after the first statement
@@ -207,8 +207,8 @@ def _account_of(User: Any, lms_id: int, person: LearnerData) -> Model:
     email = person.email or ""
     if _has_field(User, "email") and len(email) <= (User._meta.get_field("email").max_length or 254):
         columns["email"] = email
-    if config.user_lms_id_field:
-        columns[config.user_lms_id_field] = lms_id
+    if field_name := user_lms_id_field():
+        columns[field_name] = lms_id
     return User(**columns)
 
 

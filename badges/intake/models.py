@@ -32,6 +32,10 @@ class Learner(models.Model):
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
     class Meta:
+        default_permissions = ()
+        permissions = [
+            ("view_lms_badges_learner", "Can view learners"),
+        ]
         verbose_name = _("learner")
         verbose_name_plural = _("learners")
 
@@ -82,6 +86,11 @@ class InboxMessage(models.Model):
     processed_at = models.DateTimeField(_("processed"), null=True, blank=True)
 
     class Meta:
+        default_permissions = ()
+        permissions = [
+            ("view_lms_badges_inboxmessage", "Can view inbox messages"),
+            ("retry_lms_badges_inboxmessage", "Can retry inbox messages"),
+        ]
         verbose_name = _("inbox message")
         verbose_name_plural = _("inbox messages")
         ordering = ["-received_at", "-id"]

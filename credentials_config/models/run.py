@@ -63,6 +63,10 @@ class CredentialRun(models.Model):
     note = models.CharField(_("note"), max_length=500, blank=True)
 
     class Meta:
+        default_permissions = ()
+        permissions = [
+            ("view_lms_credentials_config_credentialrun", "Can view credential runs"),
+        ]
         verbose_name = _("credential run")
         verbose_name_plural = _("credential runs")
         ordering = ("-started_at", "-id")
