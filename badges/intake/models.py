@@ -35,6 +35,7 @@ class Learner(models.Model):
         default_permissions = ()
         permissions = [
             ("view_lms_badges_learner", "Can view learners"),
+            ("retire_lms_badges_learner", "Can retire learners"),
         ]
         verbose_name = _("learner")
         verbose_name_plural = _("learners")
