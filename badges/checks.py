@@ -1,8 +1,8 @@
 """
-System checks: what an operator should know before the first event comes.
+System checks: mistakes in the settings, reported before the first event.
 
-Settings are read leniently everywhere else; this is the one place that says what is wrong with them, with a line to
-paste. Ids are stable: hosts silence them by name.
+Other code ignores wrong settings where it can. Only these checks report them, with a line to paste. Their ids are
+stable, because hosts silence checks by id.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def check_config(**_: Any) -> list[CheckMessage]:
 
 @register("lms_badges")
 def check_events(**_: Any) -> list[CheckMessage]:
-    """Look whether every configured event type exists, and says whom it is about."""
+    """Report configured event types that do not exist, and those without a known path to the learner."""
     if not isinstance(getattr(settings, "BADGES_CONFIG", {}), dict):
         return []
     failed = event_types.load_signals()
@@ -53,8 +53,8 @@ def check_events(**_: Any) -> list[CheckMessage]:
 
 
 @register("lms_badges")
-def check_neighbours(**_: Any) -> list[CheckMessage]:
-    """Look at what runs beside us in this host."""
+def check_host(**_: Any) -> list[CheckMessage]:
+    """Report settings of the host outside ``BADGES_CONFIG`` that do not fit."""
     problems: list[CheckMessage] = []
     own = getattr(settings, "BADGES_ENABLED", None)
     if own or (own is None and any(app.label == "badges" for app in apps.get_app_configs())):
@@ -65,7 +65,7 @@ def check_neighbours(**_: Any) -> list[CheckMessage]:
                 id="lms_badges.W001",
             )
         )
-    if getattr(settings, "CELERY_BROKER_URL", None) and not _is_swept():
+    if getattr(settings, "CELERY_BROKER_URL", None) and not _sweep_is_scheduled():
         problems.append(
             Warning(
                 "No beat entry runs the task badges.sweep: what a lost wake-up leaves behind stays there.",
@@ -74,7 +74,7 @@ def check_neighbours(**_: Any) -> list[CheckMessage]:
                 id="lms_badges.W002",
             )
         )
-    if getattr(settings, "EVENT_BUS_PRODUCER", None) and not _is_announced():
+    if getattr(settings, "EVENT_BUS_PRODUCER", None) and not _awards_are_published():
         problems.append(
             Warning(
                 f"This host publishes on an event bus, and {BADGE_AWARDED} is on none of its topics: awards are "
@@ -89,7 +89,7 @@ def check_neighbours(**_: Any) -> list[CheckMessage]:
 
 @register("lms_badges", Tags.database)
 def check_character_set(*, databases: Collection[str] | None = None, **_: Any) -> list[CheckMessage]:
-    """Look whether the database can hold everybody's text. Asks it, so only ``migrate`` and ``--database`` run this."""
+    """Report tables that cannot store all text. Only ``migrate`` and ``--database`` run it, since it queries them."""
     if DEFAULT_DB_ALIAS not in (databases or ()):
         return []
     accounts = get_user_model()._meta.db_table
@@ -164,7 +164,7 @@ def _event_problems(event_type: Any) -> Iterable[CheckMessage]:
 
 
 def _unknown_type(event_type: str) -> CheckMessage:
-    near = difflib.get_close_matches(event_type, event_types.known(), n=1)
+    near = difflib.get_close_matches(event_type, event_types.known_types(), n=1)
     own = "For a signal of your own, name its module in BADGES_CONFIG['signal_modules']."
     hint = f"Did you mean {near[0]!r}? {own}" if near else own
     return Error(f"No installed package defines the event type {event_type!r}.", hint=hint, id="lms_badges.E002")
@@ -194,17 +194,17 @@ def _learner_problems(definition: event_types.EventDefinition) -> Iterator[Check
         yield Error(message, hint=hint, id="lms_badges.E005")
 
 
-# --- the neighbours --------------------------------------------------------------------------------------------------
+# --- the host --------------------------------------------------------------------------------------------------------
 
 
-def _is_announced() -> bool:
-    """Whether awards go to a topic of the bus; a host may have switched that off together with badges of its own."""
+def _awards_are_published() -> bool:
+    """Return whether awards are published on a topic. A host may have disabled it with its own badges app."""
     topics = (getattr(settings, "EVENT_BUS_PRODUCER_CONFIG", None) or {}).get(BADGE_AWARDED) or {}
     return any(topic.get("enabled") is True for topic in topics.values())
 
 
-def _is_swept() -> bool:
-    """Whether beat has our entry, or a schedule in the database that we cannot look into here."""
+def _sweep_is_scheduled() -> bool:
+    """Return whether beat runs the sweep. A schedule in the database cannot be read here, and counts as yes."""
     schedule = getattr(settings, "CELERY_BEAT_SCHEDULE", None) or {}
     in_database = "DatabaseScheduler" in str(getattr(settings, "CELERY_BEAT_SCHEDULER", ""))
     return in_database or any(entry.get("task") == "badges.sweep" for entry in schedule.values())

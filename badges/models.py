@@ -1,4 +1,4 @@
-"""Gathers the models of all rooms, so that Django finds them in one app."""
+"""The models of all packages of this app, imported for Django to find them."""
 
 from badges.awarding.models import CredentialStatus, UserCredential
 from badges.catalog.models import (

@@ -131,7 +131,7 @@ class World:
         if server is None:
             return None
         nothing = self.folder / "nothing.jsonl"
-        nothing.touch()
+        nothing.bump_version()
         before = self._asked(server)
         self._consume(env, "--bus", "file", "--input", nothing)
         spent = asked - (self._asked(server) - before)

@@ -144,6 +144,15 @@ def bus(kafka: Kafka, schema_registry: SchemaRegistry, settings: Any) -> Iterato
 
 
 @pytest.fixture
+def acme(settings: Any) -> Iterator[str]:
+    """Name a module with public signals of another package, which nobody has imported."""
+    from tests.support.signal_registry import acme_signals  # noqa: PLC0415 -- only now Django is ready
+
+    with acme_signals() as module:
+        yield module
+
+
+@pytest.fixture
 def redis(pytestconfig: pytest.Config) -> Redis:
     """Start Redis, unless it runs."""
     return _started(pytestconfig, "redis")

@@ -1,5 +1,5 @@
 """
-Rows for tests. Templates are made through the catalog's door, as any author makes them, and so have revisions.
+Rows for tests. Templates are saved by ``badges.catalog.api``, so they have revisions.
 
 Defaults are distinct on purpose: a test that swaps two of them fails.
 """
@@ -65,7 +65,7 @@ def credly_issuer(organization: str = "0e0e0e0e-0000-4000-8000-00000000000a", te
 
 
 def make_template(*, author: Any = None, **given: Any) -> BadgeTemplate:
-    """Save a template through the catalog's door."""
+    """Save a template by ``badges.catalog.api``."""
     saved = save_template(template_entry(**given), author=author, now=NOON)
     assert saved.stored is not None
     return saved.stored.template

@@ -1,4 +1,4 @@
-"""The admin pages: designers make templates here, operators see what happened and try dead letters again."""
+"""The admin pages: designers edit templates, operators see rows of the pipeline and retry dead letters."""
 
 from badges.admin import credentials, credly, inbox, learners, outbox, progress, revisions, templates
 

@@ -12,7 +12,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from badges.admin.readonly import ReadOnlyAdmin, SearchByExactWords, learners_named
+from badges.admin.readonly import ExactSearchMixin, ReadOnlyAdmin, learner_ids_for
 from badges.common.admin import link_to
 from badges.exceptions import Permanent
 from badges.issuers.credly.client import check_organization
@@ -94,7 +94,7 @@ class CredlyOrganizationAdmin(admin.ModelAdmin):
 
 
 @admin.register(CredlyBadge)
-class CredlyBadgeAdmin(SearchByExactWords, ReadOnlyAdmin):
+class CredlyBadgeAdmin(ExactSearchMixin, ReadOnlyAdmin):
     """Badges at Credly; the delivery of the outbox writes them."""
 
     list_display = ("__str__", "state", "organization", "issued_at")
@@ -106,8 +106,8 @@ class CredlyBadgeAdmin(SearchByExactWords, ReadOnlyAdmin):
     def get_queryset(self, request: Any) -> Any:
         return super().get_queryset(request).select_related("credential__template", "credential__learner__user")
 
-    def find(self, term: str) -> Q:
-        return Q(credential__learner_id__in=learners_named(term))
+    def search_condition(self, term: str) -> Q:
+        return Q(credential__learner_id__in=learner_ids_for(term))
 
     @admin.display(description=gettext_lazy("credential"))
     def owner(self, badge: CredlyBadge) -> Any:

@@ -1,4 +1,4 @@
-"""A learner and a template in one value."""
+"""The id of a learner and a template together."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import uuid
 
 def learner_template_id(learner_id: int, template_id: int) -> uuid.UUID:
     """
-    Return the id that a learner and a template have together: 64 bits each, the learner's first.
+    Return the id of a learner and a template together. The upper 64 bits are the id of the learner.
 
-    It is computed, so five hundred pairs of a batch are found with five hundred probes of one index, on every database,
-    and the rows of one learner lie together. The topmost bit of the lower half stays 0, since ids are below 2**63: that
-    is the variant which RFC 9562 leaves to history, and the only one that MariaDB's uuid type takes any digits for.
+    The id is computed, so a batch finds five hundred pairs with five hundred look-ups in one index, on every database.
+    The rows of one learner are next to each other in the index. Ids are below 2**63, so the topmost bit of the lower
+    half is 0. This is the variant of RFC 9562 that is reserved for old formats. It is the only variant for which the
+    uuid type of MariaDB accepts any digits.
     """
     return uuid.UUID(int=(learner_id << 64) | template_id)

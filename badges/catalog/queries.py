@@ -1,4 +1,4 @@
-"""What is stored, read as documents: some hundred templates in a handful of statements."""
+"""Reading stored templates as documents, many at a time."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from badges.rules import RuleError
 
 
 @dataclass
-class Stored:
-    """One template's rows. ``requirements`` holds archived ones too; ``revision`` is the newest (number, document)."""
+class StoredTemplate:
+    """The rows of one template, with archived requirements. ``revision`` is the newest one: (number, document)."""
 
     template: BadgeTemplate
     issuers: dict[str, TemplateIssuer] = field(default_factory=dict)
@@ -51,13 +51,13 @@ class Stored:
         }
 
     def rules_of(self, row: BadgeRequirement) -> list[Document]:
-        """Return the rules of a requirement, live or archived."""
+        """Return the rules of a requirement, which may be archived."""
         return [_rule_document(row.event_type, rule) for rule in self.rules.get(row.pk, ())]
 
 
-def load(templates: QuerySet[BadgeTemplate] | Iterable[BadgeTemplate]) -> dict[int, Stored]:
-    """Read templates with everything they demand: four statements more than the templates themselves."""
-    stored = {template.pk: Stored(template) for template in templates}
+def load(templates: QuerySet[BadgeTemplate] | Iterable[BadgeTemplate]) -> dict[int, StoredTemplate]:
+    """Return templates with all their rows, by id. It costs four statements more than the templates themselves."""
+    stored = {template.pk: StoredTemplate(template) for template in templates}
     for issuer in TemplateIssuer.objects.filter(template_id__in=stored):
         stored[issuer.template_id].issuers[issuer.provider] = issuer
     owners = {}
@@ -81,7 +81,7 @@ def _issuer_document(issuer: TemplateIssuer) -> Document:
 
 
 def _rule_document(event_type: str, rule: DataRule) -> Document:
-    """Return a rule as its compiled self would be stored; as it stands, if it cannot be compiled here."""
+    """Return a rule in normal form; as it is stored, when it cannot be compiled here."""
     path, operator, value = rule.path, rule.operator, rule.value
     definition = event_types.configured().get(event_type)
     if definition is not None:
@@ -89,5 +89,5 @@ def _rule_document(event_type: str, rule: DataRule) -> Document:
             compiled = definition.compile(path, operator, value)
             path, operator, value = compiled.path, compiled.operator, compiled.value
         except RuleError:
-            pass  # its event type or an ignored key path changed since: shown as it is, refused when saved
+            pass  # its event type or an ignored key path has changed since: it is shown, and refused when it is saved
     return {"path": path, "operator": operator, "value": value}

@@ -1,7 +1,5 @@
 """
-What both apps are framed with: how settings are read, how an app plugs in, how doors and admin pages are built, and
-how long others ask us to wait.
+Code that both apps share: settings, plugin configuration, entry points, and base classes of REST views and admin pages.
 
-It knows no table, no setting and no room of either app, so that both may stand on it. Nothing here is a promise to
-anybody else.
+It imports nothing of either app: no setting, table or package. It is private to the two apps.
 """

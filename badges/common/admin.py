@@ -1,4 +1,4 @@
-"""What the admin pages of both apps share: tables that may be very long, who may press buttons, links between rows."""
+"""Base classes of the admin pages of both apps: long tables, permissions for actions, links between rows."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from django.utils.safestring import SafeString
 
 from badges.common.permissions import may
 
-COUNTED = 5_000
+MAX_COUNT = 5_000
 
 
 class CappedPaginator(Paginator):
     """
-    Counts no further than people turn pages: a full count of a long table takes longer than all the rest of it.
+    Counts at most ``MAX_COUNT`` rows: a full count of a long table would take most of the time of a page.
 
-    Each app's ``pagination.html`` says the ``total``.
+    The ``pagination.html`` of each app shows the ``total``.
     """
 
     @cached_property
     def count(self) -> int:
         rows: Any = self.object_list
-        return rows.order_by()[:COUNTED].count()
+        return rows.order_by()[:MAX_COUNT].count()
 
     @property
     def total(self) -> str:
-        """The count as it may be said."""
-        return f"{self.count}+" if self.count >= COUNTED else str(self.count)
+        """The count as text, with a plus sign when there may be more."""
+        return f"{self.count}+" if self.count >= MAX_COUNT else str(self.count)
 
 
 class OwnPermissions:
@@ -44,7 +44,7 @@ class OwnPermissions:
     model: type[Model]
 
     def may(self, request: HttpRequest, verb: str) -> bool:
-        """Whether somebody may do this to the rows of the page, by a verb of the model's ``Meta.permissions``."""
+        """Return whether the user may do this to the rows of the page: a verb of the model's ``Meta.permissions``."""
         return may(request.user, verb, self.model)
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -64,8 +64,8 @@ class PluginModelAdmin(OwnPermissions, admin.ModelAdmin):
     """The base of every admin page of both apps."""
 
 
-class LongTable(PluginModelAdmin):
-    """A page whose table may be very long."""
+class LongTableAdmin(PluginModelAdmin):
+    """A page for a table that may be very long."""
 
     paginator = CappedPaginator
     show_full_result_count = False
@@ -74,8 +74,8 @@ class LongTable(PluginModelAdmin):
     sortable_by = ()
 
 
-class NothingByHand:
-    """Shows rows that others write; nobody adds, changes or deletes them here."""
+class ReadOnlyMixin:
+    """Shows rows that are written by other code. They cannot be added, changed or deleted here."""
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -87,24 +87,24 @@ class NothingByHand:
         return False
 
 
-def address_of(row: Model) -> str:
-    """Return the address of a row's page."""
+def admin_url(row: Model) -> str:
+    """Return the URL of a row's admin page."""
     return reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", args=[row.pk])
 
 
 def link_to(row: Model | None, text: Any = None) -> SafeString | str:
-    """Link to the page of a row."""
+    """Return a link to the admin page of a row; a dash when there is none."""
     if row is None:
         return "-"
-    return format_html('<a href="{}">{}</a>', address_of(row), row if text is None else text)
+    return format_html('<a href="{}">{}</a>', admin_url(row), row if text is None else text)
 
 
 def link_to_list(model: type[Model], text: Any, **conditions: Any) -> SafeString:
-    """Link to the list of rows for which conditions hold."""
+    """Return a link to the admin list of the rows for which the conditions hold."""
     address = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
     return format_html('<a href="{}?{}">{}</a>', address, urlencode(conditions), text)
 
 
-def moment(time: Any) -> str:
-    """Spell a time in the reader's zone and language."""
+def format_time(time: Any) -> str:
+    """Return a time as text in the current time zone and language."""
     return formats.date_format(timezone.localtime(time), "DATETIME_FORMAT")

@@ -1,4 +1,4 @@
-"""What all views of both apps share: each of the host's REST framework defaults is answered here, once."""
+"""The base of all REST views of both apps. It sets everything that a host could set by REST framework defaults."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ JWT_PACKAGE = "edx_rest_framework_extensions"
 JWT_AUTHENTICATION = f"{JWT_PACKAGE}.auth.jwt.authentication.JwtAuthentication"
 
 
-class PerUser(UserRateThrottle):
-    """So many requests a minute as a key of an app's ``rest_api`` settings says; None switches it off."""
+class PerUserThrottle(UserRateThrottle):
+    """Limits a user's requests per minute. The limit is in the app's ``rest_api`` setting; None means no limit."""
 
     config: ClassVar[Config]
     setting: ClassVar[str] = "requests_per_minute"
@@ -37,18 +37,18 @@ class PerUser(UserRateThrottle):
         return None if limit is None else f"{int(limit)}/min"
 
 
-class _NoFormatInQuery:
+class _NoFormatParameter:
     URL_FORMAT_OVERRIDE = None
 
 
-class ByAcceptHeader(DefaultContentNegotiation):
-    """The Accept header alone chooses."""
+class AcceptHeaderNegotiation(DefaultContentNegotiation):
+    """Chooses the format by the Accept header alone."""
 
-    settings = _NoFormatInQuery()  # type: ignore[assignment]  # all that it is asked for
+    settings = _NoFormatParameter()  # type: ignore[assignment]  # the only setting that the base class reads
 
 
-class StrictJSON(JSONParser):
-    """JSON as it is defined; a body that is nested too deeply is the sender's mistake like any other."""
+class StrictJSONParser(JSONParser):
+    """Accepts valid JSON only. A body that is nested too deeply is answered with status 400, too."""
 
     strict = True
 
@@ -61,10 +61,10 @@ class StrictJSON(JSONParser):
 
 class PluginAPIView(APIView):
     """
-    A view for people who are signed in.
+    A view for authenticated users.
 
-    Each app says in a class of its own which ``config`` names the ways to authenticate, which ``realm`` they lead to,
-    how often people may ask, and how its views describe themselves.
+    Each app has a subclass with its ``config``, which names the authentication classes, and its ``realm``. The subclass
+    also sets the throttle classes and the schema.
     """
 
     config: ClassVar[Config]
@@ -72,8 +72,8 @@ class PluginAPIView(APIView):
 
     permission_classes: list[Any] = [IsAuthenticated]
     renderer_classes: list[Any] = [JSONRenderer]
-    parser_classes: list[Any] = [StrictJSON]
-    content_negotiation_class = ByAcceptHeader
+    parser_classes: list[Any] = [StrictJSONParser]
+    content_negotiation_class = AcceptHeaderNegotiation
     versioning_class = None
     metadata_class = None
 
@@ -81,7 +81,7 @@ class PluginAPIView(APIView):
         return authenticators(self.config)
 
     def get_authenticate_header(self, request: Request) -> str:
-        """Name a way to authenticate, so that whoever did not is told 401 (a session alone has no name in HTTP)."""
+        """Return a challenge, so that the status is 401 and not 403. HTTP defines no scheme for sessions."""
         headers = (way.authenticate_header(request) for way in self.get_authenticators())
         return next(filter(None, headers), f'Session realm="{self.realm}"')
 
@@ -90,7 +90,7 @@ class PluginAPIView(APIView):
 
 
 def authenticators(config: Config) -> list[BaseAuthentication]:
-    """Return the ways that the ``rest_api`` settings name; else the host's session, and its JWT where it has them."""
+    """Return the authenticators of the ``rest_api`` setting; by default the session and, if the host has it, JWT."""
     named = config.rest_api["authentication"]
     if named is not None:
         return [import_string(name)() for name in named]

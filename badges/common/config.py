@@ -1,4 +1,4 @@
-"""One dict in the host's settings, over defaults of ours; read when asked, never at import."""
+"""A dict in the host's settings, merged over defaults. It is read at each access, never at import."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from django.core.exceptions import ImproperlyConfigured
 
 class Config:
     """
-    Attribute access to a dict of the host's settings merged over ``defaults``, which are the whole list of names.
+    Attribute access to a dict of the host's settings, merged over ``defaults``.
 
-    A dict in the settings is merged over a dict in the defaults, anything else replaces it. A name that has no default
-    is a programming error.
+    ``defaults`` has all names; any other name raises AttributeError. A dict in the settings is merged over a dict in
+    the defaults. Any other value replaces the default. Raises ImproperlyConfigured when the setting is not a dict.
 
-    ``host_setting`` names a dict of the host's own, which is never changed. What it says under the ``shared`` names is
-    a default: it wins over ``defaults``, and ``setting`` wins over it.
+    ``host_setting`` names a dict of the host's own, which is never changed. What it has under the ``shared`` names is
+    a default: it replaces ``defaults``, and ``setting`` replaces it.
     """
 
     def __init__(

@@ -33,8 +33,8 @@ def _problems(
         where = f"{place}[{key!r}]"
         if key not in known:
             yield Warning(f"{where} is read by nobody.", hint=_hint(str(key), list(known)), id=unknown)
-        elif not _is_like(value, known[key]):
-            message = f"{where} is {_described(value)}; it should be {_described(known[key])}."
+        elif not _has_type_of(value, known[key]):
+            message = f"{where} is {_type_name(value)}; it should be {_type_name(known[key])}."
             yield Error(message, hint="The settings page of the documentation describes it.", id=wrong)
         elif isinstance(value, dict) and known[key]:
             yield from _problems(value, known[key], where, unknown, wrong)
@@ -46,8 +46,8 @@ def _hint(key: str, known: list[str]) -> str:
     return f"Did you mean {by_fold[near[0]]!r}?" if near else f"Known are: {', '.join(sorted(known))}."
 
 
-def _is_like(value: Any, default: Any) -> bool:
-    """Whether a value has the type of the default. No default says nothing about types, and no value is the default."""
+def _has_type_of(value: Any, default: Any) -> bool:
+    """Return whether a value has the type of the default. A default of None allows every type."""
     if default is None:
         return True
     if isinstance(default, bool) or isinstance(value, bool):
@@ -59,7 +59,7 @@ def _is_like(value: Any, default: Any) -> bool:
     return isinstance(value, type(default))
 
 
-def _described(value: Any) -> str:
+def _type_name(value: Any) -> str:
     names = {bool: "True or False", int: "a number", float: "a number", str: "text", dict: "a dict"}
     if isinstance(value, (list, tuple)):
         return (

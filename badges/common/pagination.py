@@ -1,8 +1,8 @@
 """
-Pages of long lists, newest first, without counting and without offsets.
+Keyset pagination of long lists, newest first, without counts and offsets.
 
-A cursor is the position of the row that a page begins after (or, going back, before). Rows that arrive while somebody
-turns pages move nothing, and page one thousand costs what page one costs, provided that an index has the list so.
+A cursor is the position of an entry. The page begins after it or, going back, ends before it. New rows do not shift the
+pages. Every page costs the same when an index has the order of the list.
 """
 
 from __future__ import annotations
@@ -24,33 +24,35 @@ PAGE_SIZE, MAX_PAGE_SIZE = 50, 200
 
 
 class KeysetPagination(BasePagination):
-    """The pages of a list whose entries have positions. Subclasses know what a position is and what lies beyond it."""
+    """Pages of a list whose entries have positions. Subclasses define positions and the entries beyond them."""
 
     cursor_param, size_param = "cursor", "page_size"
     params = (cursor_param, size_param)
 
-    def beyond(self, position: Any, *, back: bool, most: int) -> list[Any]:
-        """Return at most ``most`` entries, nearest to the position first; without one, from the start of the list."""
+    def entries_beyond(self, position: Any, *, backward: bool, limit: int) -> list[Any]:
+        """Return at most ``limit`` entries, nearest to the position first; those at the start when it is None."""
         raise NotImplementedError
 
     def position_of(self, entry: Any) -> list[Any]:
-        """Return an entry's position, as JSON has it."""
+        """Return an entry's position as a list of JSON values."""
         raise NotImplementedError
 
     def read_position(self, parts: list[Any]) -> Any:
-        """Read a position that a client sent back. Raises ValueError or TypeError when it is none of this list."""
+        """Return the position that a client sent back. Raises ValueError or TypeError when it is not valid."""
         raise NotImplementedError
 
     def page(self, request: Request) -> list[Any]:
-        """Return the page that a request asks for; ``next`` and ``previous`` are the addresses of its neighbours."""
+        """Return the requested page, and set ``next`` and ``previous`` to the URLs of the pages beside it."""
         self._url = request.build_absolute_uri()
-        size, (back, position) = self._size(request), self._cursor(request)
-        found = self.beyond(position, back=back, most=size + 1)
+        size, (backward, position) = self._size(request), self._cursor(request)
+        found = self.entries_beyond(position, backward=backward, limit=size + 1)
         more, page = len(found) > size, found[:size]
-        if back:
+        if backward:
             page.reverse()
-        self.next = self._link(page[-1], back=False) if page and (more or back) else None
-        self.previous = self._link(page[0], back=True) if page and (more if back else position is not None) else None
+        self.next = self._link(page[-1], backward=False) if page and (more or backward) else None
+        self.previous = (
+            self._link(page[0], backward=True) if page and (more if backward else position is not None) else None
+        )
         return page
 
     def get_paginated_response(self, data: Any) -> Response:
@@ -78,25 +80,25 @@ class KeysetPagination(BasePagination):
         return int(text)
 
     def _cursor(self, request: Request) -> tuple[bool, Any]:
-        """Read which way to go, and from which position."""
+        """Return whether the request goes backward, and its position."""
         text = request.query_params.get(self.cursor_param)
         if text is None:
             return False, None
         try:
-            back, *parts = json.loads(base64.urlsafe_b64decode(text.encode("ascii")))
-            return bool(back), self.read_position(parts)
+            backward, *parts = json.loads(base64.urlsafe_b64decode(text.encode("ascii")))
+            return bool(backward), self.read_position(parts)
         except (ValueError, TypeError, AttributeError, OverflowError, RecursionError, binascii.Error):
             remedy = _("This is no cursor of this list: follow the links of a page, or begin without one.")
             raise ValidationError({self.cursor_param: [remedy]}) from None
 
-    def _link(self, entry: Any, *, back: bool) -> str:
-        cursor = json.dumps([int(back), *self.position_of(entry)])
+    def _link(self, entry: Any, *, backward: bool) -> str:
+        cursor = json.dumps([int(backward), *self.position_of(entry)])
         text = base64.urlsafe_b64encode(cursor.encode()).decode("ascii")
         return replace_query_param(remove_query_param(self._url, self.cursor_param), self.cursor_param, text)
 
 
 def read_time(text: str) -> dt.datetime:
-    """Read a time that was part of a position."""
+    """Return the time that is part of a position, in UTC. Raises ValueError."""
     return dt.datetime.fromisoformat(text).astimezone(dt.UTC)
 
 

@@ -1,4 +1,4 @@
-"""How an app plugs into a host by ``edx-django-utils``, and adds to the host's settings what is missing there."""
+"""The plugin configuration of an app for ``edx-django-utils``, and additions to the settings of the host."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from typing import Any
 
 from edx_django_utils.plugins.constants import PluginSettings, PluginURLs
 
-# The kinds of settings that each host asks its plugins about.
+# The settings modules for which each host calls its plugins.
 _KINDS = ("base", "production", "devstack", "test")
 _HOSTS = {"credentials.djangoapp": _KINDS, "lms.djangoapp": (*_KINDS, "common")}
 
 
 def as_plugin(namespace: str) -> dict[Any, Any]:
-    """Return the ``plugin_app`` of an AppConfig whose ``urls`` are mounted at the root, in this namespace."""
+    """Return the ``plugin_app`` of an AppConfig. Its ``urls`` are mounted at the root, in this namespace."""
     urls = {PluginURLs.NAMESPACE: namespace, PluginURLs.REGEX: r"", PluginURLs.RELATIVE_PATH: "urls"}
     settings = {PluginSettings.RELATIVE_PATH: "plugin_settings"}
     return {
@@ -22,14 +22,14 @@ def as_plugin(namespace: str) -> dict[Any, Any]:
 
 
 def add_apps(settings: Any, *needed: str) -> None:
-    """Add the apps that the host has neither by their name nor by their AppConfig: two spellings would be two apps."""
+    """Add apps to ``INSTALLED_APPS``, unless the host has them by their name or by their AppConfig."""
     for app in needed:
         if not any(entry == app or entry.startswith(f"{app}.apps.") for entry in settings.INSTALLED_APPS):
             settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, app]
 
 
 def add_beat_entries(settings: Any, entries: dict[str, tuple[str, float]]) -> None:
-    """Add to Celery beat's schedule, by name: a task and the seconds between its runs."""
+    """Add entries to Celery beat's schedule, unless they exist: by name, the task and the seconds between its runs."""
     schedule = dict(getattr(settings, "CELERY_BEAT_SCHEDULE", None) or {})
     for name, (task, seconds) in entries.items():
         schedule.setdefault(name, {"task": task, "schedule": seconds})

@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problem details, whatever the host's own exception handler says."""
+"""Errors as problem details of RFC 9457. The exception handler of the host is not used."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from rest_framework import exceptions
 from rest_framework.settings import api_settings
 
 MEDIA_TYPE = "application/problem+json"
-# What is about no field in particular: as serializers call it, as forms do, and (below) as a host may call it.
+# Keys of errors without a field: of serializers and of forms. A host may configure another one (see below).
 _NO_FIELD = ("non_field_errors", "__all__")
 
 
 def problem_response(error: Exception, context: dict[str, Any]) -> HttpResponse | None:
     """
-    Return the problem document of an error; None for an error that is nobody's request's fault.
+    Return the response with the problem details of an error; None for an error that the request has not caused.
 
-    A plain Django response: it needs no renderer, so it also answers a request that accepts none of ours.
+    It is a plain Django response, which needs no renderer. So it also answers a request that accepts no known format.
     """
     known = _as_api_exception(error)
     if known is None:
@@ -42,16 +42,16 @@ def _as_api_exception(error: Exception) -> exceptions.APIException | None:
 
 
 def _document(error: exceptions.APIException) -> dict[str, Any]:
-    said = {"type": "about:blank", "title": HTTPStatus(error.status_code).phrase, "status": error.status_code}
+    problem = {"type": "about:blank", "title": HTTPStatus(error.status_code).phrase, "status": error.status_code}
     if not isinstance(error, exceptions.ValidationError):
-        return {**said, "detail": str(error.detail)}
+        return {**problem, "detail": str(error.detail)}
     errors = list(_errors(error.detail, ""))
     lines = (f"{item['field']}: {item['detail']}" if item["field"] else item["detail"] for item in errors)
-    return {**said, "detail": "; ".join(lines), "errors": errors}
+    return {**problem, "detail": "; ".join(lines), "errors": errors}
 
 
 def _errors(detail: Any, field: str) -> Iterator[dict[str, str]]:
-    """Every complaint with the field it is about, nested ones as ``outer.inner``."""
+    """Return each error message with its field. A nested field is ``outer.inner``."""
     if isinstance(detail, dict):
         for key, inner in detail.items():
             about = "" if key in (*_NO_FIELD, api_settings.NON_FIELD_ERRORS_KEY) else str(key)

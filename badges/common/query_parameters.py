@@ -1,4 +1,4 @@
-"""Words in the query that nobody reads are refused, because the answer to another question would be wrong."""
+"""Unknown query parameters are errors: ignoring a mistyped filter would return wrong results."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NAME_SHOWN = 100
 
 
 def refuse_unknown(request: Request, known: Collection[str]) -> None:
-    """Raise ValidationError for parameters that are not among the known ones; it names the nearest, or all."""
+    """Raise ValidationError for unknown query parameters. The message names similar ones, or all known ones."""
     unknown = [name[:NAME_SHOWN] for name in request.query_params if name not in known]
     if unknown:
         raise ValidationError({name: [_remedy(name, list(known))] for name in unknown})

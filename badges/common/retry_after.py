@@ -1,4 +1,4 @@
-"""How long another service asks us to wait."""
+"""The ``Retry-After`` header of RFC 9110."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import datetime as dt
 import re
 from email.utils import parsedate_to_datetime
 
-LONGEST_WAIT = 24 * 3600.0  # whoever asks for a year is not to be taken at their word
+LONGEST_WAIT = 24 * 3600.0  # seconds; a longer wait is probably a mistake of the service
 
 
 def retry_after_seconds(header: str | None, *, now: dt.datetime) -> float | None:
     """
-    Read a ``Retry-After`` header, seconds or HTTP date, as seconds from ``now``; None when it says nothing readable.
+    Return the wait of a ``Retry-After`` header in seconds from ``now``; None when the header is missing or invalid.
 
-    A moment that has passed is 0; more than a day is a day.
+    The header has a number of seconds or an HTTP date. A time in the past is 0. The longest wait is a day.
     """
     text = (header or "").strip()
     if re.fullmatch(r"[0-9]+", text):

@@ -7,41 +7,43 @@ as dead letters, and nothing else.
 
 from __future__ import annotations
 
-import functools
 import json
 import logging
 import uuid
 from collections import defaultdict
 from collections.abc import Collection, Iterable
-from importlib.metadata import EntryPoint, entry_points
 
 from badges.awarding.models import UserCredential
+from badges.common.entry_points import EntryPointLoader
 from badges.exceptions import Permanent
 from badges.issuers.base import Issued, Issuer, Place
 from badges.outbox.models import OutboxMessage
 
 log = logging.getLogger(__name__)
 
-GROUP = "badges.issuers"
+_issuers: EntryPointLoader[Issuer] = EntryPointLoader(
+    "badges.issuers",
+    noun="issuer",
+    kind=Issuer,
+    error=Permanent,
+    remedy="correct the provider of the template",
+    instantiate=True,
+)
 
 
 def slugs() -> list[str]:
     """Return the slugs of all installed issuers, loading none."""
-    return sorted(_installed())
+    return _issuers.names()
 
 
 def get(slug: str) -> Issuer:
     """Return the issuer with this slug; Permanent, naming the remedy, when there is no working one."""
-    issuer = _loaded(slug)
-    if isinstance(issuer, str):
-        raise Permanent(issuer)
-    return issuer
+    return _issuers.get(slug)
 
 
 def forget() -> None:
     """Look again for what is installed; for whoever installs an issuer into a running process, such as a test."""
-    _installed.cache_clear()
-    _loaded.cache_clear()
+    _issuers.forget()
 
 
 def prepare(targets: Iterable[tuple[UserCredential, tuple[str, str, str]]]) -> None:
@@ -95,29 +97,6 @@ class IssueChannel:
 
 
 issue = IssueChannel()
-
-
-@functools.cache
-def _installed() -> dict[str, EntryPoint]:
-    return {entry_point.name: entry_point for entry_point in entry_points(group=GROUP)}
-
-
-@functools.cache
-def _loaded(slug: str) -> Issuer | str:
-    """Load an issuer, or say why not; once, since a broken one would be imported again for every page."""
-    entry_point = _installed().get(slug)
-    if entry_point is None:
-        return (
-            f"No issuer {slug!r} is installed (installed: {', '.join(slugs()) or 'none'}). "
-            "Install the package that brings it and restart, or correct the provider of the template."
-        )
-    remedy = f"Repair or remove the package that brings {entry_point.value!r}, then restart."
-    try:
-        issuer = entry_point.load()()
-    except Exception as error:  # a plug-in may fail in any way while it is imported
-        log.exception("The issuer %r cannot be loaded", slug)
-        return f"The issuer {slug!r} cannot be loaded ({type(error).__name__}). {remedy}"
-    return issuer if isinstance(issuer, Issuer) else f"The issuer {slug!r} is no badges.issuers.base.Issuer. {remedy}"
 
 
 def _read(message: OutboxMessage) -> tuple[str, uuid.UUID]:

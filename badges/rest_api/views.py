@@ -1,4 +1,4 @@
-"""What all our views share: the frame, and what is our own in it."""
+"""The base of the views of this app."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from badges.conf import config
 from badges.rest_api.openapi import Schema
 
 
-class PerUser(api_view.PerUser):
+class PerUserThrottle(api_view.PerUserThrottle):
     """The limit is ``BADGES_CONFIG["rest_api"]["requests_per_minute"]``."""
 
     config = config
@@ -17,10 +17,10 @@ class PerUser(api_view.PerUser):
 
 
 class PluginAPIView(api_view.PluginAPIView):
-    """A view of ours. Subclasses say what they answer."""
+    """A read-only view of this app."""
 
     config = config
     realm = "badges"
     http_method_names = ["get", "head"]
-    throttle_classes: list[Any] = [PerUser]
+    throttle_classes: list[Any] = [PerUserThrottle]
     schema = Schema()

@@ -15,7 +15,7 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from badges.common.admin import link_to, link_to_list, moment
+from badges.common.admin import format_time, link_to, link_to_list
 from badges.exceptions import Permanent, Retryable
 from credentials_config import api, registry
 from credentials_config.admin import schedule_fields
@@ -147,7 +147,7 @@ class CredentialConfigurationAdmin(PreviewMixin, Page):
         if not configuration.enabled:
             return _("Switched off")
         if configuration.closed_at:
-            return _("Closed since %(time)s") % {"time": moment(configuration.closed_at)}
+            return _("Closed since %(time)s") % {"time": format_time(configuration.closed_at)}
         return _("Open")
 
     @admin.display(description=gettext_lazy("schedule"))
@@ -191,7 +191,7 @@ class CredentialConfigurationAdmin(PreviewMixin, Page):
             "failed": counted.get(CredentialStatus.ERROR, 0),
             "runs": CredentialRun.objects.filter(configuration=configuration)[:_RUNS_SHOWN],
             "runs_link": runs_link,
-            "may_press": self.may_press(request),
+            "can_run_actions": self.can_run_actions(request),
         }
 
     # --- saving ------------------------------------------------------------------------------------------------------

@@ -92,7 +92,7 @@ class CredentialAdmin(ReadOnlyPage):
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         credential = kwargs["obj"]
         context["lms_cc"] = {
-            "may_press": self.may_press(request),
+            "can_run_actions": self.can_run_actions(request),
             "may_reissue": credential.status == CredentialStatus.AVAILABLE,
             "may_invalidate": credential.status != CredentialStatus.INVALIDATED,
             "may_retry": bool(credential.active_key and credential.error),
@@ -127,7 +127,7 @@ class CredentialAdmin(ReadOnlyPage):
         return self.back_to(credential)
 
     def has_press_permission(self, request: HttpRequest) -> bool:
-        return self.may_press(request)
+        return self.can_run_actions(request)
 
     @admin.action(description=gettext_lazy("Reissue, and tell the learners"), permissions=["press"])
     def reissue_chosen(self, request: HttpRequest, queryset: QuerySet[Credential]) -> None:

@@ -11,12 +11,12 @@ from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.urls import URLPattern, path
 
-from badges.common.admin import LongTable, NothingByHand, address_of
+from badges.common.admin import LongTableAdmin, ReadOnlyMixin, admin_url
 
 APP = "lms_credentials_config"
 
 
-class Page(LongTable):
+class Page(LongTableAdmin):
     """A page of ours. Who may change its rows may press its ``buttons``: methods, and parts of addresses."""
 
     buttons: ClassVar[Sequence[str]] = ()
@@ -34,7 +34,7 @@ class Page(LongTable):
 
     def back_to(self, row: Model) -> HttpResponseRedirect:
         """Lead back to a row's page after one of its buttons was pressed."""
-        return HttpResponseRedirect(address_of(row))
+        return HttpResponseRedirect(admin_url(row))
 
     def _button(self, name: str) -> Callable[..., HttpResponse]:
         method = getattr(self, name)
@@ -43,7 +43,7 @@ class Page(LongTable):
         def pressed(request: HttpRequest, object_id: str) -> HttpResponse:
             if request.method != "POST":
                 return HttpResponseNotAllowed(["POST"])
-            if not self.may_press(request):
+            if not self.can_run_actions(request):
                 raise PermissionDenied
             row = self.get_object(request, object_id)
             if row is None:
@@ -53,5 +53,5 @@ class Page(LongTable):
         return self.admin_site.admin_view(pressed)
 
 
-class ReadOnlyPage(NothingByHand, Page):
+class ReadOnlyPage(ReadOnlyMixin, Page):
     """Shows rows that others write."""

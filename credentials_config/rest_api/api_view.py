@@ -17,14 +17,14 @@ from credentials_config.rest_api.problem_details import problem_response
 from credentials_config.verification.throttling import seconds_to_wait
 
 
-class PerUser(api_view.PerUser):
+class PerUserThrottle(api_view.PerUserThrottle):
     """The limit is ``CREDENTIALS_CONFIG["rest_api"]["requests_per_minute"]``."""
 
     config = config
     scope = "lms_credentials_config"
 
 
-class PerUserOfTheLms(PerUser):
+class PerUserOfTheLms(PerUserThrottle):
     """Fewer of those that ask the LMS: ``lms_requests_per_minute``."""
 
     scope = "lms_credentials_config_lms"
@@ -37,7 +37,7 @@ class PluginAPIView(api_view.PluginAPIView):
     config = config
     realm = "credentials"
     operations: dict[str, Operation] = {}
-    throttle_classes: list[Any] = [PerUser]
+    throttle_classes: list[Any] = [PerUserThrottle]
     schema = Schema()
 
     def __init_subclass__(cls, **options: Any):

@@ -1,4 +1,4 @@
-"""A designer at work in a real browser: with the keyboard alone, and on a phone."""
+"""A designer in a real browser: by keyboard alone, and on a phone."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ class Keyboard:
         for _ in range(150):
             ActionChains(self.browser).send_keys(Keys.TAB).perform()
             here = self.browser.switch_to.active_element
-            said = here.get_attribute("textContent") or here.get_attribute("value") or ""
-            if (name and here.get_attribute("name") == name) or (words and words in said):
+            message = here.get_attribute("textContent") or here.get_attribute("value") or ""
+            if (name and here.get_attribute("name") == name) or (words and words in message):
                 return here
         raise AssertionError(f"Tab never came to {name or words}")
 

@@ -1,1 +1,1 @@
-"""What both apps are framed with."""
+"""The code that both apps share."""

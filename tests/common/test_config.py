@@ -1,4 +1,4 @@
-"""What a host says in its dict stands, what it does not say has a default, and a slip is told."""
+"""The host's settings are merged over defaults, and mistakes are reported."""
 
 from __future__ import annotations
 

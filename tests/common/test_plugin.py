@@ -1,4 +1,4 @@
-"""Both apps plug into both hosts, and into either host's settings only what is missing."""
+"""Both apps are plugins of both hosts, and add only missing settings."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ def test_the_second_app_brings_the_first_unless_the_host_has_it_by_either_name()
 
 
 def test_what_the_host_said_of_the_schedule_stands():
-    theirs = {"credentials-sweep": {"task": "credentials_config.sweep", "schedule": 5.0}}
-    host = SimpleNamespace(INSTALLED_APPS=[], CELERY_BEAT_SCHEDULE=theirs, CELERY_BEAT_SCHEDULER="theirs")
+    host_schedule = {"credentials-sweep": {"task": "credentials_config.sweep", "schedule": 5.0}}
+    host = SimpleNamespace(INSTALLED_APPS=[], CELERY_BEAT_SCHEDULE=host_schedule, CELERY_BEAT_SCHEDULER="of.the.host")
 
     plugin_settings(host)
 
     assert host.CELERY_BEAT_SCHEDULE["credentials-sweep"]["schedule"] == 5.0
-    assert host.CELERY_BEAT_SCHEDULER == "theirs"
-    assert list(theirs) == ["credentials-sweep"]
+    assert host.CELERY_BEAT_SCHEDULER == "of.the.host"
+    assert list(host_schedule) == ["credentials-sweep"]

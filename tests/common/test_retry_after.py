@@ -1,4 +1,4 @@
-"""Reading what another service says of how long to wait."""
+"""Reading ``Retry-After`` headers."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def make_templates(count: int) -> None:
         if name:
             rules.append(DataRule(requirement=requirement, path="course.display_name", operator="eq", value=name))
     DataRule.objects.bulk_create(rules)
-    versions.touch()
+    versions.bump_version()
     pipeline.warm_up()
 
 

@@ -1,4 +1,4 @@
-"""People who come to a door, with permissions or without."""
+"""Users with permissions or without, and clients that are signed in."""
 
 from __future__ import annotations
 

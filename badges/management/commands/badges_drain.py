@@ -1,4 +1,4 @@
-"""Work through both mailboxes, without Celery or any broker."""
+"""Process the inbox and the outbox, without Celery or a broker."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from badges.delivery import Delivery
 from badges.exceptions import Retryable
 from badges.outbox import mailbox
 
-# How long a mailbox with nothing due is left alone, and how often long work says how far it is.
+# The wait when nothing is due, and the time between two progress lines.
 IDLE_SECONDS = 1.0
 REPORT_SECONDS = 5.0
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
-# Rows between two looks at the other mailbox.
-TURN_ROWS = 200
+# Outbox rows that are delivered before the inbox is processed again.
+ROWS_PER_ROUND = 200
 
-DEAD_LETTERS = "The admin says what is wrong with each (inbox and outbox messages); set it right and press retry there."
+DEAD_LETTERS = "The admin says what is wrong with each (inbox and outbox messages); correct it, and retry it there."
 
 
 class Command(BaseCommand):
@@ -44,9 +44,9 @@ class Command(BaseCommand):
         self._stop = threading.Event()
         self._totals = Totals()
         self._reported_at = time.monotonic()
-        # Only the main thread is told of signals.
+        # Only the main thread can handle signals.
         numbers = SIGNALS if threading.current_thread() is threading.main_thread() else ()
-        before = {number: signal.signal(number, self._ask_to_stop) for number in numbers}
+        before = {number: signal.signal(number, self._request_stop) for number in numbers}
         if forever:
             self.stdout.write("Working through both mailboxes until SIGTERM or Ctrl-C.")
             self.stdout.flush()
@@ -55,13 +55,13 @@ class Command(BaseCommand):
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-        self._conclude(forever)
+        self._write_summary(forever)
 
     def _work(self, forever: bool) -> None:
         while not self._stop.is_set():
             try:
-                idle = self._turn()
-            except Retryable as error:  # the database stayed away
+                idle = self._process_both()
+            except Retryable as error:  # the database is unavailable
                 if not forever:
                     raise CommandError(f"{error} Run this again when the database is back.") from error
                 self.stderr.write(f"{error} Still trying.")
@@ -71,13 +71,13 @@ class Command(BaseCommand):
             if idle:
                 self._stop.wait(IDLE_SECONDS)
 
-    def _turn(self) -> bool:
-        """Do some of both; return whether nothing is due."""
+    def _process_both(self) -> bool:
+        """Process some rows of both mailboxes. Return whether nothing is due."""
         result = pipeline.process_pending()
         self._totals.add_events(result)
         if self._stop.is_set():
             return True
-        done = delivery.drain(limit=TURN_ROWS, should_stop=self._stop.is_set)
+        done = delivery.drain(limit=ROWS_PER_ROUND, should_stop=self._stop.is_set)
         self._totals.add_rows(done)
         self._report()
         return not result.seen and not done.more
@@ -88,7 +88,7 @@ class Command(BaseCommand):
             self._totals.changed = False
             self.stderr.write(f"… {self._totals}")
 
-    def _conclude(self, forever: bool) -> None:
+    def _write_summary(self, forever: bool) -> None:
         self.stdout.write(f"{self._totals}.")
         if next_due_at := mailbox.next_due_at():
             seconds = max((next_due_at - timezone.now()).total_seconds(), 0)
@@ -101,12 +101,12 @@ class Command(BaseCommand):
         if self._totals.dead:
             self.stdout.write(f"{self._totals.dead} dead letters were made. {DEAD_LETTERS}")
 
-    def _ask_to_stop(self, number: int, frame: FrameType | None) -> None:
+    def _request_stop(self, number: int, frame: FrameType | None) -> None:
         self._stop.set()
 
 
 class Totals:
-    """What a run has done so far; as text, the summary line."""
+    """Counts of a run. As text it is the summary line."""
 
     def __init__(self) -> None:
         self.decided = self.awarded = self.delivered = self.retried = self.held = self.dead = 0
@@ -128,6 +128,6 @@ class Totals:
     def __str__(self) -> str:
         parts = [f"Events decided: {self.decided}", f"badges awarded: {self.awarded}", f"delivered: {self.delivered}"]
         parts += [f"to be tried again: {self.retried}"] if self.retried else []
-        parts += [f"resting, since the other side is down: {self.held}"] if self.held else []
+        parts += [f"held, since the other side is down: {self.held}"] if self.held else []
         parts += [f"dead letters: {self.dead}"] if self.dead else []
         return ", ".join(parts)

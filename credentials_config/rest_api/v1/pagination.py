@@ -47,18 +47,20 @@ class MergedPagination(KeysetPagination):
         self._ranks = {source.kind: rank for rank, source in enumerate(self._sources)}
         return self.page(request)
 
-    def beyond(self, position: Position | None, *, back: bool, most: int) -> list[Any]:
+    def entries_beyond(self, position: Position | None, *, backward: bool, limit: int) -> list[Any]:
         found: list[Entry] = []
-        for rank, source in sorted(enumerate(self._sources), reverse=back):
+        for rank, source in sorted(enumerate(self._sources), reverse=backward):
             rows = source.rows
             if position is not None:
                 here = self._ranks[position.kind]
-                at_once = (rank < here) == back
-                rows = rows.filter(_beyond(position, source.time, same=rank == here, at_once=at_once, back=back))
-            order = (source.time, "pk") if back else (f"-{source.time}", "-pk")
-            found += [Entry(source.kind, row) for row in rows.order_by(*order)[:most]]
+                at_once = (rank < here) == backward
+                rows = rows.filter(
+                    _beyond(position, source.time, same=rank == here, at_once=at_once, backward=backward)
+                )
+            order = (source.time, "pk") if backward else (f"-{source.time}", "-pk")
+            found += [Entry(source.kind, row) for row in rows.order_by(*order)[:limit]]
         # Sorting is stable, also in reverse: entries of one time stay in the order of lists and ids.
-        return sorted(found, key=self._time_of, reverse=not back)[:most]
+        return sorted(found, key=self._time_of, reverse=not backward)[:limit]
 
     def position_of(self, entry: Entry) -> list[Any]:
         return [self._time_of(entry).isoformat(), entry.kind, str(entry.row.pk)]
@@ -73,14 +75,14 @@ class MergedPagination(KeysetPagination):
         return getattr(entry.row, self._sources[self._ranks[entry.kind]].time)
 
 
-def _beyond(position: Position, time: str, *, same: bool, at_once: bool, back: bool) -> Q:
+def _beyond(position: Position, time: str, *, same: bool, at_once: bool, backward: bool) -> Q:
     """
     The rows beyond a position.
 
     In the position's own list, ids decide among rows of its time. Of a list that comes later (``at_once``) all rows of
     that time are beyond it, of one that came before none are.
     """
-    beyond = "gt" if back else "lt"
+    beyond = "gt" if backward else "lt"
     if not same:
         return Q(**{f"{time}__{beyond}{'e' if at_once else ''}": position.time})
     by_id = Q(**{f"{time}__{beyond}": position.time}) | Q(**{f"pk__{beyond}": position.id})

@@ -20,7 +20,7 @@ from badges.exceptions import BadgesError, Permanent
 from credentials_config import api
 from credentials_config.contracts import Person
 from credentials_config.models import Credential, CredentialConfiguration
-from credentials_config.rest_api.api_view import PerUser, PerUserOfTheLms, PluginAPIView, PublicAPIView
+from credentials_config.rest_api.api_view import PerUserOfTheLms, PerUserThrottle, PluginAPIView, PublicAPIView
 from credentials_config.rest_api.openapi import Operation
 from credentials_config.rest_api.problem_details import Unavailable
 from credentials_config.rest_api.v1 import serializers
@@ -86,7 +86,7 @@ class CredentialsView(PluginAPIView, GenericAPIView[Credential]):
     }
 
     def get_throttles(self) -> list[Any]:
-        return [PerUser(), *([PerUserOfTheLms()] if self.request.method == "POST" else [])]
+        return [PerUserThrottle(), *([PerUserOfTheLms()] if self.request.method == "POST" else [])]
 
     def get(self, request: Request) -> Response:
         """Certificates and badges together, newest first: one's own, or with the permissions to view both anybody's."""
@@ -118,7 +118,7 @@ class ReissueView(PluginAPIView):
     """A new document."""
 
     permission_classes = [IsAuthenticated, MayDoIt]
-    throttle_classes = [PerUser, PerUserOfTheLms]
+    throttle_classes = [PerUserThrottle, PerUserOfTheLms]
     needs = {"post": CHANGE}
     operations = {
         "post": Operation(
@@ -195,7 +195,7 @@ class ConfiguredView(PluginAPIView):
 class EligibilityView(PluginAPIView):
     """How far a learner is."""
 
-    throttle_classes = [PerUser, PerUserOfTheLms]
+    throttle_classes = [PerUserThrottle, PerUserOfTheLms]
     operations = {
         "get": Operation(
             "contexts_eligibility",

@@ -16,7 +16,7 @@ from tests.credentials_config.factories import CredentialFactory
 def test_a_list_that_was_not_counted_to_its_end_does_not_say_it_was(
     staff: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("badges.common.admin.COUNTED", 3)
+    monkeypatch.setattr("badges.common.admin.MAX_COUNT", 3)
     CredentialFactory.create_batch(4)
     operator = staff("view_credential")
 

@@ -1,4 +1,4 @@
-"""What another package brings: public signals of its own, written in the manners of today."""
+"""Public signals of another package."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from openedx_events.tooling import OpenEdxPublicSignal
 
 @attrs.frozen
 class DuelData:
-    """Two people against each other; which one is the learner, nobody can tell."""
+    """Data with two users, either of whom may be the learner."""
 
     winner: UserData
     loser: UserData
@@ -28,7 +28,7 @@ class DuelData:
 
 @attrs.frozen
 class LessonData:
-    """A lesson somebody finished; it may be part of another one."""
+    """A finished lesson, which may be a part of another one."""
 
     learner: UserData
     title: str
@@ -37,7 +37,7 @@ class LessonData:
 
 @attrs.frozen
 class Weather:
-    """Nobody's."""
+    """Data without a user."""
 
     sunny: bool
 

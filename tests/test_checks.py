@@ -1,11 +1,11 @@
-"""System checks: what each of them says, word by word, and when it is silent."""
+"""System checks: their exact messages, and when there are none."""
 
 import attrs
 import pytest
 from django.core.checks import Error, Warning, run_checks
 from openedx_events.tooling import OpenEdxPublicSignal
 
-from badges.checks import check_config, check_events, check_neighbours
+from badges.checks import check_config, check_events, check_host
 from badges.conf import PASSING_STATUS
 
 ENROLLMENT = "org.openedx.learning.course.enrollment.created.v1"
@@ -170,7 +170,7 @@ def test_an_event_class_that_cannot_be_read(settings, acme):
     configure(settings, events=["com.acme.broken.v1"])
     assert check_events() == [
         Error(
-            "The data of com.acme.broken.v1 cannot be read: tests.catalog.test_checks.Broken has an annotation "
+            "The data of com.acme.broken.v1 cannot be read: tests.test_checks.Broken has an annotation "
             "that cannot be read: name 'Missing' is not defined.",
             id="lms_badges.E009",
         )
@@ -195,14 +195,14 @@ def test_the_hosts_own_badges_app(settings):
         id="lms_badges.W001",
     )
     settings.BADGES_ENABLED = True
-    assert check_neighbours() == [warning]
+    assert check_host() == [warning]
     settings.BADGES_ENABLED = False
-    assert check_neighbours() == []
+    assert check_host() == []
     del settings.BADGES_ENABLED
-    settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "tests.catalog.host.HostBadges"]
-    assert check_neighbours() == [warning]
+    settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "tests.support.host_badges.HostBadges"]
+    assert check_host() == [warning]
     settings.BADGES_ENABLED = False  # installed as in the real host, and switched off
-    assert check_neighbours() == []
+    assert check_host() == []
 
 
 def test_awards_that_do_not_reach_the_bus(settings):
@@ -216,16 +216,16 @@ def test_awards_that_do_not_reach_the_bus(settings):
     awarded, topic = "org.openedx.learning.badge.awarded.v1", {"event_key_field": "badge.uuid"}
     settings.EVENT_BUS_PRODUCER = "edx_event_bus_kafka.create_producer"
     settings.EVENT_BUS_PRODUCER_CONFIG = {awarded: {"learning-badges-lifecycle": {**topic, "enabled": False}}}
-    assert check_neighbours() == [warning]
+    assert check_host() == [warning]
     settings.EVENT_BUS_PRODUCER_CONFIG = {}
-    assert check_neighbours() == [warning]
+    assert check_host() == [warning]
     settings.EVENT_BUS_PRODUCER_CONFIG = {
         awarded: {"off": {**topic, "enabled": False}, "on": {**topic, "enabled": True}}
     }
-    assert check_neighbours() == []
+    assert check_host() == []
     settings.EVENT_BUS_PRODUCER_CONFIG = {}
     settings.EVENT_BUS_PRODUCER = None  # nobody publishes here
-    assert check_neighbours() == []
+    assert check_host() == []
 
 
 def test_a_broker_without_anybody_who_sweeps(settings):
@@ -238,12 +238,12 @@ def test_a_broker_without_anybody_who_sweeps(settings):
     settings.CELERY_BROKER_URL = "redis://127.0.0.1:1/0"
     settings.CELERY_BEAT_SCHEDULER = "celery.beat:PersistentScheduler"
     settings.CELERY_BEAT_SCHEDULE = {"other": {"task": "other.task", "schedule": 5.0}}
-    assert check_neighbours() == [warning]
+    assert check_host() == [warning]
     settings.CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
-    assert check_neighbours() == []
+    assert check_host() == []
     settings.CELERY_BEAT_SCHEDULER = "celery.beat:PersistentScheduler"
     settings.CELERY_BEAT_SCHEDULE = {"mine": {"task": "badges.sweep", "schedule": 5.0}}
-    assert check_neighbours() == []
+    assert check_host() == []
     settings.CELERY_BEAT_SCHEDULE = {}
     settings.CELERY_BROKER_URL = None
-    assert check_neighbours() == []
+    assert check_host() == []

@@ -1,4 +1,4 @@
-"""Words for people: operators, kinds of values, rules, causes."""
+"""Descriptions of operators, kinds of values, rules and causes for people."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from badges.catalog.causes import Caused, CauseKind
-from badges.common.admin import moment
+from badges.common.admin import format_time
 from badges.rules import Kind, operator_names
 
 OPERATORS = {
@@ -32,7 +32,7 @@ OPERATORS = {
     "regex": gettext_lazy("matches the pattern"),
     "exists": gettext_lazy("has a value (true, false)"),
 }
-ALIASES = {"neq"}  # read, but never written
+ALIASES = {"neq"}  # accepted, but not offered
 
 KINDS = {
     Kind.TEXT: gettext_lazy("text"),
@@ -47,36 +47,36 @@ KINDS = {
 
 
 def operator_choices() -> list[tuple[str, Any]]:
-    """Return every operator that can be used, ours in words, other packages' by their own."""
+    """Return all operators with labels. Operators of other packages have their names as labels."""
     return [(name, OPERATORS.get(name, name)) for name in operator_names() if name not in ALIASES]
 
 
 def value_text(value: Any) -> str:
-    """Spell a rule's stored value as somebody would type it."""
+    """Return a rule's stored value as text for an input."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def rules_in_words(rules: Iterable[Any], event_type: str) -> str:
-    """Say what a requirement's rules demand; what no rules mean is said too."""
-    said = [f"{rule.path} {OPERATORS.get(rule.operator, rule.operator)} {value_text(rule.value)}" for rule in rules]
-    return _(" and ").join(said) or _("Every event of the type %(type)s counts.") % {"type": event_type}
+def describe_rules(rules: Iterable[Any], event_type: str) -> str:
+    """Return a description of a requirement's rules. Without rules every event counts."""
+    text = [f"{rule.path} {OPERATORS.get(rule.operator, rule.operator)} {value_text(rule.value)}" for rule in rules]
+    return _(" and ").join(text) or _("Every event of the type %(type)s counts.") % {"type": event_type}
 
 
-def cause_in_words(cause: Caused) -> str:
-    """Say why something happened: which event, or which person and why."""
+def describe_cause(cause: Caused) -> str:
+    """Return a description of a cause: the event, or the person and the reason."""
     if cause.cause_kind == CauseKind.EVENT:
-        said = _("The event %(id)s (%(type)s)") % {"id": cause.cause_event_id, "type": cause.cause_event_type}
+        text = _("The event %(id)s (%(type)s)") % {"id": cause.cause_event_id, "type": cause.cause_event_type}
         if cause.cause_event_time:
-            said += _(" of %(time)s") % {"time": moment(cause.cause_event_time)}
+            text += _(" of %(time)s") % {"time": format_time(cause.cause_event_time)}
     else:
-        said = _("%(person)s did it by hand") % {"person": cause.cause_person or _("Somebody whose account is gone")}
+        text = _("%(person)s did it by hand") % {"person": cause.cause_person or _("Somebody whose account is gone")}
     if cause.cause_reason:
-        said += f": {cause.cause_reason}"
-    return said + _(", under revision %(number)s of the template.") % {"number": cause.revision.number}
+        text += f": {cause.cause_reason}"
+    return text + _(", under revision %(number)s of the template.") % {"number": cause.revision.number}
 
 
 def pretty(text: str | None) -> SafeString:
-    """Lay out stored JSON for reading, escaped; text that is no JSON as it is."""
+    """Return stored JSON as indented and escaped HTML. Text that is not JSON stays as it is."""
     with contextlib.suppress(ValueError, RecursionError):
         text = json.dumps(json.loads(text or ""), ensure_ascii=False, indent=2)
     return format_html('<pre class="lms-badges-document">{}</pre>', text or "")
