@@ -33,7 +33,8 @@ from badges.catalog.api import (
     export_template,
     save_template,
 )
-from badges.common.admin import CappedPaginator, link_to_list
+from badges.common.admin import CappedPaginator, PluginModelAdmin, link_to_list
+from badges.common.permissions import may
 from badges.models import (
     BadgeProgress,
     BadgeRequirement,
@@ -50,7 +51,7 @@ class _TemplateInlineMixin:
 
     def _may(self, request: HttpRequest, obj: BadgeTemplate | None) -> bool:
         verb = "add" if obj is None or obj.pk is None else "change"
-        return request.user.has_perm(f"lms_badges.{verb}_badgetemplate") and not (obj and obj.archived_at)
+        return may(request.user, verb, BadgeTemplate) and not (obj and obj.archived_at)
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return self._may(request, obj)
@@ -62,7 +63,7 @@ class _TemplateInlineMixin:
         return self._may(request, obj)
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return any(request.user.has_perm(f"lms_badges.{verb}_badgetemplate") for verb in ("view", "change", "add"))
+        return any(may(request.user, verb, BadgeTemplate) for verb in ("view", "change", "add"))
 
 
 class RequirementInline(_TemplateInlineMixin, admin.StackedInline):
@@ -132,7 +133,7 @@ class _ArchivedFilter(admin.SimpleListFilter):
 
 
 @admin.register(BadgeTemplate)
-class BadgeTemplateAdmin(admin.ModelAdmin):
+class BadgeTemplateAdmin(PluginModelAdmin):
     """
     Templates with their requirements and issuers.
 
@@ -210,9 +211,6 @@ class BadgeTemplateAdmin(admin.ModelAdmin):
         if not super().has_delete_permission(request, obj):
             return False
         return obj is None or not (obj.is_active or _is_used(obj))
-
-    def has_view_permission(self, request: HttpRequest, obj: BadgeTemplate | None = None) -> bool:
-        return any(request.user.has_perm(f"lms_badges.{verb}_badgetemplate") for verb in ("view", "change"))
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         """Remove the bulk deletion. A template is deleted on its page, where the permission is checked."""
