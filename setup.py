@@ -27,8 +27,8 @@ ENTRY_POINTS = {
     "badges.channels": [
         "announce = badges.announcements:announce",
         "issue = badges.issuers.registry:issue",
-        "credential-mail = credentials_config.issuing.mail:tell",
-        "credential-file = credentials_config.issuing.files:remove",
+        "credential-mail = credentials_config.issuing.mail:channel",
+        "credential-file = credentials_config.issuing.documents:remove_discarded",
     ],
     # Who makes the documents of scheduled credentials, by the slug that credential types hold.
     "credentials_config.generators": ["pdf = credentials_config.generators.pdf.generator:PdfGenerator"],

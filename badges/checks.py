@@ -21,15 +21,16 @@ from badges.catalog import event_types
 from badges.common.config_checks import config_problems
 from badges.conf import DEFAULTS, LMS_ID_FIELD, PASSING_STATUS, config, has_user_field, user_lms_id_field
 from badges.database import incomplete_character_sets, inexact_columns
+from badges.issuers import registry
 
 BADGE_AWARDED = "org.openedx.learning.badge.awarded.v1"
 
 
 @register("lms_badges")
 def check_config(**_: Any) -> list[CheckMessage]:
-    """Look for keys of ``BADGES_CONFIG`` that nobody reads, and values that nobody can."""
+    """Report unknown keys of ``BADGES_CONFIG``, and values of a wrong type."""
     ids = {"no_dict": "lms_badges.E007", "unknown": "lms_badges.W011", "wrong": "lms_badges.E007"}
-    problems = list(config_problems("BADGES_CONFIG", DEFAULTS, **ids))
+    problems = list(config_problems("BADGES_CONFIG", {**DEFAULTS, **registry.settings()}, **ids))
     is_dict = isinstance(getattr(settings, "BADGES_CONFIG", {}), dict)
     return [*problems, *_field_problems()] if is_dict else problems
 

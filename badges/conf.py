@@ -2,7 +2,7 @@
 The plugin's settings: one dict, ``BADGES_CONFIG``, read when asked.
 
 ``DEFAULTS`` is the whole list of keys with their values when a host says nothing; a dict in the host's settings is
-merged over a dict here, anything else replaces it.
+merged over a dict here, anything else replaces it. A provider's settings are in its own ``conf``.
 """
 
 from __future__ import annotations
@@ -86,18 +86,6 @@ DEFAULTS: dict[str, Any] = {
         "authentication": None,
         # For each user; None: no limit.
         "requests_per_minute": 600,
-    },
-    "credly": {
-        "CREDLY_BASE_URL": "https://credly.com/",
-        "CREDLY_API_BASE_URL": "https://api.credly.com/v1/",
-        "CREDLY_SANDBOX_BASE_URL": "https://sandbox.credly.com/",
-        "CREDLY_SANDBOX_API_BASE_URL": "https://sandbox-api.credly.com/v1/",
-        "USE_SANDBOX": False,
-        # {organization uuid: token}. These need no row in the admin, and are used instead of one.
-        "ORGANIZATIONS": {},
-        # What is sent as last name for a learner with a single name.
-        "single_name_last": "-",
-        "timeout": 10,
     },
     # Keys that encrypt providers' secrets at rest, newest first; empty: derived from SECRET_KEY.
     "secret_keys": [],

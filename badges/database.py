@@ -12,17 +12,19 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 from django.db import DatabaseError, DataError, InterfaceError, OperationalError, connection, transaction
 from django.db.models import Model
 
+from badges.common.backoff import next_delay
 from badges.conf import config
 from badges.exceptions import Retryable
 from badges.fields import KeyField, exact_collation
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+Parameters = ParamSpec("Parameters")
 
 # Record changed since it was read, server has gone, lost connection, cannot connect, too many connections, a cluster's
 # node that is not ready, shutdown, lock wait time-out, deadlock, killed, read-only after a fail-over. Other operational
@@ -184,11 +186,21 @@ def retry_transient(work: Callable[[], T], *, patience: float | None = None) -> 
             if tries == 3:  # one or two deadlocks are normal and not logged
                 log.warning("The database is not available (%s); waiting for it.", type(error).__name__)
             _close_connection()
-            time.sleep(min(0.05 * 2**tries, 2.0))
+            time.sleep(next_delay(tries, base=0.1, cap=2.0))
         else:
             if tries >= 3:
                 log.warning("The database is back.")
             return done
+
+
+def retried_when_transient(work: Callable[Parameters, T]) -> Callable[Parameters, T]:
+    """Decorate a function that is one transaction: each call goes through ``retry_transient``."""
+
+    @functools.wraps(work)
+    def retried(*args: Parameters.args, **kwargs: Parameters.kwargs) -> T:
+        return retry_transient(lambda: work(*args, **kwargs))
+
+    return retried
 
 
 def _close_connection() -> None:

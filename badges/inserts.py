@@ -21,12 +21,16 @@ Row = TypeVar("Row", bound=models.Model)
 _PLAIN = frozenset({str, int, type(None)})
 
 
-def insert(rows: Iterable[Row], *, unique: str | None = None, update: str | None = None) -> None:
+def insert(
+    rows: Iterable[Row], *, unique: str | Sequence[str] | None = None, update: str | Sequence[str] | None = None
+) -> None:
     """
     Insert rows of one model in the order given; one statement. SQLite's driver may split it.
 
-    ``unique`` names a unique field. A row that exists already with the same value of it gets the ``update`` field of
-    the new row, or stays as it is without ``update``. Without ``unique``, such a row raises IntegrityError.
+    ``unique`` names a unique field, or the fields of one unique constraint. A row that exists already with the same
+    values of them gets the ``update`` fields of the new row, or stays as it is without ``update``. Without ``unique``,
+    such a row raises IntegrityError. No two of the given rows may have the same values of ``unique`` when ``update`` is
+    given: PostgreSQL refuses that. MariaDB and MySQL update for a conflict with any unique constraint of the table.
 
     Nothing is read back, so a primary key that the database generates stays unknown. Fields with ``auto_now`` are not
     filled.
@@ -43,7 +47,7 @@ def insert(rows: Iterable[Row], *, unique: str | None = None, update: str | None
     by_field = zip(*(values_of(vars(row)) for row in rows), strict=True)
     columns = [_adapted(field, values) for field, values in zip(fields, by_field, strict=True)]
     into = f"INSERT INTO {_quoted(model._meta.db_table)} ({', '.join(_quoted(str(field.column)) for field in fields)})"
-    conflict = _on_conflict(fields, unique, update or unique) if unique else ""
+    conflict = _on_conflict(fields, _names(unique), _names(update or unique)) if unique else ""
     placeholders = f"({', '.join(['%s'] * len(fields))})"
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
@@ -67,9 +71,14 @@ def _adapted(field: models.Field[Any, Any], values: Sequence[Any]) -> list[Any]:
     return [converted[value] for value in values]
 
 
-def _on_conflict(fields: Iterable[models.Field[Any, Any]], unique: str, update: str) -> str:
+def _names(given: str | Sequence[str]) -> Sequence[str]:
+    return [given] if isinstance(given, str) else given
+
+
+def _on_conflict(fields: Iterable[models.Field[Any, Any]], unique: Sequence[str], update: Sequence[str]) -> str:
     column = {field.name: field.column for field in fields}
-    return str(connection.ops.on_conflict_suffix_sql([], OnConflict.UPDATE, [column[update]], [column[unique]]))
+    updated, targets = [column[name] for name in update], [column[name] for name in unique]
+    return str(connection.ops.on_conflict_suffix_sql([], OnConflict.UPDATE, updated, targets))
 
 
 def _array_type(field: models.Field[Any, Any]) -> str:

@@ -43,9 +43,9 @@ def main() -> None:
 
 def rows_of_last_run(kind: str) -> list[tuple[Any, list[Any]]]:
     """Return the tables that a run wrote to, in its order, and their new rows; those of the inbox first."""
+    from badges.issuers.credly.models import CredlyBadge  # noqa: PLC0415
     from badges.models import (  # noqa: PLC0415
         BadgeProgress,
-        CredlyBadge,
         Fulfillment,
         InboxMessage,
         OutboxMessage,

@@ -1,4 +1,4 @@
-"""The Django app of scheduled credentials, and how it plugs into a host."""
+"""The Django app of scheduled credentials, and its entry in the host's plugin mechanism."""
 
 from __future__ import annotations
 
@@ -32,6 +32,6 @@ class CredentialsConfigConfig(AppConfig):
 
     def stored_files(self) -> Iterator[tuple[Storage, str]]:
         """Yield what ``badges_uninstall`` cannot know from file fields: storage and name of each document."""
-        from credentials_config.issuing import files  # noqa: PLC0415 -- models must be loaded
+        from credentials_config.issuing import documents  # noqa: PLC0415 -- models must be loaded
 
-        return files.stored()
+        return documents.stored_files()

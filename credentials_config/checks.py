@@ -1,4 +1,4 @@
-"""System checks: what an operator should know before the first document is made. Ids are stable: hosts silence them."""
+"""System checks of the settings of scheduled credentials. Their ids are stable, because hosts silence them by id."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CONFIG_IDS = {"no_dict": "E001", "unknown": "W001", "wrong": "E002"}
 
 @register("lms_credentials_config")
 def check_config(**_: Any) -> list[CheckMessage]:
-    """Look for keys of ``CREDENTIALS_CONFIG`` that nobody reads, and values that nobody can."""
+    """Return warnings and errors about ``CREDENTIALS_CONFIG``: unknown keys, and values that cannot be used."""
     ids = {prefix: f"lms_credentials_config.{number}" for prefix, number in _CONFIG_IDS.items()}
     problems = list(config_problems("CREDENTIALS_CONFIG", DEFAULTS, **ids))
     if any(problem.is_serious() for problem in problems):
@@ -38,7 +38,7 @@ def _schedule() -> Iterator[CheckMessage]:
     periods = [name for name, _title in PERIOD_CHOICES]
     if not isinstance(every, int) or every < 1 or period not in periods:
         yield Error(
-            "CREDENTIALS_CONFIG['schedule'] says nothing that a schedule can be made of.",
+            "CREDENTIALS_CONFIG['schedule'] is no interval.",
             hint=f"'schedule': {{'every': 1, 'period': 'days'}}; periods are {', '.join(periods)}.",
             id="lms_credentials_config.E004",
         )
@@ -61,9 +61,9 @@ def _public_url() -> Iterator[CheckMessage]:
 
 
 def _generator() -> Iterator[CheckMessage]:
-    if words := extra.missing():
+    if problem := extra.missing():
         yield Warning(
-            words,
-            hint="Hosts that only give badges, or documents of other generators, silence this.",
+            problem,
+            hint="Silence this on hosts that only award badges, or use other generators.",
             id="lms_credentials_config.W004",
         )

@@ -10,11 +10,12 @@ import pytest
 from django.db import DatabaseError, IntegrityError, connection, transaction
 from uuid6 import uuid7
 
+from badges.catalog.models import TemplateIssuer
 from badges.inserts import insert
 from badges.intake.models import InboxMessage, InboxState
 from badges.outbox.models import Circuit, OutboxMessage
 from badges.progress.models import BadgeProgress
-from tests.factories import BadgeProgressFactory
+from tests.factories import BadgeProgressFactory, make_template
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.tables]
 
@@ -74,6 +75,35 @@ def test_a_row_that_exists_gets_the_updated_field_and_no_other() -> None:
     insert([row], unique="id", update="completed_at")
 
     assert list(BadgeProgress.objects.values_list("created_at", "completed_at")) == [(NOW, later)]
+
+
+def test_a_row_that_exists_gets_all_updated_fields_by_one_statement(django_assert_num_queries: Any) -> None:
+    insert([event(1, source="old", reason="old", attempts=1)])
+
+    with django_assert_num_queries(1):
+        insert(
+            [event(1, source="new", reason="new", attempts=7), event(2)], unique="event_id", update=["source", "reason"]
+        )
+
+    assert InboxMessage.objects.values_list("source", "reason", "attempts").get(event_id="houba-1") == ("new", "new", 1)
+    assert InboxMessage.objects.count() == 2
+
+
+def test_the_fields_of_one_constraint_together_find_the_row_that_exists() -> None:
+    template = make_template(slug="spirou")
+    issuer = {"template": template, "organization": "o"}
+    insert([TemplateIssuer(provider="credly", external_template="old", **issuer)])
+
+    insert(
+        [TemplateIssuer(provider=provider, external_template="new", **issuer) for provider in ("credly", "other")],
+        unique=["template", "provider"],
+        update=["external_template"],
+    )
+
+    assert list(TemplateIssuer.objects.order_by("provider").values_list("provider", "external_template")) == [
+        ("credly", "new"),
+        ("other", "new"),
+    ]
 
 
 def test_the_database_numbers_rows_in_the_order_given() -> None:

@@ -52,7 +52,7 @@ class OutboxMessageAdmin(ExactSearchMixin, ReadOnlyAdmin):
 
 @admin.register(Circuit)
 class CircuitAdmin(ReadOnlyAdmin):
-    """Who rests after failing too often."""
+    """Which providers failed too often, and until when their rows are held."""
 
     list_display = ("name", "failures", "open_until")
     ordering = ("name",)

@@ -15,7 +15,6 @@ import json
 import logging
 import os
 import queue
-import random
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterator
@@ -29,6 +28,7 @@ from requests.auth import AuthBase
 from requests.cookies import RequestsCookieJar
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 
+from badges.common.backoff import next_delay
 from badges.common.retry_after import retry_after_seconds
 from badges.exceptions import Permanent, Retryable
 
@@ -104,8 +104,8 @@ class RetryPolicy:
     max_delay: float = 30.0
 
     def delay(self, attempt: int) -> float:
-        """Return the seconds to wait after this many failed attempts: doubled each time, and partly random."""
-        return min(self.max_delay, self.base_delay * 2 ** (attempt - 1)) * random.uniform(0.5, 1.0)  # noqa: S311
+        """Return the seconds to wait after this many failed attempts."""
+        return next_delay(attempt, base=self.base_delay, cap=self.max_delay)
 
 
 class ErrorReader(Protocol):

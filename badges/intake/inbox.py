@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
-from django.db import connection, transaction
-from django.db.models import F, QuerySet
+from django.db.models import Q, QuerySet
 from uuid6 import uuid7
 
+from badges.common.claims import Claims
 from badges.database import statement_bytes
 from badges.exceptions import EventError
 from badges.inserts import insert
@@ -23,6 +22,9 @@ from badges.intake.events import ID_LENGTH, Event, Unreadable, stored_text
 from badges.intake.models import InboxMessage, InboxState
 
 REASON_LENGTH = 500
+
+# A claim counts as an attempt: a batch is decided as a whole, so there is no later moment to count one.
+_claims = Claims(InboxMessage, unfinished=Q(state=InboxState.PENDING), counts=("attempts",))
 
 UNENCODABLE = (
     "The database does not take the text of this event. Do what manage.py check --database default says, then let the "
@@ -95,42 +97,35 @@ def write(rows: Sequence[InboxMessage]) -> set[str]:
     )
 
 
-def claim_pending(*, limit: int, lease: dt.timedelta, now: dt.datetime) -> list[InboxMessage]:
+def claim(limit: int, now: dt.datetime, *, lease: float) -> list[InboxMessage]:
     """
-    Claim rows that wait and are due, for ``lease``, and count the try; committed before anything is done with them.
+    Claim up to ``limit`` due rows for ``lease`` seconds, and count the attempt; committed when this returns.
 
-    A row that still bears a claim was not finished by whoever had it, and may be what killed them: it is claimed alone,
-    so that it takes nobody with it. The try is counted before and not after, so that it does not do so for ever.
+    A row that its last worker did not finish is claimed alone, since it may be what killed the worker. The attempt is
+    counted before and not after, so that it does not do so for ever. Must not be called in a transaction.
     """
-    claim = uuid.uuid4()
-    with transaction.atomic():
-        due = InboxMessage.objects.filter(due_at__lte=now).order_by("due_at")
-        if connection.features.has_select_for_update:
-            due = due.select_for_update(skip_locked=connection.features.has_select_for_update_skip_locked)
-        found = list(due.values_list("id", "claim")[:limit])
-        if not found:
-            return []
-        (first, left_by), *_rest = found
-        ids = [first] if left_by else [id for id, left_by in found if not left_by]
-        unseen = InboxMessage.objects.filter(id__in=ids, due_at__lte=now)
-        unseen.update(claim=claim, due_at=now + lease, attempts=F("attempts") + 1)
-    return list(InboxMessage.objects.filter(id__in=ids, claim=claim).order_by("received_at", "id"))
+    due = InboxMessage.objects.filter(due_at__lte=now).order_by("due_at")
+    rows = _claims.claim(due, limit=limit, now=now, lease=lease)
+    return sorted(rows, key=lambda row: (row.received_at, row.id))
 
 
-def release(rows: Iterable[InboxMessage], *, now: dt.datetime) -> int:
-    """Let claimed rows that are not finished be due again, as if they had not been tried; returns how many."""
-    return _still_claimed(rows).update(due_at=now, claim=None, attempts=F("attempts") - 1)
+def release(rows: Sequence[InboxMessage], *, due_at: dt.datetime) -> int:
+    """Give claimed rows back as if they had not been tried; returns how many were still claimed and not finished."""
+    return _claims.release(rows, due_at=due_at)
 
 
-def finish_claimed(rows: Iterable[InboxMessage], *, state: InboxState, now: dt.datetime, reason: str = "") -> int:
-    """Say what became of claimed rows; returns how many were still ours. The first write of its transaction."""
-    mine = _still_claimed(rows)
-    return mine.update(state=state, due_at=None, claim=None, processed_at=now, reason=reason[:REASON_LENGTH])
+def reschedule(row: InboxMessage, *, due_at: dt.datetime, reason: str) -> None:
+    """Give a row back that failed: it is tried again at ``due_at``."""
+    _claims.reschedule([row], due_at=due_at, reason=reason[:REASON_LENGTH])
 
 
-def postpone_claimed(row: InboxMessage, *, until: dt.datetime, reason: str) -> None:
-    """Let a claimed row wait until a later try, with what went wrong."""
-    _still_claimed([row]).update(due_at=until, claim=None, reason=reason[:REASON_LENGTH])
+def finish(rows: Sequence[InboxMessage], *, state: InboxState, now: dt.datetime, reason: str = "") -> int:
+    """
+    Write down what became of claimed rows; returns how many were still claimed.
+
+    Must be the first write of its transaction.
+    """
+    return _claims.finish(rows, state=state, processed_at=now, reason=reason[:REASON_LENGTH])
 
 
 def requeue(rows: QuerySet[InboxMessage], *, now: dt.datetime) -> int:
@@ -211,11 +206,3 @@ def _length_in_sql(row: InboxMessage) -> int:
     """Return the most bytes that a row takes in a statement. Each byte may be escaped by one more."""
     payload = row.payload or ""
     return ROW_OVERHEAD + 2 * (len(payload) if payload.isascii() else len(payload.encode()))
-
-
-def _still_claimed(rows: Iterable[InboxMessage]) -> QuerySet[InboxMessage]:
-    rows = list(rows)
-    claims = {row.claim for row in rows}
-    return InboxMessage.objects.filter(
-        id__in=[row.id for row in rows], claim__in=claims, state=InboxState.PENDING
-    ).order_by()

@@ -1,5 +1,5 @@
 """
-Reading what a provider answers: pure functions from text to words of ours.
+Reading what a provider answers: pure functions from text to what is stored here.
 
 Providers word their errors in varying shapes, so reading is lenient: whatever text there is, with the field it is
 about. What is read here ends up in mailboxes, the admin and logs, so the learner's data that we sent is taken out.
@@ -73,6 +73,6 @@ def _sentences_of(found: dict[str, Any], field: str) -> Iterator[str]:
     for name in (*_NAMES_OF_TEXTS, *_ENVELOPES):
         yield from _sentences(found.get(name), field)
     for name, value in found.items():
-        # {"recipient_email": ["is invalid"]}: anything else that leads to a list of texts is a field of ours.
+        # {"recipient_email": ["is invalid"]}: anything else that leads to a list of texts is a field that we sent.
         if name not in (*_NAMES_OF_TEXTS, *_ENVELOPES) and isinstance(value, (list, dict)):
             yield from _sentences(value, name)

@@ -2,7 +2,7 @@
 Who delivers a message, by its channel.
 
 A channel is an entry point of the group ``badges.channels`` whose name is what ``OutboxMessage.channel`` holds. It is
-loaded when the first message asks for it, so that a broken plug-in costs its own messages and nothing else.
+loaded with its first message, so that a broken plug-in costs its own messages and nothing else.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Handler(Protocol):
 
 @runtime_checkable
 class Breakable(Protocol):
-    """A handler that names the circuit of a message, which rests when the other side is down."""
+    """A handler that names the circuit of a message; its rows are held while the other side is down."""
 
     def circuit(self, message: OutboxMessage) -> str | None:
         """Return the circuit's name, or None for a message without one."""

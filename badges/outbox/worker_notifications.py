@@ -1,8 +1,8 @@
 """
-Waking a worker: a Celery task, sent by its name.
+Notifying a worker: a Celery task, sent by its name.
 
-The row is the truth and this is only a knock on the door. It may get lost, but it may not hold anybody up: one short
-try, no retries, and after a failure no knocking for a while. The sweep finds what nobody was woken for.
+The row is the truth, and a notification may get lost. But it may not hold anybody up: one short try, no retries, and
+after a failure none for a while. The sweep finds what no worker was notified of.
 """
 
 from __future__ import annotations
@@ -26,39 +26,39 @@ DELIVER = "badges.deliver"
 PROCESS_PENDING = "badges.process_pending"
 
 CONNECT_SECONDS = 1.0
-QUIET_SECONDS = 30.0
+PAUSE_SECONDS = 30.0
 
 # Until when (time.monotonic) this process does not try a broker that did not answer.
-_quiet_until = 0.0
+_paused_until = 0.0
 
 
 def notify_worker_on_commit(task: str = DELIVER) -> None:
-    """Wake a worker when the transaction commits: once, however often this is called in it."""
+    """Notify a worker when the transaction commits: once, however often this is called in it."""
     connection = transaction.get_connection()
     for _savepoints, function, *_rest in connection.run_on_commit:
         if isinstance(function, _Notification) and function.task == task:
-            return  # it fires no later than ours would, and is undone only together with ours
+            return  # it fires no later than a second one would, and is undone only together with it
     connection.on_commit(_Notification(task), robust=True)
 
 
 def notify_worker(task: str = DELIVER) -> None:
     """Send the task by name, if the host has a broker and it answers at once."""
-    if not is_wanted() or time.monotonic() < _quiet_until:
+    if not is_wanted() or time.monotonic() < _paused_until:
         return
     app = _app()
     if app.conf.task_always_eager:
-        _be_quiet("tasks run eagerly here, and delivery must not run inside of a decision")
+        _pause("tasks run eagerly here, and delivery must not run inside of a decision")
         return
     try:
         _send(app, task)
     except (OSError, KombuError) as error:
-        _be_quiet(f"the broker does not answer ({type(error).__name__})")
+        _pause(f"the broker does not answer ({type(error).__name__})")
     except (KeyError, ValueError, ImportError) as error:
-        _be_quiet(f"CELERY_BROKER_URL cannot be used ({type(error).__name__}: {error})")
+        _pause(f"CELERY_BROKER_URL cannot be used ({type(error).__name__}: {error})")
 
 
 def is_wanted() -> bool:
-    """Say whether workers are woken here: when settings say so, or else when the host has a broker."""
+    """Say whether workers are notified here: when settings say so, or else when the host has a broker."""
     wanted = config.delivery["notify_workers"]
     return bool(getattr(settings, "CELERY_BROKER_URL", None)) if wanted is None else bool(wanted)
 
@@ -80,13 +80,13 @@ def _send(app: Celery, task: str) -> None:
         app.send_task(task, connection=connection, retry=False, ignore_result=True)
 
 
-def _be_quiet(reason: str) -> None:
-    global _quiet_until
-    _quiet_until = time.monotonic() + QUIET_SECONDS
+def _pause(reason: str) -> None:
+    global _paused_until
+    _paused_until = time.monotonic() + PAUSE_SECONDS
     log.warning(
-        "No worker was woken: %s. Nothing is lost: the sweep delivers it, or badges_drain. Next try in %.0f s.",
+        "No worker was notified: %s. Nothing is lost: the sweep delivers it, or badges_drain. Next try in %.0f s.",
         reason,
-        QUIET_SECONDS,
+        PAUSE_SECONDS,
     )
 
 
@@ -98,15 +98,15 @@ def _app() -> Celery:
 
 @functools.cache
 def _own_app() -> Celery:
-    app = Celery("badges-wake", set_as_current=False)
+    app = Celery("badges-notify", set_as_current=False)
     app.config_from_object("django.conf:settings", namespace="CELERY")
     return app
 
 
 @receiver(setting_changed)
-def _begin_anew(*, setting: str, **_changed: object) -> None:
-    """Another broker, as far as a test is concerned."""
-    global _quiet_until
+def _forget_broker(*, setting: str, **_changed: object) -> None:
+    """Forget the broker that a test replaces."""
+    global _paused_until
     if setting.startswith("CELERY_"):
         _own_app.cache_clear()
-        _quiet_until = 0.0
+        _paused_until = 0.0

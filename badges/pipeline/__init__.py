@@ -22,6 +22,7 @@ from django.db import DatabaseError, Error, IntegrityError, transaction
 from django.utils import timezone
 
 from badges.catalog import snapshot
+from badges.common.backoff import next_delay
 from badges.conf import config
 from badges.database import is_unencodable, retry_transient, statement_bytes
 from badges.exceptions import EventError, Retryable
@@ -29,7 +30,6 @@ from badges.intake import inbox
 from badges.intake.events import Event, Unreadable, parse_event
 from badges.intake.models import InboxMessage, InboxState
 from badges.outbox import mailbox
-from badges.outbox.backoff import next_delay
 from badges.outbox.worker_notifications import PROCESS_PENDING
 from badges.pipeline.batches import BusBatch, ClaimLostError, InboxBatch
 from badges.pipeline.decisions import BatchResult, EventBatch, decide, match_events
@@ -109,8 +109,7 @@ def process_pending(*, limit: int = 500, now: dt.datetime | None = None) -> Batc
     ``BADGES_CONFIG["intake"]["patience"]`` seconds. The events are then due again, and no attempt is counted.
     """
     now = now or timezone.now()
-    lease = dt.timedelta(seconds=config.delivery["lease_seconds"])
-    rows = retry_transient(lambda: inbox.claim_pending(limit=limit, lease=lease, now=now))
+    rows = retry_transient(lambda: inbox.claim(limit, now, lease=config.delivery["lease_seconds"]))
     result = BatchResult(seen=len(rows))
     claimed: dict[str, InboxMessage] = {}
     events = []
@@ -132,7 +131,7 @@ def process_pending(*, limit: int = 500, now: dt.datetime | None = None) -> Batc
         except TRANSIENT_ERRORS:
             # If the database cannot be reached now either, the rows are due again when their lease ends.
             with suppress(Error):
-                inbox.release(rows, now=now)
+                inbox.release(rows, due_at=now)
             raise
     return result
 
@@ -218,7 +217,7 @@ def _log_failure(event: Event, reason: str, error: Exception) -> None:
 
 
 def _finish_as_dead(row: InboxMessage, reason: str, now: dt.datetime) -> None:
-    retry_transient(lambda: inbox.finish_claimed([row], state=InboxState.DEAD, now=now, reason=reason))
+    retry_transient(lambda: inbox.finish([row], state=InboxState.DEAD, now=now, reason=reason))
 
 
 def _dead_letter(unreadable: Sequence[Unreadable], now: dt.datetime) -> BatchResult:

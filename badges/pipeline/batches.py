@@ -93,7 +93,7 @@ class InboxBatch:
             outcome = outcomes.get(event.id) or (InboxState.UNMATCHED, matched.ignored[event.id])
             rows_by_outcome.setdefault(outcome, []).append(self._claimed[event.id])
         for (state, reason), rows in rows_by_outcome.items():
-            if inbox.finish_claimed(rows, state=state, now=now, reason=reason) != len(rows):
+            if inbox.finish(rows, state=state, now=now, reason=reason) != len(rows):
                 raise ClaimLostError
         return _without_refused(matched.matches, lookup, result)
 
@@ -103,9 +103,9 @@ class InboxBatch:
     def defer(self, event: Event, *, reason: str, until: dt.datetime | None, now: dt.datetime) -> None:
         row = self._claimed[event.id]
         if until is None:
-            inbox.finish_claimed([row], state=InboxState.DEAD, now=now, reason=reason)
+            inbox.finish([row], state=InboxState.DEAD, now=now, reason=reason)
         else:
-            inbox.postpone_claimed(row, until=until, reason=reason)
+            inbox.reschedule(row, due_at=until, reason=reason)
 
 
 def _row_of_match(match: Match, lookup: LearnerLookup, now: dt.datetime) -> InboxMessage:

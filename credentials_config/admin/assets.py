@@ -1,4 +1,4 @@
-"""Assets: templates, images, fonts and lists. Uploading again makes a new version; no version is ever changed."""
+"""The admin of assets: templates, images, fonts and lists. A new upload is a new version; no version is changed."""
 
 from __future__ import annotations
 
@@ -26,13 +26,15 @@ _SLUG = re.compile(r"[\w.-]+", re.ASCII)
 
 
 class AssetForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A file and the slug that options will name it by."""
+    """The upload of a file, with the slug that options use for it."""
 
     class Meta:
         model = CredentialAsset
         fields = ["slug", "file", "description"]
         help_texts = {
-            "slug": gettext_lazy("What options call it. A slug that is there already gets a new version."),
+            "slug": gettext_lazy(
+                "The name that options use. If the slug exists already, the file becomes its new version."
+            ),
             "file": gettext_lazy(
                 "A template (PDF, PNG, JPEG, SVG, .typ), an image, a font (TTF, OTF), or a list of learners (CSV)."
             ),
@@ -83,7 +85,7 @@ class _Versions(admin.SimpleListFilter):
 
 @admin.register(CredentialAsset)
 class CredentialAssetAdmin(Page):
-    """The newest versions; documents are made from these. What issued documents were made from stays."""
+    """Lists the newest versions, from which documents are made. Older ones stay, since issued documents name them."""
 
     form = AssetForm
     change_form_template = "admin/lms_credentials_config/credentialasset/change_form.html"

@@ -1,4 +1,4 @@
-"""What the pages share beside the frame: buttons that only a POST with the permission presses."""
+"""The base class of the pages: buttons, which need a POST request and the permission to change the rows."""
 
 from __future__ import annotations
 
@@ -30,15 +30,17 @@ class Page(LongTableAdmin):
         css = {"all": [f"{APP}/admin.css"]}
 
     def get_urls(self) -> list[URLPattern]:
-        ours = [path(f"<path:object_id>/{name}/", self._button(name), name=self.name_of(name)) for name in self.buttons]
-        return [*ours, *super().get_urls()]
+        buttons = [
+            path(f"<path:object_id>/{name}/", self._button(name), name=self.name_of(name)) for name in self.buttons
+        ]
+        return [*buttons, *super().get_urls()]
 
     def name_of(self, button: str) -> str:
-        """Return the name of a button's address."""
+        """Return the name of a button's URL."""
         return f"{self.opts.app_label}_{self.opts.model_name}_{button}"
 
     def back_to(self, row: Model) -> HttpResponseRedirect:
-        """Lead back to a row's page after one of its buttons was pressed."""
+        """Redirect to a row's page after one of its buttons was pressed."""
         return HttpResponseRedirect(admin_url(row))
 
     def _button(self, name: str) -> Callable[..., HttpResponse]:
@@ -59,4 +61,4 @@ class Page(LongTableAdmin):
 
 
 class ReadOnlyPage(ReadOnlyMixin, Page):
-    """Shows rows that others write."""
+    """A page of rows that nobody writes by hand."""

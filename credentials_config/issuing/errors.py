@@ -1,16 +1,15 @@
-"""What to do about what goes wrong: words that may be stored, and when to try again."""
+"""What becomes of an error: text that may be stored, the time of the next attempt, a problem on the configuration."""
 
 from __future__ import annotations
 
 import datetime as dt
 import logging
-import math
-import random
 import traceback
 from pathlib import Path
 
 from celery.exceptions import SoftTimeLimitExceeded
 
+from badges.common.backoff import next_delay
 from badges.exceptions import BadgesError
 from credentials_config.conf import config
 from credentials_config.contracts import GenerationError
@@ -18,60 +17,68 @@ from credentials_config.models import CredentialConfiguration
 
 log = logging.getLogger(__name__)
 
-NOTE_LENGTH = 500
-# What stops a worker in the middle of its work, and is a failure of nothing that it has in hand.
+MESSAGE_LENGTH = 500
+# Seconds that a worker waits for a database that does not answer.
+DATABASE_PATIENCE = 60.0
+# What stops a worker in the middle of its work. Nothing that the worker has claimed has failed then.
 INTERRUPTIONS = (SoftTimeLimitExceeded, SystemExit, KeyboardInterrupt)
-_LONGEST_ASKED_FOR = 24 * 3600.0
 
 
 class LeaseLost(Exception):
-    """Somebody else took over: we were too slow, or a person decided otherwise meanwhile."""
+    """This worker no longer has the claim: it was too slow, or a person changed the row meanwhile."""
 
 
-def said(error: BaseException) -> str:
-    """Return what went wrong, without personal data: messages of other packages may quote it, so only ours are kept."""
+def storable_message(error: BaseException) -> str:
+    """
+    Return what went wrong, without personal data.
+
+    The messages of other packages may quote personal data, so only our own errors keep their message. Of the others
+    the class and the line of code are named.
+    """
     if isinstance(error, (BadgesError, GenerationError)):
-        return str(error)[:NOTE_LENGTH]
+        return str(error)[:MESSAGE_LENGTH]
     innermost = (traceback.extract_tb(error.__traceback__) or [None])[-1]
-    place = f" in {Path(innermost.filename).name}:{innermost.lineno}" if innermost else ""
-    return f"{type(error).__name__}{place}; the worker's log has more."
+    where = f" in {Path(innermost.filename).name}:{innermost.lineno}" if innermost else ""
+    return f"{type(error).__name__}{where}; the worker's log has more."
 
 
-def logged(error: BaseException, what: str) -> str:
-    """Log the lines of code of an error that nobody foresaw, and return what may be stored about it."""
+def log_unforeseen(error: BaseException, what: str) -> str:
+    """Log the traceback of an error that is not one of ours, and return the message that may be stored."""
     if not isinstance(error, (BadgesError, GenerationError)):
         log.error("%s while %s:\n%s", type(error).__name__, what, "".join(traceback.format_tb(error.__traceback__)))
-    return said(error)
+    return storable_message(error)
 
 
-def next_try(now: dt.datetime, attempts: int, *, retry_after: float | None = None) -> dt.datetime:
-    """Return when to try again after this many tries: doubling up to a cap, the upper half by chance."""
-    rules = config.issuing
-    seconds = min(rules["max_delay"], rules["base_delay"] * 2 ** min(max(attempts, 1) - 1, 32))
-    seconds = seconds / 2 * (1 + random.random())  # noqa: S311 -- no secret
-    if retry_after is not None and not math.isnan(retry_after):
-        seconds = max(seconds, min(retry_after, _LONGEST_ASKED_FOR))
-    return now + dt.timedelta(seconds=seconds)
+def next_attempt_at(now: dt.datetime, attempts: int, *, retry_after: float | None = None) -> dt.datetime:
+    """
+    Return when to try again after this many attempts, with the delays of the settings.
+
+    ``retry_after``: the seconds that the other side asked for.
+    """
+    delay = next_delay(
+        attempts, base=config.issuing["base_delay"], cap=config.issuing["max_delay"], retry_after=retry_after
+    )
+    return now + dt.timedelta(seconds=delay)
 
 
-def complain(configuration: CredentialConfiguration, problem: str) -> None:
-    """Say on a configuration why its runs find nobody; documents of those found before are made all the same."""
+def report_problem(configuration: CredentialConfiguration, problem: str) -> None:
+    """Write on a configuration why its runs find nobody. Documents of people who were found before are still made."""
     log.error("Configuration %s: %s", configuration.pk, problem)
     CredentialConfiguration.objects.filter(pk=configuration.pk).update(
-        problem=problem[:NOTE_LENGTH], problem_until=None
+        problem=problem[:MESSAGE_LENGTH], problem_until=None
     )
 
 
 def hold(configuration: CredentialConfiguration, problem: str, until: dt.datetime) -> None:
-    """Say on a configuration what keeps its documents from being made; nobody tries before ``until``."""
+    """Write on a configuration why none of its documents can be made. No worker tries before ``until``."""
     log.error("Configuration %s is held: %s", configuration.pk, problem)
     CredentialConfiguration.objects.filter(pk=configuration.pk).update(
-        problem=problem[:NOTE_LENGTH], problem_until=until
+        problem=problem[:MESSAGE_LENGTH], problem_until=until
     )
 
 
-def let_go(configuration: CredentialConfiguration, *, only_hold: bool = False) -> None:
-    """Nothing is wrong with the configuration any more (``only_hold``: as far as its documents are concerned)."""
-    troubled = CredentialConfiguration.objects.filter(pk=configuration.pk)
-    troubled = troubled.filter(problem_until__isnull=False) if only_hold else troubled.exclude(problem="")
-    troubled.update(problem="", problem_until=None)
+def clear_problem(configuration: CredentialConfiguration, *, only_hold: bool = False) -> None:
+    """Remove the problem of a configuration. ``only_hold``: only one that holds its documents."""
+    rows = CredentialConfiguration.objects.filter(pk=configuration.pk)
+    rows = rows.filter(problem_until__isnull=False) if only_hold else rows.exclude(problem="")
+    rows.update(problem="", problem_until=None)

@@ -1,9 +1,9 @@
 """
-Renderers that are loaded: templates and fonts are read once per process, and again only when something changed.
+Loaded renderers: a process reads templates and fonts once, and again only when something has changed.
 
-A renderer fits as long as the generator, the options and the newest version of every asset it asked for are the same.
-One statement for each batch finds that out. Renderers are lent: threads share them. One that is replaced, or not asked
-for any more, is closed when the last thread has given it back.
+A renderer fits as long as three things are the same: the generator, the options, and the newest version of every asset
+that it read. One statement for each batch finds that out. Threads share a renderer. One that is outdated, or was not
+used lately, is closed when the last thread has released it.
 """
 
 from __future__ import annotations
@@ -24,83 +24,84 @@ from credentials_config.contracts import JSON, GenerationError, Renderer
 from credentials_config.models import CredentialAsset, CredentialConfiguration
 from credentials_config.models.asset import StoredAssets
 
-# A process that serves many configurations keeps the last few.
-KEPT = 8
+# A process that serves many configurations keeps those that it used last.
+CACHE_SIZE = 8
 
 
 def options_of(configuration: CredentialConfiguration) -> dict[str, JSON]:
-    """Return the options that hold: the configuration's, laid over those of its type."""
+    """Return the options that apply: the configuration's, merged over those of its type."""
     return option_documents.merge(configuration.credential_type.options, configuration.options)
 
 
 def renderer_for(configuration: CredentialConfiguration) -> AbstractContextManager[Renderer]:
     """
-    Lend a renderer for a configuration's documents, loaded or kept, while the context is open.
+    Return a context manager: a renderer for the documents of a configuration, while it is open.
 
-    Raises GenerationError (a broken template, a missing font) or Permanent (no such generator), with the remedy.
+    Opening it raises GenerationError (a broken template, a missing font) or Permanent (no such generator), with the
+    remedy.
     """
-    return lent(configuration.credential_type.generator, options_of(configuration))
+    return renderer_with(configuration.credential_type.generator, options_of(configuration))
 
 
 @contextmanager
-def lent(generator: str, options: dict[str, JSON]) -> Iterator[Renderer]:
-    """Lend a renderer for these options, loaded or kept, while the context is open."""
-    kept = _take(generator, options)
+def renderer_with(generator: str, options: dict[str, JSON]) -> Iterator[Renderer]:
+    """Provide a renderer of this generator with these options, while the context is open."""
+    cached = _acquire(generator, options)
     try:
-        yield kept.renderer
+        yield cached.renderer
     finally:
-        _give_back(kept)
+        _release(cached)
 
 
-def forget() -> None:
-    """Let go of all renderers."""
+def close_all() -> None:
+    """Close all renderers, or let their last user close them."""
     with _lock:
-        while _kept:
-            _let_go(_kept.popitem()[1])
+        while _cache:
+            _retire(_cache.popitem()[1])
 
 
 @dataclass(slots=True)
-class _Kept:
+class _CachedRenderer:
     renderer: Renderer
-    # The version of each asset that it asked for; None: there was none.
+    # The version of each asset that it read, by slug; None: there was none.
     versions: dict[str, int | None]
     users: int = 0
     outdated: bool = False
 
 
-def _take(generator: str, options: dict[str, JSON]) -> _Kept:
+def _acquire(generator: str, options: dict[str, JSON]) -> _CachedRenderer:
     key = json.dumps([generator, options], sort_keys=True, default=str)
     with _lock:
-        kept = _kept.get(key)
-        if kept is None or kept.versions != _newest(kept.versions):
-            if kept is not None:
-                _let_go(_kept.pop(key))
-            kept = _kept[key] = _load(generator, options)
-            while len(_kept) > KEPT:
-                _let_go(_kept.popitem(last=False)[1])
-        _kept.move_to_end(key)
-        kept.users += 1
-        return kept
+        cached = _cache.get(key)
+        if cached is None or cached.versions != _newest_versions(cached.versions):
+            if cached is not None:
+                _retire(_cache.pop(key))
+            cached = _cache[key] = _load(generator, options)
+            while len(_cache) > CACHE_SIZE:
+                _retire(_cache.popitem(last=False)[1])
+        _cache.move_to_end(key)
+        cached.users += 1
+        return cached
 
 
-def _let_go(kept: _Kept) -> None:
-    kept.outdated = True
-    _close_if_free(kept)
+def _retire(cached: _CachedRenderer) -> None:
+    cached.outdated = True
+    _close_if_unused(cached)
 
 
-def _give_back(kept: _Kept) -> None:
+def _release(cached: _CachedRenderer) -> None:
     with _lock:
-        kept.users -= 1
-        _close_if_free(kept)
+        cached.users -= 1
+        _close_if_unused(cached)
 
 
-def _close_if_free(kept: _Kept) -> None:
-    if kept.outdated and not kept.users:
-        kept.renderer.close()
+def _close_if_unused(cached: _CachedRenderer) -> None:
+    if cached.outdated and not cached.users:
+        cached.renderer.close()
 
 
-class _NotedAssets:
-    """The stored assets, with a note of those that were asked for, found or not."""
+class _RecordedAssets:
+    """The stored assets. It records the slugs that were asked for, whether they were found or not."""
 
     def __init__(self) -> None:
         self._assets = StoredAssets()
@@ -129,19 +130,19 @@ class _NotedAssets:
 
 
 _lock = threading.Lock()
-_kept: OrderedDict[str, _Kept] = OrderedDict()
+_cache: OrderedDict[str, _CachedRenderer] = OrderedDict()
 
 
-def _load(slug: str, options: dict[str, JSON]) -> _Kept:
+def _load(slug: str, options: dict[str, JSON]) -> _CachedRenderer:
     generator = registry.generator(slug)
     findings = generator.clean_options(options)
     if findings:
         raise Permanent("The options cannot be used: " + "; ".join(map(str, findings)))
-    assets = _NotedAssets()
-    return _Kept(generator.create_renderer(options, assets), assets.versions())
+    assets = _RecordedAssets()
+    return _CachedRenderer(generator.create_renderer(options, assets), assets.versions())
 
 
-def _newest(versions: dict[str, int | None]) -> dict[str, int | None]:
+def _newest_versions(versions: dict[str, int | None]) -> dict[str, int | None]:
     if not versions:
         return versions
     rows = (

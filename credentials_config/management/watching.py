@@ -8,7 +8,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from credentials_config.issuing import generation, housekeeping, periodic, runs
+from credentials_config.issuing import generation, maintenance, periodic, run_queue, runs
 from credentials_config.management.progress import Stopping, line_of
 from credentials_config.models import RunCause
 
@@ -21,15 +21,15 @@ def watch(stop: Stopping, *, say: Callable[[str], Any]) -> None:
     """Work until ``stop``; what goes wrong is on its row, as with Celery."""
     chores = [
         _Chore(SCHEDULES, _ask_for_due_runs),
-        _Chore(EXPIRY, housekeeping.expire),
-        _Chore(LOOK_AGAIN, housekeeping.reopen),
-        _Chore(LOOK_AGAIN, housekeeping.forget_runs),
+        _Chore(EXPIRY, maintenance.expire),
+        _Chore(LOOK_AGAIN, maintenance.reopen),
+        _Chore(LOOK_AGAIN, maintenance.delete_old_runs),
     ]
     while not stop():
         for chore in chores:
             chore.do_when_due()
         worked = False
-        while not stop() and (run := runs.claim()) is not None:
+        while not stop() and (run := run_queue.claim()) is not None:
             say(line_of(runs.carry_out(run, should_stop=stop)))
             worked = True
         result = generation.make_due(seconds=30.0, should_stop=stop)
@@ -41,7 +41,7 @@ def watch(stop: Stopping, *, say: Callable[[str], Any]) -> None:
 
 def _ask_for_due_runs() -> None:
     for configuration in periodic.due(timezone.now()):
-        runs.request(configuration, cause=RunCause.SCHEDULE)
+        run_queue.request(configuration, cause=RunCause.SCHEDULE)
 
 
 class _Chore:

@@ -1,4 +1,4 @@
-"""What all our views share: the frame, and what is our own in it."""
+"""The base classes of the views: those of ``badges.common``, with the settings of this app."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class PerUserThrottle(api_view.PerUserThrottle):
 
 
 class PerUserOfTheLms(PerUserThrottle):
-    """Fewer of those that ask the LMS: ``lms_requests_per_minute``."""
+    """A lower limit for requests that ask the LMS: ``lms_requests_per_minute``."""
 
     scope = "lms_credentials_config_lms"
     setting = "lms_requests_per_minute"
 
 
 class PluginAPIView(api_view.PluginAPIView):
-    """A view of ours, for people who are signed in. Subclasses say which ``operations`` they answer."""
+    """A view for people who are signed in. Subclasses list their ``operations``, by HTTP method."""
 
     config = config
     realm = "credentials"
@@ -49,7 +49,7 @@ class PluginAPIView(api_view.PluginAPIView):
 
 
 class PublicAPIView(PluginAPIView):
-    """A view of ours for everybody, counted by address together with the verification page."""
+    """A view for everybody. Its requests count by client address, together with those of the verification page."""
 
     permission_classes = [AllowAny]
     throttle_classes: list[Any] = []

@@ -1,4 +1,4 @@
-"""The problem documents of the frame, and two more: what cannot be done, and what cannot be done now."""
+"""Problem documents (RFC 9457) of errors: those of ``badges.common``, and 409 and 503 for our own errors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SECONDS_TO_WAIT = 30
 
 
 class Conflict(exceptions.APIException):
-    """What was asked for cannot be done as things are; the detail says what to do."""
+    """The request cannot be carried out in the present state; the detail says what to do."""
 
     status_code = status.HTTP_409_CONFLICT
 
@@ -30,7 +30,7 @@ class Unavailable(exceptions.APIException):
 
 
 def problem_response(error: Exception, context: dict[str, Any]) -> HttpResponse | None:
-    """Return the problem document of an error; None for an error that is nobody's request's fault."""
+    """Return the problem document of an error; None for an error that the request did not cause."""
     match error:
         case Permanent():
             error = Conflict(str(error))

@@ -1,4 +1,4 @@
-"""What may be said in public of a verification code: no more than the document says, and how it stands today."""
+"""What is public about a verification code: what the document shows, and the state of the credential today."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from credentials_config.models import Credential, CredentialStatus
 
 
 class State(enum.StrEnum):
-    """How a credential stands."""
+    """The public state of a credential."""
 
     VALID = "valid"
     REVOKED = "revoked"
@@ -20,7 +20,7 @@ class State(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class VerificationResult:
-    """A credential as anybody may see it who has its code. ``name`` is empty when the learner's data was removed."""
+    """What anybody may know who has the code. ``name`` is blank when the learner's data was removed."""
 
     code: str
     state: State
@@ -36,11 +36,11 @@ class VerificationResult:
 
 def find(typed: str, *, now: dt.datetime) -> VerificationResult | None:
     """
-    Return how the credential with this code stands, in one statement at most.
+    Return the public state of the credential with this code, with one statement at most.
 
-    None when there is none, and when it never was given to anybody: documents that are still being made, or failed.
+    None when there is none, and when it was never given: its document is still being made, or failed.
     """
-    code = codes.normal(typed)
+    code = codes.normalized(typed)
     if code is None:
         return None
     given = (CredentialStatus.AVAILABLE, CredentialStatus.INVALIDATED, CredentialStatus.EXPIRED)
@@ -72,6 +72,6 @@ def _result(row: Credential, now: dt.datetime) -> VerificationResult:
 def _state(row: Credential, now: dt.datetime) -> State:
     if row.status == CredentialStatus.INVALIDATED:
         return State.REVOKED
-    # A credential expires at its time, not when the sweep comes by.
+    # A credential expires at its time, and not when the sweep runs.
     over = row.expires_at is not None and row.expires_at <= now
     return State.EXPIRED if over or row.status == CredentialStatus.EXPIRED else State.VALID

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.files.base import ContentFile
 
 from credentials_config.generators.pdf import samples
-from credentials_config.issuing import generation, runs
+from credentials_config.issuing import generation, run_queue, runs
 from credentials_config.models import CredentialAsset, CredentialConfiguration, CredentialType
 from credentials_config.testing.lms import LmsProcess
 
@@ -59,7 +59,7 @@ def enable() -> CredentialConfiguration:
 def keep_making() -> None:
     """Do what a Celery worker would while the demo is served: carry out runs, make documents."""
     while True:
-        while claimed := runs.claim():
+        while claimed := run_queue.claim():
             runs.carry_out(claimed)
         generation.make_due()
         time.sleep(1)

@@ -77,7 +77,7 @@ def assert_one_badge_each(credly: CredlyProcess, credentials: list[UserCredentia
     assert len(bound) == len(credentials)
 
 
-def finish(*, now: Any = None) -> delivery.Delivery:
+def finish(*, now: Any = None) -> delivery.DeliveryResult:
     return delivery.drain(now=now or timezone.now() + AFTER_THE_LEASE)
 
 

@@ -37,7 +37,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def broker(redis: Redis, settings: Any) -> Iterator[Redis]:
-    """Let decisions of this process wake workers."""
+    """Let decisions of this process notify workers."""
     client = Client.from_url(redis.url)
     client.flushall()
     settings.CELERY_BROKER_URL = redis.url
@@ -84,7 +84,7 @@ def test_a_worker_issues_and_announces_what_was_just_decided(
     process = worker()
     issued_template(credly)
     assert pass_course(1, 2, 3).awarded == 3
-    wait_until_delivered(process, seconds=20)  # woken: nothing sweeps here
+    wait_until_delivered(process, seconds=20)  # notified: nothing sweeps here
     assert_one_badge_each(credly, learners=3)
     assert OutboxMessage.objects.filter(channel="announce", state=OutboxState.DELIVERED).count() == 3
 

@@ -10,7 +10,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.db import connection
 
-from badges.models import CredlyOrganization
+from badges.issuers.credly.models import CredlyOrganization
 from badges.testing.credly import CredlyStandIn
 from tests.admin.pages import errors
 

@@ -13,10 +13,10 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from badges.catalog.causes import CauseKind
+from badges.issuers.credly.models import CredlyBadge
 from badges.models import (
     BadgeProgress,
     Circuit,
-    CredlyBadge,
     InboxMessage,
     Learner,
     OutboxMessage,

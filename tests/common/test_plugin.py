@@ -33,7 +33,7 @@ def test_the_second_app_brings_the_first_unless_the_host_has_it_by_either_name()
 
     assert bare.INSTALLED_APPS == ["credentials.apps.badges", "badges", "django_celery_beat"]
     assert full.INSTALLED_APPS == ["badges.apps.BadgesConfig", "django_celery_beat"]
-    assert set(full.CELERY_BEAT_SCHEDULE) == {"credentials-sweep", "credentials-look-again"}
+    assert set(full.CELERY_BEAT_SCHEDULE) == {"credentials-sweep", "credentials-maintain"}
 
 
 def test_what_the_host_said_of_the_schedule_stands():

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
-
 import pytest
 
 from badges import pipeline
@@ -20,5 +18,5 @@ def test_an_event_that_another_worker_is_just_claiming_is_passed_over() -> None:
     for number in (1, 2):
         pipeline.receive(make_passing(lms_user_id=number, username=f"u{number}"), now=NOW)
     with taken_by_another(InboxMessage.objects.filter(lms_user_id=1)) as is_passed_over:
-        found = inbox.claim_pending(limit=10, lease=dt.timedelta(minutes=1), now=NOW)
+        found = inbox.claim(10, NOW, lease=60)
     assert sorted(row.lms_user_id or 0 for row in found) == ([2] if is_passed_over else [1, 2])

@@ -49,13 +49,12 @@ def test_payloads_that_were_deleted_are_not_found_again():
 
 def test_a_worker_whose_lease_has_ended_cannot_finish_rows_of_the_next_worker():
     InboxMessage.objects.bulk_create([row(1, state=InboxState.PENDING)])
-    lease = dt.timedelta(seconds=30)
-    slow = inbox.claim_pending(limit=1, lease=lease, now=NOW)
-    later = NOW + lease
-    other = inbox.claim_pending(limit=1, lease=lease, now=later)
+    slow = inbox.claim(1, NOW, lease=30)
+    later = NOW + dt.timedelta(seconds=30)
+    other = inbox.claim(1, later, lease=30)
 
-    assert inbox.finish_claimed(slow, state=InboxState.DEAD, now=later) == 0
-    assert inbox.finish_claimed(other, state=InboxState.PROCESSED, now=later) == 1
+    assert inbox.finish(slow, state=InboxState.DEAD, now=later) == 0
+    assert inbox.finish(other, state=InboxState.PROCESSED, now=later) == 1
 
 
 def test_dead_letters_with_long_names_are_told_apart_and_none_is_cut_off() -> None:

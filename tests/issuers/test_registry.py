@@ -1,4 +1,4 @@
-"""Issuers are found by entry points; one that is broken is its own trouble only."""
+"""Issuers are found by entry points; one that is broken costs only its own badges."""
 
 from __future__ import annotations
 

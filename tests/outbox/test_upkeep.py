@@ -12,7 +12,7 @@ from badges.outbox import circuit, mailbox
 from badges.outbox.circuit import Verdict
 from badges.outbox.mailbox import NewMessage
 from badges.outbox.models import OutboxMessage
-from tests.support.celery_wakeups import use_memory_broker, woken
+from tests.support.celery_wakeups import notified_tasks, use_memory_broker
 from tests.support.claims import taken_by_another
 
 pytestmark = [pytest.mark.tables, pytest.mark.django_db]
@@ -79,12 +79,12 @@ def test_dead_letters_that_are_revived_wake_a_worker_and_nothing_revived_wakes_n
     use_memory_broker(settings)
     post("stop")
     (row,) = claim()
-    woken()
+    notified_tasks()
     assert mailbox.requeue(OutboxMessage.objects.all(), now=NOW) == 0
-    assert woken() == []
+    assert notified_tasks() == []
     mailbox.dead_letter(row, NOW, error="No paper")
     assert mailbox.requeue(OutboxMessage.objects.all(), now=NOW) == 1
-    assert woken() == ["badges.deliver"]
+    assert notified_tasks() == ["badges.deliver"]
 
 
 def test_a_probe_that_fails_doubles_the_rest() -> None:
@@ -92,7 +92,7 @@ def test_a_probe_that_fails_doubles_the_rest() -> None:
         circuit.record_failure("dodge-city", NOW, probe=False)
     assert circuit.may_pass("dodge-city", later(60))[0] is Verdict.PROBE
     circuit.record_failure("dodge-city", later(70), probe=True)
-    assert circuit.may_pass("dodge-city", later(71)) == (Verdict.REST, later(70 + 120))
+    assert circuit.may_pass("dodge-city", later(71)) == (Verdict.HOLD, later(70 + 120))
 
 
 @pytest.mark.django_db(transaction=True)

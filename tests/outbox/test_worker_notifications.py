@@ -1,4 +1,4 @@
-"""Waking workers: through a real broker, and without one."""
+"""Notifying workers: through a real broker, and without one."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_a_dead_broker_neither_fails_nor_delays_a_commit(
     settings.CELERY_BROKER_URL = f"{scheme}://127.0.0.1:{dead_port}/0"
     seconds = [seconds_to_commit() for _ in range(20)]
     assert sum(seconds) < 10
-    assert caplog.text.count("No worker was woken") == 1  # once, and quiet for a while
+    assert caplog.text.count("No worker was notified") == 1  # once, and quiet for a while
 
 
 @pytest.mark.django_db(transaction=True)
@@ -119,7 +119,7 @@ def test_a_broker_that_does_not_answer_costs_a_moment_once(
     settings.CELERY_BROKER_URL = f"{scheme}://127.0.0.1:{silent_port}/0"
     first, *others = [seconds_to_commit() for _ in range(20)]
     assert first + sum(others) < 10  # twenty waits would be twice that
-    assert caplog.text.count("No worker was woken") == 1
+    assert caplog.text.count("No worker was notified") == 1
 
 
 @pytest.mark.django_db(transaction=True)

@@ -81,8 +81,7 @@ def test_events_of_a_worker_that_died_are_decided_when_its_lease_ends(template, 
     template("star", {"key": "pass", "course": ALGEBRA})
     pipeline.receive(passing(course_key=ALGEBRA))
     now = timezone.now()
-    lease = dt.timedelta(seconds=30)
-    assert len(inbox.claim_pending(limit=10, lease=lease, now=now)) == 1
+    assert len(inbox.claim(10, now, lease=30)) == 1
 
     assert pipeline.process_pending(now=now + dt.timedelta(seconds=29)).seen == 0
     assert pipeline.process_pending(now=now + dt.timedelta(seconds=31)).awarded == 1
@@ -92,10 +91,10 @@ def test_a_worker_whose_lease_ended_decides_nothing(template, passing):
     template("star", {"key": "pass", "course": ALGEBRA})
     pipeline.receive(passing(course_key=ALGEBRA))
     now = timezone.now()
-    slow = inbox.claim_pending(limit=10, lease=dt.timedelta(0), now=now)
+    slow = inbox.claim(10, now, lease=0)
     pipeline.process_pending(now=now + dt.timedelta(seconds=1))
 
-    assert inbox.finish_claimed(slow, state=InboxState.DEAD, now=now) == 0
+    assert inbox.finish(slow, state=InboxState.DEAD, now=now) == 0
 
 
 def test_a_dead_letter_is_decided_after_an_operator_retries_it(template, passing):
@@ -118,7 +117,7 @@ def test_events_that_a_worker_did_not_finish_are_tried_one_by_one_and_the_others
     for number in (1, 2, 3):
         pipeline.receive(passing(course_key=ALGEBRA, lms_user_id=number, username=f"u{number}"))
     now = timezone.now()
-    assert len(inbox.claim_pending(limit=2, lease=dt.timedelta(seconds=30), now=now)) == 2
+    assert len(inbox.claim(2, now, lease=30)) == 2
     pipeline.receive(passing(course_key=ALGEBRA, lms_user_id=4, username="u4"))
 
     later = now + dt.timedelta(seconds=60)

@@ -11,7 +11,7 @@ from badges import pipeline
 from badges.awarding.models import UserCredential
 from badges.intake.models import InboxMessage
 from badges.progress.models import BadgeProgress
-from tests.support.celery_wakeups import use_memory_broker, woken
+from tests.support.celery_wakeups import notified_tasks, use_memory_broker
 from tests.support.pipeline_factories import NOW
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.tables]
@@ -68,10 +68,10 @@ def test_an_event_that_failed_is_stored_with_the_reason_and_waits_longer_each_ti
 def test_a_received_event_notifies_a_worker_and_one_that_meets_no_requirement_does_not(template, passing, settings):
     use_memory_broker(settings)
     template("star", {"key": "pass", "course": ALGEBRA})
-    woken()
+    notified_tasks()
     pipeline.receive(passing(course_key=BOTANY))
-    assert woken() == []
+    assert notified_tasks() == []
     pipeline.receive(passing(course_key=ALGEBRA))
-    assert woken() == ["badges.process_pending"]
+    assert notified_tasks() == ["badges.process_pending"]
     pipeline.process_pending()
-    assert woken() == ["badges.deliver"]
+    assert notified_tasks() == ["badges.deliver"]

@@ -1,4 +1,4 @@
-"""Which workers were woken: tasks that arrived at a broker in this process' memory."""
+"""Which workers were notified: tasks that arrived at a broker in this process' memory."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ BROKER = "memory://"
 def use_memory_broker(settings: Any) -> None:
     """Lead the settings to an empty broker in memory."""
     settings.CELERY_BROKER_URL = BROKER
-    woken()
+    notified_tasks()
 
 
-def woken() -> list[str]:
+def notified_tasks() -> list[str]:
     """Return the names of the tasks that arrived since this was asked last, in order."""
     names = []
     with Connection(BROKER) as connection, connection.channel() as channel:

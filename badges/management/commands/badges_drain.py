@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from badges import delivery, pipeline
-from badges.delivery import Delivery
+from badges.delivery import DeliveryResult
 from badges.exceptions import Retryable
 from badges.outbox import mailbox
 
@@ -109,7 +109,7 @@ class Totals:
     """Counts of a run. As text it is the summary line."""
 
     def __init__(self) -> None:
-        self.decided = self.awarded = self.delivered = self.retried = self.held = self.dead = 0
+        self.decided = self.awarded = self.delivered = self.rescheduled = self.held = self.dead = 0
         self.changed = False
 
     def add_events(self, result: pipeline.BatchResult) -> None:
@@ -118,16 +118,16 @@ class Totals:
         self.dead += result.dead
         self.changed = self.changed or bool(result.seen)
 
-    def add_rows(self, done: Delivery) -> None:
+    def add_rows(self, done: DeliveryResult) -> None:
         self.delivered += done.delivered
-        self.retried += done.retried
+        self.rescheduled += done.rescheduled
         self.held += done.held
         self.dead += done.dead
         self.changed = self.changed or bool(done.seen)
 
     def __str__(self) -> str:
         parts = [f"Events decided: {self.decided}", f"badges awarded: {self.awarded}", f"delivered: {self.delivered}"]
-        parts += [f"to be tried again: {self.retried}"] if self.retried else []
+        parts += [f"to be tried again: {self.rescheduled}"] if self.rescheduled else []
         parts += [f"held, since the other side is down: {self.held}"] if self.held else []
         parts += [f"dead letters: {self.dead}"] if self.dead else []
         return ", ".join(parts)

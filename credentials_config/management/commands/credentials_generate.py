@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from badges.exceptions import BadgesError
 from credentials_config import api
-from credentials_config.issuing import runs
+from credentials_config.issuing import run_queue
 from credentials_config.management.progress import Stopping, carry_out, line_of, make_documents
 from credentials_config.models import Credential, CredentialConfiguration, RunCause, RunOutcome
 from credentials_config.schedules import Closed, Skip
@@ -70,8 +70,8 @@ class Command(BaseCommand):
 
     def _generate(self, configuration: CredentialConfiguration, override_gates: bool, verbosity: int) -> None:
         with Stopping() as stop:
-            asked = runs.request(configuration, cause=RunCause.COMMAND, override_gates=override_gates)
-            run = runs.claim(run=asked)
+            asked = run_queue.request(configuration, cause=RunCause.COMMAND, override_gates=override_gates)
+            run = run_queue.claim(run=asked)
             if run is None:
                 raise CommandError(
                     f"A run of this configuration is under way since {asked.started_at:%Y-%m-%d %H:%M %Z}; runs do not "

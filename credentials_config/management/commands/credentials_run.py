@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from credentials_config.issuing import housekeeping, runs
+from credentials_config.issuing import maintenance, run_queue
 from credentials_config.management.progress import Stopping, carry_out, line_of, make_documents
 from credentials_config.management.watching import watch
 from credentials_config.models import Credential, CredentialConfiguration, CredentialRun, RunCause, RunOutcome
@@ -93,16 +93,16 @@ class Command(BaseCommand):
     def _keep_house(self, *, everything: bool) -> None:
         if not everything:
             return
-        if expired := housekeeping.expire():
+        if expired := maintenance.expire():
             self.stdout.write(f"Credentials that expired: {expired}.")
-        if opened := housekeeping.reopen():
+        if opened := maintenance.reopen():
             self.stdout.write(f"Contexts that are open again: {opened}.")
-        housekeeping.forget_runs()
+        maintenance.delete_old_runs()
 
     def _ask(self, chosen: QuerySet[CredentialConfiguration]) -> None:
         asked = 0
         for configuration in chosen.filter(enabled=True, closed_at=None):
-            runs.request(configuration, cause=RunCause.SCHEDULE)
+            run_queue.request(configuration, cause=RunCause.SCHEDULE)
             asked += 1
         if not asked:
             self.stdout.write("No configuration is enabled and open, so there is nothing to look for.")
@@ -111,7 +111,7 @@ class Command(BaseCommand):
         problems = []
         due = CredentialRun.objects.filter(active_key="active", lease_until__lte=timezone.now()).order_by("lease_until")
         for waiting in due if only is None else due.filter(configuration__in=only):
-            run = None if stop() else runs.claim(run=waiting)
+            run = None if stop() else run_queue.claim(run=waiting)
             if run is None:  # somebody else carries it out
                 continue
             done = carry_out(run, stop, verbosity=verbosity)

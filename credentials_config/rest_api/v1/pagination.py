@@ -1,4 +1,4 @@
-"""Pages of two lists in one: certificates and badges, newest first."""
+"""Pages over two lists that are merged: certificates and badges, newest first."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from badges.common.pagination import KeysetPagination, read_time
 
 
 class Source(NamedTuple):
-    """One of the lists: its name, its rows, and the field that says when a row came to be."""
+    """One of the lists: its name, its rows, and the field with the time of a row."""
 
     kind: str
     rows: QuerySet[Any]
@@ -28,7 +28,7 @@ class Entry(NamedTuple):
 
 
 class Position(NamedTuple):
-    """Where an entry stands."""
+    """The position of an entry in the merged list."""
 
     time: dt.datetime
     kind: str
@@ -39,7 +39,7 @@ class MergedPagination(KeysetPagination):
     """
     Merges lists by time, then by their order, then by id: a position is an entry's time, list and id.
 
-    Each list answers from its own index, with as many rows as the page holds, however many rows share one time.
+    Each list is read by its own index, with at limit as many rows as a page has, however many rows have one time.
     """
 
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
@@ -53,9 +53,9 @@ class MergedPagination(KeysetPagination):
             rows = source.rows
             if position is not None:
                 here = self._ranks[position.kind]
-                at_once = (rank < here) == backward
+                same_time_too = (rank < here) == backward
                 rows = rows.filter(
-                    _beyond(position, source.time, same=rank == here, at_once=at_once, backward=backward)
+                    _beyond(position, source.time, same=rank == here, same_time_too=same_time_too, backward=backward)
                 )
             order = (source.time, "pk") if backward else (f"-{source.time}", "-pk")
             found += [Entry(source.kind, row) for row in rows.order_by(*order)[:limit]]
@@ -75,15 +75,17 @@ class MergedPagination(KeysetPagination):
         return getattr(entry.row, self._sources[self._ranks[entry.kind]].time)
 
 
-def _beyond(position: Position, time: str, *, same: bool, at_once: bool, backward: bool) -> Q:
+def _beyond(position: Position, time: str, *, same: bool, same_time_too: bool, backward: bool) -> Q:
     """
     The rows beyond a position.
 
-    In the position's own list, ids decide among rows of its time. Of a list that comes later (``at_once``) all rows of
-    that time are beyond it, of one that came before none are.
+    In the list of the position, ids decide among rows of its time. In a list that comes later (``same_time_too``), all
+    rows of that time are beyond the position. In a list that comes earlier, none are.
     """
     beyond = "gt" if backward else "lt"
     if not same:
-        return Q(**{f"{time}__{beyond}{'e' if at_once else ''}": position.time})
+        return Q(**{f"{time}__{beyond}{'e' if same_time_too else ''}": position.time})
     by_id = Q(**{f"{time}__{beyond}": position.time}) | Q(**{f"pk__{beyond}": position.id})
-    return Q(**{f"{time}__{beyond}e": position.time}) & by_id  # the first follows from the others: an index has it
+    return (
+        Q(**{f"{time}__{beyond}e": position.time}) & by_id
+    )  # the first follows from the others, and lets an index be used

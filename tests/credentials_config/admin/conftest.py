@@ -1,4 +1,4 @@
-"""Staff who sign in, and furniture for what they look at."""
+"""Staff who sign in, and a storage and a generator for what they look at."""
 
 from __future__ import annotations
 
@@ -18,5 +18,5 @@ def staff(db: None) -> Callable[..., Any]:
 
 
 @pytest.fixture(autouse=True)
-def _furnished(folder: Path, typewriter: Any) -> None:
+def _storage_and_generator(folder: Path, text_generator: Any) -> None:
     pass

@@ -1,4 +1,4 @@
-"""Presses that are loaded: kept for the next batch, shared by threads, closed once nobody has them any more."""
+"""Loaded renderers: kept for the next batch, shared by threads, closed when no thread uses them any more."""
 
 from __future__ import annotations
 
@@ -10,95 +10,99 @@ import pytest
 from credentials_config.contracts import Assets, Document, DocumentContext, Options
 from credentials_config.issuing import renderers
 from credentials_config.models import CredentialAsset
-from tests.credentials_config.issuing.text_generator import Typewriter, TypewriterRenderer
 from tests.credentials_config.plugins import registered
+from tests.support.text_generator import TextGenerator, TextRenderer
 
 pytestmark = pytest.mark.django_db
 
 WORDS = DocumentContext("Spip", "Algebra", "today", "https://credentials.test/x", "X")
 
 
-class Loom(Typewriter):
+class TrackedGenerator(TextGenerator):
     """A generator that knows which of its renderers are open."""
 
-    slug = "loom"
+    slug = "tracked"
 
     def __init__(self) -> None:
         super().__init__()
-        self.open: list[LoomRenderer] = []
+        self.open: list[TrackedRenderer] = []
 
-    def create_renderer(self, options: Options, assets: Assets) -> LoomRenderer:
-        self.open.append(LoomRenderer(options.get("typewriter", {}), assets))
-        self.open[-1].loom = self
+    def create_renderer(self, options: Options, assets: Assets) -> TrackedRenderer:
+        self.open.append(TrackedRenderer(options.get("text_generator", {}), assets))
+        self.open[-1].tracked = self
         return self.open[-1]
 
 
-class LoomRenderer(TypewriterRenderer):
-    loom: Loom
+class TrackedRenderer(TextRenderer):
+    tracked: TrackedGenerator
 
-    def render(self, words: DocumentContext) -> Document:
-        assert self in self.loom.open, "it was closed"
-        return super().render(words)
+    def render(self, context: DocumentContext) -> Document:
+        assert self in self.tracked.open, "it was closed"
+        return super().render(context)
 
     def close(self) -> None:
-        self.loom.open.remove(self)  # a second time is an error
+        self.tracked.open.remove(self)  # a second time is an error
 
 
 @pytest.fixture
-def loom() -> Iterator[Loom]:
-    with registered(Loom()) as plugin:
+def tracked() -> Iterator[TrackedGenerator]:
+    with registered(TrackedGenerator()) as plugin:
         yield plugin
-        renderers.forget()
+        renderers.close_all()
 
 
 def push_out() -> None:
-    """Ask for as many others as are kept."""
-    for number in range(renderers.KEPT):
-        with renderers.lent("loom", {"other": number}):
+    """Use as many others as the cache keeps."""
+    for number in range(renderers.CACHE_SIZE):
+        with renderers.renderer_with("tracked", {"other": number}):
             pass
 
 
-def test_a_renderer_that_a_thread_is_using_stays_open_when_others_push_it_out(loom: Loom) -> None:
-    with renderers.lent("loom", {}) as renderer, renderers.lent("loom", {}) as same:
+def test_a_renderer_that_a_thread_is_using_stays_open_when_others_push_it_out(tracked: TrackedGenerator) -> None:
+    with renderers.renderer_with("tracked", {}) as renderer, renderers.renderer_with("tracked", {}) as same:
         assert renderer is same
         push_out()
         assert renderer.render(WORDS).content
-    assert len(loom.open) == renderers.KEPT
-    assert renderer not in loom.open
+    assert len(tracked.open) == renderers.CACHE_SIZE
+    assert renderer not in tracked.open
 
 
-def test_a_renderer_that_a_thread_is_using_stays_open_when_its_template_is_replaced(loom: Loom) -> None:
+def test_a_renderer_that_a_thread_is_using_stays_open_when_its_template_is_replaced(tracked: TrackedGenerator) -> None:
     CredentialAsset.objects.upload("red", b"crimson", name="red.txt")
-    options = {"typewriter": {"ribbon": "red"}}
-    with renderers.lent("loom", options) as old:
+    options = {"text_generator": {"asset": "red"}}
+    with renderers.renderer_with("tracked", options) as old:
         CredentialAsset.objects.upload("red", b"scarlet", name="red.txt")
-        with renderers.lent("loom", options) as new:
+        with renderers.renderer_with("tracked", options) as new:
             assert (old.render(WORDS).content[-7:], new.render(WORDS).content[-7:]) == (b"crimson", b"scarlet")
-    assert loom.open == [new]
+    assert tracked.open == [new]
 
 
-def test_a_renderer_that_nobody_uses_is_closed_when_others_push_it_out(loom: Loom) -> None:
-    with renderers.lent("loom", {}) as renderer:
+def test_a_renderer_that_nobody_uses_is_closed_when_others_push_it_out(tracked: TrackedGenerator) -> None:
+    with renderers.renderer_with("tracked", {}) as renderer:
         pass
-    assert renderer in loom.open, "kept for the next batch"
+    assert renderer in tracked.open, "kept for the next batch"
     push_out()
-    assert renderer not in loom.open
+    assert renderer not in tracked.open
 
 
-def test_a_renderer_is_given_back_also_after_an_error(loom: Loom) -> None:
-    with pytest.raises(ZeroDivisionError), renderers.lent("loom", {}) as renderer:
+def test_a_renderer_is_given_back_also_after_an_error(tracked: TrackedGenerator) -> None:
+    with pytest.raises(ZeroDivisionError), renderers.renderer_with("tracked", {}) as renderer:
         raise ZeroDivisionError
-    renderers.forget()
-    assert renderer not in loom.open
+    renderers.close_all()
+    assert renderer not in tracked.open
 
 
-def test_many_threads_with_more_presses_than_are_kept_neither_use_a_closed_one_nor_leave_one_open(loom: Loom) -> None:
+def test_many_threads_with_more_renderers_than_are_kept_neither_use_a_closed_one_nor_leave_one_open(
+    tracked: TrackedGenerator,
+) -> None:
     errors: list[BaseException] = []
 
     def work(first: int) -> None:
         try:
             for turn in range(60):
-                with renderers.lent("loom", {"which": (first + turn) % (renderers.KEPT + 4)}) as renderer:
+                with renderers.renderer_with(
+                    "tracked", {"which": (first + turn) % (renderers.CACHE_SIZE + 4)}
+                ) as renderer:
                     renderer.render(WORDS)
         except BaseException as error:
             errors.append(error)
@@ -109,6 +113,6 @@ def test_many_threads_with_more_presses_than_are_kept_neither_use_a_closed_one_n
     for thread in threads:
         thread.join()
     assert errors == []
-    assert len(loom.open) == renderers.KEPT
-    renderers.forget()
-    assert loom.open == []
+    assert len(tracked.open) == renderers.CACHE_SIZE
+    renderers.close_all()
+    assert tracked.open == []

@@ -15,8 +15,8 @@ from django.utils.translation import gettext_lazy
 from badges.admin.readonly import ExactSearchMixin, ReadOnlyAdmin, learner_ids_for
 from badges.common.admin import PluginModelAdmin, link_to
 from badges.exceptions import Permanent
-from badges.issuers.credly.client import check_organization
-from badges.models import CredlyBadge, CredlyOrganization
+from badges.issuers.credly.models import CredlyBadge, CredlyOrganization
+from badges.issuers.credly.organizations import check_organization
 
 
 class OrganizationForm(forms.ModelForm):
@@ -61,11 +61,11 @@ class OrganizationForm(forms.ModelForm):
 
     def _ask(self, cleaned: dict[str, Any], token: str) -> None:
         try:
-            theirs = check_organization(cleaned["uuid"], token)
+            name = check_organization(cleaned["uuid"], token)
         except ValidationError as error:
             self.add_error({"uuid": "uuid", "token": "new_token"}.get(error.code or ""), error)
         else:
-            cleaned["name"] = cleaned.get("name") or theirs[:255]
+            cleaned["name"] = cleaned.get("name") or name[:255]
 
     def save(self, commit: bool = True) -> CredlyOrganization:
         if self.cleaned_data["new_token"]:

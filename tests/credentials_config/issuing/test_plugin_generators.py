@@ -1,4 +1,4 @@
-"""A generator by somebody who has nothing but our pages: the one of ``docs/how-tos/extend``, as it stands there."""
+"""A generator of another package: the example of ``docs/how-tos/extend``, taken from the page."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from credentials_config.contracts import Document
 from credentials_config.issuing import lifecycle
 from credentials_config.models import Credential, CredentialAsset, CredentialConfiguration, CredentialStatus, RunOutcome
 from credentials_config.testing.lms import LmsStandIn
-from tests.credentials_config.issuing.stories import DAY, NOW, algebra, diploma, document_of, issue, make, run
 from tests.credentials_config.plugins import registered
+from tests.support.certificates import DAY, NOW, add_algebra, configure_certificate, document_of, issue, make, run
 
 pytestmark = pytest.mark.django_db
 
@@ -43,7 +43,7 @@ def upload(drawing: str) -> None:
 
 
 def configured(**options: Any) -> CredentialConfiguration:
-    configuration = diploma(options=options or {"postcard": "card"})
+    configuration = configure_certificate(options=options or {"postcard": "card"})
     configuration.credential_type.generator = "postcard"
     configuration.credential_type.save()
     return configuration
@@ -51,7 +51,7 @@ def configured(**options: Any) -> CredentialConfiguration:
 
 def test_it_makes_each_learners_document_and_a_new_one_when_its_drawing_is_replaced(lms: LmsStandIn) -> None:
     upload("<svg><text>$name: $course ($code)</text></svg>")
-    algebra(lms, finished=2, unfinished=0)
+    add_algebra(lms, finished=2, unfinished=0)
     lms.change_learner("done-2", name="$code <b>")
     issue(configured())
     first, second = Credential.objects.order_by("learner__lms_user_id")
@@ -69,7 +69,7 @@ def test_it_makes_each_learners_document_and_a_new_one_when_its_drawing_is_repla
 
 
 def test_what_is_wrong_with_its_options_or_its_drawing_is_said_on_the_configuration(lms: LmsStandIn) -> None:
-    algebra(lms)
+    add_algebra(lms)
     assert "postcard: write the slug of an asset." in run(configured(postcard=5)).note
     configuration = configured()
     assert "'card'; upload it" in run(configuration).note
@@ -81,11 +81,11 @@ def test_what_is_wrong_with_its_options_or_its_drawing_is_said_on_the_configurat
 
 
 @pytest.mark.parametrize("answer", [None, "<svg></svg>", Document("<svg></svg>")])  # type: ignore[arg-type]
-def test_what_is_no_document_rests_the_configuration_and_says_whose_turn_it_is(
+def test_what_is_no_document_holds_the_configuration_and_says_whose_turn_it_is(
     lms: LmsStandIn, written: dict[str, Any], answer: Any
 ) -> None:
     upload("<svg>$code</svg>")
-    algebra(lms, finished=2, unfinished=0)
+    add_algebra(lms, finished=2, unfinished=0)
     configuration = configured()
     run(configuration)
     written["PostcardRenderer"].render = lambda self, context: answer

@@ -1,4 +1,4 @@
-"""A real SMTP server that keeps what it took, and refuses, delays and drops when told to."""
+"""A real SMTP server that keeps what it accepted, and refuses, delays and drops when a test says so."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from tests.services.service import free_port
 
 
-class _Clerk(SMTP):
-    """Goes on with what was handed over when the sender is gone, as mail servers do; aiosmtpd drops everything."""
+class _FinishingSmtp(SMTP):
+    """Finishes a mail whose sender is gone, as mail servers do. aiosmtpd itself drops it."""
 
     def connection_lost(self, error: Exception | None) -> None:
         self.loop.call_later(0.5, super().connection_lost, error)
 
 
-class _Counter(Controller):
+class _SmtpController(Controller):
     def factory(self) -> SMTP:
-        return _Clerk(self.handler, **self.SMTP_kwargs)
+        return _FinishingSmtp(self.handler, **self.SMTP_kwargs)
 
 
-class PostOffice:
+class SmtpServer:
     """
-    ``with PostOffice() as office``: ``office.letters`` is what it took responsibility for, with its answer 250.
+    ``with SmtpServer() as server``: ``server.emails`` are those that it accepted, with its answer 250.
 
     ``refuse`` answers with a code instead, at a step (``RCPT`` or ``DATA``); ``delay`` waits before it answers the last
-    line, having taken the letter; ``drop`` cuts the line instead of answering, ``taken`` or not.
+    line, having accepted the mail; ``drop`` cuts the connection instead of answering, ``taken`` (accepted) or not.
     """
 
     def __init__(self) -> None:
-        self.letters: list[EmailMessage] = []
+        self.emails: list[EmailMessage] = []
         self.begun = 0
         self.port = free_port()
         self._refusals: list[tuple[str, str]] = []
@@ -45,7 +45,7 @@ class PostOffice:
 
     @property
     def url(self) -> dict[str, Any]:
-        """What Django's settings say to get here."""
+        """The settings of Django that lead to this server."""
         return {"EMAIL_HOST": "127.0.0.1", "EMAIL_PORT": self.port}
 
     def refuse(self, code: int, *, at: str = "DATA", times: int = 1) -> None:
@@ -58,7 +58,7 @@ class PostOffice:
         self._drops += [taken] * times
 
     def open(self) -> None:
-        self._controller = _Counter(self, hostname="127.0.0.1", port=self.port, server_hostname="office.test")
+        self._controller = _SmtpController(self, hostname="127.0.0.1", port=self.port, server_hostname="mail.test")
         self._controller.start()
 
     def close(self) -> None:
@@ -66,14 +66,14 @@ class PostOffice:
             self._controller.stop()
             self._controller = None
 
-    def __enter__(self) -> PostOffice:
+    def __enter__(self) -> SmtpServer:
         self.open()
         return self
 
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    # What aiosmtpd calls
+    # Called by aiosmtpd
 
     async def handle_RCPT(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
@@ -99,11 +99,11 @@ class PostOffice:
 
     def _take(self, envelope: Envelope) -> None:
         content = envelope.original_content or b""
-        self.letters.append(email.message_from_bytes(content, policy=email.policy.default))  # type: ignore[arg-type]
+        self.emails.append(email.message_from_bytes(content, policy=email.policy.default))  # type: ignore[arg-type]
 
     def _refusal(self, step: str) -> str | None:
-        for place, (at, reply) in enumerate(self._refusals):
+        for index, (at, reply) in enumerate(self._refusals):
             if at == step:
-                del self._refusals[place]
+                del self._refusals[index]
                 return reply
         return None

@@ -1,4 +1,4 @@
-"""What the stories of issuing share: a course with learners, and the walk from due to delivered in this process."""
+"""Scheduled credentials for tests: a course with learners, a configuration, and each step from a run to the mail."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.core.files.storage import storages
 
 from badges import delivery
 from badges.outbox.models import OutboxMessage
-from credentials_config.issuing import generation, runs
+from credentials_config.issuing import generation, run_queue, runs
 from credentials_config.issuing.generation import GenerationResult
 from credentials_config.models import Credential, CredentialConfiguration, CredentialRun, RunCause
 from credentials_config.testing.lms import LmsStandIn
@@ -23,7 +23,7 @@ NOW = dt.datetime(2026, 3, 14, 12, tzinfo=dt.UTC)
 HOUR, DAY = dt.timedelta(hours=1), dt.timedelta(days=1)
 
 
-def algebra(lms: Any, *, finished: int = 3, unfinished: int = 2, end: dt.datetime | None = None) -> None:
+def add_algebra(lms: Any, *, finished: int = 3, unfinished: int = 2, end: dt.datetime | None = None) -> None:
     """Open a course that some learners have finished and some have not."""
     lms.add_course(ALGEBRA, name="Algebra for squirrels", start=START, end=end)
     lms.enroll_many(ALGEBRA, finished, prefix="done", completed=1.0)
@@ -31,23 +31,21 @@ def algebra(lms: Any, *, finished: int = 3, unfinished: int = 2, end: dt.datetim
         lms.enroll_many(ALGEBRA, unfinished, prefix="half", completed=0.5)
 
 
-def diploma(**given: Any) -> CredentialConfiguration:
-    """Configure a credential for finishing the course, typed by the typewriter."""
-    options = given.pop("options", {})
-    return CredentialConfigurationFactory(
-        credential_type__processor="completions",
-        credential_type__generator="typewriter",
-        credential_type__options={"required_completion": 0.9},
-        options=options,
-        **given,
-    )
+def configure_certificate(**given: Any) -> CredentialConfiguration:
+    """Configure a credential for finishing the course, made by the text generator."""
+    default = {
+        "credential_type__processor": "completions",
+        "credential_type__generator": "text_generator",
+        "credential_type__options": {"required_completion": 0.9},
+    }
+    return CredentialConfigurationFactory(**{**default, **given})
 
 
 def run(configuration: CredentialConfiguration, *, now: dt.datetime = NOW, **given: Any) -> CredentialRun:
     """Ask for a run and carry it out."""
     given.setdefault("cause", RunCause.SCHEDULE)
-    asked = runs.request(configuration, now=now, **given)
-    claimed = runs.claim(run=asked, now=now)
+    asked = run_queue.request(configuration, now=now, **given)
+    claimed = run_queue.claim(run=asked, now=now)
     assert claimed is not None, "somebody else has the run"
     done = runs.carry_out(claimed, now=now)
     configuration.refresh_from_db()
@@ -67,7 +65,7 @@ def issue(configuration: CredentialConfiguration, *, now: dt.datetime = NOW) -> 
     return done
 
 
-def deliver(*, now: dt.datetime | None = None) -> delivery.Delivery:
+def deliver(*, now: dt.datetime | None = None) -> delivery.DeliveryResult:
     """Deliver what the outbox has due."""
     return delivery.drain(now=now)
 

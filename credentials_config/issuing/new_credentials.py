@@ -1,4 +1,4 @@
-"""Writing down who gets a credential: learners and rows, in bulk, each once."""
+"""The rows of people who get a credential: learners and credentials, in bulk. Each person gets one."""
 
 from __future__ import annotations
 
@@ -23,19 +23,23 @@ from credentials_config.schedules import expires_at
 log = logging.getLogger(__name__)
 
 _LANGUAGE = re.compile(r"[\w@.-]{1,35}", re.ASCII)
-_ONCE = ["learner", "configuration", "active_key"]
+_UNIQUE_FIELDS = ["learner", "configuration", "active_key"]
 
 
 def languages_of(people: Sequence[Person]) -> dict[int, str]:
-    """Return people's languages as far as they are known; nothing depends on them but words."""
+    """
+    Return the languages of people by LMS user id, as far as they are known.
+
+    They decide only the language of dates and mails, so an LMS that does not answer is no error.
+    """
     known = {person.lms_user_id: person.language for person in people if person.language}
-    strangers = [person for person in people if not person.language]
-    if strangers and config.issuing["learner_languages"]:
+    unknown = [person for person in people if not person.language]
+    if unknown and config.issuing["learner_languages"]:
         try:
-            known |= lms.client().languages(strangers)
+            known |= lms.client().languages(unknown)
         except (Retryable, Permanent) as error:
             log.info("Learners' languages are not known, so the host's is used: %s", error)
-    # Anything may stand in a preference; what is no language must not keep the others' rows from being written.
+    # A preference may hold any text. One that is no language must not keep the rows of others from being written.
     return {lms_user_id: language for lms_user_id, language in known.items() if _LANGUAGE.fullmatch(language)}
 
 
@@ -49,11 +53,13 @@ def write(
     run: CredentialRun | None = None,
 ) -> list[Person]:
     """
-    Write a row ``generating`` for each of these people, due at once; who has an active one already is left alone.
+    Write a credential ``generating`` for each of these people, due at once.
 
-    Must run in a transaction. Returns the people who cannot be told apart from somebody else, and so got none.
+    Nothing is written for people who have an active one. Must be called in a transaction. Returns the people who got
+    none because the host has no account for them: their username belongs to another LMS user, or the database refuses
+    it.
     """
-    learners = _admit(people)
+    learners = _get_or_create_learners(people)
     rows = [
         Credential(
             verification_code=new_code(),
@@ -76,19 +82,19 @@ def write(
 
 
 def _insert(rows: list[Credential]) -> None:
-    """One statement (SQLite may split it); whoever has an active credential keeps it, which the database says."""
+    """One statement (SQLite may split it). By a unique constraint, people keep the active credential that they have."""
     if rows:
         targeted = connection.features.supports_update_conflicts_with_target
         Credential.objects.bulk_create(
             rows,
             update_conflicts=True,
-            update_fields=["active_key"],  # to what it is: not IGNORE, which swallows real errors on MariaDB
-            unique_fields=_ONCE if targeted else None,
+            update_fields=["active_key"],  # to the value it has. Not IGNORE, which hides real errors on MariaDB
+            unique_fields=_UNIQUE_FIELDS if targeted else None,
         )
 
 
-def _admit(people: Sequence[Person]) -> dict[int, Any]:
-    """Find or create the learners; whoever the database cannot hold, or equates with another, stays out alone."""
+def _get_or_create_learners(people: Sequence[Person]) -> dict[int, Any]:
+    """Return the learners by LMS user id, without those that the database refuses or takes for another person."""
     if not people:
         return {}
     try:
@@ -96,10 +102,10 @@ def _admit(people: Sequence[Person]) -> dict[int, Any]:
             return badges.get_or_create_learners(map(_learner_data, people))
     except (EventError, DataError, IntegrityError, ValueError) as error:
         if len(people) == 1:
-            log.warning("A learner cannot be admitted (%s)", type(error).__name__)
+            log.warning("The database refuses a learner (%s)", type(error).__name__)
             return {}
         half = len(people) // 2
-        return {**_admit(people[:half]), **_admit(people[half:])}
+        return {**_get_or_create_learners(people[:half]), **_get_or_create_learners(people[half:])}
 
 
 def _learner_data(person: Person) -> badges.LearnerData:

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from badges.outbox.backoff import next_delay
+from badges.common.backoff import next_delay
 
 
 @pytest.mark.parametrize(

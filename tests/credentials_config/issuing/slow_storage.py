@@ -1,4 +1,4 @@
-"""A storage that takes its time once it has stored something: room for a kill between storing and writing it down."""
+"""A storage that waits after it has stored a file, so that a test can kill the worker before it writes its row."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 from django.core.files.storage import FileSystemStorage
 
 
-class Dawdler(FileSystemStorage):
+class SlowStorage(FileSystemStorage):
     def save(self, name: str | None, content: Any, max_length: int | None = None) -> str:
         saved = super().save(name, content, max_length=max_length)
-        time.sleep(float(os.environ["DAWDLES"]))
+        time.sleep(float(os.environ["STORAGE_SECONDS"]))
         return saved

@@ -1,4 +1,4 @@
-"""Run as a process of its own: ask for codes that cannot be, as one address, and print the status of each answer."""
+"""Run as a process: request codes that cannot exist, from one address, and print the status of each response."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The reference host with what a test says in its environment: for worker processes that tests start."""
+"""Settings of worker processes that tests start: the reference host, with values from the environment."""
 
 import json
 import os
@@ -12,10 +12,10 @@ BADGES_CONFIG = {**_BADGES, "delivery": {"lease_seconds": 60, "batch_size": 3}}
 MEDIA_ROOT = os.environ["MEDIA_ROOT"]
 EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
 EMAIL_HOST, EMAIL_PORT = "127.0.0.1", int(os.environ.get("EMAIL_PORT", "25"))
-DEFAULT_FROM_EMAIL = "Certificates <certificate_data@credentials.test>"
+DEFAULT_FROM_EMAIL = "Certificates <certificates@credentials.test>"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
-if os.environ.get("DAWDLES"):
-    STORAGES["default"] = {"BACKEND": "tests.credentials_config.issuing.dawdler.Dawdler"}
+if os.environ.get("STORAGE_SECONDS"):
+    STORAGES["default"] = {"BACKEND": "tests.credentials_config.issuing.slow_storage.SlowStorage"}
