@@ -130,7 +130,7 @@ def retire(person: Person, *, now: dt.datetime | None = None) -> bool:
     so they find none and become dead letters. The host removes its account and the badges at providers itself.
 
     ``now`` is the time that is stored with dead letters. Raises Retryable when the database did not answer for longer
-    than ``BADGES_CONFIG["intake"]["patience"]`` seconds.
+    than ``LMS_BADGES_CONFIG["intake"]["patience"]`` seconds.
     """
     now = now or timezone.now()
     # A consumer writes the inbox row first and locks the learner second. Here it is the other way round, so there can

@@ -28,23 +28,23 @@ BADGE_AWARDED = "org.openedx.learning.badge.awarded.v1"
 
 @register("lms_badges")
 def check_config(**_: Any) -> list[CheckMessage]:
-    """Report unknown keys of ``BADGES_CONFIG``, and values of a wrong type."""
+    """Report unknown keys of ``LMS_BADGES_CONFIG``, and values of a wrong type."""
     ids = {"no_dict": "lms_badges.E007", "unknown": "lms_badges.W011", "wrong": "lms_badges.E007"}
-    problems = list(config_problems("BADGES_CONFIG", {**DEFAULTS, **registry.settings()}, **ids))
-    is_dict = isinstance(getattr(settings, "BADGES_CONFIG", {}), dict)
+    problems = list(config_problems("LMS_BADGES_CONFIG", {**DEFAULTS, **registry.settings()}, **ids))
+    is_dict = isinstance(getattr(settings, "LMS_BADGES_CONFIG", {}), dict)
     return [*problems, *_field_problems()] if is_dict else problems
 
 
 @register("lms_badges")
 def check_events(**_: Any) -> list[CheckMessage]:
     """Report configured event types that do not exist, and those without a known path to the learner."""
-    if not isinstance(getattr(settings, "BADGES_CONFIG", {}), dict):
+    if not isinstance(getattr(settings, "LMS_BADGES_CONFIG", {}), dict):
         return []
     failed = event_types.load_signals()
     problems = [_module_problem(module, reason) for module, reason in failed.items()]
     events = config.events
     if isinstance(events, (list, tuple)) and not events:
-        hint = f'BADGES_CONFIG["events"] = ["{PASSING_STATUS}"]'
+        hint = f'LMS_BADGES_CONFIG["events"] = ["{PASSING_STATUS}"]'
         problems.append(
             Error("No event types are configured, so no badge can be earned.", hint=hint, id="lms_badges.E001")
         )
@@ -55,7 +55,7 @@ def check_events(**_: Any) -> list[CheckMessage]:
 
 @register("lms_badges")
 def check_host(**_: Any) -> list[CheckMessage]:
-    """Report settings of the host outside ``BADGES_CONFIG`` that do not fit."""
+    """Report settings of the host outside ``LMS_BADGES_CONFIG`` that do not fit."""
     problems: list[CheckMessage] = []
     own = getattr(settings, "BADGES_ENABLED", None)
     if own or (own is None and any(app.label == "badges" for app in apps.get_app_configs())):
@@ -131,12 +131,12 @@ def _field_problems() -> Iterator[CheckMessage]:
         fields = [field.name for field in get_user_model()._meta.get_fields()]
         near = difflib.get_close_matches(str(wanted), fields, n=1)
         hint = f"Did you mean {near[0]!r}?" if near else '"", when the host\'s users have no field for the LMS user id.'
-        message = f"BADGES_CONFIG['user_lms_id_field'] is {wanted!r}, which is no field of the host's users."
+        message = f"LMS_BADGES_CONFIG['user_lms_id_field'] is {wanted!r}, which is no field of the host's users."
         yield Error(message, hint=hint, id="lms_badges.E010")
     elif has_user_field(LMS_ID_FIELD) and user_lms_id_field() != LMS_ID_FIELD:
         yield Warning(
-            f"The host's users have the field {LMS_ID_FIELD}, and BADGES_CONFIG['user_lms_id_field'] is {wanted!r}: "
-            "somebody who changed their username at the LMS gets a second account.",
+            f"The host's users have the field {LMS_ID_FIELD}, but LMS_BADGES_CONFIG['user_lms_id_field'] is {wanted!r}. "
+            "Somebody who changed their username at the LMS gets a second account.",
             hint=f"Remove 'user_lms_id_field'; {LMS_ID_FIELD} is then used.",
             id="lms_badges.W012",
         )
@@ -147,7 +147,7 @@ def _field_problems() -> Iterator[CheckMessage]:
 
 def _module_problem(module: str, reason: str) -> CheckMessage:
     return Error(
-        f"The module {module} of BADGES_CONFIG['signal_modules'] cannot be imported: {reason}.",
+        f"The module {module} of LMS_BADGES_CONFIG['signal_modules'] cannot be imported: {reason}.",
         hint="Install the package that holds it, or remove the name.",
         id="lms_badges.E008",
     )
@@ -166,7 +166,7 @@ def _event_problems(event_type: Any) -> Iterable[CheckMessage]:
 
 def _unknown_type(event_type: str) -> CheckMessage:
     near = difflib.get_close_matches(event_type, event_types.known_types(), n=1)
-    own = "For a signal of your own, name its module in BADGES_CONFIG['signal_modules']."
+    own = "For a signal of your own, name its module in LMS_BADGES_CONFIG['signal_modules']."
     hint = f"Did you mean {near[0]!r}? {own}" if near else own
     return Error(f"No installed package defines the event type {event_type!r}.", hint=hint, id="lms_badges.E002")
 
@@ -178,12 +178,12 @@ def _learner_problems(definition: event_types.EventDefinition) -> Iterator[Check
     if not users:
         yield Error(
             f"Events of type {definition.type} do not say whom they are about: their data holds no UserData.",
-            hint="Remove it from BADGES_CONFIG['events'].",
+            hint="Remove it from LMS_BADGES_CONFIG['events'].",
             id="lms_badges.E004",
         )
         return
     others = "".join(f' or "{path}"' for path in users[1:])
-    hint = f'BADGES_CONFIG["learner_paths"] = {{"{definition.type}": "{users[0]}"}}' + (
+    hint = f'LMS_BADGES_CONFIG["learner_paths"] = {{"{definition.type}": "{users[0]}"}}' + (
         f"  # {others[1:]}" if others else ""
     )
     given = config.learner_paths.get(definition.type) if isinstance(config.learner_paths, dict) else None
@@ -191,7 +191,9 @@ def _learner_problems(definition: event_types.EventDefinition) -> Iterator[Check
         message = f"Events of type {definition.type} name several users: {', '.join(users)}. Which one is the learner?"
         yield Error(message, hint=hint, id="lms_badges.E003")
     else:
-        message = f"BADGES_CONFIG['learner_paths'] says {given!r} for {definition.type}, where there is no UserData."
+        message = (
+            f"LMS_BADGES_CONFIG['learner_paths'] says {given!r} for {definition.type}, where there is no UserData."
+        )
         yield Error(message, hint=hint, id="lms_badges.E005")
 
 

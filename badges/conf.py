@@ -1,5 +1,5 @@
 """
-The plugin's settings: one dict, ``BADGES_CONFIG``, read when asked.
+The plugin's settings: one dict, ``LMS_BADGES_CONFIG``, read when asked.
 
 ``DEFAULTS`` is the whole list of keys with their values when a host says nothing; a dict in the host's settings is
 merged over a dict here, anything else replaces it. A provider's settings are in its own ``conf``.
@@ -91,9 +91,10 @@ DEFAULTS: dict[str, Any] = {
     "secret_keys": [],
 }
 
-# Names that the host's own badges app has in its dict, too. What it says there holds here as a default.
+# The dict of the host's own badges app. What it has under these names is a default here, and so are the sections of
+# providers (their own ``conf``). It is never changed.
 HOST_SETTING = "BADGES_CONFIG"
-SHARED = ("events", "credly", "accredible", "rules")
+SHARED = ("events", "rules")
 
 config = Config("LMS_BADGES_CONFIG", DEFAULTS, host_setting=HOST_SETTING, shared=SHARED)
 

@@ -166,8 +166,8 @@ def retry_transient(work: Callable[[], T], *, patience: float | None = None) -> 
     Call ``work`` and return what it returns; call it again after each transient error of the database.
 
     ``work`` must be one transaction, or be safe to repeat. A longer wait is logged once. Raises Retryable when the
-    errors last for more than ``patience`` seconds (default: ``BADGES_CONFIG["intake"]["patience"]``). Other errors are
-    raised at once.
+    errors last for more than ``patience`` seconds (default: ``LMS_BADGES_CONFIG["intake"]["patience"]``). Other errors
+    are raised at once.
     """
     patience = config.intake["patience"] if patience is None else patience
     began, tries = time.monotonic(), 0

@@ -111,9 +111,9 @@ if os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
     EVENT_BUS_CONSUMER = "edx_event_bus_kafka.KafkaEventConsumer"
     EVENT_BUS_PRODUCER = "edx_event_bus_kafka.create_producer"
 
-BADGES_CONFIG = {}
+LMS_BADGES_CONFIG = {}
 if os.environ.get("CREDLY_URL"):
-    BADGES_CONFIG["credly"] = {"CREDLY_API_BASE_URL": os.environ["CREDLY_URL"]}
+    LMS_BADGES_CONFIG["credly"] = {"CREDLY_API_BASE_URL": os.environ["CREDLY_URL"]}
 
 # What a learner's document says for years: on one machine this will do, a public installation sets PUBLIC_URL.
 CREDENTIALS_CONFIG: dict[str, object] = {"public_url": os.environ.get("PUBLIC_URL", "http://127.0.0.1:8000")}

@@ -36,7 +36,7 @@ ID_LENGTH = TYPE_LENGTH = SOURCE_LENGTH = 255
 # An event is written out to be measured only if it could come near the limit.
 _LARGEST_GROWTH, _ADDED_FIELDS = 64, 16 * 1024
 
-TOO_BIG = "the event takes {size} bytes; BADGES_CONFIG['intake']['event_bytes'] allows {limit}"
+TOO_BIG = "the event takes {size} bytes; LMS_BADGES_CONFIG['intake']['event_bytes'] allows {limit}"
 
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 

@@ -2,8 +2,9 @@
 Find and create the learners of a whole batch.
 
 A learner is found by the LMS user id, then by the host's own field for it if one is configured
-(``BADGES_CONFIG["user_lms_id_field"]``), then by the username. Existing accounts are never overwritten from event data.
-``look_up`` only reads. ``get_or_create`` creates who is missing, when the pipeline has decided that the event matters.
+(``LMS_BADGES_CONFIG["user_lms_id_field"]``), then by the username. Existing accounts are never overwritten from event
+data. ``look_up`` only reads. ``get_or_create`` creates who is missing, when the pipeline has decided that the event
+matters.
 """
 
 from __future__ import annotations

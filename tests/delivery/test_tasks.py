@@ -91,7 +91,7 @@ def test_events_are_forgotten_where_that_is_wanted_and_one_that_comes_again_give
     InboxMessage.objects.filter(lms_user_id=7).update(processed_at=long_ago)
 
     assert tasks.forget().events == 0
-    settings.BADGES_CONFIG = {**settings.BADGES_CONFIG, "event_days": 400}
+    settings.LMS_BADGES_CONFIG = {**settings.LMS_BADGES_CONFIG, "event_days": 400}
     assert tasks.forget().events == 2
     assert sorted(InboxMessage.objects.values_list("event_id", flat=True)) == ["event-1", "event-3", "event-4"]
 

@@ -35,7 +35,7 @@ LIMIT = 1024 * 1024
 
 @pytest.fixture(autouse=True)
 def _all_configured():
-    with override_settings(BADGES_CONFIG={"events": [signal.event_type for signal in LEARNER_SIGNALS]}):
+    with override_settings(LMS_BADGES_CONFIG={"events": [signal.event_type for signal in LEARNER_SIGNALS]}):
         yield
 
 

@@ -1,10 +1,11 @@
-"""Credly's settings: ``BADGES_CONFIG["credly"]``, read when asked."""
+"""Credly's settings: ``LMS_BADGES_CONFIG["credly"]`` over the host's own ``BADGES_CONFIG["credly"]``, read when asked."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from badges.common.config import Config
+from badges.conf import HOST_SETTING
 
 DEFAULTS: dict[str, Any] = {
     "CREDLY_BASE_URL": "https://credly.com/",
@@ -19,4 +20,4 @@ DEFAULTS: dict[str, Any] = {
     "timeout": 10,
 }
 
-config = Config("BADGES_CONFIG", DEFAULTS, section="credly")
+config = Config("LMS_BADGES_CONFIG", DEFAULTS, section="credly", host_setting=HOST_SETTING)

@@ -14,8 +14,8 @@ class CredlyOrganization(models.Model):
     """
     An account at Credly in whose name badges are issued.
 
-    Entered by an operator. Organizations listed in ``BADGES_CONFIG["credly"]["ORGANIZATIONS"]`` need no row, and win
-    over one. The token is stored encrypted and never shown again.
+    Entered by an operator. Organizations listed in ``LMS_BADGES_CONFIG["credly"]["ORGANIZATIONS"]`` need no row, and
+    win over one. The token is stored encrypted and never shown again.
 
     .. no_pii:
     """

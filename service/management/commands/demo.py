@@ -62,8 +62,8 @@ class Command(BaseCommand):
         """Tell Credly of our templates, and point the issuer at it as an operator would."""
         for template in _issued_templates():
             credly.add_template(id=template["id"], name=template["name"])
-        settings.BADGES_CONFIG = {
-            **settings.BADGES_CONFIG,
+        settings.LMS_BADGES_CONFIG = {
+            **settings.LMS_BADGES_CONFIG,
             "credly": {"CREDLY_API_BASE_URL": credly.url, "ORGANIZATIONS": {world.ORGANIZATION: credly.token}},
         }
 

@@ -84,7 +84,7 @@ if HAS_PLUGIN:
     add_plugins(__name__, PROJECT_TYPE, "base")
 
 BADGES_ENABLED = os.environ.get("BADGES_ENABLED") == "1"
-BADGES_CONFIG = {
+LMS_BADGES_CONFIG = {
     "events": [
         "org.openedx.learning.course.passing.status.updated.v1",
         "org.openedx.learning.ccx.course.passing.status.updated.v1",

@@ -7,9 +7,9 @@ from django.db import models
 
 from tests.hosts.credentials_like.credentials.models import AbstractCredential, UserCredential
 
-EVENT_TYPES = [(event_type, event_type) for event_type in settings.BADGES_CONFIG["events"]]
-CREDLY_URL = settings.BADGES_CONFIG["credly"]["CREDLY_API_BASE_URL"]
-ACCREDIBLE_URL = settings.BADGES_CONFIG["accredible"]["ACCREDIBLE_API_BASE_URL"]
+EVENT_TYPES = [(event_type, event_type) for event_type in settings.LMS_BADGES_CONFIG["events"]]
+CREDLY_URL = settings.LMS_BADGES_CONFIG["credly"]["CREDLY_API_BASE_URL"]
+ACCREDIBLE_URL = settings.LMS_BADGES_CONFIG["accredible"]["ACCREDIBLE_API_BASE_URL"]
 
 
 class CredlyOrganization(models.Model):
