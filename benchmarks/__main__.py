@@ -1,9 +1,9 @@
 """
-What the main jobs cost: events a second of consume_badge_events, documents a second of credentials_run.
+What the main jobs cost: events per second of consume_badge_events, documents per second of credentials_run.
 
 All of it takes about a quarter of an hour on two cores; "--templates 1 --buses file --documents 0" takes one minute. It
-ends with an error when a batch or a document costs more SQL statements than promised; times depend on the machine, so
-the table only says whether they are what is aimed at.
+ends with an error when a batch or a document costs more SQL statements than promised. Times depend on the machine, so
+the table only shows whether they meet the aims.
 """
 
 from __future__ import annotations

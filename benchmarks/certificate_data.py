@@ -1,7 +1,7 @@
 """
-A configuration for the certificate benchmark: assets, a type, a course of the stand-in LMS. A process of its own.
+Create the configuration for the certificate benchmark: assets, a type, a course of the stand-in LMS.
 
-Prints the configuration's id. Everyone enrolled has completed the course and has a name of their own.
+This runs as a separate process and prints the id of the configuration.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def make_configuration(*, with_qr: bool) -> int:
         options.pop("qr")
     file = ContentFile(samples.content(samples.CERTIFICATE), name=samples.CERTIFICATE)
     CredentialAsset.objects.create(slug=options["template"], file=file)
-    kind = CredentialType.objects.create(name="Diploma", processor="completions", generator="pdf", options=options)
+    kind = CredentialType.objects.create(name="Certificate", processor="completions", generator="pdf", options=options)
     return CredentialConfiguration.objects.create(context_key=COURSE, credential_type=kind, enabled=True).pk
 
 

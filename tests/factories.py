@@ -1,7 +1,7 @@
 """
 Rows for tests. Templates are saved by ``badges.catalog.api``, so they have revisions.
 
-Defaults are distinct on purpose: a test that swaps two of them fails.
+All default values differ from each other, so that a test that swaps two of them fails.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def rule(path: str, operator: str, value: Any) -> dict[str, Any]:
 
 
 def requirement(key: str = "pass", *, course: str | None = ALGEBRA, **given: Any) -> dict[str, Any]:
-    """Return a requirement of a pack: passing a course, unless told otherwise."""
+    """Return a requirement of a pack: passing a course, unless the arguments say otherwise."""
     rules = [rule("is_passing", "eq", True)]
     if course is not None:
         rules.append(rule("course.course_key", "eq", course))
@@ -44,7 +44,7 @@ def requirement(key: str = "pass", *, course: str | None = ALGEBRA, **given: Any
 
 
 def template_entry(**given: Any) -> dict[str, Any]:
-    """Return a template entry of a pack: active, one requirement, no issuer, unless told otherwise."""
+    """Return a template entry of a pack: active, one requirement, no issuer, unless the arguments say otherwise."""
     number = next(_numbers)
     defaults = {
         "slug": f"marsupilami-{number}",
@@ -94,7 +94,7 @@ class LearnerFactory(factory.django.DjangoModelFactory):
 
 
 class UserCredentialFactory(factory.django.DjangoModelFactory):
-    """A credential that a learner was awarded because of an event."""
+    """A credential that was awarded because of an event."""
 
     class Meta:
         model = UserCredential
@@ -142,7 +142,7 @@ class FulfillmentFactory(factory.django.DjangoModelFactory):
 
 
 class InboxMessageFactory(factory.django.DjangoModelFactory):
-    """An event that waits."""
+    """A pending event in the inbox."""
 
     class Meta:
         model = InboxMessage
@@ -159,7 +159,7 @@ class InboxMessageFactory(factory.django.DjangoModelFactory):
 
 
 class OutboxMessageFactory(factory.django.DjangoModelFactory):
-    """Something that waits to be delivered."""
+    """A pending row of the outbox."""
 
     class Meta:
         model = OutboxMessage

@@ -121,7 +121,7 @@ def test_a_key_that_nobody_reads(settings, config, place, hint):
 
 
 def test_keys_of_the_hosts_own_badges_app_are_no_mistake(settings):
-    settings.BADGES_CONFIG = {
+    settings.LMS_BADGES_CONFIG = {
         "events": [PASSING_STATUS],
         "credly": {"CREDLY_BASE_URL": "https://credly.com/", "USE_SANDBOX": False},
         "accredible": {"ACCREDIBLE_BASE_URL": "https://dashboard.accredible.com/", "USE_SANDBOX": False},

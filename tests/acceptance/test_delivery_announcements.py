@@ -1,4 +1,4 @@
-"""``badge.awarded`` on a real Kafka, read back as any other service would."""
+"""``badge.awarded`` on a real Kafka, read as any other service would read it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _numbers = count(1)
 
 @pytest.fixture
 def topic(kafka: Kafka, schema_registry: SchemaRegistry, settings: Any) -> Iterator[str]:
-    """Point the host at the bus and give it a topic of its own."""
+    """Configure the event bus of the host, with a new topic."""
     name = f"lifecycle-{next(_numbers)}"
     settings.EVENT_BUS_KAFKA_BOOTSTRAP_SERVERS = kafka.bootstrap_servers
     settings.EVENT_BUS_KAFKA_SCHEMA_REGISTRY_URL = schema_registry.url
@@ -51,7 +51,7 @@ def topic(kafka: Kafka, schema_registry: SchemaRegistry, settings: Any) -> Itera
 
 
 def _close_registry_client() -> None:
-    """Close what the producer's package keeps for ever; a warning about it would fail the test."""
+    """Close a client that the producer's package never closes; a warning about it would fail the test."""
     from edx_event_bus_kafka.internal.config import get_schema_registry_client  # noqa: PLC0415
 
     get_schema_registry_client().__exit__(None, None, None)

@@ -60,7 +60,7 @@ def test_two_empty_mailboxes_are_no_reason_to_stay(drain: Drain) -> None:
     assert process.output().strip().endswith("Events decided: 0, badges awarded: 0, delivered: 0.")
 
 
-def test_what_has_to_wait_is_named_with_what_to_do_next(credly: CredlyProcess, drain: Drain) -> None:
+def test_waiting_rows_are_reported_with_what_to_do_next(credly: CredlyProcess, drain: Drain) -> None:
     issued_template(credly)
     credly.throttle(retry_after=600)
     pass_course(1)

@@ -1,7 +1,7 @@
 """
-Delivery by a real Celery worker with a real Redis, to a Credly that is a process of its own.
+Delivery by a real Celery worker with a real Redis, to a stand-in for Credly in a separate process.
 
-The test decides (as a consumer would) and looks; everything else happens in other processes.
+The test decides events, as a consumer would, and checks the result. Everything else happens in other processes.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def broker(redis: Redis, settings: Any) -> Iterator[Redis]:
 def worker(
     credly: CredlyProcess, broker: Redis, tmp_path: Path, run_celery: Callable[..., Process]
 ) -> Callable[..., Process]:
-    """Start a worker; ``sweep_seconds`` gives it a beat."""
+    """Start a worker; with ``sweep_seconds`` it also runs beat."""
 
     def start(*, processes: int = 1, sweep_seconds: float | None = None, **delivery: Any) -> Process:
         beat = ["--beat", "--schedule", str(tmp_path / "beat")] if sweep_seconds else []

@@ -1,4 +1,4 @@
-"""Which workers were notified: tasks that arrived at a broker in this process' memory."""
+"""Wake-ups of Celery workers: the tasks that were sent to a broker in the memory of this process."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ BROKER = "memory://"
 
 
 def use_memory_broker(settings: Any) -> None:
-    """Lead the settings to an empty broker in memory."""
+    """Configure an empty broker in memory."""
     settings.CELERY_BROKER_URL = BROKER
     notified_tasks()
 
 
 def notified_tasks() -> list[str]:
-    """Return the names of the tasks that arrived since this was asked last, in order."""
+    """Return the names of the tasks that were sent since the last call, in order."""
     names = []
     with Connection(BROKER) as connection, connection.channel() as channel:
         channel.queue_declare("celery", durable=True)

@@ -1,4 +1,4 @@
-"""A row that another worker is just taking."""
+"""A row that another worker is locking at the moment."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from django.db.models import Model, QuerySet
 @contextmanager
 def taken_by_another(row: QuerySet[Model]) -> Iterator[bool]:
     """
-    Hold the lock of the one row that is found; say whether it must be passed over meanwhile.
+    Hold the lock of the one row of the query in another thread; yield whether other workers must skip the row.
 
-    On SQLite, which has one writer at a time, the other is already done.
+    SQLite has one writer at a time. There the other worker has already finished, and nothing is skipped.
     """
     is_passed_over = connection.features.has_select_for_update_skip_locked
     is_taken, may_go = threading.Event(), threading.Event()

@@ -1,4 +1,4 @@
-"""Users with permissions or without, and clients that are signed in."""
+"""Users with permissions, and clients in which they are signed in."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OURS = ("lms_badges", "lms_credentials_config")
 
 def somebody(*permissions: str, **given: Any) -> Any:
     """
-    Make a user with permissions for models of ours: ``somebody("view_badgetemplate", is_staff=True)``.
+    Return a new user with permissions for models of ours: ``somebody("view_badgetemplate", is_staff=True)``.
 
     A permission is written as its verb and the name of the model, which only one of our apps has.
     """
@@ -28,7 +28,7 @@ def somebody(*permissions: str, **given: Any) -> Any:
 
 
 def signed_in(user: Any, **options: Any) -> Client:
-    """Return a browser in which somebody has signed in; the options are Django's client's."""
+    """Return a test client in which the user is signed in. The options are those of Django's ``Client``."""
     client = Client(**options)
     client.force_login(user)
     return client

@@ -1,13 +1,10 @@
-"""What the consumers share: the callback that gets their batches, how they are stopped, and what they count."""
+"""What the consumers share: the callback that gets their batches, and what they count."""
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,40 +20,6 @@ NOT_CONFIGURED = "not configured"
 
 class ConsumerError(BadgesError):
     """The consumer cannot go on; the message says what to change before it is started again."""
-
-
-class Stop:
-    """A request to stop. The consumer finishes its batch and ends."""
-
-    requested = False
-
-    def request(self) -> None:
-        """Request it. May be called from a signal handler or another thread."""
-        self.requested = True
-
-
-@contextmanager
-def stop_on_signals(stop: Stop) -> Iterator[Stop]:
-    """
-    Let SIGTERM and the first Ctrl-C request a stop.
-
-    A second Ctrl-C interrupts at once. Nothing is lost: what was not acknowledged comes again.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield stop  # Python calls signal handlers in the main thread only
-        return
-
-    def request_stop(number: int, frame: Any) -> None:
-        if number == signal.SIGINT and stop.requested:
-            raise KeyboardInterrupt
-        stop.request()
-
-    before = {number: signal.signal(number, request_stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,9 +19,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from badges.common.stopping import StopRequest
 from badges.conf import config
 from badges.exceptions import EventError
-from badges.intake.consumers.base import ConsumerError, Counts, Handle, Skipped, Stop, definition_of
+from badges.intake.consumers.base import ConsumerError, Counts, Handle, Skipped, definition_of
 from badges.intake.events import (
     TOO_BIG,
     TYPE_LENGTH,
@@ -66,7 +67,7 @@ class FileConsumer:
         path: str,
         *,
         handle: Handle,
-        stop: Stop,
+        stop: StopRequest,
         report_error: Callable[[int, str], None],
         batch_size: int | None = None,
         max_events: int | None = None,

@@ -18,9 +18,10 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from badges.common.stopping import StopRequest
 from badges.conf import config
 from badges.intake.consumers import client, messages
-from badges.intake.consumers.base import ConsumerError, Counts, Handle, Stop
+from badges.intake.consumers.base import ConsumerError, Counts, Handle
 from badges.intake.consumers.schemas import RegistryAwayError, Schemas
 from badges.intake.events import Event, Unreadable
 
@@ -53,7 +54,7 @@ class KafkaConsumer:
         group: str,
         *,
         handle: Handle,
-        stop: Stop,
+        stop: StopRequest,
         notify: Callable[[str], None],
         batch_size: int | None = None,
         until_idle: bool = False,

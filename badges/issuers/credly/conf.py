@@ -1,4 +1,4 @@
-"""Credly's settings: ``LMS_BADGES_CONFIG["credly"]`` over the host's own ``BADGES_CONFIG["credly"]``, read when asked."""
+"""Credly's settings: ``LMS_BADGES_CONFIG["credly"]`` over the host's own ``LMS_BADGES_CONFIG["credly"]``, read when asked."""
 
 from __future__ import annotations
 

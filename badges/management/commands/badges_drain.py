@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
-from types import FrameType
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from badges import delivery, pipeline
+from badges.common.stopping import stop_on_signals
 from badges.delivery import DeliveryResult
 from badges.exceptions import Retryable
 from badges.outbox import mailbox
@@ -19,8 +17,6 @@ from badges.outbox import mailbox
 # The wait when nothing is due, and the time between two progress lines.
 IDLE_SECONDS = 1.0
 REPORT_SECONDS = 5.0
-
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 # Outbox rows that are delivered before the inbox is processed again.
 ROWS_PER_ROUND = 200
@@ -41,24 +37,17 @@ class Command(BaseCommand):
         parser.add_argument("--forever", action="store_true", help="Do not end when both mailboxes are empty.")
 
     def handle(self, *args: Any, forever: bool, **options: Any) -> None:
-        self._stop = threading.Event()
         self._totals = Totals()
         self._reported_at = time.monotonic()
-        # Only the main thread can handle signals.
-        numbers = SIGNALS if threading.current_thread() is threading.main_thread() else ()
-        before = {number: signal.signal(number, self._request_stop) for number in numbers}
-        if forever:
-            self.stdout.write("Working through both mailboxes until SIGTERM or Ctrl-C.")
-            self.stdout.flush()
-        try:
+        with stop_on_signals() as self._stop:
+            if forever:
+                self.stdout.write("Working through both mailboxes until SIGTERM or Ctrl-C.")
+                self.stdout.flush()
             self._work(forever)
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
         self._write_summary(forever)
 
     def _work(self, forever: bool) -> None:
-        while not self._stop.is_set():
+        while not self._stop.requested:
             try:
                 idle = self._process_both()
             except Retryable as error:  # the database is unavailable
@@ -75,9 +64,9 @@ class Command(BaseCommand):
         """Process some rows of both mailboxes. Return whether nothing is due."""
         result = pipeline.process_pending()
         self._totals.add_events(result)
-        if self._stop.is_set():
+        if self._stop.requested:
             return True
-        done = delivery.drain(limit=ROWS_PER_ROUND, should_stop=self._stop.is_set)
+        done = delivery.drain(limit=ROWS_PER_ROUND, should_stop=self._stop)
         self._totals.add_rows(done)
         self._report()
         return not result.seen and not done.more
@@ -100,9 +89,6 @@ class Command(BaseCommand):
             raise CommandError(f"{self._totals.dead} dead letters were made. {DEAD_LETTERS}")
         if self._totals.dead:
             self.stdout.write(f"{self._totals.dead} dead letters were made. {DEAD_LETTERS}")
-
-    def _request_stop(self, number: int, frame: FrameType | None) -> None:
-        self._stop.set()
 
 
 class Totals:

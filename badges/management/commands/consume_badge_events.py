@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import logging
 import sys
-import time
 from argparse import ArgumentTypeError
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -15,11 +14,12 @@ from typing import Any
 from django import db
 from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
 from edx_django_utils.cache import RequestCache
-from tqdm import tqdm
 
 from badges import pipeline
+from badges.common.progress_bar import ProgressBar, write_above_bar
+from badges.common.stopping import stop_on_signals
 from badges.exceptions import Retryable
-from badges.intake.consumers.base import ConsumerError, Counts, Stop, stop_on_signals
+from badges.intake.consumers.base import ConsumerError, Counts
 from badges.intake.consumers.file import FileConsumer
 from badges.intake.consumers.kafka import KafkaConsumer
 from badges.intake.events import Event, Unreadable
@@ -28,7 +28,6 @@ log = logging.getLogger(__name__)
 
 EX_TEMPFAIL = 75  # of sysexits.h: try again later
 SHOWN_LINE_ERRORS = 20
-LINE_SECONDS = 5.0
 KAFKA_USAGE = "consume_badge_events --bus kafka -t learning-course-passing-status -g badges"
 FILE_USAGE = "consume_badge_events --bus file --input events.jsonl"
 
@@ -71,9 +70,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         bus = _check_options(options)
         self.result = pipeline.BatchResult()
-        self.stop = Stop()
         try:
-            with stop_on_signals(self.stop):
+            with stop_on_signals() as self.stop:
                 pipeline.warm_up()
                 with _frozen_memory():
                     if bus == "file":
@@ -100,9 +98,9 @@ class Command(BaseCommand):
             batch_size=options["batch_size"],
             until_idle=options["until_idle"],
             max_events=options["max_events"],
-            progress=lambda counts: progress.show(counts.read, counts.read),
+            progress=lambda counts: bar.show(counts.read),
         )
-        with _Progress(self.stderr, total=options["max_events"], unit=" events") as progress:
+        with ProgressBar(self.stderr, unit="events", total=options["max_events"]) as bar:
             try:
                 consumer.run()
             finally:
@@ -119,9 +117,9 @@ class Command(BaseCommand):
             report_error=line_errors.add,
             batch_size=options["batch_size"],
             max_events=options["max_events"],
-            progress=lambda counts: progress.show(consumer.bytes_read, counts.read),
+            progress=lambda counts: bar.show(counts.read, done_bytes=consumer.bytes_read),
         )
-        with _Progress(self.stderr, total=consumer.total_bytes, unit="B", unit_scale=True) as progress:
+        with ProgressBar(self.stderr, unit="events", total_bytes=consumer.total_bytes) as bar:
             try:
                 consumer.run()
             finally:
@@ -226,37 +224,8 @@ class _LineErrors:
     def add(self, line: int, reason: str) -> None:
         self.number += 1
         if self.number <= SHOWN_LINE_ERRORS:
-            with tqdm.external_write_mode(file=sys.stderr):  # above the bar
-                self._stderr.write(f"line {line}: {reason}")
+            write_above_bar(self._stderr, f"line {line}: {reason}")
 
     def close(self) -> None:
         if self.number > SHOWN_LINE_ERRORS:
             self._stderr.write(f"… and {self.number - SHOWN_LINE_ERRORS} more lines.")
-
-
-class _Progress:
-    """A progress bar on a terminal; elsewhere a line every few seconds."""
-
-    def __init__(self, stderr: OutputWrapper, *, total: int | None, unit: str, unit_scale: bool = False) -> None:
-        self._stderr = stderr
-        self._total = total
-        self._bar = tqdm(total=total, unit=unit, unit_scale=unit_scale, leave=False, disable=None, file=sys.stderr)
-        self._last_shown = time.monotonic()
-        self._last_events = 0
-
-    def __enter__(self) -> _Progress:
-        return self
-
-    def __exit__(self, *exception: Any) -> None:
-        self._bar.close()
-
-    def show(self, done: int, events: int) -> None:
-        """Show how much of the total is done, and how many events that is."""
-        self._bar.update(done - self._bar.n)
-        now = time.monotonic()
-        if self._bar.disable and now - self._last_shown >= LINE_SECONDS and events != self._last_events:
-            share = f" ({100 * done // self._total} %)" if self._total else ""
-            self._stderr.write(
-                f"{events} events{share}, {(events - self._last_events) / (now - self._last_shown):.0f} a second"
-            )
-            self._last_shown, self._last_events = now, events

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from badges.common.stopping import StopRequest
 from badges.conf import PASSING_STATUS
 from badges.exceptions import Retryable
-from badges.intake.consumers.base import ConsumerError, Stop
+from badges.intake.consumers.base import ConsumerError
 from badges.intake.consumers.file import FileConsumer
 from badges.intake.events import Event, Unreadable
 from badges.testing.events import enrollment, passing_status, write_events
@@ -25,7 +26,7 @@ class Reading:
     def __init__(self, path: Path | str, **options):
         self.batches: list[list[Event | Unreadable]] = []
         self.line_errors: list[tuple[int, str]] = []
-        self.stop = Stop()
+        self.stop = StopRequest()
         self.consumer = FileConsumer(
             str(path),
             handle=options.pop("handle", self.batches.append),

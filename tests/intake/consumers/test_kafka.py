@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from badges.common.stopping import StopRequest
 from badges.exceptions import Retryable
-from badges.intake.consumers.base import ConsumerError, Stop
+from badges.intake.consumers.base import ConsumerError
 from badges.intake.consumers.kafka import KafkaConsumer
 from badges.intake.events import Event, Unreadable
 from badges.testing.events import course_keys, enrollment, passing_status
@@ -24,7 +25,7 @@ class Member:
     def __init__(self, bus: Bus, **options: Any) -> None:
         self.batches: list[list[Event | Unreadable]] = []
         self.notices: list[str] = []
-        self.stop = Stop()
+        self.stop = StopRequest()
         self.error: BaseException | None = None
         self._decide: Callable[[Any], None] = options.pop("decide", lambda batch: None)
         topics = options.pop("topics", [bus.topic])
