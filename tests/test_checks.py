@@ -1,12 +1,15 @@
 """System checks: their exact messages, and when there are none."""
 
+from types import SimpleNamespace
+
 import attrs
 import pytest
+from django.contrib.auth import get_user_model
 from django.core.checks import Error, Warning, run_checks
 from openedx_events.tooling import OpenEdxPublicSignal
 
 from badges.checks import check_config, check_events, check_host
-from badges.conf import PASSING_STATUS
+from badges.conf import PASSING_STATUS, user_lms_id_field
 
 ENROLLMENT = "org.openedx.learning.course.enrollment.created.v1"
 DUEL = "com.acme.duel.fought.v1"
@@ -121,7 +124,7 @@ def test_a_key_that_nobody_reads(settings, config, place, hint):
 
 
 def test_keys_of_the_hosts_own_badges_app_are_no_mistake(settings):
-    settings.LMS_BADGES_CONFIG = {
+    settings.BADGES_CONFIG = {
         "events": [PASSING_STATUS],
         "credly": {"CREDLY_BASE_URL": "https://credly.com/", "USE_SANDBOX": False},
         "accredible": {"ACCREDIBLE_BASE_URL": "https://dashboard.accredible.com/", "USE_SANDBOX": False},
@@ -189,6 +192,18 @@ def test_a_user_field_that_the_host_does_not_have(settings):
             id="lms_badges.E010",
         )
     ]
+
+
+def test_a_field_for_the_lms_id_that_is_there_and_not_used(settings, monkeypatch):
+    field = SimpleNamespace(name="lms_user_id")
+    fields = get_user_model()._meta.get_fields()
+    monkeypatch.setattr(get_user_model()._meta, "get_fields", lambda: (*fields, field))
+    assert (check_config(), user_lms_id_field()) == ([], "lms_user_id")
+    configure(settings, user_lms_id_field="")
+    (warning,) = check_config()
+    assert warning.id == "lms_badges.W012"
+    assert warning.hint == "Remove 'user_lms_id_field'; lms_user_id is then used."
+    assert user_lms_id_field() is None
 
 
 def test_the_hosts_own_badges_app(settings):

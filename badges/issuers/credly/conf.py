@@ -1,4 +1,8 @@
-"""Credly's settings: ``LMS_BADGES_CONFIG["credly"]`` over the host's own ``LMS_BADGES_CONFIG["credly"]``, read when asked."""
+"""
+Credly's settings: ``LMS_BADGES_CONFIG["credly"]``, read when asked.
+
+Where it says nothing, ``BADGES_CONFIG["credly"]`` of the host's own badges app is read.
+"""
 
 from __future__ import annotations
 
