@@ -136,7 +136,8 @@ def _field_problems() -> Iterator[CheckMessage]:
     elif has_user_field(LMS_ID_FIELD) and user_lms_id_field() != LMS_ID_FIELD:
         yield Warning(
             f"The host's users have the field {LMS_ID_FIELD}, which is not used. "
-            f"LMS_BADGES_CONFIG['user_lms_id_field'] is {wanted!r}. Somebody who changed their username at the LMS gets a second account.",
+            f"LMS_BADGES_CONFIG['user_lms_id_field'] is {wanted!r}. "
+            "Somebody who changed their username at the LMS gets a second account.",
             hint=f"Remove 'user_lms_id_field'; {LMS_ID_FIELD} is then used.",
             id="lms_badges.W012",
         )

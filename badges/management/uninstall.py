@@ -49,7 +49,7 @@ def plan() -> list[Found]:
     return found + [Found(count, what) for count, what in counted if count]
 
 
-def apply(*, on_file: Callable[[], None] = lambda: None) -> None:
+def apply(*, on_file: Callable[[], object] = lambda: None) -> None:
     """
     Remove what ``plan`` names. May be run again where it was interrupted.
 
@@ -102,7 +102,7 @@ def stored_files() -> Iterator[tuple[Storage, str]]:
             yield from tell()
 
 
-def _remove_files(on_file: Callable[[], None]) -> None:
+def _remove_files(on_file: Callable[[], object]) -> None:
     for storage, name in stored_files():
         try:
             storage.delete(name)

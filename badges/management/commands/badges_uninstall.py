@@ -42,7 +42,7 @@ class Command(BaseCommand):
             return
         try:
             with tqdm(unit=" files", disable=None, leave=False) as bar:
-                uninstall.apply(on_file=lambda: bar.update(1) and None)
+                uninstall.apply(on_file=bar.update)
         except Permanent as error:
             raise CommandError(str(error)) from error
         self.stdout.write(
