@@ -23,7 +23,10 @@ ALIKE = ["houba", "houba ", "houba  ", "Houba", "hoûba", " houba", "houba\t"]
 
 
 def test_ids_that_look_alike_are_several_events() -> None:
-    insert([InboxMessageFactory.build(event_id=text, state=InboxState.PENDING) for text in ALIKE], unique="event_id")
+    insert(
+        [InboxMessageFactory.build(event_id=text, state=InboxState.PENDING) for text in ALIKE],
+        unique=("source", "event_id"),
+    )
     assert set(InboxMessage.objects.values_list("event_id", flat=True)) == set(ALIKE)
 
 

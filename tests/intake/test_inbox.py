@@ -59,7 +59,7 @@ def test_a_worker_whose_lease_has_ended_cannot_finish_rows_of_the_next_worker():
 
 def test_dead_letters_with_long_names_are_told_apart_and_none_is_cut_off() -> None:
     place = "kafka:" + "x" * 300
-    letters = [Unreadable(id=f"{place} {number}", reason="not JSON", source=place) for number in range(2)]
+    letters = [Unreadable(id=f"{place} {number}", reason="not JSON", received_from=place) for number in range(2)]
 
     new = inbox.write([inbox.dead_row_of(letter, now=NOW) for letter in letters])
     again = inbox.write([inbox.dead_row_of(letters[1], now=NOW)])

@@ -33,6 +33,7 @@ from badges.intake.events import (
     event_from_envelope,
     load_envelope,
     stored_size,
+    unreadable_id,
 )
 
 STDIN = "-"
@@ -41,8 +42,6 @@ GATHER_SECONDS = 0.5
 # Bytes that are read at once.
 CHUNK = 256 * 1024
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-# The name of the file is part of where an event came from, with the number of the line.
-NAME_LENGTH = 200
 
 
 class Line(NamedTuple):
@@ -197,11 +196,6 @@ def _line(number: int, text: bytes | bytearray | None, size: int, limit: int) ->
 def _open(path: str) -> int:
     if path == STDIN:
         return sys.stdin.fileno()
-    if len(name := Path(path).name) > NAME_LENGTH:
-        raise ConsumerError(
-            f"The name of the file has {len(name)} characters, and each event keeps it; at most {NAME_LENGTH} fit. "
-            "Rename the file, or send it to standard input (--input -)."
-        )
     try:
         if Path(path).is_dir():
             raise ConsumerError(f"{path} is a folder. Give --input one file of events.")
@@ -219,10 +213,10 @@ def read_line(line: Line, *, name: str, event_bytes: int) -> tuple[Event | Unrea
 
     ``name`` is that of the file. An event that takes more than ``event_bytes`` is unreadable.
     """
-    source = f"file:{name}:{line.number}"
+    received_from = f"file:{name}:{line.number}"
     if line.text is None:
         reason = TOO_BIG.format(size=line.size, limit=event_bytes)
-        return _unreadable(EventError(reason), source, b"", {}), 0
+        return _unreadable(EventError(reason), received_from, b"", {}), 0
     envelope: dict[str, Any] = {}
     try:
         envelope = load_envelope(_decode(line.text))
@@ -230,12 +224,12 @@ def read_line(line: Line, *, name: str, event_bytes: int) -> tuple[Event | Unrea
         definition = definition_of(event_type)
         if definition is None:
             return Skipped(event_type), 0
-        event = event_from_envelope(definition, envelope, source=source)
+        event = event_from_envelope(definition, envelope, received_from=received_from)
         return event, stored_size(event, len(line.text), event_bytes)
     except TooBigError as error:
-        return _unreadable(error, source, b"", envelope), 0
+        return _unreadable(error, received_from, b"", envelope), 0
     except EventError as error:
-        return _unreadable(error, source, line.text, envelope), len(line.text)
+        return _unreadable(error, received_from, line.text, envelope), len(line.text)
 
 
 def _decode(text: bytes) -> str:
@@ -245,17 +239,17 @@ def _decode(text: bytes) -> str:
         raise EventError(f"not UTF-8 at byte {error.start + 1}") from None
 
 
-def _unreadable(error: EventError, source: str, text: bytes, envelope: dict[str, Any]) -> Unreadable:
+def _unreadable(error: EventError, received_from: str, text: bytes, envelope: dict[str, Any]) -> Unreadable:
     # The content is part of the id: the same line number of another file, or of the corrected file, is another event.
     # The text of a line that is too big is not kept; then the reason, which names its size, is part of the id.
     content = text or str(error).encode()
-    digest = hashlib.sha256(source.encode(errors="replace") + b"\n" + content).hexdigest()[:16]
+    digest = hashlib.sha256(received_from.encode(errors="replace") + b"\n" + content).hexdigest()[:16]
     event_type = envelope.get("type")
     known = isinstance(event_type, str) and event_type.isprintable() and len(event_type) <= TYPE_LENGTH
     return Unreadable(
-        id=f"{source} {digest}".encode(errors="replace").decode(),
+        id=unreadable_id(received_from.encode(errors="replace").decode(), digest),
         reason=str(error),
-        source=source,
+        received_from=received_from,
         type=event_type if known and isinstance(event_type, str) else "",
         body=_body(text),
     )
