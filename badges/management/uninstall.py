@@ -16,10 +16,14 @@ from django.core.management import call_command
 from django.db import connection, models, transaction
 from django.db.migrations.recorder import MigrationRecorder
 
-from badges.exceptions import Permanent
+from badges.exceptions import BadgesError
 
 # In the order in which their tables can go: those of the second app refer to those of the first.
 LABELS = ("lms_credentials_config", "lms_badges")
+
+
+class UninstallError(BadgesError):
+    """A storage did not remove a file, so nothing else was removed."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ def apply(*, on_file: Callable[[], object] = lambda: None) -> None:
     """
     Remove what ``plan`` names. May be run again where it was interrupted.
 
-    Calls ``on_file`` after each file. Raises Permanent when a storage does not remove a file: its name is in a table,
+    Calls ``on_file`` after each file. Raises UninstallError when a storage does not remove a file: its name is in a table,
     so the tables are all there still.
     """
     _remove_files(on_file)
@@ -107,7 +111,7 @@ def _remove_files(on_file: Callable[[], object]) -> None:
         try:
             storage.delete(name)
         except Exception as error:  # storages fail in their own ways
-            raise Permanent(
+            raise UninstallError(
                 f"The storage does not remove the file {name} ({type(error).__name__}). No table was removed. Correct "
                 "the storage and its settings, then run this again."
             ) from error

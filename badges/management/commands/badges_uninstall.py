@@ -7,7 +7,6 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
-from badges.exceptions import Permanent
 from badges.management import uninstall
 
 
@@ -43,7 +42,7 @@ class Command(BaseCommand):
         try:
             with tqdm(unit=" files", disable=None, leave=False) as bar:
                 uninstall.apply(on_file=bar.update)
-        except Permanent as error:
+        except uninstall.UninstallError as error:
             raise CommandError(str(error)) from error
         self.stdout.write(
             "Removed. Next: pip uninstall lms-badges, and take its settings out of the host's; "
