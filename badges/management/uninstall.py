@@ -57,8 +57,8 @@ def apply(*, on_file: Callable[[], object] = lambda: None) -> None:
     """
     Remove what ``plan`` names. May be run again where it was interrupted.
 
-    Calls ``on_file`` after each file. Raises UninstallError when a storage does not remove a file: its name is in a table,
-    so the tables are all there still.
+    Calls ``on_file`` after each file. Raises UninstallError when a storage does not remove a file. All tables are there
+    then, because they hold the names of the files.
     """
     _remove_files(on_file)
     if _has_beat():
