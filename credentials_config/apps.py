@@ -9,6 +9,7 @@ from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
 from badges.common.plugin import as_plugin
+from badges.common.retirement import register_retirement_hook
 
 if TYPE_CHECKING:
     from django.core.files.storage import Storage
@@ -26,9 +27,10 @@ class CredentialsConfigConfig(AppConfig):
 
     def ready(self) -> None:
         from credentials_config import checks  # noqa: F401, PLC0415 -- registers the system checks
-        from credentials_config.issuing import periodic  # noqa: PLC0415 -- models must be loaded
+        from credentials_config.issuing import periodic, retirement  # noqa: PLC0415 -- models must be loaded
 
         periodic.connect()
+        register_retirement_hook(self.label, retirement.forget)
 
     def stored_files(self) -> Iterator[tuple[Storage, str]]:
         """Yield what ``badges_uninstall`` cannot know from file fields: storage and name of each document."""
