@@ -2,7 +2,7 @@
 Find and create the learners of a whole batch.
 
 A learner is found by the LMS user id, then by the host's own field for it if one is configured
-(``BADGES_CONFIG["user_lms_id_field"]``), then by the username. Events without ``UserData`` name a person in one way
+(``LMS_BADGES_CONFIG["user_lms_id_field"]``), then by the username. Events without ``UserData`` name a person in one way
 only (``badges.catalog.learner_paths``), and no account is created for them. Existing accounts are never overwritten
 from event data.
 ``look_up`` only reads. ``get_or_create`` creates who is missing, when the pipeline has decided that the event matters.
@@ -26,7 +26,7 @@ from django.db.models.functions import Cast
 
 from badges.catalog.event_types import LearnerData
 from badges.catalog.learner_paths import ExternalIdentity, PersonKey
-from badges.conf import config
+from badges.conf import user_lms_id_field
 from badges.exceptions import EventError
 from badges.fields import KeyField
 from badges.intake import retired
@@ -127,8 +127,8 @@ def look_up(
         return lookup
     _find_known_and_retired(wanted, others, lookup)
     missing = {key: person for key, person in wanted.items() if _lacks_account(key, person, lookup)}
-    if missing and config.user_lms_id_field:
-        _match_host_field(missing, lookup, config.user_lms_id_field)
+    if missing and (field_name := user_lms_id_field()):
+        _match_host_field(missing, lookup, field_name)
     if missing:
         _match_usernames(missing, lookup)
     if without_account:
@@ -405,7 +405,7 @@ def _refuse(lms_user_id: int, reason: str, lookup: LearnerLookup) -> None:
 def _use_account(user: AbstractBaseUser, lms_user_id: int, lookup: LearnerLookup) -> None:
     """Note what an account of the host is for this LMS user id: known, to be bound, to get a learner, or refused."""
     learner = getattr(user, "badges_learner", None)
-    field_name = config.user_lms_id_field
+    field_name = user_lms_id_field()
     bound_elsewhere = field_name and getattr(user, field_name) not in (None, "", lms_user_id, str(lms_user_id))
     if learner is not None and learner.lms_user_id == lms_user_id:
         # Another process created the learner after the first statement.
@@ -453,8 +453,8 @@ def _account_of(User: Any, person: LearnerData) -> Model:
     email = person.email or ""
     if _has_field(User, "email") and len(email) <= (User._meta.get_field("email").max_length or 254):
         columns["email"] = email
-    if config.user_lms_id_field:
-        columns[config.user_lms_id_field] = person.lms_user_id
+    if field_name := user_lms_id_field():
+        columns[field_name] = person.lms_user_id
     return User(**columns)
 
 

@@ -30,7 +30,7 @@ def named_by(settings, acme):
 
     def configure(path: str) -> None:
         passing = "org.openedx.learning.course.passing.status.updated.v1"
-        settings.BADGES_CONFIG = {
+        settings.LMS_BADGES_CONFIG = {
             "events": [QUIZ, passing],
             "signal_modules": [acme],
             "learner_paths": {QUIZ: path},
@@ -187,7 +187,7 @@ def test_an_account_that_has_another_learner_stays_with_that_one(passing, caplog
 
 
 def test_people_named_in_all_ways_are_looked_up_with_three_statements_and_made_with_five(settings):
-    settings.BADGES_CONFIG = {"user_lms_id_field": "last_name"}
+    settings.LMS_BADGES_CONFIG = {"user_lms_id_field": "last_name"}
     account("zoe")
     account("kim", last_name="5")
     learner = Learner.objects.create(lms_user_id=1)
