@@ -48,6 +48,60 @@ def join_path(keys: Iterable[str]) -> str:
     return ".".join(key.replace("\\", "\\\\").replace(".", "\\.") for key in keys)
 
 
+def finder(keys: tuple[str, ...]) -> Callable[[Any], Any]:
+    """
+    Return a function that finds the value at a path in data without a declared shape; None if missing or null.
+
+    A key spelled with the dot wins over two keys: ``course.org`` finds ``{"course.org": 1}`` before
+    ``{"course": {"org": 2}}``. One and two keys, which nearly all paths have, are written out because this is the
+    innermost part of evaluating criteria.
+    """
+    if len(keys) == 1:
+        return _find_one(keys[0])
+    if len(keys) == 2:
+        return _find_two(*keys)
+
+    def find(data: Any) -> Any:
+        found = _search(data, keys)
+        return None if found is NOTHING else found
+
+    return find
+
+
+def _find_one(key: str) -> Callable[[Any], Any]:
+    def find(data: Any) -> Any:
+        return data.get(key) if isinstance(data, dict) else None
+
+    return find
+
+
+def _find_two(first: str, second: str) -> Callable[[Any], Any]:
+    dotted = f"{first}.{second}"
+
+    def find(data: Any) -> Any:
+        if not isinstance(data, dict):
+            return None
+        if dotted in data:
+            return data[dotted]
+        inner = data.get(first)
+        return inner.get(second) if isinstance(inner, dict) else None
+
+    return find
+
+
+def _search(data: Any, keys: tuple[str, ...]) -> Any:
+    """The value at the keys, which may be None; NOTHING if there is no such key."""
+    if not keys:
+        return data
+    if not isinstance(data, dict):
+        return NOTHING
+    for taken in range(len(keys), 0, -1):
+        key = ".".join(keys[:taken])
+        if key in data and (found := _search(data[key], keys[taken:])) is not NOTHING:
+            return found
+    return NOTHING
+
+
 def walker(keys: tuple[str, ...]) -> Callable[[Any], Any]:
     """A function that finds the value at a path; NOTHING if it is missing or null."""
 
