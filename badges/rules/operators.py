@@ -319,6 +319,11 @@ def find_operator(name: str) -> Operator:
     return built_in or _plug_in(name)
 
 
+def is_built_in(operator: Operator) -> bool:
+    """Is the operator our own? Those never raise, whatever an event holds."""
+    return _BUILT_IN.get(operator.name) is operator
+
+
 def operator_names() -> list[str]:
     """Every word that can be used, other packages' included; loads none of them."""
     return [*_BUILT_IN, *_ALIASES, *sorted(set(_entry_points()) - _BUILT_IN.keys() - _ALIASES.keys())]
