@@ -152,6 +152,12 @@ def _json_untyped(operand: Any) -> ValueType:
 def _choices_untyped(operand: Any) -> ValueType:
     if not isinstance(operand, list):
         raise ValueError('a list, ["a", "b"]')
+    seen = {_equal_untyped(choice) for choice in operand}
+    return seen.pop() if len(seen) == 1 else JSON_VALUE
+
+
+def _excluded_untyped(operand: Any) -> ValueType:
+    _choices_untyped(operand)
     return JSON_VALUE
 
 
@@ -282,7 +288,7 @@ _BUILT_IN = {
         Operator("lte", compare.le, view=_ordered, untyped=_ordered_untyped),
         Operator("between", _between, _read_range, _ordered, untyped=_range_untyped),
         Operator("in", _in, _read_choices, prepare=frozenset, untyped=_choices_untyped),
-        Operator("nin", _not_in, _read_choices, prepare=frozenset, untyped=_choices_untyped),
+        Operator("nin", _not_in, _read_choices, prepare=frozenset, untyped=_excluded_untyped),
         Operator("contains", compare.contains, _read_fragment, _text_or_list, untyped=_text_or_list_untyped),
         Operator("startsWith", str.startswith, _read_fragment, _text, untyped=_text_untyped),
         Operator("endsWith", str.endswith, _read_fragment, _text, untyped=_text_untyped),

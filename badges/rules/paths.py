@@ -61,9 +61,27 @@ def finder(keys: tuple[str, ...]) -> Callable[[Any], Any]:
     if len(keys) == 2:
         return _find_two(*keys)
 
+    return _find_many(keys)
+
+
+def _find_many(keys: tuple[str, ...]) -> Callable[[Any], Any]:
+    # At each level: the keys with dots that would win there, and the plain key.
+    levels = [
+        (tuple(".".join(keys[start:stop]) for stop in range(start + 2, len(keys) + 1)), keys[start])
+        for start in range(len(keys))
+    ]
+
     def find(data: Any) -> Any:
-        found = _search(data, keys)
-        return None if found is NOTHING else found
+        value = data
+        for dotted, key in levels:
+            if not isinstance(value, dict):
+                return None
+            for longer in dotted:
+                if longer in value:
+                    found = _search(data, keys)
+                    return None if found is NOTHING else found
+            value = value.get(key)
+        return value
 
     return find
 

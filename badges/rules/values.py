@@ -210,8 +210,8 @@ def strict(value: Any, depth: int = MAX_UNDECLARED_DEPTH) -> Any:
     """
     Return a hashable stand-in for a JSON value that equals only what JSON calls equal; NOTHING if it is not JSON.
 
-    Whole numbers are exact, and 5 equals 5.0 because JSON has one sort of number. What lies deeper than ``depth`` levels
-    is NOTHING: it equals nothing that an author can have written.
+    Whole numbers are exact, and 5 equals 5.0 because JSON has one sort of number. What lies deeper than ``depth``
+    levels is NOTHING: it equals nothing that an author can have written.
     """
     if type(value) is str or type(value) is int:
         return value

@@ -6,6 +6,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from badges.rules.criteria.calendar import MICROSECOND
@@ -288,10 +289,7 @@ class DurationEntry(SelectingEntry):
 
 def _gaps(events: list[Event]) -> list[tuple[int, Event]]:
     """The gap before each event but the first, in microseconds."""
-    return [
-        (_microseconds(after.occurred_at - before.occurred_at), after)
-        for before, after in zip(events, events[1:], strict=False)
-    ]
+    return [(_microseconds(after.occurred_at - before.occurred_at), after) for before, after in pairwise(events)]
 
 
 def _microseconds(length: timedelta) -> int:

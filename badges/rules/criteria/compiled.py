@@ -21,18 +21,23 @@ from badges.rules.criteria.trace import TraceStep, log_trace, logger, missing_of
 class Result:
     """The answer for one history: ``satisfied``, and the reasons, which are worked out when they are asked for."""
 
+    __slots__ = ("_root", "_scope", "_trace", "satisfied")
+
     def __init__(self, satisfied: bool, root: Entry, scope: Scope):
         self.satisfied = satisfied
         self._root = root
         self._scope = scope
+        self._trace: TraceStep | None = None
 
     def __repr__(self) -> str:
         return f"<Result satisfied={self.satisfied}>"
 
-    @cached_property
+    @property
     def trace(self) -> TraceStep:
         """The steps of the evaluation, as a tree. It holds what events hold, so it may be personal."""
-        return self._root.explain(self._scope)
+        if self._trace is None:
+            self._trace = self._root.explain(self._scope)
+        return self._trace
 
     def missing(self, translations: Translations = ENGLISH) -> list[str]:
         """Return what is still missing, such as ``3 of 5 events``; empty if the document is satisfied."""

@@ -3,8 +3,8 @@ Conditions: functions that documents name by a slug, and the registry that finds
 
 Another package brings one behind an entry point of the group ``badges.conditions``; the name of the entry point is the
 slug. It is a function ``(event, history, params) -> bool`` with an attribute ``event_types``, and optionally
-``check_params(params)``, which raises ValueError saying what is accepted. Whoever keeps conditions elsewhere, such as in
-rows with JavaScript, gives ``parse_criteria`` a look-up of its own, which returns ``Condition`` objects.
+``check_params(params)``, which raises ValueError saying what is accepted. Whoever keeps conditions elsewhere, such as
+in rows with JavaScript, gives ``parse_criteria`` a look-up of its own, which returns ``Condition`` objects.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ class Condition:
     A condition that documents can name.
 
     ``holds(event, history, params)`` answers with a boolean; ``history`` is the learner's events of ``event_types`` up
-    to and including that event, newest first, at most 1,000. It may raise CriteriaError of the kind ``sandbox`` when the
-    place where it runs stopped it; that is "no match", as is every other exception. ``check_params`` raises ValueError
-    with what is accepted.
+    to and including that event, newest first, at most 1,000. It may raise CriteriaError of the kind ``sandbox`` when
+    the process where it runs stopped it; that is "no match", as is every other exception. ``check_params`` raises
+    ValueError with what is accepted.
     """
 
     slug: str
@@ -99,7 +99,8 @@ class ConditionEntry(SelectingEntry):
         except CriteriaError as error:
             return False, f"{error.kind}: {error.message}"
         except Exception as error:
-            # Another package's code must not keep all other badges from their learners. No values: they may be personal.
+            # Another package's code must not keep all other badges from their learners. No values: they may be
+            # personal.
             logger.error("The condition %s failed: %s", self.condition.slug, type(error).__name__)
             return False, f"the condition failed: {type(error).__name__}"
         if not isinstance(answer, bool):

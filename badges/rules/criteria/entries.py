@@ -1,9 +1,9 @@
 """
 What all entries of a document have in common, the event entry, and the logic over entries.
 
-An entry answers for a ``Scope``: some events of a learner, in order, and the present moment. Besides its answer it knows
-how it behaves when events are added and when time goes on, which is what keeps evaluation cheap: a document that only new
-events can make true need not be looked at again by the clock.
+An entry answers for a ``Scope``: some events of a learner, in order, and the present moment. Besides its answer it
+knows how it behaves when events are added and when time goes on, which is what keeps evaluation cheap: a document that
+only new events can make true need not be looked at again by the clock.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from badges.rules.criteria.calendar import LAST_MOMENT, MICROSECOND
 from badges.rules.criteria.events import Event
 from badges.rules.criteria.fields import Count, Filter
-from badges.rules.criteria.trace import TraceStep
+from badges.rules.criteria.trace import TraceStep, make_step
 from badges.rules.paths import NOTHING
 from badges.rules.values import strict
 
@@ -109,10 +109,14 @@ class Selection:
 
     def first(self, scope: Scope) -> Event | None:
         """Return the first of the events, None if there is none."""
-        for event in scope.events:
-            if self.matches(event, scope.now):
-                return event
-        return None
+        wanted, filtered = self.event_type, self.filter
+        if filtered.payload_only:
+            predicate = filtered.predicate
+            for event in scope.events:
+                if (wanted is None or event.type == wanted) and predicate(event.payload):
+                    return event
+            return None
+        return next((event for event in scope.events if self.matches(event, scope.now)), None)
 
 
 class SelectingEntry(Entry):
@@ -182,21 +186,18 @@ class EventEntry(SelectingEntry):
         return TraceStep(self.path, self.operator, self.written, number, None, result, children=children)
 
     def _explain_one(self, scope: Scope) -> TraceStep:
-        event = self.selection.first(scope) or self._closest(scope)
-        if event is None:
+        events = self.selection.of_type(scope)
+        if not events:
             return TraceStep(self.path, self.operator, self.written, None, None, False, note="there is no such event")
+        event = events[0] if len(events) == 1 else self.selection.first(scope) or self._closest(events, scope.now)
         children = self.selection.filter.steps(event, scope.now)
-        result = all(child.result for child in children)
-        return TraceStep(self.path, self.operator, self.written, event.type, event.id, result, children=children)
+        result = False not in [child.result for child in children]
+        return make_step((self.path, "event", self.written, event.type, event.id, result, "", "", children))
 
-    def _closest(self, scope: Scope) -> Event | None:
+    def _closest(self, events: list[Event], now: datetime) -> Event:
         """The event that satisfies the most conditions, the latest of several."""
-        conditions, now = self.selection.filter.conditions, scope.now
-        return max(
-            reversed(self.selection.of_type(scope)),
-            key=lambda event: sum(condition.holds(event, now) for condition in conditions),
-            default=None,
-        )
+        conditions = self.selection.filter.conditions
+        return max(reversed(events), key=lambda event: sum(condition.holds(event, now) for condition in conditions))
 
 
 # --- logic -----------------------------------------------------------------------------------------------------------
@@ -275,21 +276,20 @@ class NotEntry(Entry):
 
 
 def passing(bound: Callable[[datetime], datetime]) -> Clock:
-    """Return a clock for a bound on the time of events that moves with now: it rings when the bound reaches an event."""
+    """Return a clock for a bound on the time of events that moves with now: the next event that it reaches."""
 
     def next_moment(events: list[Event], now: datetime) -> datetime:
         here = bound(now)
         for event in events:
             if event.occurred_at >= here:
-                beyond = event.occurred_at == here
-                return _first_moment(lambda moment: _reached(bound(moment), event.occurred_at, beyond), now)
+                return _first_moment(_reaches(bound, event.occurred_at, beyond=event.occurred_at == here), now)
         return LAST_MOMENT
 
     return next_moment
 
 
-def _reached(bound: datetime, moment: datetime, beyond: bool) -> bool:
-    return bound > moment if beyond else bound >= moment
+def _reaches(bound: Callable[[datetime], datetime], moment: datetime, *, beyond: bool) -> Callable[[datetime], bool]:
+    return lambda now: bound(now) > moment if beyond else bound(now) >= moment
 
 
 def _first_moment(reached: Callable[[datetime], bool], now: datetime) -> datetime:

@@ -18,7 +18,7 @@ from badges.rules.criteria.events import Event
 from badges.rules.criteria.options import members, near, refuse, refuse_operator
 from badges.rules.criteria.pointers import below
 from badges.rules.criteria.thresholds import Threshold, read_bare_threshold, read_threshold
-from badges.rules.criteria.trace import TraceStep
+from badges.rules.criteria.trace import TraceStep, make_step
 from badges.rules.errors import CriteriaError, LimitError
 from badges.rules.operators import (
     MAX_CHOICES,
@@ -64,6 +64,7 @@ class PayloadCondition:
         self._find = finder(keys)
         self._regex = operator.name == "regex"
         self.predicate: Predicate = _compile(self._find, self.seen, ask, operand)
+        self._judge: Predicate = _compile(_itself, self.seen, ask, operand)
 
     def holds(self, event: Event, now: datetime) -> bool:
         """Does the condition hold for an event?"""
@@ -71,10 +72,10 @@ class PayloadCondition:
 
     def explain(self, event: Event, now: datetime) -> TraceStep:
         """Return the same answer with its reasons."""
-        payload = event.payload
-        found, result = self._find(payload), self.predicate(payload)
+        found = self._find(event.payload)
+        result = self._judge(found)
         note = "" if result else self._note(found)
-        return TraceStep(self.path, self.operator, self.written, found, event.id, result, self.field, note)
+        return make_step((self.path, self.operator, self.written, found, event.id, result, self.field, note, ()))
 
     def earliest(self, now: datetime) -> datetime:
         """Return the first moment of events that the condition can hold for."""
@@ -235,6 +236,10 @@ def _compile(find: Callable[[Any], Any], seen: ValueType, ask: Callable[[Any, An
     return _on_any(find, seen, ask, operand)
 
 
+def _itself(value: Any) -> Any:
+    return value
+
+
 def _on_text(find: Callable[[Any], Any], ask: Callable[[Any, Any], bool], operand: Any) -> Predicate:
     def holds(payload: Any) -> bool:
         value = find(payload)
@@ -305,7 +310,7 @@ def _all_of(predicates: tuple[Predicate, ...]) -> Predicate:
         return lambda payload: first(payload) and second(payload) and third(payload)
 
     def holds(payload: Any) -> bool:
-        for predicate in predicates:
+        for predicate in predicates:  # noqa: SIM110 - a generator costs more than all that it asks
             if not predicate(payload):
                 return False
         return True
@@ -315,7 +320,7 @@ def _all_of(predicates: tuple[Predicate, ...]) -> Predicate:
 
 def _any_of(predicates: tuple[Predicate, ...]) -> Predicate:
     def holds(payload: Any) -> bool:
-        for predicate in predicates:
+        for predicate in predicates:  # noqa: SIM110 - as above
             if predicate(payload):
                 return True
         return False
@@ -340,7 +345,7 @@ def read_filter(value: Any, path: str) -> Filter:
     if EVENT_COUNT in found:
         refuse(
             below(path, EVENT_COUNT),
-            'each event is asked by itself here; count in an entry of its own: {"event": …, "criteria": {"$eventCount": …}}',
+            'each event is asked by itself here; count in an event entry: {"event": …, "criteria": {"$eventCount": …}}',
         )
     return _filter(found, path, value)
 

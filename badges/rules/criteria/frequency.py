@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import date, datetime
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from badges.rules.criteria.calendar import Periods, local_day
@@ -87,7 +88,7 @@ class Increasing(NamedTuple):
 
     def holds(self, counts: list[int]) -> bool:
         """Do the numbers per period go like this?"""
-        steps = list(zip(counts, counts[1:], strict=False))
+        steps = list(pairwise(counts))
         if self.strict and any(after <= before for before, after in steps):
             return False
         return _slope_sign(counts) > 0 and sum(_percent(*step) for step in steps) >= self.min_percent * len(steps)
@@ -100,7 +101,7 @@ class Decreasing(NamedTuple):
 
     def holds(self, counts: list[int]) -> bool:
         """Do the numbers per period go like this?"""
-        steps = zip(counts, counts[1:], strict=False)
+        steps = pairwise(counts)
         return all(after < before and -_percent(before, after) <= self.max_percent for before, after in steps)
 
 

@@ -37,7 +37,7 @@ _FILTERS = ("event", "criteria", COMMENT)
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 _INSTEAD = {
-    "steps": 'write {"$sequence": {"sequence": […]}} for events one after the other, or {"$and": […]} for all of several',
+    "steps": 'write {"$sequence": {"sequence": […]}} for events one after the other, {"$and": […]} for all of several',
     "condition": 'write {"event": …, "criteria": {…}}, or {"$condition": {"type": …}} for a registered condition',
 }
 

@@ -31,7 +31,7 @@ class _English:
 
 
 class Translations:
-    """Texts in the language of a catalog. ``event_name`` says how an event type is called for readers."""
+    """Texts in the language of a catalog; in English without one."""
 
     def __init__(self, catalog: Catalog | None = None):
         self._catalog: Catalog = catalog or _English()

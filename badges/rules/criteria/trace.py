@@ -7,7 +7,8 @@ What events hold may be personal. It is in the trace, for those who may see it, 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 from badges.rules.criteria.texts import ENGLISH, Translations, value_text
@@ -60,6 +61,10 @@ class TraceStep(NamedTuple):
             "note": self.note,
             "children": [child.as_json() for child in self.children],
         }
+
+
+# For the steps of field conditions, of which there are many: a step from a tuple of all its values, in half the time.
+make_step: Callable[[tuple[Any, ...]], TraceStep] = partial(tuple.__new__, TraceStep)
 
 
 def missing_text(step: TraceStep, translations: Translations = ENGLISH) -> str:

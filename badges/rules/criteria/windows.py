@@ -86,7 +86,7 @@ class WindowEntry(Entry):
 
 
 class WithinEntry(Entry):
-    """``$withinTimeWindow``: some interval of a fixed length, beginning at an event that the entry reads, satisfies it."""
+    """``$withinTimeWindow``: some interval of a fixed length, beginning at an event that it reads, satisfies the flow."""
 
     operator = "$withinTimeWindow"
 
@@ -110,16 +110,16 @@ class WithinEntry(Entry):
 
     def explain(self, scope: Scope) -> TraceStep:
         """Return the answer with the interval that satisfies it, or with the latest one."""
-        begin, inside, result = None, None, False
-        for begin, inside in self._intervals(scope):
-            if self.flow.holds(inside):
-                result = True
+        latest = None
+        for latest in self._intervals(scope):
+            if self.flow.holds(latest[1]):
                 break
-        if begin is None or inside is None:
+        if latest is None:
             note = "there is no event for an interval to begin at"
             return TraceStep(self.path, self.operator, self.written, None, None, False, note=note)
-        children = (self.flow.explain(inside),)
-        return TraceStep(self.path, self.operator, self.written, None, begin.id, result, children=children)
+        begin, inside = latest
+        child = self.flow.explain(inside)
+        return TraceStep(self.path, self.operator, self.written, None, begin.id, child.result, children=(child,))
 
     def _intervals(self, scope: Scope) -> Iterator[tuple[Event, Scope]]:
         # An event of a type that the entry does not read begins none: what is not read must not change the answer.
