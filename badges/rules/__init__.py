@@ -2,9 +2,9 @@
 The rules: functions of values, importable without Django.
 
 Shapes say what the data of an event type looks like and bring it into one canonical form. Data rules compare values of
-such data. An index finds the rules that hold among many. Completion says which requirements are still open. Criteria say
-when a badge is earned, as a JSON document over a learner's events. Nothing here reads tables, clocks or the network:
-everything is an argument.
+such data. An index finds the rules that hold among many. Completion says which requirements are still open. Criteria
+say when a badge is earned, as a JSON document over a learner's events. Nothing here reads tables, clocks or the
+network: everything is an argument.
 """
 
 from badges.rules.completion import Completion, OpenGroup, completion

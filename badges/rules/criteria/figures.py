@@ -13,7 +13,7 @@ from badges.rules.criteria.trace import TraceStep
 
 
 class StatEntry(Entry):
-    """``$stat``: the figures that the caller passes satisfy all conditions. A figure that is missing matches nothing."""
+    """``$stat``: the figures that the caller passes satisfy all conditions. A missing figure matches nothing."""
 
     operator = "$stat"
     grows = shrinks = True  # events do not change it; the caller passes new figures

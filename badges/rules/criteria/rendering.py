@@ -100,11 +100,8 @@ class _Renderer:
         if operator == "$between":
             low, high = map(value_text, operand)
             return self._gettext("between {low} and {high}").format(low=low, high=high)
-        if operator in ("$in", "$nin"):
-            operand_text = ", ".join(map(value_text, operand))
-        else:
-            operand_text = value_text(operand)
-        return self._gettext("{operator} {value}").format(operator=self._words.operator(operator), value=operand_text)
+        value = ", ".join(map(value_text, operand)) if operator in ("$in", "$nin") else value_text(operand)
+        return self._gettext("{operator} {value}").format(operator=self._words.operator(operator), value=value)
 
     def _moment(self, condition: MomentCondition) -> str:
         gettext = self._gettext

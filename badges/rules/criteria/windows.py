@@ -86,7 +86,7 @@ class WindowEntry(Entry):
 
 
 class WithinEntry(Entry):
-    """``$withinTimeWindow``: some interval of a fixed length, beginning at an event that it reads, satisfies the flow."""
+    """``$withinTimeWindow``: an interval of a fixed length, beginning at an event that it reads, satisfies the flow."""
 
     operator = "$withinTimeWindow"
 
