@@ -62,7 +62,6 @@ class Translations:
             "$startsWith": gettext("beginning with"),
             "$endsWith": gettext("ending with"),
             "$regex": gettext("matching"),
-            "$exists": gettext("to be there"),
         }
         return words.get(name, name.removeprefix("$"))
 

@@ -22,7 +22,7 @@ class TraceStep(NamedTuple):
 
     ``path`` is a JSON Pointer into the document and ``operator`` what stands there. ``operand`` is its value as written
     and ``observed`` what was compared with it (None if there was nothing), which may be personal. ``subject`` says what
-    was observed: a field, or one of ``events``, ``values``, ``periods``, ``steps`` when something was counted.
+    was observed: a field, or what was counted (``events``, ``values``, ``periods``, ``steps``, ``hours``, …).
     ``event_id`` is the event that decided, None if it was not a single one. ``note`` is empty, or says in English why
     there was nothing to compare. ``children`` are the steps that this one rests on.
     """
@@ -72,7 +72,7 @@ def missing_text(step: TraceStep, translations: Translations = ENGLISH) -> str:
     if step.result or not step.subject:
         return ""
     if step.subject in _COUNTED:
-        if step.operator in ("$gte", "$eq") and isinstance(step.operand, int) and step.observed < step.operand:
+        if step.operator in ("$gte", "$eq") and step.observed < step.operand:
             return _count_of(step, translations)
         return translations.gettext("{observed} {counted}, needs {operand}").format(
             observed=step.observed, counted=_counted(step, translations), operand=_needed(step, translations)
@@ -136,7 +136,36 @@ def _steps(translations: Translations, number: int) -> str:
     return translations.ngettext("step", "steps", number)
 
 
-_COUNTED = {"events": _events, "values": _values, "periods": _periods, "steps": _steps}
+def _seconds(translations: Translations, number: float) -> str:
+    return translations.ngettext("second", "seconds", _plural(number))
+
+
+def _minutes(translations: Translations, number: float) -> str:
+    return translations.ngettext("minute", "minutes", _plural(number))
+
+
+def _hours(translations: Translations, number: float) -> str:
+    return translations.ngettext("hour", "hours", _plural(number))
+
+
+def _days(translations: Translations, number: float) -> str:
+    return translations.ngettext("day", "days", _plural(number))
+
+
+def _plural(number: float) -> int:
+    return int(number) if number == int(number) else 2
+
+
+_COUNTED: dict[str, Callable[[Translations, Any], str]] = {
+    "events": _events,
+    "values": _values,
+    "periods": _periods,
+    "steps": _steps,
+    "seconds": _seconds,
+    "minutes": _minutes,
+    "hours": _hours,
+    "days": _days,
+}
 
 
 def _counted(step: TraceStep, translations: Translations, number: int | None = None) -> str:
@@ -146,5 +175,8 @@ def _counted(step: TraceStep, translations: Translations, number: int | None = N
 def _needed(step: TraceStep, translations: Translations) -> str:
     if step.operator in ("$gte", "$eq"):
         return value_text(step.operand)
-    words = translations.operator(step.operator)
-    return f"{words} {value_text(step.operand)}" if step.operator != "$exists" else words
+    if step.operator == "$exists":
+        return translations.gettext("to be there") if step.operand else translations.gettext("to be missing")
+    several = step.operator in ("$in", "$nin")
+    operand = ", ".join(map(value_text, step.operand)) if several else value_text(step.operand)
+    return f"{translations.operator(step.operator)} {operand}"
