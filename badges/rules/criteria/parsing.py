@@ -268,6 +268,8 @@ _ENTRIES: dict[str, Callable[[Parser, Any, str], Entry]] = {
     "$condition": Parser._condition,
 }
 
+ENTRY_NAMES = ("event", *_ENTRIES)
+
 _PATTERN_OPTIONS = {
     "consistent": ("maxDeviation",),
     "increasing": ("strict", "minIncreasePct"),
@@ -278,7 +280,7 @@ _PATTERN_OPTIONS = {
 def _unknown(name: str) -> str:
     if name.removeprefix("$") in operator_names() or name == "$eventCount":
         return f'{name} compares fields; write it inside criteria: {{"event": …, "criteria": {{…}}}}'
-    return f"there is no entry {name!r}; write {near(name, ('event', *_ENTRIES))}"
+    return f"there is no entry {name!r}; write {near(name, ENTRY_NAMES)}"
 
 
 def _selection(options: Options) -> Selection:

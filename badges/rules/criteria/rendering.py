@@ -54,7 +54,10 @@ class _Renderer:
     def _inside(self, entry: Entry) -> str:
         """An entry as a part of another: in parentheses if it is made of several."""
         text = self.entry(entry)
-        return text if isinstance(entry, _SIMPLE) else f"({text})"
+        simple = isinstance(entry, NotEntry | StatEntry) or (
+            isinstance(entry, EventEntry) and not entry.selection.filter.conditions
+        )
+        return text if simple else f"({text})"
 
     # --- events -------------------------------------------------------------------------------------------------------
 
@@ -63,7 +66,7 @@ class _Renderer:
         if selection.event_type is None:
             named = gettext("an event of any type")
         else:
-            named = gettext("a {event} event").format(event=self._event_name(selection.event_type))
+            named = gettext("one {event} event").format(event=self._event_name(selection.event_type))
         return self._with(named, selection.filter)
 
     def _many(self, selection: Selection, number: int = 2) -> str:
@@ -168,7 +171,7 @@ class _Renderer:
             return self._one(entry.selection)
         threshold = self._threshold(count.threshold)
         if count.distinct:
-            return self._gettext("{events} with {threshold} different values of {field}").format(
+            return self._gettext("{threshold} different values of {field} in {events}").format(
                 events=self._many(entry.selection), threshold=threshold, field=count.distinct
             )
         events = self._many(entry.selection, _grammatical_number(count.threshold))
@@ -361,7 +364,6 @@ def _grammatical_number(threshold: Threshold) -> int:
     return 1 if len(written) == 1 and written[0] == 1 else 2
 
 
-_SIMPLE = (EventEntry, StatEntry, NotEntry)
 _ENTRIES: dict[type, Callable[[_Renderer, Any], str]] = {
     EventEntry: _Renderer.event,
     AllEntry: _Renderer.all_of,
