@@ -87,21 +87,17 @@ class Operator:
 
 
 def _by_natural_shape(view: Callable[[Shape], ValueType | None], operand: Any) -> ValueType:
-    views = {kind: view(shape) for kind, shape in _NATURAL_SHAPES.items()}
-    written = views.get(_natural_kind(operand)) or next(filter(None, views.values()), JSON_VALUE)
+    views = {python_type: view(Shape(kind)) for python_type, kind in _NATURAL_KINDS.items()}
+    written = views.get(type(operand)) or next(filter(None, views.values()), JSON_VALUE)
 
     def observe(value: Any) -> Any:
-        seen = views.get(_natural_kind(value))
+        seen = views.get(type(value))
         return seen.observe(value) if seen else NOTHING
 
     return ValueType("a value that the operator can compare", written.read, observe, item=written.item)
 
 
-def _natural_kind(value: Any) -> Kind | None:
-    return _KINDS.get(type(value))
-
-
-_KINDS = {
+_NATURAL_KINDS: dict[type, Kind] = {
     str: Kind.TEXT,
     bool: Kind.BOOLEAN,
     int: Kind.NUMBER,
@@ -109,7 +105,6 @@ _KINDS = {
     list: Kind.LIST,
     dict: Kind.MAP,
 }
-_NATURAL_SHAPES = {kind: Shape(kind) for kind in (Kind.TEXT, Kind.NUMBER, Kind.BOOLEAN, Kind.LIST, Kind.MAP)}
 
 
 # --- as what they see values -----------------------------------------------------------------------------------------

@@ -83,8 +83,9 @@ class ConditionEntry(SelectingEntry):
             result, note = self._ask(event, scope)
             if result:
                 return TraceStep(self.path, self.operator, self.written, event.type, event.id, True)
-        seen = (event.type, event.id) if event else (None, None)
-        return TraceStep(self.path, self.operator, self.written, *seen, False, note=note)
+        if event is None:
+            return TraceStep(self.path, self.operator, self.written, None, None, False, note=note)
+        return TraceStep(self.path, self.operator, self.written, event.type, event.id, False, note=note)
 
     def earliest(self, now: datetime) -> datetime:
         """Return the first moment of events that can matter; the history knows no bound."""

@@ -150,9 +150,9 @@ class AnyOf:
     def __init__(self, path: str, filters: tuple[Filter, ...]):
         self.path = path
         self.filters = filters
-        self.payload_only = all(one.payload_only for one in filters)
-        self.enters = any(one.enters for one in filters)
-        self.leaves = any(one.leaves for one in filters)
+        self.payload_only: bool = all(one.payload_only for one in filters)
+        self.enters: bool = any(one.enters for one in filters)
+        self.leaves: bool = any(one.leaves for one in filters)
         self.predicate: Predicate = _any_of(tuple(one.predicate for one in filters))
 
     def holds(self, event: Event, now: datetime) -> bool:
@@ -190,9 +190,9 @@ class Filter:
         self.path = path
         self.conditions = conditions
         self.written = written
-        self.payload_only = all(condition.payload_only for condition in conditions)
-        self.enters = any(condition.enters for condition in conditions)
-        self.leaves = any(condition.leaves for condition in conditions)
+        self.payload_only: bool = all(condition.payload_only for condition in conditions)
+        self.enters: bool = any(condition.enters for condition in conditions)
+        self.leaves: bool = any(condition.leaves for condition in conditions)
         self.predicate: Predicate = _all_of(
             tuple(one.predicate for one in conditions if not isinstance(one, MomentCondition))
         )
@@ -353,8 +353,7 @@ def read_filter(value: Any, path: str) -> Filter:
 def read_counted_filter(value: Any, path: str) -> tuple[Filter, Count | None]:
     """Read the ``criteria`` of an event entry, which may count. Raises CriteriaError."""
     found = _read_fields(value, path)
-    counted = found.pop(EVENT_COUNT, None) if EVENT_COUNT in found else None
-    count = None if counted is None and EVENT_COUNT not in value else _read_count(counted, below(path, EVENT_COUNT))
+    count = _read_count(found.pop(EVENT_COUNT), below(path, EVENT_COUNT)) if EVENT_COUNT in found else None
     return _filter(found, path, value), count
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from fractions import Fraction
 from itertools import pairwise
@@ -256,10 +256,10 @@ def _mean(numbers: list[Number]) -> Number | None:
     return Fraction(sum(numbers)) / len(numbers) if numbers else None
 
 
-_AGGREGATES: dict[str, Any] = {
+_AGGREGATES: dict[str, Callable[[list[Number]], Number | None]] = {
     "min": lambda numbers: min(numbers, default=None),
     "max": lambda numbers: max(numbers, default=None),
     "avg": _mean,
-    "sum": sum,
+    "sum": lambda numbers: sum(numbers),
     "count": len,
 }

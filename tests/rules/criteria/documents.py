@@ -45,9 +45,10 @@ moments = st.one_of(
 
 
 @st.composite
-def histories(draw, max_size=7):
+def histories(draw, min_size=0, max_size=7):
     """Events of one learner with distinct ids, in any order."""
-    drawn = draw(st.lists(st.tuples(st.sampled_from(TYPES), moments, payloads), max_size=max_size))
+    events = st.tuples(st.sampled_from(TYPES), moments, payloads)
+    drawn = draw(st.lists(events, min_size=min_size, max_size=max_size))
     ids = draw(st.permutations([f"e{number}" for number in range(len(drawn))]))
     return [Event(name, *content) for name, content in zip(ids, drawn, strict=True)]
 
@@ -83,10 +84,11 @@ moment_operators = threshold(relative | absolute)
 @st.composite
 def fields(draw, *, counted=False, moving=True):
     """A field object."""
-    found = draw(plain_fields | st.just({}))
-    if draw(st.integers(0, 4)) == 0:
+    # Most filter nothing, since two conditions drawn at random hardly ever hold.
+    found = draw(plain_fields) if draw(st.integers(0, 4)) == 0 else {}
+    if draw(st.integers(0, 5)) == 0:
         found = {**found, "$or": draw(st.lists(plain_fields, min_size=1, max_size=2))}
-    if moving and draw(st.integers(0, 4)) == 0:
+    if moving and draw(st.integers(0, 5)) == 0:
         found = {**found, "timestamp": draw(moment_operators)}
     if counted and draw(st.booleans()):
         count = draw(counts)
@@ -152,36 +154,57 @@ aggregates = options(
 stats = st.dictionaries(st.sampled_from(["xp", "current_streak"]), threshold(st.integers(0, 3)), min_size=1, max_size=2)
 figures = st.dictionaries(st.sampled_from(["xp", "current_streak"]), st.integers(0, 3))
 
-leaves = st.one_of(
-    event_entries,
-    event_entries,
-    time_periods.map(lambda value: {"$timePeriod": value}),
-    patterns.map(lambda value: {"$pattern": value}),
-    sequences.map(lambda value: {"$sequence": value}),
-    gaps.map(lambda value: {"$gap": value}),
-    durations.map(lambda value: {"$duration": value}),
-    aggregates.map(lambda value: {"$aggregate": value}),
-    stats.map(lambda value: {"$stat": value}),
-)
+
+def named(name, strategy):
+    """Entries of one name."""
+    return strategy.map(lambda value: {name: value})
+
+
+KINDS = {
+    "event": event_entries,
+    "$timePeriod": named("$timePeriod", time_periods),
+    "$pattern": named("$pattern", patterns),
+    "$sequence": named("$sequence", sequences),
+    "$gap": named("$gap", gaps),
+    "$duration": named("$duration", durations),
+    "$aggregate": named("$aggregate", aggregates),
+    "$stat": named("$stat", stats),
+}
+leaves = st.one_of(event_entries, *KINDS.values())
 _days = {"businessDaysOnly": st.booleans(), **zones}
 lasts = st.sampled_from(["1d", "3d", "1w", "1m", "2m", "1q", "1y"])
 
 
+def windows(inner):
+    """Windows over what the strategy gives."""
+    flow = {"flow": inner}
+    return named(
+        "$timeWindow",
+        options({**flow, "last": lasts}, _days)
+        | options({**flow, "start": st.just("2026-03-31T08:00:00+02:00")}, _days)
+        | options({**flow, "end": st.just("2026-03-31T08:00:00Z")}, _days),
+    )
+
+
+def intervals(inner):
+    """Intervals of a fixed length over what the strategy gives."""
+    lengths = st.sampled_from(["30m", "1h", "2h", "1d", "2w"])
+    return named("$withinTimeWindow", options({"window": lengths, "conditions": inner}, {}))
+
+
+def logic(inner):
+    """$and, $or and $not over what the strategy gives."""
+    several = st.lists(inner, min_size=1, max_size=3)
+    return named("$and", several) | named("$or", several) | named("$not", inner)
+
+
 def _composed(inner):
-    windows = st.one_of(
-        options({"flow": inner, "last": lasts}, _days),
-        options({"flow": inner, "start": st.just("2026-03-10T00:00:00+01:00")}, _days),
-        options({"flow": inner, "end": st.just("2026-03-31T08:00:00Z")}, _days),
-    )
-    return st.one_of(
-        st.lists(inner, min_size=1, max_size=3).map(lambda entries: {"$and": entries}),
-        st.lists(inner, min_size=1, max_size=3).map(lambda entries: {"$or": entries}),
-        inner.map(lambda one: {"$not": one}),
-        windows.map(lambda window: {"$timeWindow": window}),
-        options({"window": st.sampled_from(["30m", "2h", "1d", "2w"]), "conditions": inner}, {}).map(
-            lambda window: {"$withinTimeWindow": window}
-        ),
-    )
+    return logic(inner) | windows(inner) | intervals(inner)
 
 
-documents = st.recursive(leaves, _composed, max_leaves=4)
+counted = options({"event": types}, {"criteria": counts.map(lambda count: {"$eventCount": count})})
+KINDS |= {
+    "$timeWindow": windows(counted | logic(counted)),
+    "$withinTimeWindow": intervals(counted | logic(counted)),
+}
+documents = st.recursive(leaves, _composed, max_leaves=4) | st.one_of(*KINDS.values())

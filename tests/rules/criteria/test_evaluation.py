@@ -9,14 +9,23 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from badges.rules import Event, parse_criteria
-from tests.rules.criteria.documents import NOW, documents, event, figures, histories, payloads
+from tests.rules.criteria.documents import KINDS, NOW, documents, event, figures, histories, payloads
 from tests.rules.criteria.naive import naive
 from tests.rules.examples import any_json
 
 
-@settings(max_examples=400)
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=250, deadline=None)
+@given(data=st.data(), history=histories(min_size=2), known=figures)
+def test_an_entry_says_what_the_simple_evaluation_says(kind, data, history, known):
+    document = data.draw(KINDS[kind])
+    result = parse_criteria(document).evaluate(history, now=NOW, figures=known)
+
+    assert result.satisfied is naive(document, history, NOW, known)
+
+
 @given(documents, histories(), figures)
-def test_the_answer_is_that_of_the_simple_evaluation(document, history, known):
+def test_a_document_says_what_the_simple_evaluation_says(document, history, known):
     result = parse_criteria(document).evaluate(history, now=NOW, figures=known)
 
     assert result.satisfied is naive(document, history, NOW, known)
