@@ -53,6 +53,14 @@ def histories(draw, min_size=0, max_size=7):
     return [Event(name, *content) for name, content in zip(ids, drawn, strict=True)]
 
 
+@st.composite
+def dense_histories(draw):
+    """Many events of two types at few moments: ties, equal gaps and full periods."""
+    step = draw(st.sampled_from([timedelta(hours=1), timedelta(days=1)]))
+    drawn = draw(st.lists(st.tuples(st.sampled_from(TYPES[:2]), st.integers(-5, 0)), min_size=3, max_size=8))
+    return [Event(f"e{number}", name, NOW + steps * step, {}) for number, (name, steps) in enumerate(drawn)]
+
+
 # --- documents -------------------------------------------------------------------------------------------------------
 
 types = st.sampled_from(TYPES)

@@ -9,14 +9,14 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from badges.rules import Event, parse_criteria
-from tests.rules.criteria.documents import KINDS, NOW, documents, event, figures, histories, payloads
+from tests.rules.criteria.documents import KINDS, NOW, dense_histories, documents, event, figures, histories, payloads
 from tests.rules.criteria.naive import naive
 from tests.rules.examples import any_json
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=250, deadline=None)
-@given(data=st.data(), history=histories(min_size=2), known=figures)
+@given(data=st.data(), history=histories(min_size=2) | dense_histories(), known=figures)
 def test_an_entry_says_what_the_simple_evaluation_says(kind, data, history, known):
     document = data.draw(KINDS[kind])
     result = parse_criteria(document).evaluate(history, now=NOW, figures=known)
@@ -110,8 +110,11 @@ def moves_evenly(document):
 later = st.sampled_from([1, 3600, 5 * 3600, 86400, 20 * 86400, 90 * 86400])
 
 
+timed = (documents | KINDS["$timeWindow"]).filter(moves_evenly)
+
+
 @settings(max_examples=300)
-@given(documents.filter(moves_evenly), histories(), later)
+@given(timed, histories() | dense_histories(), later)
 def test_a_document_that_needs_no_recheck_does_not_become_true_by_time_alone(document, history, seconds):
     criteria = parse_criteria(document)
     assume(not criteria.needs_recheck)
@@ -123,7 +126,7 @@ def test_a_document_that_needs_no_recheck_does_not_become_true_by_time_alone(doc
 
 
 @settings(max_examples=300)
-@given(documents.filter(moves_evenly), histories(), st.floats(0, 1), st.integers(0, 2))
+@given(timed, histories() | dense_histories(), st.floats(0, 1), st.integers(0, 2))
 def test_nothing_becomes_true_by_time_alone_before_the_next_check(document, history, part, tens):
     criteria = parse_criteria(document)
     due = criteria.next_check(history, now=NOW)
