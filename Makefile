@@ -1,5 +1,5 @@
-# Each target sets up everything it needs, on a fresh Debian too; the scripts say what they do.
-# `make test WITHOUT=kafka` leaves a service out, `make test ARGS="tests/rules -k path"` runs just that.
+# Each target sets up everything it needs, also on a fresh Debian. The scripts explain what they do.
+# `make test WITHOUT=kafka` leaves a service out; `make test ARGS="tests/rules -k path"` runs only these tests.
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test bench quality docs clean
@@ -17,10 +17,10 @@ demo: ## See events become badges, with nothing but Python
 test: ## Run all tests on real servers [WITHOUT=kafka] [ARGS="tests/rules -k path"] [DB=sqlite]
 	@scripts/test
 
-bench: ## Measure events and certificates a second, some 15 minutes [ARGS="--help"]
+bench: ## Measure events and certificates per second, in about 15 minutes [ARGS="--help"]
 	@scripts/bench
 
-quality: ## Check style, layers, types, migrations, personal data, packaging
+quality: ## Check style, layers, types, migrations, personal data and packaging
 	@scripts/quality
 
 docs: ## Build the documentation into docs/_build

@@ -1,4 +1,4 @@
-"""Packaging of the plugin: metadata, what goes into the wheel, and the doors it opens in a host."""
+"""Packaging of the plugin: metadata, the contents of the wheel, and the entry points."""
 
 import re
 from pathlib import Path
@@ -23,16 +23,16 @@ ENTRY_POINTS = {
     # The plugin mechanism of edx-django-utils.
     "credentials.djangoapp": PLUGINS,
     "lms.djangoapp": PLUGINS,
-    # Who delivers an outbox row, by its channel.
+    # Handlers of outbox rows, by channel.
     "badges.channels": [
         "announce = badges.announcements:announce",
         "issue = badges.issuers.registry:issue",
-        "credential-mail = credentials_config.issuing.mail:tell",
-        "credential-file = credentials_config.issuing.files:remove",
+        "credential-mail = credentials_config.issuing.mail:channel",
+        "credential-file = credentials_config.issuing.documents:remove_discarded",
     ],
-    # Who makes the documents of scheduled credentials, by the slug that credential types hold.
+    # Generators of documents, by the slug that credential types store.
     "credentials_config.generators": ["pdf = credentials_config.generators.pdf.generator:PdfGenerator"],
-    # Who finds the eligible learners of scheduled credentials, by the slug that CredentialType rows hold.
+    # Processors, which find the eligible learners, by the slug that credential types store.
     "credentials_config.processors": [
         "badge_holders = credentials_config.processors.badge_holders:BadgeHolders",
         "completions = credentials_config.processors.completions:Completions",
@@ -40,7 +40,7 @@ ENTRY_POINTS = {
         "csv_list = credentials_config.processors.csv_list:CsvList",
         "subsection_grades = credentials_config.processors.subsection_grades:SubsectionGrades",
     ],
-    # Providers, by the slug that TemplateIssuer rows hold.
+    # Providers, by the slug that TemplateIssuer rows store.
     "badges.issuers": ["credly = badges.issuers.credly.issuer:CredlyIssuer"],
 }
 
@@ -52,7 +52,8 @@ setup(
     long_description_content_type="text/x-rst",
     license="AGPL-3.0-or-later",
     python_requires=">=3.11",
-    # Folders of templates and the like count as packages too: otherwise setuptools warns that it might forget them.
+    # Folders of templates and other data count as packages too. Otherwise setuptools warns that it might leave them
+    # out.
     packages=find_namespace_packages(
         include=["badges", "badges.*", "credentials_config", "credentials_config.*"], exclude=["*.__pycache__"]
     ),

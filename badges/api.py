@@ -1,4 +1,9 @@
-"""The plugin's door for Python code of the host and of other plugins. Everything not listed here is private."""
+"""
+The public interface for Python code of the host and of other plugins. Everything that is not in ``__all__`` is private.
+
+A *person* is a learner, an account of the host, an LMS user id, or text: digits are an LMS user id, any other text is a
+username of the host. A *template* is named by its slug.
+"""
 
 from __future__ import annotations
 
@@ -17,110 +22,125 @@ from badges.awarding.models import ACTIVE, UserCredential
 from badges.catalog.event_types import LearnerData
 from badges.catalog.models import BadgeTemplate
 from badges.conf import config
-from badges.database import insist
+from badges.database import retry_transient
 from badges.explanations import Explanation
 from badges.intake import inbox, learners
 from badges.intake.events import Event
 from badges.intake.models import Learner
 from badges.outbox import mailbox
-from badges.outbox.mailbox import NewMessage, wake_on_commit
-from badges.pipeline import Tally, process_pending, receive
+from badges.outbox.mailbox import NewMessage, notify_worker_on_commit
+from badges.pipeline import BatchResult, process_pending, receive
 from badges.progress.models import BadgeProgress
 from badges.progress.reading import report, with_reports
 
 __all__ = [
+    "BatchResult",
     "Event",
     "Explanation",
     "LearnerData",
     "Person",
-    "Tally",
-    "admit_learners",
     "credentials_of",
     "enqueue",
     "enqueue_all",
     "explain",
+    "get_or_create_learners",
     "holders_of",
     "learner_of",
+    "notify_worker_on_commit",
     "process_pending",
     "progress_of",
     "receive",
     "report",
     "retire",
-    "wake_on_commit",
     "with_reports",
 ]
 
-# A person: a learner, the host's user, an LMS user id, or text as in addresses (digits are an LMS user id, else it is a
-# username).
 Person = Learner | AbstractBaseUser | int | str
 
 
 def credentials_of(person: Person, *, template: str | None = None) -> QuerySet[UserCredential]:
-    """Return the credentials of a person, newest first, revoked ones too; of one template (slug) if given."""
-    rows = UserCredential.objects.filter(_about(person)).select_related("learner__user", "template")
+    """
+    Return the credentials of a person, newest first, with revoked ones; one statement.
+
+    ``template`` limits them to one template. An unknown person or template has none.
+    """
+    rows = UserCredential.objects.filter(_rows_of(person)).select_related("learner__user", "template")
     return rows if template is None else rows.filter(template__slug=template)
 
 
 def holders_of(template: str) -> QuerySet[UserCredential]:
-    """Return the active credentials of a template (slug), newest first: who holds it."""
+    """
+    Return the active credentials of a template, newest first; one statement.
+
+    Their ``learner`` is who holds the badge. An unknown template has none.
+    """
     rows = UserCredential.objects.filter(template__slug=template, active_key=ACTIVE)
     return rows.select_related("learner__user", "template")
 
 
 def progress_of(person: Person, *, template: str | None = None) -> QuerySet[BadgeProgress]:
     """
-    Return how far a person is, latest begun first; of one template (slug) if given.
+    Return the progress of a person on templates, the latest begun first; three statements.
 
-    Ask ``report(row)`` of each row: its groups of requirements, and what fulfils them.
+    ``template`` limits it to one template. ``report(row)`` tells of each row which groups of requirements are
+    fulfilled. A template without any fulfilment has no row.
     """
-    rows = with_reports(BadgeProgress.objects.filter(_about(person)).select_related("learner__user", "template"))
+    rows = with_reports(BadgeProgress.objects.filter(_rows_of(person)).select_related("learner__user", "template"))
     return rows if template is None else rows.filter(template__slug=template)
 
 
 def learner_of(person: Person) -> Learner | None:
-    """Return the learner a person is; None for somebody of whom nothing is known here."""
-    return Learner.objects.filter(_named(person)).select_related("user").first()
+    """Return the learner of a person, or None if there is none here; one statement."""
+    return Learner.objects.filter(_is_person(person)).select_related("user").first()
 
 
-def admit_learners(people: Iterable[LearnerData]) -> dict[int, Learner]:
+def get_or_create_learners(people: Iterable[LearnerData]) -> dict[int, Learner]:
     """
-    Find or create the learners of people the LMS names, by LMS user id; at most eight statements for any number.
+    Find or create the learners of people whom the LMS names; return them by LMS user id.
 
-    Existing accounts are not changed. Whoever cannot be told apart (their username belongs to another LMS user id) is
-    missing from the answer. Raises EventError when the host's database equates two usernames, and IntegrityError when
-    it refuses an account for another reason, such as an e-mail address that has to be unique.
+    Existing accounts are not changed; missing ones are created without a usable password. A person is missing from the
+    result if the LMS user id is not valid, or if the username is unknown, unusable, or belongs to another LMS user id.
+    At most eight statements for any number of people. They run in a transaction of their own, or in the caller's.
+
+    Raises EventError when the host's database equates two usernames. Raises IntegrityError when it refuses an account
+    for another reason, such as an e-mail address that must be unique.
     """
     people = list(people)
     try:
-        return _admit(people)
+        return _get_or_create(people)
     except IntegrityError:
-        # Somebody else made what we were about to make. Whoever looks again finds it there.
-        return _admit(people)
+        # Another process has just created one of them. The second attempt finds it.
+        return _get_or_create(people)
 
 
-def _admit(people: Sequence[LearnerData]) -> dict[int, Learner]:
-    roster = learners.look_up(people)
-    wanted = [person.lms_user_id for person in people if roster.identifies(person.lms_user_id)]
+def _get_or_create(people: Sequence[LearnerData]) -> dict[int, Learner]:
+    lookup = learners.look_up(people)
+    wanted = [person.lms_user_id for person in people if lookup.identifies(person.lms_user_id)]
     with transaction.atomic():
-        return learners.admit(roster, wanted) if wanted else {}
+        return learners.get_or_create(lookup, wanted) if wanted else {}
 
 
 def retire(person: Person, *, now: dt.datetime | None = None) -> bool:
     """
-    Forget who a person is, in every table of this app; returns whether anything was known.
+    Remove the personal data of a person from every table of this app; return whether there was a learner.
 
-    Progress and credentials stay, as those of a learner without a name. Waiting deliveries build their words from ids,
-    so they find nobody and become dead letters. The host's account, and badges at providers, are the host's to remove.
+    The payloads of the person's events are deleted; pending events become dead letters. Progress and credentials stay,
+    with a learner that has neither LMS user id nor account. Pending deliveries read personal data only when they run,
+    so they find none and become dead letters. The host removes its account and the badges at providers itself.
+
+    ``now`` is the time that is stored with dead letters. Raises Retryable when the database did not answer for longer
+    than ``BADGES_CONFIG["intake"]["patience"]`` seconds.
     """
     now = now or timezone.now()
-    # A consumer writes an event before it locks the learner and we forget it afterwards, so the two can wait for each
-    # other. Whoever is told to give way begins again; inside of a transaction of the caller's that is the caller.
-    return insist(lambda: _retire(person, now), patience=config.intake["patience"])
+    # A consumer writes the inbox row first and locks the learner second. Here it is the other way round, so there can
+    # be a deadlock. The transaction that the database ends is tried again; if it is the caller's, the caller has to do
+    # that.
+    return retry_transient(lambda: _retire(person, now))
 
 
 def _retire(person: Person, now: dt.datetime) -> bool:
     with transaction.atomic():
-        learner = Learner.objects.select_for_update().filter(_named(person)).first()
+        learner = Learner.objects.select_for_update().filter(_is_person(person)).first()
         if learner is None:
             return False
         if learner.lms_user_id is not None:
@@ -131,9 +151,11 @@ def _retire(person: Person, now: dt.datetime) -> bool:
 
 def explain(person: Person, template: str) -> Explanation:
     """
-    Return why a person did or did not get a template's (slug) badge: demands, causes, what events said to each rule.
+    Return why a person did or did not get a template's badge.
 
-    Somebody who never met a requirement is known by LMS user id only. Raises BadgeTemplate.DoesNotExist.
+    The explanation has the requirements of today with their fulfilments, the credentials, their causes, and the result
+    of every rule for each stored event. It may hold personal data. A person who never met a requirement has no learner;
+    near misses of such a person are found by the LMS user id only. Raises BadgeTemplate.DoesNotExist.
     """
     known = BadgeTemplate.objects.get(slug=template)
     return explanations.explain(learner_of(person), known, lms_user_id=_lms_user_id(person))
@@ -141,27 +163,35 @@ def explain(person: Person, template: str) -> Explanation:
 
 def enqueue(channel: str, key: str, payload: Mapping[str, Any], *, type: str = "") -> None:
     """
-    Write down that something must happen outside; the channel (entry point ``badges.channels``) delivers it.
+    Write an outbox message: something has to happen outside, and a channel does it later.
 
-    Must be called in a transaction, the one of the decision that demands it. ``key`` orders: messages of one channel
-    and key are delivered in turn. ``payload`` holds ids and slugs only, no personal data.
+    ``channel`` is the name of an entry point in the group ``badges.channels``. Messages with the same channel and
+    ``key`` are delivered in the order in which they were written. ``payload`` is JSON with ids and slugs only, and
+    holds no personal data. ``type`` says what has to happen; without it, it is the name of the channel.
+
+    Must be called in the transaction of the decision that needs it; a worker is notified when that commits. One
+    statement. Raises TransactionManagementError outside of a transaction.
     """
     enqueue_all(channel, [(key, payload)], type=type)
 
 
 def enqueue_all(channel: str, messages: Iterable[tuple[str, Mapping[str, Any]]], *, type: str = "") -> None:
-    """Write many messages (key, payload) of one channel as ``enqueue`` does one: a single statement."""
+    """
+    Write many outbox messages of one channel, each given as (key, payload); one statement.
+
+    Everything else is as for ``enqueue``.
+    """
     mailbox.post(
         NewMessage(channel=channel, key=key, type=type or channel, payload=payload) for key, payload in messages
     )
 
 
-def _about(person: Person) -> Q:
-    return _named(person, "learner__")
+def _rows_of(person: Person) -> Q:
+    return _is_person(person, "learner__")
 
 
 def _lms_user_id(person: Person) -> int | None:
-    """Return the LMS user id that names a person, or that the host keeps of them."""
+    """Return the LMS user id of a person if it is given, or if the host stores it with the account."""
     if isinstance(person, AbstractBaseUser):
         field = config.user_lms_id_field
         person = str(getattr(person, field)) if field else ""
@@ -171,14 +201,14 @@ def _lms_user_id(person: Person) -> int | None:
     return int(text)
 
 
-def _named(person: Person, prefix: str = "") -> Q:
+def _is_person(person: Person, prefix: str = "") -> Q:
     if isinstance(person, Learner):
         return Q(**{f"{prefix}pk": person.pk})
     if isinstance(person, AbstractBaseUser):
         return Q(**{f"{prefix}user": person.pk})
-    text: Any = str(person)
+    text = str(person)
     if text.isascii() and text.isdigit():
         return Q(**{f"{prefix}lms_user_id": int(text)})
-    if "\0" in text:  # nobody's name, and PostgreSQL would refuse the question
+    if "\0" in text:  # no username has it, and PostgreSQL raises an error for it
         return Q(pk__in=[])
     return Q(**{f"{prefix}user__{get_user_model().USERNAME_FIELD}": text})

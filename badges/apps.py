@@ -5,11 +5,11 @@ from __future__ import annotations
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
-from badges.frame.plugin import as_plugin
+from badges.common.plugin import as_plugin
 
 
 class BadgesConfig(AppConfig):
-    """Badges as a plugin of the credentials service. The label is not ``badges``: the real host owns that one."""
+    """Badges as a plugin of the credentials service, which itself has an app with the label ``badges``."""
 
     name = "badges"
     label = "lms_badges"
@@ -19,7 +19,7 @@ class BadgesConfig(AppConfig):
     plugin_app = as_plugin("lms_badges")
 
     def ready(self) -> None:
-        # Not before now: models must be loaded.
+        # Imported here, because models must be loaded first.
         from badges import checks, pipeline  # noqa: F401, PLC0415 -- registers the system checks
         from badges.catalog import versions  # noqa: F401, PLC0415 -- bumps the version when rows are saved
         from badges.intake import receivers  # noqa: PLC0415

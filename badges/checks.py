@@ -1,8 +1,8 @@
 """
-System checks: what an operator should know before the first event comes.
+System checks: mistakes in the settings, reported before the first event.
 
-Settings are read leniently everywhere else; this is the one place that says what is wrong with them, with a line to
-paste. Ids are stable: hosts silence them by name.
+Other code ignores wrong settings where it can. Only these checks report them, with a line to paste. Their ids are
+stable, because hosts silence checks by id.
 """
 
 from __future__ import annotations
@@ -19,26 +19,27 @@ from django.db import DEFAULT_DB_ALIAS
 
 from badges.catalog import event_types
 from badges.conf import DEFAULTS, PASSING_STATUS, config
-from badges.database import narrow_places
+from badges.database import incomplete_character_sets
+from badges.issuers import registry
 
-# Settings that hosts have for badges of their own, in the dict that we share with them.
-_FOREIGN_KEYS = frozenset({"accredible"})
+# Keys of the host's own badges app, which reads the same dict.
+_HOST_KEYS = frozenset({"accredible"})
 
 BADGE_AWARDED = "org.openedx.learning.badge.awarded.v1"
 
 
 @register("lms_badges")
 def check_config(**_: Any) -> list[CheckMessage]:
-    """Look for keys of ``BADGES_CONFIG`` that nobody reads, and values that nobody can."""
+    """Report unknown keys of ``BADGES_CONFIG``, and values of a wrong type."""
     given = getattr(settings, "BADGES_CONFIG", {})
     if not isinstance(given, dict):
         return [Error("BADGES_CONFIG is not a dict.", hint="BADGES_CONFIG = {}", id="lms_badges.E007")]
-    return [*_config_problems(given, DEFAULTS, ""), *_field_problems()]
+    return [*_config_problems(given, {**DEFAULTS, **registry.settings()}, ""), *_field_problems()]
 
 
 @register("lms_badges")
 def check_events(**_: Any) -> list[CheckMessage]:
-    """Look whether every configured event type exists, and says whom it is about."""
+    """Report configured event types that do not exist, and those without a known path to the learner."""
     if not isinstance(getattr(settings, "BADGES_CONFIG", {}), dict):
         return []
     failed = event_types.load_signals()
@@ -55,8 +56,8 @@ def check_events(**_: Any) -> list[CheckMessage]:
 
 
 @register("lms_badges")
-def check_neighbours(**_: Any) -> list[CheckMessage]:
-    """Look at what runs beside us in this host."""
+def check_host(**_: Any) -> list[CheckMessage]:
+    """Report settings of the host outside ``BADGES_CONFIG`` that do not fit."""
     problems: list[CheckMessage] = []
     own = getattr(settings, "BADGES_ENABLED", None)
     if own or (own is None and any(app.label == "badges" for app in apps.get_app_configs())):
@@ -67,7 +68,7 @@ def check_neighbours(**_: Any) -> list[CheckMessage]:
                 id="lms_badges.W001",
             )
         )
-    if getattr(settings, "CELERY_BROKER_URL", None) and not _is_swept():
+    if getattr(settings, "CELERY_BROKER_URL", None) and not _sweep_is_scheduled():
         problems.append(
             Warning(
                 "No beat entry runs the task badges.sweep: what a lost wake-up leaves behind stays there.",
@@ -76,7 +77,7 @@ def check_neighbours(**_: Any) -> list[CheckMessage]:
                 id="lms_badges.W002",
             )
         )
-    if getattr(settings, "EVENT_BUS_PRODUCER", None) and not _is_announced():
+    if getattr(settings, "EVENT_BUS_PRODUCER", None) and not _awards_are_published():
         problems.append(
             Warning(
                 f"This host publishes on an event bus, and {BADGE_AWARDED} is on none of its topics: awards are "
@@ -91,7 +92,7 @@ def check_neighbours(**_: Any) -> list[CheckMessage]:
 
 @register("lms_badges", Tags.database)
 def check_character_set(*, databases: Collection[str] | None = None, **_: Any) -> list[CheckMessage]:
-    """Look whether the database can hold everybody's text. Asks it, so only ``migrate`` and ``--database`` run this."""
+    """Report tables that cannot store all text. Only ``migrate`` and ``--database`` run it, since it queries them."""
     if DEFAULT_DB_ALIAS not in (databases or ()):
         return []
     accounts = get_user_model()._meta.db_table
@@ -103,7 +104,7 @@ def check_character_set(*, databases: Collection[str] | None = None, **_: Any) -
             hint=remedy,
             id="lms_badges.W004",
         )
-        for place, name, remedy in narrow_places([*tables, accounts])
+        for place, name, remedy in incomplete_character_sets([*tables, accounts])
     ]
 
 
@@ -114,10 +115,10 @@ def _config_problems(given: dict[Any, Any], known: dict[str, Any], where: str) -
     for key, value in given.items():
         place = f"{where}[{key!r}]"
         if key not in known:
-            if where or key not in _FOREIGN_KEYS:
+            if where or key not in _HOST_KEYS:
                 yield _unknown_key(str(key), list(known), place)
-        elif not _is_like(value, known[key]):
-            message = f"BADGES_CONFIG{place} is {_described(value)}; it should be {_described(known[key])}."
+        elif not _has_type_of(value, known[key]):
+            message = f"BADGES_CONFIG{place} is {_type_name(value)}; it should be {_type_name(known[key])}."
             yield Error(message, hint="The settings page of the documentation describes it.", id="lms_badges.E007")
         elif isinstance(value, dict) and known[key]:
             yield from _config_problems(value, known[key], place)
@@ -130,8 +131,8 @@ def _unknown_key(key: str, known: list[str], place: str) -> CheckMessage:
     return Error(f"BADGES_CONFIG{place} is read by nobody.", hint=hint, id="lms_badges.E006")
 
 
-def _is_like(value: Any, default: Any) -> bool:
-    """Whether a value has the type of the default. No default says nothing about types, and no value is the default."""
+def _has_type_of(value: Any, default: Any) -> bool:
+    """Return whether a value has the type of the default. A default of None allows every type."""
     if default is None:
         return True
     if isinstance(default, bool) or isinstance(value, bool):
@@ -143,7 +144,7 @@ def _is_like(value: Any, default: Any) -> bool:
     return isinstance(value, type(default))
 
 
-def _described(value: Any) -> str:
+def _type_name(value: Any) -> str:
     names = {bool: "True or False", int: "a number", float: "a number", str: "text", dict: "a dict"}
     if isinstance(value, (list, tuple)):
         return (
@@ -187,7 +188,7 @@ def _event_problems(event_type: Any) -> Iterable[CheckMessage]:
 
 
 def _unknown_type(event_type: str) -> CheckMessage:
-    near = difflib.get_close_matches(event_type, event_types.known(), n=1)
+    near = difflib.get_close_matches(event_type, event_types.known_types(), n=1)
     own = "For a signal of your own, name its module in BADGES_CONFIG['signal_modules']."
     hint = f"Did you mean {near[0]!r}? {own}" if near else own
     return Error(f"No installed package defines the event type {event_type!r}.", hint=hint, id="lms_badges.E002")
@@ -217,17 +218,17 @@ def _learner_problems(definition: event_types.EventDefinition) -> Iterator[Check
         yield Error(message, hint=hint, id="lms_badges.E005")
 
 
-# --- the neighbours --------------------------------------------------------------------------------------------------
+# --- the host --------------------------------------------------------------------------------------------------------
 
 
-def _is_announced() -> bool:
-    """Whether awards go to a topic of the bus; a host may have switched that off together with badges of its own."""
+def _awards_are_published() -> bool:
+    """Return whether awards are published on a topic. A host may have disabled it with its own badges app."""
     topics = (getattr(settings, "EVENT_BUS_PRODUCER_CONFIG", None) or {}).get(BADGE_AWARDED) or {}
     return any(topic.get("enabled") is True for topic in topics.values())
 
 
-def _is_swept() -> bool:
-    """Whether beat has our entry, or a schedule in the database that we cannot look into here."""
+def _sweep_is_scheduled() -> bool:
+    """Return whether beat runs the sweep. A schedule in the database cannot be read here, and counts as yes."""
     schedule = getattr(settings, "CELERY_BEAT_SCHEDULE", None) or {}
     in_database = "DatabaseScheduler" in str(getattr(settings, "CELERY_BEAT_SCHEDULER", ""))
     return in_database or any(entry.get("task") == "badges.sweep" for entry in schedule.values())

@@ -2,24 +2,24 @@
 The plugin's settings: one dict, ``BADGES_CONFIG``, read when asked.
 
 ``DEFAULTS`` is the whole list of keys with their values when a host says nothing; a dict in the host's settings is
-merged over a dict here, anything else replaces it.
+merged over a dict here, anything else replaces it. A provider's settings are in its own ``conf``.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from badges.frame.config import Config
+from badges.common.config import Config
 
 PASSING_STATUS = "org.openedx.learning.course.passing.status.updated.v1"
 CCX_PASSING_STATUS = "org.openedx.learning.ccx.course.passing.status.updated.v1"
 
 DEFAULTS: dict[str, Any] = {
-    # Event types that rules may use; their receivers are connected and their consumers accept them.
+    # Event types that rules may use. Receivers are connected to them, and consumers accept them.
     "events": [PASSING_STATUS, CCX_PASSING_STATUS],
     # Where the learner is found, for event types whose class holds several UserData: {type: "argument.attribute"}.
     "learner_paths": {},
-    # Modules that define public signals of your own; they are imported at start.
+    # Modules that define public signals of your own; they are imported at the start.
     "signal_modules": [],
     # The host's user field that holds the LMS user id, when it has one.
     "user_lms_id_field": None,
@@ -27,10 +27,10 @@ DEFAULTS: dict[str, Any] = {
     "keep_unmatched": False,
     # Days that stored payloads are kept after their event was processed.
     "payload_days": 14,
-    # Days that decided events are remembered by their ids; None: for ever. One that arrives after that is decided anew,
-    # so it must be longer than the bus, or a file that somebody keeps, could bring an old one back.
+    # Days that the ids of decided events are kept; None: for ever. An event that arrives again after that is decided
+    # again. So this must be longer than the bus keeps events, and older files of events must not be read again.
     "event_days": None,
-    # The door for the stock `consume_events` and for signals sent in this process.
+    # Whether signals are received: those of the bus's own `consume_events`, and those sent in this process.
     "receivers": True,
     "rules": {
         # Key paths that rules may not use and the admin does not offer.
@@ -51,27 +51,27 @@ DEFAULTS: dict[str, Any] = {
         # Bytes of stored text in one transaction, and of one event. MariaDB's max_allowed_packet is 16 MiB.
         "batch_bytes": 4 * 1024 * 1024,
         "event_bytes": 1024 * 1024,
-        # Tries of a single event that fails for its own reasons before it is a dead letter.
+        # Attempts before a single event that fails is a dead letter. Transient errors are not counted.
         "max_attempts": 5,
-        # Seconds to wait for a database that is down, below Kafka's max.poll.interval.ms, before leaving the process.
+        # Seconds to wait for a database that is down before the process ends. Below Kafka's max.poll.interval.ms.
         "patience": 240,
     },
-    # Settings of the Kafka client of consume_badge_events, in librdkafka's names, over our own. "session.timeout.ms" is
-    # how long the partitions of a killed consumer wait for another; a "group.instance.id" of its own lets each process
-    # come back to its partitions at once.
+    # Settings of the Kafka client of consume_badge_events, with librdkafka's names. They replace the plugin's own.
+    # "session.timeout.ms" is how long the partitions of a killed consumer wait for another one. With a
+    # "group.instance.id" of its own, each process gets its partitions back at once.
     "kafka_client": {},
     "delivery": {
-        # True: a Celery task is sent by name when rows were written. False: the sweep or badges_drain finds them.
-        # None: True when the host has a CELERY_BROKER_URL.
-        "wake": None,
+        # True: a Celery task is sent by name when rows were written. False: the task badges.sweep or the command
+        # badges_drain finds them. None: True when the host has a CELERY_BROKER_URL.
+        "notify_workers": None,
         "batch_size": 20,
-        # How long a worker may be busy with one row before another takes it for dead.
+        # Seconds that a worker may be busy with one row before another worker takes the row.
         "lease_seconds": 120,
-        # Tries before a row is a dead letter; with the delays below about ten hours.
+        # Attempts before a row is a dead letter. With the delays below that takes about ten hours.
         "max_attempts": 24,
         "base_delay": 2.0,
         "max_delay": 3600.0,
-        # A provider that failed this often in a row rests for that many seconds.
+        # After this many failures in a row, a provider is not asked for that many seconds.
         "circuit_failures": 5,
         "circuit_seconds": 60.0,
         # Seconds that a broker may take to confirm an announcement.
@@ -82,20 +82,8 @@ DEFAULTS: dict[str, Any] = {
     "rest_api": {
         # Dotted names of REST framework authentication classes. None: the session, and JWT where the host has it.
         "authentication": None,
-        # For each user; None: as many as they like.
+        # For each user; None: no limit.
         "requests_per_minute": 600,
-    },
-    "credly": {
-        "CREDLY_BASE_URL": "https://credly.com/",
-        "CREDLY_API_BASE_URL": "https://api.credly.com/v1/",
-        "CREDLY_SANDBOX_BASE_URL": "https://sandbox.credly.com/",
-        "CREDLY_SANDBOX_API_BASE_URL": "https://sandbox-api.credly.com/v1/",
-        "USE_SANDBOX": False,
-        # {organization uuid: token}: these need no row in the admin, and win over one.
-        "ORGANIZATIONS": {},
-        # What is sent as last name for a learner with a single name.
-        "single_name_last": "-",
-        "timeout": 10,
     },
     # Keys that encrypt providers' secrets at rest, newest first; empty: derived from SECRET_KEY.
     "secret_keys": [],

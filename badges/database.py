@@ -1,8 +1,8 @@
 """
-What differs between SQLite, PostgreSQL and MariaDB, said once.
+What differs between SQLite, PostgreSQL and MariaDB or MySQL.
 
-How long a statement may be, what a transaction sees that waited for a lock, whether an error is the database's passing
-weather, and how to sit that weather out. How rows get in is said in ``inserts``.
+How long a statement may be, what a transaction sees after it waited for a lock, which errors are transient, and how
+work is tried again after those. Inserting rows is in ``inserts``.
 """
 
 from __future__ import annotations
@@ -12,36 +12,40 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 from django.db import DatabaseError, DataError, InterfaceError, OperationalError, connection, transaction
 
+from badges.common.backoff import next_delay
+from badges.conf import config
 from badges.exceptions import Retryable
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+Parameters = ParamSpec("Parameters")
 
 # Record changed since it was read, server has gone, lost connection, cannot connect, too many connections, a cluster's
 # node that is not ready, shutdown, lock wait time-out, deadlock, killed, read-only after a fail-over. Other operational
 # errors of MySQL and MariaDB are about the data ("incorrect string value") and would fail again.
-_MYSQL_WEATHER = frozenset(
+_MYSQL_TRANSIENT = frozenset(
     {1020, 1040, 1047, 1053, 1077, 1158, 1159, 1160, 1161, 1205, 1213}
     | {1290, 1836, 1927, 2002, 2003, 2006, 2013, 2055, 4031}
 )
-# Illegal mix of collations, invalid string, incorrect string value, conversion between character sets: all of them
-# operational errors to the driver.
-_MYSQL_UNTAKABLE = frozenset({1267, 1300, 1366, 3988})
+# Illegal mix of collations, invalid string, incorrect string value, conversion between character sets. The driver
+# raises an OperationalError for all of them.
+_MYSQL_UNENCODABLE = frozenset({1267, 1300, 1366, 3988})
 # Connection exception, read-only after a fail-over, transaction rollback, insufficient resources, operator
 # intervention; lock not available.
-_POSTGRESQL_WEATHER = ("08", "25006", "40", "53", "57", "55P03")
+_POSTGRESQL_TRANSIENT = ("08", "25006", "40", "53", "57", "55P03")
 
 
 @functools.cache
 def statement_bytes() -> int | None:
     """
-    Return how long a statement may be, or None when it may be as long as it likes. Asked once in a process.
+    Return how many bytes a statement may have, or None when there is no limit. Asks the database once in a process.
 
-    MariaDB and MySQL answer a longer one by closing the connection, which nobody can tell from weather.
+    MariaDB and MySQL close the connection after a longer statement. That cannot be distinguished from a transient
+    error.
     """
     if connection.vendor != "mysql":
         return None
@@ -50,17 +54,17 @@ def statement_bytes() -> int | None:
         return int(cursor.fetchone()[0])
 
 
-def narrow_places(tables: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+def incomplete_character_sets(tables: Sequence[str]) -> Iterator[tuple[str, str, str]]:
     """
-    Yield where MariaDB or MySQL would not take every character: the place in words, its character set, the remedy.
+    Yield where MariaDB or MySQL cannot store every character: a description, the character set, and the remedy.
 
-    The connection, the database that new tables are made in, and text columns of ``tables``.
+    Looks at the connection, at the default of new tables, and at the text columns of ``tables``.
     """
     if connection.vendor != "mysql":
         return
     with connection.cursor() as cursor:
         cursor.execute("SELECT @@character_set_client, @@character_set_database, DATABASE()")
-        spoken, default, database = cursor.fetchone()
+        client, default, database = cursor.fetchone()
         cursor.execute(
             "SELECT table_name, column_name, column_type, is_nullable, character_set_name "
             "FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name IN %s "
@@ -68,8 +72,8 @@ def narrow_places(tables: Sequence[str]) -> Iterator[tuple[str, str, str]]:
             [list(tables)],
         )
         columns = cursor.fetchall()
-    if spoken != "utf8mb4":
-        yield "The connection talks", spoken, 'DATABASES["default"]["OPTIONS"]["charset"] = "utf8mb4"'
+    if client != "utf8mb4":
+        yield "The connection talks", client, 'DATABASES["default"]["OPTIONS"]["charset"] = "utf8mb4"'
     if default != "utf8mb4":
         yield "New tables are made", default, f"ALTER DATABASE `{database}` CHARACTER SET utf8mb4;  -- before migrate"
     for table, column, kind, nullable, characters in columns:
@@ -81,61 +85,64 @@ def narrow_places(tables: Sequence[str]) -> Iterator[tuple[str, str, str]]:
 @contextmanager
 def read_committed() -> Iterator[None]:
     """
-    A durable transaction in which whoever waited for a lock sees what its holder wrote, as READ COMMITTED has it.
+    Run a durable transaction at the isolation level READ COMMITTED.
 
-    A host may have set its database to REPEATABLE READ. What is read after the wait would then be as it was before it,
-    and two consumers that each meet one of two requirements would both miss the other's.
+    After waiting for a lock, it sees what the lock's holder has committed. A host may have set its database to
+    REPEATABLE READ. Then a transaction reads the same state after the wait as before. Two consumers that each fulfil
+    one of two requirements would both miss the fulfilment of the other.
     """
-    # In a transaction of the host's tests it is too late to say so.
+    # The level cannot be set any more inside a transaction, such as that of a test case.
     is_outermost = not connection.in_atomic_block
     with transaction.atomic(durable=True):
-        if is_outermost and connection.vendor != "sqlite":  # which has one writer at a time
+        if is_outermost and connection.vendor != "sqlite":  # SQLite has one writer at a time
             with connection.cursor() as cursor:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
         yield
 
 
-def is_untakable(error: BaseException) -> bool:
-    """Whether a value is what the database does not take, such as a character that its character set does not have."""
+def is_unencodable(error: BaseException) -> bool:
+    """Return whether the database cannot store a value, such as a character that its character set does not have."""
     if connection.vendor == "mysql" and isinstance(error, OperationalError):
-        return bool(error.args) and error.args[0] in _MYSQL_UNTAKABLE
+        return bool(error.args) and error.args[0] in _MYSQL_UNENCODABLE
     return isinstance(error, DataError)
 
 
-def is_weather(error: BaseException) -> bool:
-    """Whether the same work can succeed later although nobody changes it: deadlock, time-out, lost connection."""
+def is_transient(error: BaseException) -> bool:
+    """Return whether the same work can succeed when it is tried again: deadlock, time-out, lost connection."""
     if isinstance(error, InterfaceError):
         return True
     if connection.vendor == "postgresql":
-        return _is_postgresql_weather(error)
+        return _is_postgresql_transient(error)
     if not isinstance(error, OperationalError):
         return False
     if connection.vendor == "mysql":
-        return bool(error.args) and error.args[0] in _MYSQL_WEATHER
+        return bool(error.args) and error.args[0] in _MYSQL_TRANSIENT
     return "locked" in str(error) or "busy" in str(error) or "unable to open" in str(error)
 
 
-def _is_postgresql_weather(error: BaseException) -> bool:
+def _is_postgresql_transient(error: BaseException) -> bool:
     if not isinstance(error, DatabaseError):
         return False
-    # psycopg says sqlstate, psycopg2 pgcode. What broke before the server could answer has neither.
+    # The code is `sqlstate` in psycopg and `pgcode` in psycopg2. An error without an answer of the server has neither.
     state = getattr(error.__cause__, "sqlstate", None) or getattr(error.__cause__, "pgcode", None)
-    return isinstance(error, OperationalError) if state is None else state.startswith(_POSTGRESQL_WEATHER)
+    return isinstance(error, OperationalError) if state is None else state.startswith(_POSTGRESQL_TRANSIENT)
 
 
-def insist(work: Callable[[], T], *, patience: float) -> T:
+def retry_transient(work: Callable[[], T], *, patience: float | None = None) -> T:
     """
-    Do work, again and from its beginning while the database has weather.
+    Call ``work`` and return what it returns; call it again after each transient error of the database.
 
-    Work must be one transaction, or begin with nothing done. Says once that it waits. Raises Retryable when the weather
-    lasted longer than ``patience`` seconds.
+    ``work`` must be one transaction, or be safe to repeat. A longer wait is logged once. Raises Retryable when the
+    errors last for more than ``patience`` seconds (default: ``BADGES_CONFIG["intake"]["patience"]``). Other errors are
+    raised at once.
     """
+    patience = config.intake["patience"] if patience is None else patience
     began, tries = time.monotonic(), 0
     while True:
         try:
             done = work()
         except Exception as error:
-            if not is_weather(error):
+            if not is_transient(error):
                 raise
             waited = time.monotonic() - began
             if waited > patience:
@@ -143,17 +150,27 @@ def insist(work: Callable[[], T], *, patience: float) -> T:
                     f"The database did not answer for {waited:.0f} seconds; nothing was changed."
                 ) from error
             tries += 1
-            if tries == 3:  # a deadlock or two are ordinary and not worth a line
+            if tries == 3:  # one or two deadlocks are normal and not logged
                 log.warning("The database is not available (%s); waiting for it.", type(error).__name__)
-            _let_go_of_connection()
-            time.sleep(min(0.05 * 2**tries, 2.0))
+            _close_connection()
+            time.sleep(next_delay(tries, base=0.1, cap=2.0))
         else:
             if tries >= 3:
                 log.warning("The database is back.")
             return done
 
 
-def _let_go_of_connection() -> None:
-    """Forget a connection that may be broken; the next statement opens a new one."""
+def retried_when_transient(work: Callable[Parameters, T]) -> Callable[Parameters, T]:
+    """Decorate a function that is one transaction: each call goes through ``retry_transient``."""
+
+    @functools.wraps(work)
+    def retried(*args: Parameters.args, **kwargs: Parameters.kwargs) -> T:
+        return retry_transient(lambda: work(*args, **kwargs))
+
+    return retried
+
+
+def _close_connection() -> None:
+    """Close a connection that may be broken; the next statement opens a new one."""
     if not connection.in_atomic_block:
         connection.close()

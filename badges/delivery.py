@@ -1,8 +1,9 @@
 """
-The conductor outwards: claim a row, ask whether the other side is up, hand it to its channel, write the outcome down.
+Delivery: what the outbox holds is done outside, one row after another.
 
-Nothing here knows what a channel does. No transaction is open while it does it, and the claim was committed before, so
-that a worker that dies in the middle leaves a row whose lease ends.
+Claim a row, ask whether the other side is up, hand the row to its channel, write down what became of it. Nothing here
+knows what a channel does. No transaction is open while it does it, and the claim was committed before. So a worker that
+dies in the middle leaves a row whose lease ends.
 """
 
 from __future__ import annotations
@@ -19,42 +20,44 @@ from typing import TypeVar
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from badges.common.backoff import next_delay
 from badges.conf import config
-from badges.database import insist
 from badges.exceptions import BadgesError, Permanent, Retryable
 from badges.outbox import channels, circuit, mailbox
-from badges.outbox.backoff import next_delay
-from badges.outbox.channels import Handler
 from badges.outbox.circuit import Verdict
 from badges.outbox.models import OutboxMessage
 
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
+# Reasons for dead letters; those of a channel are the messages of its Permanent errors.
+INTERRUPTED = "The last try was not finished; was its worker killed? Look at its log and its memory, then retry."
+GIVEN_UP = "Given up after {attempts} tries; remove the cause, then retry. {reason}"
+
 
 @dataclass
-class Delivery:
+class DeliveryResult:
     """
     What became of claimed rows.
 
-    ``rested`` were not tried, because their circuit is open; ``lost`` were taken by another worker meanwhile.
-    ``put_off_until`` is when the first of the retried and rested ones is due again. ``more``: some may still be due.
+    ``held`` were not tried, because their circuit is open; ``lost`` were taken by another worker meanwhile.
+    ``next_due_at`` is when the first of the rescheduled and held ones is due again. ``more``: some may still be due.
     """
 
     delivered: int = 0
-    retried: int = 0
-    rested: int = 0
+    rescheduled: int = 0
+    held: int = 0
     dead: int = 0
     lost: int = 0
     more: bool = False
-    put_off_until: dt.datetime | None = None
+    next_due_at: dt.datetime | None = None
 
     @property
     def seen(self) -> int:
-        return self.delivered + self.retried + self.rested + self.dead + self.lost
+        return self.delivered + self.rescheduled + self.held + self.dead + self.lost
 
-    def put_off(self, until: dt.datetime) -> None:
-        self.put_off_until = min(self.put_off_until or until, until)
+    def note_due(self, at: dt.datetime) -> None:
+        self.next_due_at = min(self.next_due_at or at, at)
 
 
 def drain(
@@ -63,176 +66,138 @@ def drain(
     limit: int | None = None,
     seconds: float | None = None,
     should_stop: Callable[[], bool] = lambda: False,
-) -> Delivery:
+) -> DeliveryResult:
     """
     Deliver what is due, until nothing is, or ``limit`` rows were seen, or ``seconds`` have passed.
 
-    ``should_stop`` is asked between rows; what was claimed and not begun is then given back. ``now`` holds the clock
+    ``should_stop`` is asked between rows; what was claimed and not begun is then released. ``now`` holds the clock
     still. Must not be called in a transaction.
     """
     ends_at = None if seconds is None else time.monotonic() + seconds
-    done = Delivery(more=True)
+    result = DeliveryResult(more=True)
 
     def enough() -> bool:
         return should_stop() or (ends_at is not None and time.monotonic() > ends_at)
 
-    while not enough() and (limit is None or done.seen < limit):
-        rows = _claim(limit, done, now)
+    while not enough() and (limit is None or result.seen < limit):
+        size = config.delivery["batch_size"]
+        wanted = size if limit is None else min(size, limit - result.seen)
+        rows = mailbox.claim(wanted, _at(now), lease=config.delivery["lease_seconds"])
         if not rows:
-            done.more = False
+            result.more = False
             break
         for row in rows:
             if enough():
-                _give_back(row, now)
+                mailbox.release([row], due_at=_at(now))
             else:
-                _settle(row, now, done)
-    return done
+                _deliver(row, now, result)
+    return result
 
 
-def retry(rows: QuerySet[OutboxMessage], *, now: dt.datetime | None = None) -> int:
-    """Try dead letters again, as if for the first time; returns how many there were. The operator's button."""
-    return mailbox.revive(rows, now=_at(now))
-
-
-def _claim(limit: int | None, done: Delivery, now: dt.datetime | None) -> list[OutboxMessage]:
-    size = config.delivery["batch_size"]
-    wanted = size if limit is None else min(size, limit - done.seen)
-    return _surely(lambda: mailbox.claim(wanted, _at(now), lease=config.delivery["lease_seconds"]))
-
-
-def _give_back(row: OutboxMessage, now: dt.datetime | None) -> None:
-    _surely(lambda: mailbox.release([row], due_at=_at(now)))
+def requeue(rows: QuerySet[OutboxMessage], *, now: dt.datetime | None = None) -> int:
+    """Try dead letters again, as if for the first time; returns how many there were. For an operator."""
+    return mailbox.requeue(rows, now=_at(now))
 
 
 # --- one row -----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Errand:
-    """A claimed row with who delivers it and what rests when that fails; ``problem`` when that cannot be told."""
-
-    row: OutboxMessage
-    handler: Handler | None = None
-    circuit: str | None = None
-    problem: Exception | None = None
-
-    @classmethod
-    def of(cls, row: OutboxMessage) -> _Errand:
-        handler, problem = _caught(lambda: channels.handler_of(row.channel))
-        if handler is None:
-            return cls(row, problem=problem)
-        name, problem = _caught(lambda: channels.circuit_of(handler, row))
-        return cls(row, handler, name, problem)
-
-    def run(self) -> Exception | None:
-        """Do what the row demands; return what went wrong."""
-        handler = self.handler
-        if handler is None or self.problem:
-            return self.problem
-        return _caught(lambda: handler(self.row))[1]
-
-
-def _settle(row: OutboxMessage, now: dt.datetime | None, done: Delivery) -> None:
-    """Bring one claimed row as far as it goes today."""
-    errand = _Errand.of(row)
-    name = errand.circuit
-    verdict, until = _surely(lambda: circuit.may_pass(name, _at(now))) if name else (Verdict.GO, _at(now))
-    if name and verdict is Verdict.REST:
-        _rest(row, name, until, done)
-        return
-    if row.attempts >= config.delivery["max_attempts"]:
-        error: Exception | None = Permanent("The last try did not come to its end; was its worker killed?")
-        _bury(row, str(error), _at(now), done)
-    elif _surely(lambda: mailbox.begin(row, _at(now), lease=config.delivery["lease_seconds"])):
-        error = errand.run()
-        _conclude(row, error, _at(now), done)
-    else:
-        error = _ClaimLost()
-        _note(row, "lost", False, done)
-    if name:
-        _tell_circuit(name, error, verdict, _at(now))
 
 
 class _ClaimLost(Exception):
     """Another worker holds the row now."""
 
 
-def _rest(row: OutboxMessage, name: str, until: dt.datetime, done: Delivery) -> None:
-    """Give a row back untried, since the other side is down; due when that has rested, or is known to be up before."""
-    ours = _surely(lambda: mailbox.release([row], due_at=until, rests_for=name))
-    _note(row, "rested", bool(ours), done)
-    done.put_off(until)
-    if row.rests_for == name:
-        # It rested before, and so did others: they rest on without being looked at one by one.
-        _surely(lambda: mailbox.rest_on(name, until=until))
+@dataclass(frozen=True)
+class _Route:
+    """Who delivers a row, and the circuit it belongs to; ``problem`` when that cannot be told."""
+
+    handler: channels.Handler | None = None
+    circuit: str | None = None
+    problem: Exception | None = None
+
+    @classmethod
+    def of(cls, row: OutboxMessage) -> _Route:
+        handler, problem = _caught(lambda: channels.handler_of(row.channel))
+        if handler is None:
+            return cls(problem=problem)
+        name, problem = _caught(lambda: channels.circuit_of(handler, row))
+        return cls(handler, name, problem)
 
 
-def _conclude(row: OutboxMessage, error: Exception | None, now: dt.datetime, done: Delivery) -> None:
-    """Write down what became of a row that was tried."""
+def _deliver(row: OutboxMessage, now: dt.datetime | None, result: DeliveryResult) -> None:
+    """Try one claimed row, unless the other side is down, and write down what became of it."""
+    route = _Route.of(row)
+    verdict, until = circuit.may_pass(route.circuit, _at(now))
+    if route.circuit and verdict is Verdict.HOLD:
+        _count(row, "held", mailbox.hold(row, route.circuit, until=until), result)
+        result.note_due(until)
+        return
+    error = _attempt(row, route, _at(now))
+    _conclude(row, error, _at(now), result)
+    circuit.record(route.circuit, error, _at(now), probe=verdict is Verdict.PROBE)
+
+
+def _attempt(row: OutboxMessage, route: _Route, now: dt.datetime) -> Exception | None:
+    """Do what the row demands; return what went wrong."""
+    if row.attempts >= config.delivery["max_attempts"]:
+        return Permanent(INTERRUPTED)
+    if not mailbox.begin(row, now, lease=config.delivery["lease_seconds"]):
+        return _ClaimLost()
+    handler = route.handler
+    if handler is None or route.problem:
+        return route.problem
+    return _caught(lambda: handler(row))[1]
+
+
+def _conclude(row: OutboxMessage, error: Exception | None, now: dt.datetime, result: DeliveryResult) -> None:
+    """Write down what became of a row."""
     if error is None:
-        _note(row, "delivered", _surely(lambda: mailbox.delivered(row, now)), done)
+        _count(row, "delivered", mailbox.delivered(row, now), result)
+    elif isinstance(error, _ClaimLost):
+        _count(row, "lost", False, result)
     elif isinstance(error, Permanent):
-        _bury(row, str(error), now, done)
+        _dead_letter(row, str(error), now, result)
     elif row.attempts >= config.delivery["max_attempts"]:
-        _bury(row, f"Given up after {row.attempts} tries; remove the cause, then retry. {_words(error)}", now, done)
+        _dead_letter(row, GIVEN_UP.format(attempts=row.attempts, reason=_message_of(error)), now, result)
     else:
-        until = now + dt.timedelta(seconds=_pause(row, error))
-        _note(row, "retried", _surely(lambda: mailbox.retry(row, due_at=until, error=_words(error))), done)
-        done.put_off(until)
-        log.info("Outbox row %s is tried again at %s: %s", row, until, _words(error))
+        _reschedule(row, error, now, result)
 
 
-def _bury(row: OutboxMessage, reason: str, now: dt.datetime, done: Delivery) -> None:
-    _note(row, "dead", _surely(lambda: mailbox.bury(row, now, error=reason)), done)
+def _dead_letter(row: OutboxMessage, reason: str, now: dt.datetime, result: DeliveryResult) -> None:
+    _count(row, "dead", mailbox.dead_letter(row, now, error=reason), result)
     log.error("Outbox row %s is a dead letter: %s", row, reason)
 
 
-def _note(row: OutboxMessage, outcome: str, is_ours: bool, done: Delivery) -> None:
-    """Count an outcome; one that could not be written, because the lease ended meanwhile, is another worker's now."""
-    if not is_ours:
-        outcome = "lost"
-        log.warning("Outbox row %s: the lease ended before it was finished; whoever has it now delivers it.", row)
-    setattr(done, outcome, getattr(done, outcome) + 1)
-
-
-def _tell_circuit(name: str, error: Exception | None, verdict: Verdict, now: dt.datetime) -> None:
-    """Let the other side's health show in its circuit, and free the rows that rested once it is well again."""
-    probe = verdict is Verdict.PROBE
-    if error is None:
-        if _surely(lambda: circuit.record_answer(name)):
-            _surely(lambda: mailbox.free(name, now=now))
-    elif isinstance(error, Retryable) and error.circuit:
-        asked = error.retry_after
-        until = _surely(lambda: circuit.record_failure(name, now, probe=probe, retry_after=asked))
-        if probe and until:
-            _surely(lambda: mailbox.rest_on(name, until=until))
-    elif probe:
-        _surely(lambda: circuit.record_undecided(name, now))
-        _surely(lambda: mailbox.free(name, now=now, limit=config.delivery["batch_size"]))
-
-
-def _pause(row: OutboxMessage, error: Exception) -> float:
-    return next_delay(
+def _reschedule(row: OutboxMessage, error: Exception, now: dt.datetime, result: DeliveryResult) -> None:
+    seconds = next_delay(
         row.attempts,
         base=config.delivery["base_delay"],
         cap=config.delivery["max_delay"],
         retry_after=error.retry_after if isinstance(error, Retryable) else None,
     )
+    due_at = now + dt.timedelta(seconds=seconds)
+    _count(row, "rescheduled", mailbox.reschedule(row, due_at=due_at, error=_message_of(error)), result)
+    result.note_due(due_at)
+    log.info("Outbox row %s is tried again at %s: %s", row, due_at, _message_of(error))
 
 
-def _words(error: Exception) -> str:
-    """What went wrong, without personal data: other packages' messages may quote it, so only ours are repeated."""
+def _count(row: OutboxMessage, outcome: str, is_written: bool, result: DeliveryResult) -> None:
+    """Count an outcome; one that could not be written, because the lease ended meanwhile, counts as lost."""
+    if not is_written:
+        outcome = "lost"
+        log.warning("Outbox row %s: the lease ended before it was finished; another worker delivers it.", row)
+    setattr(result, outcome, getattr(result, outcome) + 1)
+
+
+def _message_of(error: Exception) -> str:
+    """Return what went wrong, without personal data: other packages' messages may quote it, so only ours are stored."""
     if isinstance(error, BadgesError):
         return str(error)
     innermost = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__} in {Path(innermost.filename).name}:{innermost.lineno}; the worker's log has more."
 
 
-# --- small helpers -----------------------------------------------------------------------------------------------
-
-
 def _caught(work: Callable[[], Result]) -> tuple[Result | None, Exception | None]:
-    """Run what others wrote: one of the two worker loops, where anything that goes wrong becomes a value."""
+    """Run code of a channel. One of the two worker loops: anything that goes wrong becomes a value."""
     try:
         return work(), None
     except Exception as error:
@@ -241,11 +206,6 @@ def _caught(work: Callable[[], Result]) -> tuple[Result | None, Exception | None
             frames = "".join(traceback.format_tb(error.__traceback__))
             log.error("%s while an outbox row was delivered:\n%s", type(error).__name__, frames)
         return None, error
-
-
-def _surely(work: Callable[[], Result]) -> Result:
-    """Write it down, also when the database needs a moment: what was done outside should not be forgotten."""
-    return insist(work, patience=config.intake["patience"])
 
 
 def _at(now: dt.datetime | None) -> dt.datetime:

@@ -1,8 +1,8 @@
 """
-What can go wrong, and who should do something about it.
+The errors of this app, and who has to do something about each.
 
-The message of every error names the row, field or path and the remedy, and holds no personal data: it is stored in
-mailboxes, shown in the admin and logged.
+The message of every error names the row, field or path and the remedy, and holds no personal data. It is stored in
+inbox and outbox rows, shown in the admin and logged.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ class Retryable(BadgesError):
     """
     It failed for now; the worker will try again.
 
-    ``retry_after`` is what the other side asked for, in seconds, or None to leave it to our own backoff.
-    ``circuit`` tells that the other side as a whole seems down, so that others need not try either.
+    ``retry_after`` is how many seconds the other side asked to wait, or None for the delay of the worker's backoff.
+    ``circuit`` tells that the other side as a whole seems to be down, so that other rows need not be tried either.
     """
 
     def __init__(self, message: str, *, retry_after: float | None = None, circuit: bool = False):
@@ -35,4 +35,4 @@ class EventError(BadgesError):
 
 
 class UnknownEventType(EventError):
-    """Nobody configured this event type here."""
+    """This event type is not configured here, or no installed package defines it."""

@@ -1,7 +1,7 @@
 """
-Why somebody did or did not get a badge: what is demanded, what met it, and what the events on record say to each rule.
+Why a learner did or did not get a badge: the requirements, their fulfilments, and the rules' results for stored events.
 
-Reads what the rooms stored and asks the rules again, every one of them; decides and writes nothing.
+Reads what is stored and evaluates every rule again. Decides and writes nothing.
 """
 
 from __future__ import annotations
@@ -16,23 +16,24 @@ from badges.awarding.models import UserCredential
 from badges.catalog import event_types
 from badges.catalog.models import BadgeRequirement, BadgeTemplate, DataRule, TemplateRevision
 from badges.exceptions import EventError
-from badges.intake import payloads
+from badges.intake.events import parse_event
 from badges.intake.models import InboxMessage, InboxState, Learner
 from badges.progress.models import Fulfillment
 from badges.rules import Completion, RuleError, RuleSet, Step, compile_rule, completion
 from badges.rules import DataRule as CompiledRule
 
-# The newest events that are asked; older ones are counted by nobody's eyes.
-EVENTS = 50
+# So many events are evaluated, the newest ones.
+MAX_EVENTS = 50
 
 
 @dataclass(frozen=True)
-class Answer:
+class EventEvaluation:
     """
-    What one event on record says to one requirement: each rule's step, or ``problem`` when it cannot be asked.
+    One stored event, evaluated by the rules of one requirement.
 
-    ``note`` says why an event need not have counted although its rules hold now: it waits, it is a dead letter, or it
-    was decided before the template was as it is today.
+    ``steps`` has the result of each rule. ``problem`` says why the rules cannot be evaluated, and is empty otherwise.
+    ``note`` says why an event may not have counted although its rules hold now: it is pending, it is a dead letter, or
+    it was decided before the template had its present revision.
     """
 
     event_id: str
@@ -43,12 +44,12 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class DemandExplained:
-    """A requirement with its fulfilments, active and past, each with its cause, and what the events say to it."""
+class RequirementExplanation:
+    """A requirement with its fulfilments, active and past, each with its cause, and the stored events of its type."""
 
     requirement: BadgeRequirement
     fulfillments: Sequence[Fulfillment]
-    answers: Sequence[Answer]
+    evaluations: Sequence[EventEvaluation]
 
 
 @dataclass(frozen=True)
@@ -56,42 +57,44 @@ class Explanation:
     """
     All that is known about a learner and a template.
 
-    ``credentials`` are those held now or before, with their causes. ``observed`` values in steps are the event's own
-    and may be personal: show them to whoever may see the learner, and log none. Events whose payload expired, or that
-    no rule cared about and ``keep_unmatched`` did not keep, are not there.
+    ``learner`` is None for a person without a learner here. ``credentials`` are the active and the revoked ones, with
+    their causes. ``completion`` counts the groups of requirements. ``observed`` values in steps come from events and
+    may be personal: show them only to people who may see the learner, and do not log them. Events whose payload was
+    deleted are missing, and so are events that met no requirement unless ``keep_unmatched`` is on.
     """
 
     learner: Learner | None
     template: BadgeTemplate
     credentials: Sequence[UserCredential]
     completion: Completion
-    demands: Sequence[DemandExplained]
+    requirements: Sequence[RequirementExplanation]
 
 
 def explain(learner: Learner | None, template: BadgeTemplate, *, lms_user_id: int | None = None) -> Explanation:
     """
-    Explain a template's badge for a learner; None is somebody to whom no event ever mattered.
+    Return why a learner did or did not get a template's badge.
 
-    Of those too there may be near misses on record, by their LMS user id.
+    ``learner`` is None for a person about whom no event met a requirement. There may be stored near misses of such a
+    person, found by ``lms_user_id``.
     """
     if learner is not None:
         lms_user_id = learner.lms_user_id
-    requirements = list(template.requirements.filter(archived_at=None).order_by("id"))
+    live = list(template.requirements.filter(archived_at=None).order_by("id"))
     met = _fulfillments(learner, template)
-    rows = list(_events(lms_user_id, {requirement.event_type for requirement in requirements}))
+    rows = list(_stored_events(lms_user_id, {requirement.event_type for requirement in live}))
     newest = template.revisions.first()
-    demands = [
-        DemandExplained(requirement, met.get(requirement.pk, []), _answers(requirement, rows, newest))
-        for requirement in requirements
+    requirements = [
+        RequirementExplanation(requirement, met.get(requirement.pk, []), _evaluate_all(requirement, rows, newest))
+        for requirement in live
     ]
-    active = {pk for pk, rows_ in met.items() if any(row.active_key for row in rows_)}
+    active = {pk for pk, fulfillments in met.items() if any(row.active_key for row in fulfillments)}
     credentials = UserCredential.objects.filter(learner=learner, template=template) if learner else []
     return Explanation(
         learner=learner,
         template=template,
         credentials=list(credentials),
-        completion=completion(((requirement.pk, requirement.group) for requirement in requirements), active),
-        demands=demands,
+        completion=completion(((requirement.pk, requirement.group) for requirement in live), active),
+        requirements=requirements,
     )
 
 
@@ -104,23 +107,23 @@ def _fulfillments(learner: Learner | None, template: BadgeTemplate) -> dict[int,
     return found
 
 
-def _events(lms_user_id: int | None, types: set[str]) -> QuerySet[InboxMessage]:
+def _stored_events(lms_user_id: int | None, types: set[str]) -> QuerySet[InboxMessage]:
     if lms_user_id is None:
         return InboxMessage.objects.none()
     rows = InboxMessage.objects.filter(lms_user_id=lms_user_id, event_type__in=types, payload__isnull=False)
-    return rows.order_by("-received_at", "-id")[:EVENTS]
+    return rows.order_by("-received_at", "-id")[:MAX_EVENTS]
 
 
-def _answers(
+def _evaluate_all(
     requirement: BadgeRequirement, rows: Sequence[InboxMessage], newest: TemplateRevision | None
-) -> list[Answer]:
+) -> list[EventEvaluation]:
     try:
         definition = event_types.get(requirement.event_type)
         rules = RuleSet(_compiled(requirement, definition))
     except (EventError, RuleError) as error:
-        return [Answer("", False, problem=str(error))]
-    own = [row for row in rows if row.event_type == requirement.event_type]
-    return [_answer(row, definition, rules, _note(row, newest)) for row in own]
+        return [EventEvaluation("", False, problem=str(error))]
+    of_type = [row for row in rows if row.event_type == requirement.event_type]
+    return [_evaluate(row, definition, rules, _note_on(row, newest)) for row in of_type]
 
 
 def _compiled(requirement: BadgeRequirement, definition: event_types.EventDefinition) -> list[CompiledRule]:
@@ -128,7 +131,7 @@ def _compiled(requirement: BadgeRequirement, definition: event_types.EventDefini
     return [compile_rule(definition.subject_shape, rule.path, rule.operator, rule.value) for rule in stored]
 
 
-def _note(row: InboxMessage, newest: TemplateRevision | None) -> str:
+def _note_on(row: InboxMessage, newest: TemplateRevision | None) -> str:
     if row.state == InboxState.PENDING:
         return _("The event waits to be decided.")
     if row.state == InboxState.DEAD:
@@ -138,10 +141,10 @@ def _note(row: InboxMessage, newest: TemplateRevision | None) -> str:
     return ""
 
 
-def _answer(row: InboxMessage, definition: event_types.EventDefinition, rules: RuleSet, note: str) -> Answer:
+def _evaluate(row: InboxMessage, definition: event_types.EventDefinition, rules: RuleSet, note: str) -> EventEvaluation:
     try:
-        event = payloads.parse(row.payload or "", source=row.source)
+        event = parse_event(row.payload or "", source=row.source)
     except EventError as error:
-        return Answer(row.event_id, False, problem=str(error), note=note)
+        return EventEvaluation(row.event_id, False, problem=str(error), note=note)
     steps = rules.explain(definition.subject(event.data))
-    return Answer(row.event_id, all(step.result for step in steps), steps, note=note)
+    return EventEvaluation(row.event_id, all(step.result for step in steps), steps, note=note)

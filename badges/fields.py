@@ -1,4 +1,4 @@
-"""Model fields that hold the same truth on every database."""
+"""Model fields that behave the same on every database."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ class KeyField(models.CharField):
     """
     Text that identifies something: an event id, a slug, a provider's key.
 
-    Equal means equal byte by byte. MariaDB and MySQL would otherwise equate ``Abc-1`` with ``abc-1`` and ``jose`` with
-    ``josé``; SQLite and PostgreSQL compare exactly as they are.
+    Values are compared byte by byte. By default MariaDB and MySQL equate ``Abc-1`` with ``abc-1`` and ``jose`` with
+    ``josé``. SQLite and PostgreSQL compare exactly without help.
     """
 
     def db_parameters(self, connection: Any) -> Any:

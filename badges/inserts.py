@@ -1,8 +1,8 @@
 """
-New rows, many at a time.
+Insert many rows of one model in one statement.
 
-What ``bulk_create`` does for rows that are nothing but values, without asking every field of every row how it is to be
-saved: a batch of events is mostly its inserts, and most of their time went there.
+This does what ``bulk_create`` does for rows of plain values, column by column: ``bulk_create`` asks every field of
+every row how its value is saved. Most of the time of a batch of events is spent on its inserts.
 """
 
 from __future__ import annotations
@@ -17,20 +17,26 @@ from django.db.models.constants import OnConflict
 
 Row = TypeVar("Row", bound=models.Model)
 
-# What every driver takes as it is. Times and UUIDs are spelled differently by each database.
+# Types that every driver takes as they are. Times and UUIDs are written differently for each database.
 _PLAIN = frozenset({str, int, type(None)})
 
 
-def insert(rows: Iterable[Row], *, unique: str | None = None, update: str | None = None) -> None:
+def insert(
+    rows: Iterable[Row], *, unique: str | Sequence[str] | None = None, update: str | Sequence[str] | None = None
+) -> None:
     """
-    Insert rows of one model in the order given; one statement.
+    Insert rows of one model in the order given; one statement. SQLite's driver may split it.
 
-    Where a row with the same ``unique`` field is there already, that one gets the new one's ``update`` field, or stays
-    as it is. Nothing is read back, so a key that the database counts stays unknown, and nothing fills itself
-    (``auto_now``).
+    ``unique`` names a unique field, or the fields of one unique constraint. A row that exists already with the same
+    values of them gets the ``update`` fields of the new row, or stays as it is without ``update``. Without ``unique``,
+    such a row raises IntegrityError. No two of the given rows may have the same values of ``unique`` when ``update`` is
+    given: PostgreSQL refuses that. MariaDB and MySQL update for a conflict with any unique constraint of the table.
 
-    Conflicts are a no-op update and not ignored: MariaDB's ``INSERT IGNORE`` swallows real data errors too, and
-    truncates instead.
+    Nothing is read back, so a primary key that the database generates stays unknown. Fields with ``auto_now`` are not
+    filled.
+
+    A conflict is an update that changes nothing. ``INSERT IGNORE`` is not used: on MariaDB it also hides wrong data and
+    truncates it.
     """
     rows = list(rows)
     if not rows:
@@ -41,37 +47,42 @@ def insert(rows: Iterable[Row], *, unique: str | None = None, update: str | None
     by_field = zip(*(values_of(vars(row)) for row in rows), strict=True)
     columns = [_adapted(field, values) for field, values in zip(fields, by_field, strict=True)]
     into = f"INSERT INTO {_quoted(model._meta.db_table)} ({', '.join(_quoted(str(field.column)) for field in fields)})"
-    conflict = _on_conflict(fields, unique, update or unique) if unique else ""
-    places = f"({', '.join(['%s'] * len(fields))})"
+    conflict = _on_conflict(fields, _names(unique), _names(update or unique)) if unique else ""
+    placeholders = f"({', '.join(['%s'] * len(fields))})"
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            # An array for each column: less for the server to read than a place for each value.
+            # One array for each column. The server parses that faster than a placeholder for each value.
             # S608: names of our tables and columns.
             arrays = ", ".join(f"%s::{_array_type(field)}" for field in fields)
             cursor.execute(f"{into} SELECT * FROM UNNEST({arrays}) {conflict}", columns)  # noqa: S608
         elif connection.vendor == "sqlite":
-            # Prepared once. Its statements hold only so many values.
-            cursor.executemany(f"{into} VALUES {places} {conflict}", list(zip(*columns, strict=True)))
+            # Prepared once. A statement of SQLite has a limited number of values.
+            cursor.executemany(f"{into} VALUES {placeholders} {conflict}", list(zip(*columns, strict=True)))
         else:
             values = list(itertools.chain.from_iterable(zip(*columns, strict=True)))
-            cursor.execute(f"{into} VALUES {', '.join([places] * len(rows))} {conflict}", values)
+            cursor.execute(f"{into} VALUES {', '.join([placeholders] * len(rows))} {conflict}", values)
 
 
 def _adapted(field: models.Field[Any, Any], values: Sequence[Any]) -> list[Any]:
-    """Return values as the driver takes them. Rows share most of those that have to be spelled."""
+    """Return values as the driver takes them. Equal values, which are frequent, are converted once."""
     if _PLAIN.issuperset(map(type, values)):
         return list(values)
-    spelled = {value: field.get_db_prep_save(value, connection) for value in set(values)}
-    return [spelled[value] for value in values]
+    converted = {value: field.get_db_prep_save(value, connection) for value in set(values)}
+    return [converted[value] for value in values]
 
 
-def _on_conflict(fields: Iterable[models.Field[Any, Any]], unique: str, update: str) -> str:
+def _names(given: str | Sequence[str]) -> Sequence[str]:
+    return [given] if isinstance(given, str) else given
+
+
+def _on_conflict(fields: Iterable[models.Field[Any, Any]], unique: Sequence[str], update: Sequence[str]) -> str:
     column = {field.name: field.column for field in fields}
-    return str(connection.ops.on_conflict_suffix_sql([], OnConflict.UPDATE, [column[update]], [column[unique]]))
+    updated, targets = [column[name] for name in update], [column[name] for name in unique]
+    return str(connection.ops.on_conflict_suffix_sql([], OnConflict.UPDATE, updated, targets))
 
 
 def _array_type(field: models.Field[Any, Any]) -> str:
-    # Without the length: a cast would cut off what is too long, where an insert refuses it.
+    # Without the length: a cast would cut off a text that is too long, where an insert refuses it.
     return f"{str(field.db_type(connection)).partition('(')[0]}[]"
 
 

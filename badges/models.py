@@ -1,5 +1,6 @@
-"""Gathers the models of all rooms, so that Django finds them in one app."""
+"""The models of all packages of this app, imported for Django to find them."""
 
+from badges import issuers
 from badges.awarding.models import CredentialStatus, UserCredential
 from badges.catalog.models import (
     BadgeRequirement,
@@ -10,7 +11,6 @@ from badges.catalog.models import (
     TemplateRevision,
 )
 from badges.intake.models import InboxMessage, InboxState, Learner
-from badges.issuers.credly.models import CredlyBadge, CredlyOrganization, CredlyState
 from badges.outbox.models import Circuit, OutboxMessage, OutboxState
 from badges.progress.models import BadgeProgress, Fulfillment
 
@@ -21,9 +21,6 @@ __all__ = [
     "CatalogVersion",
     "Circuit",
     "CredentialStatus",
-    "CredlyBadge",
-    "CredlyOrganization",
-    "CredlyState",
     "DataRule",
     "Fulfillment",
     "InboxMessage",
@@ -35,3 +32,6 @@ __all__ = [
     "TemplateRevision",
     "UserCredential",
 ]
+
+# The tables of the providers.
+issuers.import_modules("models")

@@ -1,14 +1,14 @@
 """
-What the plugin adds to its host's settings.
+Additions to the settings of the host.
 
-Called up to three times by ``edx-django-utils``. It adds what is missing and overwrites nothing.
+``edx-django-utils`` calls this up to three times. It adds missing settings and overwrites nothing.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from badges.frame.plugin import add_apps, add_beat_entries
+from badges.common.plugin import add_apps, add_beat_entries
 
 NEEDED_APPS = ("rest_framework", "django_filters", "drf_spectacular", "drf_spectacular_sidecar", "django_celery_beat")
 
@@ -18,7 +18,7 @@ def plugin_settings(settings: Any) -> None:
     add_apps(settings, *NEEDED_APPS)
     if not hasattr(settings, "BADGES_CONFIG"):
         settings.BADGES_CONFIG = {}
-    # The sweep looks into both mailboxes every minute: it finds what a lost wake-up left behind.
+    # The sweep processes both mailboxes every minute, in case a task that notifies a worker was lost.
     add_beat_entries(settings, {"badges-sweep": ("badges.sweep", 60.0), "badges-purge": ("badges.purge", 24 * 3600.0)})
     _add_outgoing_events(settings)
 

@@ -1,8 +1,8 @@
 """
-Celery tasks: thin, nameable handles on the two conductors.
+Celery tasks: deciding what waits in the inbox, and delivering what the outbox holds.
 
-None takes arguments, none returns anything, and losing or repeating one is harmless: rows say what there is to do. They
-are acknowledged late and work in short turns, so that a worker can be stopped at any time.
+None takes arguments, and none returns anything. Losing or repeating one is harmless: rows say what there is to do. They
+are acknowledged late and work for a short time each, so that a worker can be stopped at any time.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from badges import delivery, pipeline
 from badges.conf import config
 from badges.intake import inbox
 from badges.outbox import mailbox
-from badges.outbox.wake import DELIVER, PROCESS_PENDING
+from badges.outbox.worker_notifications import DELIVER, PROCESS_PENDING
 
-# One task's turn. What is left is done by the next one, after whatever else waits in the queue.
+# How long one task works. What is left is done by the next one, after whatever else waits in the queue.
 TURN_SECONDS = 30.0
 
-# A turn ends between rows, so it may be over by one row: that must have ended by then.
+# A task ends between rows, so it may be late by one row: that must have ended by then.
 OPTIONS: dict[str, Any] = {"acks_late": True, "ignore_result": True, "soft_time_limit": 300, "time_limit": 330}
 
 # Rows deleted in one transaction: few enough to hold nobody up.
@@ -38,12 +38,12 @@ SOON = 60.0
 @shared_task(name=DELIVER, **OPTIONS)
 def deliver() -> None:
     """Deliver what the outbox has due."""
-    done = delivery.drain(seconds=TURN_SECONDS)
-    if done.more:
+    result = delivery.drain(seconds=TURN_SECONDS)
+    if result.more:
         deliver.delay()
-    if done.put_off_until:
-        # Only for what this task put off itself, so that tasks do not multiply while a provider is down.
-        seconds = (done.put_off_until - timezone.now()).total_seconds()
+    if result.next_due_at:
+        # Only for what this task rescheduled itself, so that tasks do not multiply while a provider is down.
+        seconds = (result.next_due_at - timezone.now()).total_seconds()
         if seconds <= SOON:
             deliver.apply_async(countdown=max(seconds, 0.0) + 0.1)
 
@@ -60,7 +60,7 @@ def process_pending() -> None:
 
 @shared_task(name="badges.sweep", **OPTIONS)
 def sweep() -> None:
-    """Find what nobody was woken for, in both mailboxes. Beat sends this every minute."""
+    """Find what no worker was notified of, in inbox and outbox. Beat sends this every minute."""
     process_pending()
     deliver()
 

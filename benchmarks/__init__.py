@@ -1,6 +1,6 @@
 """
 Benchmarks: the real commands, as processes, on real rows.
 
-Machines are noisy, so what counts are ratios inside one run: events a second beside a loop that only bulk-inserts the
-same rows, and one catalog beside a hundred times bigger one. ``make bench`` prints both.
+Times vary from run to run, so only ratios inside one run count: events per second compared with a loop that only
+inserts the same rows, and one catalog compared with a much bigger one. ``make bench`` prints both.
 """

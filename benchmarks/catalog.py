@@ -2,7 +2,7 @@
 Fill a database for a benchmark: templates and learners, in bulk. A process of its own, for one database.
 
 Every template has two requirements, so that an event can match without completing. Half of the templates share one
-event type and one course key and are told apart by a second equality; no single index makes them easy.
+event type and one course key and differ only in a second equality condition, so no single index finds them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import django
 SHARED = "course-v1:Shared+Course+1"
 
 
-def place(template: int, part: int) -> tuple[str, str]:
+def course_of(template: int, part: int) -> tuple[str, str]:
     """Return the course key and name that requirement ``part`` (1 or 2) of a template asks for."""
     if template % 2 == 0:
         return SHARED, f"run {template} part {part}"
@@ -64,7 +64,7 @@ def make_templates(count: int) -> None:
     )
     rules = []
     for number, requirement in enumerate(BadgeRequirement.objects.order_by("template_id", "key")):
-        course, name = place(number // 2, number % 2 + 1)
+        course, name = course_of(number // 2, number % 2 + 1)
         wanted = {"is_passing": True, "course.course_key": course}
         if course == SHARED:
             wanted["course.display_name"] = name
@@ -72,7 +72,7 @@ def make_templates(count: int) -> None:
             DataRule(requirement=requirement, path=path, operator="eq", value=value) for path, value in wanted.items()
         ]
     DataRule.objects.bulk_create(rules, batch_size=5000)
-    versions.touch()
+    versions.bump_version()
 
 
 def make_learners(count: int) -> None:

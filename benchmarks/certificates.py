@@ -1,4 +1,4 @@
-"""Documents a second of ``credentials_run`` on PostgreSQL with local storage, with QR code and without."""
+"""Documents per second of ``credentials_run`` on PostgreSQL with local storage, with QR code and without."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from benchmarks import diplomas
+from benchmarks import certificate_data
 from benchmarks.processes import console, count_statements, run, statements
 from credentials_config.testing.lms import LmsProcess
 from tests.services import PostgreSQL
@@ -17,15 +17,15 @@ from tests.services import PostgreSQL
 DOCUMENTS = re.compile(r"\(([\d.]+) a second\)")
 PEAK = re.compile(r"peak: (\d+) MiB")
 
-# Documents a second, by QR code; and SQL statements for one, which no machine changes.
+# Documents per second, by QR code; and SQL statements for each document, which do not depend on the machine.
 AIMS = {"yes": 50, "no": 100}
-MOST_STATEMENTS = 3.0
-# A run itself asks some; the promise is about what is left when many documents share them.
-ENOUGH = 100
+MAX_STATEMENTS = 3.0
+# A run itself needs some statements. The promise holds for runs of at least this many documents, which share them.
+MIN_DOCUMENTS = 100
 
 
 def measure(number: int) -> list[str]:
-    """Make so many certificates of either kind and print what they cost; return which promises are broken."""
+    """Make ``number`` certificates of each kind and print what they cost; return the broken promises."""
     table = Table(title=f"Certificates: {number} by one process")
     for heading in ("QR code", "Documents/s", "Aim", "Is", "SQL statements a document", "At most", "Peak memory"):
         table.add_column(heading)
@@ -34,18 +34,18 @@ def measure(number: int) -> list[str]:
         console.print(f"… {number} certificates, QR code: {qr}")
         rate, cost, peak = _make(number, qr)
         met = "met" if rate >= aim else "missed"
-        table.add_row(qr, f"{rate:.1f}", str(aim), met, f"{cost:.2f}", f"{MOST_STATEMENTS:.0f}", f"{peak} MiB")
-        if cost > MOST_STATEMENTS and number >= ENOUGH:
-            broken.append(f"a certificate (QR code: {qr}) costs {cost:.2f} SQL statements, not {MOST_STATEMENTS:.0f}")
+        table.add_row(qr, f"{rate:.1f}", str(aim), met, f"{cost:.2f}", f"{MAX_STATEMENTS:.0f}", f"{peak} MiB")
+        if cost > MAX_STATEMENTS and number >= MIN_DOCUMENTS:
+            broken.append(f"a certificate (QR code: {qr}) costs {cost:.2f} SQL statements, not {MAX_STATEMENTS:.0f}")
     console.print(table)
     return broken
 
 
 def _make(number: int, qr: str) -> tuple[float, float, int]:
-    """Return documents a second, SQL statements for one, and the process's peak of memory."""
+    """Return documents per second, SQL statements for each, and the peak memory of the process in MiB."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, PostgreSQL() as server, LmsProcess() as lms:
-        lms.add_course(key=diplomas.COURSE, name="Diplomas")
-        lms.enroll_many(course=diplomas.COURSE, count=number, completed=1.0)
+        lms.add_course(key=certificate_data.COURSE, name="Certificates")
+        lms.enroll_many(course=certificate_data.COURSE, count=number, completed=1.0)
         env = {
             **os.environ,
             "DATABASE_URL": server.url,
@@ -56,7 +56,7 @@ def _make(number: int, qr: str) -> tuple[float, float, int]:
             "LMS_CLIENT_SECRET": lms.settings["client_secret"],
         }
         count_statements(server)
-        configuration = run(env, "-m", "benchmarks.diplomas", "--qr", qr)
+        configuration = run(env, "-m", "benchmarks.certificate_data", "--qr", qr)
         before = statements(server)
         output = run(env, "-m", "benchmarks.peak", "credentials_run", "--configuration", configuration)
         cost = (statements(server) - before) / number

@@ -1,12 +1,12 @@
 """
-Events: consume_badge_events runs as a process on each database, bus and size of the catalog, on events that match
-nothing, match without completing, and complete a template. Time counts from its first event to its last decision, so
-neither starting Python nor joining a Kafka group is in it.
+Events: consume_badge_events runs as a process on each database, bus and size of the catalog. The events match nothing,
+match without completing a template, or complete one. The time counts from the first event to the last decision, so the
+start of Python and joining a Kafka group are not in it.
 
-Beside each rate stand two that write the very same rows and do nothing else: "bulk_create" is a loop over Django's own,
-and half of it is what is aimed at; "bare" is a loop over the inserts that the pipeline uses, and nobody reaches it who
-also reads and decides. "Flat" is the rate as a share of that with the smallest catalog; a fifth less counts as noise.
-SQL statements are counted by PostgreSQL.
+Next to each rate are the rates of two loops that write the very same rows and do nothing else. "bulk_create" is a loop
+with Django's own method; the aim is half of its rate. "bare" is a loop with the inserts of the pipeline, which no
+consumer can reach that also reads and decides. "Flat" is the rate divided by the rate with the smallest catalog; down
+to 0.8 counts as noise. PostgreSQL counts the SQL statements.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ from benchmarks.processes import console, count_statements, run, statements
 from tests.services import Kafka, PostgreSQL, SchemaRegistry
 
 RATE = re.compile(r"\((\d+) a second\)")
-# What every batch asks once, and so how many batches there were.
+# Every batch runs this statement once, so it counts the batches.
 ONCE_A_BATCH = 'SELECT "lms_badges_catalogversion"%'
 
 HALF = 0.5
 FLAT = 0.8
-MOST_STATEMENTS = 20
+MAX_STATEMENTS = 20
 
 
 @dataclass(frozen=True)
 class Setting:
-    """Where something is measured."""
+    """The combination that is measured."""
 
     database: str
     bus: str
@@ -47,9 +47,12 @@ class Setting:
 
 @dataclass(frozen=True)
 class Rates:
-    """Events a second of one kind, those of the two loops (if there are rows), and statements a batch (if counted)."""
+    """
+    Events per second of one kind, those of the two loops (None without rows), and statements per batch (None: not
+    counted).
+    """
 
-    ours: float
+    consumer: float
     bulk_create: float | None
     bare: float | None
     statements: float | None
@@ -59,28 +62,30 @@ Results = dict[tuple[Setting, str], Rates]
 
 
 def measure(options: argparse.Namespace) -> list[str]:
-    """Measure every combination and print the table; return which promises are broken."""
+    """Measure every combination and print the table; return the broken promises."""
     results: Results = {}
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
-        world = World(folder, options.learners, stack, wants_kafka="kafka" in options.buses)
+        environment = Environment(folder, options.learners, stack, wants_kafka="kafka" in options.buses)
         for database in options.databases:
             for bus in options.buses:
                 for templates in sorted(options.templates):
                     setting = Setting(database, bus, templates)
-                    for kind, rates in world.measure(setting):
+                    for kind, rates in environment.measure(setting):
                         results[setting, kind] = rates
-                        console.print(f"… {database}, {bus}, {templates} templates, {kind}: {rates.ours:,.0f} a second")
+                        console.print(
+                            f"… {database}, {bus}, {templates} templates, {kind}: {rates.consumer:,.0f} a second"
+                        )
     show(results)
     return [
-        f"a batch costs {rates.statements:.1f} SQL statements, not {MOST_STATEMENTS}: {setting}, {kind}"
+        f"a batch costs {rates.statements:.1f} SQL statements, not {MAX_STATEMENTS}: {setting}, {kind}"
         for (setting, kind), rates in results.items()
-        if rates.statements is not None and rates.statements > MOST_STATEMENTS
+        if rates.statements is not None and rates.statements > MAX_STATEMENTS
     ]
 
 
-class World:
-    """The servers and files of one run."""
+class Environment:
+    """The servers and files of one benchmark run."""
 
     def __init__(self, folder: Path, learners: int, stack: contextlib.ExitStack, *, wants_kafka: bool):
         self.folder = folder
@@ -90,20 +95,28 @@ class World:
         self.databases = 0
 
     def measure(self, setting: Setting) -> Iterator[tuple[str, Rates]]:
-        """Yield what came out for each kind of event, on one new database."""
+        """Yield the rates of each kind of event, on one new database."""
         with self._database(setting.database) as (url, server):
             env = {**os.environ, "DATABASE_URL": url, "CELERY_BROKER_URL": "", **self._bus_environment(setting)}
             run(env, "-m", "benchmarks.catalog", "--templates", setting.templates, "--learners", self.learners)
             for kind in feed.KINDS:
                 arguments = self._send(setting, kind)
-                before = self._asked(server)
-                ours = self._consume(env, *arguments)
-                asked = self._asked(server) - before
+                before = self._count_statements(server)
+                consumer = self._consume(env, *arguments)
+                asked = self._count_statements(server) - before
                 loops = {} if kind == "no match" else json.loads(run(env, "-m", "benchmarks.floor", "--kind", kind))
-                yield kind, Rates(ours, loops.get("bulk_create"), loops.get("bare"), self._a_batch(env, server, asked))
+                yield (
+                    kind,
+                    Rates(
+                        consumer,
+                        loops.get("bulk_create"),
+                        loops.get("bare"),
+                        self._statements_per_batch(env, server, asked),
+                    ),
+                )
 
     def _send(self, setting: Setting, kind: str) -> list[object]:
-        """Put events where the command finds them; return its arguments."""
+        """Write the events to a file or to Kafka; return the arguments of the command that reads them."""
         size = {"learners": self.learners, "templates": setting.templates}
         name = f"bench-{self.databases}-{kind.replace(' ', '-')}"
         if setting.bus == "file":
@@ -123,18 +136,22 @@ class World:
             raise SystemExit(f"The command did not say how fast it was:\n{output}")
         return float(found[1])
 
-    def _asked(self, server: PostgreSQL | None) -> Asked:
-        return Asked(statements(server), statements(server, ONCE_A_BATCH)) if server else Asked(0, 0)
+    def _count_statements(self, server: PostgreSQL | None) -> StatementCounts:
+        return (
+            StatementCounts(statements(server), statements(server, ONCE_A_BATCH)) if server else StatementCounts(0, 0)
+        )
 
-    def _a_batch(self, env: Mapping[str, str], server: PostgreSQL | None, asked: Asked) -> float | None:
-        """Return what a batch was asked, without what a process asks that finds nothing to do."""
+    def _statements_per_batch(
+        self, env: Mapping[str, str], server: PostgreSQL | None, asked: StatementCounts
+    ) -> float | None:
+        """Return the statements per batch, without those of a process that finds nothing to do."""
         if server is None:
             return None
         nothing = self.folder / "nothing.jsonl"
         nothing.touch()
-        before = self._asked(server)
+        before = self._count_statements(server)
         self._consume(env, "--bus", "file", "--input", nothing)
-        spent = asked - (self._asked(server) - before)
+        spent = asked - (self._count_statements(server) - before)
         return spent.statements / spent.batches
 
     def _bus_environment(self, setting: Setting) -> dict[str, str]:
@@ -153,41 +170,41 @@ class World:
             yield f"sqlite:///{path}", None
             path.unlink(missing_ok=True)
             return
-        # A server of its own for each: what one measurement leaves to be vacuumed is not the next one's burden.
+        # A new server for each measurement, so that dead rows of one do not slow down the next one.
         with PostgreSQL() as server:
             count_statements(server)
             yield server.url, server
 
 
 @dataclass(frozen=True)
-class Asked:
-    """Statements that a server was asked, and how many batches of events they were for."""
+class StatementCounts:
+    """How many statements a server ran, and how many batches of events they were for."""
 
     statements: int
     batches: int
 
-    def __sub__(self, other: Asked) -> Asked:
-        return Asked(self.statements - other.statements, self.batches - other.batches)
+    def __sub__(self, other: StatementCounts) -> StatementCounts:
+        return StatementCounts(self.statements - other.statements, self.batches - other.batches)
 
 
 def show(results: Results) -> None:
-    """Print each rate beside what it is measured by, and whether it is what is aimed at."""
+    """Print each rate next to the rates that it is compared with, and whether it meets the aims."""
     table = Table(title="Events a second")
-    headings = ("Database", "Bus", "Templates", "Events", "Ours", "bulk_create", "bare")
+    headings = ("Database", "Bus", "Templates", "Events", "Consumer", "bulk_create", "bare")
     for heading in (*headings, "Of bulk_create", "Of bare", "Flat", "SQL/batch", "Aim"):
         table.add_column(heading)
     missed = 0
     for (setting, kind), rates in results.items():
         smallest = min(other.templates for other, _ in results)
         base = results[Setting(setting.database, setting.bus, smallest), kind]
-        flat = rates.ours / base.ours
+        flat = rates.consumer / base.consumer
         aims = [name for name, met in (("half", _reaches_half(rates)), ("flat", flat >= FLAT)) if not met]
         missed += bool(aims)
         table.add_row(
             *(setting.database, setting.bus, str(setting.templates), kind),
-            *(_number(rate) for rate in (rates.ours, rates.bulk_create, rates.bare)),
-            *(_share(rates.ours, loop) for loop in (rates.bulk_create, rates.bare)),
-            _share(rates.ours, base.ours if base is not rates else None),
+            *(_number(rate) for rate in (rates.consumer, rates.bulk_create, rates.bare)),
+            *(_share(rates.consumer, loop) for loop in (rates.bulk_create, rates.bare)),
+            _share(rates.consumer, base.consumer if base is not rates else None),
             f"{rates.statements:.1f}" if rates.statements is not None else "–",
             f"missed: {', '.join(aims)}" if aims else "met",
         )
@@ -198,7 +215,7 @@ def show(results: Results) -> None:
 
 
 def _reaches_half(rates: Rates) -> bool:
-    return rates.bulk_create is None or rates.ours / rates.bulk_create >= HALF
+    return rates.bulk_create is None or rates.consumer / rates.bulk_create >= HALF
 
 
 def _number(rate: float | None) -> str:

@@ -1,4 +1,4 @@
-"""Events for the benchmarks: each learner once, each event about one template; as lines of a file or on Kafka."""
+"""Events for the benchmarks: one for each learner, each about one template; as lines of a file or on Kafka."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.catalog import place
+from benchmarks.catalog import course_of
 
 KINDS = ("no match", "match", "completes")
 TYPE = "org.openedx.learning.course.passing.status.updated.v1"
@@ -18,15 +18,19 @@ _IDS = uuid.UUID("be900000-0000-4000-8000-000000000000")
 
 
 def number(kind: str, learners: int) -> int:
-    """Return how many events there are of a kind. Those that match nothing are over too soon to be timed."""
+    """
+    Return the number of events of a kind.
+
+    Events that match nothing are decided so fast that more of them are needed.
+    """
     return learners * 5 if kind == "no match" else learners
 
 
 def events(kind: str, *, learners: int, templates: int) -> Iterator[dict[str, Any]]:
-    """Yield event envelopes of a kind, about each learner in turn; the templates come round in a scattered order."""
+    """Yield event envelopes of a kind, about one learner after the other; the order of templates is scattered."""
     for position in range(number(kind, learners)):
         template = (position * 7919) % templates
-        course, name = place(template, 2 if kind == "completes" else 1)
+        course, name = course_of(template, 2 if kind == "completes" else 1)
         if kind == "no match":
             name, course = "elsewhere", "course-v1:Other+Course+1"
         learner = position % learners + 1

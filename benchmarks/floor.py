@@ -1,9 +1,10 @@
 """
-The floor: insert again the rows that a run wrote, and do nothing else. A process of its own, for one database.
+The rate to compare with: insert again the rows that a run wrote, and do nothing else. A separate process, for one
+database.
 
-Reads the rows that the last run wrote, deletes them, and times a loop that inserts them batch by batch, a transaction
-each: no decoding, no rules, no reading. Once with Django's ``bulk_create``, as anybody would write it, and once with
-the pipeline's own inserts.
+It reads the rows that the last run wrote, deletes them, and measures a loop that inserts them batch by batch, each in a
+transaction: no decoding, no rules, no reading. It does so once with Django's ``bulk_create`` and once with the inserts
+of the pipeline.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def main() -> None:
     from badges.inserts import insert  # noqa: PLC0415 -- Django is ready only now
 
     tables = rows_of_last_run(options.kind)
-    # As the consumer has it: the garbage collector looks at what is new.
+    # The same as in the consumer: the garbage collector looks only at new objects.
     gc.collect()
     gc.freeze()
     rates = {
@@ -42,10 +43,10 @@ def main() -> None:
 
 
 def rows_of_last_run(kind: str) -> list[tuple[Any, list[Any]]]:
-    """Return the tables that a run wrote to, in its order, and their new rows; those of the inbox first."""
+    """Return the tables that a run wrote, in its order, each with its new rows; the inbox comes first."""
+    from badges.issuers.credly.models import CredlyBadge  # noqa: PLC0415
     from badges.models import (  # noqa: PLC0415
         BadgeProgress,
-        CredlyBadge,
         Fulfillment,
         InboxMessage,
         OutboxMessage,
@@ -60,7 +61,7 @@ def rows_of_last_run(kind: str) -> list[tuple[Any, list[Any]]]:
     tables: list[tuple[Any, list[Any]]] = [(InboxMessage, inbox), (Fulfillment, caused)]
     if kind == "match":
         begun = BadgeProgress.objects.in_bulk()
-        # Each right before its fulfilment, which points at it.
+        # Each progress row is inserted before the fulfillment that points to it.
         tables.insert(1, (BadgeProgress, [begun[fulfillment.progress_id] for fulfillment in caused]))
     else:
         tables.append((UserCredential, list(UserCredential.objects.order_by("id"))))
@@ -70,7 +71,7 @@ def rows_of_last_run(kind: str) -> list[tuple[Any, list[Any]]]:
 
 
 def measure(tables: Sequence[tuple[Any, list[Any]]], write: Callable[[Any, list[Any]], object]) -> float:
-    """Delete rows, write them again, and return how many events a second that was."""
+    """Delete the rows, write them again, and return the events per second."""
     from django.db import transaction  # noqa: PLC0415
 
     for model, rows in reversed(tables):
@@ -92,7 +93,7 @@ def _delete(model: Any, keys: Sequence[Any]) -> None:
 
 
 def _forget_deleted() -> None:
-    """Let PostgreSQL forget the deleted rows, which the inserts would otherwise look at once more."""
+    """Let PostgreSQL remove the deleted rows, which would otherwise slow down the inserts."""
     from django.db import connection  # noqa: PLC0415
 
     if connection.vendor == "postgresql":

@@ -1,4 +1,4 @@
-"""Run a command of the reference host and say how much memory its process took at most."""
+"""Run a command of the reference host and print the peak memory of its process."""
 
 from __future__ import annotations
 

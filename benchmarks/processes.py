@@ -1,4 +1,4 @@
-"""The commands that are measured run as processes of their own; what they cost the server is asked of the server."""
+"""Run the measured commands as separate processes, and read from PostgreSQL how many statements they cost."""
 
 from __future__ import annotations
 
@@ -12,12 +12,16 @@ from rich.console import Console
 from tests.services import PostgreSQL
 from tests.services.processes import ROOT
 
-# As wide as the tables are, also where there is no terminal.
+# Wide enough for the tables, also without a terminal.
 console = Console(width=None if sys.stdout.isatty() else 140)
 
 
 def run(env: Mapping[str, str], *arguments: object) -> str:
-    """Run Python with arguments in the project's folder; return what it printed, or stop with its complaint."""
+    """
+    Run Python with arguments in the project's folder and return its output.
+
+    Raises SystemExit with the output on failure.
+    """
     done = subprocess.run(  # noqa: S603 -- our own commands
         [sys.executable, *map(str, arguments)], env=dict(env), cwd=ROOT, capture_output=True, text=True, check=False
     )
@@ -27,13 +31,13 @@ def run(env: Mapping[str, str], *arguments: object) -> str:
 
 
 def count_statements(server: PostgreSQL) -> None:
-    """Let the server count from now on."""
+    """Let the server count statements from now on."""
     with psycopg.connect(server.url) as connection:
         connection.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
 
 
 def statements(server: PostgreSQL, like: str = "%") -> int:
-    """Return how many statements the server was asked; what it asks itself to check foreign keys is left out."""
+    """Return how many statements the server ran, without its own checks of foreign keys."""
     with psycopg.connect(server.url) as connection:
         row = connection.execute(
             "SELECT sum(calls) FROM pg_stat_statements WHERE query LIKE %s AND query NOT LIKE '%%FOR KEY SHARE OF x%%'",

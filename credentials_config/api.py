@@ -1,4 +1,8 @@
-"""The door of scheduled credentials for Python code: of the host, and of our own admin, REST API and commands."""
+"""
+The public Python functions of scheduled credentials: for the host, for plug-ins, and for admin, REST API and commands.
+
+Everything that is not listed in ``__all__`` is private. The functions check no permissions.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +15,9 @@ from django.utils import timezone
 
 from badges import api as badges
 from credentials_config import lms
-from credentials_config.contracts import JSON, Context, Document, Eligibility, Person, Words
-from credentials_config.issuing import codes, documents, presses
-from credentials_config.issuing.housekeeping import reopen
+from credentials_config.contracts import JSON, Context, Document, DocumentContext, Eligibility, Person
+from credentials_config.issuing import codes, documents, renderers, run_queue
+from credentials_config.issuing.document_context import document_context, document_date
 from credentials_config.issuing.lifecycle import (
     Refused,
     expire,
@@ -24,9 +28,8 @@ from credentials_config.issuing.lifecycle import (
     retry,
     retry_configuration,
 )
-from credentials_config.issuing.runs import gates_of, request
+from credentials_config.issuing.maintenance import reopen
 from credentials_config.issuing.search import Finding, Search
-from credentials_config.issuing.words import printed_context, printed_date
 from credentials_config.models import Credential, CredentialConfiguration, CredentialRun, CredentialType, RunCause
 from credentials_config.schedules import Decision, decide
 
@@ -61,31 +64,42 @@ def generate(
     configuration: CredentialConfiguration, *, person: Any = None, override_gates: bool = False
 ) -> CredentialRun:
     """
-    Ask for a run of a configuration now; a worker, the sweep or ``credentials_run`` carries it out.
+    Request a run of a configuration now, and return it. A worker, the sweep or ``credentials_run`` carries it out.
 
-    When one is open already it is returned. ``person`` is the user who asks. ``override_gates``: in spite of the dates.
+    When a run of this configuration is open already, that run is returned. ``person`` is the user of the host who asks.
+    ``override_gates``: the run ignores start, availability and closure of the context.
     """
-    return request(configuration, cause=RunCause.PERSON, person=person, override_gates=override_gates)
+    return run_queue.request(configuration, cause=RunCause.PERSON, person=person, override_gates=override_gates)
 
 
 def decision_for(configuration: CredentialConfiguration, *, now: dt.datetime | None = None) -> Decision:
-    """Return what a schedule that fires now would do, by the context's dates as the LMS has them."""
+    """
+    Return what a schedule that fires at ``now`` would do: Run, Skip, FinalRun or Closed. One request to the LMS.
+
+    Raises Retryable when the LMS does not answer, and Permanent when it does not know the context.
+    """
     context = lms.client().context(configuration.context_key)
-    return decide(gates_of(configuration), context, now or timezone.now())
+    return decide(configuration.schedule_rules, context, now or timezone.now())
 
 
 def survey(configuration: CredentialConfiguration) -> Iterator[Finding]:
     """
-    Yield everyone who may be asked about: who would get a credential, who not and why, who has one. Writes nothing.
+    Yield a finding for every learner of the context: who would get a credential, who not and why, and who has one.
 
-    Raises Permanent, with the remedy, when that cannot be told at all, and Retryable when the LMS does not answer.
+    Nothing is written. The learners are read chunk by chunk, so the first findings come before the last request to the
+    LMS. Raises Permanent, with the remedy, when the configuration cannot be used, and Retryable when the LMS does not
+    answer.
     """
     for _looked_at, findings in Search(configuration).chunks(everyone=True):
         yield from findings
 
 
 def eligibility(configuration: CredentialConfiguration, people: list[Person]) -> list[Finding]:
-    """Return how far these people are, whether they have a credential or not. Raises as ``survey`` does."""
+    """
+    Return a finding for each of these people, in their order, whether they have a credential or not.
+
+    Nothing is written. ``people``: a few hundred at most. Raises Permanent and Retryable as ``survey`` does.
+    """
     return Search(configuration).ask(people)
 
 
@@ -99,34 +113,44 @@ def preview(
     now: dt.datetime | None = None,
 ) -> Document:
     """
-    Make a document with sample words; ``options`` are the configuration's, laid over the type's.
+    Return a document with sample data. Nothing is written, and the type need not be saved.
 
-    Raises GenerationError or Permanent with the remedy.
+    ``options`` are those of a configuration; they are merged over those of the type. ``language`` is a code such as
+    ``pt-br``; blank: the host's. ``now`` is the date on the document. Raises GenerationError when the document cannot
+    be made, and Permanent when the generator or the options cannot be used; both name the remedy.
     """
     sample = CredentialConfiguration(credential_type=credential_type, options=options)
     code = codes.new_code()
-    words = Words(
+    context = DocumentContext(
         name=name,
-        context_name=printed_context(context_name, ""),
-        issue_date=printed_date(now or timezone.now(), language),
+        context_name=document_context(context_name, ""),
+        issue_date=document_date(now or timezone.now(), language),
         verify_url=documents.verify_url(code),
         verify_code=code,
         language=language,
     )
-    with presses.press_for(sample) as press:
-        return press.make(words)
+    with renderers.renderer_for(sample) as renderer:
+        return renderer.render(context)
 
 
 def credentials_of(person: badges.Person) -> QuerySet[Credential]:
-    """Return all scheduled credentials of a person (learner, user, LMS user id or username), newest first."""
+    """
+    Return all scheduled credentials of a person, newest first, also invalidated and expired ones.
+
+    ``person``: a learner, a user of the host, an LMS user id, or a username. Finding the learner costs one statement.
+    """
     learner = badges.learner_of(person)
     rows = Credential.objects.filter(learner=learner) if learner is not None else Credential.objects.none()
     return rows.select_related("configuration__credential_type", "learner__user")
 
 
 def credential_by_code(typed: str) -> Credential | None:
-    """Return the credential with a verification code, as people type it; at most one statement."""
-    code = codes.normal(typed)
+    """
+    Return the credential with a verification code, whatever its status; None when there is none.
+
+    ``typed``: the code as people type it, with or without spaces and dashes. At most one statement.
+    """
+    code = codes.normalized(typed)
     if code is None:
         return None
     related = Credential.objects.select_related("configuration__credential_type")
@@ -134,5 +158,9 @@ def credential_by_code(typed: str) -> Credential | None:
 
 
 def link_to(credential: Credential) -> str | None:
-    """Return the link to a credential's document, for its learner; None while there is none."""
+    """
+    Return the link to a credential's document, for its learner; None while there is no document.
+
+    Raises Permanent when CREDENTIALS_CONFIG["public_url"] is not set.
+    """
     return documents.link(credential.document, credential.verification_code) if credential.document else None

@@ -1,11 +1,11 @@
-"""The Django app of scheduled credentials, and how it plugs into a host."""
+"""The Django app of scheduled credentials, and its entry in the host's plugin mechanism."""
 
 from __future__ import annotations
 
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
-from badges.frame.plugin import as_plugin
+from badges.common.plugin import as_plugin
 
 
 class CredentialsConfigConfig(AppConfig):

@@ -1,4 +1,4 @@
-"""System checks: what an operator should know before the first document is made. Ids are stable: hosts silence them."""
+"""System checks of the settings of scheduled credentials. Their ids are stable, because hosts silence them by id."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from credentials_config.issuing import documents
 
 @register("lms_credentials_config")
 def check_config(**_: Any) -> list[CheckMessage]:
-    """Look for keys of ``CREDENTIALS_CONFIG`` that nobody reads, and values that nobody can."""
+    """Return warnings and errors about ``CREDENTIALS_CONFIG``: unknown keys, and values that cannot be used."""
     given = getattr(settings, "CREDENTIALS_CONFIG", {})
     if not isinstance(given, dict):
         return [
@@ -45,7 +45,7 @@ def _unknown_keys(given: dict[str, Any]) -> Iterator[CheckMessage]:
 def _unknown(key: Any, known: dict[str, Any], above: str = "") -> CheckMessage:
     near = difflib.get_close_matches(str(key), known, n=1)
     return Warning(
-        f"CREDENTIALS_CONFIG has {above}{key}, which nobody reads.",
+        f"CREDENTIALS_CONFIG has the unknown key {above}{key}, which is ignored.",
         hint=f"Did you mean {near[0]!r}?" if near else f"Known are {', '.join(sorted(known))}.",
         id="lms_credentials_config.W001",
     )
@@ -61,7 +61,7 @@ def _schedule() -> Iterator[CheckMessage]:
     periods = [name for name, _title in PERIOD_CHOICES]
     if not isinstance(every, int) or every < 1 or period not in periods:
         yield Error(
-            "CREDENTIALS_CONFIG['schedule'] says nothing that a schedule can be made of.",
+            "CREDENTIALS_CONFIG['schedule'] is no interval.",
             hint=f"'schedule': {{'every': 1, 'period': 'days'}}; periods are {', '.join(periods)}.",
             id="lms_credentials_config.E004",
         )
@@ -84,9 +84,9 @@ def _public_url() -> Iterator[CheckMessage]:
 
 
 def _generator() -> Iterator[CheckMessage]:
-    if words := extra.missing():
+    if problem := extra.missing():
         yield Warning(
-            words,
-            hint="Hosts that only give badges, or documents of other generators, silence this.",
+            problem,
+            hint="Silence this on hosts that only award badges, or use other generators.",
             id="lms_credentials_config.W004",
         )

@@ -1,4 +1,4 @@
-"""Learning contexts by their keys: courses, lessons (any block of a course) and pathways."""
+"""What the key of a learning context names: a course, a lesson (any block of a course) or a pathway. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Kind(enum.Enum):
 
 
 def kind_of(context_key: str) -> Kind | None:
-    """Return what the key names; None when it is no key of anything that can be learned."""
+    """Return what the key names, or None when it is not the key of a learning context."""
     if _PATHWAY.fullmatch(context_key):
         return Kind.PATHWAY
     if _course_key(context_key) is not None:
@@ -31,18 +31,22 @@ def kind_of(context_key: str) -> Kind | None:
 
 
 def course_of(lesson_key: str) -> str:
-    """Return the key of the course that a lesson is in."""
+    """Return the key of the course that a lesson is in. Raises ValueError when it is not a usage key."""
     usage = _usage_key(lesson_key)
     if usage is None:
-        raise ValueError("no usage key")
+        raise ValueError("not a usage key")
     return str(usage.context_key)
 
 
 def block_type_of(lesson_key: str) -> str:
-    """Return what kind of block a lesson is: ``chapter``, ``sequential``, ``vertical`` or one inside of these."""
+    """
+    Return the type of a lesson's block: ``chapter``, ``sequential``, ``vertical`` or one inside of these.
+
+    Raises ValueError when it is not a usage key.
+    """
     usage = _usage_key(lesson_key)
     if usage is None:
-        raise ValueError("no usage key")
+        raise ValueError("not a usage key")
     return str(usage.block_type)
 
 

@@ -1,9 +1,10 @@
 """
-The words that scheduled credentials, their processors and their generators speak with each other. Pure.
+The contracts between scheduled credentials and their plug-ins: processors and generators. Pure.
 
-A plug-in is a subclass of ``Processor`` or ``Generator``, offered by an entry point of the group
-``credentials_config.processors`` or ``credentials_config.generators`` whose name is the plug-in's slug. It is made
-without arguments, once per process, and used by several threads. ``credentials_config.registry`` finds it.
+A plug-in is a subclass of ``Processor`` or ``Generator``. An entry point of the group
+``credentials_config.processors`` or ``credentials_config.generators`` offers it; the entry point's name is the
+plug-in's slug. It is created without arguments, once per process, and several threads use it.
+``credentials_config.registry`` finds it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,10 @@ import datetime as dt
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 JSON = Any
 Options = Mapping[str, JSON]
@@ -21,9 +25,10 @@ Options = Mapping[str, JSON]
 @dataclass(frozen=True, slots=True)
 class Person:
     """
-    A learner as the LMS knows them. ``name`` may be blank: what is printed then is decided where it is printed.
+    A learner as the LMS knows them.
 
-    ``language`` is a code like ``ar`` or ``pt-br``, blank when the LMS did not say.
+    ``name`` may be blank; whoever prints it decides what to print then. ``language`` is a code like ``ar`` or
+    ``pt-br``; it is blank when the LMS has none. Everything here but the id is personal data.
     """
 
     lms_user_id: int
@@ -36,8 +41,10 @@ class Person:
 @dataclass(frozen=True, slots=True)
 class Context:
     """
-    Where something is learned: a course, a lesson (with its course's dates) or a pathway (from its earliest step's
-    start to its latest step's end). ``None`` as a date: there is none.
+    A learning context: a course, a lesson or a pathway.
+
+    A lesson has the dates of its course. A pathway lasts from the earliest start to the latest end of its courses.
+    ``start`` and ``end`` are aware times, or None when there is no such date.
     """
 
     key: str
@@ -49,9 +56,10 @@ class Context:
 @dataclass(frozen=True, slots=True)
 class Eligibility:
     """
-    Whether a learner has earned it, how far they are, and what is missing, in sentences for the learner.
+    Whether a learner has earned the credential.
 
-    ``progress`` is a JSON object of the processor's own: figures and what they are compared with.
+    ``progress`` is a JSON object of the processor's own, with the learner's values and the required ones. ``reasons``
+    are sentences for the learner about what is missing; there are none when ``eligible`` is True.
     """
 
     eligible: bool
@@ -60,30 +68,35 @@ class Eligibility:
 
 
 class Processor(ABC):
-    """Finds who has earned a credential in a learning context."""
+    """
+    Finds who has earned a credential in a learning context.
+
+    ``slug`` is what the database stores. ``title`` and ``option_help`` are for people, so they are translatable;
+    ``option_help`` is plain text that says what the options may hold.
+
+    ``options`` are always those of the credential type merged with those of the configuration. The generator reads the
+    same object, so a processor ignores keys that it does not know.
+    """
 
     slug: ClassVar[str]
-    title: ClassVar[Any]
-    # What may stand in the options, for people who fill them in: plain text, gettext lazy.
-    option_help: ClassVar[Any] = ""
+    title: ClassVar[StrOrPromise]
+    option_help: ClassVar[StrOrPromise] = ""
 
     @abstractmethod
     def supports(self, context_key: str) -> bool:
-        """Return whether this kind of learning context can be answered for; others are refused when saved."""
+        """Return whether the processor can evaluate this learning context. Others are refused when they are saved."""
 
     @abstractmethod
     def clean_options(self, options: Options) -> list[str]:
-        """
-        Return what is wrong with the options (the type's merged with the configuration's): path and remedy, in words.
-
-        Keys that belong to the generator are none of its business.
-        """
+        """Return what is wrong with the options, one sentence with path and remedy for each error."""
 
     @abstractmethod
     def people(self, context_key: str, options: Options) -> Iterator[Person]:
         """
-        Yield everyone who may be asked about, page by page: usually those enrolled. Each person once, with the name
-        that the document is to say and the address that the link is to go to.
+        Yield everyone who may be eligible, usually those who are enrolled, and each person once.
+
+        They are read page by page. ``name`` is the name for the document and ``email`` the address for its link.
+        Raises badges.exceptions.Retryable or Permanent, as ``retrieve`` does.
         """
 
     @abstractmethod
@@ -91,21 +104,28 @@ class Processor(ABC):
         self, context_key: str, options: Options, learners: Collection[Person] | None = None
     ) -> dict[int, Eligibility]:
         """
-        Return the eligibility by LMS user id of everyone asked about, eligible or not; None asks about all ``people``.
+        Return the eligibility of each of the learners, eligible or not, by LMS user id.
 
-        Callers with many learners ask in chunks (a few hundred at a time), so that neither side holds everyone at once.
-        What is odd about one learner makes that learner not eligible, with a reason, and disturbs nobody else.
-        Raises badges.exceptions.Retryable or Permanent for what befalls all: the LMS is down, the context is unknown.
+        ``learners`` None means all ``people``. Callers with many learners pass a few hundred at a time, so that nobody
+        holds all of them in memory. When the data of one learner makes no sense, that learner is not eligible, with a
+        reason; the others are not affected.
+
+        Raises badges.exceptions.Retryable or Permanent when no learner can be evaluated: the LMS does not answer, the
+        context is unknown, or the options are not usable.
         """
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
-    """What a document says. All of it is data: nothing in it means anything to a template engine."""
+class DocumentContext:
+    """
+    The texts of one document. All of them are data: no template engine interprets them.
+
+    ``issue_date`` is localised text, ready to print. ``language`` is a code like ``ar`` or ``pt-br``, or blank.
+    """
 
     name: str
     context_name: str
-    issue_date: str  # localised text, ready to print
+    issue_date: str
     verify_url: str
     verify_code: str
     language: str = ""
@@ -113,7 +133,7 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A finished document; ``extension`` without a dot."""
+    """A finished document. ``extension`` is that of its file, without a dot."""
 
     content: bytes
     content_type: str = "application/pdf"
@@ -124,8 +144,8 @@ class GenerationError(Exception):
     """
     A document cannot be made. The message names the option or asset and the remedy, and holds no personal data.
 
-    ``everyone``: every document of the same options and assets would fail alike (broken template, missing font), so
-    there is no point in trying the next learner. What ``Generator.begin`` raises always is.
+    ``everyone`` is True when every document of the same options and assets would fail alike, as with a broken template
+    or a missing font. Then the next learner is not tried. Errors of ``Generator.create_renderer`` always count so.
     """
 
     def __init__(self, message: str, *, everyone: bool = False):
@@ -137,54 +157,61 @@ class Assets(Protocol):
     """
     The files that options name by slug, each in its newest version.
 
-    ``read`` raises GenerationError naming the slug and the remedy when there is none, or when it is too big or empty.
+    All methods raise GenerationError, naming the slug and the remedy, when there is no such asset.
     """
 
     def read(self, slug: str) -> bytes:
-        """Return the file's content."""
+        """Return the content of the file. Raises GenerationError also when it is too big or empty."""
 
     def file_name(self, slug: str) -> str:
-        """Return the name it was uploaded under: its extension says what it is."""
+        """Return the name under which the file was uploaded. Its extension tells the type of the file."""
 
     def version(self, slug: str) -> int:
-        """Return the version that ``read`` gives."""
+        """Return the version whose content ``read`` returns."""
 
 
-class Press(ABC):
+class Renderer(ABC):
     """
-    A generator that has its template and fonts loaded; kept for as long as options and assets stay the same.
+    Makes the documents of one set of options and assets, with its template and fonts loaded.
 
-    Several threads may ask it at once. It is closed when it is outdated, or others were asked for more lately, and no
-    thread uses it any more.
+    It is kept as long as options and assets stay the same, and several threads may use it at once. It is closed when it
+    is outdated, or when too many others are in use. No thread uses it any more then.
+
+    ``made_from`` is a JSON object that is stored with each credential: the slugs and versions of the assets, and the
+    version of the generator.
     """
 
-    # Slugs and versions of what documents are made from, and the generator's own version: ``Credential.made_from``.
     made_from: dict[str, JSON]
 
     @abstractmethod
-    def make(self, words: Words) -> Document:
-        """Make one document; GenerationError when that cannot be done."""
+    def render(self, context: DocumentContext) -> Document:
+        """Return one document. Raises GenerationError when it cannot be made."""
 
     def close(self) -> None:
-        """Let go of processes and files."""
+        """Release processes and files."""
         return None
 
 
 class Generator(ABC):
-    """Makes documents."""
+    """
+    Makes documents.
+
+    ``slug``, ``title``, ``option_help`` and ``options`` are as in ``Processor``; here it is the processor's keys that
+    are ignored.
+    """
 
     slug: ClassVar[str]
-    title: ClassVar[Any]
-    option_help: ClassVar[Any] = ""
+    title: ClassVar[StrOrPromise]
+    option_help: ClassVar[StrOrPromise] = ""
 
     @abstractmethod
     def clean_options(self, options: Options) -> list[str]:
-        """
-        Return what is wrong with the options (the type's merged with the configuration's): path and remedy, in words.
-
-        Keys that belong to the processor are none of its business.
-        """
+        """Return what is wrong with the options, one sentence with path and remedy for each error."""
 
     @abstractmethod
-    def begin(self, options: Options, assets: Assets) -> Press:
-        """Load template, fonts and images; GenerationError names what is missing or broken."""
+    def create_renderer(self, options: Options, assets: Assets) -> Renderer:
+        """
+        Load template, fonts and images, and return a renderer for them.
+
+        Raises GenerationError, naming the option or asset and the remedy, when something is missing or broken.
+        """

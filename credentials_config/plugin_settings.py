@@ -1,10 +1,10 @@
-"""What scheduled credentials add to their host's settings: what is missing, and nothing else."""
+"""The settings of the host that scheduled credentials need. Only missing ones are added; none is changed."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from badges.frame.plugin import add_apps, add_beat_entries
+from badges.common.plugin import add_apps, add_beat_entries
 
 
 def plugin_settings(settings: Any) -> None:
@@ -14,11 +14,11 @@ def plugin_settings(settings: Any) -> None:
         settings.CREDENTIALS_CONFIG = {}
     if getattr(settings, "CELERY_BEAT_SCHEDULER", None) is None:
         settings.CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
-    # Every minute, what nobody was woken for; once a day, closed contexts that may be open again, and old runs.
+    # Every minute: expiry, and work whose notification was lost. Once a day: contexts that open again, and old runs.
     add_beat_entries(
         settings,
         {
             "credentials-sweep": ("credentials_config.sweep", 60.0),
-            "credentials-look-again": ("credentials_config.look_again", 24 * 3600.0),
+            "credentials-maintain": ("credentials_config.maintain", 24 * 3600.0),
         },
     )

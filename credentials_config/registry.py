@@ -7,24 +7,24 @@ for the configurations that use it to show; the others go on.
 
 from __future__ import annotations
 
-import functools
 import logging
-from importlib.metadata import EntryPoint, entry_points
+from typing import TypeVar
 
+from badges.common.entry_points import EntryPointLoader
 from badges.exceptions import Permanent
 from credentials_config.contracts import (
     JSON,
     Assets,
     Context,
     Document,
+    DocumentContext,
     Eligibility,
     GenerationError,
     Generator,
     Options,
     Person,
-    Press,
     Processor,
-    Words,
+    Renderer,
 )
 
 __all__ = [
@@ -32,14 +32,14 @@ __all__ = [
     "Assets",
     "Context",
     "Document",
+    "DocumentContext",
     "Eligibility",
     "GenerationError",
     "Generator",
     "Options",
     "Person",
-    "Press",
     "Processor",
-    "Words",
+    "Renderer",
     "generator",
     "generators",
     "processor",
@@ -50,99 +50,73 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
-PROCESSORS = "credentials_config.processors"
-GENERATORS = "credentials_config.generators"
+Plugin = TypeVar("Plugin", Processor, Generator)
 
-_KINDS: dict[str, type[Processor] | type[Generator]] = {PROCESSORS: Processor, GENERATORS: Generator}
-_registered: dict[tuple[str, str], Processor | Generator] = {}
+_processors: EntryPointLoader[Processor] = EntryPointLoader(
+    "credentials_config.processors",
+    noun="processor",
+    kind=Processor,
+    error=Permanent,
+    remedy="choose another processor for the credential type",
+    instantiate=True,
+)
+_generators: EntryPointLoader[Generator] = EntryPointLoader(
+    "credentials_config.generators",
+    noun="generator",
+    kind=Generator,
+    error=Permanent,
+    remedy="choose another generator for the credential type",
+    instantiate=True,
+)
 
 
 def processor(slug: str) -> Processor:
-    """Return the processor with this slug; Permanent, naming the remedy, when there is no working one."""
-    found = _get(PROCESSORS, slug)
-    assert isinstance(found, Processor)
-    return found
+    """Return the processor with this slug. Raises Permanent, which names the remedy, when there is no working one."""
+    return _processors.get(slug)
 
 
 def generator(slug: str) -> Generator:
-    """Return the generator with this slug; Permanent, naming the remedy, when there is no working one."""
-    found = _get(GENERATORS, slug)
-    assert isinstance(found, Generator)
-    return found
+    """Return the generator with this slug. Raises Permanent, which names the remedy, when there is no working one."""
+    return _generators.get(slug)
 
 
 def processors() -> dict[str, Processor]:
-    """Return all processors that work, by slug; what is broken is said in the log."""
-    return {slug: processor(slug) for slug in _working(PROCESSORS)}
+    """Return all processors that work, by slug. The log names those that do not."""
+    return _working(_processors)
 
 
 def generators() -> dict[str, Generator]:
-    """Return all generators that work, by slug; what is broken is said in the log."""
-    return {slug: generator(slug) for slug in _working(GENERATORS)}
+    """Return all generators that work, by slug. The log names those that do not."""
+    return _working(_generators)
 
 
 def register(plugin: Processor | Generator) -> None:
     """Use this plug-in in this process, before any entry point of its slug."""
-    _registered[_group_of(plugin), plugin.slug] = plugin
+    if isinstance(plugin, Processor):
+        _processors.register(plugin.slug, plugin)
+    else:
+        _generators.register(plugin.slug, plugin)
 
 
 def unregister(plugin: Processor | Generator) -> None:
     """Undo ``register``."""
-    _registered.pop((_group_of(plugin), plugin.slug), None)
+    if isinstance(plugin, Processor):
+        _processors.unregister(plugin.slug)
+    else:
+        _generators.unregister(plugin.slug)
 
 
-def _group_of(plugin: Processor | Generator) -> str:
-    return PROCESSORS if isinstance(plugin, Processor) else GENERATORS
+def forget() -> None:
+    """Look again for what is installed. For code that installs a package into a running process, such as a test."""
+    _processors.forget()
+    _generators.forget()
 
 
-def _slugs(group: str) -> list[str]:
-    return sorted({*entry_points(group=group).names, *(slug for its, slug in _registered if its == group)})
-
-
-def _working(group: str) -> list[str]:
-    good = []
-    for slug in _slugs(group):
+def _working(plugins: EntryPointLoader[Plugin]) -> dict[str, Plugin]:
+    found = {}
+    for slug in plugins.names():
         try:
-            _get(group, slug)
+            found[slug] = plugins.get(slug)
         except Permanent as error:
             log.error("%s", error)
-        else:
-            good.append(slug)
-    return good
-
-
-def _get(group: str, slug: str) -> Processor | Generator:
-    return _registered.get((group, slug)) or _installed(group, slug)
-
-
-@functools.cache
-def _installed(group: str, slug: str) -> Processor | Generator:
-    noun = _noun(group)
-    found = entry_points(group=group, name=slug)
-    if not found:
-        raise Permanent(
-            f"No {noun} {slug!r} is installed (installed: {', '.join(_slugs(group)) or 'none'}). "
-            f"Install the package that brings it, or choose another {noun} for the credential type."
-        )
-    return _load(group, next(iter(found)))
-
-
-def _load(group: str, entry_point: EntryPoint) -> Processor | Generator:
-    noun, kind = _noun(group), _KINDS[group]
-    remedy = f"Repair or remove the package that brings {entry_point.value!r}."
-    try:
-        plugin = entry_point.load()()
-    except Exception as error:  # a plug-in may fail in any way while it is imported
-        log.exception("The %s %r cannot be loaded", noun, entry_point.name)
-        raise Permanent(
-            f"The {noun} {entry_point.name!r} cannot be loaded ({type(error).__name__}). {remedy}"
-        ) from error
-    if not isinstance(plugin, kind):
-        raise Permanent(f"The {noun} {entry_point.name!r} is no credentials_config.contracts.{kind.__name__}. {remedy}")
-    if plugin.slug != entry_point.name:
-        raise Permanent(f"The {noun} {entry_point.name!r} calls itself {plugin.slug!r}. {remedy}")
-    return plugin
-
-
-def _noun(group: str) -> str:
-    return "processor" if group == PROCESSORS else "generator"
+    return found

@@ -1,10 +1,10 @@
 """
-When credentials are given: the gates on a context's dates. Pure: ``now`` is an argument.
+When credentials are given, by the dates of a learning context. Pure: ``now`` is an argument.
 
-Nothing is given before the start, unless that is overridden, nor before the configuration says that it is available.
-Without an end date nothing is waited for and nothing closes. A context is over when its end and the grace after it have
-passed, and what is available later than that has become available: one last run then finds everyone, and closes it.
-An end date that moved, or was taken away, opens it again.
+No credential is given before the context starts, unless the configuration ignores the start. None is given before the
+configuration makes it available. A context is over when its end, the grace period after it and the date of availability
+have passed. One final run then finds everyone who is eligible, and closes the context. Without an end date it never
+closes. When the end date is moved or removed later, the context is open again.
 """
 
 from __future__ import annotations
@@ -16,10 +16,15 @@ from credentials_config.contracts import Context
 
 
 @dataclass(frozen=True, slots=True)
-class Gates:
-    """What a configuration says about dates; ``closed``: its last run was done."""
+class ScheduleRules:
+    """
+    What a configuration says about dates.
 
-    availability: str = "earned"  # earned, course_end, after_end or on_date
+    ``availability`` is "earned", "course_end", "after_end" (then with ``days_after_end``) or "on_date" (then with
+    ``available_on``). ``closed`` is True when the final run is done.
+    """
+
+    availability: str = "earned"
     days_after_end: int | None = None
     available_on: dt.datetime | None = None
     ignore_start: bool = False
@@ -29,14 +34,14 @@ class Gates:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Look for eligible learners now. ``reopens``: it was closed, and is not over after all."""
+    """Look for eligible learners now. ``reopens``: the context was closed, but its dates have changed since."""
 
     reopens: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """Not yet."""
+    """Do nothing yet. ``reopens`` is as in ``Run``."""
 
     reason: str
     reopens: bool = False
@@ -44,12 +49,12 @@ class Skip:
 
 @dataclass(frozen=True, slots=True)
 class FinalRun:
-    """It is over: look for eligible learners once more, and close it when that is done."""
+    """The context is over: look for eligible learners once more, then close it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """It is over and the last run is done."""
+    """The context is over and its final run is done: do nothing."""
 
     reason: str
 
@@ -57,44 +62,44 @@ class Closed:
 Decision = Run | Skip | FinalRun | Closed
 
 
-def decide(gates: Gates, context: Context, now: dt.datetime) -> Decision:
-    """Say what a schedule that fires now should do, with the context's dates as they are now."""
-    over_at = closes_at(gates, context)
+def decide(rules: ScheduleRules, context: Context, now: dt.datetime) -> Decision:
+    """Return what a schedule that is due at ``now`` should do, by the current dates of the context."""
+    over_at = closes_at(rules, context)
     if over_at is not None and now >= over_at:
         return (
-            Closed(f"The context was over on {_day(over_at)} and its last run is done.") if gates.closed else FinalRun()
+            Closed(f"The context was over on {_day(over_at)} and its last run is done.") if rules.closed else FinalRun()
         )
-    if not gates.ignore_start and context.start is not None and now < context.start:
-        return Skip(f"The context starts on {_day(context.start)}.", reopens=gates.closed)
-    available_at = available_from(gates, context)
+    if not rules.ignore_start and context.start is not None and now < context.start:
+        return Skip(f"The context starts on {_day(context.start)}.", reopens=rules.closed)
+    available_at = available_from(rules, context)
     if available_at is not None and now < available_at:
-        return Skip(f"Credentials are available from {_day(available_at)} on.", reopens=gates.closed)
-    return Run(reopens=gates.closed)
+        return Skip(f"Credentials are available from {_day(available_at)} on.", reopens=rules.closed)
+    return Run(reopens=rules.closed)
 
 
-def available_from(gates: Gates, context: Context) -> dt.datetime | None:
-    """Return from when on earned credentials are given; None: there is nothing to wait for."""
-    if gates.availability == "on_date":
-        return gates.available_on
-    if gates.availability == "course_end":
+def available_from(rules: ScheduleRules, context: Context) -> dt.datetime | None:
+    """Return the time from which earned credentials are given, or None when there is nothing to wait for."""
+    if rules.availability == "on_date":
+        return rules.available_on
+    if rules.availability == "course_end":
         return context.end
-    if gates.availability == "after_end" and context.end is not None:
-        return _later(context.end, days=gates.days_after_end or 0)
+    if rules.availability == "after_end" and context.end is not None:
+        return _later(context.end, days=rules.days_after_end or 0)
     return None
 
 
-def closes_at(gates: Gates, context: Context) -> dt.datetime | None:
-    """Return when the last run is due; None: never."""
+def closes_at(rules: ScheduleRules, context: Context) -> dt.datetime | None:
+    """Return when the final run is due, or None for never."""
     if context.end is None:
         return None
-    after_grace = _later(context.end, hours=gates.grace_hours)
-    return max(after_grace, available_from(gates, context) or after_grace)
+    after_grace = _later(context.end, hours=rules.grace_hours)
+    return max(after_grace, available_from(rules, context) or after_grace)
 
 
 def expires_at(
     issued_at: dt.datetime, *, valid_days: int | None, valid_until: dt.datetime | None
 ) -> dt.datetime | None:
-    """Return when a credential expires: the earlier of both ways to say it; None: never."""
+    """Return when a credential expires, the earlier of both limits, or None for never."""
     ends = [valid_until] if valid_until is not None else []
     if valid_days is not None:
         ends.append(_later(issued_at, days=valid_days))
@@ -102,7 +107,7 @@ def expires_at(
 
 
 def over_from_the_start(now: dt.datetime, *, valid_days: int | None, valid_until: dt.datetime | None) -> str:
-    """Return what is wrong, with the remedy, when a credential of this moment would be over at once; else nothing."""
+    """Return an error with its remedy when a credential given at ``now`` would have expired already, else ""."""
     ends = expires_at(now, valid_days=valid_days, valid_until=valid_until)
     if ends is None or ends > now:
         return ""
@@ -115,7 +120,7 @@ def over_from_the_start(now: dt.datetime, *, valid_days: int | None, valid_until
 def _later(time: dt.datetime, **by: int) -> dt.datetime:
     try:
         return time + dt.timedelta(**by)
-    except OverflowError:  # somebody typed a very large number
+    except OverflowError:  # the number is too large for a date
         return dt.datetime.max.replace(tzinfo=dt.UTC)
 
 

@@ -1,4 +1,4 @@
-"""Addresses of scheduled credentials, all in the namespace ``lms_credentials_config``."""
+"""URLs of scheduled credentials, all in the namespace ``lms_credentials_config``."""
 
 from __future__ import annotations
 

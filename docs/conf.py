@@ -6,6 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(ROOT / "docs"))
 
 # Pages that quote docstrings import the models, and those need settings.
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "service.settings")
@@ -20,7 +21,7 @@ author = "The maintainers"
 project_copyright = "AGPL-3.0-or-later"
 release = version = __version__
 
-extensions = ["sphinx.ext.autodoc", "sphinx.ext.extlinks"]
+extensions = ["sphinx.ext.autodoc", "sphinx.ext.extlinks", "dead_letters"]
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = f"Badges and credentials {version}"

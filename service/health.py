@@ -1,4 +1,4 @@
-"""Health pages for whoever restarts the host (``live``) and whoever sends it traffic (``ready``)."""
+"""Health pages: ``live`` for a process manager that restarts the host, ``ready`` for a load balancer."""
 
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
@@ -9,13 +9,13 @@ from django.views.decorators.http import require_safe
 
 @require_safe
 def live(request: HttpRequest) -> JsonResponse:
-    """Say that the process answers; asks nothing of anybody else."""
+    """Answer 200 as long as the process runs; the database is not used."""
     return JsonResponse({"status": "ok"})
 
 
 @require_safe
 def ready(request: HttpRequest) -> JsonResponse:
-    """Say whether the database answers and its tables are those of this code: 200, else 503 with the reason."""
+    """Answer 200 when the database answers and all migrations are applied, else 503 with the reason."""
     try:
         executor = MigrationExecutor(connection)
         pending = executor.migration_plan(executor.loader.graph.leaf_nodes())

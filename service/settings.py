@@ -1,9 +1,9 @@
 """
 Settings of the reference host.
 
-Everything that differs between machines comes from the environment; without any of it the host runs on one machine with
-nothing but Python: a SQLite file, no broker, no event bus. The plugin's own settings are added by ``edx-django-utils``
-at the end of this file, exactly as in a real host.
+Everything that differs between machines comes from environment variables. Without them the host runs on one machine
+with nothing but Python: a SQLite file, no broker, no event bus. At the end of this file ``edx-django-utils`` adds the
+settings of the plugin, exactly as in a real host.
 """
 
 import os
@@ -17,7 +17,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = Path(os.environ.get("DATA_DIR", BASE_DIR / "var"))
 
 DEBUG = os.environ.get("DEBUG", "") == "1"
-# Sessions and stored tokens are as safe as this key: set one wherever anybody else can reach the host.
+# Sessions and stored tokens are only as safe as this key. Set one wherever other people can reach the host.
 SECRET_KEY = os.environ.get("SECRET_KEY") or "insecure-reference-host-key-for-one-machine-only"
 ALLOWED_HOSTS = os.environ.get("ALLOWED_HOSTS", "127.0.0.1,localhost,[::1],testserver").split(",")
 ROOT_URLCONF = "service.urls"
@@ -70,13 +70,13 @@ DATABASES = {
 }
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     Path(DATABASES["default"]["NAME"]).parent.mkdir(parents=True, exist_ok=True)
-    # Writers queue up at BEGIN instead of failing in the middle; readers never wait for them.
+    # A writer waits at BEGIN, so it does not fail in the middle. Readers never wait for writers.
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
         "timeout": 30,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     }
-    # A file, so that the threads and child processes of a test share it.
+    # A file and not memory, because the threads and child processes of a test share it.
     DATABASES["default"]["TEST"] = {"NAME": os.path.join(tempfile.gettempdir(), f"badges-test-{os.getpid()}.sqlite3")}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.mysql":
     DATABASES["default"].setdefault("OPTIONS", {}).update({"charset": "utf8mb4"})
@@ -87,14 +87,16 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "/static/"
 STATIC_ROOT = DATA_DIR / "static"
-STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # WhiteNoise warns when it is not there; finders serve without it
+STATIC_ROOT.mkdir(
+    parents=True, exist_ok=True
+)  # WhiteNoise warns when the folder is missing; the finders serve without it
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
-MEDIA_ROOT = DATA_DIR / "media"  # documents; nothing serves this folder, learners get signed links
+MEDIA_ROOT = DATA_DIR / "media"  # documents; no web server serves this folder, learners get signed links
 DEFAULT_AUTO_FIELD = "django.db.models.AutoField"  # as the real host has it
 LOGIN_URL = "/admin/login/"
 
-# Shared by all processes, so that what is throttled is counted once. Without it each process counts for itself.
+# A cache that all processes share, so that they count requests together. Without it each process counts on its own.
 if os.environ.get("CACHE_URL"):
     CACHES = {
         "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": os.environ["CACHE_URL"]}
@@ -115,7 +117,7 @@ BADGES_CONFIG = {}
 if os.environ.get("CREDLY_URL"):
     BADGES_CONFIG["credly"] = {"CREDLY_API_BASE_URL": os.environ["CREDLY_URL"]}
 
-# What a learner's document says for years: on one machine this will do, a public installation sets PUBLIC_URL.
+# Documents show this address for years. The default is for one machine only; a public host sets PUBLIC_URL.
 CREDENTIALS_CONFIG: dict[str, object] = {"public_url": os.environ.get("PUBLIC_URL", "http://127.0.0.1:8000")}
 if os.environ.get("LMS_URL"):
     CREDENTIALS_CONFIG["lms"] = {

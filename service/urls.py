@@ -1,4 +1,4 @@
-"""Addresses of the reference host: the admin, its health pages, and whatever its plugins bring."""
+"""URLs of the reference host: the admin, the health pages, and the URLs of its plugins."""
 
 from django.contrib import admin
 from django.urls import path

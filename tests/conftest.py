@@ -1,8 +1,8 @@
 """
-Which database the tests run on, and the real servers they can ask for.
+The database that the tests run on, and fixtures for real servers and processes.
 
-``pytest --db postgresql`` chooses the database before Django reads its settings; the server itself starts when the
-first test needs it. Every fixture below that is named after a service starts the real one, once for each test process.
+``pytest --db postgresql`` chooses the database before Django reads its settings. The server starts when the first test
+needs it. Each fixture that is named after a service starts the real service, once for each test process.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from tests.services.databases import chosen_database, test_database_url
 from tests.services.processes import Process, manage, python_process
 
 if TYPE_CHECKING:
-    from tests.intake.bus import Bus
+    from tests.support.event_bus import Bus
 
 LEFT_OUT = "LEFT OUT by choice"
-# What makes a test a `live` one: it starts a server or a process.
+# A test that uses one of these starts a server or a process, and is marked as `live`.
 LIVE_FIXTURES = {
     *("kafka", "schema_registry", "postgresql", "mariadb", "redis", "s3proxy", "database_server"),
     *("run_manage", "run_celery", "browser"),
@@ -47,26 +47,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="append",
         default=[],
         choices=[*ALL, CHROMIUM],
-        help="Leave out the tests that need this service; they are counted as skipped, loudly.",
+        help="Leave out the tests that need this service. They are reported as skipped at the end.",
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Tell Django which database to use. pytest-django looks for settings once more after this."""
+    """Tell Django which database to use. pytest-django reads the settings after this."""
     config.stash[services_key] = {}
     if "DJANGO_SETTINGS_MODULE" in os.environ:
         raise pytest.UsageError("Unset DJANGO_SETTINGS_MODULE: settings must not be read before --db is.")
     os.environ["DATABASE_URL"] = chosen_database(config.option.db, lambda name: _service(config, name))
     os.environ["DJANGO_SETTINGS_MODULE"] = "service.settings"
-    # Tests say themselves when they want one of these; the environment of whoever runs them must not.
+    # A test sets one of these itself when it needs it; the environment of the test run must not set them.
     names = ("CELERY_BROKER_URL", "CACHE_URL", "KAFKA_BOOTSTRAP_SERVERS", "SCHEMA_REGISTRY_URL", "CREDLY_URL", "DEBUG")
     for name in names:
         os.environ.pop(name, None)
-    from django.conf import settings  # noqa: PLC0415 -- only now the environment is complete
+    from django.conf import settings  # noqa: PLC0415 -- the environment is complete only now
 
     assert settings.DATABASES
     if config.getoption("numprocesses", None):
-        # With xdist every test process has servers of its own; it must not read settings before it named them.
+        # With xdist every test process has its own servers, and must not read settings before it has named them.
         del os.environ["DJANGO_SETTINGS_MODULE"]
 
 
@@ -79,7 +79,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark the live tests."""
     if config.option.db == "sqlite":
-        # Nothing is left out: there is no server that could go away.
+        # Nothing is left out: SQLite has no server that could be stopped.
         pointless = [item for item in items if "database_server" in getattr(item, "fixturenames", ())]
         config.hook.pytest_deselected(items=pointless)
         items[:] = [item for item in items if item not in pointless]
@@ -89,7 +89,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say loudly what was left out; it must not pass for tested."""
+    """Report clearly what was left out, because it was not tested."""
     skipped = terminalreporter.stats.get("skipped", [])
     left_out = [report for report in skipped if LEFT_OUT in str(report.longrepr)]
     if left_out:
@@ -103,7 +103,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def _service(config: pytest.Config, name: str) -> Service:
-    """Return this test process' one service of that name, not started yet."""
+    """Return the one service of that name in this test process. It may not be started yet."""
     services = config.stash[services_key]
     if name not in services:
         services[name] = ALL[name]()
@@ -121,7 +121,7 @@ def _started(config: pytest.Config, name: str) -> Service:
 
 @pytest.fixture
 def kafka(pytestconfig: pytest.Config) -> Kafka:
-    """Start the broker, unless it runs; a test that stopped it need not start it again for the next one."""
+    """Start the Kafka broker, unless it runs. A test that stopped it need not start it again."""
     return _started(pytestconfig, "kafka")
 
 
@@ -134,13 +134,22 @@ def schema_registry(pytestconfig: pytest.Config) -> SchemaRegistry:
 @pytest.fixture
 def bus(kafka: Kafka, schema_registry: SchemaRegistry, settings: Any) -> Iterator[Bus]:
     """Return a topic of the Open edX bus that Django's settings point to."""
-    from tests.intake.bus import Bus  # noqa: PLC0415 -- Django is not ready when this file is imported
+    from tests.support.event_bus import Bus  # noqa: PLC0415 -- Django is not ready when this file is imported
 
     made = Bus(kafka, schema_registry)
     for name, value in made.settings.items():
         setattr(settings, name, value)
     yield made
     made.close()
+
+
+@pytest.fixture
+def acme(settings: Any) -> Iterator[str]:
+    """Name a module with public signals of another package, which nobody has imported."""
+    from tests.support.signal_registry import acme_signals  # noqa: PLC0415 -- only now Django is ready
+
+    with acme_signals() as module:
+        yield module
 
 
 @pytest.fixture
@@ -169,7 +178,11 @@ def mariadb(pytestconfig: pytest.Config) -> MariaDB:
 
 @pytest.fixture
 def database_server(pytestconfig: pytest.Config, transactional_db: None) -> Iterator[Service]:
-    """Return the server that this run's database is on, to stop it and to start it; it runs again after the test."""
+    """
+    Return the server of the database of this test run, so that a test can stop and start it.
+
+    It runs again afterwards.
+    """
     if pytestconfig.option.db == "sqlite":
         pytest.skip(f"{LEFT_OUT}: a database server, which SQLite is not (--db postgresql)")
     server = _started(pytestconfig, pytestconfig.option.db)
@@ -186,7 +199,7 @@ def _reconnect_to(server: Service) -> None:
 
 @pytest.fixture
 def browser(pytestconfig: pytest.Config, tmp_path: Path) -> Iterator[Chrome]:
-    """Start a headless Chromium, for ``live_server``'s pages."""
+    """Start a headless Chromium for the pages of ``live_server``."""
     if CHROMIUM in pytestconfig.option.without:
         pytest.skip(f"{LEFT_OUT}: {CHROMIUM}")
     try:
@@ -204,7 +217,7 @@ def browser(pytestconfig: pytest.Config, tmp_path: Path) -> Iterator[Chrome]:
 def django_db_modify_db_settings(
     pytestconfig: pytest.Config, django_db_modify_db_settings_parallel_suffix: None
 ) -> None:
-    """Start the database's server just before pytest-django makes the test database on it."""
+    """Start the database server before pytest-django creates the test database on it."""
     if pytestconfig.option.db != "sqlite":
         _started(pytestconfig, pytestconfig.option.db)
 
@@ -217,7 +230,7 @@ def run_manage(transactional_db: None, tmp_path: Path) -> Iterator[Callable[...,
     """
     Start ``manage.py`` commands as processes on the test database: ``run_manage("badges_drain", env={…})``.
 
-    The test sees what they commit, and they see what the test commits. They are gone when the test ends.
+    The test sees what the processes commit, and they see what the test commits. They are killed when the test ends.
     """
     yield from _runner(tmp_path, manage)
 

@@ -1,7 +1,7 @@
 """
-Rows for tests. Templates are made through the catalog's door, as any author makes them, and so have revisions.
+Rows for tests. Templates are saved by ``badges.catalog.api``, so they have revisions.
 
-Defaults are distinct on purpose: a test that swaps two of them fails.
+All default values differ from each other, so that a test that swaps two of them fails.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from django.contrib.auth import get_user_model
 from badges.awarding.models import CredentialStatus, UserCredential
 from badges.catalog.api import save_template
 from badges.catalog.causes import CauseKind
+from badges.catalog.learner_template_ids import learner_template_id
 from badges.catalog.models import BadgeTemplate
-from badges.catalog.pairs import pair_id
 from badges.conf import PASSING_STATUS
 from badges.intake.models import InboxMessage, Learner
 from badges.outbox.models import OutboxMessage
@@ -36,7 +36,7 @@ def rule(path: str, operator: str, value: Any) -> dict[str, Any]:
 
 
 def requirement(key: str = "pass", *, course: str | None = ALGEBRA, **given: Any) -> dict[str, Any]:
-    """Return a requirement of a pack: passing a course, unless told otherwise."""
+    """Return a requirement of a pack: passing a course, unless the arguments say otherwise."""
     rules = [rule("is_passing", "eq", True)]
     if course is not None:
         rules.append(rule("course.course_key", "eq", course))
@@ -44,7 +44,7 @@ def requirement(key: str = "pass", *, course: str | None = ALGEBRA, **given: Any
 
 
 def template_entry(**given: Any) -> dict[str, Any]:
-    """Return a template entry of a pack: active, one requirement, no issuer, unless told otherwise."""
+    """Return a template entry of a pack: active, one requirement, no issuer, unless the arguments say otherwise."""
     number = next(_numbers)
     defaults = {
         "slug": f"marsupilami-{number}",
@@ -65,7 +65,7 @@ def credly_issuer(organization: str = "0e0e0e0e-0000-4000-8000-00000000000a", te
 
 
 def make_template(*, author: Any = None, **given: Any) -> BadgeTemplate:
-    """Save a template through the catalog's door."""
+    """Save a template by ``badges.catalog.api``."""
     saved = save_template(template_entry(**given), author=author, now=NOON)
     assert saved.stored is not None
     return saved.stored.template
@@ -94,14 +94,16 @@ class LearnerFactory(factory.django.DjangoModelFactory):
 
 
 class UserCredentialFactory(factory.django.DjangoModelFactory):
-    """A credential that a learner was awarded because of an event."""
+    """A credential that was awarded because of an event."""
 
     class Meta:
         model = UserCredential
 
     learner = factory.SubFactory(LearnerFactory)
     template = factory.LazyFunction(make_template)
-    pair_id = factory.LazyAttribute(lambda credential: pair_id(credential.learner.pk, credential.template.pk))
+    learner_template_id = factory.LazyAttribute(
+        lambda credential: learner_template_id(credential.learner.pk, credential.template.pk)
+    )
     revision = factory.LazyAttribute(lambda credential: credential.template.revisions.latest("number"))
     status = CredentialStatus.AWARDED
     awarded_at = NOON
@@ -119,7 +121,7 @@ class BadgeProgressFactory(factory.django.DjangoModelFactory):
 
     learner = factory.SubFactory(LearnerFactory)
     template = factory.LazyFunction(make_template)
-    id = factory.LazyAttribute(lambda progress: pair_id(progress.learner.pk, progress.template.pk))
+    id = factory.LazyAttribute(lambda progress: learner_template_id(progress.learner.pk, progress.template.pk))
     created_at = NOON - dt.timedelta(days=1)
 
 
@@ -140,7 +142,7 @@ class FulfillmentFactory(factory.django.DjangoModelFactory):
 
 
 class InboxMessageFactory(factory.django.DjangoModelFactory):
-    """An event that waits."""
+    """A pending event in the inbox."""
 
     class Meta:
         model = InboxMessage
@@ -157,7 +159,7 @@ class InboxMessageFactory(factory.django.DjangoModelFactory):
 
 
 class OutboxMessageFactory(factory.django.DjangoModelFactory):
-    """Something that waits to be delivered."""
+    """A pending row of the outbox."""
 
     class Meta:
         model = OutboxMessage

@@ -1,23 +1,23 @@
-"""What an operator relies on when a server stumbles: what passes is sat out, and what does not is told at once."""
+"""What an operator relies on when a database fails: transient errors are told from others."""
 
 from __future__ import annotations
 
 import pytest
 from django.db import DatabaseError, OperationalError, connection
 
-from badges.database import is_weather
+from badges.database import is_transient
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.tables]
 
 # Deadlock, lock time-out, too many connections, shutdown, read-only after a fail-over; MariaDB's "record has changed
 # since last read" and a cluster's node that is not ready.
-WEATHER = {
+TRANSIENT = {
     "postgresql": ["40001", "40P01", "55P03", "53300", "57P01", "08006", "25006"],
     "mysql": [1213, 1205, 1040, 1053, 1290, 1836, 1020, 1047],
     "sqlite": ["database is locked", "unable to open database file"],
 }
 # Data that does not fit, something twice, no such table.
-CLIMATE = {
+PERMANENT = {
     "postgresql": ["22001", "22021", "23505", "42P01"],
     "mysql": [1406, 1366, 1062, 1146],
     "sqlite": ["no such table: lms_badges_learner", "string or blob too big"],
@@ -37,13 +37,13 @@ def raised(code: object) -> DatabaseError:
     return error.value
 
 
-def test_what_passes_by_itself_is_weather():
-    taken_for_climate = [code for code in WEATHER[connection.vendor] if not is_weather(raised(code))]
+def test_errors_that_pass_by_themselves_are_transient():
+    not_recognised = [code for code in TRANSIENT[connection.vendor] if not is_transient(raised(code))]
 
-    assert not taken_for_climate
+    assert not not_recognised
 
 
-def test_what_would_fail_again_is_no_weather():
-    taken_for_weather = [code for code in CLIMATE[connection.vendor] if is_weather(raised(code))]
+def test_errors_that_would_happen_again_are_not_transient():
+    wrongly_recognised = [code for code in PERMANENT[connection.vendor] if is_transient(raised(code))]
 
-    assert not taken_for_weather
+    assert not wrongly_recognised

@@ -10,11 +10,12 @@ import pytest
 from django.db import DatabaseError, IntegrityError, connection, transaction
 from uuid6 import uuid7
 
+from badges.catalog.models import TemplateIssuer
 from badges.inserts import insert
 from badges.intake.models import InboxMessage, InboxState
 from badges.outbox.models import Circuit, OutboxMessage
 from badges.progress.models import BadgeProgress
-from tests.factories import BadgeProgressFactory
+from tests.factories import BadgeProgressFactory, make_template
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.tables]
 
@@ -58,7 +59,7 @@ def test_rows_are_what_bulk_create_makes_of_them(count: int) -> None:
     assert written(InboxMessage) == expected
 
 
-def test_a_row_that_is_there_stays_as_it_is_and_the_others_are_written() -> None:
+def test_a_row_that_exists_stays_as_it_is_and_the_others_are_written() -> None:
     insert([event(1, source="first")])
 
     insert([event(1, source="second"), event(2, source="second")], unique="event_id")
@@ -66,7 +67,7 @@ def test_a_row_that_is_there_stays_as_it_is_and_the_others_are_written() -> None
     assert dict(InboxMessage.objects.values_list("event_id", "source")) == {"houba-1": "first", "houba-2": "second"}
 
 
-def test_a_row_that_is_there_gets_the_field_that_is_to_be_updated_and_no_other() -> None:
+def test_a_row_that_exists_gets_the_updated_field_and_no_other() -> None:
     row = BadgeProgressFactory(created_at=NOW, completed_at=None)
     later = NOW + dt.timedelta(days=1)
     row.created_at = row.completed_at = later
@@ -76,7 +77,36 @@ def test_a_row_that_is_there_gets_the_field_that_is_to_be_updated_and_no_other()
     assert list(BadgeProgress.objects.values_list("created_at", "completed_at")) == [(NOW, later)]
 
 
-def test_the_database_counts_rows_in_the_order_given() -> None:
+def test_a_row_that_exists_gets_all_updated_fields_by_one_statement(django_assert_num_queries: Any) -> None:
+    insert([event(1, source="old", reason="old", attempts=1)])
+
+    with django_assert_num_queries(1):
+        insert(
+            [event(1, source="new", reason="new", attempts=7), event(2)], unique="event_id", update=["source", "reason"]
+        )
+
+    assert InboxMessage.objects.values_list("source", "reason", "attempts").get(event_id="houba-1") == ("new", "new", 1)
+    assert InboxMessage.objects.count() == 2
+
+
+def test_the_fields_of_one_constraint_together_find_the_row_that_exists() -> None:
+    template = make_template(slug="spirou")
+    issuer = {"template": template, "organization": "o"}
+    insert([TemplateIssuer(provider="credly", external_template="old", **issuer)])
+
+    insert(
+        [TemplateIssuer(provider=provider, external_template="new", **issuer) for provider in ("credly", "other")],
+        unique=["template", "provider"],
+        update=["external_template"],
+    )
+
+    assert list(TemplateIssuer.objects.order_by("provider").values_list("provider", "external_template")) == [
+        ("credly", "new"),
+        ("other", "new"),
+    ]
+
+
+def test_the_database_numbers_rows_in_the_order_given() -> None:
     keys = [f"{number * 7 % 50}" for number in range(50)]
     message = {"channel": "announce", "type": "t", "payload": "{}", "due_at": NOW, "created_at": NOW}
 
@@ -85,13 +115,13 @@ def test_the_database_counts_rows_in_the_order_given() -> None:
     assert list(OutboxMessage.objects.order_by("sequence").values_list("key", flat=True)) == keys
 
 
-def test_more_values_than_sqlite_takes_in_a_statement_are_written() -> None:
+def test_more_values_than_a_statement_of_sqlite_can_have_are_written() -> None:
     insert(Circuit(name=f"credly:{number}") for number in range(40_000))
 
     assert Circuit.objects.count() == 40_000
 
 
-def test_what_is_there_already_is_an_error_when_nothing_was_said_about_it() -> None:
+def test_a_row_that_exists_is_an_error_when_no_unique_field_was_named() -> None:
     insert([event(1)])
 
     with pytest.raises(IntegrityError), transaction.atomic():
@@ -109,6 +139,6 @@ def test_text_that_is_too_long_is_refused_and_not_cut_off() -> None:
     assert not InboxMessage.objects.exists()
 
 
-def test_nothing_costs_nothing(django_assert_num_queries: Any) -> None:
+def test_no_rows_cost_no_statement(django_assert_num_queries: Any) -> None:
     with django_assert_num_queries(0):
         insert([])

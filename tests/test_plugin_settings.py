@@ -1,4 +1,4 @@
-"""What a host relies on: its settings stay its own, however often the plugin is asked for its part."""
+"""The plugin adds its settings once, and keeps the host's settings."""
 
 from __future__ import annotations
 

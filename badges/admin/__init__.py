@@ -1,5 +1,9 @@
-"""The admin pages: designers make templates here, operators see what happened and try dead letters again."""
+"""The admin pages: designers edit templates, operators see rows of the pipeline and retry dead letters."""
 
-from badges.admin import credentials, credly, inbox, learners, outbox, progress, revisions, templates
+from badges import issuers
+from badges.admin import credentials, inbox, learners, outbox, progress, revisions, templates
 
-__all__ = ["credentials", "credly", "inbox", "learners", "outbox", "progress", "revisions", "templates"]
+__all__ = ["credentials", "inbox", "learners", "outbox", "progress", "revisions", "templates"]
+
+# The pages of the providers.
+issuers.import_modules("admin")

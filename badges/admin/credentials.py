@@ -1,4 +1,4 @@
-"""Credentials: who holds which badge, why, and how it stands at the providers."""
+"""Credentials: the awarded badges with their causes and their states at the providers."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from badges.admin.descriptions import describe_cause
 from badges.admin.readonly import (
+    ExactSearchMixin,
     ReadOnlyAdmin,
-    SearchByExactWords,
-    learners_named,
-    templates_named,
+    learner_ids_for,
+    template_ids_for,
 )
-from badges.admin.words import cause_in_words
-from badges.frame.admin import link_to, link_to_list, moment
+from badges.common.admin import format_time, link_to, link_to_list
 from badges.issuers import registry
 from badges.issuers.base import Issued
 from badges.models import OutboxMessage, UserCredential
 
 
 @admin.register(UserCredential)
-class UserCredentialAdmin(SearchByExactWords, ReadOnlyAdmin):
-    """Awards; nothing is changed here."""
+class UserCredentialAdmin(ExactSearchMixin, ReadOnlyAdmin):
+    """Awarded credentials, read-only."""
 
     list_display = ("learner", "template", "status", "awarded_at")
     list_display_links = ("learner",)
@@ -40,8 +40,8 @@ class UserCredentialAdmin(SearchByExactWords, ReadOnlyAdmin):
         related = ("learner__user", "template", "revision__template", "cause_person")
         return super().get_queryset(request).select_related(*related)
 
-    def find(self, term: str) -> Q:
-        return Q(learner_id__in=learners_named(term)) | Q(template_id__in=templates_named(term))
+    def search_condition(self, term: str) -> Q:
+        return Q(learner_id__in=learner_ids_for(term)) | Q(template_id__in=template_ids_for(term))
 
     @admin.display(description=gettext_lazy("template"))
     def badge(self, credential: UserCredential) -> Any:
@@ -51,30 +51,30 @@ class UserCredentialAdmin(SearchByExactWords, ReadOnlyAdmin):
     def holder(self, credential: UserCredential) -> Any:
         return link_to(credential.learner)
 
-    @admin.display(description=gettext_lazy("why"))
+    @admin.display(description=gettext_lazy("cause"))
     def cause(self, credential: UserCredential) -> str:
-        return cause_in_words(credential)
+        return describe_cause(credential)
 
-    @admin.display(description=gettext_lazy("what was demanded then"))
+    @admin.display(description=gettext_lazy("template revision"))
     def revision_link(self, credential: UserCredential) -> Any:
         return link_to(credential.revision)
 
     @admin.display(description=gettext_lazy("at the providers"))
     def providers(self, credential: UserCredential) -> SafeString | str:
         known = registry.issued([credential.pk]).get(credential.pk, [])
-        return format_html_join(SafeString("<br>"), "{}", ((_standing(badge),) for badge in known)) or _("Nowhere.")
+        return format_html_join(SafeString("<br>"), "{}", ((_state(badge),) for badge in known)) or _("Nowhere.")
 
-    @admin.display(description=gettext_lazy("what had to be done"))
+    @admin.display(description=gettext_lazy("outbox messages"))
     def messages(self, credential: UserCredential) -> SafeString:
         return link_to_list(OutboxMessage, _("outbox messages of this learner"), key=credential.learner_id)
 
 
-def _standing(badge: Issued) -> SafeString:
-    said = format_html("{}: {}", badge.provider, badge.label)
+def _state(badge: Issued) -> SafeString:
+    text = format_html("{}: {}", badge.provider, badge.label)
     if badge.issued_at:
-        said = format_html("{}, {}", said, moment(badge.issued_at))
+        text = format_html("{}, {}", text, format_time(badge.issued_at))
     if badge.url:
-        said = format_html('{} (<a href="{}" rel="noreferrer">{}</a>)', said, badge.url, badge.external_id or badge.url)
+        text = format_html('{} (<a href="{}" rel="noreferrer">{}</a>)', text, badge.url, badge.external_id or badge.url)
     elif badge.external_id:
-        said = format_html("{} ({})", said, badge.external_id)
-    return said
+        text = format_html("{} ({})", text, badge.external_id)
+    return text

@@ -1,4 +1,4 @@
-"""The inbox: which events came in, what became of them, and the operator's retry."""
+"""The inbox: received events with their states, and the retry of dead letters."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy, ngettext
 
-from badges.admin.readonly import ReadOnlyAdmin, SearchByExactWords, lms_user_id
-from badges.admin.words import pretty
+from badges.admin.descriptions import pretty
+from badges.admin.readonly import ExactSearchMixin, ReadOnlyAdmin, lms_user_id
 from badges.intake import inbox
 from badges.models import InboxMessage
-from badges.outbox.wake import PROCESS_PENDING, wake_on_commit
+from badges.outbox.worker_notifications import PROCESS_PENDING, notify_worker_on_commit
 
 
 @admin.register(InboxMessage)
-class InboxMessageAdmin(SearchByExactWords, ReadOnlyAdmin):
-    """Events that somebody cares about, and dead letters."""
+class InboxMessageAdmin(ExactSearchMixin, ReadOnlyAdmin):
+    """Events that matched or wait, and dead letters."""
 
     list_display = ("event_id", "event_type", "state", "reason", "received_at", "source", "attempts")
     list_filter = ("state", "received_at")
@@ -32,13 +32,13 @@ class InboxMessageAdmin(SearchByExactWords, ReadOnlyAdmin):
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[InboxMessage]:
-        return super().get_queryset(request).defer("payload")  # up to a megabyte each
+        return super().get_queryset(request).defer("payload")  # up to a megabyte for each row
 
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
-        """Newest first, by the index that fits the question: the primary key grows with time, too."""
+        """Newest first, by an index that fits the filter. The primary key grows with time, too."""
         return ("-received_at", "-pk") if "state__exact" in request.GET else ("-pk",)
 
-    def find(self, term: str) -> Q:
+    def search_condition(self, term: str) -> Q:
         number = lms_user_id(term)
         return Q(event_id=term) if number is None else Q(event_id=term) | Q(lms_user_id=number)
 
@@ -47,11 +47,11 @@ class InboxMessageAdmin(SearchByExactWords, ReadOnlyAdmin):
         return pretty(message.payload) if message.payload is not None else "-"
 
     def has_retry_permission(self, request: HttpRequest) -> bool:
-        return self.may_press(request)
+        return self.can_run_actions(request)
 
     @admin.action(description=gettext_lazy("Try dead letters again"), permissions=["retry"])
     def retry_dead_letters(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        count = inbox.retry(queryset.order_by(), now=timezone.now())
-        wake_on_commit(PROCESS_PENDING)
-        said = ngettext("%d dead letter is tried again.", "%d dead letters are tried again.", count) % count
-        self.message_user(request, said, messages.SUCCESS if count else messages.WARNING)
+        count = inbox.requeue(queryset.order_by(), now=timezone.now())
+        notify_worker_on_commit(PROCESS_PENDING)
+        text = ngettext("%d dead letter is tried again.", "%d dead letters are tried again.", count) % count
+        self.message_user(request, text, messages.SUCCESS if count else messages.WARNING)

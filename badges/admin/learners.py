@@ -10,14 +10,14 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from badges.admin.readonly import ReadOnlyAdmin, SearchByExactWords, learners_named
-from badges.frame.admin import link_to_list
+from badges.admin.readonly import ExactSearchMixin, ReadOnlyAdmin, learner_ids_for
+from badges.common.admin import link_to_list
 from badges.models import BadgeProgress, InboxMessage, Learner, OutboxMessage, UserCredential
 
 
 @admin.register(Learner)
-class LearnerAdmin(SearchByExactWords, ReadOnlyAdmin):
-    """Whom events were about."""
+class LearnerAdmin(ExactSearchMixin, ReadOnlyAdmin):
+    """Learners that matched events were about."""
 
     list_display = ("__str__", "lms_user_id", "created_at")
     list_select_related = ("user",)
@@ -25,10 +25,10 @@ class LearnerAdmin(SearchByExactWords, ReadOnlyAdmin):
     ordering = ("-pk",)
     fields = ("uuid", "lms_user_id", "user", "created_at", "badges")
 
-    def find(self, term: str) -> Q:
-        return Q(pk__in=learners_named(term))
+    def search_condition(self, term: str) -> Q:
+        return Q(pk__in=learner_ids_for(term))
 
-    @admin.display(description=gettext_lazy("what there is"))
+    @admin.display(description=gettext_lazy("related rows"))
     def badges(self, learner: Learner) -> SafeString:
         links: list[Any] = [
             link_to_list(UserCredential, _("credentials"), learner__id__exact=learner.pk),

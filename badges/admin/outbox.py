@@ -11,13 +11,13 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy, ngettext
 
 from badges import delivery
-from badges.admin.readonly import ReadOnlyAdmin, SearchByExactWords, learners_named
-from badges.admin.words import pretty
+from badges.admin.descriptions import pretty
+from badges.admin.readonly import ExactSearchMixin, ReadOnlyAdmin, learner_ids_for
 from badges.models import Circuit, OutboxMessage
 
 
 @admin.register(OutboxMessage)
-class OutboxMessageAdmin(SearchByExactWords, ReadOnlyAdmin):
+class OutboxMessageAdmin(ExactSearchMixin, ReadOnlyAdmin):
     """Announcements, badges to be issued, and whatever else waits to be delivered."""
 
     list_display = ("sequence", "channel", "type", "state", "last_error", "key", "created_at", "due_at", "attempts")
@@ -26,33 +26,33 @@ class OutboxMessageAdmin(SearchByExactWords, ReadOnlyAdmin):
     actions = ("retry_dead_letters",)
     fields = (
         *("sequence", "id", "channel", "type", "key", "stored_payload", "state", "attempts", "last_error"),
-        *("due_at", "rests_for", "created_at", "finished_at"),
+        *("due_at", "held_for", "created_at", "finished_at"),
     )
 
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
         """Latest first, by the index that fits the question."""
         return ("-created_at", "-pk") if "state__exact" in request.GET else ("-pk",)
 
-    def find(self, term: str) -> Q:
-        return Q(key__in=[str(learner) for learner in learners_named(term)])
+    def search_condition(self, term: str) -> Q:
+        return Q(key__in=[str(learner) for learner in learner_ids_for(term)])
 
     @admin.display(description=gettext_lazy("payload"))
     def stored_payload(self, message: OutboxMessage) -> SafeString:
         return pretty(message.payload)
 
     def has_retry_permission(self, request: HttpRequest) -> bool:
-        return self.may_press(request)
+        return self.can_run_actions(request)
 
     @admin.action(description=gettext_lazy("Try dead letters again"), permissions=["retry"])
     def retry_dead_letters(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        count = delivery.retry(queryset)
-        said = ngettext("%d dead letter is tried again.", "%d dead letters are tried again.", count) % count
-        self.message_user(request, said, messages.SUCCESS if count else messages.WARNING)
+        count = delivery.requeue(queryset)
+        text = ngettext("%d dead letter is tried again.", "%d dead letters are tried again.", count) % count
+        self.message_user(request, text, messages.SUCCESS if count else messages.WARNING)
 
 
 @admin.register(Circuit)
 class CircuitAdmin(ReadOnlyAdmin):
-    """Who rests after failing too often."""
+    """Which providers failed too often, and until when their rows are held."""
 
     list_display = ("name", "failures", "open_until")
     ordering = ("name",)

@@ -1,4 +1,4 @@
-"""Progress: what of a template a learner has met, by which event, and what is still open."""
+"""Progress: the requirements of a template that a learner has fulfilled, their causes, and the open ones."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from badges.admin.readonly import ReadOnlyAdmin, SearchByExactWords, learners_named, templates_named
-from badges.admin.words import cause_in_words, rules_in_words
-from badges.frame.admin import link_to, moment
+from badges.admin.descriptions import describe_cause, describe_rules
+from badges.admin.readonly import ExactSearchMixin, ReadOnlyAdmin, learner_ids_for, template_ids_for
+from badges.common.admin import format_time, link_to
 from badges.models import BadgeProgress, Fulfillment
-from badges.progress.reading import Demand, Group, report, with_reports
+from badges.progress.reading import GroupReport, RequirementReport, report, with_reports
 
 
-class _Completed(admin.SimpleListFilter):
+class _CompletedFilter(admin.SimpleListFilter):
     title = gettext_lazy("completed")
     parameter_name = "completed"
 
@@ -30,22 +30,22 @@ class _Completed(admin.SimpleListFilter):
 
 
 @admin.register(BadgeProgress)
-class BadgeProgressAdmin(SearchByExactWords, ReadOnlyAdmin):
-    """How far learners are."""
+class BadgeProgressAdmin(ExactSearchMixin, ReadOnlyAdmin):
+    """Progress of learners, read-only."""
 
-    list_display = ("learner", "template", "standing", "created_at", "completed_at")
+    list_display = ("learner", "template", "state", "created_at", "completed_at")
     list_display_links = ("learner",)
-    list_filter = (_Completed,)
+    list_filter = (_CompletedFilter,)
     search_help_text = gettext_lazy("An LMS user id, a username or its beginning, or the slug of a template.")
-    ordering = ("-pk",)  # the learner who came last first; an index has it so
-    fields = ("badge", "holder", "created_at", "completed_at", "standing", "demands", "past")
+    ordering = ("-pk",)  # ids begin with the learner, so the newest learner is first; an index has this order
+    fields = ("badge", "holder", "created_at", "completed_at", "state", "demands", "past")
 
     def get_queryset(self, request: Any) -> Any:
         rows = super().get_queryset(request).select_related("learner__user", "template")
         return with_reports(rows).prefetch_related("template__live_requirements__rules")
 
-    def find(self, term: str) -> Q:
-        return Q(learner_id__in=learners_named(term)) | Q(template_id__in=templates_named(term))
+    def search_condition(self, term: str) -> Q:
+        return Q(learner_id__in=learner_ids_for(term)) | Q(template_id__in=template_ids_for(term))
 
     @admin.display(description=gettext_lazy("template"))
     def badge(self, progress: BadgeProgress) -> Any:
@@ -55,39 +55,39 @@ class BadgeProgressAdmin(SearchByExactWords, ReadOnlyAdmin):
     def holder(self, progress: BadgeProgress) -> Any:
         return link_to(progress.learner)
 
-    @admin.display(description=gettext_lazy("standing"))
-    def standing(self, progress: BadgeProgress) -> str:
+    @admin.display(description=gettext_lazy("state"))
+    def state(self, progress: BadgeProgress) -> str:
         found = report(progress)
         return _("%(met)s of %(all)s") % {"met": found.fulfilled, "all": found.total}
 
-    @admin.display(description=gettext_lazy("what the template demands today"))
+    @admin.display(description=gettext_lazy("current requirements"))
     def demands(self, progress: BadgeProgress) -> SafeString:
         items = format_html_join("", "<li>{}</li>", ((_group(group),) for group in report(progress).groups))
-        return format_html('<ul class="lms-badges-demands">{}</ul>', items)
+        return format_html('<ul class="lms-badges-requirements">{}</ul>', items)
 
     @admin.display(description=gettext_lazy("no longer counted"))
     def past(self, progress: BadgeProgress) -> SafeString | str:
         live = {requirement.pk for requirement in progress.template.live_requirements}  # type: ignore[attr-defined]
         rows = Fulfillment.objects.filter(progress=progress).select_related("requirement", "revision", "cause_person")
         gone = [row for row in rows if row.active_key is None or row.requirement_id not in live]
-        lines = ((row.requirement.key, moment(row.fulfilled_at), cause_in_words(row)) for row in gone)
+        lines = ((row.requirement.key, format_time(row.fulfilled_at), describe_cause(row)) for row in gone)
         return format_html_join(SafeString("<br>"), "{}, {} · {}", lines) or "-"
 
 
-def _group(group: Group) -> SafeString:
+def _group(group: GroupReport) -> SafeString:
     state = _("fulfilled") if group.fulfilled else _("open")
-    members = format_html_join("", "<li>{}</li>", ((_demand(demand),) for demand in group.demands))
+    members = format_html_join("", "<li>{}</li>", ((_requirement(requirement),) for requirement in group.requirements))
     if group.name is None:
         title = _("Requirement")
     else:
-        title = ngettext("Group %(name)s", "Group %(name)s: one of these is enough", len(group.demands))
+        title = ngettext("Group %(name)s", "Group %(name)s: one of these is enough", len(group.requirements))
         title %= {"name": group.name}
     return format_html("<strong>{}: {}</strong><ul>{}</ul>", title, state, members)
 
 
-def _demand(demand: Demand) -> SafeString:
-    requirement, met = demand.requirement, demand.fulfillment
-    said = requirement.description or rules_in_words(requirement.rules.all(), requirement.event_type)
+def _requirement(reported: RequirementReport) -> SafeString:
+    requirement, met = reported.requirement, reported.fulfillment
+    text = requirement.description or describe_rules(requirement.rules.all(), requirement.event_type)
     if met is None:
-        return format_html("{}: {}", requirement.key, said)
-    return format_html("{}: {}<br>{} · {}", requirement.key, said, moment(met.fulfilled_at), cause_in_words(met))
+        return format_html("{}: {}", requirement.key, text)
+    return format_html("{}: {}<br>{} · {}", requirement.key, text, format_time(met.fulfilled_at), describe_cause(met))

@@ -1,4 +1,4 @@
-"""Pages that only show: what the pipeline and delivery wrote, in tables that may be very long."""
+"""Read-only pages for rows that the pipeline and delivery write. Their tables may be very long."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from badges.catalog.models import BadgeTemplate
-from badges.frame.admin import LongTable, NothingByHand
+from badges.common.admin import LongTableAdmin, ReadOnlyMixin
 from badges.intake.models import Learner
 
 LARGEST_ID = 2**63 - 1
 
 
-class ReadOnlyAdmin(NothingByHand, LongTable):
-    """Shows rows to whoever may view them; actions are the only buttons."""
+class ReadOnlyAdmin(ReadOnlyMixin, LongTableAdmin):
+    """Shows rows to users who may view them. Nothing can be changed except by actions."""
 
     actions_selection_counter = False
 
@@ -24,40 +24,40 @@ class ReadOnlyAdmin(NothingByHand, LongTable):
         css = {"all": ["lms_badges/pages.css"]}
 
 
-class SearchByExactWords:
+class ExactSearchMixin:
     """
-    A search box that finds by whole identifiers, with indexes.
+    A search box for exact identifiers, which uses indexes.
 
-    ``finders`` look the term up where it can be; each returns conditions on the page's own rows.
+    Subclasses define ``search_condition``.
     """
 
-    search_fields = ("pk",)  # the box is shown
+    search_fields = ("pk",)  # not used, but the box is shown
 
-    def find(self, term: str) -> Any:
-        """Return the condition that a term means."""
+    def search_condition(self, term: str) -> Any:
+        """Return the condition of the rows that a search term finds."""
         raise NotImplementedError
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
         term = search_term.strip()
-        return (queryset.filter(self.find(term)) if term else queryset), False
+        return (queryset.filter(self.search_condition(term)) if term else queryset), False
 
 
 def lms_user_id(term: str) -> int | None:
-    """Read a term as an LMS user id."""
+    """Return the LMS user id that a search term is; None when it is none."""
     number = int(term) if term.isascii() and term.isdigit() and len(term) < 20 else None
     return number if number is not None and number <= LARGEST_ID else None
 
 
-def learners_named(term: str) -> list[int]:
-    """Return the learners that a term may mean: an LMS user id, or a username or its beginning."""
+def learner_ids_for(term: str) -> list[int]:
+    """Return the ids of learners by LMS user id, or by the beginning of the username."""
     number = lms_user_id(term)
     found = list(Learner.objects.filter(lms_user_id=number).values_list("pk", flat=True)) if number is not None else []
     by_name = {f"user__{get_user_model().USERNAME_FIELD}__startswith": term}
     return found + list(Learner.objects.filter(**by_name).values_list("pk", flat=True)[:200])
 
 
-def templates_named(term: str) -> list[int]:
-    """Return the templates that a term means: one with this slug."""
+def template_ids_for(term: str) -> list[int]:
+    """Return the ids of templates by slug."""
     return list(BadgeTemplate.objects.filter(slug=term).values_list("pk", flat=True))

@@ -1,4 +1,4 @@
-"""Revisions: what a template demanded at some time, and what changed then."""
+"""Revisions: the versions of a template and their differences."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from badges.admin.readonly import ReadOnlyAdmin, SearchByExactWords, templates_named
-from badges.admin.words import pretty
+from badges.admin.descriptions import pretty
+from badges.admin.readonly import ExactSearchMixin, ReadOnlyAdmin, template_ids_for
 from badges.catalog.documents import differences
-from badges.frame.admin import link_to
+from badges.common.admin import link_to
 from badges.models import TemplateRevision
 
 
 @admin.register(TemplateRevision)
-class TemplateRevisionAdmin(SearchByExactWords, ReadOnlyAdmin):
-    """Written with every change of a template, and never changed."""
+class TemplateRevisionAdmin(ExactSearchMixin, ReadOnlyAdmin):
+    """Revisions of templates, read-only."""
 
     list_display = ("__str__", "author", "created_at")
     list_select_related = ("template", "author")
@@ -29,11 +29,11 @@ class TemplateRevisionAdmin(SearchByExactWords, ReadOnlyAdmin):
     ordering = ("-pk",)
     fields = ("badge", "number", "author", "created_at", "changes", "demanded")
 
-    def find(self, term: str) -> Q:
-        return Q(template_id__in=templates_named(term))
+    def search_condition(self, term: str) -> Q:
+        return Q(template_id__in=template_ids_for(term))
 
     def get_model_perms(self, request: Any) -> dict[str, bool]:
-        """Reached from a template's page, not from the index."""
+        """Hide this page from the index. The page of a template links to it."""
         return {}
 
     @admin.display(description=gettext_lazy("template"))

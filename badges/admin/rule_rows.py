@@ -1,4 +1,4 @@
-"""A requirement's data rules as one form field: a row of key path, operator and value for each."""
+"""The data rules of a requirement as one form field, with a row for each rule."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 from django import forms
 from django.core.validators import ProhibitNullCharactersValidator
 
-from badges.admin.words import operator_choices, value_text
+from badges.admin.descriptions import operator_choices, value_text
 
 PARTS = ("path", "operator", "value")
 MOST = 100
 
 
 class Row(NamedTuple):
-    """A rule as it stands in the form."""
+    """A data rule in the form."""
 
     path: str
     operator: str
@@ -25,12 +25,12 @@ class Row(NamedTuple):
 
     @property
     def blank(self) -> bool:
-        """Nothing was written here; the operator has a default."""
+        """Whether nothing was entered. The operator has a default."""
         return not self.path and not self.value
 
     @property
     def counts(self) -> bool:
-        """Whether it is a rule at all."""
+        """Whether the row is a rule, neither blank nor removed."""
         return not self.blank and not self.removed
 
 
@@ -41,10 +41,10 @@ def row_of(rule: Any) -> Row:
 
 class RuleRowsWidget(forms.Widget):
     """
-    Rows that work without JavaScript, too: there is always an empty one to fill in.
+    The rows of the form. They work without JavaScript, too: there is always an empty one.
 
-    Names are ``<field>-<row>-<part>``; the admin's own script renumbers the requirement in front of them. What is wrong
-    with a row is put into ``errors`` ({row: {part: [message]}}) by the form.
+    Input names are ``<field>-<row>-<part>``. The admin's script renumbers the requirement in front of them. The form
+    writes the errors of a row into ``errors``: {row: {part: [message]}}.
     """
 
     template_name = "lms_badges/rule_rows.html"
@@ -55,7 +55,7 @@ class RuleRowsWidget(forms.Widget):
         self.event_type = ""
 
     def __deepcopy__(self, memo: Any) -> RuleRowsWidget:
-        """Every form its own errors: Django's copy would share them between forms, and between requests."""
+        """Copy without the errors. Django's copy would share them between forms and requests."""
         copied = super().__deepcopy__(memo)
         copied.errors = {}
         return copied
@@ -102,7 +102,7 @@ class RuleRowsWidget(forms.Widget):
 
 
 class RuleRowsField(forms.Field):
-    """The rows that are rules. Whether they can be meant is the form's to say: it knows the event type."""
+    """The rows of the form. The form validates them, because it knows the event type."""
 
     widget = RuleRowsWidget
     default_validators = [lambda rows: [ProhibitNullCharactersValidator()(part) for row in rows for part in row[:3]]]

@@ -1,7 +1,7 @@
 """
-The forms of a template's page: what was typed becomes one document, and the catalog saves documents.
+The forms of a template's page. They make one document of the input, which the catalog saves.
 
-The forms find what is wrong with each field, where it stands. They write no rows.
+The forms validate the fields and show errors beside them. They write no rows.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ _slug = RegexValidator(
 
 
 MOST_REQUIREMENTS = 100
-FIELDS_OF_A_PAGE = 200  # its own, and room for requirements to come
+FIELDS_OF_A_PAGE = 200  # the fields of the template, and a reserve for new requirements
 
 
 class TemplateForm(forms.ModelForm):
-    """The template itself. ``seen`` is the revision that the page was opened with."""
+    """The template itself. ``opened_revision`` is the newest revision at the time when the page was opened."""
 
     slug = forms.CharField(
         max_length=150,
@@ -51,7 +51,7 @@ class TemplateForm(forms.ModelForm):
         widget=AdminURLFieldWidget,
         label=gettext_lazy("Image address"),
     )
-    seen = forms.IntegerField(required=False, widget=forms.HiddenInput)
+    opened_revision = forms.IntegerField(required=False, widget=forms.HiddenInput)
 
     class Meta:
         model = BadgeTemplate
@@ -59,8 +59,8 @@ class TemplateForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
-        if self.instance.pk and "seen" in self.fields:
-            self.initial["seen"] = self._newest()
+        if self.instance.pk and "opened_revision" in self.fields:
+            self.initial["opened_revision"] = self._newest()
             self.fields["slug"].disabled = True
 
     def _newest(self) -> int:
@@ -68,15 +68,15 @@ class TemplateForm(forms.ModelForm):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
-        seen = cleaned.get("seen")
-        if self.instance.pk and seen is not None and seen != self._newest():
+        opened = cleaned.get("opened_revision")
+        if self.instance.pk and opened is not None and opened != self._newest():
             message = _("Somebody saved this template since you opened it. Open it anew in another tab and compare.")
             raise ValidationError(message, code="outdated")
         return cleaned
 
 
 class IssuerForm(forms.ModelForm):
-    """A provider where the badge is issued too."""
+    """A provider at which the badge is issued."""
 
     provider = forms.ChoiceField(choices=lambda: [("", "---------"), *((name, name) for name in providers())])
     organization = forms.CharField(max_length=255, validators=[_no_spaces], label=gettext_lazy("Organization's id"))
@@ -130,11 +130,11 @@ class RequirementForm(forms.ModelForm):
         if self.instance.pk:
             self.fields["key"].disabled = True
         else:
-            self.fields["removed"].widget = forms.HiddenInput()  # the admin's script removes what is not saved yet
+            self.fields["removed"].widget = forms.HiddenInput()  # the admin's script removes unsaved requirements
 
     @property
     def counts(self) -> bool:
-        """Whether there is a requirement here, after saving."""
+        """Whether the form is a requirement that is to be saved."""
         if not hasattr(self, "cleaned_data"):
             return False
         return not self.cleaned_data.get("removed") and bool(self.instance.pk or self.has_changed())
@@ -146,7 +146,7 @@ class RequirementForm(forms.ModelForm):
         return cleaned
 
     def _compile(self, cleaned: dict[str, Any]) -> None:
-        """Read the rules as the event type's values, and say at each row what is wrong with it."""
+        """Compile the rules for the event type, and add the errors to their rows."""
         try:
             definition = event_types.get(cleaned["event_type"])
         except UnknownEventType as error:
@@ -175,7 +175,7 @@ class RequirementForm(forms.ModelForm):
             self.add_error("rules", _("Correct the rules marked below."))
 
     def _value(self, row: Row) -> Any:
-        """What was stored, if nobody touched it: the form takes an empty value for a forgotten one, a pack does not."""
+        """Return the stored value of an unchanged rule. The form refuses an empty value, which a pack may have."""
         untouched = Row(*row[:3])
         if untouched in self.kept:
             return self.kept[untouched]
@@ -184,10 +184,10 @@ class RequirementForm(forms.ModelForm):
         return row.value
 
     def validate_unique(self) -> None:
-        """The formset compares keys; the key of an archived requirement brings that one back."""
+        """Do nothing: the formset compares keys. The key of an archived requirement restores it."""
 
     def validate_constraints(self) -> None:
-        """The same, said as constraints."""
+        """Do nothing, for the same reason."""
 
     def document(self) -> Document:
         """Return the requirement as an entry of a pack."""
@@ -202,7 +202,7 @@ class RequirementForm(forms.ModelForm):
 
 
 class RequirementFormSet(forms.BaseInlineFormSet):
-    """What a template demands; archived requirements are not shown."""
+    """The requirements of a template, without archived ones."""
 
     def get_queryset(self) -> Any:
         if not hasattr(self, "_live"):
@@ -212,14 +212,14 @@ class RequirementFormSet(forms.BaseInlineFormSet):
         return self._live
 
     def validate_unique(self) -> None:
-        """Said in ``clean``, in words of its own."""
+        """Do nothing: ``clean`` has its own error message."""
 
     def clean(self) -> None:
         super().clean()
         self._name_keys()
         if self.instance.is_active and not any(form.counts for form in self.forms):
             raise ValidationError(
-                _("An active template needs at least one requirement: add one, or switch it off."), code="empty"
+                _("An active template needs at least one requirement: add one, or deactivate it."), code="empty"
             )
 
     def _name_keys(self) -> None:
@@ -242,10 +242,10 @@ class RequirementFormSet(forms.BaseInlineFormSet):
 
 def fits_one_page(template: BadgeTemplate) -> bool:
     """
-    Whether a template's requirements can be edited on its page.
+    Return whether a template's requirements can be edited on one page.
 
-    Django refuses requests with more fields than DATA_UPLOAD_MAX_NUMBER_FIELDS (1000, unless the host says otherwise),
-    and with them everything that was typed.
+    Django refuses requests with more fields than DATA_UPLOAD_MAX_NUMBER_FIELDS (1000 by default). The input of the user
+    would be lost.
     """
     most = settings.DATA_UPLOAD_MAX_NUMBER_FIELDS
     live = BadgeRequirement.objects.filter(template=template, archived_at=None)
@@ -256,7 +256,7 @@ def fits_one_page(template: BadgeTemplate) -> bool:
 
 
 def document_of(form: TemplateForm, formsets: Any, *, stored: BadgeTemplate | None) -> Document:
-    """Return what was typed as the entry of a pack; what the page does not show stays as it is stored."""
+    """Return the input as a template entry of a pack. Keys that the page does not show keep their stored values."""
     document = export_template(stored) if stored else {"uuid": None, "penalties": [], "criteria": None}
     written = ("name", "slug", "description", "image_url", "is_active", "award_once")
     document |= {key: form.cleaned_data[key] for key in written if key in form.cleaned_data}

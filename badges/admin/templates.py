@@ -1,4 +1,4 @@
-"""Badge templates: made, switched on and put away by designers, on one page each."""
+"""Badge templates: designers edit, activate and archive them. Each has one page."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from badges.admin.descriptions import KINDS, describe_rules
 from badges.admin.template_forms import (
     MOST_REQUIREMENTS,
     IssuerForm,
@@ -23,17 +24,16 @@ from badges.admin.template_forms import (
     document_of,
     fits_one_page,
 )
-from badges.admin.words import KINDS, rules_in_words
 from badges.catalog import event_types
 from badges.catalog.api import (
     Document,
     DocumentError,
     archive_template,
+    editing_transaction,
     export_template,
-    one_editor,
     save_template,
 )
-from badges.frame.admin import CappedPaginator, link_to_list
+from badges.common.admin import CappedPaginator, link_to_list
 from badges.models import (
     BadgeProgress,
     BadgeRequirement,
@@ -45,8 +45,8 @@ from badges.models import (
 from badges.rules import Kind, Shape, operators_for
 
 
-class _PartOfTemplate:
-    """Who may change a template may change what belongs to it; nobody needs a permission for each of its tables."""
+class _TemplateInlineMixin:
+    """Users who may change a template may change its requirements and issuers, without further permissions."""
 
     def _may(self, request: HttpRequest, obj: BadgeTemplate | None) -> bool:
         verb = "add" if obj is None or obj.pk is None else "change"
@@ -65,15 +65,15 @@ class _PartOfTemplate:
         return any(request.user.has_perm(f"lms_badges.{verb}_badgetemplate") for verb in ("view", "change", "add"))
 
 
-class RequirementInline(_PartOfTemplate, admin.StackedInline):
-    """What must be done, with the rules of each."""
+class RequirementInline(_TemplateInlineMixin, admin.StackedInline):
+    """The requirements with their data rules."""
 
     model = BadgeRequirement
     form = RequirementForm
     formset = RequirementFormSet
-    can_delete = False  # removed requirements are archived: what learners fulfilled points at them
+    can_delete = False  # removed requirements are archived, because fulfilments point at them
     verbose_name = gettext_lazy("requirement")
-    verbose_name_plural = gettext_lazy("requirements: what a learner must do")
+    verbose_name_plural = gettext_lazy("requirements")
 
     def _may(self, request: HttpRequest, obj: BadgeTemplate | None) -> bool:
         return super()._may(request, obj) and (obj is None or obj.pk is None or _fits(request, obj))
@@ -91,28 +91,28 @@ class RequirementInline(_PartOfTemplate, admin.StackedInline):
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         if not self._may(request, obj):
-            return ["event_type", "description", "group", "key", "in_words"]
+            return ["event_type", "description", "group", "key", "rules_text"]
         return ["event_type", "rules", "description", "group", "key", "removed"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        return () if self._may(request, obj) else ("in_words",)
+        return () if self._may(request, obj) else ("rules_text",)
 
     @admin.display(description=gettext_lazy("data rules"))
-    def in_words(self, requirement: BadgeRequirement) -> str:
-        return rules_in_words(requirement.rules.all(), requirement.event_type)
+    def rules_text(self, requirement: BadgeRequirement) -> str:
+        return describe_rules(requirement.rules.all(), requirement.event_type)
 
 
-class IssuerInline(_PartOfTemplate, admin.TabularInline):
-    """Where the badge is issued too."""
+class IssuerInline(_TemplateInlineMixin, admin.TabularInline):
+    """The providers at which the badge is issued."""
 
     model = TemplateIssuer
     form = IssuerForm
     extra = 0
     verbose_name = gettext_lazy("provider")
-    verbose_name_plural = gettext_lazy("providers: where the badge is issued too (none is fine)")
+    verbose_name_plural = gettext_lazy("providers where the badge is issued (optional)")
 
 
-class _Shelf(admin.SimpleListFilter):
+class _ArchivedFilter(admin.SimpleListFilter):
     title = gettext_lazy("archived")
     parameter_name = "archived"
 
@@ -122,7 +122,7 @@ class _Shelf(admin.SimpleListFilter):
     def choices(self, changelist: Any) -> Any:
         for choice in super().choices(changelist):
             if choice["query_string"] == changelist.get_query_string(remove=[self.parameter_name]):
-                choice["display"] = _("In use")
+                choice["display"] = _("Not archived")
             yield choice
 
     def queryset(self, request: Any, queryset: Any) -> Any:
@@ -134,16 +134,16 @@ class _Shelf(admin.SimpleListFilter):
 @admin.register(BadgeTemplate)
 class BadgeTemplateAdmin(admin.ModelAdmin):
     """
-    Templates with all that they demand.
+    Templates with their requirements and issuers.
 
-    The page is saved as one document through the catalog's door, so that a revision says what changed and every process
-    learns of it. What learners have earned on stays: such templates are archived, not deleted.
+    The page is saved as one document by ``badges.catalog.api``. So each change writes a revision, and every process
+    compiles the catalog anew. Templates that learners have made progress on are archived, not deleted.
     """
 
     form = TemplateForm
     inlines = (RequirementInline, IssuerInline)
     list_display = ("name", "slug", "is_active", "demands", "modified_at")
-    list_filter = ("is_active", _Shelf)
+    list_filter = ("is_active", _ArchivedFilter)
     search_fields = ("name", "slug")
     sortable_by = ("name", "slug", "modified_at")
     ordering = ("slug",)
@@ -152,10 +152,10 @@ class BadgeTemplateAdmin(admin.ModelAdmin):
     list_max_show_all = 0
     list_per_page = 50
     prepopulated_fields = {"slug": ("name",)}
-    actions = ("activate", "deactivate", "archive", "bring_back")
+    actions = ("activate", "deactivate", "archive", "unarchive")
     save_on_top = False
 
-    # --- what is shown -----------------------------------------------------------------------------------------------
+    # --- display -----------------------------------------------------------------------------------------------------
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[BadgeTemplate]:
         live = Count("requirements", filter=Q(requirements__archived_at=None), distinct=True)
@@ -168,7 +168,7 @@ class BadgeTemplateAdmin(admin.ModelAdmin):
         if not self.has_change_permission(request, obj):
             about = [*about, "archived_at"]
             return [(None, {"fields": [*about, "is_active", "award_once", "more"]})]
-        return [(None, {"fields": [*about, "is_active", "award_once", "more", "seen"]})]
+        return [(None, {"fields": [*about, "is_active", "award_once", "more", "opened_revision"]})]
 
     def get_readonly_fields(self, request: HttpRequest, obj: BadgeTemplate | None = None) -> tuple[str, ...]:
         return ("more", "archived_at") if obj else ()
@@ -190,7 +190,7 @@ class BadgeTemplateAdmin(admin.ModelAdmin):
         return SafeString(" · ".join(links))
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        context["badges_event_types"] = _offers()
+        context["badges_event_types"] = _event_type_options()
         template = kwargs.get("obj")
         if template and self.has_change_permission(request, template) and not _fits(request, template):
             message = _(
@@ -201,7 +201,7 @@ class BadgeTemplateAdmin(admin.ModelAdmin):
         context["badges_operators"] = {kind: operators_for(Shape(kind)) for kind in Kind}
         return super().render_change_form(request, context, *args, **kwargs)
 
-    # --- who may -----------------------------------------------------------------------------------------------------
+    # --- permissions --------------------------------------------------------------------------------------------------
 
     def has_change_permission(self, request: HttpRequest, obj: BadgeTemplate | None = None) -> bool:
         return super().has_change_permission(request, obj) and not (obj and obj.archived_at)
@@ -215,31 +215,31 @@ class BadgeTemplateAdmin(admin.ModelAdmin):
         return any(request.user.has_perm(f"lms_badges.{verb}_badgetemplate") for verb in ("view", "change"))
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        """Deleting is for one template at a time, on its page, where it can be told whether it may go."""
+        """Remove the bulk deletion. A template is deleted on its page, where the permission is checked."""
         actions = super().get_actions(request)
         actions.pop("delete_selected", None)
         return actions
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        """A template's revisions go with it, although nobody may delete them by themselves."""
+        """Allow deleting the revisions of a template with it, although nobody may delete a single revision."""
         to_delete, counts, perms_needed, protected = super().get_deleted_objects(objs, request)
         return to_delete, counts, perms_needed - {TemplateRevision._meta.verbose_name}, protected
 
     # --- saving ------------------------------------------------------------------------------------------------------
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        # Looked at and saved in one turn: what the forms found free or unchanged must be so still when it is written.
-        turn = one_editor() if request.method == "POST" else nullcontext()
+        # Validated and saved under one lock: otherwise another editor could save between the two.
+        turn = editing_transaction() if request.method == "POST" else nullcontext()
         try:
             with turn:
                 return super().changeform_view(request, *args, **kwargs)
-        except DocumentError as error:  # what the forms could not see, such as a setting that changed meanwhile
+        except DocumentError as error:  # what the forms cannot detect, such as a setting that has changed
             for problem in error.problems:
                 self.message_user(request, str(problem), messages.ERROR)
             return HttpResponseRedirect(request.get_full_path())
 
     def save_model(self, request: HttpRequest, obj: BadgeTemplate, form: Any, change: bool) -> None:
-        """Nothing yet: the whole page is one document."""
+        """Do nothing: ``save_related`` saves the whole page as one document."""
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         stored = BadgeTemplate.objects.get(pk=form.instance.pk) if change else None
@@ -257,32 +257,34 @@ class BadgeTemplateAdmin(admin.ModelAdmin):
 
     # --- actions -----------------------------------------------------------------------------------------------------
 
-    @admin.action(description=gettext_lazy("Switch on"), permissions=["change"])
+    @admin.action(description=gettext_lazy("Activate"), permissions=["change"])
     def activate(self, request: HttpRequest, queryset: QuerySet[BadgeTemplate]) -> None:
         self._save_each(request, queryset.filter(archived_at=None), {"is_active": True})
 
-    @admin.action(description=gettext_lazy("Switch off"), permissions=["change"])
+    @admin.action(description=gettext_lazy("Deactivate"), permissions=["change"])
     def deactivate(self, request: HttpRequest, queryset: QuerySet[BadgeTemplate]) -> None:
         self._save_each(request, queryset.filter(archived_at=None), {"is_active": False})
 
-    @admin.action(description=gettext_lazy("Bring back from the archive, switched off"), permissions=["change"])
-    def bring_back(self, request: HttpRequest, queryset: QuerySet[BadgeTemplate]) -> None:
+    @admin.action(description=gettext_lazy("Restore from the archive, inactive"), permissions=["change"])
+    def unarchive(self, request: HttpRequest, queryset: QuerySet[BadgeTemplate]) -> None:
         self._save_each(request, queryset.exclude(archived_at=None), {"is_active": False})
 
     @admin.action(description=gettext_lazy("Archive"), permissions=["change"])
     def archive(self, request: HttpRequest, queryset: QuerySet[BadgeTemplate]) -> None:
-        def put_away(template: BadgeTemplate) -> None:
+        def archive_one(template: BadgeTemplate) -> None:
             archive_template(template, author=request.user, now=timezone.now())
 
-        self._each(request, queryset.filter(archived_at=None), put_away)
+        self._apply_to_each(request, queryset.filter(archived_at=None), archive_one)
 
     def _save_each(self, request: HttpRequest, rows: QuerySet[BadgeTemplate], change: Document) -> None:
         def save(template: BadgeTemplate) -> None:
             save_template(export_template(template) | change, author=request.user, now=timezone.now())
 
-        self._each(request, rows, save)
+        self._apply_to_each(request, rows, save)
 
-    def _each(self, request: HttpRequest, rows: QuerySet[BadgeTemplate], work: Callable[[BadgeTemplate], None]) -> None:
+    def _apply_to_each(
+        self, request: HttpRequest, rows: QuerySet[BadgeTemplate], work: Callable[[BadgeTemplate], None]
+    ) -> None:
         done = 0
         for template in rows:
             try:
@@ -294,12 +296,12 @@ class BadgeTemplateAdmin(admin.ModelAdmin):
             done += 1
             self.log_change(request, template, request.POST["action"])
         if done:
-            said = ngettext("%d template was changed.", "%d templates were changed.", done) % done
-            self.message_user(request, said, messages.SUCCESS)
+            text = ngettext("%d template was changed.", "%d templates were changed.", done) % done
+            self.message_user(request, text, messages.SUCCESS)
 
 
 def _fits(request: HttpRequest, template: BadgeTemplate) -> bool:
-    """Asked several times for each page, and counted once."""
+    """Return whether the template can be edited on one page; counted once for each request."""
     known = request.__dict__.setdefault("_lms_badges_fits", {})
     if template.pk not in known:
         known[template.pk] = fits_one_page(template)
@@ -313,8 +315,8 @@ def _is_used(template: BadgeTemplate) -> bool:
     return rows.filter(Exists(earned) | Exists(held)).exists()
 
 
-def _offers() -> list[dict[str, Any]]:
-    """What the form offers for each configured event type: its key paths with their kinds."""
+def _event_type_options() -> list[dict[str, Any]]:
+    """Return the configured event types with their key paths and kinds, for the form."""
     return [
         {
             "type": name,

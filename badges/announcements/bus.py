@@ -1,27 +1,22 @@
 """
 Publishing on the event bus, and knowing that it arrived.
 
-The bus's producers fire and forget: their ``send`` logs every failure and returns. A row of the outbox may only be
-finished once the broker has the event, so a witness stands in for the producer's client during one ``send``: it sees
-what the client is asked to do and how that ends. What the producer would log about a failure quotes the whole event,
-and so a learner; we keep the name of the error and nothing else.
+The producers of the event bus packages fire and forget: their ``send`` logs every failure, with the whole event and so
+a learner, and returns. A row of the outbox may only be finished once the broker has the event. So the producers here
+write the same messages with the functions of those packages, wait for the broker, and raise what went wrong.
 """
 
 from __future__ import annotations
 
-import contextlib
-import copy
 import functools
-import logging
-import threading
-from collections.abc import Iterator, Sequence
+from abc import ABC, abstractmethod
 from typing import Any
 
 from django.conf import settings
 from django.core.signals import setting_changed
 from django.dispatch import receiver
 from openedx_events.data import EventsMetadata
-from openedx_events.event_bus import EventBusProducer, NoEventBusProducer, get_producer
+from openedx_events.event_bus import NoEventBusProducer, get_producer
 from openedx_events.tooling import OpenEdxPublicSignal
 
 from badges.conf import config
@@ -32,22 +27,21 @@ def publish(
     signal: OpenEdxPublicSignal, *, topic: str, event_key_field: str, data: dict[str, Any], metadata: EventsMetadata
 ) -> None:
     """
-    Put an event on a topic and return once the broker has it; Retryable when that cannot be told.
+    Put an event on a topic and return once the broker has it. Raises Retryable when that cannot be told.
 
-    Does nothing in a host without a producer. A producer of a kind that is not known here is taken at its word.
+    ``event_key_field`` is the path to the key inside of ``data``. Does nothing in a host without a producer. A producer
+    that is not known here sends the event itself, and nobody learns whether it arrived.
     """
-    producer = _producer()
-    if producer is None:
+    if not is_configured():
         return
-    event = {"signal": signal, "event_key_field": event_key_field, "event_data": data, "event_metadata": metadata}
-    kind = _kind_of(producer)
-    if kind is None:
-        producer.send(topic=topic, **event)
+    producer = _confirming_producer(settings.EVENT_BUS_PRODUCER, config.delivery["bus_timeout"])
+    if producer is not None:
+        producer.send(signal, topic=topic, event_key_field=event_key_field, data=data, metadata=metadata)
         return
-    witness = _WITNESSES[kind.__name__](producer)
-    with _discreetly(logging.getLogger(kind.__module__)) as problems:
-        witness.in_place(producer).send(topic=topic, **event)
-        witness.insist(topic, problems)
+    other = get_producer()
+    if isinstance(other, NoEventBusProducer):
+        raise _cannot_be_made(settings.EVENT_BUS_PRODUCER)
+    other.send(signal=signal, topic=topic, event_key_field=event_key_field, event_data=data, event_metadata=metadata)
 
 
 def is_configured() -> bool:
@@ -55,179 +49,155 @@ def is_configured() -> bool:
     return bool(getattr(settings, "EVENT_BUS_PRODUCER", None))
 
 
-def _producer() -> EventBusProducer | None:
-    if not is_configured():
-        return None
-    producer = get_producer()
-    if isinstance(producer, NoEventBusProducer):
-        raise Retryable(
-            f"EVENT_BUS_PRODUCER ({settings.EVENT_BUS_PRODUCER}) could not be made. "
-            "Check the EVENT_BUS_ settings and restart the workers."
-        )
-    return producer
+class ConfirmingProducer(ABC):
+    """Sends an event and waits until the broker has it."""
+
+    @abstractmethod
+    def send(
+        self,
+        signal: OpenEdxPublicSignal,
+        *,
+        topic: str,
+        event_key_field: str,
+        data: dict[str, Any],
+        metadata: EventsMetadata,
+    ) -> None:
+        """Return once the broker has the event. Raises Retryable otherwise."""
+
+
+class KafkaProducer(ConfirmingProducer):
+    """
+    Messages like those of ``edx_event_bus_kafka``: Avro by the schema registry, the same key, headers and topic.
+
+    Its client drops what the broker does not take within ``seconds``. The client of that package would keep an event
+    for five minutes and send it after all, besides what our next tries send.
+    """
+
+    def __init__(self, seconds: float):
+        # These packages read settings when they are imported: never at the top of a module.
+        from confluent_kafka import Producer  # noqa: PLC0415
+        from edx_event_bus_kafka.internal.config import load_common_settings  # noqa: PLC0415
+
+        common = load_common_settings()
+        if common is None:
+            raise Retryable("EVENT_BUS_KAFKA_BOOTSTRAP_SERVERS is not set. Set it and restart the workers.")
+        own = {"message.timeout.ms": int(seconds * 1000), "enable.idempotence": True}
+        # What becomes of an event is told by its row; the client's lines about each refused connection are not needed.
+        self._client = Producer({**common, **own, "log_level": 2})
+        self._seconds = seconds
+
+    def send(
+        self,
+        signal: OpenEdxPublicSignal,
+        *,
+        topic: str,
+        event_key_field: str,
+        data: dict[str, Any],
+        metadata: EventsMetadata,
+    ) -> None:
+        outcomes: list[Any] = []
+        try:
+            message = _kafka_message(signal, topic, event_key_field, data, metadata)
+            self._client.produce(**message, on_delivery=lambda error, _message: outcomes.append(error))
+        except Exception as error:
+            raise _not_sent(f"Nothing was sent to {topic}: is the schema registry up?", error) from None
+        # The client gives up by itself in that time, and then tells; a little later nothing more is to be heard.
+        self._client.flush(self._seconds + 1)
+        if not outcomes:
+            reason = f"Kafka has not confirmed an event on {topic} in {self._seconds:g} s: is the broker up?"
+            raise Retryable(reason, circuit=True)
+        if outcomes[-1] is not None:
+            name = outcomes[-1].name()
+            reason = f"Kafka does not take events on {topic} ({name}). Are the broker and the topic there?"
+            raise Retryable(reason, circuit=True)
+
+
+class RedisProducer(ConfirmingProducer):
+    """Messages like those of ``edx_event_bus_redis``. Adding to a stream answers at once, or raises."""
+
+    def __init__(self) -> None:
+        from edx_event_bus_redis.internal.config import load_common_settings  # noqa: PLC0415
+        from walrus import Database  # noqa: PLC0415
+
+        common = load_common_settings()
+        if common is None:
+            raise Retryable("EVENT_BUS_REDIS_CONNECTION_URL is not set. Set it and restart the workers.")
+        self._client = Database.from_url(common["url"])
+
+    def send(
+        self,
+        signal: OpenEdxPublicSignal,
+        *,
+        topic: str,
+        event_key_field: str,
+        data: dict[str, Any],
+        metadata: EventsMetadata,
+    ) -> None:
+        from edx_event_bus_redis.internal.config import get_full_topic  # noqa: PLC0415
+        from edx_event_bus_redis.internal.message import RedisMessage  # noqa: PLC0415
+        from edx_event_bus_redis.internal.producer import STREAM_MAX_LEN  # noqa: PLC0415
+        from openedx_events.event_bus.avro.serializer import serialize_event_data_to_bytes  # noqa: PLC0415
+
+        try:
+            stream = get_full_topic(topic)
+            content = serialize_event_data_to_bytes(data, signal)
+            message = RedisMessage(topic=stream, event_data=content, event_metadata=metadata)
+            self._client.Stream(stream).add(message.to_binary_dict(), maxlen=STREAM_MAX_LEN, approximate=True)
+        except Exception as error:
+            raise _not_sent(f"Nothing was added to the stream {topic}: is Redis up?", error) from None
+
+
+def _kafka_message(
+    signal: OpenEdxPublicSignal, topic: str, event_key_field: str, data: dict[str, Any], metadata: EventsMetadata
+) -> dict[str, Any]:
+    """Return what the client is to send: one HTTP call to the schema registry for a schema that is new here."""
+    from confluent_kafka.serialization import MessageField, SerializationContext  # noqa: PLC0415
+    from edx_event_bus_kafka.internal.config import get_full_topic  # noqa: PLC0415
+    from edx_event_bus_kafka.internal.producer import extract_event_key, get_serializers  # noqa: PLC0415
+    from edx_event_bus_kafka.internal.utils import _get_headers_from_metadata  # noqa: PLC0415
+
+    full_topic = get_full_topic(topic)
+    headers = _get_headers_from_metadata(event_metadata=metadata)
+    key_serializer, value_serializer = get_serializers(signal, event_key_field)
+    key = extract_event_key(data, event_key_field)
+    return {
+        "topic": full_topic,
+        "key": key_serializer(key, SerializationContext(full_topic, MessageField.KEY, headers)),
+        "value": value_serializer(data, SerializationContext(full_topic, MessageField.VALUE, headers)),
+        "headers": headers,
+    }
 
 
 # Packages whose errors say that somebody cannot be reached, and not that there is something wrong with the event.
-_WIRES = frozenset({"confluent_kafka", "httpx", "httpcore", "redis", "requests", "urllib3"})
+_NETWORK_PACKAGES = frozenset({"confluent_kafka", "httpx", "httpcore", "redis", "requests", "urllib3"})
 
 
-def _not_sent(what: str, problems: Sequence[object]) -> Retryable:
-    """Return what to raise when the client was never asked to do anything."""
-    problem = problems[-1] if problems else None
-    is_wire = isinstance(problem, OSError) or type(problem).__module__.partition(".")[0] in _WIRES
-    return Retryable(f"{what} ({type(problem).__name__}).", circuit=is_wire)
-
-
-class _Witness:
-    """Stands in for a producer's client during one ``send``. Everything it does not watch goes to the client itself."""
-
-    attribute: str
-
-    def __init__(self, producer: EventBusProducer):
-        self._client = getattr(producer, self.attribute)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._client, name)
-
-    def in_place(self, producer: EventBusProducer) -> EventBusProducer:
-        """Return a copy of the producer that talks to us. Others may be using the original at the same time."""
-        watched = copy.copy(producer)
-        setattr(watched, self.attribute, self)
-        return watched
-
-    def insist(self, topic: str, problems: Sequence[object]) -> None:
-        """Raise Retryable unless the broker has the event. ``problems`` are the errors that the producer met."""
-        raise NotImplementedError
-
-
-class _KafkaWitness(_Witness):
-    """In place of the ``confluent_kafka.Producer`` of a ``KafkaEventProducer``."""
-
-    attribute = "producer"
-
-    def __init__(self, producer: EventBusProducer):
-        super().__init__(producer)
-        self._client = _kafka_client(config.delivery["bus_timeout"]) or self._client
-        self._asked = False
-        self._outcomes: list[Any] = []
-
-    def produce(self, topic: str, *, on_delivery: Any = None, **arguments: Any) -> None:
-        def heard(error: Any, message: Any) -> None:
-            self._outcomes.append(error)
-            if on_delivery:
-                on_delivery(error, message)
-
-        self._client.produce(topic, on_delivery=heard, **arguments)
-        self._asked = True
-
-    def insist(self, topic: str, problems: Sequence[object]) -> None:
-        if not self._asked:
-            raise _not_sent(f"Nothing was sent to {topic}: is the schema registry up?", problems)
-        seconds = config.delivery["bus_timeout"]
-        # The client gives up by itself in that time, and then tells; a little later nothing more is to be heard.
-        self._client.flush(seconds + 1)
-        error = self._outcomes[-1] if self._outcomes else None
-        if error is not None:
-            words = f"Kafka does not take events on {topic} ({error.name()}). Are the broker and the topic there?"
-            raise Retryable(words, circuit=True)
-        if not self._outcomes:
-            words = f"Kafka has not confirmed an event on {topic} in {seconds:g} s: is the broker up?"
-            raise Retryable(words, circuit=True)
+def _not_sent(reason: str, error: Exception) -> Retryable:
+    """Return what to raise for an event that did not leave. Only the error's name is told: its text may quote it."""
+    is_network = isinstance(error, OSError) or type(error).__module__.partition(".")[0] in _NETWORK_PACKAGES
+    return Retryable(f"{reason} ({type(error).__name__}).", circuit=is_network)
 
 
 @functools.cache
-def _kafka_client(seconds: float) -> Any:
-    """
-    Return a client of our own, which drops what the broker does not take in time; None when there cannot be one.
-
-    The producer's client would keep it for five minutes and send it after all, besides what our next tries send.
-    """
+def _confirming_producer(setting: str, seconds: float) -> ConfirmingProducer | None:
+    """Return our producer for a host's ``EVENT_BUS_PRODUCER``; None for one that is not known here."""
+    package = setting.partition(".")[0]
     try:
-        # Reads settings when imported: never at the top of a module.
-        from confluent_kafka import Producer  # noqa: PLC0415
-        from edx_event_bus_kafka.internal.config import load_common_settings  # noqa: PLC0415
+        if package == "edx_event_bus_kafka":
+            return KafkaProducer(seconds)
+        if package == "edx_event_bus_redis":
+            return RedisProducer()
     except ImportError:
-        return None
-    common = load_common_settings()
-    if common is None:
-        return None
-    impatient = {"message.timeout.ms": int(seconds * 1000), "enable.idempotence": True}
-    # What becomes of an event is told by its row; the client's lines about each refused connection are not needed.
-    return Producer({**common, **impatient, "log_level": 2})
+        raise _cannot_be_made(setting) from None
+    return None
+
+
+def _cannot_be_made(setting: str) -> Retryable:
+    return Retryable(
+        f"EVENT_BUS_PRODUCER ({setting}) could not be made. Check the EVENT_BUS_ settings and restart the workers."
+    )
 
 
 @receiver(setting_changed)
-def _forget_kafka_client(**_changed: Any) -> None:
-    _kafka_client.cache_clear()
-
-
-class _RedisWitness(_Witness):
-    """In place of the client of a ``RedisEventProducer``: adding to a stream answers at once, or raises."""
-
-    attribute = "client"
-
-    def __init__(self, producer: EventBusProducer):
-        super().__init__(producer)
-        self._added = False
-
-    def Stream(self, key: str) -> Any:
-        return _Stream(self._client.Stream(key), self)
-
-    def noticed(self) -> None:
-        self._added = True
-
-    def insist(self, topic: str, problems: Sequence[object]) -> None:
-        if not self._added:
-            raise _not_sent(f"Nothing was added to the stream {topic}: is Redis up?", problems)
-
-
-class _Stream:
-    """A stream that tells its witness when something was added."""
-
-    def __init__(self, stream: Any, witness: _RedisWitness):
-        self._stream = stream
-        self._witness = witness
-
-    def add(self, *arguments: Any, **options: Any) -> Any:
-        added = self._stream.add(*arguments, **options)
-        self._witness.noticed()
-        return added
-
-
-_WITNESSES: dict[str, type[_Witness]] = {"KafkaEventProducer": _KafkaWitness, "RedisEventProducer": _RedisWitness}
-
-
-def _kind_of(producer: EventBusProducer) -> type | None:
-    """Return the class of a producer that we know how to watch. By name, since neither package need be installed."""
-    return next((kind for kind in type(producer).__mro__ if kind.__name__ in _WITNESSES), None)
-
-
-# --- discretion --------------------------------------------------------------------------------------------------
-
-_sending = threading.local()
-
-
-class _Discretion(logging.Filter):
-    """Holds back the errors that a producer logs while this thread sends, and remembers what they were."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        problems = getattr(_sending, "problems", None)
-        if problems is None or record.levelno < logging.ERROR:
-            return True
-        raised = record.exc_info[1] if record.exc_info else None
-        # The producers wrap the error in one of their own.
-        problems.append(raised.args[0] if raised and raised.args else raised)
-        return False
-
-
-_discretion = _Discretion()
-
-
-@contextlib.contextmanager
-def _discreetly(logger: logging.Logger) -> Iterator[list[object]]:
-    logger.addFilter(_discretion)
-    _sending.problems = []
-    try:
-        yield _sending.problems
-    finally:
-        _sending.problems = None
+def _forget_producers(**_changed: Any) -> None:
+    _confirming_producer.cache_clear()

@@ -1,10 +1,10 @@
 """
 The public signals: a learner was awarded a badge, or lost it.
 
-The outbox channel ``announce``. The event is built from ids when it is delivered, so that it says what is true then and
-a retired learner's data is nowhere to be found. Its metadata id is the outbox row's own, the same on every try: who
-hears it twice can tell. It goes to the event bus first, and once the broker has confirmed it, to this process's
-receivers, marked as coming from the bus so that nobody publishes it again.
+The outbox channel ``announce``. The event is built from ids when it is delivered. So it says what is true then, and
+holds nothing of a retired learner. Its metadata id is the outbox row's own, the same on every try: whoever receives it
+twice can tell. It goes to the event bus first. Once the broker has confirmed it, it goes to this process's receivers,
+marked as coming from the bus so that nobody publishes it again.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from badges.outbox.models import OutboxMessage
 
 SIGNALS = {"badge.awarded": BADGE_AWARDED, "badge.revoked": BADGE_REVOKED}
 
-# Whose badge it is: ours. At which providers it is issued too is a detail of delivery, and there may be several.
+# The badge is this platform's. At which providers it is issued too is a detail of delivery, and there may be several.
 ORIGIN = "openedx"
 
 
@@ -62,7 +62,7 @@ announce = AnnounceChannel()
 
 
 def badge_data(credential: UserCredential) -> BadgeData:
-    """Say a credential in the words of the public signals."""
+    """Return the data of the public signals for a credential."""
     template = credential.template
     return BadgeData(
         uuid=str(credential.pk),
@@ -79,7 +79,7 @@ def badge_data(credential: UserCredential) -> BadgeData:
 
 def _user_data(learner: Learner) -> UserData:
     """
-    Say who the learner is, as far as that is known.
+    Return who the learner is, as far as that is known.
 
     A learner without an account here has no names, and one whom the LMS does not know has the id 0: the event's schema
     allows neither to be missing.

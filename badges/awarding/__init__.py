@@ -1,1 +1,1 @@
-"""Who holds which badge, and why."""
+"""Which learner holds which badge, and why."""

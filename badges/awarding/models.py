@@ -21,16 +21,16 @@ class CredentialStatus(models.TextChoices):
 
 class UserCredential(Caused):
     """
-    A learner was awarded a badge, and why.
+    A learner was awarded a badge, with the cause.
 
-    Written under the learner's lock, in the transaction of the decision; providers and announcements follow from outbox
-    rows of the same transaction. ``awarded_at`` is the time of the award and what providers are told. Active while
-    ``active_key`` holds its constant: one active credential per learner and template, said by the database. A row never
-    goes away and never changes its cause; losing the badge and earning it again makes a new row.
+    Written by the pipeline in the transaction of the decision, while the learner's row is locked. Outbox messages of
+    the same transaction announce it and issue it at providers. ``awarded_at`` is the time of the award, which providers
+    get too. The credential is active while ``active_key`` has its constant; the database allows one active credential
+    per learner and template. A row is never deleted and its cause never changes. A badge that was revoked and is earned
+    again is a new row.
 
-    ``pair_id`` is learner and template in one value (``catalog.pairs``), by which a batch finds its rows.
-
-    Providers' tables (``CredlyBadge``) extend a row one-to-one, sharing its id.
+    ``learner_template_id`` is computed from learner and template (``catalog.learner_template_ids``), so a batch finds
+    its rows by it. The tables of providers (``CredlyBadge``) extend a row one-to-one and share its id.
 
     .. no_pii: Points at a learner; holds nothing personal itself.
     """
@@ -38,7 +38,7 @@ class UserCredential(Caused):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     learner = models.ForeignKey("lms_badges.Learner", on_delete=models.PROTECT, related_name="credentials")
     template = models.ForeignKey(BadgeTemplate, on_delete=models.PROTECT, related_name="credentials")
-    pair_id = models.UUIDField(editable=False, db_index=True)
+    learner_template_id = models.UUIDField(editable=False, db_index=True)
     status = models.CharField(_("status"), max_length=10, choices=CredentialStatus.choices)
     active_key = models.CharField(max_length=6, null=True, blank=True, default=ACTIVE, editable=False)
     awarded_at = models.DateTimeField(_("awarded"))
@@ -51,7 +51,7 @@ class UserCredential(Caused):
             models.UniqueConstraint(
                 fields=["learner", "template", "active_key"], name="lms_badges_one_active_credential"
             ),
-            # "Not null" is said besides: what compares with NULL is neither true nor false, and a check lets it pass.
+            # "Not null" is needed too: a comparison with NULL is neither true nor false, and a check accepts that.
             models.CheckConstraint(
                 condition=models.Q(active_key__isnull=False, active_key=ACTIVE, status="awarded")
                 | models.Q(active_key__isnull=True, status="revoked"),

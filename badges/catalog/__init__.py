@@ -1,1 +1,1 @@
-"""Which badges exist and what they demand."""
+"""The badge templates: their requirements, issuers and revisions."""

@@ -1,4 +1,4 @@
-"""Why something happened: which event, person or rule, under which revision of the template."""
+"""Causes: the event or person that caused a decision, and the revision of the template at that time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class CauseKind(models.TextChoices):
 
 @dataclass(frozen=True)
 class Cause:
-    """The reason for a decision, before it is stored. An event has id, type and time; a person has their user id."""
+    """The cause of a decision, before it is stored. An event has an id, type and time. A person has a user id."""
 
     kind: CauseKind
     event_id: str = ""
@@ -32,7 +32,7 @@ class Cause:
     reason: str = ""
 
     def fields(self, prefix: str = "cause") -> dict[str, object]:
-        """Return the columns of a ``Caused`` row."""
+        """Return the column values of a ``Caused`` row. ``prefix`` is the beginning of the column names."""
         return {
             f"{prefix}_kind": self.kind,
             f"{prefix}_event_id": self.event_id,
@@ -44,7 +44,11 @@ class Cause:
 
 
 class Caused(models.Model):
-    """A row that says why it exists. It outlives the event's stored payload and the account of the person."""
+    """
+    A row with its cause.
+
+    The cause stays when the stored payload of the event expires. It also stays when the person's account is deleted.
+    """
 
     cause_kind = models.CharField(_("cause"), max_length=10, choices=CauseKind.choices)
     cause_event_id = KeyField(_("event id"), max_length=255, blank=True)

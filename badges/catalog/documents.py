@@ -1,14 +1,15 @@
 """
-A template as a document: one entry of a pack, in its one normal form.
+A template as a document: one template entry of a pack, in its normal form.
 
-All keys are present (``uuid`` is None for what is not stored yet), issuers stand by provider and requirements by key,
-so that two documents of the same template are equal texts. Revisions keep that text; packs are lists of such documents.
+In the normal form all keys are present; ``uuid`` is None before the template is stored. Issuers are sorted by provider,
+and requirements by key. So two equal templates have equal texts. Revisions store this text. Packs are lists of such
+documents.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from badges.exceptions import BadgesError
@@ -16,12 +17,12 @@ from badges.rules import to_text
 
 Document = dict[str, Any]
 
-# The order authors meet the keys in; what is compared one by one.
-_PLAIN_KEYS = ("slug", "uuid", "name", "description", "image_url", "is_active", "award_once")
+# In the order in which packs are written. Each of these is compared by itself.
+_TEMPLATE_KEYS = ("slug", "uuid", "name", "description", "image_url", "is_active", "award_once")
 
 
 class Problem(NamedTuple):
-    """Something an author has to change: where, and what to write instead."""
+    """Something that an author has to change: its path in the document, and what to write instead."""
 
     path: str
     message: str
@@ -31,7 +32,7 @@ class Problem(NamedTuple):
 
 
 class DocumentError(BadgesError):
-    """A document cannot be saved. ``problems`` holds everything that is wrong with it, not only the first."""
+    """A document cannot be saved. ``problems`` holds all of its problems, not only the first."""
 
     def __init__(self, problems: list[Problem]):
         self.problems = problems
@@ -39,7 +40,7 @@ class DocumentError(BadgesError):
 
 
 class Change(NamedTuple):
-    """One difference between two documents; ``before`` or ``after`` is None when there was nothing."""
+    """One difference between two documents. ``before`` is None for what was added, ``after`` for what was removed."""
 
     path: str
     before: str | None
@@ -53,28 +54,32 @@ class Change(NamedTuple):
         return f"{self.path}: {self.before} → {self.after}"
 
 
-def text_of(document: Document) -> str:
-    """Spell a document as a revision keeps it."""
+def document_text(document: Document) -> str:
+    """Return the text of a document, as revisions store it."""
     return to_text(document)
 
 
 def pack_entry(document: Document) -> Document:
-    """Return a document as an author would read it in a pack: in the usual order, without the optional empty keys."""
-    entry = {key: document[key] for key in _PLAIN_KEYS if key != "image_url" or document[key]}
+    """Return a document as it is written in a pack: in the usual order, without an empty ``image_url``."""
+    entry = {key: document[key] for key in _TEMPLATE_KEYS if key != "image_url" or document[key]}
     return entry | {key: document[key] for key in ("issuers", "requirements", "penalties", "criteria")}
 
 
 def differences(before: Document, after: Document) -> list[Change]:
-    """Return what changes between two documents of one template, in the order of their keys."""
-    changes = _compare("", before, after, [key for key in _PLAIN_KEYS if key != "slug"])
+    """Return the differences between two documents of one template, in the order of their keys."""
+    changes = _compare("", before, after, [key for key in _TEMPLATE_KEYS if key != "slug"])
     changes += _compare_named("issuers", "provider", before, after, ("organization", "template"))
     return changes + _compare_named(
         "requirements", "key", before, after, ("event_type", "group", "description", "rules")
     )
 
 
-def _compare(where: str, before: Mapping[str, Any], after: Mapping[str, Any], keys: Any) -> list[Change]:
-    return [Change(f"{where}{key}", _show(before[key]), _show(after[key])) for key in keys if before[key] != after[key]]
+def _compare(path: str, before: Mapping[str, Any], after: Mapping[str, Any], keys: Iterable[str]) -> list[Change]:
+    return [
+        Change(f"{path}{key}", _value_text(before[key]), _value_text(after[key]))
+        for key in keys
+        if before[key] != after[key]
+    ]
 
 
 def _compare_named(part: str, name: str, before: Document, after: Document, keys: tuple[str, ...]) -> list[Change]:
@@ -94,11 +99,11 @@ def _compare_named(part: str, name: str, before: Document, after: Document, keys
 def _summary(item: Mapping[str, Any]) -> str:
     if "provider" in item:
         return f"{item['organization']}/{item['template']}"
-    return f"{item['event_type']} {_show(item['rules'])}"
+    return f"{item['event_type']} {_value_text(item['rules'])}"
 
 
-def _show(value: Any) -> str:
+def _value_text(value: Any) -> str:
     if isinstance(value, list):  # rules
-        said = [f"{rule['path']} {rule['operator']} {json.dumps(rule['value'], ensure_ascii=False)}" for rule in value]
-        return " and ".join(said) or "every event"
+        rules = [f"{rule['path']} {rule['operator']} {json.dumps(rule['value'], ensure_ascii=False)}" for rule in value]
+        return " and ".join(rules) or "every event"
     return json.dumps(value, ensure_ascii=False)

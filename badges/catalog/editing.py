@@ -1,8 +1,8 @@
 """
 Writing templates: from documents to rows, many at a time, with their revisions.
 
-All editors (packs, the admin, code) end here, so that a change of what a template demands always leaves a revision and
-a new catalog version, in the same transaction. Writing a template awards and revokes nothing.
+Packs, the admin and code all save templates here. So each change writes a revision and a new catalog version, in the
+same transaction. Saving a template awards and revokes nothing.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from typing import Any, NamedTuple
 from django.db.models import Q
 from uuid6 import uuid7
 
-from badges.catalog import shelf
-from badges.catalog.documents import Change, Document, DocumentError, Problem, differences, text_of
+from badges.catalog import queries
+from badges.catalog.documents import Change, Document, DocumentError, Problem, differences, document_text
 from badges.catalog.models import BadgeRequirement, BadgeTemplate, DataRule, TemplateIssuer, TemplateRevision
-from badges.catalog.shelf import Stored
-from badges.catalog.structure import join
-from badges.catalog.versions import one_editor, touch
+from badges.catalog.queries import StoredTemplate
+from badges.catalog.structure import child_path
+from badges.catalog.versions import bump_version, editing_transaction
 
 CHUNK = 500
 
@@ -31,14 +31,14 @@ _REQUIREMENT_COLUMNS = ("event_type", "group", "description")
 
 
 class Draft(NamedTuple):
-    """A document that may be saved, and the place it was read from, for what only the tables can tell."""
+    """A valid document and its path in the pack. The path is for problems that only the tables can show."""
 
-    where: str
+    path: str
     document: Document
 
 
 class Outcome(StrEnum):
-    """What saving a template does, or would do."""
+    """The effect of saving a template."""
 
     CREATED = "created"
     UPDATED = "updated"
@@ -46,23 +46,23 @@ class Outcome(StrEnum):
 
 
 @dataclass
-class Planned:
-    """One template and what saving does to it. ``stored`` is None for a new one, until it is written."""
+class SaveResult:
+    """One template and the effect of saving it, done or planned. ``stored`` is None before a new one is written."""
 
     document: Document
-    stored: Stored | None
+    stored: StoredTemplate | None
     outcome: Outcome
     changes: list[Change]
 
     @property
     def needs_revision(self) -> bool:
-        """Also when rows were changed behind the editors' backs: the newest revision has to say what is in force."""
-        return self.stored is None or self.stored.revision[1] != text_of(self.document)
+        """Whether the newest revision differs from the document. Rows may have been changed without a revision."""
+        return self.stored is None or self.stored.revision[1] != document_text(self.document)
 
 
-def plan(drafts: Sequence[Draft], *, progress: Callable[[int], Any] | None = None) -> list[Planned]:
-    """Return what saving would do. Raises DocumentError for what contradicts the stored templates."""
-    planned: list[Planned] = []
+def plan(drafts: Sequence[Draft], *, progress: Callable[[int], Any] | None = None) -> list[SaveResult]:
+    """Return what saving would do, without saving. Raises DocumentError for conflicts with the stored templates."""
+    planned: list[SaveResult] = []
     problems: list[Problem] = []
     for chunk in _chunks(drafts):
         planned += _compare(chunk, problems)
@@ -75,11 +75,11 @@ def plan(drafts: Sequence[Draft], *, progress: Callable[[int], Any] | None = Non
 
 def save(
     drafts: Sequence[Draft], *, author: Any, now: dt.datetime, progress: Callable[[int], Any] | None = None
-) -> list[Planned]:
-    """Save all templates or none, in one transaction. Raises DocumentError for what contradicts the stored ones."""
-    saved: list[Planned] = []
+) -> list[SaveResult]:
+    """Save all templates or none, in one transaction. Raises DocumentError for conflicts with the stored ones."""
+    saved: list[SaveResult] = []
     problems: list[Problem] = []
-    with one_editor():
+    with editing_transaction():
         for chunk in _chunks(drafts):
             planned = _compare(chunk, problems)
             if not problems:
@@ -90,23 +90,23 @@ def save(
         if problems:
             raise DocumentError(problems)
         if any(item.outcome is not Outcome.UNCHANGED or item.needs_revision for item in saved):
-            touch()
+            bump_version()
     return saved
 
 
 def record_revision(template: BadgeTemplate, *, author: Any) -> TemplateRevision | None:
     """
-    Write down what a template demands after its rows were saved one by one; None if that is nothing new.
+    Write a revision after the rows of a template were saved one by one; return None when nothing has changed.
 
-    In the same transaction as those rows.
+    Call it in the transaction that saves the rows.
     """
-    with one_editor():
-        stored = shelf.load(BadgeTemplate.objects.filter(pk=template.pk))[template.pk]
+    with editing_transaction():
+        stored = queries.load(BadgeTemplate.objects.filter(pk=template.pk))[template.pk]
         # A locking read: on MariaDB this transaction may be older than the newest revision.
         revisions = TemplateRevision.objects.select_for_update().filter(template=template).order_by("-number")
         newest = revisions.first()
-        text = text_of(stored.document())
-        touch()
+        text = document_text(stored.document())
+        bump_version()
         if newest is not None and newest.document == text:
             return None
         number = newest.number + 1 if newest else 1
@@ -114,8 +114,8 @@ def record_revision(template: BadgeTemplate, *, author: Any) -> TemplateRevision
 
 
 def archive_template(template: BadgeTemplate, *, author: Any, now: dt.datetime) -> None:
-    """Take a template off the shelf: no event is matched against it, and what learners have stays."""
-    with one_editor():
+    """Archive a template: no event is matched against it any more. Credentials and progress of learners stay."""
+    with editing_transaction():
         BadgeTemplate.objects.filter(pk=template.pk).update(is_active=False, archived_at=now, modified_at=now)
         template.refresh_from_db()
         record_revision(template, author=author)
@@ -129,46 +129,46 @@ def _chunks(drafts: Sequence[Draft]) -> Iterator[Sequence[Draft]]:
 # --- comparing -------------------------------------------------------------------------------------------------------
 
 
-def _compare(drafts: Sequence[Draft], problems: list[Problem]) -> list[Planned]:
+def _compare(drafts: Sequence[Draft], problems: list[Problem]) -> list[SaveResult]:
     slugs = [draft.document["slug"] for draft in drafts]
     uuids = [draft.document["uuid"] for draft in drafts if draft.document["uuid"]]
-    found = shelf.load(BadgeTemplate.objects.filter(Q(slug__in=slugs) | Q(uuid__in=uuids)))
+    found = queries.load(BadgeTemplate.objects.filter(Q(slug__in=slugs) | Q(uuid__in=uuids)))
     by_slug = {stored.template.slug: stored for stored in found.values()}
     by_uuid = {str(stored.template.uuid): stored for stored in found.values()}
     planned = []
     for draft in drafts:
         stored = by_slug.get(draft.document["slug"])
-        problems += _contradictions(draft, stored, by_uuid)
+        problems += _conflicts(draft, stored, by_uuid)
         planned.append(_planned(draft.document, stored))
     return planned
 
 
-def _contradictions(draft: Draft, stored: Stored | None, by_uuid: dict[str, Stored]) -> list[Problem]:
+def _conflicts(draft: Draft, stored: StoredTemplate | None, by_uuid: dict[str, StoredTemplate]) -> list[Problem]:
     wanted = draft.document["uuid"]
-    where = join(draft.where, "uuid")
+    path = child_path(draft.path, "uuid")
     if stored is not None and wanted and wanted != str(stored.template.uuid):
-        return [Problem(where, f"this template has the UUID {stored.template.uuid}, which never changes; write that")]
+        return [Problem(path, f"this template has the UUID {stored.template.uuid}, which never changes; write that")]
     holder = by_uuid.get(wanted) if wanted else None
     if stored is None and holder is not None:
         slug = holder.template.slug
-        return [Problem(where, f"this is the UUID of the template {slug}; write that slug, or leave the uuid out")]
+        return [Problem(path, f"this is the UUID of the template {slug}; write that slug, or leave the uuid out")]
     return []
 
 
-def _planned(document: Document, stored: Stored | None) -> Planned:
+def _planned(document: Document, stored: StoredTemplate | None) -> SaveResult:
     if stored is None:
-        return Planned({**document, "uuid": document["uuid"] or str(uuid7())}, None, Outcome.CREATED, [])
+        return SaveResult({**document, "uuid": document["uuid"] or str(uuid7())}, None, Outcome.CREATED, [])
     document = {**document, "uuid": str(stored.template.uuid)}
     changes = differences(stored.document(), document)
     if stored.template.archived_at is not None:
         changes.insert(0, Change("archived", "true", "false"))
-    return Planned(document, stored, Outcome.UPDATED if changes else Outcome.UNCHANGED, changes)
+    return SaveResult(document, stored, Outcome.UPDATED if changes else Outcome.UNCHANGED, changes)
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------
 
 
-def _write(planned: Sequence[Planned], *, author: Any, now: dt.datetime) -> None:
+def _write(planned: Sequence[SaveResult], *, author: Any, now: dt.datetime) -> None:
     _create_templates([item for item in planned if item.stored is None])
     changed = [item for item in planned if item.outcome is not Outcome.UNCHANGED]
     _update_templates([item for item in changed if item.outcome is Outcome.UPDATED], now)
@@ -178,7 +178,7 @@ def _write(planned: Sequence[Planned], *, author: Any, now: dt.datetime) -> None
     _write_revisions([item for item in planned if item.needs_revision], author)
 
 
-def _create_templates(planned: Sequence[Planned]) -> None:
+def _create_templates(planned: Sequence[SaveResult]) -> None:
     rows = []
     for item in planned:
         columns = {column: item.document[column] for column in ("slug", *_TEMPLATE_COLUMNS)}
@@ -187,10 +187,10 @@ def _create_templates(planned: Sequence[Planned]) -> None:
     # Read back rather than returned by the insert, which MySQL cannot do.
     by_slug = {row.slug: row for row in BadgeTemplate.objects.filter(slug__in=[row.slug for row in rows])}
     for item in planned:
-        item.stored = Stored(by_slug[item.document["slug"]])
+        item.stored = StoredTemplate(by_slug[item.document["slug"]])
 
 
-def _update_templates(planned: Sequence[Planned], now: dt.datetime) -> None:
+def _update_templates(planned: Sequence[SaveResult], now: dt.datetime) -> None:
     rows = []
     for item in planned:
         row = _stored(item).template
@@ -201,7 +201,7 @@ def _update_templates(planned: Sequence[Planned], now: dt.datetime) -> None:
     BadgeTemplate.objects.bulk_update(rows, [*_TEMPLATE_COLUMNS, "archived_at", "modified_at"], batch_size=CHUNK)
 
 
-def _write_issuers(planned: Sequence[Planned]) -> None:
+def _write_issuers(planned: Sequence[SaveResult]) -> None:
     new: list[TemplateIssuer] = []
     changed: list[TemplateIssuer] = []
     gone: list[int] = []
@@ -218,7 +218,7 @@ def _write_issuers(planned: Sequence[Planned]) -> None:
     TemplateIssuer.objects.bulk_update(changed, ["organization", "external_template"], batch_size=CHUNK)
 
 
-def _write_requirements(planned: Sequence[Planned], now: dt.datetime) -> None:
+def _write_requirements(planned: Sequence[SaveResult], now: dt.datetime) -> None:
     new: list[BadgeRequirement] = []
     changed: list[BadgeRequirement] = []
     for item in planned:
@@ -245,7 +245,7 @@ def _write_requirements(planned: Sequence[Planned], now: dt.datetime) -> None:
         by_template[written.template_id].requirements.setdefault(written.key, written)
 
 
-def _write_rules(planned: Sequence[Planned]) -> None:
+def _write_rules(planned: Sequence[SaveResult]) -> None:
     new: list[DataRule] = []
     outdated: list[int] = []
     for item in planned:
@@ -261,18 +261,18 @@ def _write_rules(planned: Sequence[Planned]) -> None:
     DataRule.objects.bulk_create(new)
 
 
-def _write_revisions(planned: Sequence[Planned], author: Any) -> None:
+def _write_revisions(planned: Sequence[SaveResult], author: Any) -> None:
     TemplateRevision.objects.bulk_create(
         TemplateRevision(
             template=_stored(item).template,
             number=_stored(item).revision[0] + 1,
-            document=text_of(item.document),
+            document=document_text(item.document),
             author=author,
         )
         for item in planned
     )
 
 
-def _stored(item: Planned) -> Stored:
+def _stored(item: SaveResult) -> StoredTemplate:
     assert item.stored is not None, "templates are created before anything else is written"
     return item.stored

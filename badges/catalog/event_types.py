@@ -1,9 +1,9 @@
 """
-Event types that rules may use: the configured public signals, what their data looks like and whom it is about.
+Event types that rules may use: the configured public signals, the shape of their data, and the path to the learner.
 
-``BADGES_CONFIG["events"]`` names them; their signals are those of openedx-events and of any other package whose module
-is imported at start (``BADGES_CONFIG["signal_modules"]`` imports it, if nobody else does). Everything here is derived
-once and forgotten when settings change. Nothing raises for a wrong setting: system checks speak about those.
+``BADGES_CONFIG["events"]`` names them. Their signals are defined by openedx-events or by another package.
+``BADGES_CONFIG["signal_modules"]`` names modules with signals that nothing else imports. Definitions are computed once
+and dropped when settings change. A wrong setting raises nothing here: system checks report it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 class LearnerData(NamedTuple):
-    """Whom an event is about; the personal fields are None when the sender left them out."""
+    """The learner that an event is about. The personal fields are None when the sender left them out."""
 
     lms_user_id: int
     is_active: bool
@@ -41,11 +41,14 @@ class LearnerData(NamedTuple):
 @dataclass(frozen=True)
 class EventDefinition:
     """
-    One event type, ready for the hot path.
+    One event type, prepared for matching many events.
 
-    ``shape`` is that of all arguments of the signal. ``single`` names the argument when there is just one, an object:
-    rules then see that object, else all arguments. ``learner_path`` is None when it cannot be told whom the event is
-    about; ``user_paths`` are all places that hold a user.
+    - ``shape``: the shape of all arguments of the signal.
+    - ``single``: the name of the argument when there is only one and it is an object. Rules then see this object,
+      otherwise all arguments.
+    - ``learner_path``: the path to the learner's ``UserData``; None when it is not known.
+    - ``user_paths``: all paths to a ``UserData``.
+    - ``ignored``: key paths that rules may not use.
     """
 
     type: str
@@ -56,11 +59,11 @@ class EventDefinition:
     ignored: tuple[str, ...] = ()
 
     def subject(self, data: Mapping[str, Any]) -> Any:
-        """Return what rules see of an event's data."""
+        """Return the part of an event's data that rules see."""
         return data if self.single is None else data.get(self.single)
 
     def learner(self, data: Mapping[str, Any]) -> LearnerData | None:
-        """Return whom an event is about; None if it does not say."""
+        """Return the learner that an event is about; None when the event names none."""
         found: Any = data
         for key in self._learner_keys:
             if not isinstance(found, dict):
@@ -78,20 +81,20 @@ class EventDefinition:
 
     @cached_property
     def subject_shape(self) -> Shape:
-        """The shape of what rules see."""
+        """The shape of the data that rules see."""
         return self.shape if self.single is None else self.shape.fields[self.single]
 
     @cached_property
     def rule_shape(self) -> Shape:
-        """The shape of what new rules may use: without the ignored key paths."""
+        """The shape of the data that new rules may use: without the ignored key paths."""
         return _without(self.subject_shape, {split_path(path) for path in self.ignored}, ()) or Shape(Kind.OBJECT)
 
     def key_paths(self) -> list[tuple[str, Kind]]:
-        """Return every path a new rule may use, with its kind, as a form would offer them."""
+        """Return every key path that a new rule may use, with its kind."""
         return list(self.rule_shape.key_paths())
 
     def compile(self, path: str, operator: str, value: Any) -> DataRule:
-        """Compile a rule as an author writes it. Raises RuleError, also for ignored key paths."""
+        """Compile a rule that an author wrote. Raises RuleError, also for an ignored key path."""
         hidden = isinstance(path, str) and self._hides(split_path(path))
         if hidden:
             message = f"{path} may not be used in rules here (BADGES_CONFIG['rules']['ignored_keypaths'])"
@@ -103,17 +106,17 @@ class EventDefinition:
 
 
 def configured() -> Mapping[str, EventDefinition]:
-    """Return the definitions of all configured event types; the same object until settings change."""
-    kept = _kept.get("configured")
-    if kept is not None and not any(event_type in OpenEdxPublicSignal._mapping for event_type in kept.missing):
-        return kept.definitions
+    """Return the definitions of all configured event types. It is the same object until settings change."""
+    cached = _cache.get("configured")
+    if cached is not None and not any(event_type in OpenEdxPublicSignal._mapping for event_type in cached.missing):
+        return cached.definitions
     with _lock:
-        _kept["configured"] = kept = _define_configured()
-    return kept.definitions
+        _cache["configured"] = cached = _define_configured()
+    return cached.definitions
 
 
 def get(event_type: str) -> EventDefinition:
-    """Return a configured event type. Raises UnknownEventType, which says what to configure."""
+    """Return the definition of a configured event type. Raises UnknownEventType, which names the setting."""
     found = configured().get(event_type)
     if found is None:
         remedy = "add it to BADGES_CONFIG['events']" if is_known(event_type) else "no installed package defines it"
@@ -122,18 +125,18 @@ def get(event_type: str) -> EventDefinition:
 
 
 def is_known(event_type: str) -> bool:
-    """Whether any installed package defines a signal of this type, configured or not."""
+    """Return whether an installed package defines a signal of this type, configured or not."""
     return find_signal(event_type) is not None
 
 
-def known() -> list[str]:
-    """Return all event types that could be configured."""
+def known_types() -> list[str]:
+    """Return all event types that can be configured."""
     load_signals()
     return sorted(OpenEdxPublicSignal._mapping)
 
 
 def find_signal(event_type: str) -> OpenEdxPublicSignal | None:
-    """Return the public signal of a type, whoever defines it."""
+    """Return the public signal of a type, from any package; None when there is none."""
     load_signals()
     try:
         return OpenEdxPublicSignal.get_signal_by_type(event_type)
@@ -143,19 +146,19 @@ def find_signal(event_type: str) -> OpenEdxPublicSignal | None:
 
 @cache
 def load_signals() -> dict[str, str]:
-    """Import the modules that define signals; return what went wrong, by module of ``signal_modules``."""
+    """Import the modules that define signals. Return the errors by module name of ``signal_modules``."""
     load_all_signals()
     failed = {}
-    for module in _texts(config.signal_modules):
+    for module in _text_items(config.signal_modules):
         try:
             importlib.import_module(module)
-        except Exception as error:  # whatever another package's import does wrong, a system check tells it
+        except Exception as error:  # another package's import may fail in any way; a system check reports it
             failed[module] = f"{type(error).__name__}: {error}"
     return failed
 
 
 def define(signal: OpenEdxPublicSignal) -> EventDefinition:
-    """Derive the definition of a signal, configured or not. Raises TypeError if its classes cannot be read."""
+    """Return the definition of a signal, configured or not. Raises TypeError when its classes cannot be read."""
     users = tuple(signal_shapes.user_paths(signal))
     return EventDefinition(
         type=signal.event_type,
@@ -163,12 +166,12 @@ def define(signal: OpenEdxPublicSignal) -> EventDefinition:
         learner_path=_learner_path(signal.event_type, users),
         single=next(iter(signal.init_data)) if signal_shapes.holds_object(signal) else None,
         user_paths=users,
-        ignored=tuple(_texts(config.rules.get("ignored_keypaths")) if isinstance(config.rules, dict) else ()),
+        ignored=tuple(_text_items(config.rules.get("ignored_keypaths")) if isinstance(config.rules, dict) else ()),
     )
 
 
 def _learner_path(event_type: str, users: tuple[str, ...]) -> str | None:
-    """The configured path wins, then the table; one user alone needs neither. A path to no user is no path."""
+    """Take the configured path, then the one of the table, then the only user. A path to no user is ignored."""
     given = config.learner_paths.get(event_type) if isinstance(config.learner_paths, dict) else None
     if given is not None:
         return given if given in users else None
@@ -177,31 +180,31 @@ def _learner_path(event_type: str, users: tuple[str, ...]) -> str | None:
     return users[0] if len(users) == 1 else None
 
 
-class _Kept(NamedTuple):
+class _Cached(NamedTuple):
     definitions: dict[str, EventDefinition]
     missing: tuple[str, ...]
 
 
-_lock = threading.RLock()  # a module of signals may ask while it is imported
-_kept: dict[str, _Kept] = {}
+_lock = threading.RLock()  # a module with signals may call this while it is imported
+_cache: dict[str, _Cached] = {}
 
 
-def _define_configured() -> _Kept:
+def _define_configured() -> _Cached:
     definitions, missing = {}, []
-    for event_type in _texts(config.events):
+    for event_type in _text_items(config.events):
         signal = find_signal(event_type)
         if signal is None:
-            missing.append(event_type)  # its module may be imported later: asked again then
+            missing.append(event_type)  # its module may be imported later, so this is tried again
             continue
         try:
             definitions[event_type] = define(signal)
         except TypeError as error:
             log.error("The event type %s is left out: %s", event_type, error)
-    return _Kept(definitions, tuple(missing))
+    return _Cached(definitions, tuple(missing))
 
 
-def _texts(given: Any) -> list[str]:
-    """The texts of a setting that should be a list of texts."""
+def _text_items(given: Any) -> list[str]:
+    """Return the texts of a setting that should be a list of texts."""
     return [item for item in given if isinstance(item, str)] if isinstance(given, (list, tuple, set)) else []
 
 
@@ -215,10 +218,10 @@ def _without(shape: Shape, hidden: set[tuple[str, ...]], keys: tuple[str, ...]) 
     return Shape(shape.kind, left, nullable=shape.nullable) if left else None
 
 
-def _forget(*, setting: str, **_: Any) -> None:
+def _clear_cache(*, setting: str, **_: Any) -> None:
     if setting == "BADGES_CONFIG":
-        _kept.clear()
+        _cache.clear()
         load_signals.cache_clear()
 
 
-setting_changed.connect(_forget, dispatch_uid="badges.catalog.event_types")
+setting_changed.connect(_clear_cache, dispatch_uid="badges.catalog.event_types")

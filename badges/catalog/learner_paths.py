@@ -1,8 +1,9 @@
 """
-Whom the events of openedx-events are about, by event type.
+The path to the learner in the events of openedx-events, by event type.
 
-Written down and not guessed: an enrolment names the learner and, as another user, the member of staff who made it; an
-exam attempt names who took it and who asked for it. Types that are not listed need no entry if they hold one user only.
+The paths are listed, because guessing is wrong for events with several users. An enrolment names the learner and the
+member of staff who made it. An exam attempt names the learner and the person who requested it. Types with a single user
+need no entry.
 """
 
 _PREFIX = "org.openedx.learning."
@@ -19,7 +20,7 @@ _TYPES_BY_PATH = {
     "course_access_role_data.user": "user.course_access_role.added user.course_access_role.removed",
     "thread.user": "forum.thread.created forum.thread.response.created forum.thread.response.comment.created",
     "course_passing_status.user": "course.passing.status.updated ccx.course.passing.status.updated",
-    "badge.user": "badge.awarded badge.revoked",  # our own output: configured only by those who want to build on it
+    "badge.user": "badge.awarded badge.revoked",  # published by this plugin; a host may configure them
     "idv_attempt.user": "idv_attempt.created idv_attempt.pending idv_attempt.approved idv_attempt.denied",
     "launch_data.user": "lti_provider.launch.success",
 }

@@ -1,4 +1,4 @@
-"""The shelf everyone reads: templates, what they demand, where they are issued."""
+"""Badge templates with their requirements, data rules, issuers and revisions."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ class BadgeTemplate(models.Model):
     """
     One badge that learners can earn.
 
-    A template begins inactive, is filled with requirements, and is switched on by a designer; only active templates are
-    matched against events. Saving a live template awards and revokes nothing by itself; every save that changes what it
-    demands writes a ``TemplateRevision`` and bumps the ``CatalogVersion``, in the same transaction. Templates are
-    archived (``archived_at``), not deleted, once anybody has made progress on them.
+    A template begins inactive. A designer adds requirements and activates it. Only active templates are matched against
+    events. Saving a template awards and revokes nothing. Every save that changes it writes a ``TemplateRevision`` and a
+    new ``CatalogVersion`` number, in the same transaction. A template on which a learner has made progress is archived
+    (``archived_at``), not deleted.
 
-    ``slug`` is the stable name its author chose (packs, addresses); ``uuid`` is its name for other systems.
+    ``slug`` is the stable name that its author chose, for packs and addresses. ``uuid`` identifies it in other systems.
 
     .. no_pii:
     """
@@ -55,10 +55,10 @@ class BadgeTemplate(models.Model):
 
 class TemplateRevision(models.Model):
     """
-    What a template demanded at some time: written once, never changed.
+    A version of a template. The row is written when the template changes, and never changed.
 
-    ``document`` is the template's entry of a pack as text. Causes of fulfilments and awards cite a revision, so that an
-    old decision can be explained with the rules that were in force then.
+    ``document`` is the text of the template's pack entry. Causes of fulfilments and awards point at a revision. So an
+    old decision can be explained with the rules of that time.
 
     .. no_pii:
     """
@@ -83,9 +83,10 @@ class TemplateRevision(models.Model):
 
 class TemplateIssuer(models.Model):
     """
-    A provider where a template's badges are issued too; none is fine.
+    A provider at which the badges of a template are issued, too. A template may have none.
 
-    At most one row per provider: a credential has at most one badge at each provider.
+    There is at most one row per provider, because a credential has at most one badge at each provider. Saving a
+    template writes, changes and deletes these rows.
 
     .. no_pii:
     """
@@ -107,11 +108,12 @@ class TemplateIssuer(models.Model):
 
 class BadgeRequirement(models.Model):
     """
-    Something a learner must do for a badge: an event of one type for which all data rules hold.
+    A requirement of a badge: an event of one type for which all data rules hold.
 
-    Requirements with the same ``group`` are alternatives, each requirement without one stands alone, and the badge is
-    complete when every group has a fulfilled member. Without data rules every event of the type counts. A removed
-    requirement is archived, since fulfilments point at it; adding the same ``key`` again brings it back.
+    Requirements with the same ``group`` are alternatives. A requirement without a group is a group of its own. The
+    badge is complete when every group has a fulfilled member. Without data rules every event of the type counts.
+
+    A removed requirement is archived, because fulfilments point at it. Adding the same ``key`` again restores it.
 
     .. no_pii:
     """
@@ -141,9 +143,10 @@ class BadgeRequirement(models.Model):
 
 class DataRule(models.Model):
     """
-    A condition on one key path of the event's data; the rules of a requirement are ANDed.
+    A condition on one key path of the event's data. All rules of a requirement must hold.
 
-    ``value`` is stored as the JSON value that the path's declared type reads (see ``badges.rules``).
+    ``value`` is a JSON value of the type that the key path has (see ``badges.rules``). A change of the rules of a
+    requirement replaces its rows.
 
     .. no_pii:
     """
@@ -164,9 +167,9 @@ class DataRule(models.Model):
 
 class CatalogVersion(models.Model):
     """
-    The one row whose number tells every process when to compile the catalog anew.
+    The single row with a number that tells every process when to compile the catalog anew.
 
-    It is bumped in the transaction of every change to a template, so that a reader who sees the change sees the number.
+    Every change of a template writes a new number in its transaction. So a reader who sees the change sees the number.
 
     .. no_pii:
     """

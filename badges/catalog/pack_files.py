@@ -1,8 +1,8 @@
 """
-Pack files: JSON or YAML, by the ending of the name, read strictly and written in one form.
+Pack files: JSON or YAML, by the ending of the name.
 
-Strictly: a key that stands twice, NaN, or something else that two readers of the file could take for different things
-is an error. YAML is read as the JSON-like core of version 1.2: ``no``, ``12:30`` and ``2026-03-14`` are text.
+Files are read strictly. A key that occurs twice is an error, and so is NaN or anything else that programs read in
+different ways. YAML is read by the JSON-like core schema of version 1.2: ``no``, ``12:30`` and ``2026-03-14`` are text.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _ENDINGS = (".json", *_YAML_ENDINGS)
 
 
 def read_file(path: Path) -> Any:
-    """Return what a pack file holds. Raises DocumentError if it is no JSON or YAML, OSError if it cannot be read."""
+    """Return the content of a pack file. Raises DocumentError when it is not valid JSON or YAML, and OSError."""
     kind = _kind(path)
     try:
         text = path.read_bytes().decode("utf-8-sig")
@@ -42,7 +42,7 @@ def read_file(path: Path) -> Any:
 
 
 def write_file(path: Path, pack: Any) -> None:
-    """Write a pack; whoever reads the file meanwhile sees the old one or the new one."""
+    """Write a pack file atomically: a reader sees the old file or the new one. Raises OSError and DocumentError."""
     text = _write_yaml(pack) if _kind(path) == "yaml" else json.dumps(pack, ensure_ascii=False, indent=2) + "\n"
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
@@ -104,7 +104,7 @@ _PLAIN = (
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """Reads YAML as JSON is meant."""
+    """Reads YAML with the types of JSON."""
 
     yaml_implicit_resolvers: dict[str, Any] = {}
 
@@ -122,7 +122,7 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
 
 
 class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
-    """Writes YAML that this loader and any other one read as the same."""
+    """Writes YAML that this loader and all others read alike."""
 
     yaml_implicit_resolvers = {key: list(rows) for key, rows in yaml.SafeDumper.yaml_implicit_resolvers.items()}
 
@@ -140,7 +140,7 @@ _Loader.add_constructor("tag:yaml.org,2002:float", lambda loader, node: _finite(
 
 def _read_yaml(text: str) -> Any:
     try:
-        _refuse_what_is_no_json(text)
+        _refuse_unsafe_yaml(text)
         return yaml.load(text, Loader=_Loader)  # noqa: S506 -- a safe loader
     except yaml.MarkedYAMLError as error:
         line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
@@ -149,11 +149,11 @@ def _read_yaml(text: str) -> Any:
         raise ValueError(str(error)) from None
 
 
-def _refuse_what_is_no_json(text: str) -> None:
+def _refuse_unsafe_yaml(text: str) -> None:
     """
-    Refuse tags, nesting that libyaml would follow until the process dies, and anchors that stand for too much.
+    Refuse tags, nesting so deep that libyaml would end the process, and anchors that expand to too many nodes.
 
-    An anchor may be used again, so that rules need to be written only once; it counts as often as it is used.
+    Anchors may be used, so that rules need to be written only once. Their nodes count at each use.
     """
     sizes: dict[str | None, int] = {}
     open_nodes: list[tuple[str | None, int]] = []

@@ -1,8 +1,8 @@
 """
-Packs: templates as one versioned document, to carry them between environments.
+Packs: templates as one versioned document, to copy them between environments.
 
-A pack says how its templates shall be, and nothing about others: those are left alone. Planning tells what applying
-would do; applying the same pack twice changes nothing the second time.
+A pack describes its own templates. Other templates stay as they are. A plan shows what applying the pack would change.
+Applying the same pack a second time changes nothing.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import datetime as dt
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from badges.catalog import editing, shelf
+from badges.catalog import editing, queries
 from badges.catalog.documents import Document, DocumentError, pack_entry
-from badges.catalog.editing import CHUNK, Draft, Planned
+from badges.catalog.editing import CHUNK, Draft, SaveResult
 from badges.catalog.models import BadgeTemplate
-from badges.catalog.structure import join, pack_problems
+from badges.catalog.structure import child_path, pack_problems
 from badges.catalog.validation import read_template, repeated_templates
 
 VERSION = 1
@@ -24,17 +24,17 @@ Progress = Callable[[int], Any]
 
 
 def read_pack(pack: Any, *, progress: Progress | None = None) -> list[Draft]:
-    """Return the templates of a pack, looked at one by one and together. Raises DocumentError with all problems."""
+    """Return the templates of a pack, validated one by one and together. Raises DocumentError with all problems."""
     problems = pack_problems(pack)
     if problems:
         raise DocumentError(problems)
     drafts = []
     for index, entry in enumerate(pack["templates"]):
-        where = join("templates", index)
-        document, found = read_template(entry, where=where)
+        path = child_path("templates", index)
+        document, found = read_template(entry, path=path)
         problems += found
         if document is not None:
-            drafts.append(Draft(where, document))
+            drafts.append(Draft(path, document))
         if progress:
             progress(1)
     problems += repeated_templates(drafts)
@@ -43,22 +43,23 @@ def read_pack(pack: Any, *, progress: Progress | None = None) -> list[Draft]:
     return drafts
 
 
-def plan(pack: Any, *, progress: Progress | None = None) -> list[Planned]:
+def plan(pack: Any, *, progress: Progress | None = None) -> list[SaveResult]:
     """
     Return what applying a pack would do to each of its templates. Raises DocumentError.
 
-    ``progress`` is told of every template twice: when it was read, and when it was compared; so it is by ``apply``.
+    ``progress`` is called with a number of templates. Each template counts twice: when it is read, and when it is
+    compared. ``apply`` does the same.
     """
     return editing.plan(read_pack(pack, progress=progress), progress=progress)
 
 
-def apply(pack: Any, *, author: Any = None, now: dt.datetime, progress: Progress | None = None) -> list[Planned]:
+def apply(pack: Any, *, author: Any = None, now: dt.datetime, progress: Progress | None = None) -> list[SaveResult]:
     """Save all templates of a pack, or none, in one transaction. Raises DocumentError with all problems."""
     return editing.save(read_pack(pack, progress=progress), author=author, now=now, progress=progress)
 
 
 def export(*, progress: Progress | None = None) -> Document:
-    """Return all templates that are not archived as one pack, which applied here would change nothing."""
+    """Return all templates that are not archived as one pack. Applying it here changes nothing."""
     entries = []
     for document in _documents():
         entries.append(pack_entry(document))
@@ -72,5 +73,5 @@ def _documents() -> Iterator[Document]:
     slugs = list(templates.values_list("slug", flat=True))
     for start in range(0, len(slugs), CHUNK):
         chunk = templates.filter(slug__in=slugs[start : start + CHUNK])
-        for stored in shelf.load(chunk).values():
+        for stored in queries.load(chunk).values():
             yield stored.document()

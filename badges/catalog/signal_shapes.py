@@ -1,10 +1,12 @@
 """
-Shapes of public signals: what the data of an event type looks like, read off the attrs classes of its signal.
+Shapes of public signals: the structure of an event type's data, derived from the attrs classes of its signal.
 
-The mapping follows the one that openedx-events uses for Avro, so that all doors agree: opaque keys and UUIDs are text,
-moments are times, ``default=None`` means nullable. Two things are more lenient here. A field with any default may be
-missing, since files and old producers leave it out. And what openedx-events itself calls unserialisable was never held
-to its declared types by any bus, so its fields may be empty, and ids of forum threads are whatever the forum has.
+The mapping is the one that openedx-events uses for Avro, so that events have the same data from every source. Opaque
+keys and UUIDs are text, datetimes are times, and ``default=None`` means nullable. Two things are more lenient here:
+
+- A field with a default may be missing, because files and old producers leave it out.
+- Some signals cannot be serialized by openedx-events (``KNOWN_UNSERIALIZABLE_SIGNALS``), so no bus has checked their
+  types. Their fields may be empty, and ids of forum threads may have any type.
 """
 
 from __future__ import annotations
@@ -34,26 +36,26 @@ _KINDS: tuple[tuple[type, Kind], ...] = (
     (uuid.UUID, Kind.TEXT),
     (dt.datetime, Kind.TIME),
 )
-# Declared as integers; the forum's ids are text with one of its stores and numbers with another.
+# Declared as integers. Depending on the forum's storage, these ids are text or numbers.
 _FORUM_IDS = {(DiscussionThreadData, name) for name in ("id", "category_id", "team_id")}
 _LISTS = (list, tuple, set, frozenset, collections.abc.Sequence)
 _MAPS = (dict, collections.abc.Mapping)
 
 
 def shape_of(signal: OpenEdxPublicSignal) -> Shape:
-    """Return the shape of a signal's arguments. Raises TypeError, which names the class, if it cannot be told."""
+    """Return the shape of a signal's arguments. Raises TypeError, which names the class, when it cannot be derived."""
     lenient = signal.event_type in KNOWN_UNSERIALIZABLE_SIGNALS
     arguments = {name: _shape(given, lenient, ()) for name, given in signal.init_data.items()}
     return Shape(Kind.OBJECT, arguments)
 
 
 def user_paths(signal: OpenEdxPublicSignal) -> list[str]:
-    """Return every path, argument first, where a signal holds a ``UserData``."""
+    """Return the paths of all ``UserData`` in a signal. A path begins with the name of the argument."""
     return [join_path(keys) for name, given in signal.init_data.items() for keys in _users(given, (name,), ())]
 
 
 def holds_object(signal: OpenEdxPublicSignal) -> bool:
-    """Whether a signal's data is a single object, so that rules need not name the argument."""
+    """Return whether a signal has a single argument that is an object. Rules need not name the argument then."""
     given = list(signal.init_data.values())
     return len(given) == 1 and attrs.has(_required(given[0]))
 
@@ -65,7 +67,7 @@ def _shape(given: Any, lenient: bool, above: tuple[type, ...]) -> Shape:
     if origin is Any:
         return Shape(Kind.ANY, nullable=True)
     if attrs.has(origin):
-        if origin in above:  # a class that holds itself: deeper levels are kept, and rules cannot look into them
+        if origin in above:  # a class that contains itself: rules cannot use deeper levels
             return Shape(Kind.MAP, nullable=nullable)
         return Shape(Kind.OBJECT, _fields(origin, lenient, (*above, origin)), nullable=nullable)
     if origin in _LISTS:
@@ -85,7 +87,7 @@ def _fields(cls: type, lenient: bool, above: tuple[type, ...]) -> dict[str, Shap
     fields = {}
     for attribute, declared in _attributes(cls):
         shape = _shape(declared, lenient and not issubclass(cls, UserData), above)
-        # Senders leave `pii` out to keep personal data off the bus, which its class does not say.
+        # Senders leave `pii` out to keep personal data off the bus, although its class requires it.
         optional = attribute.default is not attrs.NOTHING or _required(declared) is UserPersonalData
         if optional or issubclass(cls, UserPersonalData):
             shape = replace(shape, nullable=True)
@@ -110,7 +112,7 @@ def _kind(cls: Any) -> Kind:
     for known, kind in _KINDS:
         if isinstance(cls, type) and issubclass(cls, known):
             return kind
-    return Kind.TEXT  # what has a serialiser of its own on the bus arrives as text
+    return Kind.TEXT  # values with a custom serializer on the bus arrive as text
 
 
 def _required(given: Any) -> Any:

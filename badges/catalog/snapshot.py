@@ -1,9 +1,9 @@
 """
-The compiled catalog: what all active templates demand, ready to be asked about an event.
+The compiled catalog: the requirements of all active templates, indexed for matching events.
 
-Compiled once and kept in the process; a version number in the database, one statement to read, tells when to compile it
-anew. A template whose rules cannot be compiled is left out as a whole, and said so in the log: a badge awarded on the
-rules that happened to be readable would be a badge on half the requirements.
+It is compiled once and cached in the process. A version number in the database tells when to compile it anew; reading
+the number costs one statement. A template with a rule that cannot be compiled is left out as a whole, and the log names
+it. Otherwise a badge could be awarded on half of its requirements.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class CompiledTemplate:
-    """A template as decisions need it; ``requirements`` are (id, group), ``issuers`` (provider, organization, id)."""
+    """A template for decisions. ``requirements``: (id, group); ``issuers``: (provider, organization, its template)."""
 
     id: int
     uuid: uuid.UUID
@@ -48,7 +48,7 @@ class CompiledRequirement:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """All active templates at one version of the catalog, indexed by event type and by what their rules want."""
+    """All active templates at one version of the catalog, indexed by event type and by the values in their rules."""
 
     version: int
     definitions: Mapping[str, event_types.EventDefinition] = field(default_factory=dict)
@@ -61,29 +61,29 @@ class Snapshot:
 
 
 _lock = threading.Lock()
-_kept: Snapshot | None = None
-_kept_for: object = None
+_cached: Snapshot | None = None
+_cached_definitions: object = None
 
 
 def current() -> Snapshot:
-    """Return the snapshot of the catalog as it is now: one statement, unless it changed."""
-    global _kept, _kept_for
+    """Return the snapshot of the current catalog. It costs one statement, unless the catalog has changed."""
+    global _cached, _cached_definitions
     version = _version()
     configured = event_types.configured()
-    kept = _kept
-    if kept is not None and kept.version == version and _kept_for is configured:
-        return kept
+    cached = _cached
+    if cached is not None and cached.version == version and _cached_definitions is configured:
+        return cached
     with _lock:
-        _kept, _kept_for = _compile_settled(version), configured
-        return _kept
+        _cached, _cached_definitions = _compile_until_unchanged(version), configured
+        return _cached
 
 
 def _version() -> int:
     return CatalogVersion.objects.filter(id=1).values_list("number", flat=True).first() or 0
 
 
-def _compile_settled(version: int) -> Snapshot:
-    """Compile what several statements read, again if the catalog changed between them."""
+def _compile_until_unchanged(version: int) -> Snapshot:
+    """Compile the catalog; again when it was changed between the statements that read it."""
     while True:
         snapshot = _compile(version)
         after = _version()
@@ -142,8 +142,8 @@ def _load_templates(broken: set[int]) -> dict[int, CompiledTemplate]:
     issued: dict[int, list[tuple[str, str, str]]] = {}
     issuers = TemplateIssuer.objects.filter(template__is_active=True).order_by("provider")
     columns = ("template_id", "provider", "organization", "external_template")
-    for template_id, *where in issuers.values_list(*columns):
-        issued.setdefault(template_id, []).append((where[0], where[1], where[2]))
+    for template_id, *target in issuers.values_list(*columns):
+        issued.setdefault(template_id, []).append((target[0], target[1], target[2]))
     templates = BadgeTemplate.objects.filter(is_active=True, archived_at=None).order_by("id")
     compiled = {}
     for template in templates.annotate(revision=Max("revisions__id")):

@@ -1,7 +1,7 @@
 """
-Whether a pack or a template entry is built as ``pack.schema.json`` says, or what is not, with its place and remedy.
+Validation of packs and template entries against ``pack.schema.json``: each problem has a path and a remedy.
 
-The schema's descriptions are the remedies, so that an editor's hints, the documentation and our errors say the same.
+The remedies are the descriptions of the schema. So the hints of editors, the documentation and the errors say the same.
 """
 
 from __future__ import annotations
@@ -23,39 +23,39 @@ SCHEMA_PATH = Path(__file__).with_name("pack.schema.json")
 
 
 def pack_problems(pack: Any) -> list[Problem]:
-    """Return what is wrong with a pack's own keys; its templates are looked at one by one."""
+    """Return the problems of a pack's own keys. Its templates are validated one by one elsewhere."""
     if isinstance(pack, dict) and isinstance(pack.get("templates"), list):
         pack = {**pack, "templates": []}
     return _problems(_validator(), pack, "")
 
 
-def template_problems(entry: Any, where: str = "") -> list[Problem]:
-    """Return what is wrong with the build of one template entry that stands at ``where``."""
-    problems = _problems(_validator("template"), entry, where)
-    return problems or list(_unstorable(entry, where))
+def template_problems(entry: Any, path: str = "") -> list[Problem]:
+    """Return the structural problems of one template entry. ``path`` is its path in the pack."""
+    problems = _problems(_validator("template"), entry, path)
+    return problems or list(_unstorable_text(entry, path))
 
 
 def default_of(part: str, key: str) -> Any:
-    """Return the schema's default of a key that may be left out."""
+    """Return the schema's default of an optional key. ``part`` is a definition of the schema, such as ``rule``."""
     return schema()["$defs"][part]["properties"][key].get("default")
 
 
 @cache
 def schema() -> dict[str, Any]:
-    """Return the schema of packs."""
+    """Return the JSON Schema of packs."""
     loaded: dict[str, Any] = json.loads(SCHEMA_PATH.read_text(encoding="utf-8"))
     return loaded
 
 
-def join(where: str, *keys: str | int) -> str:
-    """Spell a place: ``templates[0].rules[2].value``."""
+def child_path(path: str, *keys: str | int) -> str:
+    """Return the path of a part inside a path, such as ``templates[0].rules[2].value``."""
     for key in keys:
-        where += f"[{key}]" if isinstance(key, int) else f".{key}" if where else key
-    return where
+        path += f"[{key}]" if isinstance(key, int) else f".{key}" if path else key
+    return path
 
 
 def _pattern(validator: Any, pattern: str, instance: Any, schema: Any) -> Iterator[ValidationError]:
-    """Patterns as JSON Schema means them: ``$`` is the end, to Python it is also before a last newline."""
+    """Match patterns as JSON Schema defines them. In Python ``$`` also matches before a last newline."""
     if isinstance(instance, str) and not re.search(pattern.replace("$", r"\Z"), instance):
         yield ValidationError("pattern")
 
@@ -66,37 +66,37 @@ def _validator(part: str | None = None) -> Any:
     return extend(Draft202012Validator, {"pattern": _pattern})(wanted)
 
 
-def _problems(validator: Any, instance: Any, where: str) -> list[Problem]:
+def _problems(validator: Any, instance: Any, path: str) -> list[Problem]:
     found: dict[str, Problem] = {}
     for error in validator.iter_errors(instance):
-        for problem in _said(error, join(where, *error.absolute_path)):
+        for problem in _error_problems(error, child_path(path, *error.absolute_path)):
             found.setdefault(problem.path, problem)
     return list(found.values())
 
 
-def _said(error: ValidationError, place: str) -> Iterable[Problem]:
+def _error_problems(error: ValidationError, path: str) -> Iterable[Problem]:
     schema: Any = error.schema
     found: Any = error.instance
     if error.validator == "additionalProperties":
         known = list(schema["properties"])
-        return [Problem(join(place, str(key)), _unknown(str(key), known)) for key in found if key not in known]
+        return [Problem(child_path(path, str(key)), _unknown_key(str(key), known)) for key in found if key not in known]
     if error.validator == "required":
         missing = [key for key in schema["required"] if key not in found]
-        return [Problem(join(place, key), f"is missing; write {_wanted(schema, key)}") for key in missing]
-    return [Problem(place, f"expected {schema['description']}; got {_described(found)}")]
+        return [Problem(child_path(path, key), f"is missing; write {_expected_value(schema, key)}") for key in missing]
+    return [Problem(path, f"expected {schema['description']}; got {_description_of(found)}")]
 
 
-def _wanted(schema: Any, key: str) -> str:
+def _expected_value(schema: Any, key: str) -> str:
     wanted = schema["properties"][key]
     return str(wanted["description"])
 
 
-def _unknown(key: str, known: list[str]) -> str:
+def _unknown_key(key: str, known: list[str]) -> str:
     near = difflib.get_close_matches(key.lower(), known, n=1)
     return f"there is no such key; write {near[0]}" if near else f"there is no such key; known are {', '.join(known)}"
 
 
-def _described(value: Any) -> str:
+def _description_of(value: Any) -> str:
     if value is None:
         return "null"
     if isinstance(value, str):
@@ -112,14 +112,14 @@ def _described(value: Any) -> str:
     return "an object" if isinstance(value, dict) else "a list" if isinstance(value, list) else type(value).__name__
 
 
-def _unstorable(value: Any, where: str) -> Iterator[Problem]:
-    """Text that some database would refuse: NUL characters, and halves of surrogate pairs."""
+def _unstorable_text(value: Any, path: str) -> Iterator[Problem]:
+    """Find text that some databases refuse: NUL characters, and halves of surrogate pairs."""
     if isinstance(value, str):
         if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
-            yield Problem(where, "expected text without NUL characters and broken surrogates")
+            yield Problem(path, "expected text without NUL characters and broken surrogates")
     elif isinstance(value, dict):
         for key, item in value.items():
-            yield from _unstorable(item, join(where, key))
+            yield from _unstorable_text(item, child_path(path, key))
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            yield from _unstorable(item, join(where, index))
+            yield from _unstorable_text(item, child_path(path, index))

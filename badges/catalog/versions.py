@@ -1,8 +1,8 @@
 """
-The catalog's version: how every process learns that it must compile anew, and how editors take turns.
+The catalog's version number, which tells every process when to compile the catalog anew, and the lock of editors.
 
-Any number that was not there before will do, and it has to be one that never comes back: a counter would say 7 again
-after a rollback, when some process had already compiled what was rolled back.
+A number must never be used twice, so it is a time in nanoseconds. A counter could have the same value again after a
+rollback, when some process has already compiled the changes that were rolled back.
 """
 
 from __future__ import annotations
@@ -20,45 +20,44 @@ from django.db.models.signals import post_delete, post_save
 from badges.catalog.models import BadgeRequirement, BadgeTemplate, CatalogVersion, DataRule, TemplateIssuer
 from badges.inserts import insert
 
-_WATCHED = (BadgeTemplate, TemplateIssuer, BadgeRequirement, DataRule)
-_quiet: ContextVar[bool] = ContextVar("badges_catalog_quiet", default=False)
+_WATCHED_MODELS = (BadgeTemplate, TemplateIssuer, BadgeRequirement, DataRule)
+_bump_is_suspended: ContextVar[bool] = ContextVar("badges_catalog_bump_is_suspended", default=False)
 
 
-def touch() -> None:
+def bump_version() -> None:
     """Tell every process to compile the catalog anew, once the current transaction is committed."""
     _write_number(time.time_ns())
 
 
 @contextmanager
-def one_editor() -> Iterator[None]:
+def editing_transaction() -> Iterator[None]:
     """
-    A transaction that no other editor shares, in which saving rows does not bump the version by itself.
+    Open a transaction that excludes other editors. Saving rows inside it does not bump the version by itself.
 
-    The lock is a write, and the first statement: ``select_for_update`` would be nothing on SQLite, and on MariaDB it
-    would not keep later reads from an older view of the tables.
+    The first statement is a write, which takes the lock. ``select_for_update`` does nothing on SQLite. On MariaDB it
+    would not prevent later reads from an older snapshot of the tables.
     """
     with transaction.atomic():
         _write_number(F("number"))
-        token = _quiet.set(True)
+        token = _bump_is_suspended.set(True)
         try:
             yield
         finally:
-            _quiet.reset(token)
+            _bump_is_suspended.reset(token)
 
 
 def _write_number(number: Any) -> None:
-    # Made first, not when it is missed: an update that finds nothing keeps a gap locked on MariaDB, and two of them
-    # wait for each other.
+    # The row is inserted first. On MariaDB an update that finds no row locks a gap, and two of these block each other.
     insert([CatalogVersion(id=1)], unique="id")
     CatalogVersion.objects.filter(id=1).update(number=number)
 
 
-def _touch_after_change(**_: Any) -> None:
-    """Rows that were saved or deleted one by one count too, by whoever and also by ``loaddata``."""
-    if not _quiet.get():
-        touch()
+def _bump_after_change(**_: Any) -> None:
+    """Bump the version also for rows that any code saves or deletes one by one, such as ``loaddata``."""
+    if not _bump_is_suspended.get():
+        bump_version()
 
 
-for _model in _WATCHED:
-    post_save.connect(_touch_after_change, sender=_model, dispatch_uid=f"badges.catalog.saved.{_model.__name__}")
-    post_delete.connect(_touch_after_change, sender=_model, dispatch_uid=f"badges.catalog.deleted.{_model.__name__}")
+for _model in _WATCHED_MODELS:
+    post_save.connect(_bump_after_change, sender=_model, dispatch_uid=f"badges.catalog.saved.{_model.__name__}")
+    post_delete.connect(_bump_after_change, sender=_model, dispatch_uid=f"badges.catalog.deleted.{_model.__name__}")

@@ -1,1 +1,1 @@
-"""How events come in: doors, the inbox, learners, dead letters."""
+"""How events come in: consumers, signal receivers, the inbox, dead letters, and the learners that events are about."""

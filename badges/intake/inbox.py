@@ -1,29 +1,31 @@
 """
-The inbox: write an event down, claim what waits, say what became of it.
+The inbox: write events, claim pending ones, record what became of them.
 
-A row and its ``event_id`` are what makes an event count once, however often and through however many doors it arrives.
+The unique ``event_id`` of a row makes an event count once, however often it arrives, from the bus, a file, a signal or
+the REST API.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
-from django.db import connection, transaction
-from django.db.models import F, QuerySet
+from django.db.models import Q, QuerySet
 from uuid6 import uuid7
 
+from badges.common.claims import Claims
 from badges.database import statement_bytes
 from badges.exceptions import EventError
 from badges.inserts import insert
-from badges.intake import payloads
-from badges.intake.events import Event, Unreadable
+from badges.intake.events import Event, Unreadable, stored_text
 from badges.intake.models import InboxMessage, InboxState
 
 REASON_LENGTH = 500
 
-UNTAKABLE = (
+# A claim counts as an attempt: a batch is decided as a whole, so there is no later moment to count one.
+_claims = Claims(InboxMessage, unfinished=Q(state=InboxState.PENDING), counts=("attempts",))
+
+UNENCODABLE = (
     "The database does not take the text of this event. Do what manage.py check --database default says, then let the "
     "event be sent again."
 )
@@ -31,9 +33,9 @@ TOO_LONG = (
     "Stored, the event may take {size} bytes of a statement; the database server's max_allowed_packet is {limit}. "
     "Raise that, then let the event be sent again."
 )
-# What an INSERT takes besides its rows, and a row besides its payload: no more than this, in characters of four bytes.
-STATEMENT_FRAME = 4096
-ROW_FRAME = 6144
+# The most bytes that an INSERT takes besides its rows, and a row besides its payload. A character has up to four bytes.
+STATEMENT_OVERHEAD = 4096
+ROW_OVERHEAD = 6144
 
 
 def row_of(
@@ -45,14 +47,14 @@ def row_of(
     reason: str = "",
     due_at: dt.datetime | None = None,
 ) -> InboxMessage:
-    """Return the unsaved row of an event."""
+    """Return the unsaved row of an event. ``due_at`` is needed for the state PENDING only."""
     return InboxMessage(
         id=uuid7(),
         event_id=event.id,
         event_type=event.type,
         event_time=event.time,
         lms_user_id=lms_user_id if lms_user_id and 0 < lms_user_id < 2**63 else None,
-        payload=payloads.stored_text(event),
+        payload=stored_text(event),
         source=event.source[:255],
         state=state,
         due_at=due_at,
@@ -79,11 +81,12 @@ def dead_row_of(unreadable: Unreadable, *, now: dt.datetime) -> InboxMessage:
 
 def write(rows: Sequence[InboxMessage]) -> set[str]:
     """
-    Insert rows and return the event ids that were new; the others are duplicates, stored by somebody before.
+    Insert rows; return the event ids that were new. The others are duplicates, which are in the inbox already.
 
-    Must be the first thing in its transaction: it is the write that makes SQLite's transaction exclusive, and an event
-    that another process holds right now waits here. One statement, unless the server takes only shorter ones. Raises
-    EventError for an event that it does not take at all; a dead letter then loses its payload.
+    Must be the first statement of its transaction. On SQLite this write makes the transaction exclusive. On the other
+    databases it waits for a process that is just writing the same event. One statement, or several when the server
+    limits their length (``statement_bytes``), and one to read back. Raises EventError for an event that is too long for
+    any statement. A dead letter that is too long loses its payload.
     """
     ordered = sorted(rows, key=lambda row: row.event_id)
     for statement in _statements(ordered):
@@ -93,55 +96,49 @@ def write(rows: Sequence[InboxMessage]) -> set[str]:
     )
 
 
-def claim_pending(*, limit: int, lease: dt.timedelta, now: dt.datetime) -> list[InboxMessage]:
+def claim(limit: int, now: dt.datetime, *, lease: float) -> list[InboxMessage]:
     """
-    Claim rows that wait and are due, for ``lease``, and count the try; committed before anything is done with them.
+    Claim up to ``limit`` due rows for ``lease`` seconds, and count the attempt; committed when this returns.
 
-    A row that still bears a claim was not finished by whoever had it, and may be what killed them: it is claimed alone,
-    so that it takes nobody with it. The try is counted before and not after, so that it does not do so for ever.
+    A row that its last worker did not finish is claimed alone, since it may be what killed the worker. The attempt is
+    counted before and not after, so that it does not do so for ever. Must not be called in a transaction.
     """
-    claim = uuid.uuid4()
-    with transaction.atomic():
-        due = InboxMessage.objects.filter(due_at__lte=now).order_by("due_at")
-        if connection.features.has_select_for_update:
-            due = due.select_for_update(skip_locked=connection.features.has_select_for_update_skip_locked)
-        found = list(due.values_list("id", "claim")[:limit])
-        if not found:
-            return []
-        (first, left_by), *_rest = found
-        ids = [first] if left_by else [id for id, left_by in found if not left_by]
-        unseen = InboxMessage.objects.filter(id__in=ids, due_at__lte=now)
-        unseen.update(claim=claim, due_at=now + lease, attempts=F("attempts") + 1)
-    return list(InboxMessage.objects.filter(id__in=ids, claim=claim).order_by("received_at", "id"))
+    due = InboxMessage.objects.filter(due_at__lte=now).order_by("due_at")
+    rows = _claims.claim(due, limit=limit, now=now, lease=lease)
+    return sorted(rows, key=lambda row: (row.received_at, row.id))
 
 
-def give_back(rows: Iterable[InboxMessage], *, now: dt.datetime) -> int:
-    """Let claimed rows that are not finished be due again, as if they had not been tried; returns how many."""
-    return _still_claimed(rows).update(due_at=now, claim=None, attempts=F("attempts") - 1)
+def release(rows: Sequence[InboxMessage], *, due_at: dt.datetime) -> int:
+    """Give claimed rows back as if they had not been tried; returns how many were still claimed and not finished."""
+    return _claims.release(rows, due_at=due_at)
 
 
-def finish_claimed(rows: Iterable[InboxMessage], *, state: InboxState, now: dt.datetime, reason: str = "") -> int:
-    """Say what became of claimed rows; returns how many were still ours. The first write of its transaction."""
-    mine = _still_claimed(rows)
-    return mine.update(state=state, due_at=None, claim=None, processed_at=now, reason=reason[:REASON_LENGTH])
+def reschedule(row: InboxMessage, *, due_at: dt.datetime, reason: str) -> None:
+    """Give a row back that failed: it is tried again at ``due_at``."""
+    _claims.reschedule([row], due_at=due_at, reason=reason[:REASON_LENGTH])
 
 
-def postpone_claimed(row: InboxMessage, *, until: dt.datetime, reason: str) -> None:
-    """Let a claimed row wait until a later try, with what went wrong."""
-    _still_claimed([row]).update(due_at=until, claim=None, reason=reason[:REASON_LENGTH])
+def finish(rows: Sequence[InboxMessage], *, state: InboxState, now: dt.datetime, reason: str = "") -> int:
+    """
+    Write down what became of claimed rows; returns how many were still claimed.
+
+    Must be the first write of its transaction.
+    """
+    return _claims.finish(rows, state=state, processed_at=now, reason=reason[:REASON_LENGTH])
 
 
-def retry(rows: QuerySet[InboxMessage], *, now: dt.datetime) -> int:
-    """Let dead letters that still have their payload be tried again; returns how many. The operator's button."""
+def requeue(rows: QuerySet[InboxMessage], *, now: dt.datetime) -> int:
+    """Make dead letters that have their payload pending again, for an operator; return how many."""
     dead = rows.filter(state=InboxState.DEAD, payload__isnull=False)
     return dead.update(state=InboxState.PENDING, due_at=now, attempts=0, processed_at=None)
 
 
 def expire_payloads(*, before: dt.datetime, step: int = 500) -> int:
     """
-    Forget the payloads of events decided before a time; the rows stay, so that duplicates are still known.
+    Delete the payloads of events that were decided before a time; return how many.
 
-    In transactions of ``step`` rows, which hold nobody up; returns how many.
+    The rows stay, so that duplicates are still recognised. Each transaction changes ``step`` rows, so that no other
+    process waits for long.
     """
     old = InboxMessage.objects.filter(processed_at__lt=before, payload__isnull=False).exclude(state=InboxState.PENDING)
     gone, unseen = 0, old
@@ -153,9 +150,10 @@ def expire_payloads(*, before: dt.datetime, step: int = 500) -> int:
 
 def forget_decided(*, before: dt.datetime, limit: int) -> int:
     """
-    Delete up to ``limit`` rows of events decided before a time; returns how many. Dead letters stay.
+    Delete up to ``limit`` rows of events that were decided before a time; return how many. Dead letters stay.
 
-    One that arrives again is new then, and changes nothing twice: a requirement stays met, a badge is held once.
+    A deleted event that arrives again is new. It changes nothing twice: a requirement that is fulfilled stays so, and a
+    learner has one active credential of a template.
     """
     states = [InboxState.PROCESSED, InboxState.UNMATCHED]
     old = InboxMessage.objects.filter(state__in=states, received_at__lt=before, processed_at__lt=before)
@@ -164,7 +162,7 @@ def forget_decided(*, before: dt.datetime, limit: int) -> int:
 
 
 def forget_learner(lms_user_id: int, *, now: dt.datetime) -> int:
-    """Wipe payloads and ids of a person's events; those that still wait are not decided any more. Returns how many."""
+    """Delete payloads and LMS user ids of a person's events; return how many. Pending ones become dead letters."""
     rows = InboxMessage.objects.filter(lms_user_id=lms_user_id)
     rows.filter(state=InboxState.PENDING).update(
         state=InboxState.DEAD, due_at=None, claim=None, processed_at=now, reason="The learner was retired."
@@ -173,21 +171,21 @@ def forget_learner(lms_user_id: int, *, now: dt.datetime) -> int:
 
 
 def _statements(rows: Sequence[InboxMessage]) -> Iterator[Sequence[InboxMessage]]:
-    """Divide rows into statements that are no longer than the server takes."""
+    """Divide rows into statements that are no longer than the server accepts."""
     longest = statement_bytes()
     if longest is None:
         yield rows
         return
-    room = longest - STATEMENT_FRAME
+    available = longest - STATEMENT_OVERHEAD
     statement: list[InboxMessage] = []
     length = 0
     for row in rows:
         size = _length_in_sql(row)
-        if size > room:
+        if size > available:
             if row.state != InboxState.DEAD:
                 raise EventError(TOO_LONG.format(size=size, limit=longest))
-            row.payload, size = None, ROW_FRAME
-        if statement and length + size > room:
+            row.payload, size = None, ROW_OVERHEAD
+        if statement and length + size > available:
             yield statement
             statement, length = [], 0
         statement.append(row)
@@ -197,14 +195,6 @@ def _statements(rows: Sequence[InboxMessage]) -> Iterator[Sequence[InboxMessage]
 
 
 def _length_in_sql(row: InboxMessage) -> int:
-    """Return the most bytes that a row takes in a statement, where each may be escaped by another."""
+    """Return the most bytes that a row takes in a statement. Each byte may be escaped by one more."""
     payload = row.payload or ""
-    return ROW_FRAME + 2 * (len(payload) if payload.isascii() else len(payload.encode()))
-
-
-def _still_claimed(rows: Iterable[InboxMessage]) -> QuerySet[InboxMessage]:
-    rows = list(rows)
-    claims = {row.claim for row in rows}
-    return InboxMessage.objects.filter(
-        id__in=[row.id for row in rows], claim__in=claims, state=InboxState.PENDING
-    ).order_by()
+    return ROW_OVERHEAD + 2 * (len(payload) if payload.isascii() else len(payload.encode()))

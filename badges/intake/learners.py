@@ -1,9 +1,9 @@
 """
-Finding whom events are about, for a whole batch at a time.
+Find and create the learners of a whole batch.
 
-The LMS user id decides, then the host's own field for it when one is configured, then the username. Nobody who exists
-is overwritten from event data. A person whom nobody knows yet is only planned here, and created when the pipeline has
-decided that the event matters.
+A learner is found by the LMS user id, then by the host's own field for it if one is configured
+(``BADGES_CONFIG["user_lms_id_field"]``), then by the username. Existing accounts are never overwritten from event data.
+``look_up`` only reads. ``get_or_create`` creates who is missing, when the pipeline has decided that the event matters.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.hashers import make_password
 from django.db import IntegrityError
 from django.db.models import Model
@@ -25,161 +26,175 @@ from badges.intake.models import Learner
 
 log = logging.getLogger(__name__)
 
-TAKEN = (
+USERNAME_TAKEN = (
     "The username of this event belongs to another LMS user here. Correct the account or its LMS user id, "
     "then retry this message."
 )
-NO_ID = "The LMS user id of this event is not one: ids are positive and have at most 63 bits. Correct its sender."
-UNUSABLE_NAME = "The username of this event is empty or longer than the host's field allows; no account can be made."
-EQUATED = (
+INVALID_LMS_USER_ID = (
+    "The LMS user id of this event is not one: ids are positive and have at most 63 bits. Correct its sender."
+)
+UNUSABLE_USERNAME = (
+    "The username of this event is empty or longer than the host's field allows; no account can be made."
+)
+EQUATED_USERNAME = (
     "The host's database takes the username of this event for another account's (its collation ignores case or "
     "accents). Give the username column a binary collation, then retry this message."
 )
 
 
 @dataclass
-class Roster:
+class LearnerLookup:
     """
     What is known about the people of a batch, by LMS user id.
 
-    ``known`` have a learner; ``users`` have an account of the host but no learner yet; ``newcomers`` have neither;
-    ``unbound`` have a learner that does not know its LMS user id yet; ``refused`` cannot be told apart (dead letter,
-    with the reason); whoever is in none of them has no personal data in the event and no row here, and is ignored.
-    ``equates`` tells that the database answered with other usernames than it was asked for.
+    - ``known`` have a learner.
+    - ``users`` have an account of the host, but no learner yet.
+    - ``new_people`` have neither.
+    - ``unbound`` have a learner whose LMS user id is not set yet.
+    - ``refused`` cannot be identified. Their events become dead letters with this reason.
+
+    An LMS user id that is in none of them is ignored: there is no row for it here, and the event has no username.
+    ``equates`` is true when the database found other usernames than it was asked for.
     """
 
     known: set[int] = field(default_factory=set)
-    users: dict[int, Any] = field(default_factory=dict)
-    newcomers: dict[int, LearnerData] = field(default_factory=dict)
+    users: dict[int, AbstractBaseUser] = field(default_factory=dict)
+    new_people: dict[int, LearnerData] = field(default_factory=dict)
     unbound: dict[int, Learner] = field(default_factory=dict)
     refused: dict[int, str] = field(default_factory=dict)
     equates: bool = False
 
     def identifies(self, lms_user_id: int) -> bool:
-        """Whether there is, or will be, a learner for this LMS user id."""
-        return any(lms_user_id in people for people in (self.known, self.users, self.newcomers, self.unbound))
+        """Return whether there is a learner for this LMS user id, or can be one."""
+        return any(lms_user_id in people for people in (self.known, self.users, self.new_people, self.unbound))
 
 
-def look_up(people: Iterable[LearnerData]) -> Roster:
-    """Find the learners and accounts of a batch: at most three statements, whatever its size."""
+def look_up(people: Iterable[LearnerData]) -> LearnerLookup:
+    """Find the learners and accounts of a batch; at most three statements, whatever its size."""
     wanted: dict[int, LearnerData] = {}
     for person in people:
-        # A person may be named by several events of a batch, with and without personal data.
+        # Several events of a batch may be about one person, some with personal data and some without.
         if person.lms_user_id not in wanted or wanted[person.lms_user_id].username is None:
             wanted[person.lms_user_id] = person
-    roster = Roster()
-    roster.refused = {lms_id: NO_ID for lms_id in wanted if not _is_id(lms_id)}
-    for lms_id in roster.refused:
+    lookup = LearnerLookup()
+    lookup.refused = {lms_id: INVALID_LMS_USER_ID for lms_id in wanted if not _is_id(lms_id)}
+    for lms_id in lookup.refused:
         del wanted[lms_id]
     if not wanted:
-        return roster
+        return lookup
     learners = Learner.objects.filter(lms_user_id__in=wanted).order_by()
-    roster.known = {lms_id for lms_id in learners.values_list("lms_user_id", flat=True) if lms_id is not None}
-    strangers = {lms_id: person for lms_id, person in wanted.items() if lms_id not in roster.known}
-    if strangers and config.user_lms_id_field:
-        _match_host_field(strangers, roster, config.user_lms_id_field)
-    if strangers:
-        _match_usernames(strangers, roster)
-    return roster
+    lookup.known = {lms_id for lms_id in learners.values_list("lms_user_id", flat=True) if lms_id is not None}
+    unknown = {lms_id: person for lms_id, person in wanted.items() if lms_id not in lookup.known}
+    if unknown and config.user_lms_id_field:
+        _match_host_field(unknown, lookup, config.user_lms_id_field)
+    if unknown:
+        _match_usernames(unknown, lookup)
+    return lookup
 
 
 def retire(learner: Learner) -> None:
-    """Cut a learner, locked by the caller, off from the person: from the LMS user id and from the account."""
+    """Remove the LMS user id and the account from a learner. The caller has locked the row."""
     Learner.objects.filter(pk=learner.pk).update(lms_user_id=None, user=None)
 
 
 def _is_id(lms_user_id: int) -> bool:
-    """Whether a number can be an LMS user id here."""
+    """Return whether a number can be an LMS user id: positive, and at most 63 bits."""
     return 0 < lms_user_id < 2**63
 
 
-def admit(roster: Roster, lms_user_ids: Iterable[int]) -> dict[int, Learner]:
+def get_or_create(lookup: LearnerLookup, lms_user_ids: Iterable[int]) -> dict[int, Learner]:
     """
-    Create who is missing among ``lms_user_ids`` and lock all their learners, in one order everywhere.
+    Create the learners that are missing, lock all of them in the order of their ids, and return them by LMS user id.
 
-    Raises EventError when an account cannot be told from another one: the pipeline then splits the batch until that
-    event stands alone. Raises IntegrityError when somebody else was quicker, to make somebody or to retire them;
-    looking up again finds what they left. Not an upsert: MariaDB's would fire on any unique column, and give an account
-    or a learner to another person. At most five statements. Must run in a transaction.
+    ``lms_user_ids`` are those that ``lookup`` identifies. Must run in a transaction. At most five statements.
+
+    Raises EventError when the database equates two usernames. The pipeline then splits the batch until that event
+    stands alone. Raises IntegrityError when another process has just created or retired one of these people. Whoever
+    looks up again finds the result of that.
+
+    There is no upsert here. On MariaDB it would react to every unique column, and could give an account or a learner to
+    another person.
     """
     wanted = set(lms_user_ids)
-    accounts = {lms_id: user for lms_id, user in roster.users.items() if lms_id in wanted}
-    newcomers = {lms_id: person for lms_id, person in roster.newcomers.items() if lms_id in wanted}
-    if newcomers and roster.equates:
-        raise EventError(EQUATED)
-    accounts |= _create_accounts(newcomers)
-    Learner.objects.bulk_create(Learner(lms_user_id=lms_id, user=user) for lms_id, user in sorted(accounts.items()))
-    unbound = {lms_id: learner for lms_id, learner in roster.unbound.items() if lms_id in wanted}
+    accounts = {lms_id: user for lms_id, user in lookup.users.items() if lms_id in wanted}
+    new_people = {lms_id: person for lms_id, person in lookup.new_people.items() if lms_id in wanted}
+    if new_people and lookup.equates:
+        raise EventError(EQUATED_USERNAME)
+    accounts |= _create_accounts(new_people)
+    Learner.objects.bulk_create(
+        Learner(lms_user_id=lms_id, user_id=user.pk) for lms_id, user in sorted(accounts.items())
+    )
+    unbound = {lms_id: learner for lms_id, learner in lookup.unbound.items() if lms_id in wanted}
     for lms_id, learner in unbound.items():
         learner.lms_user_id = lms_id
     if unbound:
         Learner.objects.bulk_update(unbound.values(), ["lms_user_id"])
     locked = Learner.objects.select_for_update().filter(lms_user_id__in=wanted).order_by("id")
-    admitted = {learner.lms_user_id: learner for learner in locked if learner.lms_user_id is not None}
-    if len(admitted) < len(wanted):
+    found = {learner.lms_user_id: learner for learner in locked if learner.lms_user_id is not None}
+    if len(found) < len(wanted):
         raise IntegrityError("A learner was retired since they were looked up.")
-    return admitted
+    return found
 
 
-def _match_host_field(strangers: dict[int, LearnerData], roster: Roster, name: str) -> None:
-    users = get_user_model()._default_manager.filter(**{f"{name}__in": list(strangers)})
-    # Where two accounts have the same id, the older one is the person, every time.
+def _match_host_field(unknown: dict[int, LearnerData], lookup: LearnerLookup, name: str) -> None:
+    users = get_user_model()._default_manager.filter(**{f"{name}__in": list(unknown)})
+    # If two accounts have the same id, the older one is always used.
     for user in users.select_related("badges_learner").order_by("pk"):
-        # Hosts keep this id as number or as text.
+        # Hosts store this id as number or as text.
         lms_id = int(getattr(user, name))
-        if strangers.pop(lms_id, None) is not None:
-            _take_account(user, lms_id, roster)
+        if unknown.pop(lms_id, None) is not None:
+            _use_account(user, lms_id, lookup)
 
 
-def _match_usernames(strangers: dict[int, LearnerData], roster: Roster) -> None:
+def _match_usernames(unknown: dict[int, LearnerData], lookup: LearnerLookup) -> None:
     User: Any = get_user_model()
-    names = {person.username for person in strangers.values() if person.username}
+    names = {person.username for person in unknown.values() if person.username}
     found = User._default_manager.filter(**{f"{User.USERNAME_FIELD}__in": names}).select_related("badges_learner")
     accounts = {user.get_username(): user for user in found.order_by()} if names else {}
-    roster.equates = not accounts.keys() <= names
+    lookup.equates = not accounts.keys() <= names
     longest = User._meta.get_field(User.USERNAME_FIELD).max_length or 255
     taken: set[str] = set()
-    for lms_id, person in sorted(strangers.items()):
+    for lms_id, person in sorted(unknown.items()):
         if person.username is None:
             continue
         if not person.username or len(person.username) > longest:
-            roster.refused[lms_id] = UNUSABLE_NAME
+            lookup.refused[lms_id] = UNUSABLE_USERNAME
         elif person.username in taken:
-            roster.refused[lms_id] = TAKEN
+            lookup.refused[lms_id] = USERNAME_TAKEN
         elif person.username in accounts:
-            _take_account(accounts[person.username], lms_id, roster)
+            _use_account(accounts[person.username], lms_id, lookup)
         else:
-            roster.newcomers[lms_id] = person
+            lookup.new_people[lms_id] = person
         taken.add(person.username)
 
 
-def _take_account(user: Any, lms_id: int, roster: Roster) -> None:
-    """Decide for an account of the host whether it may be the person with this LMS user id."""
+def _use_account(user: AbstractBaseUser, lms_id: int, lookup: LearnerLookup) -> None:
+    """Note what an account of the host is for this LMS user id: known, to be bound, to get a learner, or refused."""
     learner = getattr(user, "badges_learner", None)
     field_name = config.user_lms_id_field
     bound_elsewhere = field_name and getattr(user, field_name) not in (None, "", lms_id, str(lms_id))
     if learner is not None and learner.lms_user_id == lms_id:
-        roster.known.add(lms_id)  # somebody else created the learner since we looked
+        lookup.known.add(lms_id)  # another process created the learner after the first statement
     elif bound_elsewhere or (learner is not None and learner.lms_user_id is not None):
-        roster.refused[lms_id] = TAKEN
+        lookup.refused[lms_id] = USERNAME_TAKEN
     elif learner is not None:
-        roster.unbound[lms_id] = learner
+        lookup.unbound[lms_id] = learner
     else:
-        roster.users[lms_id] = user
+        lookup.users[lms_id] = user
 
 
-def _create_accounts(newcomers: dict[int, LearnerData]) -> dict[int, Any]:
-    """Create accounts without a usable password; two statements."""
-    if not newcomers:
+def _create_accounts(new_people: dict[int, LearnerData]) -> dict[int, AbstractBaseUser]:
+    """Create accounts without a usable password; return them by LMS user id; two statements."""
+    if not new_people:
         return {}
     User: Any = get_user_model()
-    people = sorted(newcomers.items(), key=lambda item: item[1].username or "")
+    people = sorted(new_people.items(), key=lambda item: item[1].username or "")
     User._default_manager.bulk_create(_account_of(User, lms_id, person) for lms_id, person in people)
     names = {person.username for _, person in people}
-    # Asked for again, since not every database tells the ids of several rows that it was given.
+    # Read again, because not every database returns the ids of several inserted rows.
     rows = User._default_manager.filter(**{f"{User.USERNAME_FIELD}__in": names}).order_by()
     by_name = {user.get_username(): user for user in rows}
-    return {lms_id: by_name[person.username] for lms_id, person in newcomers.items()}
+    return {lms_id: by_name[person.username] for lms_id, person in new_people.items()}
 
 
 def _account_of(User: Any, lms_id: int, person: LearnerData) -> Model:
@@ -198,7 +213,7 @@ def _account_of(User: Any, lms_id: int, person: LearnerData) -> Model:
 
 
 def _name_columns(User: Any, name: str) -> dict[str, str]:
-    """Put a full name where the host keeps it: ``full_name``, else the last word as the last name."""
+    """Return the columns of a full name: ``full_name`` if the host has it, else the last word as the last name."""
     if _has_field(User, "full_name"):
         return {"full_name": name[: User._meta.get_field("full_name").max_length]}
     if not _has_field(User, "first_name"):

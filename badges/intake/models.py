@@ -1,4 +1,4 @@
-"""The inbox, and whom its events are about."""
+"""The inbox, and the learners that its events are about."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from badges.fields import KeyField
 
 class Learner(models.Model):
     """
-    Somebody who makes progress: what progress, credentials and mail point at, and the lock that serialises them.
+    A person who makes progress. Progress and credentials point at this row; its lock serialises their changes.
 
-    Written by the intake when an event first matters to somebody, and by staff who award by hand. It survives the
-    account: when the host deletes the user, ``user`` becomes NULL and the history stays. ``uuid`` is the opaque name
-    that providers get instead of any id of the LMS.
+    Created by the pipeline when an event about a new person meets a requirement, and by other plugins through
+    ``badges.api.get_or_create_learners``. It outlives the account: when the host deletes the user, ``user`` becomes
+    NULL and the history stays. ``badges.api.retire`` sets ``lms_user_id`` and ``user`` to NULL. ``uuid`` is the opaque
+    id that providers get instead of any id of the LMS.
 
     .. pii: The LMS user id, which identifies a person at the LMS.
     .. pii_types: id
@@ -39,26 +40,26 @@ class Learner(models.Model):
 
 
 class InboxState(models.TextChoices):
-    """Where an event is on its way."""
+    """What became of an event."""
 
-    PENDING = "pending", _("waiting")  # written down, not decided yet; ``due_at`` says when to look
-    PROCESSED = "processed", _("processed")  # decided; what it caused is committed with this state
-    UNMATCHED = "unmatched", _("no match")  # a near miss, kept because keep_unmatched is on
-    DEAD = "dead", _("dead letter")  # cannot be used; ``reason`` says why; an operator may retry it
+    PENDING = "pending", _("waiting")  # stored and not decided yet; due at ``due_at``
+    PROCESSED = "processed", _("processed")  # decided; what it caused was committed together with this state
+    UNMATCHED = "unmatched", _("no match")  # met no requirement; kept because ``keep_unmatched`` is on
+    DEAD = "dead", _("dead letter")  # cannot be used; ``reason`` says why; an operator can retry it
 
 
 class InboxMessage(models.Model):
     """
-    One event that somebody cares about, or one that could not be used.
+    One event that meets a requirement, or one that could not be used.
 
-    Written by a door in the same transaction that decides it (the consumer), or before (``pending``: REST, signal
-    receivers, webhooks) and then decided by ``pipeline.process_pending``. ``event_id`` is unique, so an event counts
-    once however often it arrives; what could not be decoded gets an id made of its place and its content
-    (``kafka:topic/partition@offset …``), and keeps it when it is retried.
+    A consumer writes the row in the transaction that decides the event. Signal receivers and the REST API write it
+    before, with the state ``pending``; ``pipeline.process_pending`` then decides it. ``event_id`` is unique, so an
+    event counts once however often it arrives. What could not be decoded gets an id made of where it was read and its
+    content (``kafka:topic/partition@offset …``), and keeps that id when it is retried.
 
-    ``due_at`` is set while a row waits and NULL once it does not; claiming a row moves it ahead by the lease.
-    ``payload`` is the stored text, the only thing rules read; it expires after ``payload_days``. A decided row goes
-    after ``event_days``: from then on only what the event fulfilled keeps it from counting twice.
+    ``due_at`` is set while a row is pending, and NULL in every other state. Claiming a row moves ``due_at`` ahead by
+    the lease. ``payload`` is the stored text, the only thing that rules read; it is deleted after ``payload_days``. A
+    decided row is deleted after ``event_days``. Afterwards only the fulfilment keeps the event from counting twice.
 
     .. pii: The payload may hold username, e-mail, name; the LMS user id is kept to find rows of a retired learner.
     .. pii_types: id, name, username, email_address

@@ -1,10 +1,10 @@
 """
-The door for signals: those that the stock ``consume_events`` sends, and those of the host's own code.
+Receivers of public signals: those that ``consume_events`` of the event bus sends, and those of the host's own code.
 
-A receiver only writes the event down; ``process_pending`` decides it. The stock consumer acknowledges a message whether
-or not its receivers failed, so an event that cannot be written must not come back from here as an error: the receiver
-tries for a bounded time and then ends the process, so that nothing is acknowledged. That happens for events from the
-bus only. A sender in this process is never disturbed: what cannot be written down then is logged.
+A receiver only writes the event to the inbox; ``process_pending`` decides it. ``consume_events`` acknowledges a message
+even if a receiver raised an error. So when an event from the bus cannot be written, the receiver tries for a limited
+time and then ends the process: nothing is acknowledged, and the event comes again. An event that was sent in this
+process never ends it and raises no error in its sender. If it cannot be written, that is logged.
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ from typing import Any
 
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
+from openedx_events.data import EventsMetadata
 from openedx_events.tooling import SIGNAL_PROCESSED_FROM_EVENT_BUS, OpenEdxPublicSignal
 
 from badges.catalog import event_types
 from badges.conf import config
-from badges.database import insist, is_untakable
+from badges.database import is_unencodable, retry_transient
 from badges.exceptions import EventError
-from badges.intake import inbox, payloads
-from badges.intake.events import Event, Unreadable
+from badges.intake import inbox
+from badges.intake.events import Event, Unreadable, event_from_signal, stored_size
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +37,8 @@ def connect(receive: Receive) -> None:
     """
     Connect a receiver to every configured event type, unless ``BADGES_CONFIG["receivers"]`` is off.
 
-    ``receive`` writes an event down. Our own announcements are received only where their type is configured. Needs no
-    database, and imports nothing of the event bus.
+    ``receive`` writes an event to the inbox. The events that this app announces are received only if their type is
+    configured. Uses no database, and imports nothing of the event bus.
     """
     if not config.receivers:
         return
@@ -54,41 +55,43 @@ def disconnect() -> None:
 
 
 class _Receiver:
-    """Writes down what a signal says."""
+    """Writes the event of a signal to the inbox."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
 
-    def __call__(self, signal: OpenEdxPublicSignal, metadata: Any, **kwargs: Any) -> None:
+    def __call__(self, signal: OpenEdxPublicSignal, metadata: EventsMetadata, **kwargs: Any) -> None:
         if kwargs.pop(SIGNAL_PROCESSED_FROM_EVENT_BUS, False):
-            self._store_or_leave(signal, metadata, kwargs)
+            self._store_or_exit(signal, metadata, kwargs)
         else:
             self._store_or_log(signal, metadata, kwargs)
 
-    def _store(self, signal: OpenEdxPublicSignal, metadata: Any, kwargs: dict[str, Any], source: str) -> None:
+    def _store(
+        self, signal: OpenEdxPublicSignal, metadata: EventsMetadata, kwargs: dict[str, Any], source: str
+    ) -> None:
         try:
-            event = payloads.from_signal(signal, metadata, kwargs, source=source)
-            payloads.refuse_too_big(event, config.intake["event_bytes"], config.intake["event_bytes"])
+            event = event_from_signal(signal, metadata, kwargs, source=source)
+            stored_size(event, config.intake["event_bytes"], config.intake["event_bytes"])
             self._receive(event)
         except EventError as error:
-            _bury(signal, metadata, str(error), source)
+            _dead_letter(signal, metadata, str(error), source)
         except DatabaseError as error:
-            if not is_untakable(error):
+            if not is_unencodable(error):
                 raise
-            _bury(signal, metadata, inbox.UNTAKABLE, source)
+            _dead_letter(signal, metadata, inbox.UNENCODABLE, source)
 
-    def _store_or_log(self, signal: OpenEdxPublicSignal, metadata: Any, kwargs: dict[str, Any]) -> None:
-        """Store an event of this process. Under DEBUG an error would reach the sender and silence other receivers."""
+    def _store_or_log(self, signal: OpenEdxPublicSignal, metadata: EventsMetadata, kwargs: dict[str, Any]) -> None:
+        """Store an event of this process. With DEBUG on, an error would reach the sender and stop other receivers."""
         try:
             self._store(signal, metadata, kwargs, "signal")
-        except Exception:  # the sender's work is not ours to break
+        except Exception:  # an error must not reach the sender
             log.exception("Event %s (%s) could not be stored and is lost to badges.", metadata.id, signal.event_type)
 
-    def _store_or_leave(self, signal: OpenEdxPublicSignal, metadata: Any, kwargs: dict[str, Any]) -> None:
+    def _store_or_exit(self, signal: OpenEdxPublicSignal, metadata: EventsMetadata, kwargs: dict[str, Any]) -> None:
         """Store an event of the bus; when that cannot be done, end the process before it is acknowledged."""
         try:
-            insist(lambda: self._store(signal, metadata, kwargs, "bus"), patience=config.intake["patience"])
-        except Exception:  # whatever it is: if it leaves this function, the event is acknowledged and lost
+            retry_transient(lambda: self._store(signal, metadata, kwargs, "bus"))
+        except Exception:  # if any error left this function, the event would be acknowledged and lost
             log.critical(
                 "Event %s (%s) from the bus could not be stored; this process ends so that the event is not "
                 "acknowledged and comes again.",
@@ -96,30 +99,30 @@ class _Receiver:
                 signal.event_type,
                 exc_info=True,
             )
-            leave()
-        _let_go_of_connection()
+            exit_process()
+        _close_connection()
 
 
-def _let_go_of_connection() -> None:
+def _close_connection() -> None:
     """
     Close our connection to the database once an event of the bus is stored.
 
-    Before each message the bus's consumer reconnects whatever it finds open; when that fails, it acknowledges the
-    message without having sent it. With nothing open the message reaches us, and we wait for the database.
+    Before each message the bus's consumer renews open connections. When that fails, it acknowledges the message without
+    having sent the signal. With no open connection the signal is sent, and the receiver waits for the database.
     """
     if not connection.in_atomic_block:
         connection.close()
 
 
-def leave() -> None:
-    """End the process at once. Not by ``SystemExit``: on its way out, the bus's Redis consumer still acknowledges."""
+def exit_process() -> None:
+    """End the process at once. On ``SystemExit`` the bus's Redis consumer would still acknowledge the message."""
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(EX_TEMPFAIL)
 
 
-def _bury(signal: OpenEdxPublicSignal, metadata: Any, reason: str, source: str) -> None:
+def _dead_letter(signal: OpenEdxPublicSignal, metadata: EventsMetadata, reason: str, source: str) -> None:
     log.warning("Dead letter from %s %s: %s", source, metadata.id, reason)
     unreadable = Unreadable(
         id=f"{source} {metadata.id}",

@@ -1,5 +1,5 @@
 """
-Reading what a provider answers: pure functions from text to words of ours.
+Reading what a provider answers: pure functions from text to what is stored here.
 
 Providers word their errors in varying shapes, so reading is lenient: whatever text there is, with the field it is
 about. What is read here ends up in mailboxes, the admin and logs, so the learner's data that we sent is taken out.
@@ -11,7 +11,6 @@ import json
 import re
 from collections.abc import Collection, Iterator
 from typing import Any
-from urllib.parse import urljoin, urlsplit
 
 LONGEST_TEXT = 200  # leaves room for the remedy in a mailbox's column
 HIDDEN = "***"
@@ -47,27 +46,11 @@ def hidden(text: str, private: Collection[str]) -> str:
     return text
 
 
-def next_page(current: str, answer: Any, *, base: str) -> str | None:
-    """
-    Return the address of the next page of a list, or None at its end.
-
-    Raises ValueError when it lies outside of ``base``: following it would hand our token to somebody else.
-    """
-    metadata = answer.get("metadata") if isinstance(answer, dict) else None
+def next_link(page: Any) -> str | None:
+    """Return the link to the next page of a list, or None on the last page."""
+    metadata = page.get("metadata") if isinstance(page, dict) else None
     link = metadata.get("next_page_url") if isinstance(metadata, dict) else None
-    if not link:
-        return None
-    address = urljoin(current, str(link))
-    if not within(address, base=base):
-        raise ValueError("the next page is said to be at another address")
-    return address
-
-
-def within(address: str, *, base: str) -> bool:
-    """Whether an address has the scheme, the host, the port and no dotted way out of the folder of ``base``."""
-    there, here = urlsplit(address), urlsplit(base)
-    same = (there.scheme, there.hostname, there.port) == (here.scheme, here.hostname, here.port)
-    return same and there.username is None and there.path.startswith(here.path) and "/.." not in there.path
+    return str(link) if link else None
 
 
 def _as_a_word(word: str) -> str:
@@ -90,6 +73,6 @@ def _sentences_of(found: dict[str, Any], field: str) -> Iterator[str]:
     for name in (*_NAMES_OF_TEXTS, *_ENVELOPES):
         yield from _sentences(found.get(name), field)
     for name, value in found.items():
-        # {"recipient_email": ["is invalid"]}: anything else that leads to a list of texts is a field of ours.
+        # {"recipient_email": ["is invalid"]}: anything else that leads to a list of texts is a field that we sent.
         if name not in (*_NAMES_OF_TEXTS, *_ENVELOPES) and isinstance(value, (list, dict)):
             yield from _sentences(value, name)

@@ -1,10 +1,10 @@
 """
-What an issuer is: the verbs this house uses, in its own words.
+What an issuer is: the interface that every provider has.
 
-A provider is a folder with the same furniture: ``models`` (its badges, one-to-one with our credentials), ``payloads``
-(translation between their words and ours, pure), ``client`` (their API), ``issuer`` (our verbs), ``organizations`` (in
-whose name, with which key). It is found by an entry point of the group ``badges.issuers``, whose name is the slug that
-``TemplateIssuer.provider`` holds; the house knows nothing else about it.
+A provider is a package with the same file names as the others: ``issuer`` (this interface), ``client`` (the provider's
+API), ``payloads`` (translation between its terms and ours, pure), ``models`` (its badges, one-to-one with our
+credentials), ``organizations`` (accounts there), ``admin`` and ``conf``. It is found by an entry point of the group
+``badges.issuers``, whose name is the slug that ``TemplateIssuer.provider`` holds. Nothing else here knows a provider.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
-from typing import NamedTuple
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from badges.awarding.models import UserCredential
 
 
-class Place(NamedTuple):
+class IssuerTarget(NamedTuple):
     """Where a template's badges are issued."""
 
     provider: str
@@ -30,8 +30,8 @@ class Issued(NamedTuple):
     """
     What is known here of a credential's badge at a provider.
 
-    ``state`` is the provider's word, or one of the issuer's own as long as the provider has not answered; ``label`` is
-    that word for people.
+    ``state`` is the provider's, or one of the issuer's own as long as the provider has not answered. ``label`` is its
+    name for people, translated.
     """
 
     provider: str
@@ -50,13 +50,15 @@ class Issuer(ABC):
     """
 
     slug: str
+    # The keys of BADGES_CONFIG[slug] that this issuer reads, with their defaults; the system check knows them by this.
+    settings: Mapping[str, Any] = {}
 
     @abstractmethod
-    def prepare(self, pairs: Sequence[tuple[UserCredential, Place]]) -> None:
+    def prepare(self, targets: Sequence[tuple[UserCredential, IssuerTarget]]) -> None:
         """
         Write the provider's row of each new credential: one statement, in the transaction of the award.
 
-        No HTTP here, and nothing that can fail for one credential alone.
+        Must not call the provider, and must do nothing that can fail for one credential alone.
         """
 
     @abstractmethod
@@ -64,12 +66,12 @@ class Issuer(ABC):
         """
         Issue the credential at the provider, outside of any transaction; once, however often this is called.
 
-        Called again after every outcome that was not a plain return, also after the process was killed in the middle.
-        Raises Retryable or Permanent with a message for the operator.
+        It is called again after every outcome that was not a plain return, also after the process was killed in the
+        middle. Raises Retryable or Permanent with a message for the operator.
         """
 
     def circuit(self, credential_id: uuid.UUID) -> str | None:
-        """Return the name of what rests when it fails too often; None: no circuit breaker."""
+        """Return the name of the circuit that the credential's rows belong to; None: no circuit breaker."""
         return self.slug
 
     def reencrypt(self) -> int:

@@ -1,66 +1,80 @@
 """
 Finding issuers by their slug, and the outbox's ``issue`` channel.
 
-Plug-ins are loaded when first asked for: one that is broken or gone costs the badges of its own templates, which wait
-as dead letters, and nothing else.
+Plug-ins are loaded on first use. One that is broken or gone costs the badges of its own templates, which become dead
+letters, and nothing else.
 """
 
 from __future__ import annotations
 
-import functools
 import json
 import logging
 import uuid
 from collections import defaultdict
-from collections.abc import Collection, Iterable
-from importlib.metadata import EntryPoint, entry_points
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
 from badges.awarding.models import UserCredential
+from badges.common.entry_points import EntryPointLoader
 from badges.exceptions import Permanent
-from badges.issuers.base import Issued, Issuer, Place
+from badges.issuers.base import Issued, Issuer, IssuerTarget
 from badges.outbox.models import OutboxMessage
 
 log = logging.getLogger(__name__)
 
-GROUP = "badges.issuers"
+_issuers: EntryPointLoader[Issuer] = EntryPointLoader(
+    "badges.issuers",
+    noun="issuer",
+    kind=Issuer,
+    error=Permanent,
+    remedy="correct the provider of the template",
+    instantiate=True,
+)
 
 
 def slugs() -> list[str]:
     """Return the slugs of all installed issuers, loading none."""
-    return sorted(_installed())
+    return _issuers.names()
 
 
 def get(slug: str) -> Issuer:
-    """Return the issuer with this slug; Permanent, naming the remedy, when there is no working one."""
-    issuer = _loaded(slug)
-    if isinstance(issuer, str):
-        raise Permanent(issuer)
-    return issuer
+    """Return the issuer with this slug. Raises Permanent, which names the remedy, when there is no working one."""
+    return _issuers.get(slug)
+
+
+def settings() -> dict[str, Mapping[str, Any]]:
+    """Return the settings of all installed issuers with their defaults, by slug. A broken issuer has none."""
+    known: dict[str, Mapping[str, Any]] = {}
+    for slug in slugs():
+        try:
+            known[slug] = get(slug).settings
+        except Permanent:
+            known[slug] = {}
+    return known
 
 
 def forget() -> None:
-    """Look again for what is installed; for whoever installs an issuer into a running process, such as a test."""
-    _installed.cache_clear()
-    _loaded.cache_clear()
+    """Look again for what is installed. For code that installs an issuer into a running process, such as a test."""
+    _issuers.forget()
 
 
-def prepare(pairs: Iterable[tuple[UserCredential, tuple[str, str, str]]]) -> None:
+def prepare(targets: Iterable[tuple[UserCredential, tuple[str, str, str]]]) -> None:
     """
     Let each provider write its rows for new credentials: one statement per provider.
 
     Must run in the transaction of the award. A provider that is not there does not stop the award: its outbox rows
     become dead letters that name the remedy, and its ``issue`` makes up for the missing row.
     """
-    by_provider: dict[str, list[tuple[UserCredential, Place]]] = defaultdict(list)
-    for credential, place in pairs:
-        by_provider[place[0]].append((credential, Place(*place)))
-    for slug, its_pairs in sorted(by_provider.items()):
+    by_provider: dict[str, list[tuple[UserCredential, IssuerTarget]]] = defaultdict(list)
+    for credential, target in targets:
+        by_provider[target[0]].append((credential, IssuerTarget(*target)))
+    for slug, its_targets in sorted(by_provider.items()):
         try:
             issuer = get(slug)
         except Permanent as error:
-            log.error("%d credentials cannot be prepared for issuing. %s", len(its_pairs), error)
+            log.error("%d credentials cannot be prepared for issuing. %s", len(its_targets), error)
             continue
-        issuer.prepare(its_pairs)
+        issuer.prepare(its_targets)
 
 
 def issued(credential_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, list[Issued]]:
@@ -72,7 +86,7 @@ def issued(credential_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, list[Issued
         try:
             issuer = get(slug)
         except Permanent:
-            continue  # said in the log when it was loaded; what the others know is still true
+            continue  # logged when it was loaded; what the others know is still true
         for credential_id, badge in issuer.issued(credential_ids).items():
             found[credential_id].append(badge)
     return found
@@ -95,29 +109,6 @@ class IssueChannel:
 
 
 issue = IssueChannel()
-
-
-@functools.cache
-def _installed() -> dict[str, EntryPoint]:
-    return {entry_point.name: entry_point for entry_point in entry_points(group=GROUP)}
-
-
-@functools.cache
-def _loaded(slug: str) -> Issuer | str:
-    """Load an issuer, or say why not; once, since a broken one would be imported again for every page."""
-    entry_point = _installed().get(slug)
-    if entry_point is None:
-        return (
-            f"No issuer {slug!r} is installed (installed: {', '.join(slugs()) or 'none'}). "
-            "Install the package that brings it and restart, or correct the provider of the template."
-        )
-    remedy = f"Repair or remove the package that brings {entry_point.value!r}, then restart."
-    try:
-        issuer = entry_point.load()()
-    except Exception as error:  # a plug-in may fail in any way while it is imported
-        log.exception("The issuer %r cannot be loaded", slug)
-        return f"The issuer {slug!r} cannot be loaded ({type(error).__name__}). {remedy}"
-    return issuer if isinstance(issuer, Issuer) else f"The issuer {slug!r} is no badges.issuers.base.Issuer. {remedy}"
 
 
 def _read(message: OutboxMessage) -> tuple[str, uuid.UUID]:

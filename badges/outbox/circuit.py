@@ -1,9 +1,9 @@
 """
-The circuit breaker: whether somebody outside is worth talking to.
+The circuit breaker: whether the other side, a provider say, is worth talking to.
 
 ``State`` and its transitions are values and pure functions over ``now``; the functions below them keep one row for each
-circuit. Closed: everybody goes through. Open: rows rest, and lose no attempt. Half open, once the rest is over: one row
-goes through, and what becomes of it decides for the others.
+circuit. Closed: every row goes through. Open: rows are held, and lose no attempt. Half open, once that time is over:
+one row goes through as a probe, and what becomes of it decides for the others.
 """
 
 from __future__ import annotations
@@ -15,25 +15,29 @@ from enum import Enum
 
 from django.db import transaction
 
+from badges.common.backoff import longest_delay
 from badges.conf import config
+from badges.database import retried_when_transient
+from badges.exceptions import Retryable
 from badges.inserts import insert
+from badges.outbox import mailbox
 from badges.outbox.models import Circuit
 
-# While the other side stays away its rests double, up to this many times the first one.
-LONGEST_REST = 10
+# While the other side stays down, the time that a circuit is open doubles, up to this many times the first one.
+LONGEST_FACTOR = 10
 
 
 class Verdict(Enum):
     """What a row may do."""
 
     GO = "go"
-    PROBE = "probe"  # go, and the others wait for what becomes of you
-    REST = "rest"
+    PROBE = "probe"  # go, and the others wait for what becomes of this one
+    HOLD = "hold"
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What a circuit remembers: failures in a row, and until when nobody goes through."""
+    """What a circuit remembers: failures in a row, and until when nothing goes through."""
 
     failures: int = 0
     open_until: dt.datetime | None = None
@@ -41,7 +45,7 @@ class State:
     def verdict(self, now: dt.datetime) -> Verdict:
         if self.open_until is None:
             return Verdict.GO
-        return Verdict.REST if self.open_until > now else Verdict.PROBE
+        return Verdict.HOLD if self.open_until > now else Verdict.PROBE
 
 
 def failed(
@@ -49,44 +53,75 @@ def failed(
     now: dt.datetime,
     *,
     threshold: int,
-    rest: float,
+    seconds: float,
     probe: bool = False,
     retry_after: float | None = None,
 ) -> State:
-    """Count a failure that blames the other side as a whole; enough of them in a row open the circuit."""
-    if state.verdict(now) is Verdict.REST and not probe:
+    """
+    Count a failure of the other side as a whole.
+
+    From ``threshold`` failures in a row on, the circuit is open for ``seconds``, then for twice as long with each
+    further one. ``retry_after``, in seconds, is what the other side asked for; it opens the circuit at once.
+    """
+    if state.verdict(now) is Verdict.HOLD and not probe:
         return state  # on its way before the circuit opened: it tells nothing new
     failures = state.failures + 1
     beyond = failures - threshold
-    ours = min(rest * 2 ** min(beyond, 16), rest * LONGEST_REST) if beyond >= 0 else 0.0
-    seconds = max(ours, retry_after or 0.0)
-    return State(failures, now + dt.timedelta(seconds=seconds) if seconds else None)
+    own = longest_delay(beyond + 1, base=seconds, cap=seconds * LONGEST_FACTOR) if beyond >= 0 else 0.0
+    longest = max(own, retry_after or 0.0)
+    return State(failures, now + dt.timedelta(seconds=longest) if longest else None)
 
 
 def undecided(state: State, now: dt.datetime) -> State:
-    """What became of the probe says nothing about the other side: the next one may probe."""
+    """What became of the probe says nothing about the other side: the next row may probe."""
     return State(state.failures, now if state.open_until else None)
 
 
 # --- the rows ----------------------------------------------------------------------------------------------------
 
 
-def may_pass(name: str, now: dt.datetime) -> tuple[Verdict, dt.datetime]:
-    """Say whether a row may go through now, and until when it rests if not. Only one caller is told to probe."""
-    known = Circuit.objects.filter(name=name).first()
+@retried_when_transient
+def may_pass(name: str | None, now: dt.datetime) -> tuple[Verdict, dt.datetime]:
+    """
+    Return what a row of this circuit may do now, and until when it is held if it is.
+
+    Only one caller is told to probe. A row without a circuit always goes.
+    """
+    known = Circuit.objects.filter(name=name).first() if name else None
     if known is None or known.open_until is None:
         return Verdict.GO, now
     state = State(known.failures, known.open_until)
-    if state.verdict(now) is Verdict.REST:
-        return Verdict.REST, known.open_until
+    if state.verdict(now) is Verdict.HOLD:
+        return Verdict.HOLD, known.open_until
     held_until = now + dt.timedelta(seconds=config.delivery["lease_seconds"])
     # Whoever changes the value that both have read is the one who probes; the others wait for what becomes of it.
     won = Circuit.objects.filter(name=name, open_until=known.open_until).update(open_until=held_until)
-    return (Verdict.PROBE if won else Verdict.REST), held_until
+    return (Verdict.PROBE if won else Verdict.HOLD), held_until
 
 
+def record(name: str | None, error: Exception | None, now: dt.datetime, *, probe: bool) -> None:
+    """
+    Let what became of a row show in its circuit, and in the rows that are held for it.
+
+    ``error`` is what went wrong, None for a success. ``probe``: the row went through as a probe.
+    """
+    if not name:
+        return
+    if error is None:
+        if record_answer(name):
+            mailbox.release_circuit(name, now=now)
+    elif isinstance(error, Retryable) and error.circuit:
+        until = record_failure(name, now, probe=probe, retry_after=error.retry_after)
+        if probe and until:
+            mailbox.extend_hold(name, until=until)
+    elif probe:
+        record_undecided(name, now)
+        mailbox.release_circuit(name, now=now, limit=config.delivery["batch_size"])
+
+
+@retried_when_transient
 def record_failure(name: str, now: dt.datetime, *, probe: bool, retry_after: float | None = None) -> dt.datetime | None:
-    """The other side as a whole failed. Returns until when its circuit is open, if it is."""
+    """Count a failure of the other side as a whole. Returns until when its circuit is open, if it is."""
     rules = config.delivery
 
     def transition(state: State) -> State:
@@ -94,7 +129,7 @@ def record_failure(name: str, now: dt.datetime, *, probe: bool, retry_after: flo
             state,
             now,
             threshold=rules["circuit_failures"],
-            rest=rules["circuit_seconds"],
+            seconds=rules["circuit_seconds"],
             probe=probe,
             retry_after=retry_after,
         )
@@ -102,14 +137,16 @@ def record_failure(name: str, now: dt.datetime, *, probe: bool, retry_after: flo
     return _change(name, transition)
 
 
+@retried_when_transient
 def record_answer(name: str) -> bool:
-    """The other side did what was asked: everything is well again. False when it was already."""
+    """Close a circuit: the other side did what was asked. False when it was closed, without failures, already."""
     unwell = Circuit.objects.filter(name=name).exclude(failures=0, open_until=None)
     return bool(unwell.update(failures=0, open_until=None))
 
 
+@retried_when_transient
 def record_undecided(name: str, now: dt.datetime) -> None:
-    """The probe ended without telling anything about the other side."""
+    """Let the next row probe: this one ended without telling anything about the other side."""
     _change(name, lambda state: undecided(state, now))
 
 

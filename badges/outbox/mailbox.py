@@ -1,55 +1,54 @@
 """
-The mailbox: write down what must happen outside, claim what is due, say what became of it.
+The outbox: write down what must happen outside, claim what is due, write down what became of it.
 
-A claim is a lease that is committed before anybody is spoken to, and only its holder can finish the row: a worker that
-was presumed dead and is not finds its rows taken. Rows with the same channel and key are handed out in the order they
-were written, one at a time.
+A claim is a lease (``common.claims``). Rows with the same channel and key are claimed in the order in which they were
+written, one at a time. What a worker calls is repeated while the database has a transient error.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import json
-import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import connection, transaction
-from django.db.models import Exists, F, OuterRef, QuerySet
+from django.db import transaction
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 from uuid6 import uuid7
 
+from badges.common.claims import Claims
+from badges.database import retried_when_transient
 from badges.inserts import insert
 from badges.outbox.models import Circuit, OutboxMessage, OutboxState
-from badges.outbox.wake import DELIVER, wake_on_commit
+from badges.outbox.worker_notifications import DELIVER, notify_worker_on_commit
 
 __all__ = [
     "NewMessage",
     "begin",
-    "bury",
     "claim",
+    "dead_letter",
     "delivered",
+    "extend_hold",
     "forget_delivered",
-    "free",
+    "hold",
+    "notify_worker_on_commit",
     "post",
     "release",
-    "rest_on",
-    "retry",
-    "revive",
-    "wake_on_commit",
+    "release_circuit",
+    "requeue",
+    "reschedule",
 ]
 
 ERROR_LENGTH = OutboxMessage._meta.get_field("last_error").max_length or 500
 
-# Before every due time; `> BEGINNING` is "not null" in words that every planner uses an index for.
+# Before every due time. `> BEGINNING` means "not null", and every planner uses an index for it.
 BEGINNING = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
-# Other workers look at the same rows at the same time: seeing more than we take leaves some for each.
-SIGHT = 4
-
-# When others took all that we saw, we look again this often, and then leave the field to them.
-ROUNDS = 3
+# A claim does not count as an attempt. ``begin`` counts it row by row, so that a row that kills its worker costs no
+# other row an attempt.
+_claims = Claims(OutboxMessage, unfinished=Q(state=OutboxState.PENDING))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +56,9 @@ class NewMessage:
     """
     Something that must happen outside.
 
-    ``channel`` says who delivers it (entry point ``badges.channels``), ``key`` in whose order it stands (the learner),
-    ``type`` what happened. ``payload`` holds ids and slugs only; words and a person's data are looked up at delivery.
+    ``channel`` says who delivers it (entry point ``badges.channels``). Messages with the same channel and ``key``, the
+    learner, are delivered in their order. ``type`` says what happened. ``payload`` holds ids and slugs only; names and
+    other personal data are looked up at delivery. ``due_at`` is when it is first tried, now by default.
     """
 
     channel: str
@@ -69,102 +69,116 @@ class NewMessage:
 
 
 def post(messages: Iterable[NewMessage], *, now: dt.datetime | None = None) -> None:
-    """Write messages in the order given: one INSERT, in the caller's transaction, and one wake-up when that commits."""
+    """
+    Write messages in the order given, in the caller's transaction, and notify a worker when that commits.
+
+    One INSERT, however many messages there are. Raises TransactionManagementError outside of a transaction.
+    """
     if not transaction.get_connection().in_atomic_block:
         raise transaction.TransactionManagementError(
-            "post() belongs into the transaction of the decision that demands it; wrap both in transaction.atomic()."
+            "post() belongs in the transaction of the decision that demands it; wrap both in transaction.atomic()."
         )
     now = now or timezone.now()
     rows = [_row_of(message, now) for message in messages]
     if rows:
         insert(rows)
-        wake_on_commit(DELIVER)
+        notify_worker_on_commit(DELIVER)
 
 
+@retried_when_transient
 def claim(limit: int, now: dt.datetime, *, lease: float) -> list[OutboxMessage]:
     """
     Claim up to ``limit`` due rows for ``lease`` seconds, oldest first; committed when this returns.
 
     At most one row of each (channel, key), and none while an earlier one of it is unfinished: claimed, or waiting for
-    its next try. Must not be called in a transaction. An empty list: there is nothing, or others are at it.
+    its next attempt. Must not be called in a transaction. Empty: there is nothing, or other workers are at it.
     """
-    for _round in range(ROUNDS):
-        candidates = _heads(now, limit * SIGHT)
-        rows = _take(candidates, limit, now, now + dt.timedelta(seconds=lease)) if candidates else []
-        if rows or not candidates:
-            return rows
-    return []
+    return _claims.claim(_first_of_each_key(now), limit=limit, now=now, lease=lease)
 
 
+@retried_when_transient
 def begin(row: OutboxMessage, now: dt.datetime, *, lease: float) -> bool:
     """
     Count an attempt and renew the lease, right before the row is tried; False when the claim is lost.
 
     The attempt is counted before and not after, so that a row that kills its workers does not do so for ever.
     """
-    until = now + dt.timedelta(seconds=lease)
-    ours = _ours(row).update(attempts=F("attempts") + 1, due_at=until, rests_for="")
-    if ours:
-        row.attempts += 1
-        row.due_at = until
-    return bool(ours)
+    if not _claims.renew([row], now=now, lease=lease, attempts=F("attempts") + 1, held_for=""):
+        return False
+    row.attempts += 1
+    return True
 
 
+@retried_when_transient
 def delivered(row: OutboxMessage, now: dt.datetime) -> bool:
-    """It happened. False when the claim was lost meanwhile, as for all verbs that finish."""
-    return _finish(row, state=OutboxState.DELIVERED, due_at=None, finished_at=now, last_error="")
+    """Finish a row: it happened. False when the claim was lost meanwhile, as for all verbs that finish."""
+    return bool(_claims.finish([row], state=OutboxState.DELIVERED, finished_at=now, last_error=""))
 
 
-def retry(row: OutboxMessage, *, due_at: dt.datetime, error: str) -> bool:
-    """It did not happen; try again at ``due_at``."""
-    return _finish(row, due_at=due_at, last_error=error[:ERROR_LENGTH])
+@retried_when_transient
+def reschedule(row: OutboxMessage, *, due_at: dt.datetime, error: str) -> bool:
+    """Give a row back that failed: it is tried again at ``due_at``. False when the claim was lost."""
+    return bool(_claims.reschedule([row], due_at=due_at, last_error=error[:ERROR_LENGTH]))
 
 
-def bury(row: OutboxMessage, now: dt.datetime, *, error: str) -> bool:
-    """It will not happen unless an operator does what ``error`` says: a dead letter."""
-    return _finish(row, state=OutboxState.DEAD, due_at=None, finished_at=now, last_error=error[:ERROR_LENGTH])
+@retried_when_transient
+def dead_letter(row: OutboxMessage, now: dt.datetime, *, error: str) -> bool:
+    """Finish a row that fails until an operator does what ``error`` says. False when the claim was lost."""
+    return bool(_claims.finish([row], state=OutboxState.DEAD, finished_at=now, last_error=error[:ERROR_LENGTH]))
 
 
-def release(rows: Iterable[OutboxMessage], *, due_at: dt.datetime, rests_for: str = "") -> int:
+@retried_when_transient
+def release(rows: Sequence[OutboxMessage], *, due_at: dt.datetime, held_for: str = "") -> int:
     """
-    Give claimed rows back untried; they are due again at ``due_at``, or once the circuit ``rests_for`` closes.
+    Give claimed rows back untried; they are due again at ``due_at``, or once the circuit ``held_for`` closes.
 
-    Returns how many were still ours.
+    Returns how many were still claimed.
     """
-    rows = list(rows)
-    if not rows:
-        return 0
-    ours = OutboxMessage.objects.filter(pk__in=[row.pk for row in rows], claim__in={row.claim for row in rows})
-    return ours.update(claim=None, due_at=due_at, rests_for=rests_for)
+    return _claims.release(rows, due_at=due_at, held_for=held_for)
 
 
-def rest_on(rests_for: str, *, until: dt.datetime) -> int:
+def hold(row: OutboxMessage, circuit: str, *, until: dt.datetime) -> bool:
     """
-    Let all rows that rest for a circuit do so until then, if it still does: one statement, however many there are.
+    Give a row back untried because its circuit is open; it is due when the circuit closes, at ``until`` at the latest.
 
-    Returns how many.
+    A row that was held before takes the others with it, so that they are not looked at one by one. False when the claim
+    was lost.
     """
-    still_open = Circuit.objects.filter(name=rests_for, open_until=until)
-    resting = OutboxMessage.objects.filter(Exists(still_open), rests_for=rests_for, due_at__gt=BEGINNING, claim=None)
-    return resting.exclude(due_at=until).update(due_at=until)
+    held = release([row], due_at=until, held_for=circuit)
+    if row.held_for == circuit:
+        extend_hold(circuit, until=until)
+    return bool(held)
 
 
-def free(rests_for: str, *, now: dt.datetime, limit: int | None = None) -> int:
-    """Let rows that rest for somebody be due now: all of them, or the first few. Returns how many."""
-    resting = OutboxMessage.objects.filter(rests_for=rests_for, due_at__gt=now, claim=None)
+@retried_when_transient
+def extend_hold(circuit: str, *, until: dt.datetime) -> int:
+    """
+    Let all rows that are held for a circuit be held until then, if the circuit still is open until then.
+
+    One statement, however many rows there are. Returns how many.
+    """
+    still_open = Circuit.objects.filter(name=circuit, open_until=until)
+    held = OutboxMessage.objects.filter(Exists(still_open), held_for=circuit, due_at__gt=BEGINNING, claim=None)
+    return held.exclude(due_at=until).update(due_at=until)
+
+
+@retried_when_transient
+def release_circuit(circuit: str, *, now: dt.datetime, limit: int | None = None) -> int:
+    """Let rows that are held for a circuit be due now: all of them, or the first few. Returns how many."""
+    held = OutboxMessage.objects.filter(held_for=circuit, due_at__gt=now, claim=None)
     if limit is not None:
-        first = list(resting.order_by("due_at").values_list("pk", flat=True)[:limit])
-        resting = resting.filter(pk__in=first)
-    return resting.update(due_at=now)
+        first = list(held.order_by("due_at").values_list("pk", flat=True)[:limit])
+        held = held.filter(pk__in=first)
+    return held.update(due_at=now)
 
 
-def revive(rows: QuerySet[OutboxMessage], *, now: dt.datetime) -> int:
-    """Let dead letters be tried again as if for the first time, and wake a worker; returns how many."""
+def requeue(rows: QuerySet[OutboxMessage], *, now: dt.datetime) -> int:
+    """Let dead letters be tried again as if for the first time, and notify a worker; returns how many."""
     dead = rows.order_by().filter(state=OutboxState.DEAD)
-    revived = dead.update(state=OutboxState.PENDING, due_at=now, attempts=0, finished_at=None)
-    if revived:
-        wake_on_commit(DELIVER)
-    return revived
+    requeued = dead.update(state=OutboxState.PENDING, due_at=now, attempts=0, finished_at=None)
+    if requeued:
+        notify_worker_on_commit(DELIVER)
+    return requeued
 
 
 def forget_delivered(*, before: dt.datetime, limit: int) -> int:
@@ -195,43 +209,14 @@ def _row_of(message: NewMessage, now: dt.datetime) -> OutboxMessage:
     )
 
 
-def _heads(now: dt.datetime, limit: int) -> list[int]:
+def _first_of_each_key(now: dt.datetime) -> QuerySet[OutboxMessage]:
     """
-    Return due rows that stand first of their channel and key.
+    Return the query for due rows that stand first of their channel and key, oldest first.
 
-    A plain read, not a locking one, so that the rows and what stands before them are seen in one snapshot: InnoDB's
-    locking reads see newer rows than their subqueries do, and would let the second row overtake the first.
+    To be read without a lock, so that the rows and what stands before them are seen in one snapshot: InnoDB's locking
+    reads see newer rows than their subqueries do, and would let the second row overtake the first.
     """
     earlier = OutboxMessage.objects.filter(
         channel=OuterRef("channel"), key=OuterRef("key"), due_at__gt=BEGINNING, sequence__lt=OuterRef("sequence")
     )
-    due = OutboxMessage.objects.filter(~Exists(earlier), due_at__lte=now).order_by("due_at", "sequence")
-    return list(due.values_list("sequence", flat=True)[:limit])
-
-
-def _take(candidates: list[int], limit: int, now: dt.datetime, until: dt.datetime) -> list[OutboxMessage]:
-    """Write our claim on rows that nobody else has taken since they were seen."""
-    claim = uuid.uuid4()
-    with transaction.atomic(durable=True):
-        if not connection.features.has_select_for_update_skip_locked:
-            # SQLite: one writer at a time, and the first statement is the write.
-            free = OutboxMessage.objects.filter(sequence__in=candidates[:limit], due_at__lte=now)
-            free.update(claim=claim, due_at=until)
-            return list(OutboxMessage.objects.filter(sequence__in=candidates, claim=claim).order_by("sequence"))
-        # By primary key alone, so that InnoDB locks these rows and no gap of an index that others insert into.
-        seen = OutboxMessage.objects.select_for_update(skip_locked=True).filter(sequence__in=candidates)
-        rows = [row for row in seen.order_by("sequence")[:limit] if row.due_at is not None and row.due_at <= now]
-        if rows:
-            taken = OutboxMessage.objects.filter(sequence__in=[row.sequence for row in rows])
-            taken.update(claim=claim, due_at=until)
-    for row in rows:
-        row.claim, row.due_at = claim, until
-    return rows
-
-
-def _ours(row: OutboxMessage) -> QuerySet[OutboxMessage]:
-    return OutboxMessage.objects.filter(pk=row.pk, claim=row.claim, state=OutboxState.PENDING)
-
-
-def _finish(row: OutboxMessage, **values: Any) -> bool:
-    return bool(_ours(row).update(claim=None, **values))
+    return OutboxMessage.objects.filter(~Exists(earlier), due_at__lte=now).order_by("due_at", "sequence")

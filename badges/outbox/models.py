@@ -17,20 +17,20 @@ class OutboxState(models.TextChoices):
 
     PENDING = "pending", _("waiting")  # ``due_at`` says when it is tried (again); a claim moves that ahead by the lease
     DELIVERED = "delivered", _("delivered")
-    DEAD = "dead", _("dead letter")  # ``last_error`` says what to do; an operator may retry it
+    DEAD = "dead", _("dead letter")  # ``last_error`` says what to do; an operator may requeue it
 
 
 class OutboxMessage(models.Model):
     """
     Something that must happen outside of our database: one row, written in the transaction of the decision.
 
-    The row is the truth; Celery only wakes whoever delivers it. ``sequence`` is the order of decisions: rows with the
-    same channel and key (a learner) are delivered in that order, one at a time; a dead letter lets the next one pass.
-    ``payload`` holds ids only, the words are built at delivery. Columns are named as Debezium's outbox router expects.
+    The row is the truth; a Celery task only notifies whoever delivers it. ``sequence`` is the order of decisions: rows
+    with the same channel and key (a learner) are delivered in that order, one at a time. A dead letter lets the next
+    one pass. ``payload`` holds ids only; texts are built at delivery. Columns are named as Debezium's outbox router
+    expects.
 
-    A worker claims a row by moving ``due_at`` ahead and writing its ``claim``, and commits that before it speaks to
-    anybody; only the holder of the claim may finish the row. ``due_at`` is NULL once nothing is left to do. A row that
-    was not tried because its circuit is open names that in ``rests_for``, and is due as soon as the circuit closes.
+    A worker claims a row before it delivers it (``common.claims``). ``due_at`` is NULL once nothing is left to do. A
+    row that was not tried because its circuit is open names that in ``held_for``, and is due when the circuit closes.
 
     .. no_pii: Payloads are ids and slugs by contract.
     """
@@ -44,7 +44,7 @@ class OutboxMessage(models.Model):
     state = models.CharField(_("state"), max_length=10, choices=OutboxState.choices, default=OutboxState.PENDING)
     due_at = models.DateTimeField(_("due"), null=True, blank=True)
     claim = models.UUIDField(null=True, blank=True, editable=False)
-    rests_for = KeyField(_("rests for"), max_length=255, blank=True, default="")  # the circuit that was open
+    held_for = KeyField(_("held for"), max_length=255, blank=True, default="")  # the circuit that was open
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
     last_error = models.CharField(_("last error"), max_length=500, blank=True)
     created_at = models.DateTimeField(_("created"))
@@ -78,17 +78,17 @@ class OutboxMessage(models.Model):
 
 class Circuit(models.Model):
     """
-    Whether somebody outside (``credly:<organization>``) is worth talking to right now.
+    Whether the other side (``credly:<organization>``) is worth talking to right now.
 
-    Written by delivery after failures that blame the other side as a whole; ``open_until`` in the future means that
-    rows for it rest without losing an attempt. A success resets it.
+    Written by delivery after failures of the other side as a whole. ``open_until`` in the future means that its rows
+    are held, without losing an attempt. A success resets it.
 
     .. no_pii:
     """
 
     name = KeyField(_("name"), max_length=255, unique=True)
     failures = models.PositiveIntegerField(_("failures in a row"), default=0)
-    open_until = models.DateTimeField(_("rests until"), null=True, blank=True)
+    open_until = models.DateTimeField(_("open until"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("circuit")

@@ -1,13 +1,11 @@
 """
-The conductor inwards: a batch of events becomes decisions, in one transaction.
+From events to decisions: the public interface of the pipeline, and what happens when a decision fails.
 
-Find the learners, ask the rules, apply to progress, award; each step is a room's, and none of them knows the next. A
-batch costs the same number of SQL statements whether it holds one event or five hundred and whether there is one
-template or ten thousand. What the decisions demand of the outside world is written to the outbox, in the same
-transaction.
+``decisions`` decides one batch in one transaction: ask the rules, find the learners, apply to progress, award.
+``batches`` holds what differs between events of a bus and events of the inbox. What has to happen outside becomes
+outbox rows of the same transaction.
 
-``deciding`` is that walk, ``sifting`` its part without a database, ``origins`` what differs between events of a bus and
-events that waited; this file is the door, and what happens when a decision fails.
+A batch takes the same number of SQL statements for one event or five hundred, and for one template or ten thousand.
 """
 
 from __future__ import annotations
@@ -15,215 +13,127 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import TypeVar
 
 from celery.exceptions import SoftTimeLimitExceeded
 from django.db import DatabaseError, Error, IntegrityError, transaction
 from django.utils import timezone
 
 from badges.catalog import snapshot
+from badges.common.backoff import next_delay
 from badges.conf import config
-from badges.database import insist, is_untakable, statement_bytes
+from badges.database import is_unencodable, retry_transient, statement_bytes
 from badges.exceptions import EventError, Retryable
-from badges.intake import inbox, payloads
-from badges.intake.events import Event, Unreadable
+from badges.intake import inbox
+from badges.intake.events import Event, Unreadable, parse_event
 from badges.intake.models import InboxMessage, InboxState
 from badges.outbox import mailbox
-from badges.outbox.backoff import next_delay
-from badges.outbox.wake import PROCESS_PENDING
-from badges.pipeline.deciding import decide
-from badges.pipeline.origins import ClaimLostError, FromBus, FromInbox, Origin
-from badges.pipeline.sifting import sift
-from badges.pipeline.tally import Tally
+from badges.outbox.worker_notifications import PROCESS_PENDING
+from badges.pipeline.batches import BusBatch, ClaimLostError, InboxBatch
+from badges.pipeline.decisions import BatchResult, EventBatch, decide, match_events
 
-__all__ = ["Tally", "handle", "process_pending", "receive", "warm_up"]
+__all__ = ["BatchResult", "handle", "process_pending", "receive", "warm_up"]
 
 log = logging.getLogger(__name__)
-T = TypeVar("T")
 
-# Nobody's fault: the database stays away, or the task's time is over.
-WEATHER = (Retryable, SoftTimeLimitExceeded)
+# No event is to blame for these: the database did not answer, or the time of the Celery task is over.
+TRANSIENT_ERRORS = (Retryable, SoftTimeLimitExceeded)
 
-UNFINISHED = (
-    "Given up after {tries} tries, the last of which did not come to its end. Was its worker killed? "
+GIVEN_UP = (
+    "Given up after {attempts} attempts, the last of which did not finish. Was its worker killed? "
     "Look at its log and its memory, then retry."
 )
 
 
 def warm_up() -> None:
-    """Compile the catalog before the first event, so that a process that says it runs has paid for it."""
-    _insist(snapshot.current)
-    _insist(statement_bytes)
-
-
-def handle(batch: Iterable[Event | Unreadable], *, now: dt.datetime | None = None) -> Tally:
     """
-    Decide a batch; return when all that it changes is committed.
+    Compile the catalog before the first event arrives.
 
-    A batch that hits the database's weather (deadlock, lost connection) is tried again as a whole. One that fails for
-    its own reasons is split until the failing event stands alone and goes to retry or dead letter; the others go on.
-    Raises Retryable when the database stayed away longer than ``intake.patience``: nothing may be acknowledged then.
+    A process calls this before it reports that it runs. Raises Retryable when the database does not answer.
+    """
+    retry_transient(snapshot.current)
+    retry_transient(statement_bytes)
+
+
+def handle(batch: Iterable[Event | Unreadable], *, now: dt.datetime | None = None) -> BatchResult:
+    """
+    Decide a batch from a consumer; when this returns, everything that it changes is committed.
+
+    After a transient error of the database (deadlock, lost connection) the whole batch is tried again. A batch that
+    fails for another reason is split until the failing event stands alone. That event is tried again later or becomes
+    a dead letter, and the others are decided.
+
+    Raises Retryable when the database did not answer for longer than ``BADGES_CONFIG["intake"]["patience"]`` seconds.
+    Then the caller must not acknowledge anything of this batch.
     """
     now = now or timezone.now()
     items = list(batch)
-    tally = Tally(seen=len(items))
+    result = BatchResult(seen=len(items))
     unreadable = [item for item in items if isinstance(item, Unreadable)]
     if unreadable:
-        tally += _bury(unreadable, now)
+        result += _dead_letter(unreadable, now)
     events = _first_of_each_id(item for item in items if isinstance(item, Event))
-    tally.duplicates += len(items) - len(unreadable) - len(events)
+    result.duplicates += len(items) - len(unreadable) - len(events)
     if events:
-        tally += _settle(events, FromBus(), now)
-    return tally
+        result += _decide_or_split(events, BusBatch(), now)
+    return result
 
 
 def receive(event: Event, *, now: dt.datetime | None = None) -> bool:
     """
-    Write an event down for later, if somebody cares about it; return whether somebody does.
+    Write an event to the inbox if it meets a requirement; return whether the inbox has it now.
 
-    The door of signal receivers and the REST API. The caller's transaction, if there is one, decides whether it stays.
+    ``process_pending`` decides it later. Signal receivers and the REST API come in here. An event that meets no
+    requirement is written too when ``BADGES_CONFIG["keep_unmatched"]`` is on. The row is part of the caller's
+    transaction, if there is one; a worker is notified when that commits.
     """
     now = now or timezone.now()
-    sifted = sift([event], snapshot.current(), Tally(), keep_unmatched=config.keep_unmatched)
-    people = [*sifted.people(), *(person for _, person in sifted.near_misses)]
+    matched = match_events([event], snapshot.current(), BatchResult(), keep_unmatched=config.keep_unmatched)
+    people = [*matched.people(), *(person for _, person in matched.near_misses)]
     if not people:
         return False
     row = inbox.row_of(event, state=InboxState.PENDING, due_at=now, now=now, lms_user_id=people[0].lms_user_id)
     with transaction.atomic():
         inbox.write([row])
-        mailbox.wake_on_commit(PROCESS_PENDING)
+        mailbox.notify_worker_on_commit(PROCESS_PENDING)
     return True
 
 
-def process_pending(*, limit: int = 500, now: dt.datetime | None = None) -> Tally:
-    """Decide events of the inbox that wait and are due; ``seen`` is 0 when none are."""
+def process_pending(*, limit: int = 500, now: dt.datetime | None = None) -> BatchResult:
+    """
+    Claim up to ``limit`` pending events of the inbox that are due, and decide them.
+
+    ``seen`` of the result is 0 when no event was due. Raises Retryable when the database did not answer for longer than
+    ``BADGES_CONFIG["intake"]["patience"]`` seconds. The events are then due again, and no attempt is counted.
+    """
     now = now or timezone.now()
-    lease = dt.timedelta(seconds=config.delivery["lease_seconds"])
-    rows = _insist(lambda: inbox.claim_pending(limit=limit, lease=lease, now=now))
-    tally = Tally(seen=len(rows))
+    rows = retry_transient(lambda: inbox.claim(limit, now, lease=config.delivery["lease_seconds"]))
+    result = BatchResult(seen=len(rows))
     claimed: dict[str, InboxMessage] = {}
     events = []
     for row in rows:
         if row.attempts > config.intake["max_attempts"]:
-            _close_as_dead(row, UNFINISHED.format(tries=row.attempts - 1), now)
-            tally.dead += 1
+            _finish_as_dead(row, GIVEN_UP.format(attempts=row.attempts - 1), now)
+            result.dead += 1
             continue
         try:
-            # Under the id of its row: what could not be read at first was written down under the id of its place.
-            events.append(replace(payloads.parse(row.payload or "", source=row.source), id=row.event_id))
+            # The id of the row wins: an event that could not be read at first was stored under an id of its own.
+            events.append(replace(parse_event(row.payload or "", source=row.source), id=row.event_id))
             claimed[row.event_id] = row
         except EventError as error:
-            _close_as_dead(row, str(error), now)
-            tally.dead += 1
+            _finish_as_dead(row, str(error), now)
+            result.dead += 1
     if events:
         try:
-            tally += _settle(events, FromInbox(claimed), now)
-        except WEATHER:
-            with suppress(Error):  # while the database is away the lease says the same, a little later
-                inbox.give_back(rows, now=now)
+            result += _decide_or_split(events, InboxBatch(claimed), now)
+        except TRANSIENT_ERRORS:
+            # If the database cannot be reached now either, the rows are due again when their lease ends.
+            with suppress(Error):
+                inbox.release(rows, due_at=now)
             raise
-    return tally
-
-
-# --- what happens when a decision fails ----------------------------------------------------------------------------
-
-
-def _settle(events: Sequence[Event], origin: Origin, now: dt.datetime) -> Tally:
-    """Decide events, splitting them when one of them fails for its own reasons."""
-    try:
-        return _decide_surely(events, origin, now)
-    except WEATHER:
-        raise
-    except Exception as error:
-        if len(events) == 1:
-            return _set_aside(events[0], error, origin, now)
-    middle = len(events) // 2
-    tally = _settle(events[:middle], origin, now)
-    tally += _settle(events[middle:], origin, now)
-    return tally
-
-
-def _decide_surely(events: Sequence[Event], origin: Origin, now: dt.datetime) -> Tally:
-    try:
-        return _insist(lambda: decide(events, origin, now=now))
-    except IntegrityError:
-        # Somebody else wrote what we were about to write. Whoever looks again finds it there.
-        return _insist(lambda: decide(events, origin, now=now))
-
-
-def _set_aside(event: Event, error: Exception, origin: Origin, now: dt.datetime) -> Tally:
-    """Keep an event that failed by itself: for a later try, or as a dead letter."""
-    if isinstance(error, ClaimLostError):
-        return Tally(duplicates=1)
-    tries = origin.tries_of(event)
-    reason = _reason(error)
-    _say(event, reason, error)
-    until = None
-    if not isinstance(error, EventError) and tries < config.intake["max_attempts"]:
-        pause = next_delay(tries, base=config.delivery["base_delay"], cap=config.delivery["max_delay"])
-        until = now + dt.timedelta(seconds=pause)
-    try:
-        _insist(lambda: _store_set_aside(event, origin, reason, until, now))
-    except DatabaseError as refusal:
-        if not is_untakable(refusal):
-            raise
-        return _bury([_without_body(event)], now)
-    return Tally(dead=1) if until is None else Tally(postponed=1)
-
-
-def _store_set_aside(event: Event, origin: Origin, reason: str, until: dt.datetime | None, now: dt.datetime) -> None:
-    with transaction.atomic(durable=True):
-        origin.set_aside(event, reason=reason, until=until, now=now)
-
-
-def _without_body(event: Event) -> Unreadable:
-    """Return what is left of an event whose text the database does not take; its id stays free for it to come again."""
-    return Unreadable(f"{event.source} {event.id}", inbox.UNTAKABLE, source=event.source, type=event.type)
-
-
-def _reason(error: Exception) -> str:
-    """What went wrong, without personal data: messages of other packages and of the database may quote values."""
-    if isinstance(error, EventError):
-        return str(error)
-    return f"{type(error).__name__} while it was processed; the log has the details."
-
-
-def _say(event: Event, reason: str, error: Exception) -> None:
-    """Log a failure: the lines of code it came through and not its message, which may quote a learner."""
-    frames = "" if isinstance(error, EventError) else "\n" + "".join(traceback.format_tb(error.__traceback__))
-    log.error("Event %s (%s) failed: %s%s", event.id, event.type, reason, frames)
-
-
-def _close_as_dead(row: InboxMessage, reason: str, now: dt.datetime) -> None:
-    _insist(lambda: inbox.finish_claimed([row], state=InboxState.DEAD, now=now, reason=reason))
-
-
-def _bury(unreadable: Sequence[Unreadable], now: dt.datetime) -> Tally:
-    """Keep what cannot be used; what the database does not take, without its text."""
-    try:
-        return _insist(lambda: _store_dead(unreadable, now))
-    except DatabaseError as error:
-        if not is_untakable(error) or (len(unreadable) == 1 and unreadable[0].body is None):
-            raise
-    if len(unreadable) == 1:
-        return _bury([replace(unreadable[0], body=None)], now)
-    middle = len(unreadable) // 2
-    tally = _bury(unreadable[:middle], now)
-    tally += _bury(unreadable[middle:], now)
-    return tally
-
-
-def _store_dead(unreadable: Sequence[Unreadable], now: dt.datetime) -> Tally:
-    with transaction.atomic(durable=True):
-        new = inbox.write([inbox.dead_row_of(item, now=now) for item in unreadable])
-    return Tally(dead=len(new), duplicates=len(unreadable) - len(new))
-
-
-def _insist(work: Callable[[], T]) -> T:
-    return insist(work, patience=config.intake["patience"])
+    return result
 
 
 def _first_of_each_id(events: Iterable[Event]) -> list[Event]:
@@ -231,3 +141,101 @@ def _first_of_each_id(events: Iterable[Event]) -> list[Event]:
     for event in events:
         found.setdefault(event.id, event)
     return list(found.values())
+
+
+# --- decisions that fail -------------------------------------------------------------------------------------------
+
+
+def _decide_or_split(events: Sequence[Event], batch: EventBatch, now: dt.datetime) -> BatchResult:
+    """Decide events; when that fails for a reason that is not transient, decide each half by itself."""
+    try:
+        return _decide_retrying(events, batch, now)
+    except TRANSIENT_ERRORS:
+        raise
+    except Exception as error:
+        if len(events) == 1:
+            return _defer(events[0], error, batch, now)
+    middle = len(events) // 2
+    result = _decide_or_split(events[:middle], batch, now)
+    result += _decide_or_split(events[middle:], batch, now)
+    return result
+
+
+def _decide_retrying(events: Sequence[Event], batch: EventBatch, now: dt.datetime) -> BatchResult:
+    try:
+        return retry_transient(lambda: decide(events, batch, now=now))
+    except IntegrityError:
+        # Another process has just written the same row. The second attempt reads that row.
+        return retry_transient(lambda: decide(events, batch, now=now))
+
+
+def _defer(event: Event, error: Exception, batch: EventBatch, now: dt.datetime) -> BatchResult:
+    """Keep an event that failed alone: for a later try, or as a dead letter."""
+    if isinstance(error, ClaimLostError):
+        return BatchResult(duplicates=1)
+    attempts = batch.attempts_of(event)
+    reason = _reason_of(error)
+    _log_failure(event, reason, error)
+    until = None
+    if not isinstance(error, EventError) and attempts < config.intake["max_attempts"]:
+        delay = next_delay(attempts, base=config.delivery["base_delay"], cap=config.delivery["max_delay"])
+        until = now + dt.timedelta(seconds=delay)
+    try:
+        retry_transient(lambda: _store_deferred(event, batch, reason, until, now))
+    except DatabaseError as storing_error:
+        if not is_unencodable(storing_error):
+            raise
+        return _dead_letter([_without_body(event)], now)
+    return BatchResult(dead=1) if until is None else BatchResult(postponed=1)
+
+
+def _store_deferred(event: Event, batch: EventBatch, reason: str, until: dt.datetime | None, now: dt.datetime) -> None:
+    with transaction.atomic(durable=True):
+        batch.defer(event, reason=reason, until=until, now=now)
+
+
+def _without_body(event: Event) -> Unreadable:
+    """
+    Return an event without its text, which the database cannot store.
+
+    The dead letter gets an id of its own, so that the event is new when it is sent again.
+    """
+    return Unreadable(f"{event.source} {event.id}", inbox.UNENCODABLE, source=event.source, type=event.type)
+
+
+def _reason_of(error: Exception) -> str:
+    """Return what went wrong without personal data. Messages of the database and of other packages may quote values."""
+    if isinstance(error, EventError):
+        return str(error)
+    return f"{type(error).__name__} while it was processed; the log has the details."
+
+
+def _log_failure(event: Event, reason: str, error: Exception) -> None:
+    """Log a failure with the lines of code that it came through. The error's message may quote personal data."""
+    frames = "" if isinstance(error, EventError) else "\n" + "".join(traceback.format_tb(error.__traceback__))
+    log.error("Event %s (%s) failed: %s%s", event.id, event.type, reason, frames)
+
+
+def _finish_as_dead(row: InboxMessage, reason: str, now: dt.datetime) -> None:
+    retry_transient(lambda: inbox.finish([row], state=InboxState.DEAD, now=now, reason=reason))
+
+
+def _dead_letter(unreadable: Sequence[Unreadable], now: dt.datetime) -> BatchResult:
+    """Store dead letters. One whose text the database cannot store loses its text."""
+    try:
+        return retry_transient(lambda: _store_dead_letters(unreadable, now))
+    except DatabaseError as error:
+        if not is_unencodable(error) or (len(unreadable) == 1 and unreadable[0].body is None):
+            raise
+    if len(unreadable) == 1:
+        return _dead_letter([replace(unreadable[0], body=None)], now)
+    middle = len(unreadable) // 2
+    result = _dead_letter(unreadable[:middle], now)
+    result += _dead_letter(unreadable[middle:], now)
+    return result
+
+
+def _store_dead_letters(unreadable: Sequence[Unreadable], now: dt.datetime) -> BatchResult:
+    with transaction.atomic(durable=True):
+        new = inbox.write([inbox.dead_row_of(item, now=now) for item in unreadable])
+    return BatchResult(dead=len(new), duplicates=len(unreadable) - len(new))

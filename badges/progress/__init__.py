@@ -1,1 +1,1 @@
-"""How far learners are on badge templates."""
+"""The progress of learners on badge templates."""

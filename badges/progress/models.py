@@ -1,4 +1,4 @@
-"""Progress of learners on templates, and the facts it is made of."""
+"""The progress of learners on templates, and the fulfilments that it consists of."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class BadgeProgress(models.Model):
     """
     A learner has begun to earn a template's badge.
 
-    Written with the first fulfilment, under the learner's lock. ``completed_at`` is when every group of requirements
-    first had a fulfilled member; the award follows in the same transaction. How far a learner is is never stored: it is
-    read from the active fulfilments and the template's requirements. ``id`` is computed from learner and template
-    (``catalog.pairs``), by which a batch finds its rows.
+    Written with the first fulfilment, while the learner's row is locked. ``completed_at`` is the time at which every
+    group of requirements first had a fulfilled member; the award follows in the same transaction. How many groups are
+    fulfilled is not stored: it is read from the active fulfilments and the template's requirements. ``id`` is computed
+    from learner and template (``catalog.learner_template_ids``), so a batch finds its rows by it.
 
     .. no_pii: Points at a learner; holds nothing personal itself.
     """
@@ -42,10 +42,11 @@ class BadgeProgress(models.Model):
 
 class Fulfillment(Caused):
     """
-    A learner met a requirement, and why.
+    A learner met a requirement, with the cause.
 
-    Active while ``active_key`` holds its constant; a reset clears it (NULL) and the row stays as history. The unique
-    constraint therefore allows one active fulfilment per progress and requirement, on every database.
+    Written by the pipeline, while the learner's row is locked. It is active while ``active_key`` has its constant. A
+    reset sets ``active_key`` to NULL, and the row stays as history. So the unique constraint allows one active
+    fulfilment per progress and requirement on every database; MariaDB and MySQL have no conditional unique index.
 
     .. no_pii: Points at a learner's progress; holds nothing personal itself.
     """

@@ -1,4 +1,4 @@
-"""How far a learner is, read from what was demanded and what was fulfilled: for pages and the API."""
+"""Reports of progress, for pages and the API: the requirements of a template, and which of them are fulfilled."""
 
 from __future__ import annotations
 
@@ -14,64 +14,64 @@ from badges.rules import completion
 
 
 @dataclass(frozen=True)
-class Demand:
-    """A requirement, and what fulfils it, if anything does."""
+class RequirementReport:
+    """A requirement and its active fulfilment, or None."""
 
     requirement: BadgeRequirement
     fulfillment: Fulfillment | None
 
 
 @dataclass(frozen=True)
-class Group:
-    """Alternatives of which one is enough; ``name`` is None for a requirement that stands alone."""
+class GroupReport:
+    """Alternative requirements, of which one is enough. ``name`` is None for a requirement that stands alone."""
 
     name: str | None
-    demands: tuple[Demand, ...]
+    requirements: tuple[RequirementReport, ...]
 
     @property
     def fulfilled(self) -> bool:
-        """Is one of them met?"""
-        return any(demand.fulfillment for demand in self.demands)
+        """Whether one of the requirements is fulfilled."""
+        return any(requirement.fulfillment for requirement in self.requirements)
 
 
 @dataclass(frozen=True)
-class Report:
-    """What a template demands today, group by group, and what of it a learner has met."""
+class ProgressReport:
+    """The requirements of a template today, group by group, and which of them a learner has fulfilled."""
 
-    groups: tuple[Group, ...]
+    groups: tuple[GroupReport, ...]
 
     @property
     def fulfilled(self) -> int:
-        """How many groups are met."""
+        """The number of groups that are fulfilled."""
         return sum(group.fulfilled for group in self.groups)
 
     @property
     def total(self) -> int:
-        """How many groups there are."""
+        """The number of groups."""
         return len(self.groups)
 
 
 def with_reports(rows: QuerySet[BadgeProgress]) -> QuerySet[BadgeProgress]:
-    """Let rows bring what ``report`` needs: two statements more, however many rows."""
+    """Return rows with what ``report`` needs of them; two more statements, however many rows there are."""
     live = BadgeRequirement.objects.filter(archived_at=None).order_by("id")
-    met = Fulfillment.objects.filter(active_key=ACTIVE).select_related("revision")
+    active = Fulfillment.objects.filter(active_key=ACTIVE).select_related("revision")
     return rows.prefetch_related(
         Prefetch("template__requirements", queryset=live, to_attr="live_requirements"),
-        Prefetch("fulfillments", queryset=met, to_attr="active_fulfillments"),
+        Prefetch("fulfillments", queryset=active, to_attr="active_fulfillments"),
     )
 
 
-def report(progress: BadgeProgress) -> Report:
-    """Return how far a row of ``with_reports`` is."""
-    demanded = cast(Any, progress.template).live_requirements
-    met = {fulfillment.requirement_id: fulfillment for fulfillment in cast(Any, progress).active_fulfillments}
-    return Report(tuple(_groups(demanded, met)))
+def report(progress: BadgeProgress) -> ProgressReport:
+    """Return the report of a row that was read through ``with_reports``; no statement."""
+    requirements = cast(Any, progress.template).live_requirements
+    fulfillments = {fulfillment.requirement_id: fulfillment for fulfillment in cast(Any, progress).active_fulfillments}
+    return ProgressReport(tuple(_groups(requirements, fulfillments)))
 
 
-def _groups(demanded: Iterable[BadgeRequirement], met: dict[int, Fulfillment]) -> Iterable[Group]:
-    by_id = {requirement.pk: requirement for requirement in demanded}
-    # Asked as if nothing were met, completion names every group there is.
-    every = completion(((requirement.pk, requirement.group) for requirement in by_id.values()), frozenset())
-    for group in every.open:
+def _groups(requirements: Iterable[BadgeRequirement], fulfillments: dict[int, Fulfillment]) -> Iterable[GroupReport]:
+    by_id = {requirement.pk: requirement for requirement in requirements}
+    # With nothing fulfilled, every group is open. So this names all groups.
+    nothing_fulfilled = completion(((requirement.pk, requirement.group) for requirement in by_id.values()), frozenset())
+    for group in nothing_fulfilled.open:
         ids = cast("tuple[int, ...]", group.requirements)
-        yield Group(group.group, tuple(Demand(by_id[key], met.get(key)) for key in ids))
+        yield GroupReport(group.group, tuple(RequirementReport(by_id[key], fulfillments.get(key)) for key in ids))

@@ -1,1 +1,1 @@
-"""The REST door: every view names all of its own ways, so that a host's REST framework defaults do not matter."""
+"""The REST API. Every view sets all of its REST framework options, so the host's defaults have no effect."""

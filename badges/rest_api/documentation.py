@@ -1,4 +1,4 @@
-"""The document of our API, for programs and for people."""
+"""The OpenAPI document and its page with Swagger UI."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from badges.rest_api.openapi import document
-from badges.rest_api.views import Door
+from badges.rest_api.views import PluginAPIView
 
 
-class SchemaView(Door):
-    """The OpenAPI document; it is no secret. JSON unless YAML is asked for."""
+class SchemaView(PluginAPIView):
+    """The OpenAPI document, which is public. It is JSON, or YAML by the Accept header."""
 
     permission_classes = [AllowAny]
     throttle_classes: list[Any] = []
@@ -38,5 +38,5 @@ class SchemaView(Door):
 
 @require_safe
 def docs(request: HttpRequest) -> HttpResponse:
-    """Show the document in Swagger UI, from files of our own: nothing is fetched from elsewhere."""
+    """Show the document in Swagger UI. Its files are served by this host, nothing is loaded from other servers."""
     return render(request, "lms_badges/api_docs.html")

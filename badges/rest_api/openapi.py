@@ -1,4 +1,4 @@
-"""The OpenAPI document of our views and of our plugins', and of nobody else's."""
+"""The OpenAPI document of the plugin's views, without views of the host."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.settings import SPECTACULAR_DEFAULTS, patched_settings
 
 from badges import __version__
-from badges.frame.door import JWT_AUTHENTICATION
-from badges.frame.problems import MEDIA_TYPE
+from badges.common.api_view import JWT_AUTHENTICATION
+from badges.common.problem_details import MEDIA_TYPE
 
 _PROBLEM = {
     "type": "object",
@@ -37,7 +37,7 @@ _PROBLEM = {
     "required": ["type", "title", "status", "detail"],
 }
 
-# All that shapes the document, so that a host that has a document of its own keeps its settings to itself.
+# All settings that shape the document. So the settings of a host with its own document have no effect here.
 _SETTINGS: dict[str, Any] = {
     **{name: value for name, value in SPECTACULAR_DEFAULTS.items() if not name.startswith(("SERVE_", "DEFAULT_"))},
     "TITLE": "Badges and credentials",
@@ -52,10 +52,11 @@ _ALWAYS = {"401": "Not authenticated.", "403": "Not allowed.", "406": "No such f
 
 class Schema(AutoSchema):
     """
-    Describes a view of ours. What puts a view into the document is a schema that says ``in_plugin_document``.
+    Describes a view of the plugin. The document has all views whose schema has ``in_plugin_document``.
 
-    The view says the rest: ``operation_id``, ``summary``, ``serializer_class``, ``parameters`` of its path, and the
-    ``problems`` it may answer with. (``extend_schema`` would build on the host's default schema class.)
+    The view defines ``operation_id``, ``summary``, ``serializer_class``, the ``parameters`` of its path, and
+    ``problems``, its error responses by status. ``extend_schema`` is not used, because it would build on the default
+    schema class of the host.
     """
 
     in_plugin_document = True
@@ -98,15 +99,15 @@ class _JwtScheme(OpenApiAuthenticationExtension):
         return {"type": "apiKey", "in": "header", "name": "Authorization", "description": description}
 
 
-class _OurEndpoints(EndpointEnumerator):
+class _PluginEndpoints(EndpointEnumerator):
     def should_include_endpoint(self, path: str, callback: Any) -> bool:
         if not super().should_include_endpoint(path, callback):
             return False
         return getattr(callback.cls.schema, "in_plugin_document", False)
 
 
-class _OurGenerator(SchemaGenerator):
-    endpoint_inspector_cls = _OurEndpoints
+class _PluginSchemaGenerator(SchemaGenerator):
+    endpoint_inspector_cls = _PluginEndpoints
 
 
 _lock = threading.Lock()
@@ -117,8 +118,8 @@ def document() -> dict[str, Any]:
     """
     Return the OpenAPI document, in English.
 
-    It is walked from the host's root URLs, so that paths are true wherever the host put us. drf-spectacular's settings
-    are global to the process: they are exchanged for ours once, not in every request.
+    It is built from the root URLs of the host, so the paths have the prefix that the host chose. The settings of
+    drf-spectacular are global to the process. They are replaced while the document is built, once per process.
     """
     with _lock, patched_settings(_SETTINGS), translation.override("en"):
-        return _OurGenerator().get_schema(public=True)
+        return _PluginSchemaGenerator().get_schema(public=True)

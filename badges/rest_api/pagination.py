@@ -1,4 +1,4 @@
-"""Pages of one table, newest first."""
+"""Keyset pagination of one table, newest first."""
 
 from __future__ import annotations
 
@@ -9,37 +9,37 @@ from typing import Any
 from django.db.models import Model, Q, QuerySet
 from rest_framework.request import Request
 
-from badges.frame.places import Places, read_time
+from badges.common.pagination import KeysetPagination, read_time
 
-Place = tuple[dt.datetime | None, uuid.UUID]
+Position = tuple[dt.datetime | None, uuid.UUID]
 
 
-class NewestFirst(Places):
+class NewestFirstPagination(KeysetPagination):
     """
-    A place in the list is a row's (time, id): the view's ``newest_by``, which may be None, and the primary key.
+    A position is the (time, id) of a row. The time is the view's ``newest_by`` field, which may be None.
 
-    It holds however many rows share one time, as those of a batch do.
+    The id makes positions unique: the rows of a batch share one time.
     """
 
     def paginate_queryset(self, queryset: QuerySet[Any], request: Request, view: Any = None) -> list[Any]:
         self.rows, self.time_field = queryset, view.newest_by
         return self.page(request)
 
-    def beyond(self, place: Place | None, *, back: bool, most: int) -> list[Any]:
-        rows = self.rows if place is None else self.rows.filter(self._beyond(place, "gt" if back else "lt"))
+    def entries_beyond(self, position: Position | None, *, backward: bool, limit: int) -> list[Any]:
+        rows = self.rows if position is None else self.rows.filter(self._beyond(position, "gt" if backward else "lt"))
         order = [name for name in (self.time_field, "pk") if name]
-        return list(rows.order_by(*(order if back else [f"-{name}" for name in order]))[:most])
+        return list(rows.order_by(*(order if backward else [f"-{name}" for name in order]))[:limit])
 
-    def place_of(self, row: Model) -> list[Any]:
+    def position_of(self, row: Model) -> list[Any]:
         return [getattr(row, self.time_field).isoformat() if self.time_field else None, str(row.pk)]
 
-    def read_place(self, parts: list[Any]) -> Place:
+    def read_position(self, parts: list[Any]) -> Position:
         time, row_id = parts
         return read_time(time) if self.time_field else None, uuid.UUID(row_id)
 
-    def _beyond(self, place: Place, beyond: str) -> Q:
-        """The rows beyond a place. The first condition follows from the others: databases find it in the index."""
-        time, row_id = place
+    def _beyond(self, position: Position, beyond: str) -> Q:
+        """Return the condition of the rows beyond a position. The first part is redundant, but uses the index."""
+        time, row_id = position
         if self.time_field is None:
             return Q(**{f"pk__{beyond}": row_id})
         by_id = Q(**{f"{self.time_field}__{beyond}": time}) | Q(**{f"pk__{beyond}": row_id})

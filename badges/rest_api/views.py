@@ -1,26 +1,26 @@
-"""What all our views share: the frame, and what is our own in it."""
+"""The base of the views of this app."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from badges.common import api_view
 from badges.conf import config
-from badges.frame import door
 from badges.rest_api.openapi import Schema
 
 
-class PerUser(door.PerUser):
+class PerUserThrottle(api_view.PerUserThrottle):
     """The limit is ``BADGES_CONFIG["rest_api"]["requests_per_minute"]``."""
 
     config = config
     scope = "lms_badges"
 
 
-class Door(door.Door):
-    """A view of ours. Subclasses say what they answer."""
+class PluginAPIView(api_view.PluginAPIView):
+    """A read-only view of this app."""
 
     config = config
     realm = "badges"
     http_method_names = ["get", "head"]
-    throttle_classes: list[Any] = [PerUser]
+    throttle_classes: list[Any] = [PerUserThrottle]
     schema = Schema()

@@ -1,4 +1,4 @@
-"""The admin pages: what is given where and when, what came of it, and the buttons for deciding otherwise."""
+"""The admin pages: types, configurations, assets, runs and credentials."""
 
 from credentials_config.admin import assets, configurations, credentials, runs, types
 

@@ -1,4 +1,4 @@
-"""Assets: templates, images, fonts and lists. Uploading again makes a new version; no version is ever changed."""
+"""The admin of assets: templates, images, fonts and lists. A new upload is a new version; no version is changed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from badges.frame.admin import link_to_list
+from badges.common.admin import link_to_list
 from credentials_config.admin.pages import Page
 from credentials_config.conf import config
 from credentials_config.generators.pdf import uploads
@@ -26,13 +26,15 @@ _SLUG = re.compile(r"[\w.-]+", re.ASCII)
 
 
 class AssetForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A file and the slug that options will name it by."""
+    """The upload of a file, with the slug that options use for it."""
 
     class Meta:
         model = CredentialAsset
         fields = ["slug", "file", "description"]
         help_texts = {
-            "slug": gettext_lazy("What options call it. A slug that is there already gets a new version."),
+            "slug": gettext_lazy(
+                "The name that options use. If the slug exists already, the file becomes its new version."
+            ),
             "file": gettext_lazy(
                 "A template (PDF, PNG, JPEG, SVG, .typ), an image, a font (TTF, OTF), or a list of learners (CSV)."
             ),
@@ -55,7 +57,7 @@ class AssetForm(forms.ModelForm):  # type: ignore[type-arg]
         cleaned = super().clean() or {}
         if "slug" in cleaned and "file" in cleaned:
             file = cleaned["file"]
-            for fault in uploads.faults(cleaned["slug"], file.name, file.read()):
+            for fault in uploads.upload_errors(cleaned["slug"], file.name, file.read()):
                 self.add_error("file", fault)
             file.seek(0)
         return cleaned
@@ -83,7 +85,7 @@ class _Versions(admin.SimpleListFilter):
 
 @admin.register(CredentialAsset)
 class CredentialAssetAdmin(Page):
-    """The newest versions; documents are made from these. What issued documents were made from stays."""
+    """Lists the newest versions, from which documents are made. Older ones stay, since issued documents name them."""
 
     form = AssetForm
     change_form_template = "admin/lms_credentials_config/credentialasset/change_form.html"

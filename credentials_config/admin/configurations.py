@@ -1,4 +1,4 @@
-"""Configurations: this kind of credential in this learning context, by this schedule, with what came of it."""
+"""The admin of configurations: their schedule, options, counts and last runs, and the buttons."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from badges.common.admin import format_time, link_to, link_to_list
 from badges.exceptions import Permanent, Retryable
-from badges.frame.admin import link_to, link_to_list, moment
 from credentials_config import api, registry
 from credentials_config.admin import schedule_fields
 from credentials_config.admin.dry_runs import dry_run_page
@@ -24,7 +24,7 @@ from credentials_config.admin.option_fields import OPTIONS_HELP, OptionsField, f
 from credentials_config.admin.pages import Page
 from credentials_config.admin.previews import PreviewMixin
 from credentials_config.contracts import GenerationError
-from credentials_config.issuing import presses
+from credentials_config.issuing import renderers
 from credentials_config.models import (
     Availability,
     Credential,
@@ -41,7 +41,7 @@ _VALIDITY = ("valid_days", "valid_until")
 
 
 class ConfigurationForm(schedule_fields.ScheduleForm, forms.ModelForm):  # type: ignore[type-arg, misc]
-    """A configuration, checked by the plug-ins of its type. What is switched on must be able to work."""
+    """A configuration, checked by the plug-ins of its type. One that is enabled must be able to work."""
 
     options = OptionsField(label=gettext_lazy("Options"), required=False, help_text=OPTIONS_HELP)
 
@@ -52,12 +52,12 @@ class ConfigurationForm(schedule_fields.ScheduleForm, forms.ModelForm):  # type:
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         self._clean_availability(cleaned)
-        kind = cleaned.get("credential_type") or _type_of(self.instance)
-        if kind is not None:
+        credential_type = cleaned.get("credential_type") or _type_of(self.instance)
+        if credential_type is not None:
             if "context_key" in cleaned:
-                self._clean_context(cleaned["context_key"], kind)
+                self._clean_context(cleaned["context_key"], credential_type)
             if "options" in cleaned:
-                self._clean_options(cleaned, kind)
+                self._clean_options(cleaned, credential_type)
         return cleaned
 
     def _clean_availability(self, cleaned: dict[str, Any]) -> None:
@@ -66,44 +66,44 @@ class ConfigurationForm(schedule_fields.ScheduleForm, forms.ModelForm):  # type:
         if field in cleaned and cleaned[field] is None:
             self.add_error(field, _("This is needed for what you chose above."))
 
-    def _clean_context(self, context_key: str, kind: CredentialType) -> None:
+    def _clean_context(self, context_key: str, credential_type: CredentialType) -> None:
         try:
-            supported = registry.processor(kind.processor).supports(context_key)
+            supported = registry.processor(credential_type.processor).supports(context_key)
         except Permanent as error:
             self.add_error("credential_type", str(error))
             return
         if not supported:
-            said = _(
+            message = _(
                 "Credentials of this type (%(processor)s) cannot be given here. Write the key of a course, a lesson or "
                 "a pathway that it supports."
             )
-            self.add_error("context_key", said % {"processor": kind.processor})
+            self.add_error("context_key", message % {"processor": credential_type.processor})
 
-    def _clean_options(self, cleaned: dict[str, Any], kind: CredentialType) -> None:
-        merged = merge(kind.options, cleaned["options"])
-        found = findings(kind.processor, kind.generator, merged)
+    def _clean_options(self, cleaned: dict[str, Any], credential_type: CredentialType) -> None:
+        merged = merge(credential_type.options, cleaned["options"])
+        found = findings(credential_type.processor, credential_type.generator, merged)
         for finding in found:
             self.add_error("options", finding)
         touched = {"options", "credential_type", "enabled"} & set(self.changed_data)
         if not found and touched and cleaned.get("enabled"):
-            self._try_document(kind, merged)
+            self._try_document(credential_type, merged)
 
-    def _try_document(self, kind: CredentialType, merged: dict[str, Any]) -> None:
-        """A broken template or a missing font is told to whoever switches it on, and not to a log at night."""
+    def _try_document(self, credential_type: CredentialType, merged: dict[str, Any]) -> None:
+        """Report a broken template or a missing font to the person who enables the configuration, before any run."""
         try:
-            with presses.lent(kind.generator, merged):
-                pass  # it was loaded, and has made its first document
+            with renderers.renderer_with(credential_type.generator, merged):
+                pass  # it is loaded, and has made its first document
         except (GenerationError, Permanent, Retryable) as error:
             self.add_error("options", _("No document can be made: %(problem)s") % {"problem": error})
 
 
 @admin.register(CredentialConfiguration)
 class CredentialConfigurationAdmin(PreviewMixin, Page):
-    """A page holds a configuration's schedule, its options with help, its counts and last runs, and its buttons."""
+    """A configuration's page shows its schedule, its options with help, its counts and last runs, and its buttons."""
 
     form = ConfigurationForm
     change_form_template = "admin/lms_credentials_config/credentialconfiguration/change_form.html"
-    list_display = ("context_key", "credential_type", "enabled", "briefly", "fires", "last_run")
+    list_display = ("context_key", "credential_type", "enabled", "short_state", "fires", "last_run")
     list_filter = ("enabled", "credential_type")
     list_select_related = ("credential_type", "periodic_task__interval", "periodic_task__crontab")
     search_fields = ("context_key",)
@@ -130,29 +130,29 @@ class CredentialConfigurationAdmin(PreviewMixin, Page):
         ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: CredentialConfiguration | None = None) -> tuple[str, ...]:
-        """What was given already was given by this type in this context."""
+        """Type and context cannot be changed: credentials may have been issued by them."""
         shown = ("fires", "type_options", "help")
         return ("context_key", "credential_type", *shown) if obj else shown
 
     def _may_write(self, request: HttpRequest, obj: CredentialConfiguration | None) -> bool:
         return self.has_change_permission(request, obj) if obj else self.has_add_permission(request)
 
-    @admin.display(description=gettext_lazy("how it stands"))
-    def briefly(self, configuration: CredentialConfiguration) -> str:
-        return Truncator(self.standing(configuration)).chars(80)
+    @admin.display(description=gettext_lazy("state"))
+    def short_state(self, configuration: CredentialConfiguration) -> str:
+        return Truncator(self.state(configuration)).chars(80)
 
-    def standing(self, configuration: CredentialConfiguration) -> str:
+    def state(self, configuration: CredentialConfiguration) -> str:
         if configuration.problem:
             return _("Problem: %(problem)s") % {"problem": configuration.problem}
         if not configuration.enabled:
             return _("Switched off")
         if configuration.closed_at:
-            return _("Closed since %(time)s") % {"time": moment(configuration.closed_at)}
+            return _("Closed since %(time)s") % {"time": format_time(configuration.closed_at)}
         return _("Open")
 
     @admin.display(description=gettext_lazy("schedule"))
     def fires(self, configuration: CredentialConfiguration) -> str:
-        return schedule_fields.in_words(configuration.periodic_task)
+        return schedule_fields.describe(configuration.periodic_task)
 
     @admin.display(description=gettext_lazy("last run"), empty_value="-")
     def last_run(self, configuration: Any) -> Any:
@@ -162,10 +162,12 @@ class CredentialConfigurationAdmin(PreviewMixin, Page):
     def type_options(self, configuration: CredentialConfiguration) -> Any:
         return link_to(configuration.credential_type, _("These options are laid over those of the type."))
 
-    @admin.display(description=gettext_lazy("what may be in the options"))
+    @admin.display(description=gettext_lazy("possible options"))
     def help(self, configuration: CredentialConfiguration | None) -> SafeString:
-        kind = _type_of(configuration)
-        return option_help(kind.processor, kind.generator) if kind else option_help()
+        credential_type = _type_of(configuration)
+        if credential_type is None:
+            return option_help()
+        return option_help(credential_type.processor, credential_type.generator)
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         configuration = kwargs.get("obj")
@@ -178,7 +180,7 @@ class CredentialConfigurationAdmin(PreviewMixin, Page):
         counted = dict(rows.order_by().values_list("status").annotate(Count("pk")))
         runs_link = link_to_list(CredentialRun, _("All runs"), configuration__id__exact=configuration.pk)
         return {
-            "standing": self.standing(configuration),
+            "state": self.state(configuration),
             "counts": [
                 (
                     label,
@@ -191,7 +193,7 @@ class CredentialConfigurationAdmin(PreviewMixin, Page):
             "failed": counted.get(CredentialStatus.ERROR, 0),
             "runs": CredentialRun.objects.filter(configuration=configuration)[:_RUNS_SHOWN],
             "runs_link": runs_link,
-            "may_press": self.may_press(request),
+            "can_run_actions": self.can_run_actions(request),
         }
 
     # --- saving ------------------------------------------------------------------------------------------------------
@@ -199,34 +201,34 @@ class CredentialConfigurationAdmin(PreviewMixin, Page):
     def save_model(self, request: HttpRequest, obj: CredentialConfiguration, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
         if not change or set(schedule_fields.FIELDS) & set(form.changed_data):
-            assert obj.periodic_task_id is not None  # made when it was saved
+            assert obj.periodic_task_id is not None  # the save has created it
             schedule_fields.set_schedule(obj.periodic_task_id, form.cleaned_data)
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        """Runs go with their configuration, although nobody may delete them by themselves; credentials keep it."""
+        """Let runs be deleted with their configuration, though nobody may delete them alone. Credentials protect it."""
         to_delete, counts, perms_needed, protected = super().get_deleted_objects(objs, request)
-        ours = {model._meta.verbose_name for model in (CredentialRun, Credential)}
-        return to_delete, counts, perms_needed - ours, protected
+        with_it = {model._meta.verbose_name for model in (CredentialRun, Credential)}
+        return to_delete, counts, perms_needed - with_it, protected
 
     # --- buttons -----------------------------------------------------------------------------------------------------
 
     def preview_parts(self, cleaned: dict[str, Any], instance: Any) -> tuple[str, dict[str, Any]] | None:
-        kind = cleaned.get("credential_type") or _type_of(instance)
-        if kind is None or "options" not in cleaned:
+        credential_type = cleaned.get("credential_type") or _type_of(instance)
+        if credential_type is None or "options" not in cleaned:
             return None
-        return kind.generator, merge(kind.options, cleaned["options"])
+        return credential_type.generator, merge(credential_type.options, cleaned["options"])
 
     def generate(self, request: HttpRequest, configuration: CredentialConfiguration) -> HttpResponse:
-        """Ask for a run now."""
+        """Request a run now."""
         override = "override_gates" in request.POST
         run = api.generate(configuration, person=request.user, override_gates=override)
-        said = _("Asked for a run, in spite of the gates.") if override else _("Asked for a run.")
-        self.log_change(request, configuration, said)
-        self.message_user(request, format_html("{} {}", said, link_to(run, _("Watch it here."))), messages.SUCCESS)
+        message = _("Asked for a run, in spite of the gates.") if override else _("Asked for a run.")
+        self.log_change(request, configuration, message)
+        self.message_user(request, format_html("{} {}", message, link_to(run, _("Watch it here."))), messages.SUCCESS)
         return self.back_to(configuration)
 
     def dry_run(self, request: HttpRequest, configuration: CredentialConfiguration) -> HttpResponse:
-        """Show who would get it, and who not and why."""
+        """Show who would get a credential, and who not and why."""
         try:
             return dry_run_page(self, request, configuration)
         except (Permanent, Retryable) as error:
@@ -234,11 +236,13 @@ class CredentialConfigurationAdmin(PreviewMixin, Page):
             return self.back_to(configuration)
 
     def retry(self, request: HttpRequest, configuration: CredentialConfiguration) -> HttpResponse:
-        """Try again what failed; whatever held it is repaired."""
+        """Try failed credentials again, after the cause was removed."""
         count = api.retry_configuration(configuration)
-        said = ngettext("%d failed credential is tried again.", "%d failed credentials are tried again.", count) % count
-        self.log_change(request, configuration, said)
-        self.message_user(request, said, messages.SUCCESS)
+        message = (
+            ngettext("%d failed credential is tried again.", "%d failed credentials are tried again.", count) % count
+        )
+        self.log_change(request, configuration, message)
+        self.message_user(request, message, messages.SUCCESS)
         return self.back_to(configuration)
 
 

@@ -1,4 +1,4 @@
-"""Credentials: who has which, why not, and the buttons that renew, repair or take back."""
+"""The admin of credentials: who has which, what failed, and the buttons."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from badges import api as badges
+from badges.common.admin import link_to
 from badges.exceptions import Permanent, Retryable
-from badges.frame.admin import link_to
 from credentials_config import api
 from credentials_config.admin.pages import ReadOnlyPage
 from credentials_config.issuing import codes
 from credentials_config.models import Credential, CredentialStatus
-from credentials_config.processors.csv_list import LONGEST_ID
+from credentials_config.processors.csv_list import MAX_ID_DIGITS
 
 
 @admin.register(Credential)
 class CredentialAdmin(ReadOnlyPage):
-    """What was given is shown; it is changed by buttons only, each of which does what its word says."""
+    """Shows credentials. Only the buttons and actions change them."""
 
     change_form_template = "admin/lms_credentials_config/credential/change_form.html"
     list_display = ("verification_code", "learner", "learner_name", "status", "issued_at", "configuration")
     list_filter = ("status", "issued_at")
     # Not joined: MariaDB would begin with a short table, and sort the long one.
     list_select_related = ()
-    search_fields = ("pk",)  # the box is shown
+    search_fields = ("pk",)  # so that the search box is shown
     search_help_text = gettext_lazy("A verification code, an LMS user id or a username.")
-    ordering = ("-pk",)  # made later, shown first: an index has it so
+    ordering = ("-pk",)  # newest first, by an index
     actions = ("reissue_chosen", "retry_chosen")
     buttons: ClassVar = ("reissue", "invalidate", "retry")
     fields = (
-        *("verification", "status", "holder", "learner_name", "context_name", "where", "run_link"),
+        *("verification", "status", "learner_link", "learner_name", "context_name", "configuration_link", "run_link"),
         *("issued_at", "expires_at", "file", "document_number", "made_from"),
         *("due_at", "attempts", "error", "invalidated_at", "public_reason", "internal_note"),
     )
@@ -51,10 +51,10 @@ class CredentialAdmin(ReadOnlyPage):
         if not term:
             return queryset, False
         found = Q(pk__in=[])
-        code = codes.normal(term)
+        code = codes.normalized(term)
         if code:
             found |= Q(verification_code=code)
-        too_long = term.isascii() and term.isdigit() and len(term) > LONGEST_ID
+        too_long = term.isascii() and term.isdigit() and len(term) > MAX_ID_DIGITS
         learner = None if too_long else badges.learner_of(term)
         if learner is not None:
             found |= Q(learner=learner)
@@ -68,11 +68,11 @@ class CredentialAdmin(ReadOnlyPage):
         return format_html('<a href="{}"><code>{}</code></a>', address, credential.verification_code)
 
     @admin.display(description=gettext_lazy("learner"))
-    def holder(self, credential: Credential) -> Any:
+    def learner_link(self, credential: Credential) -> Any:
         return link_to(credential.learner)
 
     @admin.display(description=gettext_lazy("configuration"))
-    def where(self, credential: Credential) -> Any:
+    def configuration_link(self, credential: Credential) -> Any:
         return link_to(credential.configuration)
 
     @admin.display(description=gettext_lazy("found by the run"))
@@ -92,7 +92,7 @@ class CredentialAdmin(ReadOnlyPage):
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         credential = kwargs["obj"]
         context["lms_cc"] = {
-            "may_press": self.may_press(request),
+            "can_run_actions": self.can_run_actions(request),
             "may_reissue": credential.status == CredentialStatus.AVAILABLE,
             "may_invalidate": credential.status != CredentialStatus.INVALIDATED,
             "may_retry": bool(credential.active_key and credential.error),
@@ -102,12 +102,12 @@ class CredentialAdmin(ReadOnlyPage):
     # --- buttons and actions -----------------------------------------------------------------------------------------
 
     def reissue(self, request: HttpRequest, credential: Credential) -> HttpResponse:
-        """Have a new document made, with the names as they are now."""
+        """Have a new document made, with the names that the LMS has now."""
         self._reissue(request, [credential], mail="mail" in request.POST)
         return self.back_to(credential)
 
     def invalidate(self, request: HttpRequest, credential: Credential) -> HttpResponse:
-        """Take it back, with a reason that everybody may read and a note for staff."""
+        """Invalidate the credential, with a public reason and a note for staff."""
         reason, note = request.POST.get("public_reason", ""), request.POST.get("internal_note", "")
         try:
             done = api.invalidate([credential], public_reason=reason, note=note.replace("\0", ""))
@@ -127,7 +127,7 @@ class CredentialAdmin(ReadOnlyPage):
         return self.back_to(credential)
 
     def has_press_permission(self, request: HttpRequest) -> bool:
-        return self.may_press(request)
+        return self.can_run_actions(request)
 
     @admin.action(description=gettext_lazy("Reissue, and tell the learners"), permissions=["press"])
     def reissue_chosen(self, request: HttpRequest, queryset: QuerySet[Credential]) -> None:
@@ -145,10 +145,10 @@ class CredentialAdmin(ReadOnlyPage):
             return
         for credential in chosen:
             self.log_change(request, credential, _("Reissued."))
-        said = ngettext("%d new document will be made.", "%d new documents will be made.", done) % done
-        self.message_user(request, said, messages.SUCCESS)
+        message = ngettext("%d new document will be made.", "%d new documents will be made.", done) % done
+        self.message_user(request, message, messages.SUCCESS)
 
     def _retry(self, request: HttpRequest, rows: QuerySet[Credential]) -> None:
         done = api.retry(rows)
-        said = ngettext("%d credential is tried again.", "%d credentials are tried again.", done) % done
-        self.message_user(request, said, messages.SUCCESS if done else messages.WARNING)
+        message = ngettext("%d credential is tried again.", "%d credentials are tried again.", done) % done
+        self.message_user(request, message, messages.SUCCESS if done else messages.WARNING)

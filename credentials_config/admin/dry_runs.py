@@ -1,4 +1,4 @@
-"""Who would get a credential, and who not and why: asked of the LMS, written down nowhere."""
+"""The dry-run page: who would get a credential now, and who not and why. Nothing is written."""
 
 from __future__ import annotations
 
@@ -12,34 +12,33 @@ from django.utils.translation import gettext as _
 
 from credentials_config import api, lms
 from credentials_config.api import Finding
-from credentials_config.issuing.runs import gates_of
 from credentials_config.models import CredentialConfiguration, CredentialStatus
-from credentials_config.processors.csv_list import LONGEST_ID
+from credentials_config.processors.csv_list import MAX_ID_DIGITS
 from credentials_config.schedules import Closed, Decision, Skip, decide
 
-# A page is patient for so many people; the command looks at all of them.
+# The page shows at most so many people, so that it loads in time. The command shows all of them.
 MOST = 500
 
 
 def dry_run_page(admin: Any, request: HttpRequest, configuration: CredentialConfiguration) -> HttpResponse:
-    """Return the page. Raises Permanent or Retryable when nobody can be asked about."""
+    """Return the page. Raises Permanent or Retryable when eligibility cannot be determined."""
     context = lms.client().context(configuration.context_key)
     who = request.POST.get("who", "").strip()
     found, more = (_ask(configuration, who), False) if who else _first(configuration)
-    shown = {
+    page = {
         **admin.admin_site.each_context(request),
         "title": _("Dry run"),
         "opts": admin.opts,
         "original": configuration,
         "context": context,
-        "gates": _gates_in_words(decide(gates_of(configuration), context, timezone.now())),
+        "gates": _describe(decide(configuration.schedule_rules, context, timezone.now())),
         "who": who,
-        "findings": [{"person": one.person, "reasons": one.eligibility.reasons, **_verdict(one)} for one in found],
-        "would": sum(_gets(one) for one in found),
+        "findings": [{"person": one.person, "reasons": one.eligibility.reasons, **_result(one)} for one in found],
+        "would": sum(_would_get(one) for one in found),
         "more": more,
         "most": MOST,
     }
-    return TemplateResponse(request, "admin/lms_credentials_config/dry_run.html", shown)
+    return TemplateResponse(request, "admin/lms_credentials_config/dry_run.html", page)
 
 
 def _first(configuration: CredentialConfiguration) -> tuple[list[Finding], bool]:
@@ -48,28 +47,28 @@ def _first(configuration: CredentialConfiguration) -> tuple[list[Finding], bool]
 
 
 def _ask(configuration: CredentialConfiguration, who: str) -> list[Finding]:
-    """Ask about one person: digits are always an LMS user id, and nobody has one that is longer than LONGEST_ID."""
+    """Return the finding on one person. Digits are always an LMS user id, which is never longer than MAX_ID_DIGITS."""
     if who.isascii() and who.isdigit():
-        people = lms.client().find(lms_user_ids=[int(who)] if len(who) <= LONGEST_ID else [])
+        people = lms.client().find(lms_user_ids=[int(who)] if len(who) <= MAX_ID_DIGITS else [])
     else:
         people = lms.client().find(usernames=[who])
     return api.eligibility(configuration, list(people))
 
 
-def _gets(one: Finding) -> bool:
+def _would_get(one: Finding) -> bool:
     return one.eligibility.eligible and not one.holds
 
 
-def _verdict(one: Finding) -> dict[str, Any]:
+def _result(one: Finding) -> dict[str, Any]:
     if one.holds:
         label = CredentialStatus(one.holds).label
-        return {"verdict": _("has one already (%(status)s)") % {"status": label}, "tone": "has"}
+        return {"result": _("has one already (%(status)s)") % {"status": label}, "css_class": "has"}
     if one.eligibility.eligible:
-        return {"verdict": _("would get it"), "tone": "yes"}
-    return {"verdict": _("would not get it"), "tone": "no"}
+        return {"result": _("would get it"), "css_class": "yes"}
+    return {"result": _("would not get it"), "css_class": "no"}
 
 
-def _gates_in_words(decision: Decision) -> str:
+def _describe(decision: Decision) -> str:
     if isinstance(decision, (Skip, Closed)):
         return _("A schedule that fires now gives nothing: %(reason)s") % {"reason": decision.reason}
     return _("A schedule that fires now looks for eligible learners.")

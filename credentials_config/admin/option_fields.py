@@ -1,4 +1,4 @@
-"""Options as they are typed: JSON that says where it is wrong, and what the plug-ins say about it."""
+"""The form field of options: JSON with errors that name the line, and the checks and help texts of the plug-ins."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from credentials_config import registry
 
 
 class OptionsField(JSONField):
-    """A JSON object. What is wrong is told with its line."""
+    """A JSON object. Error messages name the line."""
 
     widget = forms.Textarea(attrs={"rows": 18, "cols": 80, "spellcheck": "false", "class": "vLargeTextField"})
 
@@ -33,7 +33,7 @@ class OptionsField(JSONField):
         return data
 
     def prepare_value(self, value: Any) -> Any:
-        """What was typed is shown as it was typed."""
+        """Return the text as it was typed."""
         return value if isinstance(value, str) else json.dumps(value or {}, ensure_ascii=False, indent=2)
 
     def clean(self, value: Any) -> Any:
@@ -41,22 +41,22 @@ class OptionsField(JSONField):
 
 
 def read(text: str) -> dict[str, Any]:
-    """Read options; ValidationError says in which line something is wrong."""
+    """Return options from their text. Raises ValidationError, with the line where there is one."""
     try:
         options = json.loads(text, object_pairs_hook=_object, parse_constant=_no_number)
-        # What some databases would refuse to store.
+        # Find what some databases refuse to store.
         stored = json.dumps(options, ensure_ascii=False, allow_nan=False)
         stored.encode()
     except json.JSONDecodeError as error:
         raise ValidationError(
-            _("Line %(line)s, column %(column)s: this is no JSON (%(what)s).")
+            _("Line %(line)s, column %(column)s: this is not JSON (%(what)s).")
             % {"line": error.lineno, "column": error.colno, "what": error.msg}
         ) from None
     except UnicodeEncodeError:
         raise ValidationError(_("There is half a character in it (\\ud800 to \\udfff); take it out.")) from None
     except RecursionError:
         raise ValidationError(_("It is nested too deeply.")) from None
-    except ValueError as error:  # a number of thousands of digits, one beyond all floats, or one of ours below
+    except ValueError as error:  # a number that is too long or too large, or an error of the functions below
         raise ValidationError(str(error)) from None
     if "\0" in stored or "\\u0000" in stored:
         raise ValidationError(_("There is a NUL character in it (\\u0000); take it out."))
@@ -66,7 +66,7 @@ def read(text: str) -> dict[str, Any]:
 
 
 def plugin_choices(plugins: Mapping[str, Any], current: str) -> list[tuple[str, Any]]:
-    """Return what can be chosen; a plug-in that is gone stays visible on rows that use it."""
+    """Return the choices of plug-ins. One that is not installed any more stays a choice of the rows that use it."""
     choices = [(slug, f"{plugin.title} ({slug})") for slug, plugin in plugins.items()]
     if current and current not in plugins:
         choices.append((current, _("%(slug)s (not installed or broken)") % {"slug": current}))
@@ -74,7 +74,7 @@ def plugin_choices(plugins: Mapping[str, Any], current: str) -> list[tuple[str, 
 
 
 def findings(processor: str, generator: str, options: Mapping[str, Any]) -> list[str]:
-    """Return what the plug-ins find wrong with options, each with its remedy."""
+    """Return the errors that the plug-ins find in options, each with its remedy."""
     found: list[str] = []
     for get, slug in ((registry.processor, processor), (registry.generator, generator)):
         try:
@@ -85,7 +85,7 @@ def findings(processor: str, generator: str, options: Mapping[str, Any]) -> list
 
 
 def option_help(processor: str | None = None, generator: str | None = None) -> SafeString:
-    """Return what may be written into options: of these plug-ins, or else of all there are."""
+    """Return the help texts of these plug-ins on their options; without slugs, those of all plug-ins."""
     processors = _chosen(registry.processors(), processor)
     generators = _chosen(registry.generators(), generator)
     parts = [(_("Who gets it"), plugin) for plugin in processors] + [
@@ -107,12 +107,12 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         twice = next(key for key, _value in pairs if sum(key == other for other, _more in pairs) > 1)
-        raise ValueError(_("The key “%(key)s” stands twice in one object; take one away.") % {"key": twice})
+        raise ValueError(_("The key “%(key)s” occurs twice in one object; remove one.") % {"key": twice})
     return found
 
 
 def _no_number(word: str) -> Any:
-    raise ValueError(_("%(word)s is no number of JSON.") % {"word": word})
+    raise ValueError(_("%(word)s is not a JSON number.") % {"word": word})
 
 
-OPTIONS_HELP = gettext_lazy("A JSON object. What may be in it is said below.")
+OPTIONS_HELP = gettext_lazy("A JSON object. The possible options are listed below.")

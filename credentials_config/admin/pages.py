@@ -1,4 +1,4 @@
-"""What the pages share beside the frame: buttons that only a POST with the permission presses."""
+"""The base class of the pages: buttons, which need a POST request and the permission to change the rows."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.urls import URLPattern, path
 
-from badges.frame.admin import LongTable, NothingByHand, address_of
+from badges.common.admin import LongTableAdmin, ReadOnlyMixin, admin_url
 
 APP = "lms_credentials_config"
 
 
-class Page(LongTable):
-    """A page of ours. Who may change its rows may press its ``buttons``: methods, and parts of addresses."""
+class Page(LongTableAdmin):
+    """A page with ``buttons``: names of methods, and parts of URLs. They need the permission to change rows."""
 
     buttons: ClassVar[Sequence[str]] = ()
 
@@ -25,16 +25,18 @@ class Page(LongTable):
         css = {"all": [f"{APP}/admin.css"]}
 
     def get_urls(self) -> list[URLPattern]:
-        ours = [path(f"<path:object_id>/{name}/", self._button(name), name=self.name_of(name)) for name in self.buttons]
-        return [*ours, *super().get_urls()]
+        buttons = [
+            path(f"<path:object_id>/{name}/", self._button(name), name=self.name_of(name)) for name in self.buttons
+        ]
+        return [*buttons, *super().get_urls()]
 
     def name_of(self, button: str) -> str:
-        """Return the name of a button's address."""
+        """Return the name of a button's URL."""
         return f"{self.opts.app_label}_{self.opts.model_name}_{button}"
 
     def back_to(self, row: Model) -> HttpResponseRedirect:
-        """Lead back to a row's page after one of its buttons was pressed."""
-        return HttpResponseRedirect(address_of(row))
+        """Redirect to a row's page after one of its buttons was pressed."""
+        return HttpResponseRedirect(admin_url(row))
 
     def _button(self, name: str) -> Callable[..., HttpResponse]:
         method = getattr(self, name)
@@ -43,7 +45,7 @@ class Page(LongTable):
         def pressed(request: HttpRequest, object_id: str) -> HttpResponse:
             if request.method != "POST":
                 return HttpResponseNotAllowed(["POST"])
-            if not self.may_press(request):
+            if not self.can_run_actions(request):
                 raise PermissionDenied
             row = self.get_object(request, object_id)
             if row is None:
@@ -53,5 +55,5 @@ class Page(LongTable):
         return self.admin_site.admin_view(pressed)
 
 
-class ReadOnlyPage(NothingByHand, Page):
-    """Shows rows that others write."""
+class ReadOnlyPage(ReadOnlyMixin, Page):
+    """A page of rows that nobody writes by hand."""

@@ -1,4 +1,4 @@
-"""How the document looks, with sample words, from what stands in the form: before anything is saved."""
+"""The preview of a document, with sample data and the options of the form, before anything is saved."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from credentials_config.models import CredentialType
 
 
 class PreviewMixin:
-    """A button of a form with options: a document in a new tab, or what keeps it from being made."""
+    """Adds a preview button to a form with options: the document in a new tab, or the errors."""
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self._preview)
@@ -33,32 +33,32 @@ class PreviewMixin:
         return super().render_change_form(request, context, *args, **kwargs)
 
     def preview_parts(self, cleaned: dict[str, Any], instance: Any) -> tuple[str, dict[str, Any]] | None:
-        """Return generator and options from what was typed; None when it cannot be read."""
+        """Return the generator's slug and the options from the form; None when the options cannot be read."""
         raise NotImplementedError
 
     def _preview(self, request: HttpRequest) -> HttpResponse:
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
-        if not (self.has_add_permission(request) or self.may_press(request)):
+        if not (self.has_add_permission(request) or self.can_run_actions(request)):
             raise PermissionDenied
         pk = request.POST.get("preview_of") or None
         instance = self.get_object(request, pk) if pk else None
         form = self.get_form(request, instance, change=instance is not None)(request.POST, instance=instance)
         form.is_valid()
-        # Dates or names that are still missing do not matter: only what the document is made of.
+        # Other fields may still be missing or wrong: the preview needs generator and options only.
         parts = self.preview_parts(form.cleaned_data, instance)
         if parts is None:
-            return self._told(request, [str(message) for errors in form.errors.values() for message in errors])
+            return self._problems_page(request, [str(message) for errors in form.errors.values() for message in errors])
         try:
             document = _sample(request, *parts)
         except (GenerationError, Permanent, Retryable) as error:
-            return self._told(request, [str(error)])
+            return self._problems_page(request, [str(error)])
         response = HttpResponse(document.content, content_type=document.content_type)
         response["Content-Disposition"] = f'inline; filename="preview.{document.extension}"'
         response["X-Content-Type-Options"] = "nosniff"
         return response
 
-    def _told(self, request: HttpRequest, problems: list[str]) -> HttpResponse:
+    def _problems_page(self, request: HttpRequest, problems: list[str]) -> HttpResponse:
         context = {
             **self.admin_site.each_context(request),
             "title": _("There is no preview"),

@@ -1,4 +1,4 @@
-"""When a configuration's periodic task fires: read from the task, typed on the configuration's own page."""
+"""The form fields of a configuration's schedule, which is stored on its periodic task."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ROWS = ("schedule", ("every", "period"), ("crontab", "crontab_timezone"))
 
 
 class ScheduleForm(forms.Form):
-    """The part of a configuration's form that says when."""
+    """The schedule in a configuration's form."""
 
     schedule = forms.ChoiceField(label=gettext_lazy("Looks for eligible learners"), widget=forms.RadioSelect)
     every = forms.IntegerField(label=gettext_lazy("Every"), min_value=1, max_value=100_000, required=False)
@@ -40,13 +40,13 @@ class ScheduleForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
-        if "schedule" not in self.fields:  # only shown
+        if "schedule" not in self.fields:  # the page is read-only
             return
         task = getattr(self.instance, "periodic_task", None)  # type: ignore[attr-defined]
         kind = kind_of(task)
         choices = [(INTERVAL, _("at intervals")), (CRONTAB, _("by the calendar"))]
         if kind == OTHER:
-            choices.append((OTHER, _("as its periodic task says: %(schedule)s") % {"schedule": in_words(task)}))
+            choices.append((OTHER, _("as its periodic task says: %(schedule)s") % {"schedule": describe(task)}))
         self.fields["schedule"].choices = choices  # type: ignore[attr-defined]
         zones = sorted(zoneinfo.available_timezones())
         self.fields["crontab_timezone"].choices = [(zone, zone) for zone in zones]  # type: ignore[attr-defined]
@@ -68,32 +68,32 @@ class ScheduleForm(forms.Form):
 
 
 def kind_of(task: PeriodicTask | None) -> str:
-    """Return how a task's schedule is told."""
+    """Return the kind of a task's schedule: INTERVAL, CRONTAB or OTHER, which the form cannot show."""
     if task is None or (task.interval is not None and task.interval.period in dict(_PERIODS)):
         return INTERVAL
     return CRONTAB if task.crontab is not None else OTHER
 
 
 def set_schedule(task_id: int, cleaned: dict[str, Any]) -> None:
-    """Give a task the schedule that was typed. A host may have several rows that say the same: any of them will do."""
+    """Store the schedule of the form on a task. A host may have several equal schedules; any of them will do."""
     if cleaned["schedule"] == OTHER:
         return
     if cleaned["schedule"] == INTERVAL:
-        words = {"every": cleaned["every"], "period": cleaned["period"]}
-        interval = IntervalSchedule.objects.filter(**words).order_by("pk").first()
-        chosen = {"interval": interval or IntervalSchedule.objects.create(**words), "crontab": None}
+        values = {"every": cleaned["every"], "period": cleaned["period"]}
+        interval = IntervalSchedule.objects.filter(**values).order_by("pk").first()
+        chosen = {"interval": interval or IntervalSchedule.objects.create(**values), "crontab": None}
     else:
         wanted = cleaned["crontab_schedule"]
-        words = {name: getattr(wanted, name) for name in (*_PARTS, "timezone")}
-        crontab = CrontabSchedule.objects.filter(**words).order_by("pk").first()
-        chosen = {"interval": None, "crontab": crontab or CrontabSchedule.objects.create(**words)}
-    # Not through save(): that would be taken for somebody's word about whether it is on.
+        values = {name: getattr(wanted, name) for name in (*_PARTS, "timezone")}
+        crontab = CrontabSchedule.objects.filter(**values).order_by("pk").first()
+        chosen = {"interval": None, "crontab": crontab or CrontabSchedule.objects.create(**values)}
+    # Not with save(), whose signal would be taken for an administrator who disables the task.
     PeriodicTask.objects.filter(pk=task_id).update(clocked=None, solar=None, one_off=False, **chosen)
     PeriodicTasks.update_changed()
 
 
-def in_words(task: PeriodicTask | None) -> str:
-    """Say when a task fires."""
+def describe(task: PeriodicTask | None) -> str:
+    """Return a description of when a task fires."""
     if task is None:
         return _("no schedule")
     if task.interval is not None and task.interval.period in dict(_PERIODS):
@@ -137,5 +137,5 @@ def _crontab(text: str, zone: str) -> CrontabSchedule:
     except ValidationError as error:
         raise ValidationError([message for messages in error.message_dict.values() for message in messages]) from None
     except (ValueError, TypeError, KeyError) as error:
-        raise ValidationError(_("This is no calendar schedule: %(what)s.") % {"what": error}) from None
+        raise ValidationError(_("This is not a calendar schedule: %(what)s.") % {"what": error}) from None
     return schedule

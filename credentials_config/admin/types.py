@@ -1,4 +1,4 @@
-"""Kinds of credentials: who finds the eligible, who makes the document, and with which options."""
+"""The admin of credential types: processor, generator and options."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from badges.frame.admin import link_to_list
+from badges.common.admin import link_to_list
 from credentials_config import registry
 from credentials_config.admin.option_fields import OPTIONS_HELP, OptionsField, findings, option_help, plugin_choices
 from credentials_config.admin.pages import Page
@@ -19,12 +19,12 @@ from credentials_config.admin.previews import PreviewMixin
 from credentials_config.models import CredentialConfiguration, CredentialType
 from credentials_config.options import merge
 
-# So many configurations are looked at again when their type's options change.
-_LOOKED_AT = 200
+# At most so many configurations are checked again when the options of their type change.
+_CHECKED = 200
 
 
 class TypeForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A type, checked by its plug-ins."""
+    """A credential type, checked by its plug-ins."""
 
     processor = forms.ChoiceField(label=gettext_lazy("Who gets it"))
     generator = forms.ChoiceField(label=gettext_lazy("The document"))
@@ -54,7 +54,7 @@ class TypeForm(forms.ModelForm):  # type: ignore[type-arg]
 
 @admin.register(CredentialType)
 class CredentialTypeAdmin(PreviewMixin, Page):
-    """Types; the page shows what may stand in the options, and how the document looks before it is saved."""
+    """A type's page lists the possible options, and shows a preview of the document before it is saved."""
 
     form = TypeForm
     change_form_template = "admin/lms_credentials_config/credentialtype/change_form.html"
@@ -74,7 +74,7 @@ class CredentialTypeAdmin(PreviewMixin, Page):
     def _may_write(self, request: HttpRequest, obj: Any) -> bool:
         return self.has_change_permission(request, obj) if obj else self.has_add_permission(request)
 
-    @admin.display(description=gettext_lazy("what may be in the options"))
+    @admin.display(description=gettext_lazy("possible options"))
     def help(self, credential_type: CredentialType) -> SafeString:
         if credential_type is None or credential_type.pk is None:
             return option_help()
@@ -91,13 +91,13 @@ class CredentialTypeAdmin(PreviewMixin, Page):
             self._warn_of_broken(request, obj)
 
     def _warn_of_broken(self, request: HttpRequest, credential_type: CredentialType) -> None:
-        for configuration in credential_type.configurations.order_by("pk")[:_LOOKED_AT]:
+        for configuration in credential_type.configurations.order_by("pk")[:_CHECKED]:
             options = merge(credential_type.options, configuration.options)
             found = findings(credential_type.processor, credential_type.generator, options)
             if found:
-                said = _("The configuration of %(context)s does not work with these options: %(finding)s")
-                said %= {"context": configuration.context_key, "finding": found[0]}
-                self.message_user(request, said, messages.WARNING)
+                message = _("The configuration of %(context)s does not work with these options: %(finding)s")
+                message %= {"context": configuration.context_key, "finding": found[0]}
+                self.message_user(request, message, messages.WARNING)
 
     def preview_parts(self, cleaned: dict[str, Any], instance: Any) -> tuple[str, dict[str, Any]] | None:
         if not {"generator", "options"} <= cleaned.keys():

@@ -1,1 +1,1 @@
-"""Generators make the documents of scheduled credentials. Each is a plug-in; ``pdf`` is the one that ships."""
+"""Generators, the plug-ins that make documents for scheduled credentials. One is included: ``pdf``."""

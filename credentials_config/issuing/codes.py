@@ -1,8 +1,8 @@
 """
 Verification codes: short enough to type, too many to guess.
 
-Sixteen of thirty-two signs are 80 bits. The signs are digits and capital letters without I, L, O and U, so nothing on
-paper can be mistaken for something else; whoever types an O or an l is understood all the same.
+A code has sixteen characters out of thirty-two, which are 80 bits. The characters are digits and capital letters
+without I, L, O and U, so that none is mistaken for another on paper. A typed O, I or L is read as 0 or 1.
 """
 
 from __future__ import annotations
@@ -17,17 +17,16 @@ _READ_AS = str.maketrans({"O": "0", "I": "1", "L": "1"})
 
 
 def new_code() -> str:
-    """Return a code that nobody has."""
+    """Return a new random code."""
     return "".join(secrets.choice(ALPHABET) for _ in range(LENGTH))
 
 
-def normal(typed: str) -> str | None:
+def normalized(typed: str) -> str | None:
     """
-    Return the code that was meant; None when it cannot be one, so that no table need be asked.
+    Return the code that somebody meant by what they typed; None when it cannot be a code.
 
-    Whatever stands between the signs, dashes and spaces of all kinds, does not count; wide letters (of a Japanese
-    keyboard, say) do.
+    Dashes, spaces and other punctuation are ignored. Full-width characters, such as of a Japanese keyboard, are read.
     """
-    signs = (sign for sign in unicodedata.normalize("NFKC", typed).upper() if sign.isalnum())
-    code = "".join(signs).translate(_READ_AS)
-    return code if len(code) == LENGTH and all(sign in ALPHABET for sign in code) else None
+    characters = (char for char in unicodedata.normalize("NFKC", typed).upper() if char.isalnum())
+    code = "".join(characters).translate(_READ_AS)
+    return code if len(code) == LENGTH and all(char in ALPHABET for char in code) else None

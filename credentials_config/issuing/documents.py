@@ -1,16 +1,20 @@
 """
-Documents in a storage, and the links to them.
+Documents in a storage: their names, the links to them, and how they are removed.
 
-A file's name is made of the credential's id, the number of its document and the number of the try by a keyed hash: no
-two workers ever write the same file, what a killed one may have left can be named all the same, and the name tells
-nobody anything, neither the learner nor the verification code, which is on paper for others to read. Where files are
-reachable by everybody who knows the name, not knowing it is the protection.
+The name of a file is a keyed hash of the credential's id, the number of its document, and the number of the claim. So
+no two workers write the same file, and the name of a file that a killed worker left is known. The name tells nothing
+about the learner or the verification code, which is printed on paper. Where everybody who knows a name can read the
+file, the name is the protection.
+
+Files are removed by messages of the outbox channel ``credential-file``, once the transaction that replaces them is
+committed.
 """
 
 from __future__ import annotations
 
 import uuid
 from base64 import b32encode
+from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import quote
 
@@ -20,9 +24,14 @@ from django.core.files.storage import Storage, storages
 from django.core.signing import BadSignature, Signer
 from django.utils.crypto import salted_hmac
 
-from badges.exceptions import Permanent
+from badges import api as badges
+from badges.exceptions import Permanent, Retryable
 from credentials_config.conf import config
 from credentials_config.contracts import Document
+from credentials_config.issuing.errors import INTERRUPTIONS, storable_message
+from credentials_config.models import Credential
+
+CHANNEL = "credential-file"
 
 SIGNED, PUBLIC = "signed", "public"
 
@@ -39,10 +48,10 @@ def storage() -> Storage:
 
 def file_name(credential_id: uuid.UUID, number: int, extension: str, claim: int) -> str:
     """
-    Return what the file of a credential's document is called in the storage.
+    Return the name of a credential's document in the storage.
 
-    ``claim`` tells apart those who made the same document (``Credential.claims``): a slow worker whose lease ended must
-    neither overwrite nor remove what its successor stored.
+    ``number``: ``Credential.document_number`` of the document. ``claim``: ``Credential.claims`` of the worker. A slow
+    worker whose lease has ended must neither overwrite nor remove what the next worker stored.
     """
     digest = salted_hmac(_SALT, f"{credential_id}/{number}/{claim}", algorithm="sha256").digest()
     name = b32encode(digest[:20]).decode().lower()
@@ -52,13 +61,52 @@ def file_name(credential_id: uuid.UUID, number: int, extension: str, claim: int)
 def save(name: str, document: Document) -> str:
     """Store a document and return the name that the storage gave it."""
     content = ContentFile(document.content, name=name)
-    content.content_type = document.content_type  # type: ignore[attr-defined]  # what S3 storages look for
+    content.content_type = document.content_type  # type: ignore[attr-defined]  # S3 storages read it
     return storage().save(name, content, max_length=500)
 
 
 def remove(name: str) -> None:
-    """Remove a file; one that is gone already is fine."""
+    """Remove a file at once; one that is gone already is no error."""
     storage().delete(name)
+
+
+def discard(files: Iterable[tuple[int, uuid.UUID, str]]) -> None:
+    """
+    Have files removed once the caller's transaction has committed.
+
+    ``files``: id of the learner, id of the credential, name of the file. The name holds no personal data
+    (``file_name``), so it may stand in a message.
+    """
+    messages = [(str(learner), {"credential": str(pk), "file": name}) for learner, pk, name in files if name]
+    if messages:
+        badges.enqueue_all(CHANNEL, messages)
+
+
+def unfinished(
+    credential: Credential, extension: str, *, before: int | None = None
+) -> Iterator[tuple[int, uuid.UUID, str]]:
+    """
+    Yield, for ``discard``, the files that workers may have left which began on the next document.
+
+    ``before``: only of the claims before this one.
+    """
+    number = credential.document_number + 1
+    for claim in range(1, credential.claims + 1 if before is None else before):
+        yield credential.learner_id, credential.pk, file_name(credential.pk, number, extension, claim)
+
+
+def remove_discarded(message: Any) -> None:
+    """Deliver a message of the channel: remove its file, unless its credential has that file (again)."""
+    payload = message.read()
+    name = str(payload.get("file", ""))
+    if not name or Credential.objects.filter(pk=payload.get("credential"), document=name).exists():
+        return
+    try:
+        remove(name)
+    except INTERRUPTIONS:
+        raise
+    except Exception as error:  # storages fail in ways that nobody can list
+        raise Retryable(f"A document cannot be removed from the storage: {storable_message(error)}") from error
 
 
 def verify_url(code: str) -> str:
@@ -67,7 +115,11 @@ def verify_url(code: str) -> str:
 
 
 def public_url() -> str:
-    """Return where the public reaches this host; it is printed on documents for years, so nothing is guessed."""
+    """
+    Return the public address of this host. It is printed on documents for years, so it is never guessed.
+
+    Raises Permanent when it is not set.
+    """
     url = str(config.public_url or "").rstrip("/")
     if not url.startswith(("https://", "http://")):
         raise Permanent(
@@ -79,18 +131,18 @@ def public_url() -> str:
 
 def link(name: str, code: str) -> str:
     """
-    Return the link to a document that a learner keeps.
+    Return the link to a document, for its learner to keep.
 
-    ``public``: the file's own address. ``signed``: an address of this host, which nobody can make up and which ends in
-    a short-lived address of the storage; it stops working when the credential is taken back.
+    By the setting ``documents.links``. ``public``: the file's own address. ``signed``: a signed address of this host,
+    which redirects to a short-lived address of the storage. It stops working when the credential is taken back.
     """
     if config.documents["links"] == PUBLIC:
         return absolute(storage().url(name))
     return public_url() + DOCUMENT_PATH.format(token=quote(_signer().sign(code)))
 
 
-def read_token(token: str) -> str | None:
-    """Return the verification code that a signed link is about; None when we did not sign it."""
+def code_of_token(token: str) -> str | None:
+    """Return the verification code in the token of a signed link; None when the signature is wrong."""
     try:
         return _signer().unsign(token)
     except BadSignature:
@@ -99,18 +151,18 @@ def read_token(token: str) -> str | None:
 
 def fetch_url(name: str) -> str | None:
     """
-    Return a short-lived address at which the storage hands the file out itself; None when it cannot make one.
+    Return a short-lived address of the file at the storage; None when the storage cannot make one.
 
-    Object stores can (``storages.backends.s3``), a folder cannot: then the host sends the file's content.
+    Object stores can (``storages.backends.s3``). A folder cannot; then the host sends the content of the file.
     """
-    place: Any = storage()
-    if not getattr(place, "querystring_auth", False):
+    backend: Any = storage()
+    if not getattr(backend, "querystring_auth", False):
         return None
-    return str(place.url(name, expire=int(config.documents["link_seconds"])))
+    return str(backend.url(name, expire=int(config.documents["link_seconds"])))
 
 
 def absolute(url: str) -> str:
-    """Return an address with a host: storages in a folder give a path only."""
+    """Return an address with a host: a storage in a folder gives only a path."""
     return url if "://" in url else public_url() + "/" + url.lstrip("/")
 
 

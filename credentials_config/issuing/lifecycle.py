@@ -1,7 +1,7 @@
 """
-What people, and time, do to credentials: issue by hand, reissue, invalidate, retry, expire, retire.
+What people and time do to credentials: issue by hand, reissue, invalidate, retry, expire, retire.
 
-Admin, REST and commands call the same verbs. Whoever calls has checked permissions.
+Admin, REST API and commands call the same functions. The caller has checked permissions.
 """
 
 from __future__ import annotations
@@ -20,18 +20,17 @@ from badges import api as badges
 from badges.exceptions import Permanent, Retryable
 from credentials_config import lms
 from credentials_config.contracts import Person
-from credentials_config.issuing import files, rows
-from credentials_config.issuing.runs import MAKE_TASK
+from credentials_config.issuing import document_queue, documents, new_credentials
+from credentials_config.issuing.document_context import document_context, document_name
+from credentials_config.issuing.errors import clear_problem
 from credentials_config.issuing.search import Search, chunked
-from credentials_config.issuing.trouble import let_go
-from credentials_config.issuing.words import printed_context, printed_name
 from credentials_config.models import ACTIVE, Credential, CredentialConfiguration, CredentialStatus
 from credentials_config.schedules import over_from_the_start
 
-# Rows changed in one transaction: few enough to hold nobody up.
-STEP = 500
+# Rows that are changed in one transaction: few enough that nobody waits long for their locks.
+CHUNK_SIZE = 500
 
-WIPED: dict[str, Any] = {
+_WIPED: dict[str, Any] = {
     "learner_name": "",
     "language": "",
     "document": "",
@@ -43,7 +42,7 @@ WIPED: dict[str, Any] = {
 
 
 class Refused(Permanent):
-    """What was asked for cannot be done to this credential as it is; the message says what can."""
+    """What was asked for cannot be done with this credential as it is. The message says what can be done."""
 
 
 def issue(
@@ -55,17 +54,19 @@ def issue(
     now: dt.datetime | None = None,
 ) -> list[Credential]:
     """
-    Give people a credential by hand, gates or not, also after an earlier one was taken back or has expired.
+    Issue credentials by hand, and return them. Their documents are made in the background.
 
-    Raises Refused when somebody is unknown, not eligible, or has an active one; nobody is given any then. Raises
-    Retryable when the LMS does not answer.
+    The dates of the context do not matter, and an earlier credential that was invalidated or has expired does not
+    either. ``override_eligibility``: also to people who are not eligible. Nobody gets one when an error is raised.
+    Raises Refused when the LMS does not know somebody, when somebody is not eligible, or has an active credential.
+    Raises Retryable when the LMS does not answer, and Permanent when the configuration cannot be used.
     """
     now = now or timezone.now()
-    if words := over_from_the_start(now, valid_days=configuration.valid_days, valid_until=configuration.valid_until):
-        raise Refused(words)
+    if problem := over_from_the_start(now, valid_days=configuration.valid_days, valid_until=configuration.valid_until):
+        raise Refused(problem)
     search = Search(configuration)
     people = list(lms.client().find(usernames=usernames, lms_user_ids=lms_user_ids))
-    _insist_on_everyone(people, lms_user_ids, usernames)
+    _refuse_unknown_people(people, lms_user_ids, usernames)
     for found in search.ask(people):
         if found.holds in (CredentialStatus.GENERATING, CredentialStatus.AVAILABLE, CredentialStatus.ERROR):
             raise Refused(
@@ -77,18 +78,18 @@ def issue(
             raise Refused(
                 _("LMS user %(id)s is not eligible: %(reasons)s") % {"id": found.person.lms_user_id, "reasons": reasons}
             )
-    context, languages = search.context(), rows.languages_of(people)
+    context, languages = search.context(), new_credentials.languages_of(people)
     with transaction.atomic():
-        strangers = rows.write(configuration, people, context, languages, now=now)
-        if strangers:
+        refused = new_credentials.write(configuration, people, context, languages, now=now)
+        if refused:
             raise Refused(
                 _("LMS user %(id)s cannot be told apart from another account here; correct its LMS user id.")
-                % {"id": strangers[0].lms_user_id}
+                % {"id": refused[0].lms_user_id}
             )
-        badges.wake_on_commit(MAKE_TASK)
+        document_queue.notify_worker_on_commit()
     ids = [person.lms_user_id for person in people]
-    given = Credential.objects.filter(configuration=configuration, learner__lms_user_id__in=ids, active_key=ACTIVE)
-    return list(given.select_related("learner__user", "configuration__credential_type"))
+    issued = Credential.objects.filter(configuration=configuration, learner__lms_user_id__in=ids, active_key=ACTIVE)
+    return list(issued.select_related("learner__user", "configuration__credential_type"))
 
 
 def reissue(
@@ -101,24 +102,25 @@ def reissue(
     """
     Have new documents made for available credentials; returns how many. Code and issue date stay.
 
-    The old document stays valid until the new one is there. ``ask_names``: with the names that the LMS has now
-    (Retryable when it does not answer; nothing is changed for that chunk then). ``mail``: the learners are told. Raises
-    Refused, before anything is changed, when one of them is not available.
+    The old document stays valid until the new one is stored. ``ask_names``: with the names that the LMS has now.
+    ``mail``: the learners are told by mail. Raises Refused, before anything is changed, when one of the credentials is
+    not available. Raises Retryable when the LMS does not answer; the chunk of 500 that it was asked about, and those
+    after it, are not changed then.
     """
     now = now or timezone.now()
     ids = [credential.pk for credential in credentials]
-    _insist_on_available(ids)
+    _refuse_unavailable(ids)
     done = 0
-    for some in chunked(ids, STEP):
-        words = _present_words(some) if ask_names else {}
+    for chunk in chunked(ids, CHUNK_SIZE):
+        names = _current_names(chunk) if ask_names else {}
         with transaction.atomic():
-            locked = Credential.objects.select_for_update().filter(pk__in=some, status=CredentialStatus.AVAILABLE)
+            locked = Credential.objects.select_for_update().filter(pk__in=chunk, status=CredentialStatus.AVAILABLE)
             for credential in locked.order_by("pk"):
-                credential.reissue = {**words.get(credential.pk, {}), "mail": mail}
+                credential.reissue = {**names.get(credential.pk, {}), "mail": mail}
                 credential.attempts, credential.claim, credential.due_at = 0, None, now
                 credential.save(update_fields=["reissue", "attempts", "claim", "due_at"])
                 done += 1
-            badges.wake_on_commit(MAKE_TASK)
+            document_queue.notify_worker_on_commit()
     return done
 
 
@@ -130,23 +132,24 @@ def invalidate(
     now: dt.datetime | None = None,
 ) -> int:
     """
-    Take credentials back; returns how many. Documents are removed, and the verification page says the public reason.
+    Take credentials back; returns how many. Those that were invalidated before are left as they are.
 
-    Runs do not give them again. Raises Refused without a public reason.
+    Their documents are removed, and the verification page shows ``public_reason`` (1 to 255 characters). ``note`` is
+    for staff only. Runs do not issue them again. Raises Refused without a public reason, or when it is too long.
     """
     now = now or timezone.now()
     reason = " ".join(public_reason.split())
     if not reason:
-        raise Refused(_("Give a public reason: the verification page says it to whoever asks."))
+        raise Refused(_("Give a public reason: the verification page shows it."))
     if len(reason) > 255:
         raise Refused(_("The public reason is longer than 255 characters; keep the details for the internal note."))
     done = 0
-    for some in chunked([credential.pk for credential in credentials], STEP):
+    for chunk in chunked([credential.pk for credential in credentials], CHUNK_SIZE):
         with transaction.atomic():
-            found = Credential.objects.select_for_update().filter(pk__in=some)
-            held = list(found.exclude(status=CredentialStatus.INVALIDATED).order_by("pk"))
-            files.discard(_files_of(held))
-            done += Credential.objects.filter(pk__in=[row.pk for row in held]).update(
+            found = Credential.objects.select_for_update().filter(pk__in=chunk)
+            rows = list(found.exclude(status=CredentialStatus.INVALIDATED).order_by("pk"))
+            documents.discard(_files_of(rows))
+            done += Credential.objects.filter(pk__in=[row.pk for row in rows]).update(
                 status=CredentialStatus.INVALIDATED,
                 active_key=None,
                 invalidated_at=now,
@@ -162,32 +165,32 @@ def invalidate(
 
 
 def retry(credentials: QuerySet[Credential], *, now: dt.datetime | None = None) -> int:
-    """Try what failed again, as if for the first time, at once; returns how many."""
+    """Try failed credentials again at once, as if for the first time; returns how many had failed."""
     now = now or timezone.now()
     with transaction.atomic():
-        tried = credentials.order_by().filter(active_key=ACTIVE).exclude(error="")
-        done = tried.update(due_at=now, claim=None, attempts=0)
+        failed = credentials.order_by().filter(active_key=ACTIVE).exclude(error="")
+        done = failed.update(due_at=now, claim=None, attempts=0)
         if done:
-            badges.wake_on_commit(MAKE_TASK)
+            document_queue.notify_worker_on_commit()
     return done
 
 
 def retry_configuration(configuration: CredentialConfiguration, *, now: dt.datetime | None = None) -> int:
-    """The cause is removed: let nothing hold the configuration, and try its failed credentials again."""
+    """Clear the problem of a configuration, and try its failed credentials again; returns how many had failed."""
     with transaction.atomic():
-        let_go(configuration)
+        clear_problem(configuration)
         done = retry(Credential.objects.filter(configuration=configuration), now=now)
-        badges.wake_on_commit(MAKE_TASK)
+        document_queue.notify_worker_on_commit()
     return done
 
 
 def expire(*, now: dt.datetime | None = None) -> int:
-    """Let credentials whose time is over expire; returns how many. Their documents stay: they were true."""
+    """Let credentials expire whose time is over; returns how many. Their documents stay, since they were true."""
     now = now or timezone.now()
-    over = Credential.objects.filter(expires_at__lte=now, status=CredentialStatus.AVAILABLE).order_by("expires_at")
+    expired = Credential.objects.filter(expires_at__lte=now, status=CredentialStatus.AVAILABLE).order_by("expires_at")
     done = 0
-    while some := list(over.values_list("pk", flat=True)[:STEP]):
-        done += Credential.objects.filter(pk__in=some, status=CredentialStatus.AVAILABLE).update(
+    while chunk := list(expired.values_list("pk", flat=True)[:CHUNK_SIZE]):
+        done += Credential.objects.filter(pk__in=chunk, status=CredentialStatus.AVAILABLE).update(
             status=CredentialStatus.EXPIRED, active_key=None, due_at=None, claim=None, reissue={}, error=""
         )
     return done
@@ -195,30 +198,30 @@ def expire(*, now: dt.datetime | None = None) -> int:
 
 def retire(lms_user_id: int, *, now: dt.datetime | None = None) -> int:
     """
-    Forget a learner who left: names and documents are wiped, files removed; returns the number of credentials.
+    Wipe the names and documents of a learner who left, and remove the files; returns the number of credentials.
 
-    That there was a credential, and whether it is valid, can still be verified: that says nothing about a person. What
-    was not finished is taken back.
+    Their codes can still be verified, which tells nothing about the person. Credentials that were not finished are
+    invalidated. Safe to repeat.
     """
     now = now or timezone.now()
     learner = badges.learner_of(lms_user_id)
     if learner is None:
         return 0
     with transaction.atomic():
-        held = list(Credential.objects.select_for_update().filter(learner=learner).order_by("pk"))
-        files.discard(_files_of(held))
-        ids = [row.pk for row in held]
-        unfinished = [row.pk for row in held if row.status in (CredentialStatus.GENERATING, CredentialStatus.ERROR)]
+        rows = list(Credential.objects.select_for_update().filter(learner=learner).order_by("pk"))
+        documents.discard(_files_of(rows))
+        ids = [row.pk for row in rows]
+        unfinished = [row.pk for row in rows if row.status in (CredentialStatus.GENERATING, CredentialStatus.ERROR)]
         Credential.objects.filter(pk__in=unfinished).update(
             status=CredentialStatus.INVALIDATED, active_key=None, invalidated_at=now
         )
-        return Credential.objects.filter(pk__in=ids).update(**WIPED, internal_note="")
+        return Credential.objects.filter(pk__in=ids).update(**_WIPED, internal_note="")
 
 
 # --- private -----------------------------------------------------------------------------------------------------
 
 
-def _insist_on_everyone(people: Sequence[Person], lms_user_ids: Collection[int], usernames: Collection[str]) -> None:
+def _refuse_unknown_people(people: Sequence[Person], lms_user_ids: Collection[int], usernames: Collection[str]) -> None:
     missing = [str(number) for number in lms_user_ids if number not in {person.lms_user_id for person in people}]
     missing += [name for name in usernames if name not in {person.username for person in people}]
     if missing:
@@ -227,9 +230,9 @@ def _insist_on_everyone(people: Sequence[Person], lms_user_ids: Collection[int],
         raise Refused(_("Name at least one learner."))
 
 
-def _insist_on_available(ids: Sequence[UUID]) -> None:
-    for some in chunked(ids, STEP):
-        others = Credential.objects.filter(pk__in=some).exclude(status=CredentialStatus.AVAILABLE)
+def _refuse_unavailable(ids: Sequence[UUID]) -> None:
+    for chunk in chunked(ids, CHUNK_SIZE):
+        others = Credential.objects.filter(pk__in=chunk).exclude(status=CredentialStatus.AVAILABLE)
         for status, code in others.values_list("status", "verification_code")[:1]:
             remedy = {
                 CredentialStatus.GENERATING: _("It is being made; wait."),
@@ -239,42 +242,42 @@ def _insist_on_available(ids: Sequence[UUID]) -> None:
                 _("Credential %(code)s cannot be reissued: %(status)s. %(remedy)s")
                 % {"code": code, "status": CredentialStatus(status).label, "remedy": remedy}
             )
-        if Credential.objects.filter(pk__in=some, learner_name="").exists():
+        if Credential.objects.filter(pk__in=chunk, learner_name="").exists():
             raise Refused(_("A credential of a retired learner cannot be reissued."))
 
 
 def _files_of(credentials: Iterable[Credential]) -> Iterator[tuple[int, UUID, str]]:
-    """Yield the documents of credentials, also those that a killed worker may have left behind."""
+    """Yield the documents of credentials, and the files that a killed worker may have left."""
     for credential in credentials:
         yield credential.learner_id, credential.pk, credential.document
-        # The first document is taken for one of our own generator's.
-        yield from files.unfinished(credential, credential.document.rpartition(".")[2] or "pdf")
+        # While there is no document, its extension is taken to be the one of our own generator.
+        yield from documents.unfinished(credential, credential.document.rpartition(".")[2] or "pdf")
 
 
-def _present_words(ids: Sequence[UUID]) -> dict[UUID, dict[str, str]]:
-    """Return what documents should say now, as far as the LMS knows: names of learners and contexts."""
-    held = list(
+def _current_names(ids: Sequence[UUID]) -> dict[UUID, dict[str, str]]:
+    """Return the names of learners and contexts that the LMS has now, by credential."""
+    rows = list(
         Credential.objects.filter(pk__in=ids).values_list("pk", "learner__lms_user_id", "configuration__context_key")
     )
     people = {
         person.lms_user_id: person
-        for person in lms.client().find(lms_user_ids=[number for _pk, number, _key in held if number is not None])
+        for person in lms.client().find(lms_user_ids=[number for _pk, number, _key in rows if number is not None])
     }
-    contexts = dict(_contexts({key for _pk, _number, key in held}))
-    words: dict[UUID, dict[str, str]] = {}
-    for pk, number, key in held:
-        said = {"context_name": contexts[key]} if key in contexts else {}
+    contexts = dict(_context_names({key for _pk, _number, key in rows}))
+    found: dict[UUID, dict[str, str]] = {}
+    for pk, number, key in rows:
+        names = {"context_name": contexts[key]} if key in contexts else {}
         if number in people:
-            said["learner_name"] = printed_name(people[number])
-        words[pk] = said
-    return words
+            names["learner_name"] = document_name(people[number])
+        found[pk] = names
+    return found
 
 
-def _contexts(keys: Iterable[str]) -> Iterator[tuple[str, str]]:
+def _context_names(keys: Iterable[str]) -> Iterator[tuple[str, str]]:
     for key in sorted(keys):
         try:
-            yield key, printed_context(lms.client().context(key).name, key)
+            yield key, document_context(lms.client().context(key).name, key)
         except Retryable:
             raise
-        except Permanent:  # gone from the LMS: its documents keep the name they have
+        except Permanent:  # the LMS does not know it any more: its documents keep the name that they have
             continue

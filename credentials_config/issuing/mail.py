@@ -1,12 +1,14 @@
 """
-The outbox channel ``credential-mail``: tells a learner that a document is there, once.
+The outbox channel ``credential-mail``: tells a learner by mail that a document is there, once.
 
-The message of the outbox holds ids; everything else is looked up when it is sent, so it says what is true then, and a
-retired learner is not written to. The outbox delivers at least once. Over SMTP, ``Credential.mailed`` is committed
-together with the mail's last line: whoever comes after a kill sees that the mail is on its way, and sends no second
-one. When the server refuses that line, or the connection breaks before it answers, the mark is taken back and the mail
-is sent again under the same Message-ID, by which receivers know it. Other e-mail backends hide their last line: there
-the mark follows the sending, and a kill between both may send a second mail, with the same Message-ID.
+A message of the outbox holds ids only. Everything else is looked up when the mail is sent, so that the mail is right at
+that time, and a retired learner gets none.
+
+The outbox delivers a message at least once. ``Credential.mailed`` keeps the learner from getting two mails: the worker
+that finds it set sends nothing. Over SMTP it is committed together with the mail's last line (``smtp``). When the
+server refuses that line, or the connection breaks before the answer, it is set back and the mail is sent again with the
+same Message-ID. Other e-mail backends do not show when they send the last line. There it is committed after the mail
+was sent, and a worker that is killed in between leads to a second mail with the same Message-ID.
 """
 
 from __future__ import annotations
@@ -27,23 +29,27 @@ from django.utils import translation
 from django.utils.translation import gettext
 
 from badges import api as badges
-from badges.database import insist
+from badges.database import retry_transient
 from badges.exceptions import Permanent, Retryable
 from credentials_config.conf import config
 from credentials_config.issuing import documents, smtp
-from credentials_config.issuing.trouble import said
-from credentials_config.issuing.words import printed_date, spoken
+from credentials_config.issuing.document_context import document_date, supported_language
+from credentials_config.issuing.errors import DATABASE_PATIENCE, storable_message
 from credentials_config.models import Credential, CredentialStatus
 
 CHANNEL = "credential-mail"
 CIRCUIT = "smtp"
 
 
-def announce(news: Iterable[tuple[int, UUID, int]]) -> None:
-    """Have learners told, in the caller's transaction: ids of learner and credential, number of the document."""
+def announce(documents_made: Iterable[tuple[int, UUID, int]]) -> None:
+    """
+    Have learners told by mail, in the caller's transaction.
+
+    ``documents_made``: id of the learner, id of the credential, number of the document.
+    """
     if not config.mail["enabled"]:
         return
-    messages = [(str(learner), {"credential": str(pk), "number": number}) for learner, pk, number in news]
+    messages = [(str(learner), {"credential": str(pk), "number": number}) for learner, pk, number in documents_made]
     if messages:
         badges.enqueue_all(CHANNEL, messages)
 
@@ -53,123 +59,125 @@ class MailChannel:
 
     def __call__(self, message: Any) -> None:
         payload = message.read()
-        credential = _credential(payload)
+        credential = _available(str(payload["credential"]))
         if credential is None or credential.mailed >= int(payload.get("number", 0)):
             return
-        letter = letter_for(credential, message_id=str(message.id))
-        if letter is not None:
-            _send(letter, _Mark(credential))
+        email = email_for(credential, message_id=str(message.id))
+        if email is not None:
+            _send(email, _MailedMark(credential))
 
     def circuit(self, message: Any) -> str | None:
-        """Return the mail server's circuit: when it is down, all mail rests."""
+        """Return the name of the mail server's circuit: while the server is down, all mail waits."""
         return CIRCUIT
 
 
-tell = MailChannel()
+channel = MailChannel()
 
 
-def letter_for(credential: Credential, *, message_id: str) -> EmailMultiAlternatives | None:
-    """Return the mail about a document, in the learner's language; None when there is nobody to write to."""
+def email_for(credential: Credential, *, message_id: str) -> EmailMultiAlternatives | None:
+    """Return the mail about a document, in the learner's language; None when the learner has no address."""
     user = credential.learner.user
     address = getattr(user, "email", "") if user is not None and user.is_active else ""
     if not address:
         return None
-    with translation.override(spoken(credential.language)):
-        words = {
+    with translation.override(supported_language(credential.language)):
+        context = {
             "name": credential.learner_name,
             "context": " ".join(credential.context_name.split()),
-            "issue_date": printed_date(credential.issued_at, credential.language),
+            "issue_date": document_date(credential.issued_at, credential.language),
             "link": documents.link(credential.document, credential.verification_code),
             "verify_url": documents.verify_url(credential.verification_code),
         }
-        letter = EmailMultiAlternatives(
-            subject=gettext("Your credential for %(context)s is ready") % {"context": words["context"]},
-            body=render_to_string("lms_credentials_config/mail/available.txt", words),
+        email = EmailMultiAlternatives(
+            subject=gettext("Your credential for %(context)s is ready") % {"context": context["context"]},
+            body=render_to_string("lms_credentials_config/mail/available.txt", context),
             from_email=config.mail["sender"] or settings.DEFAULT_FROM_EMAIL,
             to=[address],
             headers={"Message-ID": f"<{message_id}@{_domain()}>", "Auto-Submitted": "auto-generated"},
         )
-        letter.attach_alternative(render_to_string("lms_credentials_config/mail/available.html", words), "text/html")
-    return letter
+        email.attach_alternative(render_to_string("lms_credentials_config/mail/available.html", context), "text/html")
+    return email
 
 
-class _Mark:
-    """The note on a credential that its learner was told of the newest document."""
+class _MailedMark:
+    """``Credential.mailed``: the note that the learner was told of the newest document."""
 
     def __init__(self, credential: Credential):
         self._pk, self._before, self._now = credential.pk, credential.mailed, credential.document_number
         self.is_set = False
 
     @contextmanager
-    def committed(self) -> Iterator[bool]:
-        """Note it, and commit when this is left. False: another worker did, or the credential changed meanwhile."""
+    def transaction(self) -> Iterator[bool]:
+        """
+        Set it in a transaction, which commits when the context is left.
+
+        Yields False when another worker has set it, or the credential has changed meanwhile.
+        """
         try:
             with transaction.atomic():
                 yield self._write()
         except DatabaseError:
-            if self.is_set:  # the mail is out: what the commit could not say is said as soon as it can be
-                insist(self._write, patience=60.0)
-            else:
+            if not self.is_set:
                 raise
-        except BaseException:  # the last line did not leave, so nothing was noted
+            # The mail was sent, and the commit failed: write it again as soon as the database answers.
+            retry_transient(self._write, patience=DATABASE_PATIENCE)
+        except BaseException:  # the last line was not sent, and the transaction was rolled back
             self.is_set = False
             raise
 
     def set(self) -> None:
-        """Note it."""
-        insist(self._write, patience=60.0)
+        retry_transient(self._write, patience=DATABASE_PATIENCE)
 
-    def take_back(self) -> None:
+    def set_back(self) -> None:
         Credential.objects.filter(pk=self._pk, mailed=self._now).update(mailed=self._before)
 
     def _write(self) -> bool:
-        ours = Credential.objects.filter(pk=self._pk, mailed=self._before, document_number=self._now)
-        self.is_set = bool(ours.filter(status=CredentialStatus.AVAILABLE).update(mailed=self._now))
+        unchanged = Credential.objects.filter(pk=self._pk, mailed=self._before, document_number=self._now)
+        self.is_set = bool(unchanged.filter(status=CredentialStatus.AVAILABLE).update(mailed=self._now))
         return self.is_set
 
 
-def _credential(payload: dict[str, Any]) -> Credential | None:
-    """Return the credential of a message; None when there is nothing to tell any more."""
-    known = Credential.objects.select_related("learner__user").filter(pk=str(payload["credential"]))
-    credential = known.filter(status=CredentialStatus.AVAILABLE).first()
-    return credential if credential is not None and credential.document else None
+def _available(credential_id: str) -> Credential | None:
+    """Return a credential that has a document; None when there is nothing to tell any more."""
+    rows = Credential.objects.select_related("learner__user").filter(pk=credential_id)
+    return rows.filter(status=CredentialStatus.AVAILABLE).exclude(document="").first()
 
 
-def _send(letter: EmailMultiAlternatives, mark: _Mark) -> None:
-    connection = get_connection(**_options())
+def _send(email: EmailMultiAlternatives, mark: _MailedMark) -> None:
+    connection = get_connection(**_connection_options())
     try:
         if isinstance(connection, SmtpBackend):
-            _send_by_smtp(connection, letter, mark)
+            _send_by_smtp(connection, email, mark)
         else:
-            letter.connection = connection
-            letter.send()
+            email.connection = connection
+            email.send()
             mark.set()
     except (smtplib.SMTPException, OSError) as error:
-        raise _translated(error) from error
-    except ValueError as error:  # what Django and Python say of addresses that are none
+        raise _as_delivery_error(error) from error
+    except ValueError as error:  # Django and Python raise it for something that is no address
         raise Permanent(
             "The learner's e-mail address, or the sender's, cannot be used. Correct the account's address, or "
             "CREDENTIALS_CONFIG['mail']['sender'], then retry."
         ) from error
 
 
-def _send_by_smtp(backend: SmtpBackend, letter: EmailMultiAlternatives, mark: _Mark) -> None:
+def _send_by_smtp(backend: SmtpBackend, email: EmailMultiAlternatives, mark: _MailedMark) -> None:
     backend.open()
     assert backend.connection is not None
     try:
-        smtp.send(backend.connection, letter, last_word=mark.committed)
-    except smtp.Abandoned as error:
+        smtp.send(backend.connection, email, transaction=mark.transaction)
+    except smtp.Cancelled as error:
         raise Retryable("The credential changed, or another worker told the learner, at the same moment.") from error
     except BaseException:
         if mark.is_set:
-            mark.take_back()
+            mark.set_back()
         raise
     finally:
-        _quietly(backend.close)
+        _close(backend.close)
 
 
-def _translated(error: smtplib.SMTPException | OSError) -> Retryable | Permanent:
-    """Say whose turn it is: the server's, in a while, or an operator's. Replies may quote addresses, so codes only."""
+def _as_delivery_error(error: smtplib.SMTPException | OSError) -> Retryable | Permanent:
+    """Return Retryable or Permanent. The reply of the server may quote an address, so only its code is kept."""
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         code = next(iter(error.recipients.values()))[0]
         if code >= 500:
@@ -184,11 +192,11 @@ def _translated(error: smtplib.SMTPException | OSError) -> Retryable | Permanent
         if temporary:
             return Retryable(f"The mail server says: not now ({error.smtp_code}).", circuit=error.smtp_code == 421)
         return Permanent(f"The mail server refuses the mail ({error.smtp_code}). Its log says why; then retry.")
-    return Retryable(f"The mail server cannot be reached, or went away: {said(error)}", circuit=True)
+    return Retryable(f"The mail server cannot be reached, or went away: {storable_message(error)}", circuit=True)
 
 
-def _options() -> dict[str, Any]:
-    """Return what the connection is made with: SMTP never waits for ever."""
+def _connection_options() -> dict[str, Any]:
+    """Return the options of the connection: SMTP always has a time-out."""
     by_smtp = settings.EMAIL_BACKEND.endswith(".smtp.EmailBackend")
     return {"timeout": float(settings.EMAIL_TIMEOUT or config.mail["timeout"])} if by_smtp else {}
 
@@ -199,8 +207,8 @@ def _domain() -> str:
     return sender.rpartition("@")[2] or "localhost"
 
 
-def _quietly(close: Callable[[], Any]) -> None:
+def _close(close: Callable[[], None]) -> None:
     try:
         close()
     except (smtplib.SMTPException, OSError):
-        return  # the mail is out, or its error is on the way
+        return  # the mail was sent, or its error is raised already

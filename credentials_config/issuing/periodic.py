@@ -1,9 +1,9 @@
 """
-Each configuration's periodic task of django-celery-beat, kept in step.
+The periodic task of each configuration, in the tables of django-celery-beat.
 
-It is made with the configuration, named after it, on exactly while the configuration is enabled and not closed, and
-goes with it. Its schedule is the administrator's. Switching the task itself off says the same as switching the
-configuration off, so it stays off.
+The task is made with the configuration, has its name, and is deleted with it. It is enabled exactly while the
+configuration is enabled and not closed. Its schedule belongs to the administrator. When somebody disables the task
+itself, the configuration is switched off too.
 """
 
 from __future__ import annotations
@@ -24,27 +24,27 @@ SCHEDULED_TASK = "credentials_config.scheduled"
 NAME_LENGTH = 200
 
 
-def keep_in_step(configuration: CredentialConfiguration) -> None:
-    """Make a configuration's task, or switch it on or off."""
+def sync_task(configuration: CredentialConfiguration) -> None:
+    """Create the task of a configuration, or enable or disable it."""
     wanted = configuration.enabled and configuration.closed_at is None
     if configuration.periodic_task_id is None:
         _make(configuration, wanted)
         return
     changed = {"enabled": wanted, **({} if wanted else {"last_run_at": None})}
-    # Not through save(): that would be taken for an administrator's word.
+    # Not with save(), whose signal would be taken for an administrator who disables the task.
     if PeriodicTask.objects.filter(pk=configuration.periodic_task_id).exclude(enabled=wanted).update(**changed):
         PeriodicTasks.update_changed()
 
 
-def open_again(configuration: CredentialConfiguration) -> None:
-    """Its context is not over after all. What an administrator switched off, while the LMS was asked say, stays off."""
+def reopen(configuration: CredentialConfiguration) -> None:
+    """Open a closed context again. What an administrator switched off, perhaps a moment ago, stays off."""
     CredentialConfiguration.objects.filter(pk=configuration.pk).update(closed_at=None)
     configuration.refresh_from_db(fields=["enabled", "closed_at"])
-    keep_in_step(configuration)
+    sync_task(configuration)
 
 
 def due(now: dt.datetime) -> list[CredentialConfiguration]:
-    """Return the configurations whose schedule has come round since their last run: what beat would fire."""
+    """Return the configurations whose schedule is due since their last run, as beat would find them."""
     related = ("credential_type", *(f"periodic_task__{kind}" for kind in ("interval", "crontab", "solar", "clocked")))
     running = CredentialConfiguration.objects.filter(
         Q(periodic_task__start_time=None) | Q(periodic_task__start_time__lte=now),
@@ -54,10 +54,10 @@ def due(now: dt.datetime) -> list[CredentialConfiguration]:
         periodic_task__enabled=True,
     )
     asked = running.annotate(asked_at=Max("runs__started_at")).select_related(*related).order_by("pk")
-    return [row for row in asked if _has_come_round(row, row.asked_at)]
+    return [row for row in asked if _is_due(row, row.asked_at)]
 
 
-def _has_come_round(configuration: CredentialConfiguration, asked_at: dt.datetime | None) -> bool:
+def _is_due(configuration: CredentialConfiguration, asked_at: dt.datetime | None) -> bool:
     task = configuration.periodic_task
     if task is None or (task.one_off and asked_at is not None):
         return False
@@ -65,14 +65,14 @@ def _has_come_round(configuration: CredentialConfiguration, asked_at: dt.datetim
 
 
 def name_of(configuration: CredentialConfiguration) -> str:
-    """Return the name of a configuration's task: unique, and never too long, by the number it begins with."""
+    """Return the name of a configuration's task. It is cut where it is too long, and unique by the id in it."""
     return f"Credentials {configuration.pk}: {configuration.credential_type.name} in {configuration.context_key}"[
         :NAME_LENGTH
     ]
 
 
 def connect() -> None:
-    """Follow what is saved and deleted, by whomever."""
+    """Connect the signals that keep tasks and configurations alike."""
     post_save.connect(_configuration_saved, CredentialConfiguration, dispatch_uid="lms_cc_configuration_saved")
     post_delete.connect(_configuration_deleted, CredentialConfiguration, dispatch_uid="lms_cc_configuration_deleted")
     post_save.connect(_task_saved, PeriodicTask, dispatch_uid="lms_cc_task_saved")
@@ -94,14 +94,14 @@ def _make(configuration: CredentialConfiguration, wanted: bool) -> None:
 
 
 def _default_interval() -> IntervalSchedule:
-    """Return the default interval; a host may have several rows that say the same, and any of them will do."""
-    words = {"every": int(config.schedule["every"]), "period": str(config.schedule["period"])}
-    return IntervalSchedule.objects.filter(**words).order_by("pk").first() or IntervalSchedule.objects.create(**words)
+    """Return the interval of the settings. A host may have several equal rows; any of them will do."""
+    values = {"every": int(config.schedule["every"]), "period": str(config.schedule["period"])}
+    return IntervalSchedule.objects.filter(**values).order_by("pk").first() or IntervalSchedule.objects.create(**values)
 
 
 def _configuration_saved(*, instance: CredentialConfiguration, raw: bool, **_more: Any) -> None:
     if not raw:
-        keep_in_step(instance)
+        sync_task(instance)
 
 
 def _configuration_deleted(*, instance: CredentialConfiguration, **_more: Any) -> None:
@@ -111,7 +111,7 @@ def _configuration_deleted(*, instance: CredentialConfiguration, **_more: Any) -
 
 
 def _task_saved(*, instance: PeriodicTask, created: bool, raw: bool, **_more: Any) -> None:
-    """The task was switched off in its own admin, or by beat when it expired: that is what somebody wants."""
+    """Switch the configuration off when its task was disabled: in the task's admin, or by beat when it expired."""
     if raw or created or instance.enabled or instance.task != SCHEDULED_TASK:
         return
     running = CredentialConfiguration.objects.filter(periodic_task=instance.pk, enabled=True, closed_at=None)

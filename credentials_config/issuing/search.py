@@ -1,8 +1,9 @@
 """
 Who is eligible and has no credential yet, chunk by chunk.
 
-Whoever has, or ever had, a credential of the configuration is subtracted before the LMS is asked: also those whose
-credential was taken back or has expired, since a schedule that gave it again would undo what was decided. Staff may.
+People who have, or had, a credential of the configuration are left out before the LMS is asked. That holds also when
+their credential was taken back or has expired: a schedule that gave it again would undo what was decided. Staff may
+still issue one by hand.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from badges.exceptions import Permanent
 from credentials_config import lms, registry
 from credentials_config.conf import config
 from credentials_config.contracts import JSON, Context, Eligibility, Person, Processor
-from credentials_config.issuing.presses import options_of
+from credentials_config.issuing.renderers import options_of
 from credentials_config.models import Credential, CredentialConfiguration
 
 T = TypeVar("T")
@@ -24,7 +25,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A person, and whether they get a credential. ``holds`` is the status of the one they have or had, else blank."""
+    """A person, and whether they are eligible. ``holds``: the status of the credential they have or had, or blank."""
 
     person: Person
     eligibility: Eligibility
@@ -32,7 +33,7 @@ class Finding:
 
 
 class Search:
-    """The search for a configuration's learners. Raises Permanent, with the remedy, when it cannot be done at all."""
+    """The search for the learners of a configuration. Raises Permanent, with the remedy, when that cannot be done."""
 
     def __init__(self, configuration: CredentialConfiguration):
         self.configuration = configuration
@@ -52,9 +53,10 @@ class Search:
 
     def chunks(self, *, everyone: bool = False) -> Iterator[tuple[int, list[Finding]]]:
         """
-        Yield how many people were looked at, and what was found about those who have no credential.
+        Yield for each chunk how many people were looked at, and the findings on those who have no credential.
 
-        ``everyone``: ask about those who have one too, for a report.
+        ``everyone``: with findings on those who have one too, for a report. Raises Retryable when the LMS does not
+        answer.
         """
         for people in chunked(self._people(), int(config.issuing["chunk"])):
             holders = self.holders(people)
@@ -62,11 +64,11 @@ class Search:
             yield len(people), self._ask(asked, holders)
 
     def ask(self, people: Collection[Person]) -> list[Finding]:
-        """Return what is found about these people, whether they have a credential or not."""
+        """Return the findings on these people, whether they have a credential or not."""
         return self._ask(people, self.holders(people))
 
     def holders(self, people: Iterable[Person]) -> dict[int, str]:
-        """Return who of these people has, or had, a credential of this configuration, with its status."""
+        """Return the status of the newest credential of those who have or had one, by LMS user id."""
         ids = [person.lms_user_id for person in people]
         rows = Credential.objects.filter(configuration=self.configuration, learner__lms_user_id__in=ids)
         known = rows.order_by("issued_at", "id").values_list("learner__lms_user_id", "status")
@@ -79,15 +81,15 @@ class Search:
         if not people:
             return []
         answers = self.processor.retrieve(self.configuration.context_key, self.options, list(people))
-        silence = Eligibility(False, reasons=("The processor said nothing about this learner.",))
+        no_answer = Eligibility(False, reasons=("The processor said nothing about this learner.",))
         return [
-            Finding(person, answers.get(person.lms_user_id, silence), holders.get(person.lms_user_id, ""))
+            Finding(person, answers.get(person.lms_user_id, no_answer), holders.get(person.lms_user_id, ""))
             for person in people
         ]
 
 
-def chunked(things: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Yield lists of at most ``size`` things, without holding more than one of them."""
-    iterator = iter(things)
-    while some := list(islice(iterator, size)):
-        yield some
+def chunked(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Yield lists of at most ``size`` items, without holding more than one of them."""
+    iterator = iter(items)
+    while chunk := list(islice(iterator, size)):
+        yield chunk

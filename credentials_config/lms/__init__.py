@@ -1,9 +1,9 @@
 """
 The LMS: who is enrolled, what they completed, which grades they have, when courses begin and end.
 
-``client()`` gives one and the same interface (``Lms``) whichever way the LMS is reached. ``lms.transport`` in
-``CREDENTIALS_CONFIG`` chooses: ``python``, the platform's own API when this is installed in it; ``http``, its HTTP API;
-``auto``, the first where it can be had and else the second.
+``client()`` returns the same interface (``Lms``) however the LMS is reached. The setting ``lms.transport`` in
+``CREDENTIALS_CONFIG`` chooses. ``python`` is the platform's own Python API, when this plugin is installed in the
+platform. ``http`` is its HTTP API. ``auto`` is ``python`` where that is possible, else ``http``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from badges.exceptions import Permanent
 from credentials_config.conf import config
 from credentials_config.lms.base import Assignment, Grades, Lms, Section, UnknownContext
 from credentials_config.lms.http import HttpLms
-from credentials_config.lms.platform import PlatformLms, is_here
+from credentials_config.lms.platform import PlatformLms, is_in_platform
 
 __all__ = ["Assignment", "Grades", "Lms", "Section", "UnknownContext", "client", "forget", "is_configured"]
 
@@ -26,23 +26,23 @@ _clients: dict[str, Lms] = {}
 
 
 def client() -> Lms:
-    """Return the LMS by the settings as they are now; one client for as long as they stay the same."""
+    """Return the LMS of the current settings. The client stays the same as long as the settings do."""
     settings = config.lms
     key = json.dumps(settings, sort_keys=True, default=str)
     with _lock:
         if key not in _clients:
             _forget()
-            _clients[key] = _made(settings)
+            _clients[key] = _new_client(settings)
         return _clients[key]
 
 
 def is_configured() -> bool:
-    """Whether there is an LMS to be asked at all."""
-    return config.lms["transport"] == "python" or bool(config.lms["url"]) or is_here()
+    """Return whether there is an LMS that can be asked."""
+    return config.lms["transport"] == "python" or bool(config.lms["url"]) or is_in_platform()
 
 
 def forget() -> None:
-    """Close the connections; the next ``client()`` is a new one."""
+    """Close the connections. The next ``client()`` returns a new one."""
     with _lock:
         _forget()
 
@@ -55,10 +55,10 @@ def _forget() -> None:
     _clients.clear()
 
 
-def _made(settings: dict[str, Any]) -> Lms:
+def _new_client(settings: dict[str, Any]) -> Lms:
     transport = settings["transport"]
     if transport == "auto":
-        transport = "python" if is_here() else "http"
+        transport = "python" if is_in_platform() else "http"
     if transport == "python":
         return PlatformLms(settings)
     if transport == "http":

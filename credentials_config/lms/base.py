@@ -1,9 +1,10 @@
 """
-What the LMS is asked: one interface, whichever way it is reached.
+The interface to the LMS, however it is reached.
 
-Figures come back as the LMS gave them (``Any``): whoever uses them judges whether they make sense, learner by learner.
-Every method raises badges.exceptions.Retryable when the LMS cannot answer now and Permanent, with the remedy, when it
-will not. Nobody is asked about who was not named, and dictionaries hold only those who are (actively) enrolled.
+Numbers are returned as the LMS sends them (``JSON``). Whoever uses them decides, learner by learner, whether they make
+sense. Every method raises badges.exceptions.Retryable when the LMS cannot answer now, and Permanent, with the remedy,
+when it never will. The LMS is asked only about the learners that are named. Dictionaries hold only those of them who
+are actively enrolled.
 """
 
 from __future__ import annotations
@@ -11,21 +12,24 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from badges.exceptions import Permanent
 from credentials_config.contexts import Kind, kind_of
-from credentials_config.contracts import Context, Person
+from credentials_config.contracts import JSON, Context, Person
 
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """A category of the grading policy: how many assignments it has at least, how many of the lowest are dropped."""
+    """
+    A category of the grading policy.
+
+    ``count`` is the number of assignments that the course will have, ``dropped`` how many of the lowest are dropped.
+    """
 
     category: str
-    count: Any
-    dropped: Any
-    weight: Any
+    count: JSON
+    dropped: JSON
+    weight: JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +38,15 @@ class Section:
 
     key: str
     category: str
-    percent: Any
+    percent: JSON
     attempted: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Grades:
-    """A learner's grades: the course grade as the LMS shows it (a share of 1), and each graded subsection."""
+    """A learner's grades: the course grade that the LMS shows, a share of 1, and each graded subsection."""
 
-    total: Any
+    total: JSON
     sections: tuple[Section, ...]
 
 
@@ -54,55 +58,55 @@ class UnknownContext(Permanent):
 
 
 class Lms(ABC):
-    """The LMS."""
+    """The LMS. Several threads may use it at once."""
 
     @abstractmethod
     def context(self, context_key: str) -> Context:
-        """Return name and dates: a lesson has its course's; a pathway lasts from its first start to its last end."""
+        """Return the name and dates of a learning context. Raises UnknownContext."""
 
     @abstractmethod
     def people(self, context_key: str) -> Iterator[Person]:
-        """Yield everyone who is actively enrolled (for a lesson: in its course), page by page."""
+        """Yield everyone who is actively enrolled, for a lesson in its course. They are read page by page."""
 
     @abstractmethod
     def find(self, usernames: Iterable[str] = (), lms_user_ids: Iterable[int] = ()) -> Iterator[Person]:
-        """Yield the people with these usernames and ids, page by page, without those that the LMS does not know."""
+        """Yield the people with these usernames and ids. Those that the LMS does not know are left out."""
 
     @abstractmethod
     def languages(self, learners: Collection[Person]) -> dict[int, str]:
-        """Return the languages (``ar``, ``pt-br``) of those of the learners who have chosen one."""
+        """Return the languages, like ``ar`` or ``pt-br``, of the learners who have chosen one, by LMS user id."""
 
     @abstractmethod
     def enrolled(self, context_key: str, learners: Collection[Person]) -> set[int]:
-        """Return the ids of those of the learners who are actively enrolled (for a lesson: in its course)."""
+        """Return the ids of the learners who are actively enrolled, for a lesson in its course."""
 
     @abstractmethod
     def steps(self, pathway_key: str) -> list[str]:
-        """Return the keys of a pathway's courses, in their order."""
+        """Return the keys of a pathway's courses in their order. Raises UnknownContext."""
 
     @abstractmethod
-    def completions(self, context_key: str, learners: Collection[Person]) -> dict[int, Any]:
+    def completions(self, context_key: str, learners: Collection[Person]) -> dict[int, JSON]:
         """
-        Return which share of a course or lesson each of the learners completed.
+        Return the completed share of a course or lesson for each of the learners, by LMS user id.
 
-        None for those whose completion the LMS does not have.
+        It is None for learners whose completion the LMS does not have.
         """
 
     @abstractmethod
     def grades(self, course_key: str, learners: Collection[Person]) -> dict[int, Grades]:
-        """Return the grades of each of the learners in a course."""
+        """Return the grades of each of the learners in a course, by LMS user id."""
 
     @abstractmethod
     def policy(self, course_key: str) -> tuple[Assignment, ...]:
-        """Return the grading policy of a course."""
+        """Return the grading policy of a course. Raises UnknownContext."""
 
     @abstractmethod
     def subsections(self, lesson_key: str) -> set[str]:
-        """Return the keys of the subsections in the subtree of a lesson that is a section or a subsection itself."""
+        """Return the keys of the subsections in a lesson, which is a section or a subsection itself."""
 
 
 def kind(context_key: str) -> Kind:
-    """Return what the key names; Permanent, naming the remedy, when it names nothing."""
+    """Return what the key names. Raises Permanent, with the remedy, when it is not the key of a learning context."""
     found = kind_of(context_key)
     if found is None:
         raise Permanent(

@@ -1,20 +1,19 @@
 """
-Where the LMS's HTTP API answers what.
+The paths of the LMS's HTTP API.
 
-These are the addresses of the Open edX platform and of the two plugins that know completions of whole subtrees
-(openedx-completion-aggregator) and pathways (openedx-learning-paths). A host whose LMS has them elsewhere says so in
-``CREDENTIALS_CONFIG["lms"]["paths"]``, by the same names and with the same placeholders.
+They are those of the Open edX platform and of two plugins: openedx-completion-aggregator, which knows completions of
+whole subtrees, and openedx-learning-paths, which knows pathways. A host whose LMS has other paths sets them in
+``CREDENTIALS_CONFIG["lms"]["paths"]``, with the same names and placeholders.
 """
 
 from __future__ import annotations
 
-from typing import Any
 from urllib.parse import quote
 
 from badges.exceptions import Permanent
 
 PATHS = {
-    # POST client id and secret; an access token comes back.
+    # POST client id and secret: an access token.
     "token": "/oauth2/access_token",
     # ?course_id=&username=a,b: enrolments, cursor pages.
     "enrollments": "/api/enrollment/v1/enrollments",
@@ -35,8 +34,12 @@ PATHS = {
 }
 
 
-def path(name: str, given: dict[str, Any], *, key: str = "") -> str:
-    """Return the path of that name, the host's own if it has one."""
+def path(name: str, given: dict[str, str], *, key: str = "") -> str:
+    """
+    Return the path of that name, with the key in it.
+
+    ``given`` are the host's paths, which win. Raises Permanent when they have an unknown name.
+    """
     unknown = sorted(set(given) - set(PATHS))
     if unknown:
         raise Permanent(

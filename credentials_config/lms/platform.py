@@ -1,7 +1,7 @@
 """
 The LMS from inside, when this plugin is installed in the platform's own process.
 
-What is called there (Open edX platform, and two plugins where their subject is asked for):
+This is what is used of the Open edX platform, and of two plugins where they are needed:
 
 - ``common.djangoapps.student.models.CourseEnrollment``, and the user's ``profile.name``
 - ``openedx.core.djangoapps.user_api.models.UserPreference`` (key ``pref-lang``)
@@ -12,7 +12,7 @@ What is called there (Open edX platform, and two plugins where their subject is 
 - ``completion_aggregator.models.Aggregator`` (openedx-completion-aggregator)
 - ``learning_paths.models.LearningPath``, ``LearningPathEnrollment`` (openedx-learning-paths)
 
-None of it can be imported anywhere else, so the imports stand where they are needed.
+None of it can be imported anywhere else, so each import is inside the function that needs it.
 """
 
 # ruff: noqa: PLC0415
@@ -32,13 +32,13 @@ from badges.exceptions import Permanent
 from credentials_config.contexts import Kind, block_type_of, course_of
 from credentials_config.contracts import Context, Person
 from credentials_config.lms.base import Assignment, Grades, Lms, Section, UnknownContext, kind
-from credentials_config.lms.spans import chunks, earliest, latest
+from credentials_config.lms.chunks import chunks, earliest, latest
 
 LANGUAGE = "pref-lang"
 
 
-def is_here() -> bool:
-    """Whether this process is the platform's."""
+def is_in_platform() -> bool:
+    """Return whether this process is the platform's."""
     return apps.is_installed("common.djangoapps.student")
 
 
@@ -94,7 +94,9 @@ class PlatformLms(Lms):
         return self.find(lms_user_ids=users.iterator(chunk_size=self._chunk))
 
     def find(self, usernames: Iterable[str] = (), lms_user_ids: Iterable[int] = ()) -> Iterator[Person]:
-        users: Any = get_user_model().objects  # the platform's accounts have profiles, ours need not
+        users: Any = (
+            get_user_model().objects
+        )  # the platform's accounts have profiles, which the type of users here lacks
         users = users.select_related("profile").order_by("id")
         for names in chunks(usernames, self._chunk):
             yield from map(_person, users.filter(username__in=names))
@@ -128,8 +130,8 @@ class PlatformLms(Lms):
 
     def _gathered(self, learners: Collection[Person], ask: Callable[[list[int]], Iterable[Any]]) -> dict[int, Any]:
         found: dict[int, Any] = {}
-        for some in chunks(learners, self._chunk):
-            found.update(ask([person.lms_user_id for person in some]))
+        for chunk in chunks(learners, self._chunk):
+            found.update(ask([person.lms_user_id for person in chunk]))
         return found
 
     # What they did
@@ -147,10 +149,10 @@ class PlatformLms(Lms):
             rows = rows.filter(block_key=UsageKey.from_string(context_key))
         else:
             rows = rows.filter(aggregation_name="course")
-        # Whoever has not begun has no row, and completed nothing.
+        # Learners who have not begun have no row. They completed nothing.
         found: dict[int, Any] = dict.fromkeys(self.enrolled(context_key, learners), 0.0)
-        some = [person for person in learners if person.lms_user_id in found]
-        return found | self._gathered(some, lambda ids: rows.filter(user_id__in=ids).values_list("user_id", "percent"))
+        asked = [person for person in learners if person.lms_user_id in found]
+        return found | self._gathered(asked, lambda ids: rows.filter(user_id__in=ids).values_list("user_id", "percent"))
 
     def grades(self, course_key: str, learners: Collection[Person]) -> dict[int, Grades]:
         from lms.djangoapps.grades.api import CourseGradeFactory
@@ -158,8 +160,8 @@ class PlatformLms(Lms):
         enrolled = self.enrolled(course_key, learners)
         key = CourseKey.from_string(course_key)
         found: dict[int, Grades] = {}
-        for some in chunks([person.lms_user_id for person in learners if person.lms_user_id in enrolled], self._chunk):
-            users = list(get_user_model().objects.filter(id__in=some))
+        for chunk in chunks([person.lms_user_id for person in learners if person.lms_user_id in enrolled], self._chunk):
+            users = list(get_user_model().objects.filter(id__in=chunk))
             with _prefetched(key, users):
                 for user, grade, error in CourseGradeFactory().iter(users, course_key=key):
                     found[user.id] = Grades(None, ()) if error is not None else _grades(grade)
@@ -174,7 +176,7 @@ def _prefetched(course_key: CourseKey, users: list[Any]) -> Iterator[None]:
     try:
         yield
     finally:
-        # Each of the two clears what the other's name says, in several releases; together they clear both.
+        # In several releases each of the two clears what the other one's name says. Together they clear both.
         api.clear_prefetched_course_and_subsection_grades(course_key)
         api.clear_prefetched_course_grades(course_key)
 

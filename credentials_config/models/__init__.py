@@ -1,4 +1,4 @@
-"""The tables: what kind of credential, where and when, for whom, made from what."""
+"""The tables of scheduled credentials: types, configurations, runs, credentials and assets."""
 
 from credentials_config.models.asset import CredentialAsset
 from credentials_config.models.configuration import Availability, CredentialConfiguration, CredentialType

@@ -1,4 +1,4 @@
-"""What documents are made from."""
+"""Assets: the files that documents are made from."""
 
 from __future__ import annotations
 
@@ -15,29 +15,33 @@ from django.utils.translation import gettext_lazy as _
 from badges.fields import KeyField
 from credentials_config.contracts import GenerationError
 
-# Uploads at the same time count on from the same version; only one gets the number.
+# Uploads at the same time choose the same next version, and only one gets it. The others try again.
 _TRIES = 5
 
 
 def _asset_path(asset: CredentialAsset, filename: str) -> str:
     """
-    A new place for every upload, so that none ever overwrites another.
+    Return a new path for every upload.
 
-    Two uploads at the same time count on to the same version, and object stores overwrite files of one name: the one
-    that lost would take the other's file with it.
+    Two uploads at the same time choose the same version, and object stores overwrite a file of the same name. The
+    upload that does not get the version removes its file, which must not be the file of the other one.
     """
     return f"credential_assets/{asset.slug}/{asset.version}/{secrets.token_hex(4)}/{filename}"
 
 
 class AssetManager(models.Manager["CredentialAsset"]):
-    """Finds the newest version, and adds one."""
+    """Finds the newest version of an asset, and adds versions."""
 
     def newest(self, slug: str) -> CredentialAsset | None:
-        """Return the version that documents are made from."""
+        """Return the newest version, from which documents are made; None when there is no such asset."""
         return self.filter(slug=slug).order_by("-version").first()
 
     def upload(self, slug: str, content: bytes | File[Any], *, name: str, description: str = "") -> CredentialAsset:
-        """Store a file as the next version of an asset. The same file again makes no new version."""
+        """
+        Store a file as the next version of an asset, and return it. The newest version's own file makes no new one.
+
+        ``name`` is the file's name; its extension tells what the file is.
+        """
         file = ContentFile(content) if isinstance(content, bytes) else content
         checksum = _checksum(file.chunks())
         for tries_left in reversed(range(_TRIES)):
@@ -62,11 +66,11 @@ class AssetManager(models.Manager["CredentialAsset"]):
 
 class CredentialAsset(models.Model):
     """
-    One version of a template, image or font.
+    One version of an asset: a template, image, font or list of learners.
 
-    ``slug`` names the asset in options; uploading again (``objects.upload``) makes a new version, and documents are
-    made from the newest. A row is never changed, so that an issued credential knows what it was made from
-    (``Credential.made_from``).
+    Staff upload it (``objects.upload``). Options name the asset by its ``slug``. Uploading under the same slug writes a
+    new row with the next version, and documents are made from the newest. A row is never changed or deleted, so
+    that an issued credential knows what it was made from (``Credential.made_from``).
 
     .. no_pii:
     """
@@ -91,15 +95,16 @@ class CredentialAsset(models.Model):
 
     @property
     def file_name(self) -> str:
-        """The name it was uploaded under, as far as the storage kept it: its extension says what it is."""
+        """The name of the uploaded file, as the storage kept it. Its extension tells what the file is."""
         return PurePosixPath(self.file.name or "").name
 
 
 class StoredAssets:
     """
-    The assets that options name by slug, each in its newest version: what generators and processors read from.
+    The assets for generators and processors, by slug, each in its newest version.
 
-    One object sees each asset as it was when first asked for, so that what is read fits to the version that is noted.
+    An object reads the version of an asset once. Later reads give the same version, so that the content and the version
+    that is recorded fit together. ``most_bytes``: bigger files are refused.
     """
 
     def __init__(self, *, most_bytes: int | None = None):
@@ -107,7 +112,7 @@ class StoredAssets:
         self._rows: dict[str, CredentialAsset] = {}
 
     def read(self, slug: str) -> bytes:
-        """Return the newest version's content; GenerationError names the slug and the remedy."""
+        """Return the content of the file. Raises GenerationError, with the remedy, when it is missing or unusable."""
         row = self._row(slug)
         try:
             if self._most is not None and row.file.size > self._most:
@@ -125,12 +130,12 @@ class StoredAssets:
             raise GenerationError(f"The asset {slug!r} is an empty file; upload it again", everyone=True)
         if row.checksum and hashlib.sha256(content).hexdigest() != row.checksum:
             raise GenerationError(
-                f"The file of asset {slug!r} was changed in the storage behind our back; upload it again", everyone=True
+                f"The file of asset {slug!r} was changed in the storage; upload it again", everyone=True
             )
         return content
 
     def file_name(self, slug: str) -> str:
-        """Return the name it was uploaded under."""
+        """Return the name of the uploaded file."""
         return self._row(slug).file_name
 
     def version(self, slug: str) -> int:

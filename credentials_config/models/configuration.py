@@ -1,4 +1,4 @@
-"""Which credential, in which learning context, from when on."""
+"""Credential types, and configurations: which credential is given in which learning context."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from badges.fields import KeyField
+from credentials_config.schedules import ScheduleRules
 
 
 class CredentialType(models.Model):
     """
-    A kind of credential: who finds the eligible learners (processor), who makes the document (generator), how.
+    A kind of credential: the processor that finds eligible learners, the generator that makes documents, and options.
 
-    Written by staff. Processor and generator are slugs of plugins, so that renaming code is no migration.
+    Written by staff in the admin, and kept for as long as a configuration uses it. ``processor`` and ``generator`` are
+    slugs of plug-ins, so that renaming code needs no migration.
 
     .. no_pii:
     """
@@ -34,7 +36,7 @@ class CredentialType(models.Model):
 
 
 class Availability(models.TextChoices):
-    """From when on earned credentials are given."""
+    """When the credentials of eligible learners are given at the earliest."""
 
     EARNED = "earned", _("as soon as earned")
     COURSE_END = "course_end", _("at the course's end")
@@ -44,16 +46,18 @@ class Availability(models.TextChoices):
 
 class CredentialConfiguration(models.Model):
     """
-    A kind of credential is given in a learning context (a course, a lesson, a pathway), by a schedule.
+    Credentials of one type are given in one learning context (a course, a lesson, a pathway), by a schedule.
 
-    ``enabled`` is what an administrator wants; ``closed_at`` says that the context is over and the last guaranteed run
-    is done. They are two fields, so that a course that is re-opened runs again while one that was switched off stays
-    off. The periodic task is on exactly while the configuration is enabled and not closed. ``options`` are deep-merged
-    over those of the type.
+    Written by staff in the admin. While it is open, its periodic task requests runs. After the end of the context one
+    last run is guaranteed; it sets ``closed_at``. When the end date is moved later, the configuration opens again.
+    ``enabled`` is what an administrator wants. It is separate from ``closed_at``, so that a context that opens again
+    has runs, and a configuration that was switched off stays off. The periodic task is enabled exactly while the
+    configuration is enabled and not closed. A row with credentials cannot be deleted. ``options`` are merged, level by
+    level, over those of the type.
 
-    ``problem`` says what keeps all of its documents from being made (a broken template, a missing font, a storage that
-    is down), for whoever can do something about it. Until ``problem_until`` nobody tries; then one batch does, and when
-    that works the problem is gone.
+    ``problem`` is why its runs find nobody or none of its documents can be made (a broken template, a missing font, a
+    storage that is down), with the remedy for an operator. It is empty again once a run or a document succeeds. Until
+    ``problem_until`` no worker tries to make its documents.
 
     .. no_pii:
     """
@@ -108,3 +112,15 @@ class CredentialConfiguration(models.Model):
 
     def __str__(self) -> str:
         return f"{self.credential_type} / {self.context_key}"
+
+    @property
+    def schedule_rules(self) -> ScheduleRules:
+        """What this configuration says about dates."""
+        return ScheduleRules(
+            availability=self.availability,
+            days_after_end=self.days_after_end,
+            available_on=self.available_on,
+            ignore_start=self.ignore_start,
+            grace_hours=self.grace_hours,
+            closed=self.closed_at is not None,
+        )

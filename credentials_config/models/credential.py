@@ -1,4 +1,4 @@
-"""One learner's credential."""
+"""Credentials: one row for each credential of a learner."""
 
 from __future__ import annotations
 
@@ -14,32 +14,35 @@ ACTIVE = "active"
 
 
 class CredentialStatus(models.TextChoices):
-    """Where a credential is in its life."""
+    """The states of a credential."""
 
-    GENERATING = "generating", _("being made")  # ``due_at`` says when somebody may (again) make the document
-    AVAILABLE = "available", _("available")  # the learner has it; a reissue keeps it so until the new document is there
-    ERROR = "error", _("error")  # ``error`` says what; ``due_at`` says when it is tried again, NULL: a person has to
+    GENERATING = "generating", _("being made")  # a worker makes the document at ``due_at``
+    AVAILABLE = "available", _("available")  # the learner has it, also while a reissue is made
+    ERROR = "error", _("error")  # see ``error``; tried again at ``due_at``, or by a person when that is NULL
     INVALIDATED = "invalidated", _("invalidated")  # taken back by a person, with a public reason
     EXPIRED = "expired", _("expired")
 
 
 class Credential(models.Model):
     """
-    A learner's credential of one configuration, and its document.
+    A credential of one learner, by one configuration, and its document.
 
-    Written ``generating`` for everyone eligible, in bulk, by a run; a worker claims it (``due_at`` moves ahead by the
-    lease, ``claim`` names the holder), makes and stores the document, and makes it ``available``. ``claims`` counts
-    those who began on the next document: each stores it under a name of its own (``documents.file_name``). Active while
-    ``active_key`` holds its constant (generating, available, error): one active credential per learner and
-    configuration, said by the database.
-    Reissuing makes a new document for the same row: ``verification_code`` and ``issued_at`` stay.
+    A run writes it ``generating`` for every eligible learner, in bulk; staff may also issue it by hand. A worker claims
+    the row (``due_at`` moves ahead by the lease, ``claim`` identifies the worker), makes and stores the document, and
+    sets ``available``. When the document cannot be made, the state is ``error`` until a later attempt succeeds. A
+    person may invalidate the credential, and time lets it expire; both are final, and the row stays so that its code
+    can be verified. Reissuing makes a new document for the same row: ``verification_code`` and ``issued_at`` stay.
 
-    ``made_from`` holds slugs and versions of the assets and the generator's version. Names are snapshots of what the
-    document shows; they do not follow the account. ``reissue`` holds what the next document will say instead
-    (``learner_name``, ``context_name``), and whether the learner is told (``mail``), until that document is there.
+    The credential is active while it is generating, available or in error. ``active_key`` is a constant then, and NULL
+    afterwards, so that the database allows one active credential per learner and configuration.
 
-    ``document`` is the file's name in the storage. ``mailed`` is the number of the newest document that the learner was
-    told of: it is written just before the mail's last line is sent, so that no worker sends a second one.
+    ``claims`` counts the workers that began on the next document. Each stores it under a name of its own
+    (``documents.file_name``). ``document`` is the name of the file in the storage. ``made_from`` holds the slugs and
+    versions of the assets, and the generator's version. Names are as the document shows them; they do not follow the
+    account. ``reissue`` holds what the next document will show instead (``learner_name``, ``context_name``), and
+    whether the learner is told (``mail``), until that document is there. ``mailed`` is the number of the newest
+    document that the learner was told of. It is committed together with the mail's last line (``issuing.smtp``), so
+    that no worker sends a second mail.
 
     .. pii: The learner's name as the document shows it, and the document itself.
     .. pii_types: name
@@ -80,7 +83,7 @@ class Credential(models.Model):
             models.UniqueConstraint(
                 fields=["learner", "configuration", "active_key"], name="lms_cc_one_active_credential"
             ),
-            # "Not null" is said besides: what compares with NULL is neither true nor false, and a check lets it pass.
+            # With "not null", because a comparison with NULL is neither true nor false, and a check lets it pass.
             models.CheckConstraint(
                 condition=models.Q(
                     active_key__isnull=False, active_key=ACTIVE, status__in=("generating", "available", "error")
@@ -93,7 +96,7 @@ class Credential(models.Model):
             models.Index(fields=["due_at"], name="lms_cc_credential_due"),
             models.Index(fields=["learner", "issued_at"], name="lms_cc_credential_learner"),
             models.Index(fields=["configuration", "status"], name="lms_cc_credential_status"),
-            # The newest of one status, among a million: whoever looks for the few that failed.
+            # For the newest rows of one status among a million, such as the few that failed.
             models.Index(fields=["status", "id"], name="lms_cc_credential_newest"),
             models.Index(fields=["expires_at"], name="lms_cc_credential_expires"),
         )

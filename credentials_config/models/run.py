@@ -1,4 +1,4 @@
-"""Runs: who was looked for, and what came of it."""
+"""Runs: searches for eligible learners, and their results."""
 
 from __future__ import annotations
 
@@ -22,22 +22,25 @@ class RunOutcome(models.TextChoices):
     """How a run ended."""
 
     DONE = "done", _("done")
-    SKIPPED = "skipped", _("skipped")  # a gate said "not now"; ``note`` says which
+    SKIPPED = "skipped", _("skipped")  # by its dates, or switched off; ``note`` says why
     FAILED = "failed", _("failed")  # ``note`` says what to do
 
 
 class CredentialRun(models.Model):
     """
-    One search for eligible learners of a configuration.
+    One search for the eligible learners of a configuration.
 
-    Written when somebody or a schedule asks for it, carried out by a worker. Open while ``active_key`` holds its
-    constant, and at most one is open per configuration: runs do not overlap, on every database. ``lease_until`` says
-    when somebody may (again) take it up, ``claim`` names the holder: after a kill another one takes over and begins
-    anew, with those subtracted who were found before. A run that a gate skipped is closed at once and
-    says why in ``note``.
+    Written when a schedule, a person or a command requests it. A worker claims the row (``lease_until`` is when the
+    lease ends, ``claim`` identifies the worker), carries it out, and closes it with an ``outcome``. When the worker is
+    killed, another one claims the run after the lease and begins anew; it does not find again who was found before. A
+    run that the dates forbid is closed at once, with the reason in ``note``. Closed runs are deleted after
+    ``issuing.keep_runs_days``; their credentials stay.
 
-    The counts are what the admin and the command show as progress: ``asked`` and ``eligible`` grow while it runs;
-    ``issued`` and ``failed`` tell what became of the credentials it found, and grow until the last document is made.
+    A run is open while ``active_key`` has its constant. A unique constraint allows one open run per configuration, so
+    that runs never overlap.
+
+    The counts are the progress that the admin and the commands show. ``asked`` and ``eligible`` grow while the run is
+    carried out. ``issued`` and ``failed`` count what became of its credentials, until the last document is made.
 
     .. no_pii:
     """

@@ -1,6 +1,6 @@
 """
-Who has earned a credential: the processors that ship with the plugin.
+The processors that are included: they find who has earned a credential.
 
-Each is offered by an entry point of the group ``credentials_config.processors``; ``contracts.Processor`` says what one
-has to do. ``base.SteppedProcessor`` gives all of them pathways: a learner has to pass every step.
+Each is offered by an entry point of the group ``credentials_config.processors``. ``contracts.Processor`` says what a
+processor does. ``base.SteppedProcessor`` adds pathways to all of them: a learner has to pass every step.
 """

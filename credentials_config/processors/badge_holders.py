@@ -1,9 +1,9 @@
-"""Who holds badges."""
+"""Finds who holds badges."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -11,19 +11,22 @@ from django.utils.translation import gettext_lazy
 from badges import api as badges
 from credentials_config import lms
 from credentials_config.contexts import Kind, kind_of
-from credentials_config.contracts import Eligibility, Options, Person
-from credentials_config.lms.spans import chunks
+from credentials_config.contracts import JSON, Eligibility, Options, Person
+from credentials_config.lms.chunks import chunks
 from credentials_config.processors.base import SteppedProcessor
 
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractUser
+
 KEY = "badges"
-AT_ONCE = 500
+CHUNK_SIZE = 500
 
 
 class BadgeHolders(SteppedProcessor):
     """
-    Whoever holds all of the badges; the context says what the credential is for, and may be any.
+    Finds everyone who holds all of the badges. The context may be any; it only says what the credential is for.
 
-    Outside of pathways nobody needs to be enrolled: the badge is what counts.
+    Except in pathways, holders need not be enrolled.
     """
 
     slug = "badge_holders"
@@ -35,7 +38,7 @@ class BadgeHolders(SteppedProcessor):
     )
     option_keys = frozenset({KEY})
 
-    def findings(self, options: Options) -> list[str]:
+    def option_errors(self, options: Options) -> list[str]:
         slugs = _slugs(options)
         if not slugs or not all(isinstance(slug, str) and slug.strip() for slug in slugs):
             return [_("badges: write the slug of a badge template, or a list of slugs.")]
@@ -45,48 +48,51 @@ class BadgeHolders(SteppedProcessor):
         if kind_of(context_key) is Kind.PATHWAY:
             yield from super().people(context_key, options)
             return
-        # Nobody holds all who does not hold the first. By id, so that a row that comes meanwhile moves no other.
+        # Whoever holds all badges holds the first. Ordered by id, so that a new row does not move the others.
         holders = badges.holders_of(_slugs(options)[0]).filter(learner__lms_user_id__isnull=False).order_by("id")
-        for some in chunks(holders.iterator(chunk_size=AT_ONCE), AT_ONCE):
-            yield from _people([row.learner for row in some])
+        for chunk in chunks(holders.iterator(chunk_size=CHUNK_SIZE), CHUNK_SIZE):
+            accounts = ((row.learner.lms_user_id, row.learner.user) for row in chunk)
+            yield from _people([_account(key, user) for key, user in accounts if key is not None])
 
-    def judge(self, context_key: str, options: Options, learners: Collection[Person]) -> dict[int, Eligibility]:
+    def evaluate(self, context_key: str, options: Options, learners: Collection[Person]) -> dict[int, Eligibility]:
         slugs = _slugs(options)
         held: dict[int, set[str]] = {person.lms_user_id: set() for person in learners}
         for slug in slugs:
-            for some in chunks(held, AT_ONCE):
-                holders = badges.holders_of(slug).filter(learner__lms_user_id__in=some)
+            for chunk in chunks(held, CHUNK_SIZE):
+                holders = badges.holders_of(slug).filter(learner__lms_user_id__in=chunk)
                 for lms_user_id in holders.values_list("learner__lms_user_id", flat=True):
                     if lms_user_id is not None:
                         held[lms_user_id].add(slug)
-        return {lms_user_id: _judged(slugs, its_badges) for lms_user_id, its_badges in held.items()}
+        return {lms_user_id: _eligibility(slugs, held_badges) for lms_user_id, held_badges in held.items()}
 
 
-def _slugs(options: Options) -> list[Any]:
+def _slugs(options: Options) -> list[JSON]:
     given = options.get(KEY)
     slugs = given if isinstance(given, list) else [given] if given else []
     return [slug for at, slug in enumerate(slugs) if slug not in slugs[:at]]
 
 
-def _judged(slugs: list[str], held: set[str]) -> Eligibility:
+def _eligibility(slugs: list[str], held: set[str]) -> Eligibility:
     missing = [slug for slug in slugs if slug not in held]
     progress = {"held_badges": [slug for slug in slugs if slug in held], "required_badges": slugs}
     return Eligibility(not missing, progress, tuple(_("The badge %s is not held.") % slug for slug in missing))
 
 
-def _people(learners: list[Any]) -> Iterator[Person]:
-    """Yield holders as the LMS names them now; as the accounts here do, where the LMS cannot be asked or has none."""
-    here = {learner.lms_user_id: _account(learner) for learner in learners}
-    there: dict[int, Person] = {}
+def _people(holders: list[Person]) -> Iterator[Person]:
+    """
+    Yield holders with the names and addresses that the LMS has now.
+
+    Where no LMS is configured, or it does not know somebody, those of the account here are used.
+    """
+    in_lms: dict[int, Person] = {}
     if lms.is_configured():
-        found = lms.client().find(usernames=[person.username for person in here.values() if person.username])
-        there = {person.lms_user_id: person for person in found}
-    for lms_user_id, person in here.items():
-        yield there.get(lms_user_id, person)
+        found = lms.client().find(usernames=[person.username for person in holders if person.username])
+        in_lms = {person.lms_user_id: person for person in found}
+    for person in holders:
+        yield in_lms.get(person.lms_user_id, person)
 
 
-def _account(learner: Any) -> Person:
-    user = learner.user
-    if user is None:  # the account is gone, the badge is not
-        return Person(learner.lms_user_id, "")
-    return Person(learner.lms_user_id, user.get_username(), user.email, user.get_full_name())
+def _account(lms_user_id: int, user: AbstractUser | None) -> Person:
+    if user is None:  # the account was deleted, but not the badge
+        return Person(lms_user_id, "")
+    return Person(lms_user_id, user.get_username(), user.email, user.get_full_name())

@@ -1,4 +1,4 @@
-"""Who both completed enough and has the grades that are demanded."""
+"""Finds who has both completed enough and reached the required grades."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from credentials_config.processors.subsection_grades import SubsectionGrades
 
 
 class CompletionsAndGrades(SteppedProcessor):
-    """Demands both."""
+    """Combines ``Completions`` and ``SubsectionGrades``: both must be fulfilled."""
 
     slug = "completions_and_grades"
     title = gettext_lazy("Completion and grades")
@@ -28,15 +28,15 @@ class CompletionsAndGrades(SteppedProcessor):
     def __init__(self) -> None:
         self._completions, self._grades = Completions(), SubsectionGrades()
 
-    def findings(self, options: Options) -> list[str]:
-        return self._completions.findings(options) + self._grades.findings(options)
+    def option_errors(self, options: Options) -> list[str]:
+        return self._completions.option_errors(options) + self._grades.option_errors(options)
 
-    def judge(self, context_key: str, options: Options, learners: Collection[Person]) -> dict[int, Eligibility]:
-        completed = self._completions.judge(context_key, options, learners)
-        graded = self._grades.judge(context_key, options, learners)
+    def evaluate(self, context_key: str, options: Options, learners: Collection[Person]) -> dict[int, Eligibility]:
+        completed = self._completions.evaluate(context_key, options, learners)
+        graded = self._grades.evaluate(context_key, options, learners)
         return {key: _both(completed[key], graded[key]) for key in completed}
 
 
 def _both(one: Eligibility, other: Eligibility) -> Eligibility:
-    reasons = dict.fromkeys([*one.reasons, *other.reasons])  # not enrolled is said once
+    reasons = dict.fromkeys([*one.reasons, *other.reasons])  # both may say that somebody is not enrolled
     return Eligibility(one.eligible and other.eligible, one.progress | other.progress, tuple(reasons))

@@ -1,4 +1,4 @@
-"""Who is on a list that somebody wrote or uploaded."""
+"""Finds who is on a list that somebody wrote or uploaded."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ log = logging.getLogger(__name__)
 
 LIST, ASSET = "learners", "learners_asset"
 HEADINGS = ("username", "user_id", "lms_user_id", "learner", "id")
-BIGGEST = 20 * 1024 * 1024
-LONGEST_ID = 18  # digits; nobody has a longer one, and databases hold no number of twenty
+MAX_BYTES = 20 * 1024 * 1024
+MAX_ID_DIGITS = 18  # More do not fit into a database column.
 
 
 @dataclass(frozen=True)
-class Roll:
-    """The people on a list: digits are an LMS user id, anything else is a username."""
+class LearnerList:
+    """The people on a list. Digits are an LMS user id, anything else is a username."""
 
     ids: frozenset[int]
     usernames: frozenset[str]
@@ -42,9 +42,9 @@ class Roll:
 
 class CsvList(SteppedProcessor):
     """
-    Whoever is on the list; the context says what the credential is for.
+    Finds everyone who is on the list. The context only says what the credential is for.
 
-    Outside of pathways nobody needs to be enrolled: the list is what counts.
+    Except in pathways, the people on the list need not be enrolled.
     """
 
     slug = "csv_list"
@@ -57,69 +57,71 @@ class CsvList(SteppedProcessor):
     )
     option_keys = frozenset({LIST, ASSET})
 
-    def findings(self, options: Options) -> list[str]:
+    def option_errors(self, options: Options) -> list[str]:
         try:
-            roll = _roll(options)
-        except Permanent as problem:
-            return [str(problem)]
-        return [] if len(roll) else [_("learners: nobody is on the list. Add usernames or LMS user ids.")]
+            entries = _learner_list(options)
+        except Permanent as error:
+            return [str(error)]
+        return [] if len(entries) else [_("learners: nobody is on the list. Add usernames or LMS user ids.")]
 
     def people(self, context_key: str, options: Options) -> Iterator[Person]:
         if kind_of(context_key) is Kind.PATHWAY:
             yield from super().people(context_key, options)
             return
-        roll = _roll(options)
+        entries = _learner_list(options)
         seen: set[int] = set()
-        for person in lms.client().find(usernames=sorted(roll.usernames), lms_user_ids=sorted(roll.ids)):
-            if person.lms_user_id not in seen:  # on the list by name and by id
+        for person in lms.client().find(usernames=sorted(entries.usernames), lms_user_ids=sorted(entries.ids)):
+            if person.lms_user_id not in seen:  # somebody may be on the list by name and by id
                 seen.add(person.lms_user_id)
                 yield person
-        if len(seen) < len(roll):
-            log.warning("%s: the LMS knows %d people of the %d entries on the list.", context_key, len(seen), len(roll))
+        if len(seen) < len(entries):
+            log.warning(
+                "%s: the LMS knows %d people of the %d entries on the list.", context_key, len(seen), len(entries)
+            )
 
-    def judge(self, context_key: str, options: Options, learners: Collection[Person]) -> dict[int, Eligibility]:
-        roll = _roll(options)
+    def evaluate(self, context_key: str, options: Options, learners: Collection[Person]) -> dict[int, Eligibility]:
+        entries = _learner_list(options)
         return {
             person.lms_user_id: Eligibility(True)
-            if person in roll
+            if person in entries
             else Eligibility(False, {}, (_("Not on the list."),))
             for person in learners
         }
 
 
-def _roll(options: Options) -> Roll:
-    """Return who is on the list; Permanent with path and remedy when it cannot be read."""
+def _learner_list(options: Options) -> LearnerList:
+    """Return who is on the list. Raises Permanent, with path and remedy, when it cannot be read."""
     given, asset = options.get(LIST), options.get(ASSET)
     if (given is None) == (asset is None):
         raise Permanent(_("learners: write a list of usernames and LMS user ids, or name a learners_asset; not both."))
     return _written(given) if asset is None else _uploaded(asset)
 
 
-def _written(given: object) -> Roll:
+def _written(given: object) -> LearnerList:
     if not isinstance(given, list) or not all(_is_entry(one) for one in given):
         raise Permanent(_('learners: write a list of usernames and LMS user ids, like ["anna", 1017].'))
-    return _sorted(str(one) for one in given)
+    return _read_entries(str(one) for one in given)
 
 
 def _is_entry(one: object) -> bool:
     return isinstance(one, str | int) and not isinstance(one, bool)
 
 
-def _uploaded(slug: object) -> Roll:
+def _uploaded(slug: object) -> LearnerList:
     if not isinstance(slug, str):
         raise Permanent(_("learners_asset: write the slug of an asset."))
     try:
-        content = StoredAssets(most_bytes=BIGGEST).read(slug)
+        content = StoredAssets(most_bytes=MAX_BYTES).read(slug)
         rows = list(_rows(content.decode("utf-8-sig")))
-    except GenerationError as problem:
-        raise Permanent(f"learners_asset: {problem}.") from problem
-    except (UnicodeDecodeError, csv.Error) as problem:
-        raise Permanent(_("learners_asset: this is no CSV file in UTF-8. Save it as such and upload it.")) from problem
+    except GenerationError as error:
+        raise Permanent(f"learners_asset: {error}.") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise Permanent(_("learners_asset: this is no CSV file in UTF-8. Save it as such and upload it.")) from error
     column = 0
     if rows and (headings := [cell.casefold() for cell in rows[0]]) and set(HEADINGS) & set(headings):
         column = min(headings.index(name) for name in HEADINGS if name in headings)
         rows = rows[1:]
-    return _sorted(row[column] for row in rows if column < len(row))
+    return _read_entries(row[column] for row in rows if column < len(row))
 
 
 def _rows(text: str) -> Iterator[list[str]]:
@@ -129,12 +131,12 @@ def _rows(text: str) -> Iterator[list[str]]:
         yield [cell.strip() for cell in row]
 
 
-def _sorted(entries: Iterator[str]) -> Roll:
+def _read_entries(entries: Iterator[str]) -> LearnerList:
     ids, usernames = set(), set()
     for entry in (entry.strip() for entry in entries):
         if entry.isascii() and entry.isdigit():
-            if len(entry) <= LONGEST_ID:
+            if len(entry) <= MAX_ID_DIGITS:
                 ids.add(int(entry))
         elif entry:
             usernames.add(entry)
-    return Roll(frozenset(ids), frozenset(usernames))
+    return LearnerList(frozenset(ids), frozenset(usernames))

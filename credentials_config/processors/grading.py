@@ -1,9 +1,9 @@
 """
-Grades of a course or lesson compared with what is demanded, by category and in total. Values in, values out.
+Compares the grades of a course or lesson with the required ones, by category and in total. Pure.
 
-In a course, a category's grade is the mean of its assignments as the platform counts them: assignments that do not
-exist yet and those not attempted count as nought, and the lowest are dropped. ``Total`` is the course grade that the
-LMS shows, which respects drops and weights. In a lesson nothing is dropped: drops are about the course as a whole.
+In a course, a category's grade is the mean of its assignments, counted as the platform does. Assignments that do not
+exist yet and those not attempted count as 0, and the lowest are dropped. ``Total`` is the course grade that the LMS
+shows, which respects drops and weights. In a lesson nothing is dropped, because drops belong to the course as a whole.
 There ``Total`` is the mean of the lesson's categories by their weights.
 """
 
@@ -11,49 +11,53 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
 
 from django.utils.translation import gettext as _
 
-from credentials_config.contracts import Eligibility
+from credentials_config.contracts import JSON, Eligibility
 from credentials_config.lms import Assignment, Grades, Section
-from credentials_config.processors.figures import percent, reaches, share
+from credentials_config.processors.shares import percent, reaches, share
 
 TOTAL = "total"
-# The platform rounds the course grade to a whole per cent.
+# The platform rounds the course grade to whole percentages.
 ROUNDING = 0.005
 
 
 class Ungradable(Exception):
-    """There is no grade to compare; the message says why, for the learner."""
+    """There is no grade to compare. The message tells the learner why."""
 
 
-def judged(
-    demands: Mapping[str, float],
+def evaluate_grades(
+    required: Mapping[str, float],
     policy: Sequence[Assignment],
     grades: Grades,
     *,
     lesson: Collection[str] | None = None,
 ) -> Eligibility:
-    """Compare one learner's grades with the demands; ``lesson``: only these subsections count."""
-    book = LessonBook(policy, grades, lesson) if lesson is not None else CourseBook(policy, grades)
+    """
+    Return the eligibility of one learner.
+
+    ``required`` are shares of 1 by category or "Total", in any case. ``lesson`` are the keys of the subsections that
+    count; None means the whole course.
+    """
+    gradebook = LessonGradebook(policy, grades, lesson) if lesson is not None else CourseGradebook(policy, grades)
     current: dict[str, float | None] = {}
     reasons: list[str] = []
-    for name, demanded in demands.items():
+    for name, required_grade in required.items():
         try:
-            grade = book.total() if name.casefold() == TOTAL else book.category(name)
-        except Ungradable as problem:
+            grade = gradebook.total() if name.casefold() == TOTAL else gradebook.category(name)
+        except Ungradable as error:
             current[name] = None
-            reasons.append(str(problem))
+            reasons.append(str(error))
             continue
         current[name] = round(grade, 6)
-        if not reaches(grade, demanded):
-            words = {"category": name, "current": percent(grade), "demanded": percent(demanded)}
-            reasons.append(_("%(category)s: %(current)s of the required %(demanded)s.") % words)
-    return Eligibility(not reasons, {"current_grades": current, "required_grades": dict(demands)}, tuple(reasons))
+        if not reaches(grade, required_grade):
+            values = {"category": name, "current": percent(grade), "demanded": percent(required_grade)}
+            reasons.append(_("%(category)s: %(current)s of the required %(demanded)s.") % values)
+    return Eligibility(not reasons, {"current_grades": current, "required_grades": dict(required)}, tuple(reasons))
 
 
-class CourseBook:
+class CourseGradebook:
     """One learner's grades in a whole course."""
 
     def __init__(self, policy: Sequence[Assignment], grades: Grades):
@@ -61,7 +65,7 @@ class CourseBook:
         self.grades = grades
 
     def total(self) -> float:
-        """Return the course grade as the LMS shows it; extra credit may lift it above 1."""
+        """Return the course grade that the LMS shows. With extra credit it may be above 1. Raises Ungradable."""
         weights = sum(share(entry.weight, most=1e6) or 0.0 for entry in self.policy.values())
         grade = share(self.grades.total, most=max(1.0, weights) + ROUNDING)
         if grade is None:
@@ -69,19 +73,19 @@ class CourseBook:
         return grade
 
     def category(self, name: str) -> float:
-        """Return the grade of a category."""
+        """Return the grade of a category. Raises Ungradable."""
         entry = self._entry(name)
         shares = self._attempted(name)
         expected = max(_whole(entry.count, name), len(shares))
-        marks = sorted([*shares, *[0.0] * (expected - len(shares))], reverse=True)
-        kept = marks[: max(0, expected - _whole(entry.dropped, name))]
+        scores = sorted([*shares, *[0.0] * (expected - len(shares))], reverse=True)
+        kept = scores[: max(0, expected - _whole(entry.dropped, name))]
         return sum(kept) / len(kept) if kept else 0.0
 
     def _attempted(self, name: str) -> list[float]:
         sections = self._of(name)
         if not any(section.attempted for section in sections):
             raise Ungradable(_("%(category)s: nothing was attempted yet.") % {"category": name})
-        return _marks(name, sections)
+        return _scores(name, sections)
 
     def _of(self, name: str) -> list[Section]:
         return [one for one in self.grades.sections if _folded(one.category) == _folded(name)]
@@ -93,14 +97,14 @@ class CourseBook:
         return entry
 
 
-class LessonBook(CourseBook):
+class LessonGradebook(CourseGradebook):
     """One learner's grades in the subsections of a lesson."""
 
     def __init__(self, policy: Sequence[Assignment], grades: Grades, lesson: Collection[str]):
         super().__init__(policy, Grades(None, tuple(one for one in grades.sections if one.key in lesson)))
 
     def total(self) -> float:
-        """Return the mean of the lesson's categories, by their weights."""
+        """Return the mean of the lesson's categories by their weights. Raises Ungradable."""
         names = {_folded(one.category): one.category for one in self.grades.sections}
         if not names:
             raise Ungradable(_("Nothing in this lesson is graded."))
@@ -109,11 +113,11 @@ class LessonBook(CourseBook):
         weights = {name: self._weight(name) for name in names}
         if not sum(weights.values()):
             raise Ungradable(_("Nothing in this lesson counts for the grade."))
-        weighted = (weight * _mean(_marks(names[name], self._of(name))) for name, weight in weights.items() if weight)
+        weighted = (weight * _mean(_scores(names[name], self._of(name))) for name, weight in weights.items() if weight)
         return sum(weighted) / sum(weights.values())
 
     def category(self, name: str) -> float:
-        """Return the mean of the lesson's subsections in a category."""
+        """Return the mean of the lesson's subsections in a category. Raises Ungradable."""
         self._entry(name)
         return _mean(self._attempted(name))
 
@@ -122,23 +126,23 @@ class LessonBook(CourseBook):
         return share(entry.weight, most=1e6) or 0.0 if entry else 0.0
 
 
-def _marks(name: str, sections: Sequence[Section]) -> list[float]:
-    """Return the shares of 1 in a category's subsections; what was not attempted is nought."""
-    marks = []
+def _scores(name: str, sections: Sequence[Section]) -> list[float]:
+    """Return the scores in a category's subsections as shares of 1. What was not attempted counts as 0."""
+    scores = []
     for section in sections:
-        mark = share(section.percent)
-        if mark is None and section.attempted:
+        score = share(section.percent)
+        if score is None and section.attempted:
             raise Ungradable(_("%(category)s: the LMS reports a score that makes no sense.") % {"category": name})
-        marks.append(mark or 0.0)
-    return marks
+        scores.append(score or 0.0)
+    return scores
 
 
-def _mean(marks: Sequence[float]) -> float:
-    return sum(marks) / len(marks)
+def _mean(scores: Sequence[float]) -> float:
+    return sum(scores) / len(scores)
 
 
-def _whole(value: Any, name: str) -> int:
-    """Read a count of the policy, which the platform also keeps as text at times."""
+def _whole(value: JSON, name: str) -> int:
+    """Return a count of the grading policy, which the platform sometimes stores as text. Raises Ungradable."""
     try:
         number = float(value)
     except (TypeError, ValueError):

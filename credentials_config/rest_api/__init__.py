@@ -1,1 +1,1 @@
-"""The REST door of scheduled credentials: every view names all of its own ways, whatever the host's defaults are."""
+"""The REST API of scheduled credentials. Every view names all of its own settings, whatever the host's defaults are."""

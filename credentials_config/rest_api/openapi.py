@@ -1,4 +1,4 @@
-"""How our views describe themselves in the document that the badges plugin serves at ``/api/schema/``."""
+"""How the views describe themselves in the OpenAPI document that the badges plugin serves at ``/api/schema/``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from drf_spectacular.openapi import AutoSchema
 
-from badges.frame.problems import MEDIA_TYPE
+from badges.common.problem_details import MEDIA_TYPE
 
 _ALWAYS = {"406": "No such format.", "429": "Too many requests."}
 _SIGNED_IN = {"401": "Not authenticated.", "403": "Not allowed."}
@@ -16,7 +16,7 @@ _BODY = {"400": "A field is wrong; `errors` says which and what to write instead
 
 @dataclass(frozen=True)
 class Operation:
-    """What one method of a view does; ``problems`` by status."""
+    """What one HTTP method of a view does. ``problems`` are descriptions by status."""
 
     id: str
     summary: str
@@ -30,44 +30,44 @@ class Operation:
 
 class Schema(AutoSchema):
     """
-    Describes a view by its ``operations``. Wearing it is what puts a view into the document.
+    Describes a view by its ``operations``. Views with this class are in the document.
 
-    ``extend_schema`` would build on the host's default schema class.
+    It is set on the views and not made by ``extend_schema``, which would build on the host's default schema class.
     """
 
     in_plugin_document = True
 
     @property
-    def _said(self) -> Operation:
+    def _operation(self) -> Operation:
         return self.view.operations[self.method.lower()]
 
     def get_operation_id(self) -> str:
-        return self._said.id
+        return self._operation.id
 
     def get_tags(self) -> list[str]:
-        return [self._said.id.partition("_")[0]]
+        return [self._operation.id.partition("_")[0]]
 
     def get_summary(self) -> str:
-        return self._said.summary
+        return self._operation.summary
 
     def get_request_serializer(self) -> Any:
-        return self._said.body
+        return self._operation.body
 
     def get_response_serializers(self) -> Any:
-        return {self._said.status: self._said.answer}
+        return {self._operation.status: self._operation.answer}
 
     def _is_list_view(self, serializer: Any = None) -> bool:
-        return self._said.many
+        return self._operation.many
 
     def get_override_parameters(self) -> Any:
-        return list(self._said.parameters)
+        return list(self._operation.parameters)
 
     def get_operation(self, *args: Any, **kwargs: Any) -> Any:
         operation = super().get_operation(*args, **kwargs)
         if operation is None:
             return None
         signed_in = {} if operation.get("security") == [{}] else _SIGNED_IN
-        problems = {**_ALWAYS, **signed_in, **(_BODY if self._said.body else {}), **self._said.problems}
+        problems = {**_ALWAYS, **signed_in, **(_BODY if self._operation.body else {}), **self._operation.problems}
         content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
         for status, description in sorted(problems.items()):
             operation["responses"].setdefault(status, {"description": description, "content": content})

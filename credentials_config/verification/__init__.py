@@ -1,1 +1,1 @@
-"""The public answer to "is this certificate true?": a page for people, and the words behind it for programs."""
+"""Public verification of certificates by their code: a page for people, and its data for the REST API."""

@@ -1,4 +1,4 @@
-"""So many public questions a minute for each address, counted in the host's cache, so that all its processes count."""
+"""The limit of public requests a minute for each client address, counted in the cache that all processes share."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ MINUTE = 60
 
 def seconds_to_wait(request: HttpRequest, *, now: float | None = None) -> int:
     """
-    Count a question, and return in how many seconds its address may ask again; 0: now.
+    Count a request, and return in how many seconds its client address may ask again; 0: now.
 
-    The limit is ``CREDENTIALS_CONFIG["verification"]["requests_per_minute"]``; None switches it off. When the cache
-    fails, the question is answered: codes are far too long to be guessed, and a page that is down helps nobody.
+    The limit is ``CREDENTIALS_CONFIG["verification"]["requests_per_minute"]``; None: no limit. When the cache fails,
+    the request is answered: codes are too long to be guessed, and a page that is down helps nobody.
     """
     limit = config.verification["requests_per_minute"]
     if limit is None:
         return 0
     window, passed = divmod(int(time.time() if now is None else now), MINUTE)
-    key = f"lms_credentials_config:verify:{window}:{_whose(request)}"
+    key = f"lms_credentials_config:verify:{window}:{client_key(request)}"
     try:
         count = _count(key)
     except Exception:  # every cache backend fails in its own way
@@ -39,22 +39,22 @@ def seconds_to_wait(request: HttpRequest, *, now: float | None = None) -> int:
 
 
 def _count(key: str) -> int:
-    """Count on, atomically where the cache can."""
+    """Add one to a count and return it; atomically where the cache can."""
     if cache.add(key, 1, timeout=2 * MINUTE):
         return 1
     try:
         return cache.incr(key)
-    except ValueError:  # it left the cache between the two
+    except ValueError:  # it was evicted between the two calls
         cache.add(key, 1, timeout=2 * MINUTE)
         return 1
 
 
-def _whose(request: HttpRequest) -> str:
+def client_key(request: HttpRequest) -> str:
     """
-    Name the address without keeping it: personal data stays out of the cache.
+    Return a keyed hash of the client address, so that no personal data is in the cache.
 
-    Behind proxies it is found as ``CLOSEST_CLIENT_IP_FROM_HEADERS`` of edx-django-utils says. In IPv6 a household or a
-    machine has a whole /64 to itself.
+    Behind proxies, ``CLOSEST_CLIENT_IP_FROM_HEADERS`` of edx-django-utils says where the address is found. Of an IPv6
+    address the network /64 counts, since one household or machine has all of it.
     """
     text = get_safest_client_ip(request)
     try:

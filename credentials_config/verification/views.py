@@ -15,7 +15,7 @@ from django.views.decorators.http import require_safe
 
 from credentials_config.issuing import codes, documents
 from credentials_config.models import Credential, CredentialStatus
-from credentials_config.verification.standing import find
+from credentials_config.verification.lookup import find
 from credentials_config.verification.throttling import seconds_to_wait
 
 _Response = TypeVar("_Response", bound=HttpResponseBase)
@@ -25,39 +25,39 @@ TEMPLATE = "lms_credentials_config/verification.html"
 
 @require_safe
 def ask(request: HttpRequest) -> HttpResponse:
-    """Ask for a code; one that was typed leads to its page."""
+    """Show the form for a code, or redirect to the page of the code that was typed."""
     typed = request.GET.get("code", "").strip()
     if not typed:
         return _page(request, {})
-    code = codes.normal(typed)
-    return _to(code) if code else _missing(request)
+    code = codes.normalized(typed)
+    return _redirect_to(code) if code else _missing(request)
 
 
 @require_safe
 def verify(request: HttpRequest, code: str) -> HttpResponse:
-    """Say how the credential with this code stands."""
+    """Show the state of the credential with this code."""
     wait = seconds_to_wait(request)
     if wait:
         response = _page(request, {"wait": wait}, status=429)
         response["Retry-After"] = str(wait)
         return response
-    standing = find(code, now=timezone.now())
-    if standing is None:
+    result = find(code, now=timezone.now())
+    if result is None:
         return _missing(request)
-    # One address for one certificate, however it was typed.
-    return _page(request, {"standing": standing}) if standing.code == code else _to(standing.code)
+    # One address for each certificate, however its code was typed.
+    return _page(request, {"result": result}) if result.code == code else _redirect_to(result.code)
 
 
 @require_safe
 def document(request: HttpRequest, token: str) -> HttpResponseBase:
-    """Hand out the document that a signed link is about, for as long as it is not taken back."""
-    code = documents.read_token(token)
+    """Serve the document of a signed link, unless its credential was invalidated."""
+    code = documents.code_of_token(token)
     if code is None:
         return _page(request, {"gone": True}, status=404)
-    kept = (CredentialStatus.AVAILABLE, CredentialStatus.EXPIRED)
-    row = Credential.objects.filter(verification_code=code, status__in=kept).exclude(document="").first()
+    shown = (CredentialStatus.AVAILABLE, CredentialStatus.EXPIRED)
+    row = Credential.objects.filter(verification_code=code, status__in=shown).exclude(document="").first()
     if row is None:
-        return _to(code)  # which says that it was revoked, if it was
+        return _redirect_to(code)  # the page says that it was revoked, if it was
     address = documents.fetch_url(row.document)
     return _private(HttpResponseRedirect(address)) if address else _file(request, row.document)
 
@@ -65,14 +65,14 @@ def document(request: HttpRequest, token: str) -> HttpResponseBase:
 def _file(request: HttpRequest, name: str) -> HttpResponseBase:
     try:
         file = documents.storage().open(name)
-    except FileNotFoundError:  # a moment ago it was replaced by another, or somebody removed it
+    except FileNotFoundError:  # it was replaced a moment ago, or somebody removed it
         return _page(request, {"gone": True}, status=404)
     response = _private(FileResponse(file, filename=f"certificate{PurePosixPath(name).suffix}"))
     response["X-Content-Type-Options"] = "nosniff"
     return response
 
 
-def _to(code: str) -> HttpResponse:
+def _redirect_to(code: str) -> HttpResponse:
     return _private(HttpResponseRedirect(reverse("lms_credentials_config:verify", args=[code])))
 
 
@@ -85,7 +85,7 @@ def _page(request: HttpRequest, context: dict[str, Any], *, status: int = 200) -
 
 
 def _private(response: _Response) -> _Response:
-    """Names do not belong into search engines, nor codes into other sites' logs, nor either into caches."""
+    """Keep names out of search engines, codes out of the logs of other sites, and both out of caches."""
     response["X-Robots-Tag"] = "noindex, nofollow, noarchive"
     response["Referrer-Policy"] = "no-referrer"
     add_never_cache_headers(response)

@@ -1,1 +1,1 @@
-"""The demo: what it feeds the house with, and what it shows afterwards."""
+"""The data of ``manage.py demo``: learning events, a pack of templates, a course with certificates."""

@@ -1,4 +1,4 @@
-"""The demo's certificate course: an LMS where learners complete it, and what gives them certificates."""
+"""The certificates of the demo: a course of the stand-in LMS, and the configuration that gives them."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from django.conf import settings
 from django.core.files.base import ContentFile
 
 from credentials_config.generators.pdf import samples
-from credentials_config.issuing import printing, runs
+from credentials_config.issuing import generation, run_queue, runs
 from credentials_config.models import CredentialAsset, CredentialConfiguration, CredentialType
 from credentials_config.testing.lms import LmsProcess
 
 COURSE = "course-v1:Demo+Calligraphy+2026"
-# Shown with the fonts that the engine brings along.
+# Names that the fonts of the typst package can show.
 NAMES = ("Ada Lovelace", "Zoë D'Arc", "Þóra Jónsdóttir", "Иван Петров", "Σοφία Παπαδάκη", "María José Núñez", "Aïcha")
-# Shown where the machine has the Noto fonts.
+# Names that need the Noto fonts; used where the machine has them.
 NOTO_NAMES = ("أحمد بن علي", "שרה לוי", "अनिता शर्मा", "สมชาย ใจดี", "王小明", "さくら 田中")
 
 
 def open_course(lms: LmsProcess) -> None:
-    """Let learners complete a course in the stand-in LMS, all but the last."""
+    """Add a course to the stand-in LMS that all learners but the last one have completed."""
     lms.add_course(key=COURSE, name="Calligraphy for beginners")
     names = NAMES + (NOTO_NAMES if _has_noto() else ())
     for number, name in enumerate(names, start=1):
@@ -33,7 +33,7 @@ def open_course(lms: LmsProcess) -> None:
 
 
 def use(lms: LmsProcess, *, address: str, folder: Path) -> None:
-    """Point the host at the stand-in, as an operator would; documents and e-mails go into folders."""
+    """Configure the host to use the stand-in LMS, and to write documents and e-mails into folders."""
     settings.CREDENTIALS_CONFIG = {**settings.CREDENTIALS_CONFIG, "public_url": address, "lms": lms.settings}
     settings.MEDIA_ROOT = str(folder / "media")
     settings.EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
@@ -41,7 +41,7 @@ def use(lms: LmsProcess, *, address: str, folder: Path) -> None:
 
 
 def enable() -> CredentialConfiguration:
-    """Enable a certificate for the course; what is there already stays."""
+    """Return an enabled configuration for the course; create what does not exist yet."""
     options: dict[str, Any] = samples.OPTIONS[samples.CERTIFICATE]
     if not CredentialAsset.objects.filter(slug=options["template"]).exists():
         file = ContentFile(samples.content(samples.CERTIFICATE), name=samples.CERTIFICATE)
@@ -57,11 +57,11 @@ def enable() -> CredentialConfiguration:
 
 
 def keep_making() -> None:
-    """Do what a Celery worker would while the demo is served: carry out runs, make documents."""
+    """Carry out runs and make documents, as a Celery worker would, while the demo is served."""
     while True:
-        while claimed := runs.claim():
+        while claimed := run_queue.claim():
             runs.carry_out(claimed)
-        printing.make_due()
+        generation.make_due()
         time.sleep(1)
 
 

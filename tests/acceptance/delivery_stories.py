@@ -1,4 +1,4 @@
-"""What the stories of delivery share: learners who pass a course, a Credly to issue at, workers that deliver."""
+"""What the tests of delivery share: learners who pass a course, templates, and checks of both sides."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from badges import pipeline
 from badges.catalog.models import BadgeTemplate
-from badges.intake import payloads
+from badges.intake.events import parse_event
 from badges.issuers.credly.models import CredlyBadge
 from badges.outbox.models import OutboxMessage, OutboxState
 from badges.testing import events
@@ -18,32 +18,32 @@ from badges.testing.credly import CredlyProcess
 from tests.factories import credly_issuer, make_template
 from tests.services.processes import Process
 
-# Short enough for a test, in the same proportions as the defaults.
-HASTE = {"base_delay": 0.2, "max_delay": 2.0, "circuit_seconds": 1.0, "lease_seconds": 4, "bus_timeout": 3.0}
+# Delays that are short enough for a test, in about the same proportions as the defaults.
+SHORT_DELAYS = {"base_delay": 0.2, "max_delay": 2.0, "circuit_seconds": 1.0, "lease_seconds": 4, "bus_timeout": 3.0}
 
 
 def host_env(credly: CredlyProcess, *, sweep_seconds: float | None = None, **delivery: Any) -> dict[str, str]:
-    """Return the environment of a worker that issues at this Credly, in haste."""
+    """Return the environment of a worker that issues at this Credly, with short delays."""
     config = {
         "credly": {
             "CREDLY_API_BASE_URL": credly.url,
             "ORGANIZATIONS": {credly.organization: credly.token},
             "timeout": 10,
         },
-        "delivery": {**HASTE, **delivery},
+        "delivery": {**SHORT_DELAYS, **delivery},
     }
     env = {"DJANGO_SETTINGS_MODULE": "tests.delivery.host", "BADGES_CONFIG": json.dumps(config), "LOG_LEVEL": "INFO"}
     return env if sweep_seconds is None else {**env, "SWEEP_SECONDS": str(sweep_seconds)}
 
 
 def issued_template(credly: CredlyProcess, *, allows_duplicates: bool = False) -> BadgeTemplate:
-    """Make a template for passing a course, which is issued at Credly too."""
-    theirs = credly.add_template(name="Analytical engine", allows_duplicates=allows_duplicates).id
-    return make_template(issuers=[credly_issuer(credly.organization, theirs)])
+    """Save a template for passing a course that is issued at Credly."""
+    credly_template = credly.add_template(name="Analytical engine", allows_duplicates=allows_duplicates).id
+    return make_template(issuers=[credly_issuer(credly.organization, credly_template)])
 
 
-def pass_course(*lms_user_ids: int) -> pipeline.Tally:
-    """Let learners pass the course, as a consumer hears of it."""
+def pass_course(*lms_user_ids: int) -> pipeline.BatchResult:
+    """Let the pipeline handle the events that these learners pass the course."""
     lines = [
         events.passing_status(
             lms_user_id=number,
@@ -53,7 +53,7 @@ def pass_course(*lms_user_ids: int) -> pipeline.Tally:
         ).line
         for number in lms_user_ids
     ]
-    return pipeline.handle([payloads.parse(line, source="story") for line in lines])
+    return pipeline.handle([parse_event(line, source="test") for line in lines])
 
 
 def wait_for(found: Callable[[], Any], *, seconds: float = 30, what: str) -> Any:
@@ -75,9 +75,9 @@ def wait_until_delivered(worker: Process, *, seconds: float = 45) -> None:
 
 
 def assert_one_badge_each(credly: CredlyProcess, *, learners: int) -> None:
-    """Look at both sides: each learner has one badge at Credly, and our row is bound to it."""
-    theirs = {badge.issuer_earner_id: badge.id for badge in credly.badges}
+    """Check both sides: each learner has one badge at Credly, and the row in our database is bound to it."""
+    at_credly = {badge.issuer_earner_id: badge.id for badge in credly.badges}
     assert set(Counter(badge.issuer_earner_id for badge in credly.badges).values()) == {1}
-    ours = {str(row.credential.learner.uuid): str(row.external_uuid) for row in CredlyBadge.objects.all()}
-    assert ours == theirs
-    assert len(ours) == learners
+    in_database = {str(row.credential.learner.uuid): str(row.external_uuid) for row in CredlyBadge.objects.all()}
+    assert in_database == at_credly
+    assert len(in_database) == learners

@@ -1,4 +1,4 @@
-"""What an operator relies on who keeps the bus's own ``consume_events``: what it acknowledges was written down."""
+"""What an operator of the bus's own ``consume_events`` relies on: an event that it acknowledges was stored."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tests.acceptance.bus_stories import count, holders, passes, take_down, template
-from tests.intake.bus import Bus
 from tests.services.processes import Process
+from tests.support.event_bus import Bus
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -44,8 +44,8 @@ def test_its_events_become_badges(
     process = stock_consumer(debug=debug)
     process.wait_until(lambda: bus.committed() == {0: 3}, what="the acknowledgement of all")
     process.kill()
-    assert waiting() == 2  # nobody cares about the third
-    # The Credly issuing it does next cannot succeed here: no organization is known.
+    assert waiting() == 2  # no rule matches the third
+    # Issuing at Credly cannot succeed here, because no organization is configured.
     drained = run_manage("badges_drain", env=bus.env)
     drained.wait_until(lambda: holders() == [1, 2], what="both holders")
     assert waiting() == 0
@@ -67,7 +67,7 @@ def test_while_the_database_is_down_it_acknowledges_nothing_and_leaves(
     assert "houba2" not in process.output()
     database_server.start()
     assert bus.committed() == {0: 1}
-    if not debug:  # once is enough: the broker waits for the member that left, as long as a session lasts
+    if not debug:  # once is enough, because the broker waits a whole session for the member that left
         again = stock_consumer()
         again.wait_until(lambda: bus.committed() == {0: 3}, seconds=90, what="the acknowledgement of all")
         assert waiting() == 3

@@ -1,4 +1,6 @@
-"""What an operator relies on when events come from a file: bad lines are named, good ones count, all is summed up."""
+"""
+What an operator relies on when events come from a file: bad lines are named, good ones count, and a summary is printed.
+"""
 
 from __future__ import annotations
 
@@ -58,8 +60,8 @@ def test_a_bad_line_is_named_and_the_rest_is_processed(file: Path, consume: Call
     process = consume("--input", str(file))
     assert process.wait() == 1
     assert holders() == [1, 2, 3]
-    told = [line for line in process.output().splitlines() if line.startswith("line ")]
-    assert told == [
+    messages = [line for line in process.output().splitlines() if line.startswith("line ")]
+    assert messages == [
         "line 3: not JSON: Expecting value at character 2",
         "line 5: time: expected a time with its offset, such as 2026-03-01T09:30:00Z",
     ]
@@ -70,10 +72,10 @@ def test_a_bad_line_is_named_and_the_rest_is_processed(file: Path, consume: Call
 def test_the_garbage_collector_leaves_alone_what_was_there_before_the_first_event(file: Path) -> None:
     template()
     write_events(file, 1000, learners=1000, courses=[*COURSES])
-    set_aside: list[int] = []
+    frozen: list[int] = []
 
     def note(phase: str, info: dict[str, int]) -> None:
-        set_aside.append(gc.get_freeze_count())
+        frozen.append(gc.get_freeze_count())
 
     gc.callbacks.append(note)
     try:
@@ -81,7 +83,7 @@ def test_the_garbage_collector_leaves_alone_what_was_there_before_the_first_even
     finally:
         gc.callbacks.remove(note)
 
-    assert max(set_aside) > 10_000
+    assert max(frozen) > 10_000
     assert gc.get_freeze_count() == 0
 
 
@@ -97,13 +99,13 @@ def test_a_corrected_line_counts_although_its_id_was_seen_in_a_bad_one(file: Pat
     assert holders() == [1]
 
 
-def test_after_twenty_bad_lines_only_their_number_is_told(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_after_twenty_bad_lines_only_their_number_is_printed(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file.write_text("houba\n" * 50)
     with pytest.raises(CommandError, match="50 of 50 lines"):
         call_command("consume_badge_events", "--bus", "file", "--input", str(file))
-    told = capsys.readouterr().err.splitlines()
-    assert [line for line in told if line.startswith("line ")][-1].startswith("line 20: ")
-    assert "… and 30 more lines." in told
+    messages = capsys.readouterr().err.splitlines()
+    assert [line for line in messages if line.startswith("line ")][-1].startswith("line 20: ")
+    assert "… and 30 more lines." in messages
 
 
 def test_standard_input_is_read() -> None:
@@ -177,8 +179,8 @@ def test_consumers_that_are_switched_off_stay_off(settings: Any) -> None:
         call_command("consume_badge_events", "--bus", "kafka", "-t", "learning", "-g", "badges")
 
 
-def test_without_the_kafka_client_the_line_that_installs_it_is_said(tmp_path: Path) -> None:
-    # A module of that name in front of the real one, that is not there.
+def test_without_the_kafka_client_the_line_that_installs_it_is_printed(tmp_path: Path) -> None:
+    # A module with this name is found before the real one, and cannot be imported.
     (tmp_path / "confluent_kafka.py").write_text("raise ImportError('not installed')")
     done = subprocess.run(
         [sys.executable, "manage.py", "consume_badge_events", "--bus", "kafka", "-t", "learning", "-g", "badges"],

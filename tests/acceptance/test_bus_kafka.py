@@ -1,8 +1,8 @@
 """
 What an operator relies on when events come from Kafka: every event counts once, whatever goes down meanwhile.
 
-The broker, the registry and the database are real, the consumer is a process of its own, the events are put on the bus
-by openedx-events' own producer, and the checker asks the database in its own words.
+The broker, the registry and the database are real, and the consumer is a separate process. The events are put on the
+bus by the producer of openedx-events. The checks query the database with their own SQL.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from tests.acceptance.bus_stories import (
     template,
 )
 from tests.factories import make_template
-from tests.intake.bus import Bus
-from tests.intake.doubles import headers_of
 from tests.services.processes import Process
+from tests.support.event_bus import Bus
+from tests.support.kafka_doubles import headers_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -107,15 +107,17 @@ def test_ids_that_differ_only_in_case_are_two_events(bus: Bus, consume: Callable
     assert holders() == [1]
 
 
-def test_poison_is_kept_as_dead_letters_and_the_partition_goes_on(bus: Bus, consume: Callable[..., Process]) -> None:
+def test_unreadable_messages_become_dead_letters_and_the_partition_goes_on(
+    bus: Bus, consume: Callable[..., Process]
+) -> None:
     template()
-    poison = passes(1, name="Marsupilami")
+    unreadable = passes(1, name="Marsupilami")
     bus.create_topic().send(passes(1))
-    good = bus.wire(poison)
+    good = bus.wire(unreadable)
     bus.send_raw(good)
-    bus.send_raw(good[:-3], headers_of(poison))
-    bus.send_raw(b"\0" + (999_999).to_bytes(4, "big") + good[5:], headers_of(poison))
-    bus.send_raw(good, headers_of(poison, ce_type=b"org.example.unheard.of.v1"))
+    bus.send_raw(good[:-3], headers_of(unreadable))
+    bus.send_raw(b"\0" + (999_999).to_bytes(4, "big") + good[5:], headers_of(unreadable))
+    bus.send_raw(good, headers_of(unreadable, ce_type=b"org.example.unheard.of.v1"))
     bus.send(passes(2))
     process = consume("--until-idle")
     assert process.wait() == 0
@@ -128,12 +130,14 @@ def test_poison_is_kept_as_dead_letters_and_the_partition_goes_on(bus: Bus, cons
         "no schema with id 999999" in reasons[2],
         "org.example.unheard.of.v1" in reasons[3],
     ] == [True] * 4
-    assert all(str(poison.metadata.id) in reason for reason in reasons[1:])
+    assert all(str(unreadable.metadata.id) in reason for reason in reasons[1:])
     assert "Marsupilami" not in process.output()
     assert bus.committed() == {0: 6}
 
 
-def test_a_topic_that_is_not_there_yet_is_waited_for_and_said_once(bus: Bus, consume: Callable[..., Process]) -> None:
+def test_a_topic_that_does_not_exist_yet_is_waited_for_and_reported_once(
+    bus: Bus, consume: Callable[..., Process]
+) -> None:
     template()
     process = consume()
     process.wait_for("is not there yet; waiting for it.")
@@ -157,7 +161,7 @@ def test_broker_and_registry_down_are_waited_for_and_nothing_is_lost(bus: Bus, c
     bus.registry.start()
     until_holders(process, 1)
     assert process.output().count("The schema registry is not available") == 1
-    # A broker that is slow to start may go once more before it stays; each time is said once, and so is its end.
+    # A broker that is slow to start may disappear once more. Each time is reported once, and so is its end.
     process.wait_until(
         lambda: process.output().count("Kafka is not available") == process.output().count("Kafka is back."),
         what="the end of each time that Kafka was away",
@@ -225,7 +229,7 @@ def test_two_consumers_racing_on_one_learner_award_one_badge(bus: Bus, consume: 
     processes = [consume("--batch-size", "5") for _ in range(2)]
     for process in processes:
         process.wait_for("Assigned: [(")
-    # Each course is a partition of its own, so one learner's events reach both processes at about the same time.
+    # Each course has its own partition, so the events of one learner reach both processes at about the same time.
     for learner in range(1, learners + 1):
         for course in range(3):
             event = passes(learner, course)
@@ -253,7 +257,7 @@ def test_killed_at_random_moments_nothing_is_lost_and_nothing_doubled(
             event = passes(learner, course)
             bus.send_raw(bus.wire(event), headers_of(event), partition=(learner + course) % 2, flush=False)
     bus.flush()
-    # A static member comes back to its partitions at once, instead of after the session of the killed one.
+    # A static member gets its partitions back at once, and not only after the session of the killed process has ended.
     client = {"group.instance.id": "badges-1", "session.timeout.ms": 6000}
     progress = [0]
     kills = 30 if connection.vendor == "postgresql" else 8

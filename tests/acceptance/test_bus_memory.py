@@ -1,4 +1,6 @@
-"""What an operator relies on who sizes a machine: 200,000 events take a consumer no more memory than 50,000."""
+"""
+What an operator who sizes a machine relies on: a consumer needs no more memory for 200,000 events than for 50,000.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +19,8 @@ from openedx_events.event_bus.avro.serializer import AvroSignalSerializer
 
 from badges.testing.events import passing_status, passing_status_lines, write_events
 from tests.acceptance.bus_stories import COURSES, count, start_consumer, template
-from tests.intake.bus import Bus
 from tests.services.processes import Process
+from tests.support.event_bus import Bus
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(600)]
 
@@ -27,15 +29,15 @@ ALLOWED_MIB = 24
 
 
 def growth_in_mib(process: Process, *, seconds: float = 400) -> float:
-    """Watch a consumer to its end; return how much its memory grew after 50,000 events."""
+    """Watch a consumer until it ends; return how much its memory grew after 50,000 events."""
     watched = psutil.Process(process.pid)
     samples: list[tuple[int, int]] = []
     deadline = time.monotonic() + seconds
     while process.running:
         assert time.monotonic() < deadline, process.error("takes too long")
-        told = re.findall(r"^(\d+) events", process.output(), re.MULTILINE)
+        reports = re.findall(r"^(\d+) events", process.output(), re.MULTILINE)
         try:
-            samples.append((int(told[-1]) if told else 0, watched.memory_info().rss))
+            samples.append((int(reports[-1]) if reports else 0, watched.memory_info().rss))
         except psutil.NoSuchProcess:
             break
         time.sleep(0.2)
@@ -69,7 +71,7 @@ def _headers(envelope: dict[str, Any]) -> list[tuple[str, bytes]]:
 
 
 def _writer(bus: Bus) -> Callable[[dict[str, Any]], bytes]:
-    """Return what writes an event's data as the bus does, without making the objects first."""
+    """Return a function that encodes an event's data as the bus does, without making the objects first."""
     signal = passing_status().signal
     schema = fastavro.parse_schema(json.loads(AvroSignalSerializer(signal).schema_string()))
     prefix = b"\0" + bus.schema_id(signal).to_bytes(4, "big")

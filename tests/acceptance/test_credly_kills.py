@@ -1,8 +1,8 @@
 """
-What an operator relies on when a machine dies: badges at Credly are neither lost nor doubled.
+What an operator relies on when a machine fails: badges at Credly are neither lost nor issued twice.
 
-The worker is a process of its own and ends by SIGKILL. The stand-in is another one, and it is the witness: it writes a
-badge down before it answers. Its template allows duplicates, so that nothing but our own care keeps a badge single.
+The worker is a separate process that is killed with SIGKILL. The stand-in for Credly is another one. It stores a badge
+before it answers, and the tests check its list. Its template allows duplicates, so it would accept a second badge.
 """
 
 from __future__ import annotations
@@ -52,10 +52,10 @@ def worker(credly: CredlyProcess, run_manage: Callable[..., Process]) -> Callabl
 
 
 def award(credly: CredlyProcess, template: str, *, learners: int) -> list[UserCredential]:
-    """Award a badge to so many learners, as the pipeline does: credential, badge to be issued, message."""
-    ours = make_template()
+    """Award a badge to ``learners`` learners, as the pipeline does: credential, row of the provider, outbox message."""
+    awarded_template = make_template()
     with transaction.atomic():
-        awarded = UserCredentialFactory.create_batch(learners, template=ours)
+        awarded = UserCredentialFactory.create_batch(learners, template=awarded_template)
         registry.prepare([(credential, ("credly", credly.organization, template)) for credential in awarded])
         post(
             NewMessage(
@@ -77,7 +77,7 @@ def assert_one_badge_each(credly: CredlyProcess, credentials: list[UserCredentia
     assert len(bound) == len(credentials)
 
 
-def finish(*, now: Any = None) -> delivery.Delivery:
+def finish(*, now: Any = None) -> delivery.DeliveryResult:
     return delivery.drain(now=now or timezone.now() + AFTER_THE_LEASE)
 
 
@@ -99,7 +99,7 @@ def test_workers_killed_at_random_moments_neither_lose_nor_double_a_badge(
     credly: CredlyProcess, template: str, worker: Callable[[], Process]
 ) -> None:
     moments = random.Random(1843)  # the same kills in every run
-    credentials = award(credly, template, learners=200)  # a worker that is killed takes 20 leases with it
+    credentials = award(credly, template, learners=200)  # a killed worker leaves 20 rows with a lease
     credly.slow_down(seconds=0.05, on="issue")
     for _ in range(8):
         before = len(credly.badges)

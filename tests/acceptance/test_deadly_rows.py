@@ -1,4 +1,4 @@
-"""What an operator relies on when an event kills every worker that takes it: it dies alone, and the others count."""
+"""What an operator relies on when an event kills every worker that takes it: only this event becomes a dead letter."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 from django.utils import timezone
 
 from badges import api, pipeline
-from badges.intake import inbox, payloads
+from badges.intake import inbox
+from badges.intake.events import parse_event
 from badges.intake.models import InboxMessage
 from badges.testing import events
 from tests.acceptance.bus_stories import holders
@@ -30,8 +31,8 @@ def test_an_event_that_kills_its_workers_becomes_a_dead_letter_and_takes_no_othe
     make_template()
     for number in LEARNERS:
         line = events.passing_status(lms_user_id=number, username=f"bill{number}").line
-        assert api.receive(payloads.parse(line, source="rest"))
-    # A worker's lease is over when the next one comes.
+        assert api.receive(parse_event(line, source="rest"))
+    # The lease of a worker has ended when the next one starts.
     config = {"intake": {"max_attempts": TRIES}, "delivery": {"lease_seconds": 0}}
     env = {
         "DJANGO_SETTINGS_MODULE": "tests.delivery.deadly_host",
@@ -49,6 +50,6 @@ def test_an_event_that_kills_its_workers_becomes_a_dead_letter_and_takes_no_othe
     assert (dead.lms_user_id, dead.state, dead.attempts) == (DEADLY, "dead", TRIES + 1)
     assert "Was its worker killed?" in dead.reason
 
-    # With the cause removed, it is an event like any other.
-    assert inbox.retry(InboxMessage.objects.all(), now=timezone.now()) == 1
+    # When the cause is removed, the event counts like any other.
+    assert inbox.requeue(InboxMessage.objects.all(), now=timezone.now()) == 1
     assert pipeline.process_pending().awarded == 1

@@ -1,4 +1,4 @@
-"""``badge.awarded`` on a real Kafka, read back as any other service would."""
+"""``badge.awarded`` on a real Kafka, read as any other service would read it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _numbers = count(1)
 
 @pytest.fixture
 def topic(kafka: Kafka, schema_registry: SchemaRegistry, settings: Any) -> Iterator[str]:
-    """Point the host at the bus and give it a topic of its own."""
+    """Configure the event bus of the host, with a new topic."""
     name = f"lifecycle-{next(_numbers)}"
     settings.EVENT_BUS_KAFKA_BOOTSTRAP_SERVERS = kafka.bootstrap_servers
     settings.EVENT_BUS_KAFKA_SCHEMA_REGISTRY_URL = schema_registry.url
@@ -51,14 +51,14 @@ def topic(kafka: Kafka, schema_registry: SchemaRegistry, settings: Any) -> Itera
 
 
 def _close_registry_client() -> None:
-    """Close what the producer's package keeps for ever; a warning about it would fail the test."""
+    """Close a client that the producer's package never closes; a warning about it would fail the test."""
     from edx_event_bus_kafka.internal.config import get_schema_registry_client  # noqa: PLC0415
 
     get_schema_registry_client().__exit__(None, None, None)
 
 
 def read_all(kafka: Kafka, topic: str, *, seconds: float = 8) -> list[Any]:
-    """Read everything on a topic, with a consumer that knows nothing of ours."""
+    """Read everything on a topic, with a consumer that shares no code with the product."""
     consumer = Consumer(
         {"bootstrap.servers": kafka.bootstrap_servers, "group.id": f"reader-{topic}", "auto.offset.reset": "earliest"}
     )
@@ -110,7 +110,7 @@ def test_while_the_broker_is_down_announcements_wait_and_then_each_is_there_once
     make_template()
     pass_course(1)
     kafka.stop()
-    assert delivery.drain().retried == 1
+    assert delivery.drain().rescheduled == 1
     assert "Are the broker and the topic there?" in announcement().last_error
     assert "learner1" not in caplog.text  # the producer's package would log the whole event
     kafka.start()
@@ -124,7 +124,7 @@ def test_while_the_schema_registry_is_down_announcements_wait(
     make_template()
     pass_course(1)
     schema_registry.stop()
-    assert delivery.drain().retried == 1
+    assert delivery.drain().rescheduled == 1
     assert "is the schema registry up? (ConnectError)" in announcement().last_error
     assert "learner1" not in caplog.text
     schema_registry.start()
@@ -136,7 +136,7 @@ def test_a_topic_that_is_not_there_keeps_the_announcement(kafka: Kafka, topic: s
     settings.EVENT_BUS_PRODUCER_CONFIG = {TYPE: {"nowhere": {"event_key_field": "badge.uuid", "enabled": True}}}
     make_template()
     pass_course(1)
-    assert delivery.drain().retried == 1
+    assert delivery.drain().rescheduled == 1
     assert "nowhere" in announcement().last_error
 
 
@@ -146,7 +146,7 @@ def test_one_bus_that_is_down_is_asked_five_times_and_not_once_for_each_row(kafk
     kafka.stop()
     began = time.monotonic()
     done = delivery.drain()
-    assert done.retried == 5
+    assert done.rescheduled == 5
     assert time.monotonic() - began < 5 * 5
     assert OutboxMessage.objects.filter(channel="announce", attempts=0).count() == 7
     assert Circuit.objects.get(name="event-bus").failures == 5
@@ -184,7 +184,7 @@ def test_a_redis_bus_is_watched_in_the_same_way(redis: Redis, settings: Any, cap
     make_template()
     pass_course(1)
     redis.stop()
-    assert delivery.drain().retried == 1
+    assert delivery.drain().rescheduled == 1
     assert "is Redis up? (ConnectionError)" in announcement().last_error
     assert "learner1" not in caplog.text
     redis.start()
@@ -200,7 +200,7 @@ def headers_id(message: Any) -> str:
 
 
 def drain_until_delivered(*, seconds: float = 30) -> None:
-    """Drain like a worker that is woken now and then."""
+    """Drain like a worker that is notified now and then."""
     deadline = time.monotonic() + seconds
     while not delivery.drain().delivered:
         assert time.monotonic() < deadline, announcement().last_error

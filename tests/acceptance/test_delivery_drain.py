@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from badges.awarding.models import UserCredential
-from badges.intake import payloads
+from badges.intake.events import parse_event
 from badges.intake.models import InboxMessage, InboxState
 from badges.issuers.credly.models import CredlyBadge
 from badges.outbox.models import OutboxMessage, OutboxState
@@ -45,7 +45,7 @@ def drain(credly: CredlyProcess, run_manage: Callable[..., Process]) -> Drain:
 def test_one_run_decides_what_waits_in_the_inbox_and_issues_it(credly: CredlyProcess, drain: Drain) -> None:
     issued_template(credly)
     event = events.passing_status(lms_user_id=5, username="lea", email="lea@example.org", name="Lea Rner")
-    assert receive(payloads.parse(event.line, source="rest"))
+    assert receive(parse_event(event.line, source="rest"))
     assert not UserCredential.objects.exists()
     process = drain()
     assert process.wait() == 0
@@ -60,7 +60,7 @@ def test_two_empty_mailboxes_are_no_reason_to_stay(drain: Drain) -> None:
     assert process.output().strip().endswith("Events decided: 0, badges awarded: 0, delivered: 0.")
 
 
-def test_what_has_to_wait_is_named_with_what_to_do_next(credly: CredlyProcess, drain: Drain) -> None:
+def test_waiting_rows_are_reported_with_what_to_do_next(credly: CredlyProcess, drain: Drain) -> None:
     issued_template(credly)
     credly.throttle(retry_after=600)
     pass_course(1)

@@ -1,7 +1,7 @@
 """
-Delivery by a real Celery worker with a real Redis, to a Credly that is a process of its own.
+Delivery by a real Celery worker with a real Redis, to a stand-in for Credly in a separate process.
 
-The test decides (as a consumer would) and looks; everything else happens in other processes.
+The test decides events, as a consumer would, and checks the result. Everything else happens in other processes.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def broker(redis: Redis, settings: Any) -> Iterator[Redis]:
-    """Let decisions of this process wake workers."""
+    """Let decisions of this process notify workers."""
     client = Client.from_url(redis.url)
     client.flushall()
     settings.CELERY_BROKER_URL = redis.url
@@ -51,7 +51,7 @@ def broker(redis: Redis, settings: Any) -> Iterator[Redis]:
 def worker(
     credly: CredlyProcess, broker: Redis, tmp_path: Path, run_celery: Callable[..., Process]
 ) -> Callable[..., Process]:
-    """Start a worker; ``sweep_seconds`` gives it a beat."""
+    """Start a worker; with ``sweep_seconds`` it also runs beat."""
 
     def start(*, processes: int = 1, sweep_seconds: float | None = None, **delivery: Any) -> Process:
         beat = ["--beat", "--schedule", str(tmp_path / "beat")] if sweep_seconds else []
@@ -84,7 +84,7 @@ def test_a_worker_issues_and_announces_what_was_just_decided(
     process = worker()
     issued_template(credly)
     assert pass_course(1, 2, 3).awarded == 3
-    wait_until_delivered(process, seconds=20)  # woken: nothing sweeps here
+    wait_until_delivered(process, seconds=20)  # notified: nothing sweeps here
     assert_one_badge_each(credly, learners=3)
     assert OutboxMessage.objects.filter(channel="announce", state=OutboxState.DELIVERED).count() == 3
 

@@ -1,8 +1,8 @@
 """
-The main job, the whole way: an LMS puts events on Kafka, and badges are in Credly, in the API and on the bus.
+The main job from end to end: an LMS puts events on Kafka, and badges are at Credly, in the API and on the bus.
 
-Everything is real and a process of its own: the broker, the schema registry, Redis, the consumer, the Celery worker,
-the stand-in for Credly. The events are put on the bus by openedx-events' own producer.
+Everything is a separate process: the broker, the schema registry, Redis, the consumer, the Celery worker and the
+stand-in for Credly. The events are put on the bus by the producer of openedx-events.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from django.test import Client
 from badges.testing.credly import CredlyProcess
 from tests.acceptance.bus_stories import passes
 from tests.acceptance.delivery_stories import issued_template
-from tests.intake.bus import Bus
 from tests.services import Redis
 from tests.services.processes import Process
+from tests.support.event_bus import Bus
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -64,10 +64,10 @@ def test_events_put_on_the_bus_become_badges_at_credly_in_the_api_and_on_the_bus
 
 def announced(bus: Bus) -> list[str]:
     """Read the event types on the topic of announcements, from its beginning."""
-    from confluent_kafka import Consumer, TopicPartition  # noqa: PLC0415 -- only this story reads the bus
+    from confluent_kafka import Consumer, TopicPartition  # noqa: PLC0415 -- only this test reads the bus
 
     topic = "test-learning-badges-lifecycle"
-    reader = Consumer({"bootstrap.servers": bus.kafka.bootstrap_servers, "group.id": "witness", "log_level": 0})
+    reader = Consumer({"bootstrap.servers": bus.kafka.bootstrap_servers, "group.id": "reader", "log_level": 0})
     reader.assign([TopicPartition(topic, 0, 0)])
     found = []
     while message := reader.poll(2):

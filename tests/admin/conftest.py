@@ -11,6 +11,6 @@ import pytest
 @pytest.fixture
 def staff(db: None) -> Callable[..., Any]:
     """Make a member of staff with these permissions: ``staff("view_badgetemplate")``."""
-    from tests.people import somebody  # noqa: PLC0415 -- Django is not ready when this file is imported
+    from tests.support.learner_factories import somebody  # noqa: PLC0415 -- Django is not ready when this file is imported
 
     return lambda *permissions, **given: somebody(*permissions, is_staff=True, **given)

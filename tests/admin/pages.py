@@ -1,4 +1,4 @@
-"""Filling in a template's page as a browser without JavaScript would: every field it showed, with some changed."""
+"""Filling in a template's page like a browser without JavaScript: all of its fields, some of them changed."""
 
 from __future__ import annotations
 
@@ -77,13 +77,13 @@ def errors(page: Any) -> list[str]:
     assert page.status_code == 200, "the page was saved"
     found = _Errors()
     found.feed(page.content.decode())
-    return found.said
+    return found.messages
 
 
 class _Errors(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
-        self.said: list[str] = []
+        self.messages: list[str] = []
         self._inside = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -96,7 +96,7 @@ class _Errors(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         if self._inside and data.strip():
-            self.said.append(data.strip())
+            self.messages.append(data.strip())
 
 
 def _spelled(name: str) -> str:

@@ -1,4 +1,4 @@
-"""What an operator relies on when entering a Credly token: it is asked at once, kept safe, and never shown again."""
+"""Entering a Credly token: it is checked at once, stored encrypted, and never shown again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.db import connection
 
-from badges.models import CredlyOrganization
+from badges.issuers.credly.models import CredlyOrganization
 from badges.testing.credly import CredlyStandIn
 from tests.admin.pages import errors
 
@@ -80,13 +80,13 @@ def test_a_token_that_can_be_none_is_refused(operator: Any, credly: CredlyStandI
     assert not CredlyOrganization.objects.exists()
 
 
-@pytest.mark.parametrize("trouble", ["refuse", "break_down", "throttle"])
+@pytest.mark.parametrize("failure", ["refuse", "break_down", "throttle"])
 def test_when_credly_cannot_be_asked_the_page_says_so_and_offers_to_save_all_the_same(
-    operator: Any, credly: CredlyStandIn, trouble: str
+    operator: Any, credly: CredlyStandIn, failure: str
 ) -> None:
-    getattr(credly, trouble)()
+    getattr(credly, failure)()
     page = operator.post(ADD, entered(credly))
-    assert any("Credly" in said for said in errors(page))
+    assert any("Credly" in message for message in errors(page))
     assert not CredlyOrganization.objects.exists()
     page = operator.post(ADD, entered(credly, unchecked="on", name="Later"))
     assert page.status_code == 302, errors(page)
@@ -112,7 +112,7 @@ def test_a_token_that_no_key_reads_any_more_is_asked_for_again(
     operator.force_login(get_user_model().objects.get(is_staff=True))  # sessions are signed with the key, too
     other = str(uuid.UUID(int=11))
     page = operator.post(f"{LIST}{row.pk}/change/", entered(credly, uuid=other, new_token="", name="n"))
-    assert any("cannot be read with any key" in said for said in errors(page))
+    assert any("cannot be read with any key" in message for message in errors(page))
     page = operator.post(f"{LIST}{row.pk}/change/", entered(credly))
     assert page.status_code == 302, errors(page)
 

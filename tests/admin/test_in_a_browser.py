@@ -1,4 +1,4 @@
-"""A designer at work in a real browser: with the keyboard alone, and on a phone."""
+"""A designer in a real browser: by keyboard alone, and on a phone."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ class Keyboard:
         for _ in range(150):
             ActionChains(self.browser).send_keys(Keys.TAB).perform()
             here = self.browser.switch_to.active_element
-            said = here.get_attribute("textContent") or here.get_attribute("value") or ""
-            if (name and here.get_attribute("name") == name) or (words and words in said):
+            message = here.get_attribute("textContent") or here.get_attribute("value") or ""
+            if (name and here.get_attribute("name") == name) or (words and words in message):
                 return here
         raise AssertionError(f"Tab never came to {name or words}")
 
@@ -132,11 +132,11 @@ def test_what_is_demanded_stands_in_line_with_all_else_that_is_told(
 ) -> None:
     progress = BadgeProgressFactory(template=make_template(requirements=[requirement("a", group="either")]))
     open_page(f"/admin/lms_badges/badgeprogress/{progress.pk}/change/")
-    standing = browser.find_element(By.CSS_SELECTOR, ".field-standing .readonly").rect["x"]
+    state = browser.find_element(By.CSS_SELECTOR, ".field-state .readonly").rect["x"]
     demanded = browser.find_element(By.CSS_SELECTOR, ".field-demands strong").rect["x"]
     alternative = browser.find_element(By.CSS_SELECTOR, ".field-demands ul ul li").rect["x"]
-    assert demanded == standing
-    assert standing < alternative < standing + 50
+    assert demanded == state
+    assert state < alternative < state + 50
 
 
 def test_a_stored_event_can_be_read_on_a_phone_without_pushing_it_about(

@@ -1,4 +1,4 @@
-"""What operators rely on: to see dead letters, to press retry, and that nobody else can."""
+"""Operators see dead letters and retry them; nobody else can."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What operators and support see: who has what, why, and how it stands; nothing of it can be changed."""
+"""Read-only pages for operators and support: badges with their holders, causes and states."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from badges.catalog.causes import CauseKind
+from badges.issuers.credly.models import CredlyBadge
 from badges.models import (
     BadgeProgress,
     Circuit,
-    CredlyBadge,
     InboxMessage,
     Learner,
     OutboxMessage,
@@ -52,8 +52,8 @@ def text(client: Any, where: str) -> str:
     """What a page says, without its tags."""
     page = client.get(where)
     assert page.status_code == 200, page.status_code
-    said = re.sub(r"<(script|style).*?</\1>", "", page.content.decode(), flags=re.DOTALL)
-    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", said)).split())
+    page_text = re.sub(r"<(script|style).*?</\1>", "", page.content.decode(), flags=re.DOTALL)
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page_text)).split())
 
 
 def rows(client: Any, where: str) -> int:
@@ -158,11 +158,11 @@ def test_addresses_made_by_hand_are_answered(support: Any, world: dict[Any, Any]
 
 
 def test_a_credential_tells_why_and_how_it_stands_at_the_provider(support: Any, world: dict[Any, Any]) -> None:
-    said = text(support, address(UserCredential, world[UserCredential]))
-    assert "The event event-of-award (org.openedx.learning.course.passing.status.updated.v1) of" in said
-    assert "under revision 1 of the template." in said
-    assert "credly: accepted" in said
-    assert "00000000-0000-0000-0000-00000000004d" in said
+    page_text = text(support, address(UserCredential, world[UserCredential]))
+    assert "The event event-of-award (org.openedx.learning.course.passing.status.updated.v1) of" in page_text
+    assert "under revision 1 of the template." in page_text
+    assert "credly: accepted" in page_text
+    assert "00000000-0000-0000-0000-00000000004d" in page_text
 
 
 def test_a_badge_that_the_provider_has_not_answered_for_is_said_in_words(support: Any) -> None:
@@ -182,13 +182,13 @@ def test_a_credential_given_by_a_person_tells_who_and_why(support: Any) -> None:
 
 
 def test_progress_tells_what_is_met_by_what_and_what_is_open(support: Any, world: dict[Any, Any]) -> None:
-    said = text(support, address(BadgeProgress, world[BadgeProgress]))
-    assert "1 of 2" in said
-    assert "Group either: one of these is enough: fulfilled" in said
-    assert "Requirement: open" in said
-    assert f"is_passing is true and course.course_key is {ALGEBRA}" in said
-    met, past = said.index("event-of-algebra"), said.index("event-of-long-ago")
-    assert met < said.index("No longer counted") < past
+    page_text = text(support, address(BadgeProgress, world[BadgeProgress]))
+    assert "1 of 2" in page_text
+    assert "Group either: one of these is enough: fulfilled" in page_text
+    assert "Requirement: open" in page_text
+    assert f"is_passing is true and course.course_key is {ALGEBRA}" in page_text
+    met, past = page_text.index("event-of-algebra"), page_text.index("event-of-long-ago")
+    assert met < page_text.index("No longer counted") < past
 
 
 def test_a_learner_leads_to_what_there_is_of_them(support: Any, world: dict[Any, Any]) -> None:
@@ -243,12 +243,12 @@ def test_a_list_costs_the_same_however_long_it_is(support: Any, world: dict[Any,
 
 
 def test_long_lists_are_not_counted_to_the_end(support: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("badges.frame.admin.COUNTED", 3)
+    monkeypatch.setattr("badges.common.admin.MAX_COUNT", 3)
     for _ in range(5):
         InboxMessageFactory()
     with CaptureQueriesContext(connection) as queries:
-        said = text(support, address(InboxMessage))
-    assert "3+ inbox messages" in said
+        page_text = text(support, address(InboxMessage))
+    assert "3+ inbox messages" in page_text
     counts = [query["sql"] for query in queries if "COUNT(" in query["sql"]]
     assert counts
     assert all("LIMIT 3" in sql for sql in counts)

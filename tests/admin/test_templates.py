@@ -148,7 +148,7 @@ def test_an_emptied_row_is_no_rule_any_more(designer: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "operator", "value", "complaint"),
+    ("path", "operator", "value", "expected"),
     [
         ("is_pasing", "eq", "true", "is_passing"),  # the near miss is named
         ("is_passing", "eq", "maybe", "true, false, yes or no"),
@@ -165,10 +165,10 @@ def test_an_emptied_row_is_no_rule_any_more(designer: Any) -> None:
     ],
 )
 def test_a_rule_that_cannot_be_meant_is_refused_where_it_stands(
-    designer: Any, path: str, operator: str, value: str, complaint: str
+    designer: Any, path: str, operator: str, value: str, expected: str
 ) -> None:
     page = save(designer, ADD, **NEW, r0_path0=path, r0_operator0=operator, r0_value0=value)
-    assert any(complaint in said for said in errors(page)), errors(page)
+    assert any(expected in message for message in errors(page)), errors(page)
     assert not BadgeTemplate.objects.exists()
 
 
@@ -195,11 +195,11 @@ def test_requirements_without_rules_are_said_to_match_every_event(designer: Any)
 
 def test_an_active_template_needs_a_requirement(designer: Any) -> None:
     page = save(designer, ADD, name="Empty", slug="empty", is_active="on")
-    assert errors(page) == ["An active template needs at least one requirement: add one, or switch it off."]
+    assert errors(page) == ["An active template needs at least one requirement: add one, or deactivate it."]
     assert save(designer, ADD, name="Empty", slug="empty").status_code == 302
     template = make_template()
     page = save(designer, change(template), r0_removed="on")
-    assert errors(page) == ["An active template needs at least one requirement: add one, or switch it off."]
+    assert errors(page) == ["An active template needs at least one requirement: add one, or deactivate it."]
 
 
 def test_event_types_come_from_the_settings_when_the_page_is_opened(designer: Any, settings: Any) -> None:
@@ -221,7 +221,7 @@ def test_a_type_that_is_not_configured_any_more_is_shown_and_lets_the_rest_be_ch
     settings.BADGES_CONFIG = {"events": ["org.openedx.learning.course.enrollment.created.v1"]}
     assert "(not configured any more)" in designer.get(change(template)).content.decode()
     page = save(designer, change(template), r0_value0="false")
-    assert any("is not configured here" in said for said in errors(page)), errors(page)
+    assert any("is not configured here" in message for message in errors(page)), errors(page)
     page = save(designer, change(template), r0_removed="on", name="Renamed")
     assert page.status_code == 302, errors(page)
 
@@ -272,7 +272,7 @@ def test_a_provider_twice_is_refused(designer: Any) -> None:
     for number in (0, 1):
         sent |= {f"i{number}_provider": "credly", f"i{number}_organization": "o", f"i{number}_external_template": "t"}
     page = save(designer, ADD, **NEW, **sent)
-    assert any("provider" in said for said in errors(page)), errors(page)
+    assert any("provider" in message for message in errors(page)), errors(page)
 
 
 @pytest.mark.parametrize("slug", ["two words", "a/b", "a?b", "a\0b", "x" * 151, ""])
@@ -283,7 +283,7 @@ def test_a_slug_that_could_not_stand_in_an_address_is_refused(designer: Any, slu
 def test_a_slug_that_is_taken_is_refused(designer: Any) -> None:
     taken = make_template(slug="taken")
     page = save(designer, ADD, **{**NEW, "slug": "taken"})
-    assert any("already exists" in said for said in errors(page)), errors(page)
+    assert any("already exists" in message for message in errors(page)), errors(page)
     taken.refresh_from_db()
     assert taken.revisions.count() == 1
 
@@ -311,7 +311,7 @@ def test_two_designers_do_not_overwrite_each_other(designer: Any) -> None:
     sent = fields(designer, change(template))
     save(designer, change(template), name="First")
     page = designer.post(change(template), {**sent, "name": "Second"})
-    assert any("Somebody saved this template since you opened it" in said for said in errors(page))
+    assert any("Somebody saved this template since you opened it" in message for message in errors(page))
     template.refresh_from_db()
     assert template.name == "First"
 
@@ -348,7 +348,7 @@ def test_of_designers_who_press_save_at_the_same_moment_one_is_first_and_the_oth
     first = [number for number, page in pages.items() if page.status_code == 302]
     told = [errors(page) for page in pages.values() if page.status_code == 200]
     assert (len(first), len(told)) == (1, 2)
-    assert all(said for said in told)
+    assert all(message for message in told)
     assert BadgeTemplate.objects.get().name == f"Name {first[0]}"
 
 
@@ -361,7 +361,7 @@ def test_a_form_that_was_tampered_with_is_refused_and_not_a_500(designer: Any) -
         {"r0_id": "424242"},
         {"r0_id": "\0"},
         {"r0_event_type": "houba"},
-        {"seen": "9" * 5000},
+        {"opened_revision": "9" * 5000},
     ):
         page = save(designer, change(template), **changed)
         assert page.status_code in (200, 400), changed
@@ -402,7 +402,7 @@ def test_archived_templates_match_nothing_and_can_be_brought_back(designer: Any)
     press(designer, "activate", template)
     template.refresh_from_db()
     assert template.archived_at is not None
-    press(designer, "bring_back", template)
+    press(designer, "unarchive", template)
     template.refresh_from_db()
     assert (template.is_active, template.archived_at) == (False, None)
 

@@ -1,1 +1,1 @@
-"""The door for Python code."""
+"""The public interface for Python code."""

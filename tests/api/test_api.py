@@ -1,4 +1,4 @@
-"""What developers who extend the house rely on."""
+"""What developers of the host and of other plugins rely on."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from badges import api, pipeline
 from badges.intake.models import InboxMessage, Learner
 from badges.outbox.models import OutboxMessage
 from badges.progress.models import Fulfillment
-from tests.pipeline.stories import make_passing, make_template
+from tests.support.pipeline_factories import make_passing, make_template
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.tables]
 
@@ -32,21 +32,21 @@ def half_way(settings: Any) -> None:
     )
 
 
-def test_an_explanation_says_what_is_open_and_what_the_near_miss_lacked(half_way):
+def test_an_explanation_names_what_is_open_and_what_the_near_miss_lacked(half_way):
     explained = api.explain(41, "both")
 
     assert (explained.completion.satisfied, explained.completion.total) == (1, 2)
     assert explained.credentials == []
-    algebra, botany = explained.demands
+    algebra, botany = explained.requirements
     assert [row.cause_event_type for row in algebra.fulfillments] == [algebra.requirement.event_type]
     assert botany.fulfillments == []
-    near_miss = next(answer for answer in botany.answers if answer.steps[1].result)
+    near_miss = next(evaluation for evaluation in botany.evaluations if evaluation.steps[1].result)
     assert [(step.path, step.operand, step.observed) for step in near_miss.steps if not step.result] == [
         ("is_passing", True, False)
     ]
 
 
-def test_a_near_miss_of_somebody_who_never_met_anything_is_explained(half_way, settings):
+def test_a_near_miss_of_a_person_who_never_met_a_requirement_is_explained(half_way, settings):
     settings.BADGES_CONFIG = {"keep_unmatched": True, "user_lms_id_field": "last_name"}
     pipeline.handle([make_passing(course_key=BOTANY, lms_user_id=52, username="houba", is_passing=False)])
     houba = get_user_model().objects.create(username="houba", last_name="52")
@@ -54,7 +54,7 @@ def test_a_near_miss_of_somebody_who_never_met_anything_is_explained(half_way, s
     for person in (52, "52", houba):
         explained = api.explain(person, "both")
         assert explained.learner is None
-        assert [len(demand.answers) for demand in explained.demands] == [1, 1]
+        assert [len(requirement.evaluations) for requirement in explained.requirements] == [1, 1]
 
 
 def test_an_explanation_of_an_award_names_event_and_revision(half_way):
@@ -66,7 +66,7 @@ def test_an_explanation_of_an_award_names_event_and_revision(half_way):
     assert (credential.cause_event_id, credential.revision.number) == (event.id, 1)
 
 
-def test_somebody_unknown_is_explained_too(half_way):
+def test_an_unknown_person_is_explained_too(half_way):
     explained = api.explain("nobody", "both")
 
     assert explained.learner is None
@@ -89,13 +89,13 @@ def test_people_the_lms_names_are_found_or_created_in_bulk(half_way):
     known = api.LearnerData(41, True, "renamed-meanwhile", None, None)
     stranger = api.LearnerData(9, True, None, None, None)
 
-    admitted = api.admit_learners([*people, known, stranger])
+    admitted = api.get_or_create_learners([*people, known, stranger])
 
     assert set(admitted) == {7, 8, 41}
     assert admitted[41].user.get_username() == "marsupilami"
 
 
-def test_what_is_enqueued_stands_or_falls_with_the_transaction():
+def test_an_enqueued_message_is_stored_only_if_the_transaction_commits():
     with transaction.atomic():
         api.enqueue("mail", "12", {"credential": "x"}, type="certificate")
         transaction.set_rollback(True)
@@ -109,7 +109,7 @@ def test_what_is_enqueued_stands_or_falls_with_the_transaction():
         api.enqueue("mail", "12", {})
 
 
-def test_a_retired_person_leaves_history_and_no_trace(half_way):
+def test_a_retired_person_leaves_history_without_personal_data(half_way):
     waiting = make_passing(course_key=BOTANY, lms_user_id=41, username="marsupilami")
     pipeline.receive(waiting)
 

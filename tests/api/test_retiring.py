@@ -1,4 +1,4 @@
-"""What somebody who leaves relies on: forgetting them succeeds while their events are being decided."""
+"""What a person who leaves relies on: their data is removed even while their events are being decided."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from django.db import connection, connections
 
 from badges import api, pipeline
-from badges.intake import payloads
+from badges.intake.events import parse_event
 from badges.intake.models import InboxMessage, Learner
 from badges.testing.events import passing_status
 from tests.factories import ALGEBRA, GEOMETRY, make_template, requirement
@@ -23,7 +23,7 @@ PATIENCE = 60
 
 def passes(course: str) -> Any:
     line = passing_status(lms_user_id=17, username="marsupilami", course_key=course).line
-    return payloads.parse(line, source="test")
+    return parse_event(line, source="test")
 
 
 def in_a_thread(work: Callable[[], object], pause: Callable[..., Any], errors: list[Exception]) -> threading.Thread:
@@ -43,7 +43,7 @@ def in_a_thread(work: Callable[[], object], pause: Callable[..., Any], errors: l
     return thread
 
 
-def test_a_consumer_and_somebody_who_retires_its_learner_do_not_lock_each_other_out(database_server: Service) -> None:
+def test_a_consumer_and_a_retirement_of_its_learner_recover_from_their_deadlock(database_server: Service) -> None:
     make_template(requirements=[requirement("a", course=ALGEBRA), requirement("b", course=GEOMETRY)])
     pipeline.handle([passes(ALGEBRA)])
     api.receive(passes(GEOMETRY))
@@ -52,7 +52,7 @@ def test_a_consumer_and_somebody_who_retires_its_learner_do_not_lock_each_other_
     errors: list[Exception] = []
 
     def consume(execute: Any, sql: str, *rest: Any) -> Any:
-        """Having written the event, lock the learner only when somebody else has."""
+        """After writing the event, lock the learner only when the other thread has locked it."""
         if "FOR UPDATE" in sql and "learner" in sql:
             event_is_held.set()
             learner_is_held.wait(PATIENCE)

@@ -1,1 +1,1 @@
-"""Which badges exist and what they demand."""
+"""The catalog of badge templates."""

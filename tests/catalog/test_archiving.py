@@ -1,4 +1,4 @@
-"""A template that is taken off the shelf."""
+"""Archiving templates."""
 
 from __future__ import annotations
 

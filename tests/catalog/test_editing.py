@@ -1,4 +1,4 @@
-"""Saving templates: everything is looked at first, changes leave a revision, and every process is told."""
+"""Saving templates: documents are validated first, changes write a revision, and every process is notified."""
 
 import datetime as dt
 import json

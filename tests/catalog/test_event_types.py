@@ -1,4 +1,4 @@
-"""Event types: found by setting alone, typed, and never about the wrong person."""
+"""Event types: found by settings alone, typed, and with the right path to the learner."""
 
 import importlib
 

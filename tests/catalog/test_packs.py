@@ -1,4 +1,4 @@
-"""Packs: planning tells what applying does, applying twice does nothing, exports are plans of nothing."""
+"""Packs: a plan shows what applying does, applying twice changes nothing, and applying an export changes nothing."""
 
 import json
 

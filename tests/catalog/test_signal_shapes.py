@@ -1,4 +1,4 @@
-"""Shapes read off attrs classes: they agree with what openedx-events itself puts on the bus."""
+"""Shapes of attrs classes: they agree with what openedx-events writes to the bus."""
 
 import importlib
 
@@ -25,7 +25,7 @@ AVRO_KINDS = {
     "array": {Kind.LIST},
     "record": {Kind.OBJECT},
 }
-# Newer releases of openedx-events can carry these, as text; other doors still have the forum's numbers.
+# Newer releases of openedx-events can carry these, as text; other sources still have the forum's numbers.
 LENIENT = {("DiscussionThreadData", name) for name in ("id", "category_id", "team_id")}
 
 

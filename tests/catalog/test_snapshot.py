@@ -1,4 +1,4 @@
-"""What a learner relies on: what is asked of them is what the template says now, all of it or nothing."""
+"""The compiled catalog has the current requirements of each template, all of them or none."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import pytest
 from django.db import connection
 
 from badges.catalog import snapshot
-from badges.catalog.api import touch
+from badges.catalog.api import bump_version
 from badges.catalog.models import BadgeRequirement, BadgeTemplate, DataRule
 from badges.conf import CCX_PASSING_STATUS, PASSING_STATUS
-from tests.pipeline.stories import make_template
+from tests.support.pipeline_factories import make_template
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.tables]
 
@@ -26,7 +26,7 @@ def test_a_template_of_which_one_rule_cannot_be_read_any_more_is_left_out_as_a_w
     make_template("both", {"key": "a", "course": ALGEBRA}, {"key": "b", "course": BOTANY})
     make_template("star", {"key": "a", "course": ALGEBRA})
     DataRule.objects.filter(requirement__key="b", path="course.course_key").update(path="course.gone")
-    touch()
+    bump_version()
 
     assert wanted(ALGEBRA) == {"star"}
     assert wanted(BOTANY) == set()
@@ -42,7 +42,7 @@ def test_what_changes_while_it_is_compiled_is_compiled_too():
         if "templateissuer" in sql and not switched:
             switched.append(True)
             late.update(is_active=True)
-            touch()
+            bump_version()
         return execute(sql, params, many, context)
 
     switched: list[bool] = []

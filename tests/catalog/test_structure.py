@@ -1,4 +1,4 @@
-"""How a pack is built, and what an author is told when it is not."""
+"""The structure of a pack, and the errors of an invalid one."""
 
 import json
 
@@ -9,7 +9,7 @@ from badges.catalog.structure import pack_problems, schema, template_problems
 from tests.factories import credly_issuer, requirement, rule, template_entry
 
 
-def said(entry: object) -> list[str]:
+def problems_of(entry: object) -> list[str]:
     return [str(problem) for problem in template_problems(entry, "templates[3]")]
 
 
@@ -46,8 +46,8 @@ def test_an_entry_with_every_key_and_one_with_as_few_as_possible_are_well_built(
         penalties=[],
         criteria=None,
     )
-    assert said(full) == []
-    assert said({"slug": "a", "name": "b", "requirements": []}) == []
+    assert problems_of(full) == []
+    assert problems_of({"slug": "a", "name": "b", "requirements": []}) == []
 
 
 @pytest.mark.parametrize(
@@ -100,12 +100,12 @@ def test_an_entry_with_every_key_and_one_with_as_few_as_possible_are_well_built(
     ],
 )
 def test_what_is_wrong_is_said_with_its_place_and_what_to_write(entry, expected):
-    (problem,) = said(entry)
+    (problem,) = problems_of(entry)
     assert problem.startswith(expected)
 
 
 def test_long_values_are_not_repeated_in_messages():
-    (problem,) = said(template_entry(slug="secret " * 30))
+    (problem,) = problems_of(template_entry(slug="secret " * 30))
     assert "secret" not in problem
 
 

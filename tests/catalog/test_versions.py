@@ -1,4 +1,4 @@
-"""The catalog's version: any change is seen, and a number that was seen once never means something else."""
+"""The catalog version: every change is noticed, and no number is used twice."""
 
 import threading
 
@@ -7,7 +7,7 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from badges.catalog import editing, snapshot
-from badges.catalog.api import Outcome, save_template, touch
+from badges.catalog.api import Outcome, bump_version, save_template
 from badges.catalog.models import BadgeTemplate, CatalogVersion
 from badges.conf import PASSING_STATUS
 from tests.factories import NOON, credly_issuer, make_template, requirement, template_entry
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.tables]
 
 def test_touching_makes_the_row_when_there_is_none():
     assert not CatalogVersion.objects.exists()
-    touch()
+    bump_version()
     assert CatalogVersion.objects.get().number > 0
 
 
@@ -25,7 +25,7 @@ def test_what_was_compiled_inside_a_transaction_that_rolled_back_is_never_believ
     class Regret(Exception):
         pass
 
-    touch()
+    bump_version()
 
     def compile_and_regret() -> None:
         with transaction.atomic():

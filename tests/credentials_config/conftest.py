@@ -1,4 +1,4 @@
-"""An LMS to ask, a folder for documents, a typewriter that makes them; and the settings that lead there."""
+"""A stand-in of the LMS, a folder for documents, a text generator, and the settings that use them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from credentials_config import lms as lms_client
 from credentials_config.testing.lms import LmsStandIn
 
 if TYPE_CHECKING:
-    from tests.credentials_config.issuing.typewriter import Typewriter
+    from tests.support.text_generator import TextGenerator
 
 QUICK = {"base_delay": 0.01, "max_delay": 5.0, "timeout": 5}
 
@@ -27,7 +27,7 @@ def lms(use_lms: Callable[..., None]) -> Iterator[LmsStandIn]:
 
 @pytest.fixture
 def use_lms(settings: Any) -> Iterator[Callable[..., None]]:
-    """Lead the settings to a stand-in (in this process or another): ``use_lms(standin, chunk=3)``."""
+    """Let the settings lead to a stand-in (in this process or another): ``use_lms(standin, chunk=3)``."""
 
     def use(standin: Any, **more: Any) -> None:
         given = getattr(settings, "CREDENTIALS_CONFIG", {})
@@ -40,9 +40,9 @@ def use_lms(settings: Any) -> Iterator[Callable[..., None]]:
 @pytest.fixture
 def course(lms: LmsStandIn) -> LmsStandIn:
     """The LMS, with a course that three learners have finished and two have not."""
-    from tests.credentials_config.issuing.stories import algebra  # noqa: PLC0415 -- Django is not ready yet
+    from tests.support.certificates import add_algebra  # noqa: PLC0415 -- Django is not ready yet
 
-    algebra(lms)
+    add_algebra(lms)
     return lms
 
 
@@ -56,12 +56,12 @@ def folder(settings: Any, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def typewriter() -> Iterator[Typewriter]:
-    """Have a generator of plain text."""
-    from credentials_config.issuing import presses  # noqa: PLC0415
-    from tests.credentials_config.issuing.typewriter import Typewriter  # noqa: PLC0415
+def text_generator() -> Iterator[TextGenerator]:
+    """Register the generator of plain text."""
+    from credentials_config.issuing import renderers  # noqa: PLC0415
     from tests.credentials_config.plugins import registered  # noqa: PLC0415
+    from tests.support.text_generator import TextGenerator  # noqa: PLC0415
 
-    with registered(Typewriter()) as plugin:
+    with registered(TextGenerator()) as plugin:
         yield plugin
-    presses.forget()
+    renderers.close_all()

@@ -23,7 +23,7 @@ class CredentialTypeFactory(factory.django.DjangoModelFactory):
     class Meta:
         model = CredentialType
 
-    name = factory.Sequence(lambda number: f"Marsupial diploma {number}")
+    name = factory.Sequence(lambda number: f"Marsupial certificate {number}")
     processor = "csv_list"
     generator = "pdf"
     options = factory.LazyFunction(dict)

@@ -1,4 +1,4 @@
-"""Plug-ins that are there for one test."""
+"""Plug-ins that are registered for one test."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Plugin = TypeVar("Plugin", bound=Generator | Processor)
 
 @contextmanager
 def registered(plugin: Plugin) -> Iterator[Plugin]:
-    """Have a plug-in while the context is open."""
+    """Register a plug-in while the context is open."""
     registry.register(plugin)
     try:
         yield plugin

@@ -17,7 +17,7 @@ def ids(settings: Any, **given: Any) -> list[str]:
     return [str(message.id).rpartition(".")[2] for message in check_config()]
 
 
-def test_a_host_that_says_where_it_is_has_nothing_to_correct(settings: Any) -> None:
+def test_a_host_with_a_public_address_has_no_messages(settings: Any) -> None:
     assert ids(settings) == []
 
 
@@ -35,17 +35,17 @@ def test_a_host_that_says_where_it_is_has_nothing_to_correct(settings: Any) -> N
         ({"schedule": {"every": 1, "period": "fortnights"}}, ["E004"]),
     ],
 )
-def test_each_mistake_is_told(settings: Any, given: dict[str, Any], expected: list[str]) -> None:
+def test_each_mistake_is_reported(settings: Any, given: dict[str, Any], expected: list[str]) -> None:
     assert ids(settings, **given) == expected
 
 
-def test_a_near_miss_is_named(settings: Any) -> None:
+def test_a_misspelt_key_gets_a_suggestion(settings: Any) -> None:
     settings.CREDENTIALS_CONFIG = {**FINE, "issuing": {"max_attempt": 3}}
     (message,) = check_config()
     assert message.hint == "Did you mean 'max_attempts'?"
 
 
-def test_a_scheduler_that_does_not_read_the_database_is_told(settings: Any) -> None:
+def test_a_scheduler_that_does_not_read_the_database_is_reported(settings: Any) -> None:
     settings.CELERY_BEAT_SCHEDULER = "celery.beat:PersistentScheduler"
     assert ids(settings) == ["W002"]
 
@@ -55,7 +55,7 @@ def test_settings_that_are_no_dict_are_an_error(settings: Any) -> None:
     assert [message.id for message in check_config()] == ["lms_credentials_config.E001"]
 
 
-def test_the_missing_extra_is_told_with_what_to_install(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_missing_extra_is_reported_with_what_to_install(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(extra, "LIBRARIES", ("segno", "a_library_that_nobody_has"))
     settings.CREDENTIALS_CONFIG = FINE
     (message,) = check_config()

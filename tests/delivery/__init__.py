@@ -1,1 +1,1 @@
-"""Tests of delivery: the conductor, announcements, tasks and commands."""
+"""Tests of delivery: rows, announcements, tasks and commands."""

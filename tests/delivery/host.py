@@ -2,7 +2,7 @@
 
 import os
 
-from tests.intake.host import *  # noqa: F403
+from tests.support.host_settings import *  # noqa: F403
 
 if os.environ.get("SWEEP_SECONDS"):
     CELERY_BEAT_SCHEDULE = {"badges-sweep": {"task": "badges.sweep", "schedule": float(os.environ["SWEEP_SECONDS"])}}

@@ -123,7 +123,7 @@ def test_a_producer_that_cannot_be_made_keeps_the_announcement(
     settings.EVENT_BUS_PRODUCER = "no.such.producer"
     message = announce(credential)
     with pytest.warns(UserWarning, match="Failed to load"):
-        assert delivery.drain().retried == 1
+        assert delivery.drain().rescheduled == 1
     message.refresh_from_db()
     assert "no.such.producer" in message.last_error
     assert heard == []

@@ -30,7 +30,7 @@ def test_every_row_that_was_seen_counts_whatever_became_of_it(telegraph: Telegra
     telegraph.answers.extend([Retryable("The wire is cut."), Permanent("No address."), None])
     post(*"abcde")
     done = delivery.drain(now=NOW, limit=3)
-    assert (done.retried, done.dead, done.delivered, done.seen) == (1, 1, 1, 3)
+    assert (done.rescheduled, done.dead, done.delivered, done.seen) == (1, 1, 1, 3)
 
 
 def test_a_row_is_not_tried_when_its_circuit_cannot_be_told(telegraph: Telegraph) -> None:
@@ -39,5 +39,5 @@ def test_a_row_is_not_tried_when_its_circuit_cannot_be_told(telegraph: Telegraph
 
     telegraph.circuit = unknown  # type: ignore[method-assign]
     post("stop")
-    assert delivery.drain(now=NOW).retried == 1
+    assert delivery.drain(now=NOW).rescheduled == 1
     assert telegraph.tried == []

@@ -34,10 +34,10 @@ def test_what_failed_for_now_is_tried_again_later(telegraph: Telegraph) -> None:
     telegraph.answers.append(Retryable("The wire is cut."))
     done = delivery.drain(now=NOW)
     waiting = row("stop")
-    assert (done.retried, waiting.attempts, waiting.last_error) == (1, 1, "The wire is cut.")
+    assert (done.rescheduled, waiting.attempts, waiting.last_error) == (1, 1, "The wire is cut.")
     assert waiting.due_at is not None
     assert later(1) <= waiting.due_at <= later(2)
-    assert done.put_off_until == waiting.due_at
+    assert done.next_due_at == waiting.due_at
     assert delivery.drain(now=NOW).seen == 0
     assert delivery.drain(now=later(2)).delivered == 1
     assert row("stop").last_error == ""
@@ -79,7 +79,7 @@ def test_an_operator_retries_a_dead_letter(telegraph: Telegraph) -> None:
     post("stop")
     telegraph.answers.append(Permanent("No paper."))
     delivery.drain(now=NOW)
-    assert delivery.retry(OutboxMessage.objects.all(), now=later(60)) == 1
+    assert delivery.requeue(OutboxMessage.objects.all(), now=later(60)) == 1
     assert delivery.drain(now=later(60)).delivered == 1
 
 
@@ -88,7 +88,7 @@ def test_an_unforeseen_error_is_tried_again_and_tells_nothing_personal(
 ) -> None:
     post("stop")
     telegraph.answers.append(ValueError("calamity.jane@deadwood.example is no address"))
-    assert delivery.drain(now=NOW).retried == 1
+    assert delivery.drain(now=NOW).rescheduled == 1
     error = row("stop").last_error
     assert error.startswith("ValueError in telegraph.py:")
     assert "jane" not in error + caplog.text
@@ -98,7 +98,7 @@ def test_an_unforeseen_error_is_tried_again_and_tells_nothing_personal(
 def test_a_channel_nobody_delivers_waits_for_its_package(telegraph: Telegraph) -> None:
     post("stop")
     OutboxMessage.objects.update(channel="smoke-signals")
-    assert delivery.drain(now=NOW).retried == 1
+    assert delivery.drain(now=NOW).rescheduled == 1
     assert "'smoke-signals'" in row("stop").last_error
 
 
@@ -165,7 +165,7 @@ def test_after_five_failures_the_others_rest_and_lose_no_attempt(telegraph: Tele
     telegraph.always = Retryable("Nobody there.", circuit=True)
     post(*"abcdefgh")
     done = delivery.drain(now=NOW)
-    assert (done.retried, done.rested, telegraph.tried) == (5, 3, list("abcde"))
+    assert (done.rescheduled, done.held, telegraph.tried) == (5, 3, list("abcde"))
     assert {row(word).attempts for word in "fgh"} == {0}
     assert {row(word).due_at for word in "fgh"} == {later(60)}
 
@@ -176,10 +176,10 @@ def test_when_the_rest_is_over_one_row_finds_out_for_all(telegraph: Telegraph) -
     post(*"abcdefgh")
     delivery.drain(now=NOW)
     telegraph.tried.clear()
-    assert delivery.drain(now=later(61)).retried == 1  # the probe fails, so the others were not bothered
+    assert delivery.drain(now=later(61)).rescheduled == 1  # the probe fails, so the others were not bothered
     assert len(telegraph.tried) == 1
     telegraph.always = None
-    done = delivery.drain(now=later(61 + 121))  # its rest is doubled
+    done = delivery.drain(now=later(61 + 121))  # the open time is doubled
     assert done.delivered == 8
     assert Circuit.objects.get().open_until is None
 
@@ -188,7 +188,7 @@ def test_rows_that_rested_go_at_once_when_the_other_side_is_back(telegraph: Tele
     telegraph.office = "dodge-city"
     post("probe", "f", "g", "h")
     Circuit.objects.create(name="dodge-city", failures=9, open_until=later(600))
-    assert delivery.drain(now=NOW).rested == 4
+    assert delivery.drain(now=NOW).held == 4
     OutboxMessage.objects.filter(key="to-probe").update(due_at=later(1))
     Circuit.objects.update(open_until=later(1))
     assert delivery.drain(now=later(1)).delivered == 4
@@ -202,13 +202,13 @@ def test_a_sweep_costs_the_same_however_many_rows_rest(telegraph: Telegraph) -> 
         Circuit.objects.update_or_create(name="dodge-city", defaults={"failures": 9, "open_until": later(600)})
         post(*(f"{round_}-{number}" for number in range(more)))
         delivery.drain(now=NOW)
-        OutboxMessage.objects.exclude(rests_for="").update(due_at=later(600))
+        OutboxMessage.objects.exclude(held_for="").update(due_at=later(600))
         telegraph.tried.clear()
         with CaptureQueriesContext(connection) as sweep:
             done = delivery.drain(now=later(600))
         costs.append(len(sweep))
-        assert (done.retried, done.more, len(telegraph.tried)) == (1, False, 1)
-        assert OutboxMessage.objects.exclude(rests_for="").count() > more - 2
+        assert (done.rescheduled, done.more, len(telegraph.tried)) == (1, False, 1)
+        assert OutboxMessage.objects.exclude(held_for="").count() > more - 2
         assert delivery.drain(now=later(600)).seen == 0
     assert costs[0] == costs[1], "\n".join(query["sql"] for query in sweep)
 
@@ -222,8 +222,8 @@ def test_rows_do_not_rest_for_a_circuit_that_closed_meanwhile(telegraph: Telegra
     Circuit.objects.create(name="dodge-city", failures=9, open_until=later(600))
     delivery.drain(now=NOW)
     Circuit.objects.update(open_until=None)
-    mailbox.free("dodge-city", now=later(1))
-    assert mailbox.rest_on("dodge-city", until=later(600)) == 0
+    mailbox.release_circuit("dodge-city", now=later(1))
+    assert mailbox.extend_hold("dodge-city", until=later(600)) == 0
     assert delivery.drain(now=later(1)).delivered == 1
 
 
@@ -241,7 +241,7 @@ def test_failures_that_blame_one_row_open_nothing(telegraph: Telegraph) -> None:
     telegraph.office = "dodge-city"
     telegraph.always = Retryable("Illegible.")
     post(*"abcdefgh")
-    assert delivery.drain(now=NOW).retried == 8
+    assert delivery.drain(now=NOW).rescheduled == 8
     assert not Circuit.objects.exists()
 
 
@@ -259,7 +259,7 @@ def test_a_pause_the_other_side_asks_of_everybody_holds_everybody(telegraph: Tel
     telegraph.answers.append(Retryable("Closed for lunch.", retry_after=1800, circuit=True))
     post("one", "two")
     done = delivery.drain(now=NOW)
-    assert (done.retried, done.rested) == (1, 1)
+    assert (done.rescheduled, done.held) == (1, 1)
     assert row("two").due_at == later(1800)
 
 

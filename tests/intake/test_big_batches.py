@@ -1,4 +1,4 @@
-"""What an operator relies on when a server takes only small statements: nobody waits for weather that never passes."""
+"""What an operator relies on when a server accepts only short statements: a long one is not tried again for ever."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from django.db import connection
 from badges import pipeline
 from badges.awarding.models import UserCredential
 from badges.database import statement_bytes
-from badges.intake import payloads
-from badges.intake.events import Event, Unreadable
+from badges.intake.events import Event, Unreadable, parse_event
 from badges.intake.models import InboxMessage, InboxState
 from badges.testing.events import passing_status
 from tests.factories import make_template
@@ -25,7 +24,7 @@ PACKET = 2 * 1024 * 1024
 @pytest.fixture(autouse=True)
 def _small_packets(settings: Any) -> Iterator[None]:
     """Let the server, where it has such a limit, take statements of no more than two megabytes."""
-    settings.BADGES_CONFIG = {"intake": {"patience": 0}}  # whoever takes it for weather fails at once
+    settings.BADGES_CONFIG = {"intake": {"patience": 0}}  # taking it for a transient error fails at once
     if connection.vendor != "mysql":
         yield
         return
@@ -47,15 +46,15 @@ def _allow(packet: int) -> None:
 def big(learner: int, characters: int) -> Event:
     """An event full of what is escaped in JSON, and once more in SQL."""
     line = passing_status(lms_user_id=learner, username=f"u{learner}", course_name='"' * characters).line
-    return payloads.parse(line, source="kafka:learning/0@7")
+    return parse_event(line, source="kafka:learning/0@7")
 
 
-def test_a_batch_of_big_events_is_written_in_statements_that_the_server_takes() -> None:
+def test_a_batch_of_big_events_is_written_in_statements_that_the_server_accepts() -> None:
     make_template()
 
-    tally = pipeline.handle([big(learner, 100_000) for learner in range(1, 41)])
+    result = pipeline.handle([big(learner, 100_000) for learner in range(1, 41)])
 
-    assert (tally.awarded, tally.dead, tally.postponed) == (40, 0, 0)
+    assert (result.awarded, result.dead, result.postponed) == (40, 0, 0)
     assert UserCredential.objects.count() == 40
     assert {len(payload) > 200_000 for payload in InboxMessage.objects.values_list("payload", flat=True)} == {True}
 
@@ -63,19 +62,19 @@ def test_a_batch_of_big_events_is_written_in_statements_that_the_server_takes() 
 def test_an_event_that_no_statement_can_hold_is_a_dead_letter_and_the_others_count() -> None:
     make_template()
 
-    tally = pipeline.handle([big(1, 10), big(2, 600_000), big(3, 10)])
+    result = pipeline.handle([big(1, 10), big(2, 600_000), big(3, 10)])
 
     if connection.vendor != "mysql":
-        assert tally.awarded == 3
+        assert result.awarded == 3
         return
-    assert (tally.awarded, tally.dead) == (2, 1)
+    assert (result.awarded, result.dead) == (2, 1)
     dead = InboxMessage.objects.get(state=InboxState.DEAD)
     assert (dead.lms_user_id, dead.payload) == (2, None)
     assert "max_allowed_packet" in dead.reason
 
 
-def test_what_could_not_be_read_and_is_too_long_to_keep_is_kept_without_its_text() -> None:
-    tally = pipeline.handle([Unreadable("here", "not JSON", source="file:a:1", body="'" * 1_200_000)])
+def test_an_unreadable_event_that_is_too_long_is_stored_without_its_text() -> None:
+    result = pipeline.handle([Unreadable("here", "not JSON", source="file:a:1", body="'" * 1_200_000)])
 
-    assert tally.dead == 1
+    assert result.dead == 1
     assert (InboxMessage.objects.get().payload is None) == (connection.vendor == "mysql")

@@ -1,4 +1,4 @@
-"""What somebody who has to forget relies on: payloads go in time, and nothing else does."""
+"""What an operator relies on: payloads are deleted in time, and nothing else is."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def row(number: int, *, state: str = InboxState.PROCESSED, days_ago: int = 20) -
     )
 
 
-def test_payloads_of_old_events_are_forgotten_in_steps_and_their_ids_are_not():
+def test_payloads_of_old_events_are_deleted_in_steps_and_their_ids_are_not():
     old = [row(number) for number in range(7)]
     kept = [row(7, days_ago=1), row(8, state=InboxState.PENDING)]
     InboxMessage.objects.bulk_create([*old, *kept])
@@ -39,19 +39,18 @@ def test_payloads_of_old_events_are_forgotten_in_steps_and_their_ids_are_not():
     assert InboxMessage.objects.count() == 9
 
 
-def test_what_was_forgotten_is_not_looked_for_for_ever():
+def test_payloads_that_were_deleted_are_not_found_again():
     InboxMessage.objects.bulk_create(row(number) for number in range(4))
     inbox.expire_payloads(before=NOW, step=2)
 
     assert inbox.expire_payloads(before=NOW, step=2) == 0
 
 
-def test_a_worker_that_was_taken_for_dead_finishes_nothing_of_whoever_came_after_it():
+def test_a_worker_whose_lease_has_ended_cannot_finish_rows_of_the_next_worker():
     InboxMessage.objects.bulk_create([row(1, state=InboxState.PENDING)])
-    lease = dt.timedelta(seconds=30)
-    slow = inbox.claim_pending(limit=1, lease=lease, now=NOW)
-    later = NOW + lease
-    other = inbox.claim_pending(limit=1, lease=lease, now=later)
+    slow = inbox.claim(1, NOW, lease=30)
+    later = NOW + dt.timedelta(seconds=30)
+    other = inbox.claim(1, later, lease=30)
 
-    assert inbox.finish_claimed(slow, state=InboxState.DEAD, now=later) == 0
-    assert inbox.finish_claimed(other, state=InboxState.PROCESSED, now=later) == 1
+    assert inbox.finish(slow, state=InboxState.DEAD, now=later) == 0
+    assert inbox.finish(other, state=InboxState.PROCESSED, now=later) == 1

@@ -1,4 +1,4 @@
-"""Signals sent in this process: written down for later, and never a trouble to their sender."""
+"""Signals sent in this process: stored for later, without an error for their sender."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.tables, pytest.mark.django_db]
 
 @pytest.fixture
 def connected() -> Iterator[Callable[..., None]]:
-    """Connect the receivers anew, to something else if wanted."""
+    """Connect the receivers again, to another function if wanted."""
 
     def connect(receive: Any = pipeline.receive) -> None:
         receivers.disconnect()
@@ -51,13 +51,13 @@ def test_a_signal_of_this_process_becomes_a_badge() -> None:
     assert UserCredential.objects.count() == 1
 
 
-def test_a_signal_that_nobody_cares_about_costs_no_row() -> None:
+def test_a_signal_that_meets_no_requirement_costs_no_row() -> None:
     make_template()
     send(course_key=GEOMETRY)
     assert not InboxMessage.objects.exists()
 
 
-def test_a_signal_of_a_transaction_that_is_rolled_back_never_was() -> None:
+def test_a_signal_of_a_transaction_that_is_rolled_back_is_not_stored() -> None:
     make_template()
     with transaction.atomic():
         send()
@@ -66,7 +66,7 @@ def test_a_signal_of_a_transaction_that_is_rolled_back_never_was() -> None:
 
 
 @pytest.mark.usefixtures("_either_debug")
-def test_an_error_of_ours_does_not_reach_the_sender_or_other_receivers(
+def test_an_error_of_the_receiver_does_not_reach_the_sender_or_other_receivers(
     connected: Callable[..., None], caplog: pytest.LogCaptureFixture
 ) -> None:
     heard = []
@@ -138,7 +138,7 @@ def test_switched_off_nothing_is_received(connected: Callable[..., None], settin
     assert calls == []
 
 
-def test_our_own_announcement_is_received_only_where_it_is_configured(
+def test_an_announcement_of_this_app_is_received_only_where_it_is_configured(
     connected: Callable[..., None], settings: Any
 ) -> None:
     from openedx_events.learning.data import BadgeData, BadgeTemplateData  # noqa: PLC0415 -- only here

@@ -59,7 +59,7 @@ def award(learner: Learner) -> Callable[..., UserCredential]:
             id=uuid7(),
             learner=whom,
             template=template,
-            pair_id=uuid7(),
+            learner_template_id=uuid7(),
             status="awarded",
             awarded_at=AWARDED_AT,
             revision=revision,

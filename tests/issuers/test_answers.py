@@ -6,9 +6,7 @@ import json
 
 import pytest
 
-from badges.issuers.answers import HIDDEN, error_text, hidden, next_page, within
-
-BASE = "https://api.example.com:8443/v1/"
+from badges.issuers.answers import HIDDEN, error_text, hidden, next_link
 
 
 @pytest.mark.parametrize(
@@ -61,40 +59,11 @@ def test_what_was_sent_about_the_learner_is_hidden(text: str, expected: str) -> 
     assert hidden(text, ["Ada Lovelace", "Li", "王小明", "-"]) == expected
 
 
-@pytest.mark.parametrize(
-    ("link", "expected"),
-    [
-        (None, None),
-        ("", None),
-        (f"{BASE}things?page=2", f"{BASE}things?page=2"),
-        ("/v1/things?page=2", f"{BASE}things?page=2"),
-        ("?page=2", f"{BASE}things?page=2"),
-    ],
-)
-def test_the_next_page_is_followed_on_the_same_server(link: str | None, expected: str | None) -> None:
-    assert next_page(f"{BASE}things", {"metadata": {"next_page_url": link}}, base=BASE) == expected
-
-
-@pytest.mark.parametrize(
-    "link",
-    [
-        "https://evil.example.com:8443/v1/things",
-        "https://api.example.com.evil.test:8443/v1/things",
-        "http://api.example.com:8443/v1/things",
-        "https://api.example.com/v1/things",
-        "//evil.example.com/v1/things",
-        "https://user@api.example.com:8443/v1/things",
-        "https://api.example.com:8443/v2/things",
-        "https://api.example.com:8443/v1/../admin",
-        "javascript:alert(1)",
-    ],
-)
-def test_the_next_page_is_never_looked_for_elsewhere(link: str) -> None:
-    with pytest.raises(ValueError, match="another address"):
-        next_page(f"{BASE}things", {"metadata": {"next_page_url": link}}, base=BASE)
-    assert not within(link, base=BASE)
+@pytest.mark.parametrize(("link", "expected"), [(None, None), ("", None), ("/v1/things?page=2", "/v1/things?page=2")])
+def test_the_link_to_the_next_page_is_in_the_metadata(link: str | None, expected: str | None) -> None:
+    assert next_link({"metadata": {"next_page_url": link}}) == expected
 
 
 @pytest.mark.parametrize("answer", [None, [], {"metadata": []}, {"metadata": None}, {"data": []}])
 def test_an_answer_without_metadata_is_the_last_page(answer: object) -> None:
-    assert next_page(f"{BASE}things", answer, base=BASE) is None
+    assert next_link(answer) is None

@@ -1,4 +1,4 @@
-"""Issuers are found by entry points; one that is broken is its own trouble only."""
+"""Issuers are found by entry points; one that is broken costs only its own badges."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ issued = []
 class PaperIssuer(Issuer):
     slug = "paper"
 
-    def prepare(self, pairs):
-        issued.extend(("prepared", credential.id, place.external_template) for credential, place in pairs)
+    def prepare(self, targets):
+        issued.extend(("prepared", credential.id, place.external_template) for credential, place in targets)
 
     def issue(self, credential_id):
         issued.append(("issued", credential_id))
@@ -82,7 +82,7 @@ def test_a_plugin_is_found_by_its_entry_point_and_gets_its_messages(plugins: str
     [
         ("stone", "No issuer 'stone' is installed .*credly, paper, rock.*Install"),
         ("burning", r"cannot be loaded \(RuntimeError\)\. Repair"),
-        ("rock", "is no badges.issuers.base.Issuer. Repair"),
+        ("rock", "is no badges.issuers.base.Issuer but a NoIssuer. Repair"),
     ],
 )
 def test_an_issuer_that_does_not_work_is_named_with_the_remedy(plugins: str, slug: str, words: str) -> None:

@@ -26,8 +26,8 @@ def later(seconds: float) -> dt.datetime:
     [
         (State(), Verdict.GO),
         (State(4, None), Verdict.GO),  # not often enough yet
-        (State(5, later(1)), Verdict.REST),
-        (State(5, NOW), Verdict.PROBE),  # the rest is over at this very moment
+        (State(5, later(1)), Verdict.HOLD),
+        (State(5, NOW), Verdict.PROBE),  # the time is over at this very moment
         (State(5, later(-3600)), Verdict.PROBE),
     ],
 )
@@ -41,16 +41,16 @@ def test_a_circuit_lets_through_rests_or_asks_for_a_probe(state: State, verdict:
         (State(), {}, State(1, None)),
         (State(3, None), {}, State(4, None)),
         (State(4, None), {}, State(5, later(60))),  # the fifth opens it
-        (State(5, NOW), {"probe": True}, State(6, later(120))),  # the probe failed: a rest twice as long
+        (State(5, NOW), {"probe": True}, State(6, later(120))),  # the probe failed: open twice as long
         (State(6, later(99)), {"probe": True}, State(7, later(240))),
-        (State(50, NOW), {"probe": True}, State(51, later(600))),  # ten times the first rest at most
+        (State(50, NOW), {"probe": True}, State(51, later(600))),  # ten times the first time at most
         (State(6, later(99)), {}, State(6, later(99))),  # a straggler tells nothing new
-        (State(), {"retry_after": 7.0}, State(1, later(7))),  # they said when: no need to fail five times
+        (State(), {"retry_after": 7.0}, State(1, later(7))),  # the other side said when: no need to fail five times
         (State(5, NOW), {"probe": True, "retry_after": 500.0}, State(6, later(500))),
     ],
 )
 def test_failures_in_a_row_open_the_circuit(before: State, options: dict[str, object], after: State) -> None:
-    assert failed(before, NOW, threshold=5, rest=60.0, **options) == after  # type: ignore[arg-type]
+    assert failed(before, NOW, threshold=5, seconds=60.0, **options) == after  # type: ignore[arg-type]
 
 
 def test_a_probe_that_tells_nothing_lets_the_next_one_probe() -> None:
@@ -68,7 +68,7 @@ def test_five_failures_open_it_and_an_answer_closes_it() -> None:
     for _ in range(5):
         assert circuit.may_pass(NAME, NOW)[0] is Verdict.GO
         circuit.record_failure(NAME, NOW, probe=False)
-    assert circuit.may_pass(NAME, NOW) == (Verdict.REST, later(60))
+    assert circuit.may_pass(NAME, NOW) == (Verdict.HOLD, later(60))
     assert circuit.record_answer(NAME)
     assert circuit.may_pass(NAME, NOW)[0] is Verdict.GO
     assert not circuit.record_answer(NAME)
@@ -84,7 +84,7 @@ def test_circuits_differ_by_every_letter_of_their_names() -> None:
 @pytest.mark.tables
 def test_only_one_is_told_to_probe(open_circuit: Circuit) -> None:
     verdicts = [circuit.may_pass(NAME, NOW)[0] for _ in range(4)]
-    assert verdicts == [Verdict.PROBE, Verdict.REST, Verdict.REST, Verdict.REST]
+    assert verdicts == [Verdict.PROBE, Verdict.HOLD, Verdict.HOLD, Verdict.HOLD]
 
 
 @pytest.mark.tables
@@ -111,5 +111,5 @@ def test_of_workers_that_ask_at_the_same_moment_only_one_is_told_to_probe() -> N
 
 def test_a_probe_that_never_came_back_is_replaced_after_its_lease(open_circuit: Circuit) -> None:
     assert circuit.may_pass(NAME, NOW)[0] is Verdict.PROBE
-    assert circuit.may_pass(NAME, later(119))[0] is Verdict.REST
+    assert circuit.may_pass(NAME, later(119))[0] is Verdict.HOLD
     assert circuit.may_pass(NAME, later(120))[0] is Verdict.PROBE

@@ -69,7 +69,7 @@ def test_one_learners_rows_come_one_at_a_time_in_their_order() -> None:
 def test_a_row_in_backoff_holds_the_next_one_of_its_learner() -> None:
     post(message(1, key="7"), message(2, key="7"))
     (first,) = claim()
-    mailbox.retry(first, due_at=later(30), error="Not now")
+    mailbox.reschedule(first, due_at=later(30), error="Not now")
     assert claim(now=later(29)) == []
     assert contents(claim(now=later(30))) == ["c-1"]
 
@@ -77,7 +77,7 @@ def test_a_row_in_backoff_holds_the_next_one_of_its_learner() -> None:
 def test_a_dead_letter_lets_the_next_one_pass() -> None:
     post(message(1, key="7"), message(2, key="7"))
     (first,) = claim()
-    mailbox.bury(first, NOW, error="No e-mail")
+    mailbox.dead_letter(first, NOW, error="No e-mail")
     assert contents(claim()) == ["c-2"]
 
 
@@ -109,8 +109,8 @@ def test_a_row_whose_lease_ended_is_claimed_again_and_the_late_worker_cannot_fin
     (row,) = claim(now=later(LEASE))
     assert not mailbox.begin(late, later(LEASE), lease=LEASE)
     assert not mailbox.delivered(late, later(LEASE))
-    assert not mailbox.retry(late, due_at=later(200), error="late")
-    assert not mailbox.bury(late, later(LEASE), error="late")
+    assert not mailbox.reschedule(late, due_at=later(200), error="late")
+    assert not mailbox.dead_letter(late, later(LEASE), error="late")
     assert mailbox.release([late], due_at=NOW) == 0
     assert mailbox.delivered(row, later(LEASE))
 
@@ -119,7 +119,7 @@ def test_a_finished_row_cannot_be_finished_again() -> None:
     post(message(1))
     (row,) = claim()
     assert mailbox.delivered(row, NOW)
-    assert not mailbox.bury(row, NOW, error="too late")
+    assert not mailbox.dead_letter(row, NOW, error="too late")
     assert OutboxMessage.objects.get().state == OutboxState.DELIVERED
 
 
@@ -142,18 +142,18 @@ def test_a_released_row_has_lost_no_attempt() -> None:
 def test_rows_that_rest_are_freed_together_and_others_are_not() -> None:
     post(*[message(number) for number in range(5)])
     rows = claim()
-    mailbox.release(rows[:2], due_at=later(600), rests_for="credly:A")
-    mailbox.release(rows[2:4], due_at=later(600), rests_for="credly:B")
-    mailbox.retry(rows[4], due_at=later(600), error="its own fault")
-    assert mailbox.free("credly:A", now=later(1)) == 2
+    mailbox.release(rows[:2], due_at=later(600), held_for="credly:A")
+    mailbox.release(rows[2:4], due_at=later(600), held_for="credly:B")
+    mailbox.reschedule(rows[4], due_at=later(600), error="its own fault")
+    assert mailbox.release_circuit("credly:A", now=later(1)) == 2
     assert contents(claim(now=later(1))) == ["c-0", "c-1"]
 
 
 def test_a_row_that_rested_and_is_claimed_again_is_not_taken_from_its_worker() -> None:
     post(message(1))
-    mailbox.release(claim(), due_at=later(60), rests_for="credly:A")
+    mailbox.release(claim(), due_at=later(60), held_for="credly:A")
     (row,) = claim(now=later(60))
-    assert mailbox.free("credly:A", now=later(61)) == 0
+    assert mailbox.release_circuit("credly:A", now=later(61)) == 0
     assert claim(now=later(61)) == []
     assert mailbox.begin(row, later(62), lease=LEASE)
 
@@ -162,10 +162,10 @@ def test_an_operator_revives_dead_letters_and_nothing_else() -> None:
     post(message(1, key="7"), message(2), message(3))
     dead, done, waiting = claim()
     mailbox.begin(dead, NOW, lease=LEASE)
-    mailbox.bury(dead, NOW, error="No e-mail")
+    mailbox.dead_letter(dead, NOW, error="No e-mail")
     mailbox.delivered(done, NOW)
-    mailbox.retry(waiting, due_at=later(600), error="Not now")
-    assert mailbox.revive(OutboxMessage.objects.all(), now=later(1)) == 1
+    mailbox.reschedule(waiting, due_at=later(600), error="Not now")
+    assert mailbox.requeue(OutboxMessage.objects.all(), now=later(1)) == 1
     (row,) = claim(now=later(1))
     assert (contents([row]), row.attempts) == (["c-1"], 0)
 
@@ -174,7 +174,7 @@ def test_old_delivered_rows_are_forgotten_and_dead_letters_are_not() -> None:
     post(message(1), message(2), message(3))
     done, dead, _waiting = claim()
     mailbox.delivered(done, NOW)
-    mailbox.bury(dead, NOW, error="No e-mail")
+    mailbox.dead_letter(dead, NOW, error="No e-mail")
     post(message(4), now=later(50))
     mailbox.delivered(claim(now=later(50))[0], later(50))
     assert mailbox.forget_delivered(before=later(10), limit=100) == 1
@@ -185,7 +185,7 @@ def test_old_delivered_rows_are_forgotten_and_dead_letters_are_not() -> None:
 def test_an_error_longer_than_its_column_is_cut() -> None:
     post(message(1))
     (row,) = claim()
-    assert mailbox.bury(row, NOW, error="x" * 5000)
+    assert mailbox.dead_letter(row, NOW, error="x" * 5000)
     assert len(OutboxMessage.objects.get().last_error) == 500
 
 

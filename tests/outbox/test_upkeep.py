@@ -12,8 +12,8 @@ from badges.outbox import circuit, mailbox
 from badges.outbox.circuit import Verdict
 from badges.outbox.mailbox import NewMessage
 from badges.outbox.models import OutboxMessage
-from tests.taking import taken_by_another
-from tests.woken import use_memory_broker, woken
+from tests.support.celery_wakeups import notified_tasks, use_memory_broker
+from tests.support.claims import taken_by_another
 
 pytestmark = [pytest.mark.tables, pytest.mark.django_db]
 
@@ -41,18 +41,18 @@ def words(rows: list[OutboxMessage]) -> list[str]:
 def test_of_rows_that_rest_the_first_few_are_those_due_first() -> None:
     post("joe", "jack", "jim")
     for row, seconds in zip(claim(), (900, 300, 600), strict=True):
-        mailbox.release([row], due_at=later(seconds), rests_for="dodge-city")
-    assert mailbox.free("dodge-city", now=later(1), limit=2) == 2
+        mailbox.release([row], due_at=later(seconds), held_for="dodge-city")
+    assert mailbox.release_circuit("dodge-city", now=later(1), limit=2) == 2
     assert words(claim(later(1))) == ["jack", "jim"]
 
 
 def test_a_row_that_was_tried_after_its_rest_waits_for_itself_and_is_not_freed() -> None:
     post("joe")
-    mailbox.release(claim(), due_at=later(60), rests_for="dodge-city")
+    mailbox.release(claim(), due_at=later(60), held_for="dodge-city")
     (row,) = claim(later(60))
     mailbox.begin(row, later(60), lease=LEASE)
-    mailbox.retry(row, due_at=later(900), error="Illegible")
-    assert mailbox.free("dodge-city", now=later(61)) == 0
+    mailbox.reschedule(row, due_at=later(900), error="Illegible")
+    assert mailbox.release_circuit("dodge-city", now=later(61)) == 0
 
 
 def test_no_more_are_forgotten_at_a_time_than_was_asked_and_the_oldest_first() -> None:
@@ -70,7 +70,7 @@ def test_what_is_delivered_is_never_due_next() -> None:
     post("done", "waits")
     done, waits = claim()
     mailbox.delivered(done, NOW)
-    mailbox.retry(waits, due_at=later(30), error="Not now")
+    mailbox.reschedule(waits, due_at=later(30), error="Not now")
     assert mailbox.next_due_at() == later(30)
 
 
@@ -79,12 +79,12 @@ def test_dead_letters_that_are_revived_wake_a_worker_and_nothing_revived_wakes_n
     use_memory_broker(settings)
     post("stop")
     (row,) = claim()
-    woken()
-    assert mailbox.revive(OutboxMessage.objects.all(), now=NOW) == 0
-    assert woken() == []
-    mailbox.bury(row, NOW, error="No paper")
-    assert mailbox.revive(OutboxMessage.objects.all(), now=NOW) == 1
-    assert woken() == ["badges.deliver"]
+    notified_tasks()
+    assert mailbox.requeue(OutboxMessage.objects.all(), now=NOW) == 0
+    assert notified_tasks() == []
+    mailbox.dead_letter(row, NOW, error="No paper")
+    assert mailbox.requeue(OutboxMessage.objects.all(), now=NOW) == 1
+    assert notified_tasks() == ["badges.deliver"]
 
 
 def test_a_probe_that_fails_doubles_the_rest() -> None:
@@ -92,7 +92,7 @@ def test_a_probe_that_fails_doubles_the_rest() -> None:
         circuit.record_failure("dodge-city", NOW, probe=False)
     assert circuit.may_pass("dodge-city", later(60))[0] is Verdict.PROBE
     circuit.record_failure("dodge-city", later(70), probe=True)
-    assert circuit.may_pass("dodge-city", later(71)) == (Verdict.REST, later(70 + 120))
+    assert circuit.may_pass("dodge-city", later(71)) == (Verdict.HOLD, later(70 + 120))
 
 
 @pytest.mark.django_db(transaction=True)

@@ -1,1 +1,1 @@
-"""The conductor inwards."""
+"""The pipeline: from events to credentials and outbox rows."""

@@ -1,4 +1,4 @@
-"""The stories' makers as fixtures; imported late, since Django is not ready when this file is."""
+"""Factories as fixtures. They are imported late, because Django is not ready when this file is imported."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import pytest
 
 @pytest.fixture
 def template() -> Any:
-    from tests.pipeline.stories import make_template  # noqa: PLC0415
+    from tests.support.pipeline_factories import make_template  # noqa: PLC0415
 
     return make_template
 
 
 @pytest.fixture
 def passing() -> Any:
-    from tests.pipeline.stories import make_passing  # noqa: PLC0415
+    from tests.support.pipeline_factories import make_passing  # noqa: PLC0415
 
     return make_passing

@@ -14,7 +14,7 @@ from badges.catalog import versions
 from badges.catalog.models import BadgeRequirement, BadgeTemplate, DataRule, TemplateIssuer, TemplateRevision
 from badges.conf import PASSING_STATUS
 from badges.fields import KeyField
-from tests.pipeline.counting import counted_statements
+from tests.support.statement_counts import counted_statements
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.tables]
 
@@ -52,7 +52,7 @@ def make_templates(count: int) -> None:
         if name:
             rules.append(DataRule(requirement=requirement, path="course.display_name", operator="eq", value=name))
     DataRule.objects.bulk_create(rules)
-    versions.touch()
+    versions.bump_version()
     pipeline.warm_up()
 
 
@@ -73,7 +73,7 @@ def batch(passing: Callable[..., object]) -> Callable[..., list[object]]:
     return make
 
 
-def test_a_batch_of_newcomers_who_complete_costs_the_same_for_any_size_and_any_number_of_templates(batch):
+def test_a_batch_of_new_learners_who_complete_costs_the_same_for_any_size_and_any_number_of_templates(batch):
     costs = {}
     make_templates(1)
     costs["one of one"] = merged(statements_of(batch(1, first=1)))
@@ -98,7 +98,7 @@ def test_a_batch_that_matches_nothing_costs_one_statement(batch, templates):
 
 
 @pytest.mark.parametrize("size", [1, 500])
-def test_a_batch_of_repeats_costs_less(batch, size):
+def test_a_batch_of_duplicates_costs_less(batch, size):
     make_templates(1)
     pipeline.handle(batch(size))  # type: ignore[arg-type]
 

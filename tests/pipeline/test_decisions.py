@@ -1,4 +1,4 @@
-"""What a learner relies on: all that is demanded, once, and nothing on less."""
+"""What a learner relies on: a badge for fulfilling all requirements, once, and none for less."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django.contrib.auth import get_user_model
 from badges import pipeline
 from badges.awarding.models import UserCredential
 from badges.conf import PASSING_STATUS
-from badges.intake import payloads
+from badges.intake.events import parse_event
 from badges.intake.models import InboxMessage, Learner
 from badges.issuers.credly.models import CredlyBadge
 from badges.outbox.models import OutboxMessage
@@ -25,10 +25,10 @@ def test_an_event_that_completes_a_template_becomes_a_credential(template, passi
     template("star", {"key": "pass", "course": ALGEBRA})
     event = passing(course_key=ALGEBRA, lms_user_id=41, username="marsupilami")
 
-    tally = pipeline.handle([event])
+    result = pipeline.handle([event])
 
     credential = UserCredential.objects.get()
-    assert (tally.awarded, tally.matched) == (1, 1)
+    assert (result.awarded, result.matched) == (1, 1)
     assert credential.learner.lms_user_id == 41
     assert credential.learner.user.get_username() == "marsupilami"
     assert (credential.cause_event_id, credential.cause_event_type) == (event.id, PASSING_STATUS)
@@ -115,21 +115,21 @@ def test_an_enrolment_made_by_staff_credits_the_learner(template, settings):
     staff = made.user(lms_user_id=1, username="aaron-the-admin")
     line = made.enrollment(lms_user_id=52, username="zoe", created_by=staff).line
 
-    pipeline.handle([payloads.parse(line, source="test")])
+    pipeline.handle([parse_event(line, source="test")])
 
     assert UserCredential.objects.get().learner.lms_user_id == 52
     assert not get_user_model().objects.filter(username="aaron-the-admin").exists()
 
 
-def test_what_nobody_cares_about_is_counted_and_costs_no_row(template, passing, settings):
+def test_an_event_that_meets_no_requirement_is_counted_and_costs_no_row(template, passing, settings):
     template("sleeping", {"key": "pass", "course": ALGEBRA}, is_active=False)
     template("star", {"key": "pass", "course": BOTANY})
     enrolled = made.enrollment(lms_user_id=52, username="zoe")
     settings.BADGES_CONFIG = {"events": [PASSING_STATUS, ENROLLED]}
-    strange = payloads.parse(enrolled.line, source="test")
+    strange = parse_event(enrolled.line, source="test")
     settings.BADGES_CONFIG = {}
 
-    tally = pipeline.handle(
+    result = pipeline.handle(
         [
             passing(course_key=ALGEBRA, username="for-an-inactive-template", lms_user_id=2),
             passing(course_key=BOTANY, with_pii=False, lms_user_id=3),
@@ -137,7 +137,7 @@ def test_what_nobody_cares_about_is_counted_and_costs_no_row(template, passing, 
         ]
     )
 
-    assert tally.ignored == {
+    assert result.ignored == {
         (PASSING_STATUS, "no match"): 1,
         (PASSING_STATUS, "no learner"): 1,
         (ENROLLED, "not configured"): 1,
@@ -165,18 +165,18 @@ def test_near_misses_are_kept_when_asked_for(template, passing, settings):
     assert not Learner.objects.exists()
 
 
-def test_a_username_of_another_lms_user_is_a_dead_letter_and_the_others_go_on(template, passing):
+def test_a_username_of_another_lms_user_is_a_dead_letter_and_the_others_are_decided(template, passing):
     template("star", {"key": "pass", "course": ALGEBRA})
     pipeline.handle([passing(course_key=ALGEBRA, lms_user_id=8, username="houba")])
 
-    tally = pipeline.handle(
+    result = pipeline.handle(
         [
             passing(course_key=ALGEBRA, lms_user_id=9, username="houba"),
             passing(course_key=ALGEBRA, lms_user_id=10, username="spirou"),
         ]
     )
 
-    assert (tally.dead, tally.awarded) == (1, 1)
+    assert (result.dead, result.awarded) == (1, 1)
     dead = InboxMessage.objects.get(state="dead")
     assert dead.lms_user_id == 9
     assert "another LMS user" in dead.reason
@@ -197,7 +197,7 @@ def test_usernames_that_differ_only_in_case_never_share_or_change_an_account(tem
     template("star", {"key": "pass", "course": ALGEBRA})
     get_user_model().objects.create(username="Zoe", email="zoe@home.example")
 
-    tally = pipeline.handle(
+    result = pipeline.handle(
         [
             passing(course_key=ALGEBRA, lms_user_id=12, username="zoe", email="another@x.example"),
             passing(course_key=ALGEBRA, lms_user_id=13, username="houba"),
@@ -209,7 +209,7 @@ def test_usernames_that_differ_only_in_case_never_share_or_change_an_account(tem
     assert UserCredential.objects.filter(learner__lms_user_id=13).exists()
     # A host whose column ignores case cannot hold both names; elsewhere the second one gets an account.
     equates = get_user_model().objects.filter(username="ZOE").exists()
-    assert (tally.awarded, tally.dead) == ((1, 1) if equates else (2, 0))
+    assert (result.awarded, result.dead) == ((1, 1) if equates else (2, 0))
     assert not equates or "binary collation" in InboxMessage.objects.get(state="dead").reason
 
 
@@ -217,7 +217,7 @@ def test_usernames_that_differ_only_in_case_never_share_or_change_an_account(tem
     ("username", "name"),
     [("ada-ب", "أحمد بن علي"), ("wang", "王小明"), ("e\u0301clair", "Zoë D'Arc-Ünal")],
 )
-def test_names_in_every_script_arrive_as_they_are(template, passing, username, name):
+def test_names_in_every_script_are_stored_unchanged(template, passing, username, name):
     template("star", {"key": "pass", "course": ALGEBRA})
 
     pipeline.handle([passing(course_key=ALGEBRA, username=username, name=name)])
@@ -250,14 +250,14 @@ def test_a_template_edited_after_a_fulfilment_awards_at_the_next_event_and_not_b
     assert credential.revision.number == 2
 
 
-def test_a_badge_that_was_taken_back_does_not_return_with_the_next_event(template, passing):
+def test_a_revoked_badge_is_not_awarded_again_by_the_next_event(template, passing):
     template("star", {"key": "pass", "course": ALGEBRA})
     pipeline.handle([passing(course_key=ALGEBRA, lms_user_id=5)])
     UserCredential.objects.update(status="revoked", active_key=None)
 
-    tally = pipeline.handle([passing(course_key=ALGEBRA, lms_user_id=5)])
+    result = pipeline.handle([passing(course_key=ALGEBRA, lms_user_id=5)])
 
-    assert (tally.matched, tally.awarded) == (1, 0)
+    assert (result.matched, result.awarded) == (1, 0)
     assert UserCredential.objects.get().status == "revoked"
 
 
@@ -279,13 +279,13 @@ def test_what_was_reset_counts_no_more_and_is_earned_again_unless_the_badge_is_a
     assert Fulfillment.objects.filter(active_key=None).count() == Fulfillment.objects.exclude(active_key=None).count()
 
 
-def test_one_poisonous_event_does_not_hold_up_its_batch(template, passing):
+def test_one_event_that_fails_does_not_stop_its_batch(template, passing):
     template("star", {"key": "pass", "course": ALGEBRA})
-    poison = passing(course_key=ALGEBRA, lms_user_id=2**70, username="too-big")
+    failing = passing(course_key=ALGEBRA, lms_user_id=2**70, username="too-big")
     batch = [passing(course_key=ALGEBRA, lms_user_id=number, username=f"u{number}") for number in range(1, 6)]
 
-    tally = pipeline.handle([*batch[:2], poison, *batch[2:]])
+    result = pipeline.handle([*batch[:2], failing, *batch[2:]])
 
     assert UserCredential.objects.count() == 5
-    assert tally.awarded == 5
-    assert tally.dead + tally.postponed == 1
+    assert result.awarded == 5
+    assert result.dead + result.postponed == 1

@@ -47,7 +47,7 @@ def test_consumers_that_find_the_database_locked_wait_and_lose_nothing(template:
             second_was_refused.wait(PATIENCE if connection.vendor == "sqlite" else 1)
         return execute(sql, *rest)
 
-    def knock(execute: Any, sql: str, *rest: Any) -> Any:
+    def begin_too(execute: Any, sql: str, *rest: Any) -> Any:
         try:
             return execute(sql, *rest)
         except OperationalError:
@@ -67,7 +67,7 @@ def test_consumers_that_find_the_database_locked_wait_and_lose_nothing(template:
     first = threading.Thread(target=run, args=(lambda: pipeline.handle([event]), linger))
     first.start()
     assert first_writes.wait(PATIENCE)
-    second = threading.Thread(target=run, args=(pipeline.process_pending, knock))
+    second = threading.Thread(target=run, args=(pipeline.process_pending, begin_too))
     second.start()
     first.join(PATIENCE)
     second.join(PATIENCE)

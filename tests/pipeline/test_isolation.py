@@ -1,4 +1,4 @@
-"""What a host relies on whatever its isolation level: whoever waited for a learner sees what the other one wrote."""
+"""What a host relies on at any isolation level: after waiting for a lock, a consumer sees what the other one wrote."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an operator relies on: consumers may meet, the database may stumble, and nothing is lost or doubled."""
+"""What an operator relies on: concurrent consumers and database errors lose nothing and count nothing twice."""
 
 from __future__ import annotations
 
@@ -52,20 +52,20 @@ def handling(batch: Sequence[object]) -> Callable[[], object]:
 
 
 @pytest.mark.parametrize("round_", range(5))
-def test_consumers_that_race_on_one_newcomer_give_one_credential(template, passing, round_):
+def test_concurrent_events_of_one_new_learner_give_one_credential(template, passing, round_):
     template("both", {"key": "a", "course": ALGEBRA}, {"key": "b", "course": BOTANY})
     same = passing(course_key=ALGEBRA, lms_user_id=3, username="spip")
     others = [passing(course_key=course, lms_user_id=3, username="spip") for course in (ALGEBRA, BOTANY, BOTANY)]
 
-    tallies = at_once(handling([same]), handling([same, others[0]]), handling([others[1]]), handling([others[2]]))
+    results = at_once(handling([same]), handling([same, others[0]]), handling([others[1]]), handling([others[2]]))
 
-    assert sum(tally.awarded for tally in tallies) == 1  # type: ignore[attr-defined]
+    assert sum(result.awarded for result in results) == 1  # type: ignore[attr-defined]
     assert Learner.objects.count() == UserCredential.objects.count() == OutboxMessage.objects.count() == 1
     assert Fulfillment.objects.count() == 2
     assert InboxMessage.objects.filter(state="processed").count() == 4
 
 
-def test_big_batches_over_the_same_learners_in_other_orders_do_not_lock_each_other_out(template, passing):
+def test_big_batches_of_the_same_learners_in_different_orders_do_not_deadlock(template, passing):
     template("both", {"key": "a", "course": ALGEBRA}, {"key": "b", "course": BOTANY})
     people = [{"lms_user_id": number, "username": f"spirou-{number}"} for number in range(1, 61)]
     algebra = [passing(course_key=ALGEBRA, **person) for person in people]
@@ -77,34 +77,34 @@ def test_big_batches_over_the_same_learners_in_other_orders_do_not_lock_each_oth
     assert Fulfillment.objects.count() == InboxMessage.objects.filter(state="processed").count() == 120
 
 
-def test_a_batch_that_hits_the_databases_weather_is_tried_again_as_a_whole(template, passing):
+def test_a_batch_with_a_transient_database_error_is_tried_again_as_a_whole(template, passing):
     template("star", {"key": "pass", "course": ALGEBRA})
     stumbles = iter([True, True, False])
 
     def stumble(execute, sql, params, many, context):
         if sql.startswith("INSERT INTO") and "usercredential" in sql and next(stumbles, False):
-            raise weather()
+            raise deadlock()
         return execute(sql, params, many, context)
 
     with connection.execute_wrapper(stumble):
-        tally = pipeline.handle([passing(course_key=ALGEBRA, lms_user_id=n, username=f"u{n}") for n in (1, 2)])
+        result = pipeline.handle([passing(course_key=ALGEBRA, lms_user_id=n, username=f"u{n}") for n in (1, 2)])
 
-    assert (tally.awarded, tally.dead, tally.postponed) == (2, 0, 0)
+    assert (result.awarded, result.dead, result.postponed) == (2, 0, 0)
     assert not InboxMessage.objects.filter(attempts__gt=0).exists()
 
 
-def weather() -> OperationalError:
+def deadlock() -> OperationalError:
     """A deadlock, as this database reports it."""
     words = {"sqlite": ("database is locked",), "mysql": (1213, "Deadlock found")}
     return OperationalError(*words.get(connection.vendor, ("deadlock detected",)))
 
 
-def test_a_database_that_stays_away_ends_in_an_error_and_nothing_is_acknowledged(template, passing, settings):
+def test_a_database_that_stays_down_ends_in_an_error_and_nothing_is_acknowledged(template, passing, settings):
     settings.BADGES_CONFIG = {"intake": {"patience": 0.2}}
     template("star", {"key": "pass", "course": ALGEBRA})
 
     def down(execute, sql, params, many, context):
-        raise weather()
+        raise deadlock()
 
     with connection.execute_wrapper(down), pytest.raises(Retryable, match="did not answer"):
         pipeline.handle([passing(course_key=ALGEBRA)])
@@ -112,13 +112,13 @@ def test_a_database_that_stays_away_ends_in_an_error_and_nothing_is_acknowledged
     assert not InboxMessage.objects.exists()
 
 
-def test_an_event_that_fails_by_itself_is_tried_later_and_then_given_up(template, passing, settings):
+def test_an_event_that_fails_alone_is_tried_later_and_then_becomes_a_dead_letter(template, passing, settings):
     settings.BADGES_CONFIG = {"intake": {"max_attempts": 2}, "delivery": {"base_delay": 0}}
     template("star", {"key": "pass", "course": ALGEBRA})
 
     def refuse(execute, sql, params, many, context):
         if sql.startswith("INSERT INTO") and "fulfillment" in sql and len(params) < 20:
-            raise ValueError("a bug of ours; the message might quote spip")
+            raise ValueError("a bug; the message might quote spip")
         return execute(sql, params, many, context)
 
     with connection.execute_wrapper(refuse):
@@ -136,20 +136,20 @@ def test_an_account_that_two_lms_users_ask_for_at_once_stays_with_the_first():
     first, second = (learners.look_up([person(number, "zoe")]) for number in (1, 2))
 
     with transaction.atomic():
-        learners.admit(first, [1])
+        learners.get_or_create(first, [1])
     with pytest.raises(IntegrityError), transaction.atomic():
-        learners.admit(second, [2])
+        learners.get_or_create(second, [2])
 
     assert Learner.objects.get(user__username="zoe").lms_user_id == 1
 
 
 def test_a_learner_who_was_retired_since_they_were_looked_up_is_looked_up_again():
     zoe = Learner.objects.create(lms_user_id=1)
-    roster = learners.look_up([person(1, "zoe")])
+    lookup = learners.look_up([person(1, "zoe")])
     learners.retire(zoe)
 
     with pytest.raises(IntegrityError), transaction.atomic():
-        learners.admit(roster, [1])
+        learners.get_or_create(lookup, [1])
 
 
 def person(lms_user_id: int, username: str) -> LearnerData:

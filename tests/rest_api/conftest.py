@@ -1,4 +1,4 @@
-"""People who ask."""
+"""Clients of learners and staff."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def learner_client(learner: Any, client: Any) -> Any:
 
 @pytest.fixture
 def staff_client(db: None) -> Callable[..., Any]:
-    """Sign in as somebody with these permissions: ``staff_client("view_usercredential")``."""
-    from tests.people import signed_in, somebody  # noqa: PLC0415
+    """Sign in as a user with these permissions: ``staff_client("view_usercredential")``."""
+    from tests.support.learner_factories import signed_in, somebody  # noqa: PLC0415
 
     return lambda *permissions, **options: signed_in(somebody(*permissions), **options)

@@ -1,4 +1,4 @@
-"""Holding answers to the OpenAPI document that promises them."""
+"""Validating responses against the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ URI = "urn:badges-openapi"
 
 
 def assert_as_promised(response: Any, path: str, method: str = "get") -> Any:
-    """Check an answer of ``path`` (as the document spells it) against its schema; return what it says."""
+    """Validate a response of ``path``, a path of the document, against its schema. Return the body."""
     promised = document()["paths"][path][method]["responses"]
     status, media_type = str(response.status_code), response.headers["Content-Type"].partition(";")[0]
     assert status in promised, f"{status} is not in the document of {path}"
     schema = promised[status]["content"][media_type]["schema"]
     registry: Any = Registry().with_resource(URI, Resource.from_contents(document(), default_specification=DRAFT202012))
-    said = response.json()
+    body = response.json()
     checker = jsonschema.Draft202012Validator.FORMAT_CHECKER
-    jsonschema.Draft202012Validator(_absolute(schema), registry=registry, format_checker=checker).validate(said)
-    return said
+    jsonschema.Draft202012Validator(_absolute(schema), registry=registry, format_checker=checker).validate(body)
+    return body
 
 
 def _absolute(schema: dict[str, Any]) -> dict[str, Any]:

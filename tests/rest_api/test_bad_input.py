@@ -1,4 +1,4 @@
-"""Whatever is asked, the answer names what is wrong, and is never a 500."""
+"""For every invalid request the response names what is wrong, and the status is never 500."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def _nothing_counted() -> Iterator[None]:
     cache.clear()
 
 
-def cursor(*place: Any) -> str:
-    return base64.urlsafe_b64encode(json.dumps(place).encode()).decode()
+def cursor(*position: Any) -> str:
+    return base64.urlsafe_b64encode(json.dumps(position).encode()).decode()
 
 
 ANY_ID = str(uuid.UUID(int=7))
@@ -56,15 +56,15 @@ ANY_ID = str(uuid.UUID(int=7))
     ],
 )
 def test_a_cursor_that_is_none_of_ours_is_refused(learner_client: Any, text: str) -> None:
-    said = assert_as_promised(learner_client.get(f"{LIST}?{urlencode({'cursor': text})}"), LIST)
-    assert (said["status"], said["errors"][0]["field"]) == (400, "cursor")
+    body = assert_as_promised(learner_client.get(f"{LIST}?{urlencode({'cursor': text})}"), LIST)
+    assert (body["status"], body["errors"][0]["field"]) == (400, "cursor")
 
 
 def test_a_cursor_to_where_nothing_is_shows_an_empty_page(learner: Any, learner_client: Any) -> None:
     UserCredentialFactory(learner=learner)
-    place = urlencode({"cursor": cursor(0, "0001-01-01T00:00:00+00:00", ANY_ID)})
-    said = assert_as_promised(learner_client.get(f"{LIST}?{place}"), LIST)
-    assert said["results"] == []
+    query = urlencode({"cursor": cursor(0, "0001-01-01T00:00:00+00:00", ANY_ID)})
+    body = assert_as_promised(learner_client.get(f"{LIST}?{query}"), LIST)
+    assert body["results"] == []
 
 
 @pytest.mark.parametrize(
@@ -97,9 +97,9 @@ def test_a_cursor_to_where_nothing_is_shows_an_empty_page(learner: Any, learner_
     ],
 )
 def test_a_value_that_cannot_be_meant_is_refused_by_name(learner_client: Any, name: str, value: str) -> None:
-    said = assert_as_promised(learner_client.get(f"{LIST}?{urlencode({name: value})}"), LIST)
-    assert (said["status"], [error["field"] for error in said["errors"]]) == (400, [name])
-    assert said["errors"][0]["detail"]
+    body = assert_as_promised(learner_client.get(f"{LIST}?{urlencode({name: value})}"), LIST)
+    assert (body["status"], [error["field"] for error in body["errors"]]) == (400, [name])
+    assert body["errors"][0]["detail"]
 
 
 @pytest.mark.parametrize(
@@ -115,8 +115,8 @@ def test_a_value_that_cannot_be_meant_is_refused_by_name(learner_client: Any, na
 )
 def test_a_strange_value_finds_nothing(learner: Any, learner_client: Any, name: str, value: str) -> None:
     UserCredentialFactory(learner=learner)
-    said = assert_as_promised(learner_client.get(f"{LIST}?{urlencode({name: value})}"), LIST)
-    assert said["results"] == []
+    body = assert_as_promised(learner_client.get(f"{LIST}?{urlencode({name: value})}"), LIST)
+    assert body["results"] == []
 
 
 def test_bytes_that_are_no_text_find_nothing(learner: Any, learner_client: Any) -> None:
@@ -125,19 +125,19 @@ def test_bytes_that_are_no_text_find_nothing(learner: Any, learner_client: Any) 
 
 
 def test_a_misspelt_filter_is_refused_because_its_answer_would_be_everything(learner_client: Any) -> None:
-    said = assert_as_promised(learner_client.get(f"{LIST}?usernam=houba"), LIST)
-    assert said["errors"] == [{"field": "usernam", "detail": "There is no such parameter; write username."}]
+    body = assert_as_promised(learner_client.get(f"{LIST}?usernam=houba"), LIST)
+    assert body["errors"] == [{"field": "usernam", "detail": "There is no such parameter; write username."}]
 
 
 def test_every_wrong_parameter_is_named_at_once(learner_client: Any) -> None:
-    said = assert_as_promised(learner_client.get(f"{LIST}?status=lost&lms_user_id=houba"), LIST)
-    assert {error["field"] for error in said["errors"]} == {"status", "lms_user_id"}
+    body = assert_as_promised(learner_client.get(f"{LIST}?status=lost&lms_user_id=houba"), LIST)
+    assert {error["field"] for error in body["errors"]} == {"status", "lms_user_id"}
 
 
 @pytest.mark.parametrize("name", ["x", "%00", "9" * 300, str(uuid.UUID(int=3)), "%ff", "{}"])
 def test_no_such_credential_is_a_404(learner_client: Any, name: str) -> None:
-    said = assert_as_promised(learner_client.get(f"{LIST}{name}/"), "/api/badges/v1/credentials/{id}/")
-    assert (said["status"], said["title"]) == (404, "Not Found")
+    body = assert_as_promised(learner_client.get(f"{LIST}{name}/"), "/api/badges/v1/credentials/{id}/")
+    assert (body["status"], body["title"]) == (404, "Not Found")
 
 
 def test_who_is_not_signed_in_is_told_how(client: Any) -> None:

@@ -23,8 +23,8 @@ DETAIL = "/api/badges/v1/credentials/{id}/"
 pytestmark = [pytest.mark.django_db, pytest.mark.tables]
 
 
-def ids(said: Any) -> list[str]:
-    return [row["id"] for row in said["results"]]
+def ids(body: Any) -> list[str]:
+    return [row["id"] for row in body["results"]]
 
 
 def ask(client: Any, **query: Any) -> Any:
@@ -38,16 +38,16 @@ def all_seeing(staff_client: Callable[..., Any]) -> Any:
 
 def test_a_learner_sees_what_is_theirs_and_nothing_else(learner: Any, learner_client: Any) -> None:
     mine = UserCredentialFactory(learner=learner)
-    theirs = UserCredentialFactory()
+    of_others = UserCredentialFactory()
     assert ids(ask(learner_client)) == [str(mine.pk)]
     assert learner_client.get(f"{LIST}{mine.pk}/").status_code == 200
-    assert assert_as_promised(learner_client.get(f"{LIST}{theirs.pk}/"), DETAIL)["status"] == 404
+    assert assert_as_promised(learner_client.get(f"{LIST}{of_others.pk}/"), DETAIL)["status"] == 404
 
 
 def test_filters_do_not_open_what_is_somebody_elses(learner_client: Any) -> None:
-    theirs = UserCredentialFactory()
-    assert ids(ask(learner_client, username=theirs.learner.user.username)) == []
-    assert ids(ask(learner_client, lms_user_id=theirs.learner.lms_user_id)) == []
+    of_others = UserCredentialFactory()
+    assert ids(ask(learner_client, username=of_others.learner.user.username)) == []
+    assert ids(ask(learner_client, lms_user_id=of_others.learner.lms_user_id)) == []
 
 
 def test_the_permission_to_view_credentials_shows_everybodys(all_seeing: Any) -> None:
@@ -73,8 +73,8 @@ def test_a_credential_says_whose_it_is_what_it_is_why_and_where_it_was_issued(al
         issued_at=NOON + dt.timedelta(minutes=3),
         url="https://credly.example/badges/12",
     )
-    said = assert_as_promised(all_seeing.get(f"{LIST}{credential.pk}/"), DETAIL)
-    assert said == {
+    body = assert_as_promised(all_seeing.get(f"{LIST}{credential.pk}/"), DETAIL)
+    assert body == {
         "id": str(credential.pk),
         "status": "awarded",
         "awarded_at": "2026-03-14T12:00:00Z",
@@ -142,9 +142,9 @@ def test_pages_hold_every_row_once_although_a_batch_shares_one_time(all_seeing: 
     expected = [str(pk) for pk in UserCredential.objects.order_by("-awarded_at", "-pk").values_list("pk", flat=True)]
     pages, address = [], f"{LIST}?page_size=3"
     while address:
-        said = assert_as_promised(all_seeing.get(address), LIST)
-        pages.append(said)
-        address = said["next"]
+        body = assert_as_promised(all_seeing.get(address), LIST)
+        pages.append(body)
+        address = body["next"]
     assert [ids(page) for page in pages] == [expected[:3], expected[3:6], expected[6:]]
     back = assert_as_promised(all_seeing.get(pages[2]["previous"]), LIST)
     assert ids(back) == expected[3:6]

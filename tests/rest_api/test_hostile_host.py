@@ -1,4 +1,4 @@
-"""The host's REST framework defaults are its own business: our views answer everywhere alike."""
+"""The host's REST framework defaults do not change the plugin's responses."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ def test_a_hostile_host_changes_nothing(learner: Any, learner_client: Any) -> No
         ("", f"/plugins/{LIST}"),
         (session, "/plugins/api/badges/v1/progress/"),
     )
-    ours = learner_client.get(f"/{LIST}").json()
+    in_reference_host = learner_client.get(f"/{LIST}").json()
     assert [status for status, _, _ in answers] == [200, 200, 400, 404, 401, 200]
-    assert json.loads(answers[0][2])["results"] == json.loads(answers[1][2])["results"] == ours["results"]
+    assert json.loads(answers[0][2])["results"] == json.loads(answers[1][2])["results"] == in_reference_host["results"]
     problems = [json.loads(body)["status"] for _, kind, body in answers if kind == "application/problem+json"]
     assert problems == [400, 404, 401]
 
@@ -60,9 +60,9 @@ def test_a_hostile_host_changes_nothing(learner: Any, learner_client: Any) -> No
 @pytest.mark.django_db(transaction=True)
 def test_the_document_is_ours_and_true_where_the_host_put_us(client: Any) -> None:
     ((status, _, body),) = ask_hostile_host(("", "/plugins/api/schema/"))
-    theirs, ours = json.loads(body), client.get("/api/schema/").json()
+    in_hostile_host, in_reference_host = json.loads(body), client.get("/api/schema/").json()
     assert status == 200
-    assert list(theirs["paths"]) == [f"/plugins{path}" for path in ours["paths"]]
-    assert list(theirs["paths"].values()) == list(ours["paths"].values())
-    assert theirs["components"] == ours["components"]
-    assert theirs["info"] == ours["info"]
+    assert list(in_hostile_host["paths"]) == [f"/plugins{path}" for path in in_reference_host["paths"]]
+    assert list(in_hostile_host["paths"].values()) == list(in_reference_host["paths"].values())
+    assert in_hostile_host["components"] == in_reference_host["components"]
+    assert in_hostile_host["info"] == in_reference_host["info"]

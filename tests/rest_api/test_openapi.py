@@ -1,4 +1,4 @@
-"""The document itself. That answers keep to it is asserted by every other test here."""
+"""The OpenAPI document. All other tests here validate their responses against it."""
 
 from __future__ import annotations
 

@@ -33,9 +33,9 @@ def test_progress_says_what_is_met_by_which_event_and_what_is_open(learner: Any,
     )
     progress = BadgeProgressFactory(learner=learner, template=template)
     met = FulfillmentFactory(progress=progress, requirement=template.requirements.get(key="geometry"))
-    said = ask(learner_client)[0]
-    assert (said["fulfilled_groups"], said["total_groups"], said["completed_at"]) == (1, 2, None)
-    either, alone = said["groups"]
+    body = ask(learner_client)[0]
+    assert (body["fulfilled_groups"], body["total_groups"], body["completed_at"]) == (1, 2, None)
+    either, alone = body["groups"]
     assert (either["group"], either["fulfilled"]) == ("either", True)
     assert [item["fulfilled_at"] for item in either["requirements"]] == [None, "2026-03-14T12:00:00Z"]
     assert either["requirements"][1]["cause"]["event_id"] == met.cause_event_id
@@ -53,10 +53,10 @@ def test_a_reset_fulfilment_does_not_count(learner: Any, learner_client: Any) ->
 def test_a_learner_sees_their_own_progress_and_staff_with_the_permission_all(
     learner: Any, learner_client: Any, staff_client: Callable[..., Any]
 ) -> None:
-    mine, theirs = BadgeProgressFactory(learner=learner), BadgeProgressFactory()
+    mine, of_others = BadgeProgressFactory(learner=learner), BadgeProgressFactory()
     assert [row["id"] for row in ask(learner_client)] == [str(mine.pk)]
     everybody = ask(staff_client("view_badgeprogress"))
-    assert {row["id"] for row in everybody} == {str(mine.pk), str(theirs.pk)}
+    assert {row["id"] for row in everybody} == {str(mine.pk), str(of_others.pk)}
     assert ask(staff_client("view_usercredential")) == []
 
 
@@ -75,8 +75,8 @@ def test_a_word_that_is_neither_true_nor_false_is_refused_because_its_answer_wou
     staff_client: Callable[..., Any], word: str
 ) -> None:
     answer = staff_client("view_badgeprogress").get(f"{LIST}?{urlencode({'completed': word})}")
-    said = assert_as_promised(answer, LIST)
-    assert (answer.status_code, said["errors"]) == (400, [{"field": "completed", "detail": "Write true or false."}])
+    body = assert_as_promised(answer, LIST)
+    assert (answer.status_code, body["errors"]) == (400, [{"field": "completed", "detail": "Write true or false."}])
 
 
 def test_pages_hold_every_row_once_and_lead_back(staff_client: Callable[..., Any]) -> None:

@@ -1,4 +1,4 @@
-"""What whoever restarts the host, and whoever sends it traffic, rely on."""
+"""What a process manager and a load balancer rely on."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_a_running_host_is_live_and_ready(client: Any) -> None:
 
 
 def test_live_asks_nothing_of_the_database(client: Any) -> None:
-    """Without the database mark any query fails: a host must not be restarted because its database is away."""
+    """Without the database mark any query fails. A host must not be restarted because its database is down."""
     assert client.get("/health/live").status_code == 200
 
 
@@ -30,7 +30,7 @@ def test_a_host_whose_tables_are_older_than_its_code_is_not_ready(client: Any) -
 
 @pytest.mark.django_db(transaction=True)
 def test_a_host_without_its_database_is_alive_but_not_ready(client: Any) -> None:
-    """The connection is pointed at where there is nothing; the page says so, and nothing of the address."""
+    """The settings name a database that does not exist. The page says so and shows nothing of the address."""
     connection.close()
     good = dict(connection.settings_dict)
     connection.settings_dict.update(NAME="/no/such/place", HOST="127.0.0.1", PORT="1", PASSWORD="x")

@@ -1,8 +1,8 @@
 """
-Real servers for tests, benchmarks and demos: one file for each, all with the same verbs.
+Real servers for tests and benchmarks: one file for each, all with the same methods.
 
-``with Kafka() as kafka: kafka.bootstrap_servers``. Each one runs on free loopback ports in a temporary folder, has a
-time limit for its start, shows its log when that fails, and cannot outlive the process that started it.
+``with Kafka() as kafka: kafka.bootstrap_servers``. Each server runs on free loopback ports in a temporary folder and
+has a time limit for its start. It shows its log when the start fails, and ends with the process that started it.
 """
 
 from tests.services.kafka import Kafka

@@ -1,7 +1,7 @@
 """
-What the servers need on this machine, for scripts: ``python -m tests.services packages|fetch [--without NAME]…``.
+What the servers need on this machine: ``python -m tests.services packages|fetch [--without NAME]…``.
 
-``packages`` prints Debian's names, ``fetch`` downloads what does not come from Debian.
+``packages`` prints the names of Debian packages; ``fetch`` downloads what does not come from Debian.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A headless Chromium and its driver: what a person sees."""
+"""A headless Chromium and its driver."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ PACKAGES = "chromium chromium-driver"
 
 
 def start_browser(profile: Path) -> webdriver.Chrome:
-    """Start a browser that keeps its profile in this folder; whoever started it calls ``quit``."""
+    """Start a browser with its profile in this folder. The caller must call ``quit``."""
     binary, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if not binary or not driver:
         remedy = f"apt-get install -y {PACKAGES}   (or leave it out: make test WITHOUT={NAME})"
         raise ServiceUnavailable(f"{NAME}: not here. Install it: {remedy}")
     options = webdriver.ChromeOptions()
-    # Without a sandbox because tests often run as root, without /dev/shm because containers have a small one.
+    # No sandbox, because tests often run as root. No /dev/shm, because it is small in containers.
     for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1200,1400"):
         options.add_argument(argument)
     options.add_argument(f"--user-data-dir={profile}")

@@ -1,4 +1,4 @@
-"""The databases that the tests run on, as the reference host wants them: by URL."""
+"""The databases that the tests run on, as URLs for the reference host."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from tests.services.service import Service
 
 
 def chosen_database(choice: str, service: Callable[[str], Service]) -> str:
-    """Return the URL of the database to run on. Its server need not run yet."""
+    """Return the URL of the database to run on. Its server may not run yet."""
     if choice == "sqlite":
-        # Never opened: the tests' own database is another file beside it, which Django makes and removes.
+        # Never opened: Django creates and removes another file for the test database.
         return f"sqlite:///{Path(tempfile.gettempdir(), 'badges-not-for-tests.sqlite3')}"
     return str(service(choice).url)  # type: ignore[attr-defined]
 
 
 def test_database_url() -> str:
-    """Return the URL of the database that the running test uses, for a process that is to use it too."""
+    """Return the URL of the database that the running test uses, for a process that uses it too."""
     from django.db import connection  # noqa: PLC0415 -- settings are not there yet when this module is imported
 
     return database_url(connection.settings_dict)
@@ -30,7 +30,7 @@ test_database_url.__test__ = False  # type: ignore[attr-defined]  # its name is 
 
 
 def database_url(settings: dict[str, Any]) -> str:
-    """Write Django's settings of a database as a URL."""
+    """Return Django's settings of a database as a URL."""
     scheme = {"sqlite3": "sqlite", "postgresql": "postgresql", "mysql": "mysql"}[settings["ENGINE"].rpartition(".")[2]]
     if scheme == "sqlite":
         return f"sqlite:///{settings['NAME']}"

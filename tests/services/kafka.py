@@ -24,16 +24,16 @@ transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 transaction.state.log.num.partitions=1
 group.initial.rebalance.delay.ms=0
-# After a crash the controller believes the old broker to be alive for this long and keeps the new one waiting.
+# After a crash the controller takes the old broker for alive during this time, and the new one has to wait.
 broker.session.timeout.ms=2000
 broker.heartbeat.interval.ms=500
-# A topic exists when somebody made it: a consumer of a topic that is not there yet must see just that.
+# Topics are created explicitly, because a test needs to consume a topic that does not exist yet.
 auto.create.topics.enable=false
 """
 
 
 class Kafka(Service):
-    """One broker that keeps topics and offsets over ``stop`` and ``kill``."""
+    """One broker. Topics and offsets survive ``stop`` and ``kill``."""
 
     name = "kafka"
     packages = "openjdk-17-jre-headless maven"
@@ -47,14 +47,14 @@ class Kafka(Service):
         return f"127.0.0.1:{self.port}"
 
     def create_topic(self, name: str, *, partitions: int = 1, seconds: float = 30) -> str:
-        """Make a topic, wait until it can be written to, and return its name."""
+        """Create a topic, wait until it can be written, and return its name."""
         admin = self._admin()
         topic = NewTopic(name, num_partitions=partitions, replication_factor=1)
         admin.create_topics([topic], operation_timeout=seconds)[name].result(seconds)
         return name
 
     def partitions(self, topic: str) -> list[int]:
-        """Return the numbers of a topic's partitions; none when the topic is not there."""
+        """Return the numbers of a topic's partitions; an empty list when the topic does not exist."""
         return sorted(self._admin().list_topics(timeout=10).topics[topic].partitions)
 
     def find(self) -> None:
@@ -81,9 +81,9 @@ class Kafka(Service):
             return False
 
     def _admin(self) -> AdminClient:
-        # The client reports every refused connection by itself while the broker starts; nobody needs that.
+        # While the broker starts, the client would log every refused connection.
         return AdminClient({"bootstrap.servers": self.bootstrap_servers, "log_level": 0})
 
     def _run_java(self, *options: str) -> list[str | Path]:
-        # Made for a short life on few cores: no second compiler, no parallel collector.
+        # Options for short runs on few cores: no second compiler, no parallel garbage collector.
         return [self._java, "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", *options, "-cp", f"{self._classes}/*"]

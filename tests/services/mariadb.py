@@ -9,8 +9,10 @@ from tests.services.service import Service, can_connect
 
 class MariaDB(Service):
     """
-    One server on a socket. Its default collation ignores case and accents on purpose, as Debian's does: columns
-    that need to tell ``Abc-1`` from ``abc-1`` must say so themselves.
+    One server on a socket.
+
+    Its default collation ignores case and accents, as Debian's does. So a column that must distinguish ``Abc-1`` from
+    ``abc-1`` needs a collation of its own.
     """
 
     name = "mariadb"
@@ -31,7 +33,7 @@ class MariaDB(Service):
 
     def prepare(self) -> None:
         self._data = self.own_folder("data")
-        # Its own: a server that starts removes the temporary tables of whoever shares the folder.
+        # A separate folder, because a server that starts removes all temporary tables in its folder.
         self._temporary = self.own_folder("tmp")
         self.run(
             self._install,

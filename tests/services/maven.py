@@ -1,7 +1,7 @@
 """
-What the Java services are made of: fetched by Maven once, kept in a cache beside the code.
+The files of the Java services. Maven downloads them once into a cache next to the code.
 
-``python -m tests.services fetch`` fetches everything ahead, so that no test has to wait for a download.
+``python -m tests.services fetch`` downloads everything in advance, so that no test has to wait for it.
 """
 
 from __future__ import annotations
@@ -26,16 +26,17 @@ SECONDS = 600
 
 def fetched(service: str) -> Path:
     """
-    Return the folder with this service's files, fetching them when they are not there yet.
+    Return the folder with the files of this service; download them if it does not exist yet.
 
-    The folder is named after the pom and appears only when complete: a download that was killed is not taken for one.
+    The folder is named by a digest of the pom and appears only when it is complete, so an interrupted download is not
+    used.
     """
     folder = CACHE / f"{service}-{hashlib.sha256(_pom(service).read_bytes()).hexdigest()[:12]}"
     if folder.exists():
         return folder
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / f"{service}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # test processes side by side want the same
+        fcntl.flock(lock, fcntl.LOCK_EX)  # several test processes may need the same files
         if not folder.exists():
             for old in CACHE.glob(f"{service}-*"):
                 shutil.rmtree(old)

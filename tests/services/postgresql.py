@@ -1,4 +1,4 @@
-"""PostgreSQL 15, or whichever is newest on this machine."""
+"""PostgreSQL: the newest version on this machine."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ CANCEL_STARTUP = struct.pack("!ihh", 8, 1234, 5679)  # an SSLRequest: answered w
 
 
 class PostgreSQL(Service):
-    """One cluster. Commits reach the operating system, not the disk, so it survives a crash of the server only."""
+    """One cluster. Commits reach the operating system but not the disk, so only a crash of the server is survived."""
 
     name = "postgresql"
     packages = "postgresql"
     accounts = ("postgres",)
     stop_signal = signal.SIGINT  # "fast": does not wait for clients to leave
-    # "Immediate": the crash for which recovery is made. SIGKILL of the parent alone would leave its children, and
-    # with them the shared memory that keeps the next start from happening.
+    # "Immediate": an abort with recovery at the next start. SIGKILL of the parent would leave its children, and their
+    # shared memory would prevent the next start.
     kill_signal = signal.SIGQUIT
 
     @property
@@ -28,7 +28,7 @@ class PostgreSQL(Service):
         return f"postgresql://badges@127.0.0.1:{self.port}/badges"
 
     def find(self) -> None:
-        # Debian keeps the server's programs off the path, one folder for each version.
+        # On Debian the server's programs are not on the path; each version has its own folder.
         versions = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: int(folder.parent.name))
         self._folders = [str(folder) for folder in reversed(versions)]
         self.program("initdb", *self._folders)
@@ -46,7 +46,7 @@ class PostgreSQL(Service):
             "--no-sync",
             "--no-instructions",
         )
-        # Clients connect to a database of their user's name unless told otherwise.
+        # By default clients connect to the database with the name of their user.
         with (self._data / "postgresql.auto.conf").open("a") as conf:
             conf.writelines(f"{key} = {value}\n" for key, value in self._settings().items())
         single = [self.program("postgres", *self._folders), "--single", "-D", self._data, "postgres"]
@@ -73,6 +73,6 @@ class PostgreSQL(Service):
             "max_connections": "200",
             "shared_buffers": "'128MB'",
             "autovacuum": "on",
-            # Counts statements: what benchmarks ask.
+            # Counts statements, for the benchmarks.
             "shared_preload_libraries": "pg_stat_statements",
         }

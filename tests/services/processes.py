@@ -1,4 +1,4 @@
-"""Child processes that keep their output in a file and cannot outlive whoever started them."""
+"""Child processes that write their output to a file and end with the process that started them."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ _started: weakref.WeakSet[Process] = weakref.WeakSet()
 
 
 class ProcessError(AssertionError):
-    """A child did not do what was expected of it; the message ends with its last lines."""
+    """A child process did not do what a test expected. The message ends with its last lines of output."""
 
 
 class Process:
     """
-    One running child. It leads its own session, so that Ctrl-C reaches the tests and not the child.
+    One child process. It has its own session, so that Ctrl-C reaches the tests and not the child.
 
-    ``account`` is the unprivileged user to run as, which only root can ask for. ``last_signal`` is what the kernel
-    sends when our process dies first.
+    ``account`` is an unprivileged user to run as; only root may choose one. ``last_signal`` is the signal that the
+    kernel sends to the child when the parent ends first.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Process:
         self.log = log
         self._owner = os.getpid()
         self._gone = False
-        # A restarted service appends to its log; what an earlier life wrote must not satisfy `wait_for`.
+        # A restarted service appends to its log. `wait_for` must not find what the earlier process wrote.
         self._seen = log.stat().st_size if log.exists() else 0
         with log.open("ab") as output:
             self._popen = subprocess.Popen(
@@ -82,7 +82,7 @@ class Process:
         return self.returncode is None
 
     def output(self) -> str:
-        """Everything this child has printed so far."""
+        """Everything that this child has printed so far."""
         with self.log.open("rb") as log:
             log.seek(self._seen)
             return log.read().decode(errors="replace")
@@ -99,7 +99,7 @@ class Process:
         """Wait until the callable returns something true; the child must not end before that."""
         deadline = time.monotonic() + seconds
         while True:
-            running = self.running  # asked first: what it wrote before its end still counts
+            running = self.running  # checked first, so that what it wrote before its end still counts
             if result := found():
                 return result
             if not running:
@@ -124,18 +124,18 @@ class Process:
         return self.wait(seconds=seconds)
 
     def kill(self) -> None:
-        """SIGKILL: it gets no chance to finish anything."""
+        """Send SIGKILL, so that it cannot finish anything."""
         self._popen.kill()
         self._popen.wait()
 
     def ensure_gone(self) -> None:
-        """End it and whatever it started, in any case. Does nothing in a fork of ours."""
+        """Kill it and all processes that it started. Does nothing in a fork of the test process."""
         if self._gone or os.getpid() != self._owner:
             return
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self._popen.wait()
-        self._gone = True  # from now on another process may get the number
+        self._gone = True  # from now on another process may get this pid
 
     def error(self, what: str) -> ProcessError:
         lines = self.output().splitlines()[-TAIL_LINES:]
@@ -179,7 +179,7 @@ def _die_with_parent(number: signal.Signals) -> Callable[[], None]:
 
     def in_child() -> None:
         _libc.prctl(PR_SET_PDEATHSIG, int(number))
-        if os.getppid() != parent:  # it died before we asked
+        if os.getppid() != parent:  # the parent ended before prctl was called
             os._exit(1)
 
     return in_child

@@ -9,7 +9,7 @@ from tests.services.service import Service
 
 
 class Redis(Service):
-    """One Redis that keeps its data over a stop, though not over the loss of the machine."""
+    """One Redis. Its data survives a stop, but not the loss of the machine."""
 
     name = "redis"
     packages = "redis-server"
@@ -26,7 +26,7 @@ class Redis(Service):
         return [self._server, *(part for key, value in options.items() for part in (f"--{key}", str(value)))]
 
     def answers(self) -> bool:
-        # Not just a connection: while it loads its data it accepts and refuses every command.
+        # A connection is not enough: while Redis loads its data, it accepts connections and refuses every command.
         with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
             connection.sendall(b"PING\r\n")
             return connection.recv(16).startswith(b"+PONG")

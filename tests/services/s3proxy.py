@@ -25,7 +25,7 @@ class S3Proxy(Service):
 
     @property
     def options(self) -> dict[str, Any]:
-        """The OPTIONS of ``storages.backends.s3.S3Storage`` that lead here."""
+        """The OPTIONS of ``storages.backends.s3.S3Storage`` for this server."""
         return {
             "bucket_name": self.bucket,
             "endpoint_url": self.url,

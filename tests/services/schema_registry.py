@@ -10,7 +10,7 @@ from tests.services.service import Service
 
 
 class SchemaRegistry(Service):
-    """One registry. It stores in a file, so that a restart keeps the schemas and their ids, as a real one does."""
+    """One registry. It stores schemas and their ids in a file, so that they survive a restart."""
 
     name = "schema_registry"
     packages = "openjdk-17-jre-headless maven"

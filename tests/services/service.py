@@ -26,20 +26,20 @@ _claims: list[socket.socket] = []
 
 
 class ServiceUnavailable(Exception):
-    """A service cannot be had on this machine, or does not start; the message names the remedy."""
+    """A service is not installed on this machine, or does not start. The message says what to do."""
 
 
 class Service:
     """
-    One server: prepared once, started and stopped as often as a test likes, on the same port with the same data.
+    One server. It is prepared once and can be started and stopped many times, on the same port and with the same data.
 
-    ``stop`` is orderly, ``kill`` is a crash, ``close`` ends it for good and removes its folder. Starting a running
-    service and stopping a stopped one is fine.
+    ``stop`` shuts it down, ``kill`` crashes it, ``close`` ends it finally and removes its folder. It is allowed to
+    start a running service and to stop a stopped one.
     """
 
     name: ClassVar[str]
     packages: ClassVar[str]
-    # Root may not run some servers; these accounts are tried in turn.
+    # Some servers refuse to run as root. Then the first of these accounts that exists is used.
     accounts: ClassVar[tuple[str, ...]] = ()
     start_seconds: ClassVar[float] = 60
     stop_seconds: ClassVar[float] = 30
@@ -47,7 +47,7 @@ class Service:
     kill_signal: ClassVar[signal.Signals] = signal.SIGKILL
 
     def __init__(self) -> None:
-        # Short, because a socket's path may have 107 characters, and readable for the account that the server runs as.
+        # A short path, because the path of a socket may have 107 characters; readable for the account of the server.
         self.folder = Path(tempfile.mkdtemp(prefix=f"{self.name}-", dir="/tmp"))
         self.folder.chmod(0o755)
         self.log = self.folder / "log"
@@ -57,24 +57,24 @@ class Service:
         self._owner = os.getpid()
         _open.add(self)
 
-    # What a service tells about itself
+    # What a subclass defines
 
     def find(self) -> None:
         """Find the programs, or raise ``ServiceUnavailable``."""
         raise NotImplementedError
 
     def prepare(self) -> None:
-        """Make the data folder; runs once, before the first start."""
+        """Create the data folder. Runs once, before the first start."""
 
     def command(self) -> list[str | Path]:
-        """What to run."""
+        """Return the command line of the server."""
         raise NotImplementedError
 
     def answers(self) -> bool:
-        """Say whether it serves already; any ``OSError`` means no."""
+        """Return whether it serves already; an ``OSError`` means no."""
         return can_connect(self.port)
 
-    # The verbs
+    # What a test calls
 
     def start(self) -> Self:
         """Start and wait until it answers."""
@@ -102,7 +102,7 @@ class Service:
         return self.process is not None and self.process.running
 
     def stop(self) -> None:
-        """Shut down in order; the data and the port are kept for the next start."""
+        """Shut it down; data and port are kept for the next start."""
         if self.process is None:
             return
         self.process.send_signal(self.stop_signal)
@@ -111,7 +111,7 @@ class Service:
         self.process.ensure_gone()
 
     def kill(self) -> None:
-        """Crash, as when the machine's power is cut."""
+        """Crash it."""
         if self.process is None:
             return
         if self.kill_signal is not signal.SIGKILL and self.process.running:
@@ -125,7 +125,7 @@ class Service:
         self.start()
 
     def close(self) -> None:
-        """End it for good and remove what it wrote. Does nothing in a fork of ours."""
+        """End it finally and remove its files. Does nothing in a fork of the test process."""
         if os.getpid() == self._owner:
             self.kill()
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -139,18 +139,18 @@ class Service:
     # For subclasses
 
     def spawn(self, argv: list[str | Path], log: Path | None = None) -> Process:
-        """Run a program of this service, as its account and with its log."""
+        """Start a program of this service, with its account and its log."""
         return Process(argv, log=log or self.log, cwd=self.folder, account=self.account, last_signal=self.kill_signal)
 
     def run(self, *argv: str | Path, seconds: float = 60) -> str:
-        """Run a program of this service to its end and return what it printed."""
+        """Run a program of this service to its end and return its output."""
         process = self.spawn(list(argv), log=self.folder / "prepare.log")
         if process.wait(seconds=seconds) != 0:
             raise process.error(f"ended with exit code {process.returncode}")
         return process.output()
 
     def own_folder(self, name: str) -> Path:
-        """Make a folder that belongs to the account which the server runs as."""
+        """Create a folder that belongs to the account of the server."""
         folder = self.folder / name
         folder.mkdir(mode=0o700)
         if self.account:
@@ -159,7 +159,7 @@ class Service:
 
     @property
     def account(self) -> str | None:
-        """The user to run as: None for our own."""
+        """The user to run as; None for the present user."""
         if os.getuid() != 0 or not self.accounts:
             return None
         known = {entry.pw_name for entry in pwd.getpwall()}
@@ -170,12 +170,12 @@ class Service:
         search = os.pathsep.join([*folders, os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
         found = shutil.which(name, path=search)
         if not found:
-            raise ServiceUnavailable(f"{self.name}: no {name} here. Install it: {self.remedy()}")
+            raise ServiceUnavailable(f"{self.name}: {name} is not installed. Install it: {self.remedy()}")
         return Path(found)
 
     @classmethod
     def remedy(cls) -> str:
-        """Return the one line that installs it, and the one that does without."""
+        """Return the line that installs it, and the one that leaves it out."""
         return f"apt-get install -y {cls.packages}   (or leave it out: make test WITHOUT={cls.name})"
 
     def _answers(self) -> bool:
@@ -187,16 +187,18 @@ class Service:
 
 def free_port() -> int:
     """
-    Return a port on which nobody listens, and which no other test process here is given while ours lives.
+    Return a port on which nobody listens. No other test process on this machine gets it while this process lives.
 
-    A port is asked for long before a server binds it, and is free again whenever a test stops that server.
+    A port is chosen long before a server binds it, and is unused whenever a test stops that server.
     """
     candidates = random.SystemRandom()
     for _ in range(1000):
         port = candidates.choice(PORTS)
         claim = socket.socket(socket.AF_UNIX)
         try:
-            claim.bind(f"\0badges-tests-port-{port}")  # an abstract name: no file, and the kernel drops it with us
+            claim.bind(
+                f"\0badges-tests-port-{port}"
+            )  # an abstract name: there is no file, and it ends with this process
             with socket.socket() as probe:
                 probe.bind(("127.0.0.1", port))
         except OSError:

@@ -1,4 +1,8 @@
-"""Whoever runs the tests chooses what to leave out, and is told; what is missing fails and names its remedy."""
+"""
+A developer chooses which services to leave out, and this is reported.
+
+A missing service fails and says what to do.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +46,7 @@ def test_packages_of_what_is_left_out_are_not_asked_for() -> None:
 
 
 def _pytest(*arguments: str, path: str | None = None, **env: str) -> subprocess.CompletedProcess[str]:
-    """Run pytest in a process of its own, without what this run put into the environment."""
+    """Run pytest in a separate process, without the environment variables of this run."""
     kept = {
         key: value for key, value in os.environ.items() if not key.startswith(("PYTEST_", "DJANGO_", "DATABASE_URL"))
     }

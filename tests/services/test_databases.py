@@ -1,4 +1,4 @@
-"""The database that was chosen is the one that tests and their processes use."""
+"""Tests and their processes use the database that was chosen."""
 
 from __future__ import annotations
 

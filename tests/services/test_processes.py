@@ -1,4 +1,4 @@
-"""Child processes do what they are told and never stay behind."""
+"""Child processes can be controlled and never outlive the tests."""
 
 from __future__ import annotations
 
@@ -63,6 +63,6 @@ def _wait_until_gone(pid: int) -> None:
         except ProcessLookupError:
             return
         if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
-            return  # dead, and waiting for somebody who asks
+            return  # a zombie: dead, but its parent has not read the exit code
         time.sleep(0.05)
     pytest.fail(f"{pid} is still there")

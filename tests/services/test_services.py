@@ -1,4 +1,4 @@
-"""Each server really starts, does its one thing, and comes back after a crash with what it knew."""
+"""Each server really starts, does its work, and has its data again after a crash."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_a_service_that_cannot_be_had_names_the_line_that_installs_it(name: str)
 
 
 class Stubborn(Service):
-    """Starts something that says why it fails, or that never answers."""
+    """A service that fails with a message, or never answers."""
 
     name = "stubborn"
     packages = "stubborn"

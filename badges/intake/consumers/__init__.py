@@ -1,6 +1,7 @@
 """
-The doors that fetch events: Kafka and files. Each one reads, hands batches to ``handle`` and acknowledges afterwards.
+The consumers: they fetch events from Kafka or from a file.
 
-They know nothing of what becomes of an event: ``handle(batch)`` returns when everything it decided is committed, or
-raises ``Retryable``, and then nothing of the batch may be acknowledged.
+A consumer reads a batch, passes it to ``handle`` and acknowledges it afterwards. ``handle(batch)`` returns when
+everything that it decided is committed. It raises ``Retryable`` when that is not possible now; then nothing of the
+batch may be acknowledged. A consumer does not know what an event causes.
 """

@@ -1,4 +1,4 @@
-"""The Kafka client: configured as the bus's own, so that an operator says everything once."""
+"""The Kafka client. It takes the settings of the Open edX event bus, so an operator configures Kafka only once."""
 
 from __future__ import annotations
 
@@ -8,27 +8,29 @@ from typing import Any
 from django.conf import settings
 
 from badges.conf import config
-from badges.intake.consumers.basics import ConsumerError
+from badges.intake.consumers.base import ConsumerError
 
 log = logging.getLogger(__name__)
 
 INSTALL = "The Kafka client is not installed. Run: pip install 'lms-badges[kafka]'"
-NEEDED = {
+REQUIRED_SETTINGS = {
     "EVENT_BUS_KAFKA_BOOTSTRAP_SERVERS": "localhost:9092",
     "EVENT_BUS_KAFKA_SCHEMA_REGISTRY_URL": "http://localhost:8081",
 }
-# What BADGES_CONFIG["kafka_client"] may not change: the promise to commit only what was decided depends on it.
-OURS = ("group.id", "enable.auto.commit", "enable.auto.offset.store", "enable.partition.eof", "error_cb", "logger")
+# BADGES_CONFIG["kafka_client"] may not set these. That only decided events are committed depends on them.
+PROTECTED = ("group.id", "enable.auto.commit", "enable.auto.offset.store", "enable.partition.eof", "error_cb", "logger")
 
 
 def check_ready() -> None:
-    """Raise ConsumerError, with the line to run or to add, when Kafka cannot be used as things are."""
+    """Raise ConsumerError when Kafka cannot be used here; its message has the command to run or the setting to add."""
     try:
         import confluent_kafka  # noqa: F401, PLC0415 -- an extra
         import edx_event_bus_kafka  # noqa: F401, PLC0415 -- an extra, and it reads settings when imported
     except ImportError:
         raise ConsumerError(INSTALL) from None
-    lines = [f'{name} = "{example}"' for name, example in NEEDED.items() if not getattr(settings, name, None)]
+    lines = [
+        f'{name} = "{example}"' for name, example in REQUIRED_SETTINGS.items() if not getattr(settings, name, None)
+    ]
     if lines:
         raise ConsumerError("\n".join(["Kafka is not configured. Add to the host's settings, for example:", *lines]))
     if getattr(settings, "EVENT_BUS_KAFKA_CONSUMERS_ENABLED", True) is False:
@@ -36,24 +38,28 @@ def check_ready() -> None:
     given = config.kafka_client
     if not isinstance(given, dict):
         raise ConsumerError("BADGES_CONFIG['kafka_client'] must be a dict of the Kafka client's settings.")
-    if taken := sorted(set(OURS) & set(given)):
+    if taken := sorted(set(PROTECTED) & set(given)):
         raise ConsumerError(f"BADGES_CONFIG['kafka_client'] may not set {', '.join(taken)}; remove it.")
 
 
 def full_topics(topics: list[str]) -> list[str]:
     """Return the names of topics as the broker knows them, with the host's prefix."""
-    # Imported here, as everything of the bus: its modules read Django settings when they are imported.
+    # Imported here, like everything of the bus: its modules read Django settings when they are imported.
     from edx_event_bus_kafka.internal.config import get_full_topic  # noqa: PLC0415
 
     return [get_full_topic(topic) for topic in dict.fromkeys(topics)]
 
 
 def make_consumer(group: str, *, on_error: Any) -> Any:
-    """Return a new consumer of a group; it has joined nothing yet."""
+    """
+    Return a new ``confluent_kafka.Consumer`` of a group, which has subscribed to nothing yet.
+
+    ``on_error`` gets the client's errors. Raises ConsumerError when the client refuses its configuration.
+    """
     from confluent_kafka import Consumer, KafkaException  # noqa: PLC0415 -- an extra
     from edx_event_bus_kafka.internal.config import load_common_settings  # noqa: PLC0415
 
-    conf = {**(load_common_settings() or {}), **_defaults(), **config.kafka_client, **_promised(group, on_error)}
+    conf = {**(load_common_settings() or {}), **_defaults(), **config.kafka_client, **_protected(group, on_error)}
     try:
         return Consumer(conf, logger=_ClientLog())
     except KafkaException as error:
@@ -66,21 +72,21 @@ def make_consumer(group: str, *, on_error: Any) -> Any:
 def _defaults() -> dict[str, Any]:
     intake = config.intake
     return {
-        # A new group wants what was sent before it came; the bus's own consumer would skip it.
+        # A new group gets what was sent before it was created; the bus's own consumer would skip that.
         "auto.offset.reset": "earliest",
-        # A batch waits for a database that is down, once for its events and once for dead letters.
+        # While the database is down, a batch may wait twice: for its events and for its dead letters.
         "max.poll.interval.ms": (2 * intake["patience"] + 120) * 1000,
-        # What is fetched ahead is bounded, so that memory does not depend on how far behind we are. Not by a number of
-        # messages: the client pauses for a second when it has that many, and no more than that came in a second.
+        # Limits what is fetched in advance, so that memory does not depend on the consumer's lag. The limit is in
+        # bytes. At a limit in messages the client pauses for a second, so it reads no more than that number a second.
         "queued.max.messages.kbytes": 16 * 1024,
         "fetch.max.bytes": 8 * 1024 * 1024,
-        # How soon a topic or partition that was not there yet is found.
+        # How soon a new topic or partition is found.
         "topic.metadata.refresh.interval.ms": 10_000,
         "reconnect.backoff.max.ms": 5_000,
     }
 
 
-def _promised(group: str, on_error: Any) -> dict[str, Any]:
+def _protected(group: str, on_error: Any) -> dict[str, Any]:
     return {
         "group.id": group,
         "enable.auto.commit": False,
@@ -92,9 +98,9 @@ def _promised(group: str, on_error: Any) -> dict[str, Any]:
 
 class _ClientLog:
     """
-    Where the client's own log lines go: our log, with failed connections at a level that nobody reads by chance.
+    Writes the client's own log lines to our log, and failed connections at the level DEBUG.
 
-    The consumer says once that the broker is away; the client says it at every attempt to connect.
+    The consumer reports once that the broker does not answer. The client reports it at every attempt to connect.
     """
 
     def log(self, level: int, template: str, *values: Any) -> None:

@@ -1,8 +1,8 @@
 """
 Events from a file: JSON Lines, one event a line.
 
-A line that cannot be read is told by its number and kept as a dead letter; the others go through. Nothing is remembered
-about how far a file was read: read again, its events are recognised by their ids.
+A line that cannot be read is reported by its number and becomes a dead letter; the others are handled. The position in
+the file is not stored anywhere: when the file is read again, its events are recognised by their ids.
 """
 
 from __future__ import annotations
@@ -10,35 +10,63 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import select
+import stat
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from badges.common.stopping import StopRequest
 from badges.conf import config
 from badges.exceptions import EventError
-from badges.intake import payloads
-from badges.intake.consumers.basics import ConsumerError, Counts, Handle, Skipped, Stop, definition_of
-from badges.intake.consumers.lines import Line, read_lines
-from badges.intake.events import Event, Unreadable
+from badges.intake.consumers.base import ConsumerError, Counts, Handle, Skipped, definition_of
+from badges.intake.events import (
+    TOO_BIG,
+    TYPE_LENGTH,
+    Event,
+    TooBigError,
+    Unreadable,
+    canonical_type,
+    event_from_envelope,
+    load_envelope,
+    stored_size,
+)
 
 STDIN = "-"
-# How long a batch that is not full waits for the next line of a pipe.
+# Seconds that a batch which is not full waits for the next line of a pipe.
 GATHER_SECONDS = 0.5
+# Bytes that are read at once.
+CHUNK = 256 * 1024
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-class FileIntake:
-    """One reading of a file, or of standard input."""
+class Line(NamedTuple):
+    """One line without its end; ``text`` is None when it was longer than the limit. ``size`` counts all its bytes."""
+
+    number: int
+    text: bytes | None
+    size: int
+
+
+class FileConsumer:
+    """
+    Reads a file, or standard input, once.
+
+    ``handle`` gets each batch, ``report_error`` each unreadable line by its number and the reason, and
+    ``progress`` the counts after each batch. ``stop`` ends the reading after the current batch. ``batch_size`` and
+    ``max_events`` are numbers of events. Raises ConsumerError when the file cannot be opened.
+    """
 
     def __init__(
         self,
         path: str,
         *,
         handle: Handle,
-        stop: Stop,
-        complain: Callable[[int, str], None],
+        stop: StopRequest,
+        report_error: Callable[[int, str], None],
         batch_size: int | None = None,
         max_events: int | None = None,
         progress: Callable[[Counts], None] = lambda counts: None,
@@ -49,7 +77,7 @@ class FileIntake:
         self.finished = False
         self._handle = handle
         self._stop = stop
-        self._complain = complain
+        self._report_error = report_error
         self._batch_size = batch_size or config.intake["batch_size"]
         self._batch_bytes = config.intake["batch_bytes"]
         self._event_bytes = config.intake["event_bytes"]
@@ -59,11 +87,11 @@ class FileIntake:
         self._descriptor = _open(path)
         self._batch: list[Event | Unreadable | Skipped] = []
         self._size = 0
-        self._since = 0.0
+        self._batch_began = 0.0
 
     @property
     def total_bytes(self) -> int | None:
-        """The size of the file, or None when it cannot be known ahead."""
+        """The size of the file, or None for a pipe or a terminal."""
         return os.fstat(self._descriptor).st_size or None
 
     def run(self) -> Counts:
@@ -73,30 +101,30 @@ class FileIntake:
             with closing(lines):
                 for line in lines:
                     if line is not None:
-                        self._take(line)
+                        self._add_to_batch(line)
                     if self._is_full() or line is None:
-                        self._hand_on()
+                        self._handle_batch()
                     if self._is_done():
                         break
                 else:
                     self.finished = True
-                self._hand_on()
+                self._handle_batch()
         finally:
             if self._descriptor != sys.__stdin__.fileno() if sys.__stdin__ else True:
                 os.close(self._descriptor)
         return self.counts
 
-    def _take(self, line: Line) -> None:
+    def _add_to_batch(self, line: Line) -> None:
         self.bytes_read += line.size
         self.lines_read = line.number
         if line.text is not None and not line.text.strip():
             return
         self.counts.begin()
         if not self._batch:
-            self._since = time.monotonic()
+            self._batch_began = time.monotonic()
         item, size = read_line(line, name=self._name, event_bytes=self._event_bytes)
         if isinstance(item, Unreadable):
-            self._complain(line.number, item.reason)
+            self._report_error(line.number, item.reason)
         self._batch.append(item)
         self._size += size
 
@@ -104,15 +132,15 @@ class FileIntake:
         return (
             len(self._batch) >= self._batch_size
             or self._size >= self._batch_bytes
-            or (bool(self._batch) and time.monotonic() - self._since > GATHER_SECONDS)
+            or (bool(self._batch) and time.monotonic() - self._batch_began > GATHER_SECONDS)
         )
 
-    def _hand_on(self) -> None:
+    def _handle_batch(self) -> None:
         kept = self.counts.add(self._batch)
         self._batch, self._size = [], 0
         if kept:
             self._handle(kept)
-        self.counts.took()
+        self.counts.end_batch()
         self._progress(self.counts)
 
     def _is_done(self) -> bool:
@@ -121,25 +149,47 @@ class FileIntake:
         return self.finished or self._stop.requested
 
 
-def read_line(line: Line, *, name: str, event_bytes: int) -> tuple[Event | Unreadable | Skipped, int]:
-    """Turn a line into an event, or say what is wrong with it; also how many bytes it takes when stored."""
-    source = f"file:{name[-200:]}:{line.number}"
-    if line.text is None:
-        reason = payloads.TOO_BIG.format(size=line.size, limit=event_bytes)
-        return _unreadable(EventError(reason), source, b"", {}), 0
-    envelope: dict[str, Any] = {}
-    try:
-        envelope = payloads.load(_decode(line.text))
-        event_type = payloads.canonical_type(envelope["type"])
-        definition = definition_of(event_type)
-        if definition is None:
-            return Skipped(event_type), 0
-        event = payloads.read(definition, envelope, source=source)
-        return event, payloads.refuse_too_big(event, len(line.text), event_bytes)
-    except payloads.TooBigError as error:
-        return _unreadable(error, source, b"", envelope), 0
-    except EventError as error:
-        return _unreadable(error, source, line.text, envelope), len(line.text)
+# --- from a file to lines --------------------------------------------------------------------------------------------
+
+
+def read_lines(descriptor: int, *, limit: int, patience: float) -> Generator[Line | None, None, None]:
+    """
+    Yield the lines of an open file, and None each time that nothing arrived for ``patience`` seconds.
+
+    ``limit`` is the number of bytes of the longest line whose text is wanted. At most one chunk and one line of that
+    length are in memory, however long a line of the file is.
+    """
+    may_wait = not stat.S_ISREG(os.fstat(descriptor).st_mode)
+    number, pending, size = 1, bytearray(), 0
+    while True:
+        if may_wait and not select.select([descriptor], [], [], patience)[0]:
+            yield None
+            continue
+        chunk = os.read(descriptor, CHUNK)
+        if not chunk:
+            break
+        *ends, rest = chunk.split(b"\n")
+        for end in ends:
+            size += len(end) + 1
+            yield _line(number, pending + end if size <= limit + 2 else None, size, limit)
+            number, pending, size = number + 1, bytearray(), 0
+        size += len(rest)
+        if size <= limit + 2:
+            pending += rest
+        else:
+            pending.clear()
+    if size:
+        yield _line(number, pending if size <= limit + 2 else None, size, limit)
+
+
+def _line(number: int, text: bytes | bytearray | None, size: int, limit: int) -> Line:
+    if text is not None:
+        text = bytes(text).removesuffix(b"\r")
+        if number == 1:
+            text = text.removeprefix(BYTE_ORDER_MARK)
+        if len(text) > limit:
+            text = None
+    return Line(number, text, size)
 
 
 def _open(path: str) -> int:
@@ -153,6 +203,34 @@ def _open(path: str) -> int:
         raise ConsumerError(f"{path} cannot be read ({error.strerror}). Correct --input.") from None
 
 
+# --- from a line to an event -----------------------------------------------------------------------------------------
+
+
+def read_line(line: Line, *, name: str, event_bytes: int) -> tuple[Event | Unreadable | Skipped, int]:
+    """
+    Return the event of a line, or why there is none, and how many bytes it takes when stored.
+
+    ``name`` is that of the file. An event that takes more than ``event_bytes`` is unreadable.
+    """
+    source = f"file:{name[-200:]}:{line.number}"
+    if line.text is None:
+        reason = TOO_BIG.format(size=line.size, limit=event_bytes)
+        return _unreadable(EventError(reason), source, b"", {}), 0
+    envelope: dict[str, Any] = {}
+    try:
+        envelope = load_envelope(_decode(line.text))
+        event_type = canonical_type(envelope["type"])
+        definition = definition_of(event_type)
+        if definition is None:
+            return Skipped(event_type), 0
+        event = event_from_envelope(definition, envelope, source=source)
+        return event, stored_size(event, len(line.text), event_bytes)
+    except TooBigError as error:
+        return _unreadable(error, source, b"", envelope), 0
+    except EventError as error:
+        return _unreadable(error, source, line.text, envelope), len(line.text)
+
+
 def _decode(text: bytes) -> str:
     try:
         return text.decode()
@@ -161,12 +239,12 @@ def _decode(text: bytes) -> str:
 
 
 def _unreadable(error: EventError, source: str, text: bytes, envelope: dict[str, Any]) -> Unreadable:
-    # The content is part of the id: the same line number of another file, or of the corrected one, is another matter.
-    # Of a line that is too big to keep, the reason names at least its size.
+    # The content is part of the id: the same line number of another file, or of the corrected file, is another event.
+    # The text of a line that is too big is not kept; then the reason, which names its size, is part of the id.
     content = text or str(error).encode()
     digest = hashlib.sha256(source.encode(errors="replace") + b"\n" + content).hexdigest()[:16]
     event_type = envelope.get("type")
-    known = isinstance(event_type, str) and event_type.isprintable() and len(event_type) <= payloads.TYPE_LENGTH
+    known = isinstance(event_type, str) and event_type.isprintable() and len(event_type) <= TYPE_LENGTH
     return Unreadable(
         id=f"{source} {digest}".encode(errors="replace").decode(),
         reason=str(error),
@@ -177,7 +255,7 @@ def _unreadable(error: EventError, source: str, text: bytes, envelope: dict[str,
 
 
 def _body(text: bytes) -> str | None:
-    """A line as it can be stored: as it is, or as Base64 when a database could not take it as text."""
+    """Return a line as it can be stored: as it is, or as Base64 when a database could not store it as text."""
     if not text:
         return None
     try:

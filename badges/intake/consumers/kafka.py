@@ -1,13 +1,13 @@
 """
-Events from Kafka: read in batches, decoded, handed on, and only then committed.
+Events from Kafka: read in batches, decoded, decided, and only then committed.
 
-Not the bus's own loop: that one commits one message at a time whether or not it was stored, starts new groups at the
-latest message, ends when a topic is not there and does not hear SIGTERM.
+The bus's own consumer is not used. It commits every message whether or not it was stored, starts new groups at the
+latest message, ends when a topic does not exist, and does not react to SIGTERM.
 
-One turn of the loop gathers a batch, bounded in count, bytes and time; decodes it; hands it to ``handle``, which
-returns when everything is in the database; then commits the positions after it. Whatever interrupts that order, the
-events come again and are recognised. While the schema registry is away the partitions rest and the consumer stays in
-its group.
+One turn of the loop gathers a batch, which is limited in number, bytes and time. It decodes the batch and passes it to
+``handle``, which returns when everything is in the database. Then it commits the offsets after the batch. If anything
+interrupts this order, the events come again and are recognised. While the schema registry does not answer, the
+partitions are paused and the consumer stays in its group.
 """
 
 from __future__ import annotations
@@ -18,30 +18,34 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from badges.common.stopping import StopRequest
 from badges.conf import config
 from badges.intake.consumers import client, messages
-from badges.intake.consumers.basics import ConsumerError, Counts, Handle, Stop
+from badges.intake.consumers.base import ConsumerError, Counts, Handle
 from badges.intake.consumers.schemas import RegistryAwayError, Schemas
 from badges.intake.events import Event, Unreadable
 
 log = logging.getLogger(__name__)
 
-Place = tuple[str, int]
+TopicPartition = tuple[str, int]
 
-WAIT_SECONDS = 1.0  # for a first message; also how soon a request to stop is heard
+WAIT_SECONDS = 1.0  # for a first message; also how soon a request to stop is noticed
 GATHER_SECONDS = 0.1  # for more messages after the first
 CHUNK = 50  # messages fetched at once, however large they are
-ADDED_BYTES = 512  # what the names of fields add to an event when it is stored
-QUIET_SECONDS = 1.0  # without a message at the end of all partitions: idle
-TOPIC_PATIENCE = 30.0  # for a topic that is not there, when the consumer is to end by itself
-FAREWELL_TRIES = 5  # for a last commit that fails
+ADDED_BYTES = 512  # that the names of fields add to an event when it is stored
+IDLE_SECONDS = 1.0  # without a message, at the end of all partitions: the consumer is idle
+TOPIC_PATIENCE = 30.0  # for a topic that does not exist, when the consumer shall end by itself
+LAST_COMMIT_ATTEMPTS = 5  # before the consumer ends without its last commit
 
 
-class KafkaIntake:
+class KafkaConsumer:
     """
     One member of a consumer group.
 
-    ``say`` tells an operator, once each, what is waited for; ``counts`` is what it has read so far.
+    ``handle`` gets each batch. ``notify`` gets a text for the operator when the consumer begins to wait for something,
+    and when that is over. ``progress`` gets the counts after each batch. ``batch_size`` and ``max_events`` are numbers
+    of events. ``topic_patience`` is how many seconds a topic may be missing when ``until_idle`` is set. Raises
+    ConsumerError when Kafka cannot be used as it is configured.
     """
 
     def __init__(
@@ -50,8 +54,8 @@ class KafkaIntake:
         group: str,
         *,
         handle: Handle,
-        stop: Stop,
-        say: Callable[[str], None],
+        stop: StopRequest,
+        notify: Callable[[str], None],
         batch_size: int | None = None,
         until_idle: bool = False,
         max_events: int | None = None,
@@ -71,21 +75,21 @@ class KafkaIntake:
         self._max_events = max_events
         self._topic_patience = topic_patience
         self._progress = progress
-        self._schemas: Any = None
-        self._notices = _Notices(say)
+        self._schemas: Schemas
+        self._notices = _Notices(notify)
         self._consumer: Any = None
-        self._ahead: deque[Any] = deque()  # fetched
-        self._held: list[Any] = []  # the batch: gathered and not handed on yet
-        self._handled: dict[Place, int] = {}  # positions to commit
-        self._assigned: set[Place] | None = None  # None until the group has told
-        self._at_end: set[Place] = set()
-        self._missing: dict[str, float] = {}  # topics that are not there, and since when
+        self._fetched: deque[Any] = deque()  # fetched, and not in the batch yet
+        self._batch: list[Any] = []  # gathered, and not handled yet
+        self._uncommitted: dict[TopicPartition, int] = {}  # the offsets after what was handled
+        self._assigned: set[TopicPartition] | None = None  # None until the group has assigned partitions
+        self._at_end: set[TopicPartition] = set()
+        self._missing: dict[str, float] = {}  # topics that do not exist, and since when
         self._last_arrival = time.monotonic()
         self._failure: ConsumerError | None = None
-        self._resting = False
+        self._paused = False
 
     def run(self) -> Counts:
-        """Consume until asked to stop, idle or at the number of events wanted."""
+        """Consume until a stop is requested, nothing is left or ``max_events`` were read. Raises ConsumerError."""
         self._consumer = client.make_consumer(self._group, on_error=self._note_client_error)
         self._schemas = Schemas()
         self._consumer.subscribe(
@@ -94,10 +98,10 @@ class KafkaIntake:
         try:
             while not self._is_done():
                 self._gather()
-                self._hand_on()
+                self._handle_batch()
                 self._commit()
                 self._progress(self.counts)
-            self._commit_at_last()
+            self._commit_before_exit()
         finally:
             self._consumer.close()
             self._schemas.close()
@@ -108,196 +112,213 @@ class KafkaIntake:
     def _gather(self) -> None:
         """Move messages into the batch until it is full, or nothing more comes for a moment."""
         until, size = 0.0, 0
-        while self._room() > 0 and not self._stop.requested:
-            if not self._ahead and not self._fetch(until):
+        while self._space_left() > 0 and not self._stop.requested:
+            if not self._fetched and not self._fetch(until):
                 return
-            size += len(self._ahead[0].value() or b"") + ADDED_BYTES
-            if self._held and size > self._batch_bytes:
+            size += len(self._fetched[0].value() or b"") + ADDED_BYTES
+            if self._batch and size > self._batch_bytes:
                 return
-            if not self._held:
+            if not self._batch:
                 until = time.monotonic() + GATHER_SECONDS
-            self._held.append(self._ahead.popleft())
+            self._batch.append(self._fetched.popleft())
 
     def _fetch(self, until: float) -> bool:
         """Fetch messages; return whether there are any now."""
-        if not self._held:
-            # A number of messages is waited for as a whole, so the first one is asked for alone.
-            self._consume(1, WAIT_SECONDS)
+        if not self._batch:
+            # The client waits until it has the whole number of messages. So the first message is asked for alone.
+            self._poll(1, WAIT_SECONDS)
         elif (left := until - time.monotonic()) > 0:
-            self._consume(min(self._room(), CHUNK), left)
-        return bool(self._ahead)
+            self._poll(min(self._space_left(), CHUNK), left)
+        return bool(self._fetched)
 
-    def _room(self) -> int:
+    def _space_left(self) -> int:
         wanted = self._batch_size
         if self._max_events is not None:
             wanted = min(wanted, self._max_events - self.counts.read)
-        return wanted - len(self._held)
+        return wanted - len(self._batch)
 
-    def _consume(self, number: int, seconds: float) -> None:
-        """Take messages; what the client and the group have to tell happens in here, too."""
+    def _poll(self, number: int, seconds: float) -> None:
+        """Fetch messages. The client also calls the callbacks of the group and of errors in here."""
         for message in self._consumer.consume(number, timeout=seconds):
-            place = (message.topic(), message.partition())
+            topic_partition = (message.topic(), message.partition())
             if message.error():
-                self._note_error(message.error(), place)
+                self._note_error(message.error(), topic_partition)
             else:
                 self.counts.begin()
-                # Kept here and not by the caller: the group may take partitions away at any of these calls.
-                self._ahead.append(message)
-                self._at_end.discard(place)
+                # Stored here and not by the caller: the group may revoke partitions at each of these calls.
+                self._fetched.append(message)
+                self._at_end.discard(topic_partition)
                 self._last_arrival = time.monotonic()
-                self._notices.over("broker", "Kafka is back.")
+                self._notices.end("broker", "Kafka is back.")
         if self._failure:
             raise self._failure
-        if not self._ahead:
-            self._look_for_broker()
+        if not self._fetched:
+            self._check_broker()
 
-    # --- handing on --------------------------------------------------------------------------------------------------
+    # --- handling ----------------------------------------------------------------------------------------------------
 
-    def _hand_on(self) -> None:
+    def _handle_batch(self) -> None:
         batch = self._decode()
-        if not self._held:
+        if not self._batch:
             return
-        positions = {(message.topic(), message.partition()): message.offset() + 1 for message in self._held}
+        offsets = {(message.topic(), message.partition()): message.offset() + 1 for message in self._batch}
         if batch:
             self._handle(batch)
-        self.counts.took()
-        self._held = []
-        self._handled.update(positions)
+        self.counts.end_batch()
+        self._batch = []
+        self._uncommitted.update(offsets)
 
     def _decode(self) -> list[Event | Unreadable]:
-        """Decode what is held; while the registry is away, wait. Leaves nothing held when asked to stop meanwhile."""
+        """
+        Decode the batch; wait while the schema registry does not answer.
+
+        Leaves the batch empty when a stop is requested while it waits.
+        """
         while True:
             try:
-                items = [messages.read(message, self._schemas, event_bytes=self._event_bytes) for message in self._held]
+                items = [
+                    messages.read(message, self._schemas, event_bytes=self._event_bytes) for message in self._batch
+                ]
             except RegistryAwayError as error:
-                self._notices.say("registry", f"The schema registry is not available ({error}); waiting for it.")
-                self._rest()
+                self._notices.start("registry", f"The schema registry is not available ({error}); waiting for it.")
+                self._pause()
                 if self._stop.requested:
-                    self._held = []
+                    self._batch = []
             else:
-                self._notices.over("registry", "The schema registry is back.")
-                if self._resting:
-                    self._wake()
+                self._notices.end("registry", "The schema registry is back.")
+                if self._paused:
+                    self._resume()
                 for item in items:
                     if isinstance(item, Unreadable):
                         log.warning("Dead letter from %s: %s", item.source, item.reason)
                 return self.counts.add(items)
 
-    def _rest(self) -> None:
-        """Let the partitions rest for a moment, and stay in the group."""
-        self._resting = True
+    def _pause(self) -> None:
+        """Pause the partitions for a moment, and stay in the group."""
+        self._paused = True
         self._consumer.pause(self._consumer.assignment())
-        self._consume(1, WAIT_SECONDS)
+        self._poll(1, WAIT_SECONDS)
 
-    def _wake(self) -> None:
-        self._resting = False
+    def _resume(self) -> None:
+        self._paused = False
         self._consumer.resume(self._consumer.assignment())
 
     # --- committing --------------------------------------------------------------------------------------------------
 
     def _commit(self) -> bool:
-        """Commit the positions of what was handled. What cannot be committed now is tried again at the next turn."""
-        from confluent_kafka import KafkaError, KafkaException, TopicPartition  # noqa: PLC0415 -- an extra
+        """Commit the offsets of what was handled. What cannot be committed now is tried again at the next turn."""
+        import confluent_kafka  # noqa: PLC0415 -- an extra
 
-        if not self._handled:
+        if not self._uncommitted:
             return True
-        offsets = [TopicPartition(topic, partition, offset) for (topic, partition), offset in self._handled.items()]
+        offsets = [
+            confluent_kafka.TopicPartition(topic, partition, offset)
+            for (topic, partition), offset in self._uncommitted.items()
+        ]
         try:
             results = self._consumer.commit(offsets=offsets, asynchronous=False)
             errors = [result.error for result in results if result.error]
-        except KafkaException as exception:
+        except confluent_kafka.KafkaException as exception:
             errors = [exception.args[0]]
         if not errors:
-            self._handled.clear()
-            self._notices.over("commit", "Positions are committed again.")
+            self._uncommitted.clear()
+            self._notices.end("commit", "Positions are committed again.")
             return True
         error = errors[0]
         if error.code() in (
-            KafkaError.ILLEGAL_GENERATION,
-            KafkaError.UNKNOWN_MEMBER_ID,
-            KafkaError.REBALANCE_IN_PROGRESS,
-            KafkaError._NO_OFFSET,
-            KafkaError._ASSIGNMENT_LOST,
+            confluent_kafka.KafkaError.ILLEGAL_GENERATION,
+            confluent_kafka.KafkaError.UNKNOWN_MEMBER_ID,
+            confluent_kafka.KafkaError.REBALANCE_IN_PROGRESS,
+            confluent_kafka.KafkaError._NO_OFFSET,
+            confluent_kafka.KafkaError._ASSIGNMENT_LOST,
         ):
-            # The group gave the partitions to somebody else, who will recognise these events.
-            log.info("The group has moved on before a commit: %s", error.str())
-            self._handled.clear()
-        elif _is_hopeless(error):
-            raise _hopeless(error)
+            # The group has assigned the partitions to another member, which will recognise these events.
+            log.info("The group was rebalanced before a commit: %s", error.str())
+            self._uncommitted.clear()
+        elif _is_fatal(error):
+            raise _refusal(error)
         else:
-            self._notices.say("commit", f"Positions cannot be committed ({error.str()}); trying again.")
+            self._notices.start("commit", f"Positions cannot be committed ({error.str()}); trying again.")
         return False
 
-    def _commit_at_last(self) -> None:
-        for attempt in range(FAREWELL_TRIES):
+    def _commit_before_exit(self) -> None:
+        for attempt in range(LAST_COMMIT_ATTEMPTS):
             if self._commit():
                 return
             time.sleep(0.2 * 2**attempt)
-        if self._handled:
+        if self._uncommitted:
             log.warning("The last positions were not committed; these events will come again and be recognised.")
 
-    # --- what the group and the client tell --------------------------------------------------------------------------
+    # --- callbacks of the group and the client -----------------------------------------------------------------------
 
     def _on_assign(self, consumer: Any, partitions: Sequence[Any]) -> None:
-        self._assigned = (self._assigned or set()) | _places(partitions)
+        self._assigned = (self._assigned or set()) | _topic_partitions(partitions)
         self._last_arrival = time.monotonic()
         for topic in {topic for topic, _ in self._assigned} & self._missing.keys():
             del self._missing[topic]
-            self._notices.over(f"topic {topic}", f"The topic {topic} is there.")
+            self._notices.end(f"topic {topic}", f"The topic {topic} is there.")
         log.info("Assigned: %s", sorted(self._assigned))
 
     def _on_revoke(self, consumer: Any, partitions: Sequence[Any]) -> None:
-        if self._handled:
+        if self._uncommitted:
             self._commit()
-        self._forget(partitions)
+        self._drop(partitions)
 
     def _on_lost(self, consumer: Any, partitions: Sequence[Any]) -> None:
-        self._forget(partitions)
+        self._drop(partitions)
 
-    def _forget(self, partitions: Sequence[Any]) -> None:
-        """Drop what belongs to partitions that are no longer ours: it was not handled, and must not be committed."""
-        gone = _places(partitions)
-        self._ahead = deque(message for message in self._ahead if (message.topic(), message.partition()) not in gone)
-        self._held = [message for message in self._held if (message.topic(), message.partition()) not in gone]
-        self._handled = {place: offset for place, offset in self._handled.items() if place not in gone}
+    def _drop(self, partitions: Sequence[Any]) -> None:
+        """Drop messages and offsets of partitions that another member has now: they must not be committed here."""
+        gone = _topic_partitions(partitions)
+        self._fetched = deque(
+            message for message in self._fetched if (message.topic(), message.partition()) not in gone
+        )
+        self._batch = [message for message in self._batch if (message.topic(), message.partition()) not in gone]
+        self._uncommitted = {
+            topic_partition: offset
+            for topic_partition, offset in self._uncommitted.items()
+            if topic_partition not in gone
+        }
         self._assigned = (self._assigned or set()) - gone
         self._at_end -= gone
-        log.info("Given back: %s", sorted(gone))
+        log.info("Revoked: %s", sorted(gone))
 
-    def _note_error(self, error: Any, place: Place) -> None:
+    def _note_error(self, error: Any, topic_partition: TopicPartition) -> None:
         from confluent_kafka import KafkaError  # noqa: PLC0415 -- an extra
 
         if error.code() == KafkaError._PARTITION_EOF:
-            self._at_end.add(place)
+            self._at_end.add(topic_partition)
         elif error.code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC):
-            self._missing.setdefault(place[0], time.monotonic())
-            self._notices.say(f"topic {place[0]}", f"The topic {place[0]} is not there yet; waiting for it.")
+            self._missing.setdefault(topic_partition[0], time.monotonic())
+            self._notices.start(
+                f"topic {topic_partition[0]}", f"The topic {topic_partition[0]} is not there yet; waiting for it."
+            )
         else:
             self._note_client_error(error)
 
     def _note_client_error(self, error: Any) -> None:
-        """Also called by the client, from within ``consume``; errors raised there would get lost."""
+        """Note an error. The client calls this from within ``consume``, where a raised error would get lost."""
         from confluent_kafka import KafkaError  # noqa: PLC0415 -- an extra
 
         if error.code() == KafkaError._ALL_BROKERS_DOWN:
-            self._notices.say("broker", "Kafka is not available; waiting for it.")
+            self._notices.start("broker", "Kafka is not available; waiting for it.")
         elif error.code() == KafkaError._MAX_POLL_EXCEEDED:
-            log.warning("A batch took longer than max.poll.interval.ms; its partitions went to somebody else.")
-        elif _is_hopeless(error):
-            self._failure = _hopeless(error)
+            log.warning("A batch took longer than max.poll.interval.ms; its partitions went to another member.")
+        elif _is_fatal(error):
+            self._failure = _refusal(error)
         else:
             log.info("Kafka client: %s", error.str())
 
-    def _look_for_broker(self) -> None:
-        """When Kafka was away and nothing arrives: perhaps there is just nothing new."""
+    def _check_broker(self) -> None:
+        """Ask the broker after an outage: it may be back although no new message arrives."""
         from confluent_kafka import KafkaException  # noqa: PLC0415 -- an extra
 
-        if self._notices.are_said("broker"):
+        if self._notices.is_open("broker"):
             try:
                 self._consumer.list_topics(self._topics[0], timeout=3)
             except KafkaException:
                 return
-            self._notices.over("broker", "Kafka is back.")
+            self._notices.end("broker", "Kafka is back.")
 
     # --- ending ------------------------------------------------------------------------------------------------------
 
@@ -313,37 +334,37 @@ class KafkaIntake:
         for topic, since in self._missing.items():
             if now - since > self._topic_patience:
                 raise ConsumerError(f"The topic {topic} is not there. Create it, or correct -t.")
-        if self._missing or self._ahead or self._assigned is None or self._notices.are_said("broker"):
+        if self._missing or self._fetched or self._assigned is None or self._notices.is_open("broker"):
             return False
-        return self._assigned <= self._at_end and now - self._last_arrival > QUIET_SECONDS
+        return self._assigned <= self._at_end and now - self._last_arrival > IDLE_SECONDS
 
 
 class _Notices:
-    """What was said to the operator: once when it begins, once when it is over."""
+    """Notifies the operator of a condition: once when it begins, and once when it ends."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self._say = say
-        self._said: set[str] = set()
+    def __init__(self, notify: Callable[[str], None]) -> None:
+        self._notify = notify
+        self._open: set[str] = set()
 
-    def say(self, about: str, text: str) -> None:
-        if about not in self._said:
-            self._said.add(about)
-            self._say(text)
+    def start(self, subject: str, text: str) -> None:
+        if subject not in self._open:
+            self._open.add(subject)
+            self._notify(text)
 
-    def over(self, about: str, text: str) -> None:
-        if about in self._said:
-            self._said.remove(about)
-            self._say(text)
+    def end(self, subject: str, text: str) -> None:
+        if subject in self._open:
+            self._open.remove(subject)
+            self._notify(text)
 
-    def are_said(self, about: str) -> bool:
-        return about in self._said
+    def is_open(self, subject: str) -> bool:
+        return subject in self._open
 
 
-def _places(partitions: Sequence[Any]) -> set[Place]:
+def _topic_partitions(partitions: Sequence[Any]) -> set[TopicPartition]:
     return {(partition.topic, partition.partition) for partition in partitions}
 
 
-def _is_hopeless(error: Any) -> bool:
+def _is_fatal(error: Any) -> bool:
     from confluent_kafka import KafkaError  # noqa: PLC0415 -- an extra
 
     return error.fatal() or error.code() in (
@@ -359,7 +380,8 @@ def _is_hopeless(error: Any) -> bool:
     )
 
 
-def _hopeless(error: Any) -> ConsumerError:
+def _refusal(error: Any) -> ConsumerError:
     return ConsumerError(
-        f"Kafka refuses us: {error.str()}. Correct the credentials, the topic or the group, then start again."
+        f"Kafka refuses this consumer: {error.str()}. "
+        "Correct the credentials, the topic or the group, then start again."
     )

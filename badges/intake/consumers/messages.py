@@ -1,4 +1,8 @@
-"""From a Kafka message to an event: headers, wire format, Avro. No detour through attrs objects."""
+"""
+From a Kafka message to an event: headers, wire format, Avro.
+
+The decoded Avro becomes the event directly. The attrs classes of openedx-events are not built in between.
+"""
 
 from __future__ import annotations
 
@@ -10,20 +14,31 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from badges.exceptions import EventError
-from badges.intake import payloads
-from badges.intake.consumers.basics import Skipped, definition_of
+from badges.intake.consumers.base import Skipped, definition_of
 from badges.intake.consumers.schemas import Schemas
-from badges.intake.events import Event, Unreadable
+from badges.intake.events import (
+    ID_LENGTH,
+    TOO_BIG,
+    TYPE_LENGTH,
+    Event,
+    TooBigError,
+    Unreadable,
+    canonical_event,
+    canonical_id,
+    canonical_moment,
+    canonical_type,
+    stored_size,
+)
 
 # The names that event-bus-kafka gives to CloudEvents attributes.
 TYPE_HEADER, ID_HEADER, TIME_HEADER = "ce_type", "ce_id", "ce_time"
-# A zero byte, then the schema's id in four bytes.
+# Bytes before the Avro data: a zero byte, then the id of the schema in four bytes (Confluent's wire format).
 WIRE_PREFIX = 5
 BODY_KEYS = ("id", "type", "time", "data")
 
 
 class Message(Protocol):
-    """What is read of a ``confluent_kafka.Message``."""
+    """The part of ``confluent_kafka.Message`` that is used here."""
 
     def topic(self) -> str: ...
     def partition(self) -> int: ...
@@ -35,34 +50,35 @@ class Message(Protocol):
 
 def read(message: Message, schemas: Schemas, *, event_bytes: int) -> Event | Unreadable | Skipped:
     """
-    Turn a message into an event, or say why that cannot be done. Raises RegistryAwayError when it cannot be told yet.
+    Return the event of a message, or why there is none.
 
-    A message of a type that is not configured is left alone before anything of it is decoded.
+    A message of a type that is not configured is not decoded. An event that takes more than ``event_bytes`` is
+    unreadable. Raises RegistryAwayError when the schema registry does not answer.
     """
     headers = _Headers(message.headers() or ())
-    place = f"kafka:{message.topic()}/{message.partition()}@{message.offset()}"
+    source = f"kafka:{message.topic()}/{message.partition()}@{message.offset()}"
     value = message.value()
     body: Callable[[], str] | None = None
     try:
-        event_type = payloads.canonical_type(headers.only(TYPE_HEADER))
+        event_type = canonical_type(headers.required(TYPE_HEADER))
         definition = definition_of(event_type)
         if definition is None:
             return Skipped(event_type)
-        event_id = payloads.canonical_id(headers.only(ID_HEADER))
+        event_id = canonical_id(headers.required(ID_HEADER))
         if value is None:
             raise EventError("the message is empty")
         if len(value) > event_bytes:
-            raise payloads.TooBigError(payloads.TOO_BIG.format(size=len(value), limit=event_bytes))
+            raise TooBigError(TOO_BIG.format(size=len(value), limit=event_bytes))
         time = _time(headers, message)
         data = _decode(value, schemas)
-        body = _readable(event_id, definition.type, time, data)
-        event = payloads.event_from(definition, id=event_id, time=time, data=data, source=place)
-        payloads.refuse_too_big(event, len(value), event_bytes)
-    except payloads.TooBigError as error:
-        return _unreadable(error, headers, place, value, None)
+        body = _json_of(event_id, definition.type, time, data)
+        event = canonical_event(definition, id=event_id, time=time, data=data, source=source)
+        stored_size(event, len(value), event_bytes)
+    except TooBigError as error:
+        return _unreadable(error, headers, source, value, None)
     except EventError as error:
         shown = body() if body else _as_text(value)
-        return _unreadable(error, headers, place, value, shown if shown and len(shown) <= 2 * event_bytes else None)
+        return _unreadable(error, headers, source, value, shown if shown and len(shown) <= 2 * event_bytes else None)
     return event
 
 
@@ -72,14 +88,15 @@ class _Headers:
     def __init__(self, pairs: Sequence[tuple[str, bytes | None]]) -> None:
         self._pairs = pairs
 
-    def only(self, name: str) -> str:
+    def required(self, name: str) -> str:
         """Return the text of a header. Raises EventError unless it is there exactly once."""
-        text = self.maybe(name)
+        text = self.optional(name)
         if text is None:
             raise EventError(f"the message has no {name} header")
         return text
 
-    def maybe(self, name: str) -> str | None:
+    def optional(self, name: str) -> str | None:
+        """Return the text of a header, or None. Raises EventError when it is there twice or is not UTF-8."""
         values = [value for key, value in self._pairs if key == name]
         if len(values) > 1:
             raise EventError(f"the message has several {name} headers")
@@ -90,20 +107,20 @@ class _Headers:
         except UnicodeDecodeError:
             raise EventError(f"the {name} header is not UTF-8") from None
 
-    def shown(self, name: str) -> str:
-        """Return a header if it is fit to be shown, else nothing."""
+    def printable(self, name: str) -> str:
+        """Return a header if it is short and printable, else an empty text."""
         try:
-            text = self.maybe(name) or ""
+            text = self.optional(name) or ""
         except EventError:
             return ""
-        return text if text.isprintable() and len(text) <= payloads.TYPE_LENGTH else ""
+        return text if text.isprintable() and len(text) <= TYPE_LENGTH else ""
 
 
 def _time(headers: _Headers, message: Message) -> dt.datetime:
-    sent = headers.maybe(TIME_HEADER)
+    sent = headers.optional(TIME_HEADER)
     if sent is not None:
-        return payloads.moment(sent, f"the {TIME_HEADER} header")
-    # The header is optional on the bus. The broker's own time stays the same when the message is delivered again.
+        return canonical_moment(sent, f"the {TIME_HEADER} header")
+    # The header is optional on the bus. The broker's timestamp stays the same when the message is delivered again.
     kind, milliseconds = message.timestamp()
     if not kind:
         raise EventError(f"the message has neither a {TIME_HEADER} header nor a timestamp")
@@ -116,25 +133,25 @@ def _decode(value: bytes, schemas: Schemas) -> Any:
     return schemas.decoder(int.from_bytes(value[1:WIRE_PREFIX], "big"))(value, WIRE_PREFIX)
 
 
-def _readable(*parts: Any) -> Callable[[], str]:
-    """Return what spells a decoded event for an operator; it is made only when the event turns out to be unusable."""
+def _json_of(*parts: Any) -> Callable[[], str]:
+    """Return a function that writes a decoded event as JSON. It is called only for an event that cannot be used."""
 
-    def spell() -> str:
+    def to_json() -> str:
         return json.dumps(dict(zip(BODY_KEYS, parts, strict=True)), default=str)
 
-    return spell
+    return to_json
 
 
 def _as_text(value: bytes | None) -> str | None:
     return None if value is None else base64.b64encode(value).decode("ascii")
 
 
-def _unreadable(error: EventError, headers: _Headers, place: str, value: bytes | None, body: str | None) -> Unreadable:
-    event_id = headers.shown(ID_HEADER)
-    # The place first: a corrected event may come again under its id, and has to be new then. The content last: a topic
-    # that was made anew, and another cluster, have the same places.
-    row_id = " ".join(filter(None, [place, event_id, hashlib.sha256(value or b"").hexdigest()[:16]]))
-    if len(row_id) > payloads.ID_LENGTH:
+def _unreadable(error: EventError, headers: _Headers, source: str, value: bytes | None, body: str | None) -> Unreadable:
+    event_id = headers.printable(ID_HEADER)
+    # The id of the row is not that of the event: a corrected event may come again under its id, and must be new then.
+    # The content is part of it, because a topic that was created again, or another cluster, has the same offsets.
+    row_id = " ".join(filter(None, [source, event_id, hashlib.sha256(value or b"").hexdigest()[:16]]))
+    if len(row_id) > ID_LENGTH:
         row_id = f"kafka:{hashlib.sha256(row_id.encode()).hexdigest()}"
     reason = f"{error} (message id {event_id})" if event_id else str(error)
-    return Unreadable(id=row_id, reason=reason, source=place, type=headers.shown(TYPE_HEADER), body=body)
+    return Unreadable(id=row_id, reason=reason, source=source, type=headers.printable(TYPE_HEADER), body=body)

@@ -1,4 +1,4 @@
-"""Writers' schemas: fetched from the registry once, then kept."""
+"""The Avro schemas of Kafka messages. Each one is fetched from the schema registry once and then kept."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ import fastavro
 from django.conf import settings
 
 from badges.exceptions import EventError, Retryable
-from badges.intake.consumers.basics import ConsumerError
+from badges.intake.consumers.base import ConsumerError
 
 log = logging.getLogger(__name__)
 
 Decoder = Callable[[bytes, int], Any]
 
 SCHEMA_NOT_FOUND = 40403
-# An id the registry does not know is asked for again after this time: registries have replicas.
-FORGET_UNKNOWN_SECONDS = 60.0
+# A schema that could not be had is asked for again after this time, because a registry may have replicas that lag.
+RETRY_REFUSED_SECONDS = 60.0
 
 
 class RegistryAwayError(Retryable):
@@ -41,7 +41,12 @@ class Schemas:
         self._client.close()
 
     def decoder(self, schema_id: int) -> Decoder:
-        """Return the decoder of a schema. Raises EventError for one that cannot be had, RegistryAwayError for now."""
+        """
+        Return the decoder of a schema.
+
+        Raises EventError when the registry has no usable schema of that id, RegistryAwayError when it does not answer,
+        and ConsumerError when it refuses the credentials.
+        """
         decoder = self._decoders.get(schema_id)
         if decoder is None:
             reason, until = self._refused.get(schema_id, ("", 0.0))
@@ -50,7 +55,7 @@ class Schemas:
             try:
                 decoder = self._decoders[schema_id] = decoder_of(self._fetch(schema_id), schema_id)
             except EventError as error:
-                self._refused[schema_id] = (str(error), time.monotonic() + FORGET_UNKNOWN_SECONDS)
+                self._refused[schema_id] = (str(error), time.monotonic() + RETRY_REFUSED_SECONDS)
                 raise
         return decoder
 
@@ -65,16 +70,16 @@ class Schemas:
                 raise EventError(f"the schema registry knows no schema with id {schema_id}") from None
             if error.http_status_code in (401, 403):
                 raise ConsumerError(
-                    "The schema registry refuses us; correct EVENT_BUS_KAFKA_SCHEMA_REGISTRY_API_KEY and "
+                    "The schema registry refuses this consumer; correct EVENT_BUS_KAFKA_SCHEMA_REGISTRY_API_KEY and "
                     "EVENT_BUS_KAFKA_SCHEMA_REGISTRY_API_SECRET."
                 ) from None
             raise RegistryAwayError(f"it answers with HTTP status {error.http_status_code}") from None
-        except Exception as error:  # its HTTP library, which it does not promise, has errors of its own
+        except Exception as error:  # errors of its HTTP library, which the client does not document
             raise RegistryAwayError(f"{type(error).__name__} when asked for a schema") from error
 
 
 def _client() -> Any:
-    # Not the bus's own client, which tries four times with pauses of up to twenty seconds, deaf to the consumer group.
+    # The bus's own client tries four times with pauses of up to twenty seconds. The consumer would leave its group.
     from confluent_kafka.schema_registry import SchemaRegistryClient  # noqa: PLC0415 -- an extra
 
     conf = {"url": settings.EVENT_BUS_KAFKA_SCHEMA_REGISTRY_URL, "timeout": 10, "max.retries": 0}
@@ -85,7 +90,7 @@ def _client() -> Any:
 
 
 def decoder_of(schema: Any, schema_id: int) -> Decoder:
-    """Return what decodes bytes of a registry's schema. Raises EventError when that is not Avro."""
+    """Return a function that decodes bytes of a registry's schema. Raises EventError when that is not Avro."""
     if (schema.schema_type or "AVRO").upper() != "AVRO":
         raise EventError(f"schema {schema_id} is {schema.schema_type}; events on the bus are Avro")
     try:
@@ -98,7 +103,7 @@ def decoder_of(schema: Any, schema_id: int) -> Decoder:
         stream.seek(start)
         try:
             data = fastavro.schemaless_reader(stream, parsed, None)
-        except Exception as error:  # fastavro raises what the bytes happen to break: EOFError, IndexError, …
+        except Exception as error:  # fastavro raises many kinds of errors for wrong bytes: EOFError, IndexError, …
             raise EventError(f"not Avro of schema {schema_id} ({type(error).__name__})") from None
         if stream.tell() != len(value):
             raise EventError(f"not Avro of schema {schema_id}: bytes are left over")

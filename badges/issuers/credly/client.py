@@ -1,41 +1,48 @@
-"""Credly's API: the calls we make."""
+"""Credly's API: the calls we make, in the name of an organization and with its credentials."""
 
 from __future__ import annotations
 
+import functools
 import uuid
 from collections.abc import Iterator
+from typing import Any
 
-from django.core.exceptions import ValidationError
-from django.utils.translation import gettext as _
+from requests.auth import AuthBase, HTTPBasicAuth
 
-from badges.exceptions import Permanent, Retryable
-from badges.issuers.credly import organizations
-from badges.issuers.credly.payloads import TheirBadge, badge_from, badges_from
-from badges.issuers.http import NoAnswer, ProviderApi, Refused
+from badges.common.http import HttpApi, NoAnswer, Remedies
+from badges.common.oauth import ClientCredentials
+from badges.exceptions import Permanent
+from badges.issuers import answers
+from badges.issuers.credly.conf import config
+from badges.issuers.credly.models import CredlyOrganization
+from badges.issuers.credly.payloads import ExternalBadge, badge_from, badges_from
+
+_CHECK = "Check the organization's id and token, and the template's id, then retry this message."
+_REMEDIES = Remedies(address="Correct the API address in BADGES_CONFIG.", access=_CHECK, not_found=_CHECK)
 
 
 class CredlyClient:
-    """Speaks to Credly in the name of one organization."""
+    """Credly's API for one organization."""
 
-    def __init__(self, organization: uuid.UUID, api: ProviderApi):
+    def __init__(self, organization: uuid.UUID, api: HttpApi):
         self.organization = organization
         self.api = api
         self._folder = f"organizations/{organization}"
 
-    def issue(self, body: dict[str, str]) -> TheirBadge:
+    def issue(self, body: dict[str, str]) -> ExternalBadge:
         """Issue a badge. Not idempotent: after NoAnswer with ``uncertain``, look before asking again."""
         private = [value for key, value in body.items() if key.startswith(("recipient_", "issued_to_"))]
         answer = self.api.post(f"{self._folder}/badges", body, private=private)
         try:
             return badge_from(answer["data"])
         except (ValueError, KeyError, TypeError):
-            message = f"{self.api.provider} ({self.api.whose}): the answer names no badge, although none was refused."
+            message = self.api.message("the answer names no badge, although none was refused.")
             raise NoAnswer(message, uncertain=True) from None
 
-    def badges_of(self, *, earner: str, template: str) -> Iterator[TheirBadge]:
+    def badges_of(self, *, earner: str, template: str) -> Iterator[ExternalBadge]:
         """Yield the badges of a template that were issued under our id of a learner, whatever their state."""
         wanted = f"issuer_earner_id::{earner}|badge_template_id::{template}"
-        for page in self.api.pages(f"{self._folder}/badges", filter=wanted):
+        for page in self.api.pages(f"{self._folder}/badges", answers.next_link, filter=wanted):
             yield from badges_from(page)
 
     def organization_name(self) -> str:
@@ -46,41 +53,90 @@ class CredlyClient:
 
 
 def client_for(organization: str) -> CredlyClient:
-    """Return a client for an organization that is known here; Permanent, naming it, when it is not."""
-    identifier = organizations.organization_id(organization)
-    return CredlyClient(identifier, organizations.api_of(identifier))
-
-
-def check_organization(organization: uuid.UUID | str, token: str) -> str:
     """
-    Ask Credly whether the token is this organization's, and return the organization's name.
+    Return a client for an organization that is known here. Raises Permanent, which names it, when it is not.
 
-    Raises ValidationError for a form to show, with the code ``uuid`` or ``token`` (which field is wrong) or
-    ``unavailable`` (Credly could not be asked; nothing is known about the fields).
+    Organizations in ``BADGES_CONFIG["credly"]["ORGANIZATIONS"]`` win over rows of the admin, so that an operator can
+    keep every key out of the database. A value is the organization's token, or, for OAuth2,
+    ``{"client_id": …, "client_secret": …}``.
     """
+    identifier = organization_id(organization)
+    return client_with(identifier, _credentials(identifier))
+
+
+def client_with(organization: uuid.UUID, credentials: str | dict[str, Any]) -> CredlyClient:
+    """Return a client for an organization whose token or OAuth2 client is given."""
+    auth = _oauth(organization, credentials) if isinstance(credentials, dict) else _basic(credentials)
+    return CredlyClient(organization, _http_api(organization, _base_url(), config.timeout, auth))
+
+
+def organization_id(text: str) -> uuid.UUID:
+    """Read an organization's id. It becomes part of addresses, so it must be a UUID; raises Permanent if not."""
     try:
-        identifier = organizations.organization_id(str(organization))
-    except Permanent:
-        raise ValidationError(
-            _("This is not a UUID. Credly shows the organization's id on its page."), code="uuid"
+        return uuid.UUID(text)
+    except ValueError:
+        raise Permanent(
+            f"The organization {text[:50]!r} is no UUID. Correct the issuer of the template; "
+            "Credly shows the id on the organization's page."
         ) from None
-    if not token.strip():
-        raise ValidationError(_("Enter the organization's token."), code="token")
-    try:
-        return CredlyClient(identifier, organizations.api_with(identifier, token)).organization_name()
-    except Refused as error:
-        raise _as_field_error(error) from error
-    except (Permanent, Retryable) as error:
-        raise ValidationError(
-            _("Credly could not be asked: %(reason)s"), code="unavailable", params={"reason": str(error)}
-        ) from error
 
 
-def _as_field_error(error: Refused) -> ValidationError:
-    if error.status in (401, 403):
-        return ValidationError(
-            _("Credly does not accept this token for the organization. Copy it anew from Credly."), code="token"
+def _credentials(organization: uuid.UUID) -> str | dict[str, Any]:
+    for listed, credentials in config.ORGANIZATIONS.items():
+        if _same(listed, organization) and credentials:
+            return credentials
+    row = CredlyOrganization.objects.filter(uuid=organization).first()
+    token = row.token if row else ""
+    if not token:
+        raise Permanent(
+            f"There is no token for the Credly organization {organization}. Add the organization in the admin or "
+            "under ORGANIZATIONS in BADGES_CONFIG['credly'], then retry this message."
         )
-    if error.status == 404:
-        return ValidationError(_("Credly knows no organization with this id. Copy it anew from Credly."), code="uuid")
-    return ValidationError(_("Credly refused: %(reason)s"), code="unavailable", params={"reason": str(error)})
+    return token
+
+
+def _same(listed: Any, organization: uuid.UUID) -> bool:
+    try:
+        return uuid.UUID(str(listed)) == organization
+    except ValueError:
+        return False
+
+
+def _basic(token: str) -> AuthBase:
+    # Bytes, because requests would otherwise fail on a character outside of Latin-1.
+    return HTTPBasicAuth(token.strip().encode(), b"")
+
+
+def _oauth(organization: uuid.UUID, credentials: dict[str, Any]) -> AuthBase:
+    try:
+        client_id, client_secret = str(credentials["client_id"]), str(credentials["client_secret"])
+    except KeyError as missing:
+        raise Permanent(
+            f"ORGANIZATIONS in BADGES_CONFIG['credly'] holds no {missing} for the organization {organization}. "
+            'Give a token, or {"client_id": …, "client_secret": …}.'
+        ) from None
+    return _client_credentials(organization, _base_url(), config.timeout, client_id, client_secret)
+
+
+@functools.lru_cache(maxsize=256)
+def _client_credentials(
+    organization: uuid.UUID, base: str, timeout: float, client_id: str, client_secret: str
+) -> ClientCredentials:
+    """Return the same object for the same settings, because it keeps the access token."""
+    token_api = _http_api(organization, base, timeout, None)
+    return ClientCredentials(token_api, "oauth/token", client_id=client_id, client_secret=client_secret, form=False)
+
+
+def _base_url() -> str:
+    return str(config.CREDLY_SANDBOX_API_BASE_URL if config.USE_SANDBOX else config.CREDLY_API_BASE_URL)
+
+
+def _http_api(organization: uuid.UUID, base: str, timeout: float, auth: AuthBase | None) -> HttpApi:
+    return HttpApi(
+        f"Credly (organization {organization})",
+        base,
+        auth=auth,
+        timeout=timeout,
+        remedies=_REMEDIES,
+        read_error=answers.error_text,
+    )

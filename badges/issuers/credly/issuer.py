@@ -1,9 +1,9 @@
 """
-Issuing at Credly: our verbs.
+Issuing at Credly.
 
-Credly knows no idempotency key, so the order of steps is what keeps a badge single: the row says *asked* before the
-request leaves, and a row that says so is looked up at Credly before anything is asked again. A process that is killed
-in between leaves exactly that row behind.
+Credly has no idempotency key, so the order of steps keeps a badge single. The row says that Credly was asked before the
+request leaves. A row that says so is looked up at Credly before anything is asked again. A process that is killed in
+between leaves exactly such a row.
 """
 
 from __future__ import annotations
@@ -17,16 +17,18 @@ from django.db import IntegrityError, transaction
 
 from badges.awarding.models import CredentialStatus, UserCredential
 from badges.catalog.models import TemplateIssuer
+from badges.common.http import NoAnswer, Refused
 from badges.conf import config
 from badges.exceptions import Permanent, Retryable
 from badges.inserts import insert
-from badges.issuers.base import Issued, Issuer, Place
+from badges.issuers.base import Issued, Issuer, IssuerTarget
 from badges.issuers.credly import payloads
 from badges.issuers.credly.client import CredlyClient, client_for
+from badges.issuers.credly.conf import DEFAULTS
+from badges.issuers.credly.conf import config as credly_config
 from badges.issuers.credly.models import CredlyBadge, CredlyState
 from badges.issuers.credly.organizations import reencrypt_tokens
-from badges.issuers.credly.payloads import TheirBadge
-from badges.issuers.http import NoAnswer, Refused
+from badges.issuers.credly.payloads import ExternalBadge
 
 log = logging.getLogger(__name__)
 
@@ -35,14 +37,15 @@ class CredlyIssuer(Issuer):
     """Issues our credentials as badges of Credly."""
 
     slug = "credly"
+    settings = DEFAULTS
 
-    def prepare(self, pairs: Sequence[tuple[UserCredential, Place]]) -> None:
+    def prepare(self, targets: Sequence[tuple[UserCredential, IssuerTarget]]) -> None:
         """Write the badges to be issued, in the transaction of the award."""
         insert(
             CredlyBadge(
-                credential=credential, organization=place.organization, external_template=place.external_template
+                credential=credential, organization=target.organization, external_template=target.external_template
             )
-            for credential, place in pairs
+            for credential, target in targets
         )
 
     def issue(self, credential_id: uuid.UUID) -> None:
@@ -80,13 +83,13 @@ def _issue(badge: CredlyBadge) -> None:
     held = badge.credential.status == CredentialStatus.AWARDED
     fresh = badge.state == CredlyState.CREATED
     if fresh and not held:
-        return  # revoked before anybody was told: Credly need not know
+        return  # revoked before Credly was asked: there is nothing to issue
     client = client_for(badge.organization)
     template = _template_of(badge)
     if not fresh and _adopt(badge, client, template):
         return
     if time.monotonic() - began > config.delivery["lease_seconds"] / 2:
-        raise Retryable("Looking at Credly took so long that another worker may be at it by now.")
+        raise Retryable("Looking the badge up at Credly took so long that another worker may have the row now.")
     if held:
         _ask(badge, client, template, fresh=fresh)
 
@@ -96,19 +99,19 @@ def _ask(badge: CredlyBadge, client: CredlyClient, template: str, *, fresh: bool
     body = _body(badge, template)
     _note_asked(badge)
     try:
-        theirs = client.issue(body)
+        found = client.issue(body)
     except NoAnswer as error:
         if fresh and not error.uncertain:  # nothing happened there, so the next try may ask straight away again
             CredlyBadge.objects.filter(pk=badge.pk, external_uuid__isnull=True).update(state=CredlyState.CREATED)
         raise
     except Refused as error:
-        # Credly words "the learner has it already" as one validation error among others: look, whatever it says.
+        # Credly says "the learner has it already" as one validation error among others: look it up after each.
         if error.status == 422 and _adopt(badge, client, template):
             return
         raise _with_remedy(error) from error
-    if not _bind(badge, theirs):
+    if not _bind(badge, found):
         raise Permanent(
-            f"Credly answered with the badge {theirs.id}, which belongs to another credential here. "
+            f"Credly answered with the badge {found.id}, which belongs to another credential here. "
             "Compare both at Credly, then retry this message."
         )
 
@@ -126,24 +129,24 @@ def _adopt(badge: CredlyBadge, client: CredlyClient, template: str) -> bool:
     """Look at Credly for the badge, and take it when it is there and nobody else's; whether it was."""
     earner = _earner(badge)
     candidates = client.badges_of(earner=earner, template=template)
-    return any(theirs.may_be(earner=earner, template=template) and _bind(badge, theirs) for theirs in candidates)
+    return any(found.may_be(earner=earner, template=template) and _bind(badge, found) for found in candidates)
 
 
-def _bind(badge: CredlyBadge, theirs: TheirBadge) -> bool:
+def _bind(badge: CredlyBadge, found: ExternalBadge) -> bool:
     """Write down which badge of Credly's it is; False when that one belongs to another credential."""
-    state = theirs.state if theirs.state in CredlyState.values else CredlyState.PENDING
+    state = found.state if found.state in CredlyState.values else CredlyState.PENDING
     try:
         with transaction.atomic():
             bound = CredlyBadge.objects.filter(pk=badge.pk, external_uuid__isnull=True).update(
-                external_uuid=theirs.id,
+                external_uuid=found.id,
                 state=state,
-                issued_at=theirs.issued_at or badge.credential.awarded_at,
-                url=theirs.url,
+                issued_at=found.issued_at or badge.credential.awarded_at,
+                url=found.url,
             )
     except IntegrityError:  # external_uuid is unique
         return False
-    if not bound and not CredlyBadge.objects.filter(pk=badge.pk, external_uuid=theirs.id).exists():
-        log.error("Credly holds badge %s beside the one of credential %s; revoke it there.", theirs.id, badge.pk)
+    if not bound and not CredlyBadge.objects.filter(pk=badge.pk, external_uuid=found.id).exists():
+        log.error("Credly holds badge %s beside the one of credential %s; revoke it there.", found.id, badge.pk)
     return True
 
 
@@ -157,15 +160,15 @@ def _late_row(credential_id: uuid.UUID) -> CredlyBadge:
     credential = UserCredential.objects.select_related("learner__user").filter(pk=credential_id).first()
     if credential is None:
         raise Permanent(f"There is no credential {credential_id}. This message cannot be delivered; remove it.")
-    place = TemplateIssuer.objects.filter(template=credential.template_id, provider=CredlyIssuer.slug).first()
-    if place is None:
+    target = TemplateIssuer.objects.filter(template=credential.template_id, provider=CredlyIssuer.slug).first()
+    if target is None:
         raise Permanent(
             f"The template of credential {credential_id} is not issued at Credly. Add Credly to the issuers of the "
             "template and retry this message, or remove it."
         )
     badge, _ = CredlyBadge.objects.get_or_create(
         credential=credential,
-        defaults={"organization": place.organization, "external_template": place.external_template},
+        defaults={"organization": target.organization, "external_template": target.external_template},
     )
     return badge
 
@@ -196,7 +199,7 @@ def _body(badge: CredlyBadge, template: str) -> dict[str, str]:
             "this message, or leave the badge unissued."
         )
     full_name = user.get_full_name().strip() or user.get_username()
-    first, last = payloads.names(full_name, single_name_last=config.credly["single_name_last"])
+    first, last = payloads.names(full_name, single_name_last=credly_config.single_name_last)
     return payloads.issue_body(
         email=email,
         first_name=first,

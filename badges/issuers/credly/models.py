@@ -42,14 +42,14 @@ class CredlyOrganization(models.Model):
 
 
 class CredlyState(models.TextChoices):
-    """Credly's states of a badge, and three of ours."""
+    """Credly's states of a badge, and three of our own."""
 
-    CREATED = "created", _("to be issued")  # ours: written with the award, nobody asked Credly yet
+    CREATED = "created", _("to be issued")  # our own: written with the award, nobody asked Credly yet
     NO_RESPONSE = (
         "no_response",
         _("no answer yet"),
-    )  # ours: asked, the outcome is uncertain; looked up before the next try
-    ERROR = "error", _("error")  # ours: refused for good; the outbox row says why
+    )  # our own: asked, the outcome is uncertain; looked up before the next try
+    ERROR = "error", _("error")  # our own: refused for good; the outbox row says why
     PENDING = "pending", _("pending")
     ACCEPTED = "accepted", _("accepted")
     REJECTED = "rejected", _("rejected")

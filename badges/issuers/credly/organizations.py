@@ -1,48 +1,42 @@
-"""
-In whose name badges are issued: Credly organizations, and what we authenticate with.
-
-Organizations in ``BADGES_CONFIG["credly"]["ORGANIZATIONS"]`` win over rows of the admin, so that an operator can keep
-every key out of the database. A value is the organization's token, or, for OAuth2,
-``{"client_id": …, "client_secret": …}``.
-"""
+"""Credly organizations that an operator enters: checking one, and encrypting the stored tokens anew."""
 
 from __future__ import annotations
 
 import uuid
-from typing import Any
 
-from requests.auth import AuthBase, HTTPBasicAuth
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
 
-from badges.conf import config
-from badges.exceptions import Permanent
+from badges.common.http import Refused
+from badges.exceptions import Permanent, Retryable
+from badges.issuers.credly.client import client_with, organization_id
 from badges.issuers.credly.models import CredlyOrganization
-from badges.issuers.http import ProviderApi
-from badges.issuers.oauth import ClientCredentials, NoAuth
 from badges.issuers.secrets import reencrypted
 
-PROVIDER = "Credly"
 
+def check_organization(organization: uuid.UUID | str, token: str) -> str:
+    """
+    Ask Credly whether the token is this organization's, and return the organization's name. One HTTP call.
 
-def organization_id(text: str) -> uuid.UUID:
-    """Read an organization's id; it becomes part of addresses, so nothing but a UUID will do."""
+    Raises ValidationError for a form to show, with the code ``uuid`` or ``token`` (which field is wrong) or
+    ``unavailable`` (Credly could not be asked; nothing is known about the fields).
+    """
     try:
-        return uuid.UUID(text)
-    except ValueError:
-        raise Permanent(
-            f"The organization {text[:50]!r} is no UUID. Correct the issuer of the template; "
-            "Credly shows the id on the organization's page."
+        identifier = organization_id(str(organization))
+    except Permanent:
+        raise ValidationError(
+            _("This is not a UUID. Credly shows the organization's id on its page."), code="uuid"
         ) from None
-
-
-def api_of(organization: uuid.UUID) -> ProviderApi:
-    """Return Credly's API in the name of an organization that is known here; Permanent when it is not."""
-    return api_with(organization, _credentials(organization))
-
-
-def api_with(organization: uuid.UUID, credentials: str | dict[str, Any]) -> ProviderApi:
-    """Return Credly's API in the name of an organization, with its token or OAuth2 client given."""
-    auth = _oauth(organization, credentials) if isinstance(credentials, dict) else _basic(credentials)
-    return _api(organization, auth)
+    if not token.strip():
+        raise ValidationError(_("Enter the organization's token."), code="token")
+    try:
+        return client_with(identifier, token).organization_name()
+    except Refused as error:
+        raise _as_field_error(error) from error
+    except (Permanent, Retryable) as error:
+        raise ValidationError(
+            _("Credly could not be asked: %(reason)s"), code="unavailable", params={"reason": str(error)}
+        ) from error
 
 
 def reencrypt_tokens() -> int:
@@ -54,53 +48,11 @@ def reencrypt_tokens() -> int:
     return len(rows)
 
 
-def _credentials(organization: uuid.UUID) -> str | dict[str, Any]:
-    for listed, credentials in config.credly["ORGANIZATIONS"].items():
-        if _same(listed, organization) and credentials:
-            return credentials
-    row = CredlyOrganization.objects.filter(uuid=organization).first()
-    token = row.token if row else ""
-    if not token:
-        raise Permanent(
-            f"There is no token for the Credly organization {organization}. Add the organization in the admin or "
-            "under ORGANIZATIONS in BADGES_CONFIG['credly'], then retry this message."
+def _as_field_error(error: Refused) -> ValidationError:
+    if error.status in (401, 403):
+        return ValidationError(
+            _("Credly does not accept this token for the organization. Copy it anew from Credly."), code="token"
         )
-    return token
-
-
-def _same(listed: Any, organization: uuid.UUID) -> bool:
-    try:
-        return uuid.UUID(str(listed)) == organization
-    except ValueError:
-        return False
-
-
-def _basic(token: str) -> AuthBase:
-    # Bytes, because requests would otherwise stumble over a character outside of Latin-1.
-    return HTTPBasicAuth(token.strip().encode(), b"")
-
-
-def _oauth(organization: uuid.UUID, credentials: dict[str, Any]) -> AuthBase:
-    try:
-        client_id, client_secret = str(credentials["client_id"]), str(credentials["client_secret"])
-    except KeyError as missing:
-        raise Permanent(
-            f"ORGANIZATIONS in BADGES_CONFIG['credly'] holds no {missing} for the organization {organization}. "
-            'Give a token, or {"client_id": …, "client_secret": …}.'
-        ) from None
-    return ClientCredentials(
-        _api(organization, NoAuth()), "oauth/token", client_id=client_id, client_secret=client_secret
-    )
-
-
-def _api(organization: uuid.UUID, auth: AuthBase) -> ProviderApi:
-    settings = config.credly
-    base = settings["CREDLY_SANDBOX_API_BASE_URL" if settings["USE_SANDBOX"] else "CREDLY_API_BASE_URL"]
-    return ProviderApi(
-        PROVIDER,
-        base,
-        whose=f"organization {organization}",
-        auth=auth,
-        timeout=settings["timeout"],
-        remedy="Check the organization's id and token, and the template's id, then retry this message.",
-    )
+    if error.status == 404:
+        return ValidationError(_("Credly knows no organization with this id. Copy it anew from Credly."), code="uuid")
+    return ValidationError(_("Credly refused: %(reason)s"), code="unavailable", params={"reason": str(error)})

@@ -1,5 +1,5 @@
 """
-Translation between Credly's words and ours: pure functions.
+Translation between Credly's terms and ours: pure functions.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ GONE = frozenset({"revoked", "replaced"})  # the earner does not hold such a bad
 
 
 @dataclass(frozen=True)
-class TheirBadge:
+class ExternalBadge:
     """A badge as Credly describes it, as far as we care."""
 
     id: uuid.UUID
@@ -67,11 +67,11 @@ def time_text(moment: dt.datetime) -> str:
     return moment.astimezone(dt.UTC).strftime("%Y-%m-%d %H:%M:%S %z")
 
 
-def badge_from(described: Any) -> TheirBadge:
+def badge_from(described: Any) -> ExternalBadge:
     """Read Credly's description of a badge; ValueError when it names no badge."""
     if not isinstance(described, dict):
         raise ValueError("the answer describes no badge")
-    return TheirBadge(
+    return ExternalBadge(
         id=uuid.UUID(str(described.get("id"))),
         state=str(described.get("state") or "pending"),
         earner=_text(described.get("issuer_earner_id")),
@@ -81,7 +81,7 @@ def badge_from(described: Any) -> TheirBadge:
     )
 
 
-def badges_from(page: Any) -> Iterator[TheirBadge]:
+def badges_from(page: Any) -> Iterator[ExternalBadge]:
     """Read a page of badges, passing over what describes none."""
     rows = page.get("data") if isinstance(page, dict) else None
     for row in rows if isinstance(rows, list) else []:

@@ -1,31 +1,27 @@
-"""Work through both mailboxes, without Celery or any broker."""
+"""Process the inbox and the outbox, without Celery or a broker."""
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
-from types import FrameType
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from badges import delivery, pipeline
-from badges.delivery import Delivery
+from badges.common.stopping import stop_on_signals
+from badges.delivery import DeliveryResult
 from badges.exceptions import Retryable
 from badges.outbox import mailbox
 
-# How long a mailbox with nothing due is left alone, and how often long work says how far it is.
+# The wait when nothing is due, and the time between two progress lines.
 IDLE_SECONDS = 1.0
 REPORT_SECONDS = 5.0
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
+# Outbox rows that are delivered before the inbox is processed again.
+ROWS_PER_ROUND = 200
 
-# Rows between two looks at the other mailbox.
-TURN_ROWS = 200
-
-DEAD_LETTERS = "The admin says what is wrong with each (inbox and outbox messages); set it right and press retry there."
+DEAD_LETTERS = "The admin says what is wrong with each (inbox and outbox messages); correct it, and retry it there."
 
 
 class Command(BaseCommand):
@@ -41,27 +37,20 @@ class Command(BaseCommand):
         parser.add_argument("--forever", action="store_true", help="Do not end when both mailboxes are empty.")
 
     def handle(self, *args: Any, forever: bool, **options: Any) -> None:
-        self._stop = threading.Event()
         self._totals = Totals()
         self._reported_at = time.monotonic()
-        # Only the main thread is told of signals.
-        numbers = SIGNALS if threading.current_thread() is threading.main_thread() else ()
-        before = {number: signal.signal(number, self._ask_to_stop) for number in numbers}
-        if forever:
-            self.stdout.write("Working through both mailboxes until SIGTERM or Ctrl-C.")
-            self.stdout.flush()
-        try:
+        with stop_on_signals() as self._stop:
+            if forever:
+                self.stdout.write("Working through both mailboxes until SIGTERM or Ctrl-C.")
+                self.stdout.flush()
             self._work(forever)
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-        self._conclude(forever)
+        self._write_summary(forever)
 
     def _work(self, forever: bool) -> None:
-        while not self._stop.is_set():
+        while not self._stop.requested:
             try:
-                idle = self._turn()
-            except Retryable as error:  # the database stayed away
+                idle = self._process_both()
+            except Retryable as error:  # the database is unavailable
                 if not forever:
                     raise CommandError(f"{error} Run this again when the database is back.") from error
                 self.stderr.write(f"{error} Still trying.")
@@ -71,16 +60,16 @@ class Command(BaseCommand):
             if idle:
                 self._stop.wait(IDLE_SECONDS)
 
-    def _turn(self) -> bool:
-        """Do some of both; return whether nothing is due."""
-        tally = pipeline.process_pending()
-        self._totals.add_events(tally)
-        if self._stop.is_set():
+    def _process_both(self) -> bool:
+        """Process some rows of both mailboxes. Return whether nothing is due."""
+        result = pipeline.process_pending()
+        self._totals.add_events(result)
+        if self._stop.requested:
             return True
-        done = delivery.drain(limit=TURN_ROWS, should_stop=self._stop.is_set)
+        done = delivery.drain(limit=ROWS_PER_ROUND, should_stop=self._stop)
         self._totals.add_rows(done)
         self._report()
-        return not tally.seen and not done.more
+        return not result.seen and not done.more
 
     def _report(self) -> None:
         if time.monotonic() - self._reported_at > REPORT_SECONDS and self._totals.changed:
@@ -88,7 +77,7 @@ class Command(BaseCommand):
             self._totals.changed = False
             self.stderr.write(f"… {self._totals}")
 
-    def _conclude(self, forever: bool) -> None:
+    def _write_summary(self, forever: bool) -> None:
         self.stdout.write(f"{self._totals}.")
         if next_due_at := mailbox.next_due_at():
             seconds = max((next_due_at - timezone.now()).total_seconds(), 0)
@@ -101,33 +90,30 @@ class Command(BaseCommand):
         if self._totals.dead:
             self.stdout.write(f"{self._totals.dead} dead letters were made. {DEAD_LETTERS}")
 
-    def _ask_to_stop(self, number: int, frame: FrameType | None) -> None:
-        self._stop.set()
-
 
 class Totals:
-    """What a run has done so far; as text, the summary line."""
+    """Counts of a run. As text it is the summary line."""
 
     def __init__(self) -> None:
-        self.decided = self.awarded = self.delivered = self.retried = self.rested = self.dead = 0
+        self.decided = self.awarded = self.delivered = self.rescheduled = self.held = self.dead = 0
         self.changed = False
 
-    def add_events(self, tally: pipeline.Tally) -> None:
-        self.decided += tally.seen
-        self.awarded += tally.awarded
-        self.dead += tally.dead
-        self.changed = self.changed or bool(tally.seen)
+    def add_events(self, result: pipeline.BatchResult) -> None:
+        self.decided += result.seen
+        self.awarded += result.awarded
+        self.dead += result.dead
+        self.changed = self.changed or bool(result.seen)
 
-    def add_rows(self, done: Delivery) -> None:
+    def add_rows(self, done: DeliveryResult) -> None:
         self.delivered += done.delivered
-        self.retried += done.retried
-        self.rested += done.rested
+        self.rescheduled += done.rescheduled
+        self.held += done.held
         self.dead += done.dead
         self.changed = self.changed or bool(done.seen)
 
     def __str__(self) -> str:
         parts = [f"Events decided: {self.decided}", f"badges awarded: {self.awarded}", f"delivered: {self.delivered}"]
-        parts += [f"to be tried again: {self.retried}"] if self.retried else []
-        parts += [f"resting, since the other side is down: {self.rested}"] if self.rested else []
+        parts += [f"to be tried again: {self.rescheduled}"] if self.rescheduled else []
+        parts += [f"held, since the other side is down: {self.held}"] if self.held else []
         parts += [f"dead letters: {self.dead}"] if self.dead else []
         return ", ".join(parts)

@@ -1,4 +1,4 @@
-"""Carry badge templates between environments: see what a pack would change, apply it, write one."""
+"""Copy badge templates between environments: plan or apply a pack, or export one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from badges.catalog import pack_files, packs
 from badges.catalog.documents import DocumentError
-from badges.catalog.editing import Outcome, Planned
+from badges.catalog.editing import Outcome, SaveResult
 
 _SIGNS = {Outcome.CREATED: "create", Outcome.UPDATED: "update"}
 
@@ -75,7 +75,7 @@ class Command(BaseCommand):
         pack_files.write_file(file, pack)
         self.stdout.write(f"{len(pack['templates'])} templates written to {file}.")
 
-    def _describe(self, item: Planned) -> None:
+    def _describe(self, item: SaveResult) -> None:
         sign = _SIGNS.get(item.outcome)
         if sign is None:
             return
@@ -85,7 +85,7 @@ class Command(BaseCommand):
 
 
 def _bar(pack: Any) -> Any:
-    """A progress bar on a terminal, nothing elsewhere. Every template counts twice: read, then compared or written."""
+    """Return a progress bar, which only terminals show. Each template counts twice: read, then compared or written."""
     templates = pack.get("templates") if isinstance(pack, dict) else None
     total = 2 * len(templates) if isinstance(templates, list) else None
     return tqdm(total=total, unit=" steps", disable=None, leave=False)

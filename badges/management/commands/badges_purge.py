@@ -1,4 +1,4 @@
-"""Forget what is older than the settings allow."""
+"""Delete old payloads, events and outbox rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Encrypt providers' secrets anew, so that old keys can be dropped."""
+"""Encrypt the secrets of providers with the newest key, so that old keys can be removed."""
 
 from __future__ import annotations
 

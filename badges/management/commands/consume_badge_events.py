@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import logging
 import sys
-import time
 from argparse import ArgumentTypeError
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -13,28 +12,28 @@ from contextlib import contextmanager
 from typing import Any
 
 from django import db
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
 from edx_django_utils.cache import RequestCache
-from tqdm import tqdm
 
 from badges import pipeline
+from badges.common.progress_bar import ProgressBar, write_above_bar
+from badges.common.stopping import stop_on_signals
 from badges.exceptions import Retryable
-from badges.intake.consumers.basics import ConsumerError, Counts, Stop, stop_on_signals
-from badges.intake.consumers.file import FileIntake
-from badges.intake.consumers.kafka import KafkaIntake
+from badges.intake.consumers.base import ConsumerError, Counts
+from badges.intake.consumers.file import FileConsumer
+from badges.intake.consumers.kafka import KafkaConsumer
 from badges.intake.events import Event, Unreadable
 
 log = logging.getLogger(__name__)
 
-EX_TEMPFAIL = 75
-COMPLAINTS = 20
-LINE_SECONDS = 5.0
+EX_TEMPFAIL = 75  # of sysexits.h: try again later
+SHOWN_LINE_ERRORS = 20
 KAFKA_USAGE = "consume_badge_events --bus kafka -t learning-course-passing-status -g badges"
 FILE_USAGE = "consume_badge_events --bus file --input events.jsonl"
 
 
-def positive(text: str) -> int:
-    """Read a number of at least one."""
+def positive_int(text: str) -> int:
+    """Return a text as a number of at least one. Raises ArgumentTypeError."""
     if not text.isdecimal() or int(text) < 1:
         raise ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return int(text)
@@ -64,18 +63,17 @@ class Command(BaseCommand):
             "-g", "--group", metavar="GROUP", help="consumer group; a new one starts at the earliest event"
         )
         parser.add_argument("--input", metavar="FILE", help="JSON Lines, one event a line; - reads standard input")
-        parser.add_argument("--batch-size", type=positive, metavar="N", help="events in one transaction, at most")
+        parser.add_argument("--batch-size", type=positive_int, metavar="N", help="events in one transaction, at most")
         parser.add_argument("--until-idle", action="store_true", help="end when every partition was read to its end")
-        parser.add_argument("--max-events", type=positive, metavar="N", help="end after N events")
+        parser.add_argument("--max-events", type=positive_int, metavar="N", help="end after N events")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        bus = _checked(options)
-        self.tally = pipeline.Tally()
-        self.stop = Stop()
+        bus = _check_options(options)
+        self.result = pipeline.BatchResult()
         try:
-            with stop_on_signals(self.stop):
+            with stop_on_signals() as self.stop:
                 pipeline.warm_up()
-                with _settled_memory():
+                with _frozen_memory():
                     if bus == "file":
                         self._consume_file(options)
                     else:
@@ -91,84 +89,84 @@ class Command(BaseCommand):
     # --- Kafka -------------------------------------------------------------------------------------------------------
 
     def _consume_kafka(self, options: dict[str, Any]) -> None:
-        intake = KafkaIntake(
+        consumer = KafkaConsumer(
             options["topic"],
             options["group"],
             handle=self._decide,
             stop=self.stop,
-            say=self._say,
+            notify=self._notify,
             batch_size=options["batch_size"],
             until_idle=options["until_idle"],
             max_events=options["max_events"],
-            progress=lambda counts: progress.show(counts.read, counts.read),
+            progress=lambda counts: bar.show(counts.read),
         )
-        with _Progress(self.stderr, total=options["max_events"], unit=" events") as progress:
+        with ProgressBar(self.stderr, unit="events", total=options["max_events"]) as bar:
             try:
-                intake.run()
+                consumer.run()
             finally:
-                self._sum_up(intake.counts)
+                self._print_summary(consumer.counts)
 
     # --- a file ------------------------------------------------------------------------------------------------------
 
     def _consume_file(self, options: dict[str, Any]) -> None:
-        complaints = _Complaints(self.stderr)
-        intake = FileIntake(
+        line_errors = _LineErrors(self.stderr)
+        consumer = FileConsumer(
             options["input"],
             handle=self._decide,
             stop=self.stop,
-            complain=complaints.add,
+            report_error=line_errors.add,
             batch_size=options["batch_size"],
             max_events=options["max_events"],
-            progress=lambda counts: progress.show(intake.bytes_read, counts.read),
+            progress=lambda counts: bar.show(counts.read, done_bytes=consumer.bytes_read),
         )
-        with _Progress(self.stderr, total=intake.total_bytes, unit="B", unit_scale=True) as progress:
+        with ProgressBar(self.stderr, unit="events", total_bytes=consumer.total_bytes) as bar:
             try:
-                intake.run()
+                consumer.run()
             finally:
-                complaints.close()
-                self._sum_up(intake.counts)
-        if not intake.finished:
+                line_errors.close()
+                self._print_summary(consumer.counts)
+        if not consumer.finished:
             raise CommandError(
-                f"Stopped after line {intake.lines_read}. Run it again to go on: what was done is recognised."
+                f"Stopped after line {consumer.lines_read}. Run it again to go on: what was done is recognised."
             )
-        if complaints.number:
+        if line_errors.number:
             raise CommandError(
-                f"{complaints.number} of {intake.counts.read} lines could not be read; correct them and run the file "
-                "again: what was done is recognised."
+                f"{line_errors.number} of {consumer.counts.read} lines could not be read; correct them and run the "
+                "file again: what was done is recognised."
             )
 
-    # --- both --------------------------------------------------------------------------------------------------------
+    # --- both buses --------------------------------------------------------------------------------------------------
 
     def _decide(self, batch: Sequence[Event | Unreadable]) -> None:
         try:
-            self.tally += pipeline.handle(batch)
+            self.result += pipeline.handle(batch)
         finally:
-            # What Django does between requests: nothing may pile up in a process that never serves one.
+            # Django does this between requests. This process serves none, and its memory would grow.
             db.reset_queries()
             RequestCache.clear_all_namespaces()
 
-    def _say(self, text: str) -> None:
-        """Tell the operator: in the log, and on the terminal when the log goes elsewhere."""
+    def _notify(self, text: str) -> None:
+        """Notify the operator: in the log, and on the terminal when the log goes elsewhere."""
         log.warning(text)
         if not _log_is_on_stderr():
             self.stderr.write(text)
 
-    def _sum_up(self, counts: Counts) -> None:
-        tally, seconds = self.tally, counts.seconds
-        ignored: Counter[tuple[str, str]] = counts.skipped + tally.ignored
+    def _print_summary(self, counts: Counts) -> None:
+        result, seconds = self.result, counts.seconds
+        ignored: Counter[tuple[str, str]] = counts.skipped + result.ignored
         self.stdout.write(
             f"{counts.read} events in {seconds:.1f} s ({counts.read / max(seconds, 0.001):.0f} a second): "
-            f"{tally.matched} matched, {tally.awarded} awarded, {tally.duplicates} duplicates, "
-            f"{tally.dead} dead letters, {sum(ignored.values())} ignored."
+            f"{result.matched} matched, {result.awarded} awarded, {result.duplicates} duplicates, "
+            f"{result.dead} dead letters, {sum(ignored.values())} ignored."
         )
-        if tally.postponed:
-            self.stdout.write(f"{tally.postponed} failed for now and will be tried again.")
+        if result.postponed:
+            self.stdout.write(f"{result.postponed} failed for now and will be tried again.")
         for (event_type, reason), number in sorted(ignored.items()):
             self.stdout.write(f"  ignored {number}: {event_type}: {reason}")
 
 
-def _checked(options: dict[str, Any]) -> str:
-    """Return the bus, when the arguments go together. Raises CommandError, which says what to type."""
+def _check_options(options: dict[str, Any]) -> str:
+    """Return the bus. Raises CommandError, which says what to type, when the arguments do not belong together."""
     bus = options["bus"] or ("file" if options["input"] else None)
     if bus is None:
         raise CommandError(f"Say where the events are, for example:\n  {KAFKA_USAGE}\n  {FILE_USAGE}")
@@ -192,11 +190,12 @@ def _checked(options: dict[str, Any]) -> str:
 
 
 @contextmanager
-def _settled_memory() -> Iterator[None]:
+def _frozen_memory() -> Iterator[None]:
     """
-    Keep Python's garbage collector to what batches leave behind.
+    Let Python's garbage collector look at objects of the batches only.
 
-    It would otherwise walk through all of Django and the compiled catalog about once a batch, for a third of the time.
+    Otherwise it visits all objects of Django and of the compiled catalog about once a batch. That takes a third of the
+    time.
     """
     gc.collect()
     gc.freeze()
@@ -215,47 +214,18 @@ def _log_is_on_stderr() -> bool:
     return False
 
 
-class _Complaints:
-    """Lines that could not be read: the first ones each, then a count."""
+class _LineErrors:
+    """Reports lines that could not be read: the first ones each, then how many more."""
 
-    def __init__(self, stderr: Any) -> None:
+    def __init__(self, stderr: OutputWrapper) -> None:
         self.number = 0
         self._stderr = stderr
 
     def add(self, line: int, reason: str) -> None:
         self.number += 1
-        if self.number <= COMPLAINTS:
-            with tqdm.external_write_mode(file=sys.stderr):  # above the bar
-                self._stderr.write(f"line {line}: {reason}")
+        if self.number <= SHOWN_LINE_ERRORS:
+            write_above_bar(self._stderr, f"line {line}: {reason}")
 
     def close(self) -> None:
-        if self.number > COMPLAINTS:
-            self._stderr.write(f"… and {self.number - COMPLAINTS} more lines.")
-
-
-class _Progress:
-    """A bar on a terminal; elsewhere a line every few seconds."""
-
-    def __init__(self, stderr: Any, *, total: int | None, unit: str, unit_scale: bool = False) -> None:
-        self._stderr = stderr
-        self._total = total
-        self._bar = tqdm(total=total, unit=unit, unit_scale=unit_scale, leave=False, disable=None, file=sys.stderr)
-        self._told = time.monotonic()
-        self._last_events = 0
-
-    def __enter__(self) -> _Progress:
-        return self
-
-    def __exit__(self, *exception: Any) -> None:
-        self._bar.close()
-
-    def show(self, done: int, events: int) -> None:
-        """Show that so much of the total is done, and how many events those are."""
-        self._bar.update(done - self._bar.n)
-        now = time.monotonic()
-        if self._bar.disable and now - self._told >= LINE_SECONDS and events != self._last_events:
-            share = f" ({100 * done // self._total} %)" if self._total else ""
-            self._stderr.write(
-                f"{events} events{share}, {(events - self._last_events) / (now - self._told):.0f} a second"
-            )
-            self._told, self._last_events = now, events
+        if self.number > SHOWN_LINE_ERRORS:
+            self._stderr.write(f"… and {self.number - SHOWN_LINE_ERRORS} more lines.")

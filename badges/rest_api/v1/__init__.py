@@ -1,1 +1,1 @@
-"""Version 1 of the API: what is here stays compatible."""
+"""Version 1 of the API. Changes stay compatible."""

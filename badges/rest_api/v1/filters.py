@@ -1,4 +1,4 @@
-"""What lists can be asked for; an unknown word is refused, because the answer to another question would be wrong."""
+"""Filters of lists. Unknown parameters are errors, because ignoring a mistyped filter would return wrong results."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework.request import Request
 
 from badges.awarding.models import CredentialStatus
-from badges.frame.parameters import refuse_unknown
-from badges.rest_api.pagination import NewestFirst
+from badges.common.query_parameters import refuse_unknown
+from badges.rest_api.pagination import NewestFirstPagination
 from badges.rules import canonical_time
 
 
-class Filters(DjangoFilterBackend):
-    """Filters by the view's ``filterset_class``, and refuses parameters that it does not know."""
+class StrictFilterBackend(DjangoFilterBackend):
+    """Filters by the view's ``filterset_class``, and refuses unknown parameters."""
 
     def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: Any) -> QuerySet[Any]:
-        known = [*view.filterset_class.base_filters, *NewestFirst.params]
+        known = [*view.filterset_class.base_filters, *NewestFirstPagination.params]
         refuse_unknown(request, known)
         return super().filter_queryset(request, queryset, view)
 
 
 class _TimeField(forms.CharField):
-    """A time with its offset. A plus sign that came as a space, because nobody escaped it, is a plus sign."""
+    """A time with its offset. A space before the offset is a plus sign that the client did not escape."""
 
     def clean(self, value: Any) -> dt.datetime | None:
         text = re.sub(r" (\d\d:\d\d)$", r"+\1", super().clean(value))
@@ -48,7 +48,7 @@ class _TimeFilter(django_filters.IsoDateTimeFilter):
 
 
 class _YesNoField(forms.NullBooleanField):
-    """True or false. Django's own field takes any other word for "unknown", and the filter would let everything by."""
+    """True or false. Django's field reads any other text as "unknown", and the filter would have no effect."""
 
     widget = forms.TextInput
 
@@ -73,7 +73,7 @@ class _LmsUserIdFilter(django_filters.NumberFilter):
 
 
 class LearnerFilters(django_filters.FilterSet):
-    """Whose, and of which template."""
+    """Filters by learner and template."""
 
     username = django_filters.CharFilter(method="of_username", label="The exact username.")
     lms_user_id = _LmsUserIdFilter(field_name="learner__lms_user_id", label="The LMS user id.")
@@ -84,7 +84,7 @@ class LearnerFilters(django_filters.FilterSet):
 
 
 class CredentialFilters(LearnerFilters):
-    """Also by status and by when it was awarded."""
+    """Filters by learner, template, status and time of the award."""
 
     status = django_filters.ChoiceFilter(choices=CredentialStatus.choices, label="Whether it is held or was revoked.")
     awarded_after = _TimeFilter(field_name="awarded_at", lookup_expr="gte", label="Awarded at this time or later.")
@@ -92,7 +92,7 @@ class CredentialFilters(LearnerFilters):
 
 
 class ProgressFilters(LearnerFilters):
-    """Also by whether it is complete."""
+    """Filters by learner, template and completion."""
 
     completed = _YesNoFilter(
         field_name="completed_at", lookup_expr="isnull", exclude=True, label="Whether it was completed."

@@ -1,4 +1,4 @@
-"""How credentials and progress are told; read-only."""
+"""Read-only serializers of credentials and progress."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from badges.catalog.causes import Caused, CauseKind
 from badges.intake.models import Learner
 
 
-def _time(**options: Any) -> serializers.DateTimeField:
-    """A time in UTC, spelled as RFC 3339, whatever the host's own format and zone are."""
+def _utc_time_field(**options: Any) -> serializers.DateTimeField:
+    """Return a field for a time in UTC, in the format of RFC 3339. The host's format and zone have no effect."""
     return serializers.DateTimeField(format="iso-8601", default_timezone=dt.UTC, **options)
 
 
 class LearnerSerializer(serializers.Serializer[Learner]):
-    """Whom it is about."""
+    """The learner."""
 
     uuid = serializers.UUIDField()
     lms_user_id = serializers.IntegerField(allow_null=True)
@@ -31,7 +31,7 @@ class LearnerSerializer(serializers.Serializer[Learner]):
 
 
 class TemplateSerializer(serializers.Serializer[Any]):
-    """The badge itself."""
+    """The badge template."""
 
     uuid = serializers.UUIDField()
     slug = serializers.CharField()
@@ -41,12 +41,12 @@ class TemplateSerializer(serializers.Serializer[Any]):
 
 
 class CauseSerializer(serializers.Serializer[Caused]):
-    """Why it happened. The words of a person who did it are for the staff's pages only."""
+    """The cause. The reason that a person wrote is shown only to staff, in the admin."""
 
     kind = serializers.ChoiceField(source="cause_kind", choices=CauseKind.choices)
     event_id = serializers.CharField(source="cause_event_id")
     event_type = serializers.CharField(source="cause_event_type")
-    event_time = _time(source="cause_event_time", allow_null=True)
+    event_time = _utc_time_field(source="cause_event_time", allow_null=True)
     template_revision = serializers.IntegerField(source="revision.number")
 
 
@@ -57,7 +57,7 @@ class IssuedSerializer(serializers.Serializer[Any]):
     state = serializers.CharField(help_text="The provider's word, or created, no_response or error before it has one.")
     external_id = serializers.CharField(help_text="The provider's id of the badge; empty before it is issued.")
     url = serializers.CharField(help_text="Where the provider shows the badge; empty before it does.")
-    issued_at = _time(allow_null=True)
+    issued_at = _utc_time_field(allow_null=True)
 
 
 class CredentialSerializer(serializers.Serializer[Any]):
@@ -65,7 +65,7 @@ class CredentialSerializer(serializers.Serializer[Any]):
 
     id = serializers.UUIDField()
     status = serializers.ChoiceField(choices=CredentialStatus.choices)
-    awarded_at = _time()
+    awarded_at = _utc_time_field()
     learner = LearnerSerializer()
     template = TemplateSerializer()
     cause = CauseSerializer(source="*")
@@ -77,31 +77,31 @@ class CredentialSerializer(serializers.Serializer[Any]):
 
 
 class RequirementSerializer(serializers.Serializer[Any]):
-    """One of a group's alternatives."""
+    """A requirement of a group, with its fulfilment."""
 
     key = serializers.CharField(source="requirement.key")
     event_type = serializers.CharField(source="requirement.event_type")
     description = serializers.CharField(source="requirement.description")
-    fulfilled_at = _time(source="fulfillment.fulfilled_at", allow_null=True, default=None)
+    fulfilled_at = _utc_time_field(source="fulfillment.fulfilled_at", allow_null=True, default=None)
     cause = CauseSerializer(source="fulfillment", allow_null=True)
 
 
 class GroupSerializer(serializers.Serializer[Any]):
-    """Alternatives, of which one is enough."""
+    """A group of alternative requirements, of which one is enough."""
 
     group = serializers.CharField(source="name", allow_null=True, help_text="Null for a requirement that stands alone.")
     fulfilled = serializers.BooleanField()
-    requirements = RequirementSerializer(source="demands", many=True)
+    requirements = RequirementSerializer(many=True)
 
 
 class ProgressSerializer(serializers.Serializer[Any]):
-    """How far a learner is on a badge, by what it demands today."""
+    """The progress of a learner on a badge, by its current requirements."""
 
     id = serializers.UUIDField()
     learner = LearnerSerializer()
     template = TemplateSerializer()
-    begun_at = _time(source="created_at")
-    completed_at = _time(allow_null=True)
+    begun_at = _utc_time_field(source="created_at")
+    completed_at = _utc_time_field(allow_null=True)
     fulfilled_groups = serializers.IntegerField(source="report.fulfilled")
     total_groups = serializers.IntegerField(source="report.total")
     groups = GroupSerializer(source="report.groups", many=True)

@@ -16,23 +16,23 @@ from badges.api import credentials_of, progress_of, report, with_reports
 from badges.awarding.models import UserCredential
 from badges.issuers import registry
 from badges.progress.models import BadgeProgress
-from badges.rest_api.pagination import NewestFirst
-from badges.rest_api.v1.filters import CredentialFilters, Filters, ProgressFilters
+from badges.rest_api.pagination import NewestFirstPagination
+from badges.rest_api.v1.filters import CredentialFilters, ProgressFilters, StrictFilterBackend
 from badges.rest_api.v1.serializers import CredentialSerializer, ProgressSerializer
-from badges.rest_api.views import Door
+from badges.rest_api.views import PluginAPIView
 
 _BAD_PARAMETER = {"400": "A parameter is wrong; `errors` says which and what to write instead."}
 
 
-class CredentialListView(Door, GenericAPIView[UserCredential]):
+class CredentialListView(PluginAPIView, GenericAPIView[UserCredential]):
     """Credentials, newest first."""
 
     operation_id, summary = "credentials_list", "List credentials"
-    queryset = UserCredential.objects.none()  # tells the document whose filters these are
+    queryset = UserCredential.objects.none()  # the schema reads the model of the filters from it
     serializer_class = CredentialSerializer
-    pagination_class = NewestFirst
+    pagination_class = NewestFirstPagination
     newest_by = "awarded_at"
-    filter_backends = [Filters]
+    filter_backends = [StrictFilterBackend]
     filterset_class = CredentialFilters
     problems = _BAD_PARAMETER
 
@@ -40,37 +40,37 @@ class CredentialListView(Door, GenericAPIView[UserCredential]):
         return _visible_credentials(self.request)
 
     def get(self, request: Request) -> Response:
-        """Credentials, newest first: one's own, or with the permission to view credentials everybody's."""
+        """Credentials, newest first: your own, or those of all learners with the permission to view credentials."""
         page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
-        return self.get_paginated_response(_told(page or []))
+        return self.get_paginated_response(_serialized(page or []))
 
 
-class CredentialDetailView(Door):
+class CredentialDetailView(PluginAPIView):
     """One credential."""
 
     operation_id, summary = "credentials_retrieve", "Show a credential"
     serializer_class = CredentialSerializer
     parameters = [OpenApiParameter("id", OpenApiTypes.UUID, OpenApiParameter.PATH)]
-    problems = {"404": "There is no such credential, or it is somebody else's."}
+    problems = {"404": "There is no such credential, or it belongs to another learner."}
 
     def get(self, request: Request, id: str) -> Response:
-        """One credential: one's own, or with the permission to view credentials anybody's."""
+        """One credential: your own, or that of any learner with the permission to view credentials."""
         try:
             credential = _visible_credentials(request).get(pk=uuid.UUID(id))
         except (ValueError, UserCredential.DoesNotExist):
             raise NotFound from None
-        return Response(_told([credential])[0])
+        return Response(_serialized([credential])[0])
 
 
-class ProgressListView(Door, GenericAPIView[BadgeProgress]):
+class ProgressListView(PluginAPIView, GenericAPIView[BadgeProgress]):
     """Progress, learner by learner."""
 
     operation_id, summary = "progress_list", "List progress"
     queryset = BadgeProgress.objects.none()
     serializer_class = ProgressSerializer
-    pagination_class = NewestFirst
+    pagination_class = NewestFirstPagination
     newest_by = None  # ids begin with the learner; an index by time would cost every event that is decided
-    filter_backends = [Filters]
+    filter_backends = [StrictFilterBackend]
     filterset_class = ProgressFilters
     problems = _BAD_PARAMETER
 
@@ -80,7 +80,7 @@ class ProgressListView(Door, GenericAPIView[BadgeProgress]):
         return progress_of(self.request.user)
 
     def get(self, request: Request) -> Response:
-        """Progress on badges, learner by learner: one's own, or with the permission to view progress everybody's."""
+        """Progress on badges, learner by learner: your own, or with the permission to view progress that of all."""
         page: Any = self.paginate_queryset(self.filter_queryset(self.get_queryset())) or []
         for progress in page:
             progress.report = report(progress)
@@ -95,6 +95,6 @@ def _visible_credentials(request: Request) -> QuerySet[UserCredential]:
     return rows.select_related("learner__user", "template", "revision")
 
 
-def _told(credentials: list[UserCredential]) -> Any:
+def _serialized(credentials: list[UserCredential]) -> Any:
     issued = registry.issued([credential.pk for credential in credentials])
     return CredentialSerializer(credentials, many=True, context={"issued": issued}).data

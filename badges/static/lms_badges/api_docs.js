@@ -1,4 +1,4 @@
-// Shows our OpenAPI document in Swagger UI. A file of its own, so that a strict content security policy allows it.
+// Shows the OpenAPI document in Swagger UI. A file of its own, so that a strict content security policy allows it.
 "use strict";
 
 (() => {

@@ -1,5 +1,5 @@
-// Comforts of a template's page: suggestions that fit the event type, the kind of each value, rows added and removed.
-// Without this file the page works with what the server rendered.
+// Additions to a template's page: suggestions for the event type, the kind of each value, adding and removing rows.
+// The page also works without this file.
 "use strict";
 
 (() => {
@@ -10,7 +10,7 @@
   const part = (row, name) => row.querySelector(`[data-part="${name}"]`);
   const rowsOf = (rules) => [...rules.querySelectorAll(".lms-badges-rule")];
 
-  // Says what kind of value a row's path holds, and offers the operators that can ask it.
+  // Shows the kind of the values at a row's path, and offers the operators for this kind.
   function fit(row, eventType) {
     const path = part(row, "path");
     path.setAttribute("list", `lms-badges-paths-${eventType}`);

@@ -9,7 +9,7 @@ from badges.testing.credly.store import Store
 from badges.testing.credly.webhooks import Webhooks
 from badges.testing.standin import FAILURE_VERBS, StandIn
 
-# The names that both doors know, and the record each gives (``None``: a plain value).
+# The names that both interfaces know, and the record each gives (``None``: a plain value).
 WITNESSES: dict[str, type | None] = {
     "organizations": Organization,
     "templates": Template,

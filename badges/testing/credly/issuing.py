@@ -1,7 +1,7 @@
 """
 Reading the body of an issue call: which fields there must be, and what each may hold.
 
-Stricter than Credly where Credly's documentation is silent and a client of ours has no reason to be lax: times carry an
+Stricter than Credly where Credly's documentation is silent and our client has no reason to be lax: times carry an
 offset, unknown locales are refused.
 """
 

@@ -1,7 +1,7 @@
 """
 What the stand-in writes down. Each class is a table of the same name in its SQLite file, with the same columns.
 
-A checker may open the file and read with its own queries; the words of the witness are the columns of the table.
+A checker may open the file and read with its own queries; the words of the record are the columns of the table.
 """
 
 from __future__ import annotations

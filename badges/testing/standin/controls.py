@@ -1,8 +1,8 @@
 """
 A server on loopback that fails when told to.
 
-What a test, the demo or an operator may do to it stands in two tables, for both doors (Python and ``/_control``): verbs
-change something, witnesses tell what happened; each with the record it gives (``None``: a plain value).
+What a test, the demo or an operator may do to it stands in two tables, for both interfaces (Python and ``/_control``).
+Verbs change something, witnesses tell what happened. Each has the record it gives (``None``: a plain value).
 """
 
 from __future__ import annotations

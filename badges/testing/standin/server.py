@@ -31,7 +31,7 @@ Answer = Callable[[Request], Reply]
 
 
 class Listener:
-    """A port that is ours. ``close`` refuses connections and cuts the open ones; ``open`` takes the same port again."""
+    """A port of our own. ``close`` refuses connections and cuts the open ones; ``open`` takes the same port again."""
 
     def __init__(self, answer: Answer, *, port: int = 0) -> None:
         self._answer = answer
@@ -116,7 +116,7 @@ class _Server(ThreadingHTTPServer):
                 connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A caller that went away is no error of ours; anything else is, and is shown."""
+        """A caller that went away is no error here; anything else is, and is shown."""
         if not isinstance(sys.exc_info()[1], OSError):
             traceback.print_exc()
 

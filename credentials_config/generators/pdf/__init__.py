@@ -1,1 +1,1 @@
-"""The PDF generator, on the typst engine: ``generator`` is the plug-in, ``worker`` the process that runs the engine."""
+"""The PDF generator. ``generator`` has the plug-in, ``worker`` the process that runs the typst engine."""

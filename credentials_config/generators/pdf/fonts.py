@@ -1,33 +1,30 @@
 """
-Fonts: which letters one has, and which to take for a text. Knows typst and font files, nothing else of this package.
+Which fonts there are, which letters they have, and which fonts a text needs.
 
-Typst would fall back by itself, but draws an empty box for a letter that no font has, and which font it takes depends
-on what else is installed. So the stack of fonts is chosen here, in a fixed order, and a letter without a font is an
-error.
+Typst falls back to other fonts by itself. But it draws an empty box for a letter that no font has, and which font it
+takes depends on what else is installed. So the fonts are chosen here, in a fixed order, and a letter without a font is
+an error.
 """
 
 from __future__ import annotations
 
 import functools
-import struct
 import unicodedata
-from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import typst
+import uharfbuzz
 
-# What a page is set in when nothing is said, the best first. The last comes with typst itself.
+# The fonts of a page that names none, the best first. The last comes with typst itself.
 STANDARD_FAMILIES = ("Noto Sans", "Libertinus Serif")
 # Fonts that every PDF reader has, and that learning-credentials used: they mean "no special font".
 _GENERIC = {"helvetica", "arial", "sans-serif"}
 _CJK = {"ja": "JP", "ko": "KR", "zh-hant": "TC", "zh-tw": "TC", "zh-hk": "HK", "zh-mo": "HK"}
-
-Ranges = tuple[list[int], list[int]]
-# Fonts that come with typst have no file to look into; these ranges they certainly have.
-_EMBEDDED: Ranges = (
-    [0x20, 0xA0, 0x391, 0x3A3, 0x410, 0x2013, 0x2018],
-    [0x7E, 0x17F, 0x3A1, 0x3C9, 0x44F, 0x2014, 0x201D],
+# The fonts that come with typst are in no file that could be read. They certainly have the letters in these ranges.
+_EMBEDDED = (
+    *(range(0x20, 0x7F), range(0xA0, 0x180), range(0x391, 0x3A2), range(0x3A3, 0x3CA), range(0x410, 0x450)),
+    *(range(0x2013, 0x2015), range(0x2018, 0x201E)),
 )
 
 
@@ -39,8 +36,8 @@ class MissingLetter(Exception):
         self.letter = letter
 
 
-class FontShelf:
-    """The fonts of some folders: those of the machine, or with a press's own ones in front."""
+class FontCatalog:
+    """The fonts of some folders and those that come with typst, by family."""
 
     def __init__(self, folders: Iterable[Path]):
         self.fonts = typst.Fonts(
@@ -55,7 +52,11 @@ class FontShelf:
         self._found: dict[tuple[str, str], str] = {}
 
     def family(self, name: str) -> str | None:
-        """Return the family of this name as it is spelt, whatever the case; generic names give the standard one."""
+        """
+        Return the exact name of a family, whatever the case of ``name``; None when there is no such family.
+
+        Generic names like "sans-serif" give the standard family.
+        """
         if name.strip().lower() in _GENERIC:
             return self.standard()
         return next((family for family in self._faces if family.lower() == name.strip().lower()), None)
@@ -69,7 +70,11 @@ class FontShelf:
         return next((info for info in self.fonts.fonts() if info.path and Path(info.path) == path), None)
 
     def stack(self, text: str, first: str, language: str) -> list[str]:
-        """Return the families to set a text in: ``first``, then as few others as its letters need."""
+        """
+        Return the families for a text: ``first``, then as few others as its letters need.
+
+        ``language`` (a code like "zh-tw") decides how Chinese characters look. Raises MissingLetter.
+        """
         stack, group = [first], _CJK.get(language.lower(), _CJK.get(language.lower().split("-")[0], "SC"))
         for letter in unicodedata.normalize("NFC", text):
             if not _is_drawn(letter) or any(self.has(family, letter) for family in stack):
@@ -79,9 +84,10 @@ class FontShelf:
 
     def has(self, family: str, letter: str) -> bool:
         """Return whether a family has a letter."""
-        starts, ends = _letters(*self._faces[family])
-        at = bisect_right(starts, ord(letter)) - 1
-        return at >= 0 and ord(letter) <= ends[at]
+        path, index = self._faces[family]
+        if path is None:
+            return any(ord(letter) in letters for letters in _EMBEDDED)
+        return _font(path, index).get_nominal_glyph(ord(letter)) is not None
 
     def _family_with(self, letter: str, group: str) -> str:
         key = (letter, group)
@@ -121,49 +127,6 @@ def _is_drawn(letter: str) -> bool:
 
 
 @functools.cache
-def _letters(path: str | None, index: int) -> Ranges:
-    """Return the letters that a font file has, as sorted ranges."""
-    if path is None:
-        return _EMBEDDED
-    ranges = sorted(_ranges(Path(path).read_bytes(), index))
-    return [start for start, _ in ranges], [end for _, end in ranges]
-
-
-def _ranges(data: bytes, index: int) -> Iterator[tuple[int, int]]:
-    """Yield the ranges of letters in a font's character map (OpenType, table ``cmap``, formats 4 and 12)."""
-    directory = struct.unpack_from(">I", data, 12 + 4 * index)[0] if data[:4] == b"ttcf" else 0
-    tables = struct.unpack_from(">H", data, directory + 4)[0]
-    cmap = next(
-        offset
-        for tag, _, offset, _ in struct.iter_unpack(">4sIII", data[directory + 12 : directory + 12 + 16 * tables])
-        if tag == b"cmap"
-    )
-    count = struct.unpack_from(">H", data, cmap + 2)[0]
-    maps = [cmap + offset for _, _, offset in struct.iter_unpack(">HHI", data[cmap + 4 : cmap + 4 + 8 * count])]
-    formats = {struct.unpack_from(">H", data, at)[0]: at for at in maps}
-    if 12 in formats:
-        at = formats[12]
-        groups = struct.unpack_from(">I", data, at + 12)[0]
-        for start, end, _ in struct.iter_unpack(">III", data[at + 16 : at + 16 + 12 * groups]):
-            yield start, end
-    elif 4 in formats:
-        yield from _segments(data, formats[4])
-
-
-def _segments(data: bytes, at: int) -> Iterator[tuple[int, int]]:
-    twice = struct.unpack_from(">H", data, at + 6)[0]
-    count = twice // 2
-    ends = struct.unpack_from(f">{count}H", data, at + 14)
-    starts = struct.unpack_from(f">{count}H", data, at + 16 + twice)
-    offsets_at = at + 16 + 3 * twice
-    offsets = struct.unpack_from(f">{count}H", data, offsets_at)
-    for number, (start, end, offset) in enumerate(zip(starts, ends, offsets, strict=True)):
-        if start == 0xFFFF:
-            continue
-        if not offset:
-            yield start, end
-            continue
-        for letter in range(start, end + 1):
-            place = offsets_at + 2 * number + offset + 2 * (letter - start)
-            if place + 2 <= len(data) and struct.unpack_from(">H", data, place)[0]:
-                yield letter, letter
+def _font(path: str, index: int) -> uharfbuzz.Font:
+    """Return a face of a font file. The file is mapped into memory, so only the parts in use are read."""
+    return uharfbuzz.Font(uharfbuzz.Face(uharfbuzz.Blob.from_file_path(path), index))

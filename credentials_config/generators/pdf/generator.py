@@ -1,12 +1,16 @@
 """
-The plug-in ``pdf``: certificates on the typst engine.
+The plug-in ``pdf``: certificates made by the typst engine.
 
-The template asset is a PDF, PNG, JPEG or SVG, which becomes the page's background with text elements, images and a QR
-code on it; or a whole ``.typ`` template, which draws its page itself and finds the words in ``sys.inputs``: ``name``,
-``context_name``, ``issue_date``, ``verify_url``, ``verify_code``, ``language``, all of them as JSON in ``words``,
-``lang`` (the code that ``text`` takes), ``rtl`` ("true" for names written from the right), and ``qr``, an SVG of the
-address, for ``image(bytes(sys.inputs.qr), format: "svg")``. It may read the assets named in ``files`` (as
-``<slug>.<extension>``) and nothing else, and use the fonts named in ``fonts``.
+The template asset is one of two kinds. A PDF, PNG, JPEG or SVG becomes the background of the page; text elements,
+images and a QR code are drawn on it. A ``.typ`` template draws its page itself. It finds these texts in ``sys.inputs``:
+
+- ``name``, ``context_name``, ``issue_date``, ``verify_url``, ``verify_code``, ``language``;
+- ``words``: all of these as one JSON object;
+- ``lang``: the language code that typst's ``text`` takes;
+- ``rtl``: "true" for names that are written from right to left, else "false";
+- ``qr``: an SVG of the verification address, for ``image(bytes(sys.inputs.qr), format: "svg")``.
+
+It may read the assets named in ``files`` (as ``<slug>.<extension>``) and nothing else, and use the fonts in ``fonts``.
 """
 
 from __future__ import annotations
@@ -26,13 +30,21 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 
 from credentials_config.conf import config
-from credentials_config.contracts import Assets, Document, GenerationError, Generator, Options, Press, Words
+from credentials_config.contracts import (
+    Assets,
+    Document,
+    DocumentContext,
+    GenerationError,
+    Generator,
+    Options,
+    Renderer,
+)
 from credentials_config.generators.pdf import extra, process
-from credentials_config.options import Layout, fill, read_layout
+from credentials_config.options import Layout, TextElement, fill, read_layout
 
 VERSION = 1
-# What the first document of a press says: it shows whether the template works at all.
-SAMPLE = Words(
+# The texts of the first document that a renderer makes, which shows whether the template works at all.
+SAMPLE = DocumentContext(
     name="Ada Lovelace",
     context_name="Demonstration course",
     issue_date="1 January 2030",
@@ -40,11 +52,11 @@ SAMPLE = Words(
     verify_code="SAMPLE2345",
     language="en",
 )
-_PICTURES = {b"%PDF-": "pdf", b"\x89PNG\r\n\x1a\n": "png", b"\xff\xd8\xff": "jpg"}
-# Marks that turn the direction of what follows: they would reach beyond the name they stand in.
-_TURNING = dict.fromkeys([0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)])
-# No writing puts more than three accents on a letter; piled up higher they cover what stands above and below.
-_PILED = re.compile("(?<=[\u0300-\u036f]{3})[\u0300-\u036f]+")
+_IMAGES = {b"%PDF-": "pdf", b"\x89PNG\r\n\x1a\n": "png", b"\xff\xd8\xff": "jpg"}
+# Marks that change the direction of the text after them, also beyond the name that they are in.
+_DIRECTION_MARKS = dict.fromkeys([0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)])
+# No script puts more than three accents on a letter. More of them cover the lines above and below.
+_STACKED_ACCENTS = re.compile("(?<=[\u0300-\u036f]{3})[\u0300-\u036f]+")
 
 
 class PdfGenerator(Generator):
@@ -69,39 +81,43 @@ class PdfGenerator(Generator):
     )
 
     def clean_options(self, options: Options) -> list[str]:
-        """Return what is wrong with the options: path and remedy, in words."""
+        """Return what is wrong with the options, one sentence with path and remedy for each error."""
         return read_layout(options)[1]
 
-    def begin(self, options: Options, assets: Assets) -> PdfPress:
-        """Load template, fonts and images, and make a first document of them."""
-        layout, findings = read_layout(options)
+    def create_renderer(self, options: Options, assets: Assets) -> PdfRenderer:
+        """Load template, fonts and images, and make a first document. Raises GenerationError."""
+        layout, errors = read_layout(options)
         if layout is None:
-            raise GenerationError("; ".join(findings), everyone=True)
-        if words := extra.missing():
-            raise GenerationError(words, everyone=True)
+            raise GenerationError("; ".join(errors), everyone=True)
+        if missing := extra.missing():
+            raise GenerationError(missing, everyone=True)
         settings = config.pdf
-        worker = process.worker(
+        worker = process.shared_worker(
             seconds=float(settings["seconds"]),
             megabytes=int(settings["megabytes"]),
             folders=process.font_folders(settings["font_folders"]),
         )
         try:
-            return PdfPress(layout, assets, worker)
+            return PdfRenderer(layout, assets, worker)
         except GenerationError as error:
             raise GenerationError(str(error), everyone=True) from error
 
 
-class PdfPress(Press):
-    """A loaded template: a folder with all that it may read, which the worker process knows by its name."""
+class PdfRenderer(Renderer):
+    """
+    A loaded template: a folder with all files that the template may read, and its copy in the worker process.
+
+    The worker knows the template by an id. When it was restarted, the template is loaded into it again.
+    """
 
     def __init__(self, layout: Layout, assets: Assets, worker: process.WorkerProcess):
         self._layout, self._worker = layout, worker
         self._new_folder()
         self._versions: dict[str, int] = {}
         try:
-            self._opening = self._prepare(assets)
-            self._ask(self._opening)
-            for page in range(len(self._opening["pages"])):
+            self._open_request = self._prepare(assets)
+            self._ask(self._open_request)
+            for page in range(len(self._open_request["pages"])):
                 self._make(SAMPLE, page=page, strict=True)
         except BaseException:
             self.close()
@@ -112,61 +128,61 @@ class PdfPress(Press):
             "assets": self._versions,
         }
 
-    def make(self, words: Words) -> Document:
-        """Make one document; GenerationError when that cannot be done."""
-        several = len(self._opening["pages"]) > 1 and "\n" in _clean(words.context_name, lines=True)
-        return Document(self._make(words, page=int(several), strict=False))
+    def render(self, context: DocumentContext) -> Document:
+        """Return one document. Raises GenerationError."""
+        multiline = len(self._open_request["pages"]) > 1 and "\n" in _clean(context.context_name, lines=True)
+        return Document(self._make(context, page=int(multiline), strict=False))
 
     def close(self) -> None:
-        """Let go of the folder."""
+        """Delete the folder."""
         self._finalizer()
 
     # -- asking the worker ---------------------------------------------------------------------------------------------
 
-    def _make(self, words: Words, *, page: int, strict: bool) -> bytes:
-        return self._ask(self._request(words, page=page, strict=strict))
+    def _make(self, context: DocumentContext, *, page: int, strict: bool) -> bytes:
+        return self._ask(self._request(context, page=page, strict=strict))
 
-    def _request(self, words: Words, *, page: int, strict: bool) -> dict[str, Any]:
-        said = {
-            field.name: _clean(getattr(words, field.name), lines=field.name == "context_name")
-            for field in dataclasses.fields(words)
+    def _request(self, context: DocumentContext, *, page: int, strict: bool) -> dict[str, Any]:
+        values = {
+            field.name: _clean(getattr(context, field.name), lines=field.name == "context_name")
+            for field in dataclasses.fields(context)
         }
         return {
             "do": "make",
-            "id": self._opening["id"],
+            "id": self._open_request["id"],
             "page": page,
             "strict": strict,
-            "words": said,
-            "title": said["context_name"].replace("\n", " "),
-            "texts": [_text(element, said) for element in self._layout.texts],
+            "values": values,
+            "title": values["context_name"].replace("\n", " "),
+            "texts": [_text(element, values) for element in self._layout.texts],
         }
 
     def _ask(self, request: dict[str, Any]) -> bytes:
         if os.getpid() != self._owner:
-            self._leave_to_parent()
-            request = {**request, "id": self._opening["id"]}
+            self._copy_folder()
+            request = {**request, "id": self._open_request["id"]}
         try:
             return self._worker.ask(request)
-        except process.Unknown:
-            self._worker.ask(self._opening)
+        except process.TemplateNotLoaded:
+            self._worker.ask(self._open_request)
             return self._worker.ask(request)
 
     # -- the folder ----------------------------------------------------------------------------------------------------
 
     def _new_folder(self) -> None:
         self._owner = os.getpid()
-        self._folder = Path(tempfile.mkdtemp(prefix="credentials-press-"))
+        self._folder = Path(tempfile.mkdtemp(prefix="credentials-renderer-"))
         self._finalizer = weakref.finalize(self, _remove, self._folder, self._owner)
 
-    def _leave_to_parent(self) -> None:
-        """In a forked child: take a copy, because the parent's folder goes when the parent does."""
-        theirs = self._folder
+    def _copy_folder(self) -> None:
+        """In a forked process: use a copy of the folder, because the parent deletes its own when it ends."""
+        parents_folder = self._folder
         self._new_folder()
-        shutil.copytree(theirs, self._folder, dirs_exist_ok=True)
-        self._opening = {**self._opening, "id": uuid.uuid4().hex, "folder": str(self._folder)}
+        shutil.copytree(parents_folder, self._folder, dirs_exist_ok=True)
+        self._open_request = {**self._open_request, "id": uuid.uuid4().hex, "folder": str(self._folder)}
 
     def _prepare(self, assets: Assets) -> dict[str, Any]:
-        """Write everything that the template may read into the folder; return the request that loads it."""
+        """Write everything that the template may read into the folder. Return the request that loads the template."""
         layout = self._layout
         (self._folder / "fonts").mkdir()
         templates = [layout.template, *([layout.template_multiline] if layout.template_multiline else [])]
@@ -200,7 +216,7 @@ class PdfPress(Press):
 
     def _page(self, assets: Assets, slug: str, number: int) -> dict[str, Any]:
         content = self._read(assets, slug)
-        kind = "typ" if assets.file_name(slug).lower().endswith(".typ") else _kind(slug, content)
+        kind = "typ" if assets.file_name(slug).lower().endswith(".typ") else _image_kind(slug, content)
         width, height = self._layout.page or (None, None)
         file = self._write(f"template-{number}.{kind}", content)
         return {"slug": slug, "kind": kind, "file": file, "width": width, "height": height}
@@ -209,7 +225,7 @@ class PdfPress(Press):
         images = []
         for number, image in enumerate(self._layout.images):
             content = self._read(assets, image.asset)
-            file = self._write(f"image-{number}.{_kind(image.asset, content)}", content)
+            file = self._write(f"image-{number}.{_image_kind(image.asset, content)}", content)
             images.append({**dataclasses.asdict(image), "file": file})
         return {
             "texts": [dataclasses.asdict(element) for element in self._layout.texts],
@@ -218,7 +234,11 @@ class PdfPress(Press):
         }
 
     def _fonts(self, assets: Assets) -> dict[str, str]:
-        """Write the fonts that are assets; those that are not may be families of the machine: the worker knows."""
+        """
+        Write the fonts that are assets, and return their file names by slug.
+
+        Other names may be font families of this machine, which only the worker knows.
+        """
         files: dict[str, str] = {}
         for slug in dict.fromkeys([*self._layout.fonts, *(text.font for text in self._layout.texts if text.font)]):
             try:
@@ -233,11 +253,11 @@ class PdfPress(Press):
 
     def _read(self, assets: Assets, slug: str) -> bytes:
         content = assets.read(slug)
-        most = int(config.pdf["asset_megabytes"])
-        if len(content) > most * 1024 * 1024:
+        limit = int(config.pdf["asset_megabytes"])
+        if len(content) > limit * 1024 * 1024:
             raise GenerationError(
-                f"The asset {slug!r} is bigger than {most} MB; make it smaller (a page at 300 dpi is about 2 MB as "
-                'JPEG). The limit is CREDENTIALS_CONFIG["pdf"]["asset_megabytes"]'
+                f"The asset {slug!r} is bigger than {limit} MB; make it smaller (a page at 300 dpi is about 2 MB "
+                'as JPEG). The limit is CREDENTIALS_CONFIG["pdf"]["asset_megabytes"]'
             )
         if not content:
             raise GenerationError(f"The asset {slug!r} is an empty file; upload it again")
@@ -249,17 +269,21 @@ class PdfPress(Press):
         return name
 
 
-def _text(element: Any, words: dict[str, str]) -> str:
-    text = fill(element.text, words)
+def _text(element: TextElement, values: dict[str, str]) -> str:
+    text = fill(element.text, values)
     if not element.uppercase:
         return text
-    turkic = words["language"].lower().split("-")[0] in ("tr", "az")
+    turkic = values["language"].lower().split("-")[0] in ("tr", "az")
     return (text.replace("i", "İ") if turkic else text).upper()
 
 
 def _clean(text: str, *, lines: bool = False) -> str:
-    """Return text that is fit to print: no control characters, single spaces, lines only where they mean something."""
-    text = _PILED.sub("", text.replace("\r\n", "\n").translate(_TURNING))
+    """
+    Return a text that can be printed: without control characters and with single spaces.
+
+    ``lines`` keeps line breaks; otherwise they become spaces.
+    """
+    text = _STACKED_ACCENTS.sub("", text.replace("\r\n", "\n").translate(_DIRECTION_MARKS))
     text = "".join(letter if letter == "\n" or not _is_control(letter) else " " for letter in text)
     rows = [" ".join(row.split()) for row in text.split("\n")]
     return ("\n" if lines else " ").join(row for row in rows if row)
@@ -269,9 +293,9 @@ def _is_control(letter: str) -> bool:
     return unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp")
 
 
-def _kind(slug: str, content: bytes) -> str:
-    """Return what kind of picture a file is, by its content."""
-    for mark, kind in _PICTURES.items():
+def _image_kind(slug: str, content: bytes) -> str:
+    """Return the kind of an image (pdf, png, jpg or svg) by its content. Raises GenerationError for anything else."""
+    for mark, kind in _IMAGES.items():
         if mark in content[:1024] if kind == "pdf" else content.startswith(mark):
             return kind
     if b"<svg" in content[:4096]:

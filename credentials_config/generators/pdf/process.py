@@ -1,8 +1,8 @@
 """
-The parent's side of the worker process: starting it, asking it, killing it when it takes too long.
+Starts the worker process, sends requests to it, and kills it when it takes too long.
 
-There is one per process and it makes one document at a time; threads wait for each other. A forked child (a Celery
-worker, say) starts its own.
+Each process of the host has one worker, which makes one document at a time. Threads wait for each other. A forked
+process, such as a Celery worker, starts a worker of its own.
 """
 
 from __future__ import annotations
@@ -18,28 +18,38 @@ from pathlib import Path
 from typing import Any
 
 from credentials_config.contracts import GenerationError
-from credentials_config.generators.pdf import wire
+from credentials_config.generators.pdf import messages
 
-_GLIMPSE = 0.5  # seconds that the worker gets to end itself before it is killed
-_NOWHERE = "http://127.0.0.1:1"
+_GRACE_SECONDS = 0.5  # Seconds that the worker has to end by itself before it is killed.
+_PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy")
+_UNREACHABLE_PROXY = "http://127.0.0.1:1"
 
 
-class Unknown(Exception):
-    """The worker does not have that template: it was restarted, or had many others meanwhile."""
+class TemplateNotLoaded(Exception):
+    """The worker does not have that template: it was restarted, or loaded many others meanwhile."""
 
 
 class WorkerProcess:
-    """A worker process with its limits; started when first asked, and again after it was killed."""
+    """
+    A worker process and its limits. It is started by the first request, and again after it was killed.
+
+    seconds: how long one request may take. megabytes: how much memory the process may use. folders: with fonts.
+    """
 
     def __init__(self, *, seconds: float, megabytes: int, folders: list[str]):
         self.seconds, self.megabytes, self.folders = seconds, megabytes, folders
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._answered = False
-        os.register_at_fork(after_in_child=self._leave_to_parent)
+        os.register_at_fork(after_in_child=self._forget_parents_process)
 
     def ask(self, request: dict[str, Any]) -> bytes:
-        """Return the answer's block; GenerationError when it is refused, or when the worker had to be killed."""
+        """
+        Return the block of bytes that answers a request.
+
+        Raises GenerationError when the request cannot be fulfilled or the worker had to be killed, and
+        TemplateNotLoaded when the template has to be loaded first.
+        """
         with self._lock:
             process = self._process if self._process and self._process.poll() is None else self._start()
             try:
@@ -51,13 +61,14 @@ class WorkerProcess:
                     'smaller picture; the limit is CREDENTIALS_CONFIG["pdf"]["seconds"]'
                 ) from None
             except (EOFError, OSError):
-                raise self._post_mortem() from None
+                raise self._error_after_exit() from None
             except BaseException:
-                # Interrupted, by Celery's soft time limit say: its answer must not become the next learner's document.
+                # Interrupted, for example by Celery's soft time limit. The answer must not become the document of the
+                # next learner.
                 self._kill()
                 raise
         if answer.get("unknown"):
-            raise Unknown
+            raise TemplateNotLoaded
         if not answer["ok"]:
             raise GenerationError(answer["error"], everyone=answer["everyone"])
         return block
@@ -76,9 +87,9 @@ class WorkerProcess:
             "LANG": "C.UTF-8",
             # One document at a time is too little work to share.
             "RAYON_NUM_THREADS": "1",
-            **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy"), _NOWHERE),
+            **dict.fromkeys(_PROXY_VARIABLES, _UNREACHABLE_PROXY),
         }
-        self._process = subprocess.Popen(  # noqa: S603 - our own module, in our own interpreter
+        self._process = subprocess.Popen(  # noqa: S603 - a module of this package, in this interpreter
             [_python(), "-m", "credentials_config.generators.pdf.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -88,33 +99,33 @@ class WorkerProcess:
             cwd="/",
         )
         setup = {"seconds": self.seconds, "bytes": self.megabytes * 1024 * 1024, "folders": self.folders}
-        with contextlib.suppress(OSError):  # the first question will find out
-            self._write(self._process, wire.packed(setup))
+        with contextlib.suppress(OSError):  # the first request will notice
+            self._write(self._process, messages.encode(setup))
         return self._process
 
     def _exchange(self, process: subprocess.Popen[bytes], request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
-        self._write(process, wire.packed(request))
-        # A worker that is just starting has to find its fonts first.
-        deadline = time.monotonic() + self.seconds + _GLIMPSE + (0 if self._answered else 30)
+        self._write(process, messages.encode(request))
+        # A worker that has just started reads its fonts first.
+        deadline = time.monotonic() + self.seconds + _GRACE_SECONDS + (0 if self._answered else 30)
         assert process.stdout is not None
-        answer = wire.unpack(_Patient(process.stdout.fileno(), deadline))
+        answer = messages.decode(_DeadlineReader(process.stdout.fileno(), deadline))
         self._answered = True
         return answer
 
     def _write(self, process: subprocess.Popen[bytes], data: bytes) -> None:
         assert process.stdin is not None
-        rest = memoryview(data)
-        while rest:
-            rest = rest[process.stdin.write(rest) :]
+        unwritten = memoryview(data)
+        while unwritten:
+            unwritten = unwritten[process.stdin.write(unwritten) :]
 
-    def _post_mortem(self) -> GenerationError:
+    def _error_after_exit(self) -> GenerationError:
         process = self._process
         assert process is not None
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(_GLIMPSE)
+            process.wait(_GRACE_SECONDS)
         code = process.returncode
         self._kill()
-        if code == -14:  # its own alarm
+        if code == -14:  # SIGALRM, which the worker sets for itself
             return GenerationError(
                 f"It took longer than {self.seconds:g} seconds. Look for an endless loop in the template, or use a "
                 'smaller picture; the limit is CREDENTIALS_CONFIG["pdf"]["seconds"]'
@@ -135,8 +146,8 @@ class WorkerProcess:
             with contextlib.suppress(OSError):
                 pipe.close()  # type: ignore[union-attr]
 
-    def _leave_to_parent(self) -> None:
-        """In a forked child: the worker is the parent's, and must notice when the parent is gone."""
+    def _forget_parents_process(self) -> None:
+        """In a forked process: close our copies of the pipes, so that the worker notices when the parent ends."""
         process, self._process, self._answered, self._lock = self._process, None, False, threading.Lock()
         if process is not None:
             for pipe in (process.stdin, process.stdout):
@@ -145,13 +156,13 @@ class WorkerProcess:
 
 
 def _python() -> str:
-    """Return the interpreter; servers that embed Python call themselves that."""
+    """Return the path of the interpreter. In servers that embed Python, ``sys.executable`` is the server."""
     inside = Path(sys.exec_prefix) / "bin" / "python3"
     return sys.executable if Path(sys.executable or "-").name.startswith("python") else str(inside)
 
 
-class _Patient:
-    """Reads from a pipe until a deadline."""
+class _DeadlineReader:
+    """Reads from a pipe. Raises TimeoutError after the deadline, a time of ``time.monotonic()``."""
 
     def __init__(self, pipe: int, deadline: float):
         self.pipe, self.deadline = pipe, deadline
@@ -173,8 +184,8 @@ _shared: WorkerProcess | None = None
 _shared_lock = threading.Lock()
 
 
-def worker(*, seconds: float, megabytes: int, folders: list[str]) -> WorkerProcess:
-    """Return this process's worker; another one when its limits changed."""
+def shared_worker(*, seconds: float, megabytes: int, folders: list[str]) -> WorkerProcess:
+    """Return the worker of this process. When its limits have changed, it is replaced."""
     global _shared
     with _shared_lock:
         limits = (seconds, megabytes, folders)
@@ -186,9 +197,9 @@ def worker(*, seconds: float, megabytes: int, folders: list[str]) -> WorkerProce
 
 
 def font_folders(given: list[str] | None) -> list[str]:
-    """Return the folders with the machine's fonts: those that are set, or where distributions put Noto."""
+    """Return the folders with fonts: those of the settings, or those where distributions install Noto."""
     if given is not None:
         return [str(Path(folder)) for folder in given]
     usual = ("truetype/noto", "opentype/noto", "noto", "noto-cjk", "google-noto*", "google-noto-*-cjk-*")
-    places = (Path("/usr/share/fonts"), Path("/usr/local/share/fonts"))
-    return sorted({str(folder) for place in places for name in usual for folder in place.glob(name)})
+    roots = (Path("/usr/share/fonts"), Path("/usr/local/share/fonts"))
+    return sorted({str(folder) for root in roots for name in usual for folder in root.glob(name)})

@@ -1,4 +1,4 @@
-"""What is wrong with a file that somebody uploads as an asset, said while they are still there to repair it."""
+"""Checks a file when somebody uploads it as an asset, so that they can correct it at once."""
 
 from __future__ import annotations
 
@@ -9,34 +9,34 @@ from credentials_config.contracts import GenerationError
 from credentials_config.generators.pdf import samples
 from credentials_config.generators.pdf.generator import PdfGenerator
 
-_PICTURES = (".pdf", ".png", ".jpg", ".jpeg", ".svg")
+_IMAGES = (".pdf", ".png", ".jpg", ".jpeg", ".svg")
 _FONTS = (".ttf", ".otf", ".ttc")
-_PAPER = "blank-paper"
+_BLANK_PAGE = "blank-page"
 
 
-def faults(slug: str, file_name: str, content: bytes) -> list[str]:
+def upload_errors(slug: str, file_name: str, content: bytes) -> list[str]:
     """
-    Return what is wrong with a template, picture or font: what and the remedy, in words. Other files are not looked at.
+    Return what is wrong with a template, image or font, with the remedy. Files of other kinds are not checked.
 
-    A ``.typ`` template is only looked at as a file: which words, files and fonts it gets is known where it is used.
+    A ``.typ`` template is only checked to be text. Which files and fonts it gets is known only where it is used.
     """
     suffix = PurePosixPath(file_name).suffix.lower()
     if suffix == ".typ":
-        return _faults_of_source(slug, content)
-    if suffix in _PICTURES:
+        return _source_errors(slug, content)
+    if suffix in _IMAGES:
         options: dict[str, Any] = {"template": slug}
     elif suffix in _FONTS:
-        options = {"template": _PAPER, "fonts": [slug]}
+        options = {"template": _BLANK_PAGE, "fonts": [slug]}
     else:
         return []
     try:
-        PdfGenerator().begin(options, _Upload(slug, file_name, content)).close()
+        PdfGenerator().create_renderer(options, _Upload(slug, file_name, content)).close()
     except GenerationError as error:
         return [str(error)]
     return []
 
 
-def _faults_of_source(slug: str, content: bytes) -> list[str]:
+def _source_errors(slug: str, content: bytes) -> list[str]:
     try:
         content.decode()
     except UnicodeDecodeError:
@@ -45,10 +45,13 @@ def _faults_of_source(slug: str, content: bytes) -> list[str]:
 
 
 class _Upload:
-    """The one file, and paper to try a font on."""
+    """Assets for one check: the uploaded file, and a page to try a font on."""
 
     def __init__(self, slug: str, file_name: str, content: bytes):
-        self._files = {_PAPER: (samples.CERTIFICATE, samples.content(samples.CERTIFICATE)), slug: (file_name, content)}
+        self._files = {
+            _BLANK_PAGE: (samples.CERTIFICATE, samples.content(samples.CERTIFICATE)),
+            slug: (file_name, content),
+        }
 
     def read(self, slug: str) -> bytes:
         return self._files[slug][1]

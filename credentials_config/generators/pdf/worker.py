@@ -1,12 +1,13 @@
 """
-The process that runs the typst engine and looks at what it made: started, limited and killed by ``press``.
+The process that runs the typst engine and checks its documents. ``process`` starts, limits and kills it.
 
-Templates come from people: one may loop, eat memory, or be a file that a decoder stumbles over. So all of that happens
-in a process of its own, without the host's environment (where passwords live), with an alarm that ends it in the middle
-of anything, a limit on memory, and proxies that lead nowhere, so that no template downloads packages. It ends by
-itself, and tidies up, when its parent is gone. It imports no framework.
+Templates come from people. One may loop for ever, use up the memory, or be a file that makes a decoder crash. So they
+are handled in a process of their own. It does not get the host's environment, which may hold passwords. An alarm ends
+it in the middle of anything, its memory is limited, and its proxies cannot be reached, so that no template downloads
+packages. When its parent has ended, it removes its folders and ends too. It imports no framework.
 
-Requests: ``open`` loads a template from a folder that holds everything it may read; ``make`` makes a document of it.
+Requests: ``open`` loads a template from a folder with everything that it may read. ``make`` makes a document of it.
+``close`` unloads it.
 """
 
 from __future__ import annotations
@@ -27,27 +28,31 @@ import pypdfium2
 import segno
 import typst
 
-from credentials_config.generators.pdf import wire
-from credentials_config.generators.pdf.fonts import FontShelf, MissingLetter
+from credentials_config.generators.pdf import messages
+from credentials_config.generators.pdf.fonts import FontCatalog, MissingLetter
 
 Request = dict[str, Any]
-# Templates that are kept loaded.
-KEPT = 16
-# Letters without a space; what is longer may be broken anywhere.
-LONGEST_WORD = 60
+# The number of templates that are kept loaded.
+MAX_TEMPLATES = 16
+# A word with more letters may be broken anywhere.
+MAX_WORD_LENGTH = 60
 _PAGE = Path(__file__).with_name("page.typ")
 _PROFILE = re.compile(rb"\[/ICCBased \d+ \d+ R\]")
 _LANGUAGE = re.compile(r"([a-zA-Z]{2,3})(?:[-_]([a-zA-Z]{4}))?(?:[-_]([a-zA-Z]{2}))?")
 _PACKAGE = re.compile(r"(?:failed to download package|package not found)[^@]*?(@?[\w-]+[/-][\w:.-]+?)(?:\.tar|\))")
 # Letters of these scripts are joined, so they are never spaced out.
 _JOINED = ("ARABIC", "SYRIAC", "MONGOLIAN", "NKO", "MANDAIC", "DEVANAGARI", "BENGALI", "GURMUKHI")
-# Typst says of documents in Arabic or Hebrew that pages are read from the right. On a single page that means nothing,
-# but PDFium, and with it Chrome, then turns around all words that are copied, the verification address included.
+# Typst marks documents in Arabic or Hebrew as read from the right. That means nothing on a single page. But PDFium, and
+# so Chrome, then reverses all text that is copied, the verification address included.
 _RIGHT_TO_LEFT, _LEFT_TO_RIGHT = b"/ViewerPreferences<</Direction/R2L>>", b"/ViewerPreferences<</Direction/L2R>>"
 
 
-class Refusal(Exception):
-    """It cannot be done: ``message`` says why and what to do. ``everyone``: it would be so for every learner."""
+class RenderError(Exception):
+    """
+    The request cannot be fulfilled. The message says why, and what to do.
+
+    ``everyone`` is True when it would fail alike for every learner.
+    """
 
     def __init__(self, message: str, *, everyone: bool = False):
         super().__init__(message)
@@ -57,18 +62,18 @@ class Refusal(Exception):
 class Template:
     """A loaded template: its compilers, fonts and layout."""
 
-    def __init__(self, request: Request, machine: FontShelf, folders: list[Path]):
+    def __init__(self, request: Request, machine: FontCatalog, folders: list[Path]):
         self.folder = Path(request["folder"])
         self.layout: dict[str, Any] | None = request["layout"]
         own = self.folder / "fonts"
-        self.shelf = FontShelf([own, *folders]) if request["fonts"] else machine
+        self.catalog = FontCatalog([own, *folders]) if request["fonts"] else machine
         self.fonts = {slug: self._font(slug, own / name) for slug, name in request["fonts"].items()}
         for page in request["pages"]:
             page |= self._measured(page)
         self.pages = request["pages"]
         mains = [page["file"] for page in self.pages]
         if self.layout is not None:
-            self._settle()
+            self._write_layout()
             mains = ["page.typ"]
         self.compilers = [self._compiler(main) for main in mains]
 
@@ -76,16 +81,16 @@ class Template:
         return typst.Compiler(
             input=str(self.folder / main),
             root=str(self.folder),
-            font_paths=self.shelf.fonts,
+            font_paths=self.catalog.fonts,
             ignore_system_fonts=True,
             package_path=str(self.folder / "packages"),
             package_cache_path=str(self.folder / "packages"),
         )
 
     def _font(self, slug: str, path: Path) -> dict[str, Any]:
-        info = self.shelf.in_file(path)
+        info = self.catalog.in_file(path)
         if info is None:
-            raise Refusal(
+            raise RenderError(
                 f"The asset {slug!r} is no font that can be read; upload a TrueType or OpenType file (.ttf, .otf)"
             )
         style = info.style if info.style in ("normal", "italic", "oblique") else "normal"
@@ -93,11 +98,11 @@ class Template:
         return {"family": info.family, "weight": info.weight, "style": style, "stretch": stretch}
 
     def _measured(self, page: Request) -> Request:
-        """Return the size of a page's template, having looked whether it can be read at all."""
+        """Return the size of a page's template. Raises RenderError when the template cannot be read."""
         if page["kind"] == "typ":
             return {"width": 0, "height": 0}
         if page["kind"] == "pdf":
-            _look_at_pdf(page["slug"], (self.folder / page["file"]).read_bytes())
+            _check_pdf(page["slug"], (self.folder / page["file"]).read_bytes())
         size = self.measure(page["slug"], page["file"])
         if page["width"] is None and page["kind"] != "pdf":
             # A picture has no size of its own on paper: its longer side is that of A4.
@@ -106,30 +111,30 @@ class Template:
         return {"width": page["width"] or size[0], "height": page["height"] or size[1]}
 
     def measure(self, slug: str, file: str) -> tuple[float, float]:
-        """Return the natural size of a picture in points."""
+        """Return the natural width and height of an image in points. Raises RenderError."""
         probe = self.folder / "probe.typ"
         probe.write_text(f"#context [#metadata(measure(image({json.dumps(file)}))) <size>]")
         try:
             found = json.loads(self._compiler(probe.name).query("<size>", field="value", one=True))
         except (typst.TypstError, RuntimeError) as error:
-            raise Refusal(
-                f"The asset {slug!r} cannot be used as a picture: {_plain(error)}; open it in a drawing program and "
-                "save it again as PDF, PNG, JPEG or SVG"
+            raise RenderError(
+                f"The asset {slug!r} cannot be used as a picture: {_message_of(error)}; open it in a drawing program "
+                "and save it again as PDF, PNG, JPEG or SVG"
             ) from error
         finally:
             probe.unlink()
         width, height = (float(found[side].removesuffix("pt")) for side in ("width", "height"))
         if width < 1 or height < 1:
-            raise Refusal(f"The asset {slug!r} is empty; give its drawing a width and a height")
+            raise RenderError(f"The asset {slug!r} is empty; give its drawing a width and a height")
         return width, height
 
-    def _settle(self) -> None:
-        """Write down, for page.typ, what is the same on all documents."""
+    def _write_layout(self) -> None:
+        """Write what all documents share to a file for page.typ."""
         layout = self.layout
         assert layout is not None
         for element in layout["texts"]:
             element |= self._face(element)
-            element |= {"places": [_room(element, page["width"]) for page in self.pages]}
+            element |= {"boxes": [_line_box(element, page["width"]) for page in self.pages]}
             element["min_size"] = min(element["min_size"] or element["size"] * 0.6, element["size"])
         for image in layout["images"]:
             self.measure(image["asset"], image["file"])
@@ -141,50 +146,53 @@ class Template:
         named = element["font"]
         if named in self.fonts:
             return self.fonts[named]
-        family = self.shelf.family(named) if named else self.shelf.standard()
+        family = self.catalog.family(named) if named else self.catalog.standard()
         if family is None:
-            raise Refusal(
+            raise RenderError(
                 f"There is no font {named!r} (text_elements.{element['key']}.font): neither an asset nor a font family "
                 "of this machine. Upload the font as an asset with this slug, or install it"
             )
         return {"family": family, "weight": 400, "style": "normal", "stretch": 100}
 
     def make(self, request: Request) -> bytes:
-        """Return the finished document."""
-        inputs = self._for_page(request) if self.layout is not None else self._for_own(request)
+        """Return the finished document. Raises RenderError."""
+        inputs = self._inputs_for_page(request) if self.layout is not None else self._inputs_for_source(request)
         compiler = self.compilers[0 if self.layout is not None else request["page"]]
         try:
             if request["strict"]:
                 document, warnings = compiler.compile_with_warnings(sys_inputs=inputs, timestamp=0, format="pdf")
-                _no_unknown_fonts(warnings)
+                _check_fonts_are_known(warnings)
             else:
                 document = compiler.compile(sys_inputs=inputs, timestamp=0, format="pdf")
         except (typst.TypstError, RuntimeError) as error:
-            raise self._refusal(error, request["page"], request["words"]) from error
+            raise self._render_error(error, request["page"], request["values"]) from error
         assert isinstance(document, bytes)
         document = document.replace(_RIGHT_TO_LEFT, _LEFT_TO_RIGHT)
-        _look_for(request["words"]["verify_code"], document)
+        _check_code_is_readable(request["values"]["verify_code"], document)
         return document
 
-    def _refusal(self, error: Exception, page: int, words: dict[str, str]) -> Refusal:
-        said = _plain(error, words)
-        if said.startswith("text_elements."):
-            return Refusal(said)
+    def _render_error(self, error: Exception, page: int, values: dict[str, str]) -> RenderError:
+        message = _message_of(error, values)
+        if message.startswith("text_elements."):
+            return RenderError(message)
         if self.layout is not None:
-            return Refusal(f"typst cannot set the page: {said}; check the template and the pictures of the options")
-        where = _place(error)
+            return RenderError(
+                f"typst cannot set the page: {message}; check the template and the pictures of the options"
+            )
         slug = self.pages[page]["slug"]
-        return Refusal(f"The template {slug!r} is broken{where}: {said}; repair it and upload it again")
+        return RenderError(
+            f"The template {slug!r} is broken{_line_of(error)}: {message}; repair it and upload it again"
+        )
 
-    def _for_page(self, request: Request) -> dict[str, str]:
+    def _inputs_for_page(self, request: Request) -> dict[str, str]:
         assert self.layout is not None
-        language = request["words"]["language"]
+        language = request["values"]["language"]
         texts = [
             self._content(element, text, language)
             for element, text in zip(self.layout["texts"], request["texts"], strict=True)
         ]
         lang, region = _language(language)
-        url = request["words"]["verify_url"]
+        url = request["values"]["verify_url"]
         document = {
             "title": request["title"],
             "lang": lang,
@@ -202,55 +210,55 @@ class Template:
             "fonts": self._stack(text, element["family"], language),
             "rtl": _is_rtl(text),
             "joined": any(unicodedata.name(letter, "").startswith(_JOINED) for letter in text if letter > "\u0590"),
-            "pieces": _pieces(text),
+            "pieces": _unbreakable_pieces(text),
         }
 
     def _stack(self, text: str, family: str, language: str) -> list[str]:
         try:
-            return self.shelf.stack(text, family, language)
+            return self.catalog.stack(text, family, language)
         except MissingLetter as error:
-            raise Refusal(
+            raise RenderError(
                 f"No font here has the letter U+{ord(error.letter):04X}; install the Noto fonts (Debian: "
                 "fonts-noto-core, fonts-noto-cjk, fonts-noto-color-emoji) or upload a font that has it and name it "
                 "in the options"
             ) from error
 
-    def _for_own(self, request: Request) -> dict[str, str]:
-        words = request["words"]
-        self._stack("".join(words.values()), self.shelf.standard(), words["language"])
+    def _inputs_for_source(self, request: Request) -> dict[str, str]:
+        values = request["values"]
+        self._stack("".join(values.values()), self.catalog.standard(), values["language"])
         return {
-            **words,
-            "words": json.dumps(words, ensure_ascii=False),
-            "qr": _qr(words["verify_url"], "#000000"),
-            "lang": _language(words["language"])[0],
-            "rtl": "true" if _is_rtl(words["name"]) else "false",
+            **values,
+            "words": json.dumps(values, ensure_ascii=False),
+            "qr": _qr(values["verify_url"], "#000000"),
+            "lang": _language(values["language"])[0],
+            "rtl": "true" if _is_rtl(values["name"]) else "false",
         }
 
 
-def _room(element: dict[str, Any], page_width: float) -> dict[str, float]:
-    """Return where an element's line begins, and how wide it may be."""
+def _line_box(element: dict[str, Any], page_width: float) -> dict[str, float]:
+    """Return the left edge of an element's line and the width that it may have, in points."""
     x = page_width / 2 if element["x"] is None else element["x"]
     free = {"left": page_width - x, "right": x, "center": 2 * min(x, page_width - x)}[element["align"]]
-    room = element["max_width"] or max(free * (0.9 if element["align"] == "center" else 0.95), 1)
-    left = {"left": x, "right": x - room, "center": x - room / 2}[element["align"]]
-    return {"left": left, "room": room}
+    width = element["max_width"] or max(free * (0.9 if element["align"] == "center" else 0.95), 1)
+    left = {"left": x, "right": x - width, "center": x - width / 2}[element["align"]]
+    return {"left": left, "width": width}
 
 
 def _breakable(line: str) -> list[str]:
-    """Return a line in parts, between which it may be broken besides at spaces: only endless words have any."""
+    """Return a line in parts, between which it may be broken. Only very long words make more than one part."""
     parts = [""]
     for word in re.findall(r"\s+|\S+", line):
-        if len(word) <= LONGEST_WORD or not _has_spaces_between_words(word):
+        if len(word) <= MAX_WORD_LENGTH or not _has_spaces_between_words(word):
             parts[-1] += word
         else:
-            step = LONGEST_WORD // 2
+            step = MAX_WORD_LENGTH // 2
             parts[-1] += word[:step]
             parts += [word[at : at + step] for at in range(step, len(word), step)]
     return parts
 
 
 def _has_spaces_between_words(word: str) -> bool:
-    """Return whether a script parts its words with spaces; Chinese, Thai and their neighbours break elsewhere."""
+    """Return whether a script has spaces between words. Chinese, Thai and others break lines elsewhere."""
     return not any(
         "\u0e00" <= letter <= "\u0eff"
         or "\u1000" <= letter <= "\u109f"
@@ -260,14 +268,14 @@ def _has_spaces_between_words(word: str) -> bool:
     )
 
 
-def _pieces(text: str) -> list[str]:
-    """Return the longest of what a line break never parts, to see how small it has to be."""
+def _unbreakable_pieces(text: str) -> list[str]:
+    """Return the longest pieces of a text that no line break divides. They decide how small the text has to be."""
     pieces = []
     for word in text.split():
         if _has_spaces_between_words(word):
             pieces += _breakable(word)
         else:
-            # Where a dictionary says: few words are longer than this.
+            # These scripts break lines by a dictionary. Few words are longer than this.
             wide = all(unicodedata.east_asian_width(letter) in "WF" for letter in word)
             step = 2 if wide else 16
             pieces += [word[at : at + step] for at in range(0, len(word), step)]
@@ -275,7 +283,7 @@ def _pieces(text: str) -> list[str]:
 
 
 def _is_rtl(text: str) -> bool:
-    """Return whether a text begins, as the bidirectional algorithm sees it, from the right."""
+    """Return whether a text is written from right to left, by its first strong letter (Unicode, UAX #9)."""
     for letter in text:
         kind = unicodedata.bidirectional(letter)
         if kind in ("L", "R", "AL"):
@@ -295,12 +303,12 @@ def _qr(url: str, color: str) -> str:
     """
     Return the address as a QR code in SVG, one path, with its quiet zone.
 
-    The mask is a fixed one: choosing the best of eight costs most of the time, and readers read them all.
+    The mask is fixed. Choosing the best of eight takes most of the time, and readers read all of them.
     """
     try:
         matrix = segno.make(url, error="m", micro=False, mask=3).matrix
     except segno.DataOverflowError as error:
-        raise Refusal("The verification address is too long for a QR code; shorten it", everyone=True) from error
+        raise RenderError("The verification address is too long for a QR code; shorten it", everyone=True) from error
     moves = []
     for y, row in enumerate(matrix, 4):
         for run in re.finditer(rb"\x01+", bytes(row)):
@@ -313,23 +321,23 @@ def _qr(url: str, color: str) -> str:
     )
 
 
-def _look_at_pdf(slug: str, content: bytes) -> None:
+def _check_pdf(slug: str, content: bytes) -> None:
     try:
         document = pypdfium2.PdfDocument(content)
     except pypdfium2.PdfiumError as error:
         if "password" in str(error).lower():
-            raise Refusal(f"The asset {slug!r} is an encrypted PDF; save it without a password") from error
-        raise Refusal(f"The asset {slug!r} is no PDF that can be read; save it again as PDF") from error
+            raise RenderError(f"The asset {slug!r} is an encrypted PDF; save it without a password") from error
+        raise RenderError(f"The asset {slug!r} is no PDF that can be read; save it again as PDF") from error
     try:
         if len(document) == 0:
-            raise Refusal(f"The asset {slug!r} has no page; save it again as PDF")
+            raise RenderError(f"The asset {slug!r} has no page; save it again as PDF")
     finally:
         document.close()
 
 
-def _look_for(code: str, content: bytes) -> None:
-    """Make sure that people can read the code on the document, whatever the template did."""
-    # Colour profiles take PDFium two milliseconds to load, most of this look; what is said does not depend on colours.
+def _check_code_is_readable(code: str, content: bytes) -> None:
+    """Raise RenderError when the verification code is not in the text of the document."""
+    # PDFium takes two milliseconds to load colour profiles, most of this check. The text does not depend on colours.
     document = pypdfium2.PdfDocument(_PROFILE.sub(lambda match: b"/DeviceRGB".ljust(len(match[0])), content))
     try:
         for number in range(len(document)):
@@ -342,39 +350,40 @@ def _look_for(code: str, content: bytes) -> None:
                 return
     finally:
         document.close()
-    raise Refusal(
+    raise RenderError(
         "The verification code is not in the text of the finished document; put {verify_code} or {verify_url} into a "
         "text that is on the page, in a font that has its letters (a .typ template shows sys.inputs.verify_code)",
         everyone=True,
     )
 
 
-def _no_unknown_fonts(warnings: list[typst.TypstWarning]) -> None:
+def _check_fonts_are_known(warnings: list[typst.TypstWarning]) -> None:
     for warning in warnings:
         if warning.message.startswith("unknown font family"):
             family = warning.message.partition(":")[2].strip()
-            raise Refusal(
+            raise RenderError(
                 f"The template asks for the font {family!r}, which is not here; upload it as an asset and name that in "
                 "fonts, or install it",
                 everyone=True,
             )
 
 
-def _plain(error: Exception, words: dict[str, str] | None = None) -> str:
-    """Return what typst says, without folders and quotes around it, nor the learner's words: it is kept for long."""
-    said = getattr(error, "message", None) or str(error)
-    for key, word in sorted((words or {}).items(), key=lambda item: len(item[1]), reverse=True):
-        if len(word) > 2:  # what is shorter says nothing about anybody, and stands in every sentence
-            said = said.replace(word, f"{{{key}}}").replace(json.dumps(word, ensure_ascii=False)[1:-1], f"{{{key}}}")
-    if package := _PACKAGE.search(said):
+def _message_of(error: Exception, values: dict[str, str] | None = None) -> str:
+    """Return typst's message without folders and without the learner's data, because messages are kept for long."""
+    message = getattr(error, "message", None) or str(error)
+    for key, value in sorted((values or {}).items(), key=lambda item: len(item[1]), reverse=True):
+        if len(value) > 2:  # shorter texts identify nobody, and are part of every sentence
+            for written in (value, json.dumps(value, ensure_ascii=False)[1:-1]):
+                message = message.replace(written, f"{{{key}}}")
+    if package := _PACKAGE.search(message):
         return f"it imports the package {package[1]}, and none are downloaded"
     for lead in ("failed to compile document:", "assertion failed:", "panicked with:"):
-        said = said.replace(lead, "").strip()
-    return re.sub(r"\s+", " ", re.sub(r"\(searched at [^)]*\)|/\S*/", "", said)).strip()[:300]
+        message = message.replace(lead, "").strip()
+    return re.sub(r"\s+", " ", re.sub(r"\(searched at [^)]*\)|/\S*/", "", message)).strip()[:300]
 
 
-def _place(error: Exception) -> str:
-    """Return the line of the template that typst points at."""
+def _line_of(error: Exception) -> str:
+    """Return the line of the template that typst points at, as " (line 7)", or "" when it names none."""
     match = re.search(r"([\w.-]+\.typ):(\d+):\d+", getattr(error, "diagnostic", "") or "")
     return f" (line {match[2]})" if match else ""
 
@@ -385,32 +394,32 @@ class Worker:
     def __init__(self, setup: Request):
         self.seconds: float = setup["seconds"]
         self.folders = [Path(folder) for folder in setup["folders"]]
-        self.machine = FontShelf(self.folders)
+        self.machine = FontCatalog(self.folders)
         self.templates: OrderedDict[str, Template] = OrderedDict()
-        self.known: set[str] = set()
+        self.used_folders: set[str] = set()
 
     def answer(self, request: Request) -> bytes:
-        """Return the answer to a request, with its document behind."""
-        # Ends this process in the middle of whatever it is doing, even when nobody is left to kill it.
+        """Return the encoded answer to a request."""
+        # Ends this process in the middle of anything, even when there is no parent to kill it.
         signal.setitimer(signal.ITIMER_REAL, self.seconds)
         try:
-            return wire.packed({"ok": True}, self._do(request))
-        except Refusal as refusal:
-            return wire.packed({"ok": False, "error": str(refusal), "everyone": refusal.everyone})
+            return messages.encode({"ok": True}, self._do(request))
+        except RenderError as error:
+            return messages.encode({"ok": False, "error": str(error), "everyone": error.everyone})
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
 
     def _do(self, request: Request) -> bytes:
         name = request["id"]
         if request["do"] == "open":
-            self.known.add(request["folder"])
+            self.used_folders.add(request["folder"])
             self.templates[name] = Template(request, self.machine, self.folders)
-            if len(self.templates) > KEPT:
+            if len(self.templates) > MAX_TEMPLATES:
                 self.templates.popitem(last=False)
             return b""
         if request["do"] == "close":
             self.templates.pop(name, None)
-            self.known.discard(request["folder"])
+            self.used_folders.discard(request["folder"])
             return b""
         self.templates.move_to_end(name)
         return self.templates[name].make(request)
@@ -419,24 +428,24 @@ class Worker:
 def main() -> None:
     """Answer requests from standard input until it ends."""
     requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    # Whatever a library prints must not stand between the answers.
+    # What a library prints must not get between the answers.
     os.dup2(2, 1)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    setup, _ = wire.unpack(requests.read)
+    setup, _ = messages.decode(requests.read)
     resource.setrlimit(resource.RLIMIT_DATA, (setup["bytes"], setup["bytes"]))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     worker = Worker(setup)
     try:
         while True:
-            request, _ = wire.unpack(requests.read)
+            request, _ = messages.decode(requests.read)
             if request["do"] == "make" and request["id"] not in worker.templates:
-                answers.write(wire.packed({"ok": False, "unknown": True}))
+                answers.write(messages.encode({"ok": False, "unknown": True}))
             else:
                 answers.write(worker.answer(request))
             answers.flush()
     except (EOFError, BrokenPipeError):
-        for folder in worker.known:
+        for folder in worker.used_folders:
             shutil.rmtree(folder, ignore_errors=True)
         sys.exit(0)
 

@@ -1,22 +1,23 @@
-"""Generate credentials of one configuration now, or say who would get one."""
+"""Generate the credentials of one configuration now, or list who would get one."""
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
-from tqdm import tqdm
 
+from badges.common.progress_bar import ProgressBar
+from badges.common.stopping import stop_on_signals
 from badges.exceptions import BadgesError
 from credentials_config import api
-from credentials_config.issuing import runs
-from credentials_config.management.progress import Stopping, carry_out, line_of, make_documents
+from credentials_config.issuing import run_queue
+from credentials_config.management.reporting import carry_out, make_documents, summary_of
 from credentials_config.models import Credential, CredentialConfiguration, RunCause, RunOutcome
 from credentials_config.schedules import Closed, Skip
 
+OUTCOMES = ("would get one", "has one", "would not")
 RETRY = "The admin says why (credentials with the status error); remove the cause and retry them there."
 
 
@@ -46,45 +47,51 @@ class Command(BaseCommand):
         if configuration is None:
             raise CommandError(f"There is no configuration {options['configuration']}. The admin lists them.")
         if dry_run:
-            self._survey(configuration, override_gates, options["verbosity"])
+            self._list_eligibility(configuration, override_gates, options["verbosity"])
         else:
             self._generate(configuration, override_gates, options["verbosity"])
 
-    def _survey(self, configuration: CredentialConfiguration, override_gates: bool, verbosity: int) -> None:
+    def _list_eligibility(self, configuration: CredentialConfiguration, override_gates: bool, verbosity: int) -> None:
         counts: Counter[str] = Counter()
         try:
             decision = api.decision_for(configuration)
-            for found in tqdm(api.survey(configuration), unit=" people", disable=verbosity < 1, file=sys.stderr):
-                outcome = "has one" if found.holds else "would get one" if found.eligibility.eligible else "would not"
-                counts[outcome] += 1
-                reasons = (
-                    f" ({found.holds})" if found.holds else "".join(f" {why}" for why in found.eligibility.reasons)
-                )
-                self.stdout.write(f"{found.person.lms_user_id}\t{found.person.username}\t{outcome}\t{reasons.strip()}")
+            with ProgressBar(self.stderr, unit="people", verbosity=verbosity) as bar:
+                for found in api.survey(configuration):
+                    outcome = _outcome_of(found)
+                    counts[outcome] += 1
+                    reasons = f"({found.holds})" if found.holds else " ".join(found.eligibility.reasons)
+                    person = found.person
+                    self.stdout.write(f"{person.lms_user_id}\t{person.username}\t{outcome}\t{reasons}")
+                    bar.show(counts.total())
         except BadgesError as error:
             raise CommandError(str(error)) from error
-        said = ", ".join(f"{outcome}: {counts[outcome]}" for outcome in ("would get one", "has one", "would not"))
-        self.stdout.write(f"{said}. Nothing was written.")
+        totals = ", ".join(f"{outcome}: {counts[outcome]}" for outcome in OUTCOMES)
+        self.stdout.write(f"{totals}. Nothing was written.")
         if isinstance(decision, (Skip, Closed)) and not override_gates:
             self.stdout.write(f"A run now would be skipped: {decision.reason} --override-gates runs in spite of that.")
 
     def _generate(self, configuration: CredentialConfiguration, override_gates: bool, verbosity: int) -> None:
-        with Stopping() as stop:
-            asked = runs.request(configuration, cause=RunCause.COMMAND, override_gates=override_gates)
-            run = runs.claim(run=asked)
+        with stop_on_signals() as stop:
+            asked = run_queue.request(configuration, cause=RunCause.COMMAND, override_gates=override_gates)
+            run = run_queue.claim(run=asked)
             if run is None:
                 raise CommandError(
                     f"A run of this configuration is under way since {asked.started_at:%Y-%m-%d %H:%M %Z}; runs do not "
                     "overlap. Look at it in the admin, and run this again when it is done."
                 )
-            run = carry_out(run, stop, verbosity=verbosity)
-            self.stdout.write(line_of(run))
+            run = carry_out(run, stop, stderr=self.stderr, verbosity=verbosity)
+            self.stdout.write(summary_of(run))
             waiting = Credential.objects.filter(configuration=configuration, due_at__lte=timezone.now()).count()
-            printed = make_documents(
-                stop, total=waiting, verbosity=verbosity, say=self.stdout.write, configurations=[configuration.pk]
+            result = make_documents(
+                stop,
+                total=waiting,
+                stdout=self.stdout,
+                stderr=self.stderr,
+                verbosity=verbosity,
+                configurations=[configuration.pk],
             )
-            if stop():
-                raise CommandError("Stopped before the end; run this again, it goes on where it was.")
+            if stop.requested:
+                raise CommandError("Stopped before the end. Run this again; it continues where it stopped.")
         if run.outcome == RunOutcome.SKIPPED:
             self.stdout.write("--override-gates runs in spite of the context's dates.")
         elif run.outcome != RunOutcome.DONE:
@@ -92,7 +99,15 @@ class Command(BaseCommand):
         configuration.refresh_from_db()
         if configuration.problem_until is not None:
             raise CommandError(configuration.problem)
-        if printed.failed:
-            raise CommandError(f"{printed.failed} documents failed. {RETRY}")
-        if printed.made:
+        if result.failed:
+            raise CommandError(f"{result.failed} documents failed. {RETRY}")
+        if result.made:
             self.stdout.write("E-mails wait in the outbox: a Celery worker or badges_drain sends them.")
+
+
+def _outcome_of(found: api.Finding) -> str:
+    """Return which of ``OUTCOMES`` is a person's."""
+    would_get_one, has_one, would_not = OUTCOMES
+    if found.holds:
+        return has_one
+    return would_get_one if found.eligibility.eligible else would_not

@@ -1,4 +1,4 @@
-"""Do what Celery would: run schedules of configurations now, and make documents, in this process."""
+"""Run configurations and make their documents in this process, without Celery."""
 
 from __future__ import annotations
 
@@ -8,22 +8,23 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from credentials_config.issuing import housekeeping, runs
-from credentials_config.management.progress import Stopping, carry_out, line_of, make_documents
-from credentials_config.management.watching import watch
+from badges.common.stopping import StopRequest, stop_on_signals
+from credentials_config.issuing import maintenance, run_queue
+from credentials_config.management.reporting import carry_out, make_documents, summary_of
+from credentials_config.management.scheduler import run_schedules
 from credentials_config.models import Credential, CredentialConfiguration, CredentialRun, RunCause, RunOutcome
 
-NEXT = "E-mails wait in the outbox: a Celery worker or badges_drain sends them."
+NEXT_STEP = "E-mails wait in the outbox: a Celery worker or badges_drain sends them."
 
 
 class Command(BaseCommand):
-    """Run enabled configurations as their schedules would, and make what is due."""
+    """Run the enabled configurations as their schedules would, and make the documents that are due."""
 
     help = (
         "Look for eligible learners in all enabled configurations (or those named), make their documents, then end. "
-        "Also takes up what a killed worker left, lets credentials expire, and opens contexts again whose end has "
-        "moved. With --forever keep doing so as the schedules say, until SIGTERM or Ctrl-C. Needs no Celery and no "
-        "broker, and may run beside both. Exit code 1: something failed and says what to do."
+        "The command also continues the work of a killed worker, lets credentials expire, and opens contexts again "
+        "whose end has moved. With --forever it keeps doing so as the schedules say, until SIGTERM or Ctrl-C. It needs "
+        "no Celery and no broker, and may run beside both. Exit code 1: something failed; the message says what to do."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -31,52 +32,54 @@ class Command(BaseCommand):
         parser.add_argument("--context", action="append", metavar="KEY", help="Only this context's; repeatable.")
         parser.add_argument("--no-runs", action="store_true", help="Begin nothing new: finish what was begun.")
         parser.add_argument(
-            "--forever", action="store_true", help="Stay, and run all configurations by their schedules."
+            "--forever", action="store_true", help="Do not end; run all configurations by their schedules."
         )
 
     def handle(self, *args: Any, no_runs: bool, forever: bool, **options: Any) -> None:
         if forever:
-            self._watch(bool(options["configuration"] or options["context"] or no_runs))
+            self._run_schedules(bool(options["configuration"] or options["context"] or no_runs))
             return
         chosen = self._chosen(options["configuration"], options["context"])
         named = bool(options["configuration"] or options["context"])
         problems = []
-        with Stopping() as stop:
-            self._keep_house(everything=not named)
+        with stop_on_signals() as stop:
+            if not named:
+                self._do_housekeeping()
             if not no_runs:
-                self._ask(chosen)
+                self._request_runs(chosen)
             only = list(chosen.values_list("pk", flat=True)) if named else None
             problems += self._carry_out(stop, only, options["verbosity"])
             waiting = Credential.objects.filter(due_at__lte=timezone.now())
             if only is not None:
                 waiting = waiting.filter(configuration__in=only)
-            printed = make_documents(
+            result = make_documents(
                 stop,
                 total=waiting.count(),
+                stdout=self.stdout,
+                stderr=self.stderr,
                 verbosity=options["verbosity"],
-                say=self.stdout.write,
                 configurations=only,
             )
-            if printed.made:
-                self.stdout.write(NEXT)
-            if stop():
-                raise CommandError("Stopped before the end; run this again, it goes on where it was.")
+            if result.made:
+                self.stdout.write(NEXT_STEP)
+            if stop.requested:
+                raise CommandError("Stopped before the end. Run this again; it continues where it stopped.")
         problems += self._held(chosen)
-        if printed.failed:
+        if result.failed:
             problems.append(
-                f"{printed.failed} documents failed and are tried again by themselves a few times; the admin says why "
+                f"{result.failed} documents failed and are tried again by themselves a few times; the admin says why "
                 "(credentials with the status error)."
             )
         if problems:
             raise CommandError("\n".join(dict.fromkeys(problems)))
 
-    def _watch(self, narrowed: bool) -> None:
+    def _run_schedules(self, narrowed: bool) -> None:
         if narrowed:
             raise CommandError("--forever serves all configurations; leave the other options out.")
         self.stdout.write("Running all configurations by their schedules until SIGTERM or Ctrl-C.")
         self.stdout.flush()
-        with Stopping() as stop:
-            watch(stop, say=self.stdout.write)
+        with stop_on_signals() as stop:
+            run_schedules(stop, stdout=self.stdout)
 
     def _chosen(self, ids: list[int] | None, contexts: list[str] | None) -> QuerySet[CredentialConfiguration]:
         chosen = CredentialConfiguration.objects.select_related("credential_type").order_by("pk")
@@ -90,36 +93,33 @@ class Command(BaseCommand):
                 raise CommandError(f"No configuration is for {', '.join(missing_keys)}. The admin lists them.")
         return chosen
 
-    def _keep_house(self, *, everything: bool) -> None:
-        if not everything:
-            return
-        if expired := housekeeping.expire():
+    def _do_housekeeping(self) -> None:
+        if expired := maintenance.expire():
             self.stdout.write(f"Credentials that expired: {expired}.")
-        if opened := housekeeping.reopen():
+        if opened := maintenance.reopen():
             self.stdout.write(f"Contexts that are open again: {opened}.")
-        housekeeping.forget_runs()
+        maintenance.delete_old_runs()
 
-    def _ask(self, chosen: QuerySet[CredentialConfiguration]) -> None:
-        asked = 0
-        for configuration in chosen.filter(enabled=True, closed_at=None):
-            runs.request(configuration, cause=RunCause.SCHEDULE)
-            asked += 1
-        if not asked:
+    def _request_runs(self, chosen: QuerySet[CredentialConfiguration]) -> None:
+        open_configurations = list(chosen.filter(enabled=True, closed_at=None))
+        for configuration in open_configurations:
+            run_queue.request(configuration, cause=RunCause.SCHEDULE)
+        if not open_configurations:
             self.stdout.write("No configuration is enabled and open, so there is nothing to look for.")
 
-    def _carry_out(self, stop: Stopping, only: list[int] | None, verbosity: int) -> list[str]:
+    def _carry_out(self, stop: StopRequest, only: list[int] | None, verbosity: int) -> list[str]:
         problems = []
         due = CredentialRun.objects.filter(active_key="active", lease_until__lte=timezone.now()).order_by("lease_until")
         for waiting in due if only is None else due.filter(configuration__in=only):
-            run = None if stop() else runs.claim(run=waiting)
-            if run is None:  # somebody else carries it out
+            run = None if stop.requested else run_queue.claim(run=waiting)
+            if run is None:  # another worker carries it out
                 continue
-            done = carry_out(run, stop, verbosity=verbosity)
-            self.stdout.write(line_of(done))
-            if done.outcome not in (RunOutcome.DONE, RunOutcome.SKIPPED) and not stop():
-                problems.append(line_of(done))
+            done = carry_out(run, stop, stderr=self.stderr, verbosity=verbosity)
+            self.stdout.write(summary_of(done))
+            if done.outcome not in (RunOutcome.DONE, RunOutcome.SKIPPED) and not stop.requested:
+                problems.append(summary_of(done))
         return problems
 
     def _held(self, chosen: QuerySet[CredentialConfiguration]) -> list[str]:
         held = chosen.filter(problem_until__gt=timezone.now())
-        return [f"Configuration {row.pk} ({row}) rests: {row.problem}" for row in held]
+        return [f"Configuration {row.pk} ({row}) is on hold: {row.problem}" for row in held]

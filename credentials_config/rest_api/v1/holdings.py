@@ -1,4 +1,4 @@
-"""What a learner holds: certificates and badges, told alike."""
+"""What a learner holds: certificates and badges, in one format."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from badges.exceptions import Permanent
 from credentials_config import api
 from credentials_config.issuing import documents
 from credentials_config.models import Credential, CredentialStatus
-from credentials_config.rest_api.v1.places import Entry, Source
+from credentials_config.rest_api.v1.pagination import Entry, Source
 
 CERTIFICATE, BADGE = "certificate", "badge"
 KINDS = (CERTIFICATE, BADGE)
@@ -23,21 +23,21 @@ _GIVEN = (CredentialStatus.AVAILABLE, CredentialStatus.EXPIRED, CredentialStatus
 
 
 def sources(person: badges.Person | None, *, kinds: tuple[str, ...], ended: bool) -> list[Source]:
-    """Return the lists that make up what a person holds; ``ended``: also what they held."""
-    made = {CERTIFICATE: _certificates, BADGE: _badges}
-    return [made[kind](person, ended) for kind in KINDS if kind in kinds]
+    """Return the lists of what a person holds; ``ended``: also what they held before."""
+    builders = {CERTIFICATE: _certificates, BADGE: _badges}
+    return [builders[kind](person, ended) for kind in KINDS if kind in kinds]
 
 
-def told(entry: Entry) -> dict[str, Any]:
-    """Tell an entry of either list."""
-    return told_certificate(entry.row) if entry.kind == CERTIFICATE else _told_badge(entry.row)
+def represent(entry: Entry) -> dict[str, Any]:
+    """Return the data of an entry, for ``HoldingSerializer``."""
+    return represent_certificate(entry.row) if entry.kind == CERTIFICATE else _represent_badge(entry.row)
 
 
-def told_certificate(row: Credential, *, now: dt.datetime | None = None) -> dict[str, Any]:
-    """Tell a scheduled credential; of one that is not made yet there is no document."""
+def represent_certificate(row: Credential, *, now: dt.datetime | None = None) -> dict[str, Any]:
+    """Return the data of a scheduled credential, for ``HoldingSerializer``."""
     status = row.status
     if status == CredentialStatus.AVAILABLE and row.expires_at and row.expires_at <= (now or timezone.now()):
-        status = CredentialStatus.EXPIRED  # at its time, not when the sweep comes by
+        status = CredentialStatus.EXPIRED  # at its time, and not when the sweep runs
     return {
         "kind": CERTIFICATE,
         "id": row.pk,
@@ -62,7 +62,7 @@ def told_certificate(row: Credential, *, now: dt.datetime | None = None) -> dict
     }
 
 
-def _told_badge(row: Any) -> dict[str, Any]:
+def _represent_badge(row: Any) -> dict[str, Any]:
     return {
         "kind": BADGE,
         "id": row.pk,
@@ -95,7 +95,7 @@ def _badges(person: badges.Person | None, ended: bool) -> Source:
 
 
 def _address(make: Any) -> str:
-    """An address, or nothing while the host does not say where it is reached: the rest is true all the same."""
+    """Return an address, or blank while the host's public address is not set: the rest of the data is still right."""
     try:
         return str(make())
     except Permanent:

@@ -1,4 +1,4 @@
-"""Whose credentials are asked for: one's own, or with permission somebody else's."""
+"""Whose credentials a request is about: the user's own, or with a permission somebody else's."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ PARAMETERS = ("username", "lms_user_id")
 LARGEST_ID = 2**63 - 1
 
 
-def asked_about(request: Request, *permissions: str) -> badges.Person | None:
+def requested_person(request: Request, *permissions: str) -> badges.Person | None:
     """
-    Return whom a list is about; None when nothing is known of them.
+    Return the person a list is about; None when there is no such person.
 
-    Raises PermissionDenied before it is looked up whether the other one exists.
+    Raises PermissionDenied before it looks whether the other person exists, and ValidationError for wrong parameters.
     """
-    username, number = named(request)
+    username, number = _parameters(request)
     if username is None and number is None:
         own: Any = request.user
         return own
@@ -35,8 +35,8 @@ def asked_about(request: Request, *permissions: str) -> badges.Person | None:
 
 
 def person_at_lms(request: Request, permission: str) -> Person | None:
-    """Return the person, as the LMS knows them, whose eligibility is asked for; None when it does not know them."""
-    username, number = named(request)
+    """Return the person, as the LMS has them, whose eligibility is requested; None when the LMS does not know them."""
+    username, number = _parameters(request)
     if username is None and number is None:
         learner = badges.learner_of(request.user)
         number = None if learner is None else learner.lms_user_id
@@ -48,8 +48,8 @@ def person_at_lms(request: Request, permission: str) -> Person | None:
     return next(iter(found), None)
 
 
-def named(request: Request) -> tuple[str | None, int | None]:
-    """Return the username and the LMS user id that were asked for; at most one of them."""
+def _parameters(request: Request) -> tuple[str | None, int | None]:
+    """Return the parameters username and LMS user id; at most one of them is not None."""
     username, text = request.query_params.get("username"), request.query_params.get("lms_user_id")
     if username is not None and text is not None:
         raise ValidationError({"lms_user_id": [_("Write either username or lms_user_id.")]})

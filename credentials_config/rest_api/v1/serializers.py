@@ -1,4 +1,4 @@
-"""How answers look, and what may be sent."""
+"""The fields of responses and of request bodies."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from rest_framework import serializers
 
 from credentials_config.rest_api.v1.holdings import KINDS
 from credentials_config.rest_api.v1.people import LARGEST_ID
-from credentials_config.verification.standing import State
+from credentials_config.verification.lookup import State
 
 
 def _time(**options: Any) -> serializers.DateTimeField:
-    """A time in UTC, spelled as RFC 3339, whatever the host's own format and zone are."""
+    """A time in UTC as RFC 3339 writes it, whatever the host's own format and time zone are."""
     return serializers.DateTimeField(format="iso-8601", default_timezone=dt.UTC, **options)
 
 
 class CertificateSerializer(serializers.Serializer[Any]):
-    """What only certificates have."""
+    """The fields that only certificates have."""
 
     configuration = serializers.IntegerField()
     context_key = serializers.CharField()
@@ -32,7 +32,7 @@ class CertificateSerializer(serializers.Serializer[Any]):
 
 
 class BadgeSerializer(serializers.Serializer[Any]):
-    """What only badges have."""
+    """The fields that only badges have."""
 
     uuid = serializers.UUIDField()
     slug = serializers.CharField()
@@ -79,7 +79,7 @@ class EligibilitySerializer(serializers.Serializer[Any]):
 
     configuration = serializers.IntegerField()
     title = serializers.CharField()
-    eligible = serializers.BooleanField(allow_null=True, help_text="Null when it cannot be told; `reasons` says why.")
+    eligible = serializers.BooleanField(allow_null=True, help_text="Null when it is not known; `reasons` says why.")
     progress = serializers.DictField(help_text="Figures of the processor, and what they are compared with.")
     reasons = serializers.ListField(child=serializers.CharField(), help_text="What is missing, in sentences.")
     credential = HoldingSerializer(allow_null=True, help_text="The one that the learner has, or had.")
@@ -109,19 +109,19 @@ class MetadataSerializer(serializers.Serializer[Any]):
     reason = serializers.CharField(help_text="Why it was revoked.")
 
 
-class _Text(serializers.CharField):
-    """Text on one line, without what no database stores."""
+class _TextField(serializers.CharField):
+    """Text on one line, without characters that no database stores."""
 
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
             raise serializers.ValidationError(_("Write text, in quotes."))
-        if any("\ud800" <= sign <= "\udfff" for sign in data):
+        if any("\ud800" <= char <= "\udfff" for char in data):
             raise serializers.ValidationError(_("There is half a character in it (\\ud800 to \\udfff); take it out."))
         return super().to_internal_value(data)
 
 
-class _Strict(serializers.Serializer[Any]):
-    """What is sent; an unknown field is refused, because what was meant would not be done."""
+class _StrictSerializer(serializers.Serializer[Any]):
+    """The base of request bodies. An unknown field is refused, since its meaning would be ignored without a word."""
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, dict):
@@ -133,12 +133,12 @@ class _Strict(serializers.Serializer[Any]):
         return super().to_internal_value(data)
 
 
-class IssueSerializer(_Strict):
-    """Whom to give what."""
+class IssueSerializer(_StrictSerializer):
+    """The body that issues a certificate."""
 
     configuration = serializers.IntegerField(min_value=1, max_value=LARGEST_ID)
     lms_user_id = serializers.IntegerField(required=False, min_value=0, max_value=LARGEST_ID)
-    username = _Text(required=False, max_length=255)
+    username = _TextField(required=False, max_length=255)
     override_eligibility = serializers.BooleanField(
         default=False, help_text="Give it although the learner has not earned it."
     )
@@ -149,15 +149,17 @@ class IssueSerializer(_Strict):
         return attrs
 
 
-class ReissueSerializer(_Strict):
-    """How to reissue."""
+class ReissueSerializer(_StrictSerializer):
+    """The body that reissues a certificate."""
 
     mail = serializers.BooleanField(default=True, help_text="Tell the learner by e-mail.")
     ask_names = serializers.BooleanField(default=True, help_text="Ask the LMS for the names as they are now.")
 
 
-class InvalidateSerializer(_Strict):
-    """Why it is taken back."""
+class InvalidateSerializer(_StrictSerializer):
+    """The body that invalidates a certificate."""
 
-    public_reason = _Text(max_length=255, help_text="The verification page says it.")
-    internal_note = _Text(required=False, default="", allow_blank=True, max_length=10_000, help_text="For staff only.")
+    public_reason = _TextField(max_length=255, help_text="The verification page shows it.")
+    internal_note = _TextField(
+        required=False, default="", allow_blank=True, max_length=10_000, help_text="For staff only."
+    )

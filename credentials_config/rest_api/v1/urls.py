@@ -1,4 +1,4 @@
-"""Addresses of version 1."""
+"""The URLs of version 1."""
 
 from django.urls import path
 

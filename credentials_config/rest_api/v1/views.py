@@ -1,4 +1,4 @@
-"""What learners read of themselves, what anybody may ask of a code, and what staff do to credentials."""
+"""The views of version 1: what learners hold, verification by code, and what staff do with credentials."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from rest_framework.permissions import BasePermission, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from badges.common.query_parameters import refuse_unknown
 from badges.exceptions import BadgesError, Permanent
-from badges.frame.parameters import refuse_unknown
 from credentials_config import api
 from credentials_config.contracts import Person
 from credentials_config.models import Credential, CredentialConfiguration
-from credentials_config.rest_api.door import Door, PerUser, PerUserOfTheLms, PublicDoor
+from credentials_config.rest_api.api_view import PerUserOfTheLms, PerUserThrottle, PluginAPIView, PublicAPIView
 from credentials_config.rest_api.openapi import Operation
-from credentials_config.rest_api.problems import Unavailable
+from credentials_config.rest_api.problem_details import Unavailable
 from credentials_config.rest_api.v1 import serializers
-from credentials_config.rest_api.v1.holdings import KINDS, PERMISSIONS, sources, told, told_certificate
-from credentials_config.rest_api.v1.people import PARAMETERS, asked_about, person_at_lms
-from credentials_config.rest_api.v1.places import NewestOfAll
-from credentials_config.verification.standing import find
+from credentials_config.rest_api.v1.holdings import KINDS, PERMISSIONS, represent, represent_certificate, sources
+from credentials_config.rest_api.v1.pagination import MergedPagination
+from credentials_config.rest_api.v1.people import PARAMETERS, person_at_lms, requested_person
+from credentials_config.verification.lookup import find
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ VIEW = PERMISSIONS["certificate"]
 
 _WRONG_PARAMETER = {"400": "A parameter is wrong; `errors` says which and what to write instead."}
 _NO_LMS = {"503": "The LMS does not answer; `Retry-After` says when to ask again."}
-_CONFLICT = {"409": "It cannot be done as things are; `detail` says what to do."}
+_CONFLICT = {"409": "It cannot be done in the present state; `detail` says what to do."}
 _CODE = OpenApiParameter("code", str, OpenApiParameter.PATH)
 _CONTEXT = OpenApiParameter("context_key", str, OpenApiParameter.PATH, description="A course, usage or pathway key.")
 _ID = OpenApiParameter("id", OpenApiTypes.UUID, OpenApiParameter.PATH)
@@ -46,20 +46,20 @@ _WHO = (
 )
 
 
-class MayDoIt(BasePermission):
-    """Whoever is signed in may read; a method of ``needs`` needs its permission."""
+class HasNeededPermission(BasePermission):
+    """Each HTTP method in ``needs`` needs its permission; the others need none."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
         needed = view.needs.get((request.method or "").lower())
         return needed is None or request.user.has_perm(needed)
 
 
-class CredentialsView(Door, GenericAPIView[Credential]):
-    """What a learner holds; and giving a credential by hand."""
+class CredentialsView(PluginAPIView, GenericAPIView[Credential]):
+    """What a learner holds, and issuing a certificate by hand."""
 
     queryset = Credential.objects.none()
-    permission_classes = [IsAuthenticated, MayDoIt]
-    pagination_class = NewestOfAll
+    permission_classes = [IsAuthenticated, HasNeededPermission]
+    pagination_class = MergedPagination
     filter_backends: list[Any] = []
     needs = {"post": ADD}
     operations = {
@@ -86,39 +86,39 @@ class CredentialsView(Door, GenericAPIView[Credential]):
     }
 
     def get_throttles(self) -> list[Any]:
-        return [PerUser(), *([PerUserOfTheLms()] if self.request.method == "POST" else [])]
+        return [PerUserThrottle(), *([PerUserOfTheLms()] if self.request.method == "POST" else [])]
 
     def get(self, request: Request) -> Response:
         """Certificates and badges together, newest first: one's own, or with the permissions to view both anybody's."""
-        refuse_unknown(request, [*PARAMETERS, "kind", "ended", *NewestOfAll.params])
+        refuse_unknown(request, [*PARAMETERS, "kind", "ended", *MergedPagination.params])
         kinds = _choice(request, "kind", {"": KINDS, **{kind: (kind,) for kind in KINDS}})
         ended = _choice(request, "ended", {"": False, "false": False, "true": True})
-        person = asked_about(request, *(PERMISSIONS[kind] for kind in kinds))
+        person = requested_person(request, *(PERMISSIONS[kind] for kind in kinds))
         page: Any = self.paginate_queryset(sources(person, kinds=kinds, ended=ended))  # type: ignore[arg-type]
-        return self.get_paginated_response(_holdings([told(entry) for entry in page or []]))
+        return self.get_paginated_response(_holdings([represent(entry) for entry in page or []]))
 
     def post(self, request: Request) -> Response:
-        """Give somebody a certificate by hand, whatever its gates say. The document is made in the background."""
-        sent = _read(serializers.IssueSerializer, request)
+        """Issue a certificate by hand, whatever the dates of the context. The document is made in the background."""
+        body = _read(serializers.IssueSerializer, request)
         configuration = CredentialConfiguration.objects.select_related("credential_type").filter(
-            pk=sent["configuration"]
+            pk=body["configuration"]
         )
         if not (found := configuration.first()):
             raise ValidationError({"configuration": [_("There is no such configuration.")]})
         (issued,) = api.issue(
             found,
-            lms_user_ids=[sent["lms_user_id"]] if "lms_user_id" in sent else (),
-            usernames=[sent["username"]] if "username" in sent else (),
-            override_eligibility=sent["override_eligibility"],
+            lms_user_ids=[body["lms_user_id"]] if "lms_user_id" in body else (),
+            usernames=[body["username"]] if "username" in body else (),
+            override_eligibility=body["override_eligibility"],
         )
-        return Response(_holdings([told_certificate(issued)])[0], status=201)
+        return Response(_holdings([represent_certificate(issued)])[0], status=201)
 
 
-class ReissueView(Door):
-    """A new document."""
+class ReissueView(PluginAPIView):
+    """Reissuing a certificate."""
 
-    permission_classes = [IsAuthenticated, MayDoIt]
-    throttle_classes = [PerUser, PerUserOfTheLms]
+    permission_classes = [IsAuthenticated, HasNeededPermission]
+    throttle_classes = [PerUserThrottle, PerUserOfTheLms]
     needs = {"post": CHANGE}
     operations = {
         "post": Operation(
@@ -134,15 +134,15 @@ class ReissueView(Door):
 
     def post(self, request: Request, id: str) -> Response:
         """Have a new document made in the background. Code and date stay; the old document is valid until then."""
-        sent = _read(serializers.ReissueSerializer, request)
-        api.reissue([_certificate(id)], ask_names=sent["ask_names"], mail=sent["mail"])
-        return Response(_holdings([told_certificate(_certificate(id))])[0], status=202)
+        body = _read(serializers.ReissueSerializer, request)
+        api.reissue([_certificate(id)], ask_names=body["ask_names"], mail=body["mail"])
+        return Response(_holdings([represent_certificate(_certificate(id))])[0], status=202)
 
 
-class InvalidateView(Door):
-    """Taking back."""
+class InvalidateView(PluginAPIView):
+    """Invalidating a certificate."""
 
-    permission_classes = [IsAuthenticated, MayDoIt]
+    permission_classes = [IsAuthenticated, HasNeededPermission]
     needs = {"post": CHANGE}
     operations = {
         "post": Operation(
@@ -156,16 +156,16 @@ class InvalidateView(Door):
     }
 
     def post(self, request: Request, id: str) -> Response:
-        """Take a certificate back: its document is removed, and the verification page says the public reason."""
-        sent = _read(serializers.InvalidateSerializer, request)
-        done = api.invalidate([_certificate(id)], public_reason=sent["public_reason"], note=sent["internal_note"])
+        """Take a certificate back: its document is removed, and the verification page shows the public reason."""
+        body = _read(serializers.InvalidateSerializer, request)
+        done = api.invalidate([_certificate(id)], public_reason=body["public_reason"], note=body["internal_note"])
         if not done:
             raise api.Refused(_("It was invalidated before; the reason that was given then stays."))
-        return Response(_holdings([told_certificate(_certificate(id))])[0])
+        return Response(_holdings([represent_certificate(_certificate(id))])[0])
 
 
-class ConfiguredView(Door):
-    """What is given in a context."""
+class ConfiguredView(PluginAPIView):
+    """The credentials that are given in a context."""
 
     operations = {
         "get": Operation(
@@ -178,10 +178,10 @@ class ConfiguredView(Door):
     }
 
     def get(self, request: Request, context_key: str) -> Response:
-        """The credentials that are switched on in a course, lesson or pathway; none when nobody knows the key."""
+        """The credentials that are enabled in a course, lesson or pathway; none when the key is unknown."""
         refuse_unknown(request, ())
         rows = _configured(context_key)
-        said = {
+        data = {
             "context_key": context_key,
             "has_credentials": bool(rows),
             "credential_count": len(rows),
@@ -189,13 +189,13 @@ class ConfiguredView(Door):
                 {"id": row.pk, "title": row.credential_type.name, "availability": row.availability} for row in rows
             ],
         }
-        return Response(serializers.ConfiguredContextSerializer(said).data)
+        return Response(serializers.ConfiguredContextSerializer(data).data)
 
 
-class EligibilityView(Door):
-    """How far a learner is."""
+class EligibilityView(PluginAPIView):
+    """How far a learner is in a context."""
 
-    throttle_classes = [PerUser, PerUserOfTheLms]
+    throttle_classes = [PerUserThrottle, PerUserOfTheLms]
     operations = {
         "get": Operation(
             "contexts_eligibility",
@@ -214,22 +214,24 @@ class EligibilityView(Door):
             raise NotFound(_("No credential is given there."))
         try:
             person = person_at_lms(request, VIEW)
-            standings = [] if person is None else _standings(rows, person)
-        except BadgesError as error:  # what it says is for staff, who find it in the runs and in the log
-            log.warning("Eligibility cannot be told: %s", error)
-            raise Unavailable(_("The LMS cannot be asked just now."), getattr(error, "retry_after", None)) from error
+            results = [] if person is None else _eligibility_results(rows, person)
+        except BadgesError as error:  # its message is for staff, who find it in the runs and in the log
+            log.warning("Eligibility cannot be determined: %s", error)
+            raise Unavailable(
+                _("The LMS does not answer at the moment."), getattr(error, "retry_after", None)
+            ) from error
         if person is None:
             raise NotFound(_("The LMS does not know this learner."))
-        said = {
+        data = {
             "context_key": context_key,
             "lms_user_id": person.lms_user_id,
             "username": person.username,
-            "credentials": standings,
+            "credentials": results,
         }
-        return Response(serializers.EligibilityOfContextSerializer(said).data)
+        return Response(serializers.EligibilityOfContextSerializer(data).data)
 
 
-class MetadataView(PublicDoor):
+class MetadataView(PublicAPIView):
     """What the verification page says, for programs."""
 
     operations = {
@@ -243,11 +245,11 @@ class MetadataView(PublicDoor):
     }
 
     def get(self, request: Request, code: str) -> Response:
-        """Whether a certificate is valid, for everybody who has its code; lookalikes and small letters are read."""
-        standing = find(code, now=timezone.now())
-        if standing is None:
+        """Whether a certificate is valid, for everybody who has its code. Lower case and lookalikes are accepted."""
+        result = find(code, now=timezone.now())
+        if result is None:
             raise NotFound
-        return Response(serializers.MetadataSerializer(standing).data)
+        return Response(serializers.MetadataSerializer(result).data)
 
 
 def _choice(request: Request, name: str, known: dict[str, Any]) -> Any:
@@ -258,13 +260,13 @@ def _choice(request: Request, name: str, known: dict[str, Any]) -> Any:
 
 
 def _read(kind: type[Any], request: Request) -> dict[str, Any]:
-    sent = kind(data=request.data)
-    sent.is_valid(raise_exception=True)
-    return sent.validated_data
+    body = kind(data=request.data)
+    body.is_valid(raise_exception=True)
+    return body.validated_data
 
 
-def _holdings(said: list[dict[str, Any]]) -> Any:
-    return serializers.HoldingSerializer(said, many=True).data
+def _holdings(rows: list[dict[str, Any]]) -> Any:
+    return serializers.HoldingSerializer(rows, many=True).data
 
 
 def _certificate(id: str) -> Credential:
@@ -281,28 +283,28 @@ def _configured(context_key: str) -> list[CredentialConfiguration]:
     return list(rows.select_related("credential_type").order_by("credential_type__name"))
 
 
-def _standings(rows: list[CredentialConfiguration], person: Person) -> list[dict[str, Any]]:
+def _eligibility_results(rows: list[CredentialConfiguration], person: Person) -> list[dict[str, Any]]:
     credentials = api.credentials_of(person.lms_user_id).filter(configuration__in=rows).order_by("issued_at", "pk")
     newest = {credential.configuration_id: credential for credential in credentials}
-    return [_standing(row, person, newest.get(row.pk)) for row in rows]
+    return [_result(row, person, newest.get(row.pk)) for row in rows]
 
 
-def _standing(row: CredentialConfiguration, person: Person, held: Credential | None) -> dict[str, Any]:
-    said: dict[str, Any] = {
+def _result(row: CredentialConfiguration, person: Person, held: Credential | None) -> dict[str, Any]:
+    unknown: dict[str, Any] = {
         "configuration": row.pk,
         "title": row.credential_type.name,
         "eligible": None,
         "progress": {},
-        "reasons": [_("It cannot be told just now; staff have to look at this credential.")],
-        "credential": told_certificate(held) if held else None,
+        "reasons": [_("This is not known at the moment; staff have to look at this credential.")],
+        "credential": represent_certificate(held) if held else None,
     }
     try:
         (found,) = api.eligibility(row, [person])
-    except Permanent:  # what is wrong with it is for staff; the others are told all the same
-        return said
+    except Permanent:  # the reason is for staff; the other credentials are shown all the same
+        return unknown
     eligibility = found.eligibility
     return {
-        **said,
+        **unknown,
         "eligible": eligibility.eligible,
         "progress": eligibility.progress,
         "reasons": list(eligibility.reasons),

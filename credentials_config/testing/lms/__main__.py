@@ -19,8 +19,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         for file in options.load:
             lms.load(json.loads(Path(file).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, KeyError) as problem:
-        print(f"The stand-in LMS cannot start: {problem}. Correct --load.", file=sys.stderr)  # noqa: T201
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        print(f"The stand-in LMS cannot start: {error}. Correct --load.", file=sys.stderr)  # noqa: T201
         return 1
     return command.serve(lms, until_stdin_closes=options.until_stdin_closes)
 

@@ -1,4 +1,4 @@
-"""The stand-in's HTTP API: the addresses, answers and refusals of the platform and of two of its plugins."""
+"""The HTTP API of the stand-in: paths, answers and errors of the platform and of two of its plugins."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode
 
 from badges.testing.standin import Failures, Refused, Reply, Request
+from credentials_config.testing.lms.data import Call, Learner, LmsData
 from credentials_config.testing.lms.grading import course_grade
-from credentials_config.testing.lms.world import Call, Learner, World
 
 CLIENT_ID, CLIENT_SECRET = "stand-in-client", "stand-in-secret"
 TOKEN_SECONDS = 3600
 AGGREGATED = ("chapter", "sequential", "vertical")
-MOST_USERNAMES = 100
+MAX_USERNAMES = 100
 CREATED = "2024-05-06T07:08:09Z"
 _NO_TOKEN = "Authentication credentials were not provided."  # noqa: S105
 
-# The kind of each address. Keys of old courses hold slashes; blocks and pathways never do.
-ADDRESSES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
+# The kinds of endpoints and their paths. Keys of old courses have slashes; those of blocks and pathways never do.
+PATHS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (endpoint, re.compile(pattern))
     for endpoint, pattern in (
         ("token", "/oauth2/access_token"),
@@ -44,17 +44,17 @@ ADDRESSES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
 
 
 def client_settings(url: str) -> dict[str, Any]:
-    """Return what a client of the LMS at this address is configured with, in ``CREDENTIALS_CONFIG["lms"]``."""
+    """Return the settings of a client for the LMS at this address, as ``CREDENTIALS_CONFIG["lms"]`` holds them."""
     return {"transport": "http", "url": url, "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
 
 
 class Api:
-    """Answers requests from the world, unless something is to go wrong."""
+    """Answers requests from the data, unless it is told to fail."""
 
-    def __init__(self, world: World, failures: Failures, base: Callable[[], str], *, page_size: int):
+    def __init__(self, data: LmsData, failures: Failures, base: Callable[[], str], *, page_size: int):
         self.calls: list[Call] = []
         self.page_size = page_size
-        self._world = world
+        self._data = data
         self._failures = failures
         self._base = base
         self._lock = threading.Lock()
@@ -62,27 +62,27 @@ class Api:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many calls each kind of endpoint got."""
+        """The number of calls by kind of endpoint."""
         with self._lock:
             return dict(sorted(Counter(call.endpoint for call in self.calls).items()))
 
     def expire_tokens(self) -> None:
-        """Let every token that was handed out be too old."""
+        """Make all access tokens expire."""
         with self._lock:
             self._tokens.clear()
 
     def forget_calls(self) -> None:
-        """Start the witness anew."""
+        """Clear the record of calls."""
         with self._lock:
             self.calls.clear()
 
     def answer(self, request: Request) -> Reply:
-        """Answer, or fail as somebody wished, and keep the call."""
+        """Answer or fail, and record the call."""
         endpoint, key = _endpoint(request.path)
         failure = self._failures.take(endpoint)
         about: list[str] = []
         undone = failure is not None and not failure.carried_out
-        reply = Reply(200) if undone else self._true_answer(endpoint, key, request, about)
+        reply = Reply(200) if undone else self._regular_answer(endpoint, key, request, about)
         if failure is not None:
             failure.spoil(reply)
             if failure.next_page_url and reply.status == 200:
@@ -93,7 +93,7 @@ class Api:
             self.calls.append(Call(endpoint, request.method, path, dict(request.query), status, about))
         return reply
 
-    def _true_answer(self, endpoint: str, key: str, request: Request, about: list[str]) -> Reply:
+    def _regular_answer(self, endpoint: str, key: str, request: Request, about: list[str]) -> Reply:
         try:
             if request.refused:
                 raise request.refused
@@ -104,7 +104,7 @@ class Api:
             self._authorize(request)
             if request.method != "GET":
                 raise Refused(405, f'Method "{request.method}" not allowed.')
-            with self._world.lock:
+            with self._data.lock:
                 return _json(200, getattr(self, f"_{endpoint}")(key, request, about))
         except Refused as refused:
             return _json(refused.status, {"developer_message": refused.message, "error_code": "refused"})
@@ -134,10 +134,10 @@ class Api:
     def _enrollments(self, key: str, request: Request, about: list[str]) -> Any:
         course = request.query.get("course_id", "")
         names = _listed(request.query.get("username"))
-        if len(names) > MOST_USERNAMES:
+        if len(names) > MAX_USERNAMES:
             raise Refused(400, f"Too many usernames in a single request - {len(names)}.")
         about += names
-        rows = self._world.enrolments.get(course, {}) if course in self._world.courses else {}
+        rows = self._data.enrolments.get(course, {}) if course in self._data.courses else {}
         entries = [
             {"created": CREATED, "mode": "audit", "is_active": active, "user": name, "course_id": course}
             for name, active in (rows.items() if not names else [(one, rows[one]) for one in names if one in rows])
@@ -147,10 +147,10 @@ class Api:
     def _accounts(self, key: str, request: Request, about: list[str]) -> Any:
         if "lms_user_id" in request.query:
             about.append(request.query["lms_user_id"])
-            found = [self._world.by_id.get(_number(request.query["lms_user_id"]))]
+            found = [self._data.by_id.get(_number(request.query["lms_user_id"]))]
         else:
             about += _listed(request.query.get("username"))
-            found = [self._world.learners.get(name) for name in about]
+            found = [self._data.learners.get(name) for name in about]
         accounts = [_account(learner) for learner in found if learner]
         if not accounts:
             raise Refused(404, "")
@@ -158,7 +158,7 @@ class Api:
 
     def _language(self, key: str, request: Request, about: list[str]) -> Any:
         about.append(key)
-        learner = self._world.learners.get(key)
+        learner = self._data.learners.get(key)
         if learner is None or not learner.language:
             raise Refused(404, "")
         return learner.language
@@ -184,9 +184,9 @@ class Api:
         ]
 
     def _blocks(self, key: str, request: Request, about: list[str]) -> Any:
-        inside = [one for one in self._world.subsections.values() if one.chapter == key]
-        known = {one.key: one.name for one in self._world.subsections.values()} | self._world.blocks
-        if key not in known and key not in self._world.completed:
+        inside = [one for one in self._data.subsections.values() if one.chapter == key]
+        known = {one.key: one.name for one in self._data.subsections.values()} | self._data.blocks
+        if key not in known and key not in self._data.completed:
             raise Refused(404, "No block with that key.")
         blocks = {key: _block(key, known.get(key, ""))}
         if request.query.get("depth", "0") != "0":
@@ -199,22 +199,22 @@ class Api:
     def _gradebook(self, key: str, request: Request, about: list[str]) -> Any:
         course = self._known_course(key)
         if "username" not in request.query:
-            active = [self._world.learners[name] for name, is_on in self._world.enrolments[key].items() if is_on]
+            active = [self._data.learners[name] for name, is_on in self._data.enrolments[key].items() if is_on]
             about += [learner.username for learner in active]
             return self._cursor_page([self._grades(course, learner) for learner in active], request)
         name = request.query["username"]
         about.append(name)
-        if name not in self._world.enrolments[key]:  # active or not, as in the platform
+        if name not in self._data.enrolments[key]:  # active or not, as in the platform
             raise Refused(404, "The user matching the requested username is not enrolled in this course")
-        return self._grades(course, self._world.learners[name])
+        return self._grades(course, self._data.learners[name])
 
     def _grades(self, course: Any, learner: Learner) -> dict[str, Any]:
         sections: list[dict[str, Any]] = []
         shares: dict[str, list[float]] = {}
-        for one in self._world.subsections.values():
+        for one in self._data.subsections.values():
             if one.course != course.key or not one.category:
                 continue
-            score = self._world.scores.get(one.key, {}).get(learner.username)
+            score = self._data.scores.get(one.key, {}).get(learner.username)
             earned, possible = score or (0.0, 0.0)
             share = earned / possible if possible else 0.0
             shares.setdefault(one.category, []).append(share)
@@ -239,7 +239,7 @@ class Api:
             "percent": course_grade(course.policy, shares),
             "section_breakdown": sections,
         }
-        return entry | self._world.garbled.get(course.key, {}).get(learner.username, {})
+        return entry | self._data.garbled.get(course.key, {}).get(learner.username, {})
 
     def _completions(self, key: str, request: Request, about: list[str]) -> Any:
         self._known_course(key)
@@ -248,8 +248,8 @@ class Api:
             raise Refused(400, "Invalid requested_fields.")
         ids = [_number(one) for one in _listed(request.query.get("user_ids"))]
         about += map(str, ids)
-        rows = self._world.enrolments[key]
-        asked = [self._world.by_id[one].username for one in ids if one in self._world.by_id] if ids else list(rows)
+        rows = self._data.enrolments[key]
+        asked = [self._data.by_id[one].username for one in ids if one in self._data.by_id] if ids else list(rows)
         names = [name for name in asked if rows.get(name)]
         page = self._numbered_page(names, request)
         return page | {"results": [self._completion(key, name, fields) for name in page["results"]]}
@@ -258,13 +258,13 @@ class Api:
         entry: dict[str, Any] = {
             "username": username,
             "course_key": course,
-            "completion": _earned(self._world.completed.get(course, {}).get(username, 0.0)),
+            "completion": _earned(self._data.completed.get(course, {}).get(username, 0.0)),
         }
         prefix = f"block-v1:{course.removeprefix('course-v1:')}+type@"
         for field in set(fields) & set(AGGREGATED):
             entry[field] = [
                 {"course_key": course, "block_key": block, "completion": _earned(rows[username])}
-                for block, rows in self._world.completed.items()
+                for block, rows in self._data.completed.items()
                 if block.startswith(f"{prefix}{field}+") and username in rows
             ]
         return entry
@@ -286,24 +286,24 @@ class Api:
         about += _listed(request.query.get("username"))
         return [
             {
-                "user": self._world.learners[name].id,
+                "user": self._data.learners[name].id,
                 "learning_path": 1,
                 "is_active": True,
                 "created": CREATED,
             }
-            for name, active in self._world.enrolments[key].items()
+            for name, active in self._data.enrolments[key].items()
             if active and name == request.query.get("username", name)
         ]
 
     def _known_course(self, key: str) -> Any:
-        if key not in self._world.courses:
+        if key not in self._data.courses:
             raise Refused(404, f"No course found for course_id: {key}")
-        return self._world.courses[key]
+        return self._data.courses[key]
 
     def _known_path(self, key: str) -> Any:
-        if key not in self._world.paths:
+        if key not in self._data.paths:
             raise Refused(404, "No LearningPath matches the given query.")
-        return self._world.paths[key]
+        return self._data.paths[key]
 
     # Pages
 
@@ -326,7 +326,7 @@ class Api:
 
 
 def _endpoint(path: str) -> tuple[str, str]:
-    for endpoint, pattern in ADDRESSES:
+    for endpoint, pattern in PATHS:
         if found := pattern.fullmatch(path.rstrip("/")):
             return endpoint, found[1] if found.groups() else ""
     return "unknown", ""
@@ -334,8 +334,8 @@ def _endpoint(path: str) -> tuple[str, str]:
 
 def _linking_to(next_page_url: str, page: str) -> str:
     body = json.loads(page)
-    place = body.get("pagination", body) if isinstance(body, dict) else {}
-    place["next"] = next_page_url
+    links = body.get("pagination", body) if isinstance(body, dict) else {}
+    links["next"] = next_page_url
     return json.dumps(body)
 
 

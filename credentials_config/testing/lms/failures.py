@@ -1,4 +1,4 @@
-"""Which kinds of endpoint of the stand-in LMS something can go wrong at."""
+"""The failures of the stand-in LMS, and the kinds of endpoints that can fail."""
 
 from __future__ import annotations
 
@@ -20,6 +20,6 @@ ENDPOINTS = (
 
 
 class Failure(standin.Failure):
-    """Something that goes wrong at the LMS."""
+    """A failure of the LMS."""
 
     endpoints = ENDPOINTS

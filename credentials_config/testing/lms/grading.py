@@ -1,4 +1,9 @@
-"""How the platform grades: categories with their lowest scores dropped, weighted, and rounded to whole per cents."""
+"""
+Course grades as the platform computes them.
+
+The lowest scores of each category are dropped. The categories are weighted, and the sum is rounded to whole
+percentages.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +21,8 @@ def course_grade(policy: Sequence[Mapping[str, Any]], shares: Mapping[str, Seque
 
 
 def category_grade(entry: Mapping[str, Any], shares: Sequence[float]) -> float:
-    """Return the mean of the category; assignments that do not exist yet count as nought, the lowest are dropped."""
+    """Return the mean of a category. Assignments that do not exist yet count as 0, and the lowest are dropped."""
     expected = max(int(entry["count"]), len(shares))
-    marks = sorted([*shares, *[0.0] * (expected - len(shares))], reverse=True)
-    kept = marks[: max(0, expected - int(entry["dropped"]))]
+    scores = sorted([*shares, *[0.0] * (expected - len(shares))], reverse=True)
+    kept = scores[: max(0, expected - int(entry["dropped"]))]
     return sum(kept) / len(kept) if kept else 0.0

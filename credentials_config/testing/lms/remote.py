@@ -1,4 +1,4 @@
-"""Steering a stand-in LMS that is a process of its own, over HTTP, with the same verbs and witnesses."""
+"""Controls a stand-in LMS in another process over HTTP, with the same methods and records."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from credentials_config.testing.lms.standin import VERBS, WITNESSES
 
 
 class RemoteLms(Remote):
-    """The verbs and witnesses of the stand-in at ``url``."""
+    """The methods and records of the stand-in at ``url``."""
 
     verbs, witnesses = VERBS, WITNESSES
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What a client is configured with, in ``CREDENTIALS_CONFIG["lms"]``."""
+        """The settings of a client, as ``CREDENTIALS_CONFIG["lms"]`` holds them."""
         return client_settings(self.url)
 
 
 class LmsProcess(StandInProcess, RemoteLms):
-    """A stand-in in a process of its own, which forgets everything when it ends."""
+    """A stand-in in a process of its own. Its data is gone when it ends."""
 
     module = "credentials_config.testing.lms"

@@ -1,4 +1,4 @@
-"""The stand-in as a whole, in this process: ``with LmsStandIn() as lms: … lms.url``."""
+"""The stand-in LMS in this process: ``with LmsStandIn() as lms: … lms.url``."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Any
 
 from badges.testing.standin import FAILURE_VERBS, StandIn
 from credentials_config.testing.lms.api import CLIENT_ID, CLIENT_SECRET, Api, client_settings
+from credentials_config.testing.lms.data import Call, Course, Learner, LmsData, Path, Subsection
 from credentials_config.testing.lms.failures import Failure
-from credentials_config.testing.lms.world import Call, Course, Learner, Path, Subsection, World
 
-# The names that both doors (Python and ``/_control``) know, and the record each gives (``None``: a plain value).
+# The names that both interfaces (Python and ``/_control``) have, and the type that each returns (``None``: plain JSON).
 WITNESSES: dict[str, type | None] = {"calls": Call, "counts": None, "asked": None, "failures": Failure}
 VERBS: dict[str, type | None] = {
     "add_course": Course,
@@ -32,11 +32,11 @@ VERBS: dict[str, type | None] = {
 }
 
 
-class LmsStandIn(StandIn, World):
+class LmsStandIn(StandIn, LmsData):
     """
-    An LMS that listens on loopback, knows what it was told, and fails when told to.
+    An LMS that listens on the loopback interface. It holds the data that it was given, and fails when it is told to.
 
-    ``page_size`` is the most entries on a page of any list. ``settings`` is what ``CREDENTIALS_CONFIG["lms"]`` needs.
+    ``page_size`` is the largest number of entries on a page. ``settings`` are those for ``CREDENTIALS_CONFIG["lms"]``.
     """
 
     verbs, witnesses, failure = VERBS, WITNESSES, Failure
@@ -52,24 +52,24 @@ class LmsStandIn(StandIn, World):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What a client is configured with, in ``CREDENTIALS_CONFIG["lms"]``."""
+        """The settings of a client, as ``CREDENTIALS_CONFIG["lms"]`` holds them."""
         return client_settings(self.url)
 
-    # The witness
+    # The record of calls
 
     @property
     def calls(self) -> list[Call]:
-        """Every request, oldest first."""
+        """All requests, oldest first."""
         return list(self._api.calls)
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many calls each kind of endpoint got."""
+        """The number of calls by kind of endpoint."""
         return self._api.counts
 
     @property
     def asked(self) -> dict[str, list[str]]:
-        """About which learners each kind of endpoint was asked: usernames or ids as they were sent, sorted, once."""
+        """The learners (usernames or ids, as they were sent) that each kind of endpoint was asked about, sorted."""
         asked: dict[str, set[str]] = {}
         for call in self.calls:
             if call.about:
@@ -77,9 +77,9 @@ class LmsStandIn(StandIn, World):
         return {endpoint: sorted(about) for endpoint, about in sorted(asked.items())}
 
     def forget_calls(self) -> None:
-        """Start the witness anew."""
+        """Clear the record of calls."""
         self._api.forget_calls()
 
     def expire_tokens(self) -> None:
-        """Let every token that was handed out be too old."""
+        """Make all access tokens expire."""
         self._api.expire_tokens()

@@ -1,4 +1,4 @@
-"""``manage.py demo``: the main job, from events to badges issued, on one machine with nothing but Python."""
+"""``manage.py demo``: the main job, from events to issued badges, on one machine with nothing but Python."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from badges.models import BadgeTemplate, InboxMessage, OutboxMessage
 from badges.testing.credly import CredlyProcess
 from credentials_config.models import Credential
 from credentials_config.testing.lms import LmsProcess
-from service.demo import certificates, world
+from service.demo import certificates, learning_events
 
 LOGIN = ("demo", "demo-only-on-this-machine")
 
 
 class Command(BaseCommand):
-    """Show the whole way once, then serve admin and API."""
+    """Do the main job once, then serve the admin and the API."""
 
     help = (
         "Migrate, apply a pack of templates, start a stand-in for Credly, consume a file of events, deliver, print "
@@ -38,8 +38,10 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--port", type=int, default=8000, help="where admin and API are served; another if taken")
-        parser.add_argument("--serve", action="store_true", help="serve although there is no terminal")
+        parser.add_argument(
+            "--port", type=int, default=8000, help="where admin and API are served; another port if it is in use"
+        )
+        parser.add_argument("--serve", action="store_true", help="serve even without a terminal")
 
     def handle(self, *args: Any, port: int, serve: bool, **options: Any) -> None:
         self.console = Console(soft_wrap=True)
@@ -47,36 +49,39 @@ class Command(BaseCommand):
         folder = Path(settings.DATA_DIR)
         folder.mkdir(parents=True, exist_ok=True)
         self._step("Starting a stand-in for Credly")
-        with CredlyProcess(state=folder / "credly.sqlite3", organization=world.ORGANIZATION) as credly:
-            self._introduce(credly)
+        with CredlyProcess(state=folder / "credly.sqlite3", organization=learning_events.ORGANIZATION) as credly:
+            self._configure_credly(credly)
             self._prepare()
             self._consume(folder / "events.jsonl")
             self._deliver()
             self._show(credly)
             with LmsProcess() as lms:
-                self._certify(lms, f"http://127.0.0.1:{port}", folder)
+                self._give_certificates(lms, f"http://127.0.0.1:{port}", folder)
                 if serve or sys.stdin.isatty():
                     self._serve(port, credly)
 
-    def _introduce(self, credly: CredlyProcess) -> None:
-        """Tell Credly of our templates, and point the issuer at it as an operator would."""
+    def _configure_credly(self, credly: CredlyProcess) -> None:
+        """Add the templates to the stand-in, and configure the issuer to use it."""
         for template in _issued_templates():
             credly.add_template(id=template["id"], name=template["name"])
         settings.BADGES_CONFIG = {
             **settings.BADGES_CONFIG,
-            "credly": {"CREDLY_API_BASE_URL": credly.url, "ORGANIZATIONS": {world.ORGANIZATION: credly.token}},
+            "credly": {
+                "CREDLY_API_BASE_URL": credly.url,
+                "ORGANIZATIONS": {learning_events.ORGANIZATION: credly.token},
+            },
         }
 
     def _prepare(self) -> None:
         self._step("Migrating the database and applying the pack of demo templates")
         call_command("migrate", verbosity=0)
-        call_command("badges_pack", "apply", str(world.PACK), stdout=self.stdout)
+        call_command("badges_pack", "apply", str(learning_events.PACK), stdout=self.stdout)
         users = get_user_model()._default_manager
         if not users.filter(username=LOGIN[0]).exists():
             users.create_superuser(LOGIN[0], "demo@example.com", LOGIN[1])
 
     def _consume(self, path: Path) -> None:
-        number = world.write_events(path)
+        number = learning_events.write_events(path)
         self._step(f"Consuming {number} events from {path}")
         call_command("consume_badge_events", bus="file", input=str(path), stdout=self.stdout)
 
@@ -86,23 +91,23 @@ class Command(BaseCommand):
         call_command("badges_drain", stdout=self.stdout)
 
     def _show(self, credly: CredlyProcess) -> None:
-        """Print what was awarded, by our tables, and what Credly has, by its own."""
-        there = Counter(badge.template_id for badge in credly.badges)
-        table = Table("Template", "begun", "awarded", "issued at Credly", "at Credly", title="What came of it")
+        """Print what was awarded according to our tables, and what the stand-in for Credly has."""
+        at_provider = Counter(badge.template_id for badge in credly.badges)
+        table = Table("Template", "begun", "awarded", "issued at Credly", "at Credly", title="Results")
         held = Count("credentials", filter=Q(credentials__status="awarded"), distinct=True)
         issued = Count("credentials__credly_badge__external_uuid", distinct=True)
         begun = Count("progress", distinct=True)
         for row in BadgeTemplate.objects.annotate(begun=begun, held=held, issued=issued):
-            place = row.issuers.first()
-            at_credly = str(there[place.external_template]) if place else "–"
-            table.add_row(row.name, str(row.begun), str(row.held), str(row.issued) if place else "–", at_credly)
+            issuer = row.issuers.first()
+            at_credly = str(at_provider[issuer.external_template]) if issuer else "–"
+            table.add_row(row.name, str(row.begun), str(row.held), str(row.issued) if issuer else "–", at_credly)
         self.console.print(table)
         states = Counter(OutboxMessage.objects.values_list("channel", "state"))
-        told = ", ".join(f"{channel} {state}: {number}" for (channel, state), number in sorted(states.items()))
-        self.console.print(f"Outbox: {told or 'empty'}. Inbox: {InboxMessage.objects.count()} events on record.")
+        counts = ", ".join(f"{channel} {state}: {number}" for (channel, state), number in sorted(states.items()))
+        self.console.print(f"Outbox: {counts or 'empty'}. Inbox: {InboxMessage.objects.count()} events on record.")
 
-    def _certify(self, lms: LmsProcess, address: str, folder: Path) -> None:
-        """Enable a certificate for a course, run its schedule once, and say where to look."""
+    def _give_certificates(self, lms: LmsProcess, address: str, folder: Path) -> None:
+        """Enable a certificate for a course, run its schedule once, and print where the results are."""
         certificates.open_course(lms)
         certificates.use(lms, address=address, folder=folder)
         configuration = certificates.enable()
@@ -130,8 +135,8 @@ class Command(BaseCommand):
 
 
 def _issued_templates() -> list[dict[str, str]]:
-    """Return the templates of the pack that Credly must know, with its ids."""
-    templates = json.loads(world.PACK.read_text(encoding="utf-8"))["templates"]
+    """Return the templates of the pack that are issued at Credly, with their ids there."""
+    templates = json.loads(learning_events.PACK.read_text(encoding="utf-8"))["templates"]
     return [
         {"id": issuer["template"], "name": template["name"]}
         for template in templates
@@ -148,4 +153,4 @@ def _free_port(wanted: int) -> int:
             except OSError:
                 continue
             return int(probe.getsockname()[1])
-    raise CommandError("No free port on 127.0.0.1; say which with --port.")
+    raise CommandError("There is no free port on 127.0.0.1; choose one with --port.")

@@ -1,10 +1,8 @@
-"""Addresses of the admin's pages, and rows to show on them."""
+"""The URLs of the admin pages."""
 
 from __future__ import annotations
 
 from typing import Any
-
-from tests.credentials_config.factories import CredentialConfigurationFactory
 
 ROOT = "/admin/lms_credentials_config"
 CONFIGURATIONS, TYPES = f"{ROOT}/credentialconfiguration/", f"{ROOT}/credentialtype/"
@@ -19,13 +17,3 @@ def page_of(row: Any) -> str:
 def button(row: Any, name: str) -> str:
     """Return the address of a button of a row's page."""
     return f"{ROOT}/{row._meta.model_name}/{row.pk}/{name}/"
-
-
-def typed_diploma(**given: Any) -> Any:
-    """Configure a credential for finishing Algebra, typed by the typewriter."""
-    kind = {
-        "credential_type__processor": "completions",
-        "credential_type__generator": "typewriter",
-        "credential_type__options": {"required_completion": 0.9},
-    }
-    return CredentialConfigurationFactory(**{**kind, **given})

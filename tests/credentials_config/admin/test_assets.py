@@ -1,4 +1,4 @@
-"""Uploading an asset again makes a new version, and what cannot be used is refused while somebody is there."""
+"""A new upload of an asset makes a new version, and an unusable file is refused at once."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_the_list_shows_the_newest_and_leads_to_all(designer: Any) -> None:
         ("page.typ", b"\xff\xfe"),
     ],
 )
-def test_a_file_that_cannot_be_used_is_refused_where_it_stands(designer: Any, name: str, content: bytes) -> None:
+def test_an_unusable_file_is_refused_with_an_error_on_its_field(designer: Any, name: str, content: bytes) -> None:
     page = upload(designer, "paper", content, name)
     assert errors(page)
     assert page.context["adminform"].form.errors.keys() == {"file"}
@@ -106,7 +106,7 @@ def test_versions_are_never_changed_or_deleted(admin_client: Any) -> None:
     assert CredentialAsset.objects.get().slug == "paper"
 
 
-def test_who_may_only_view_uploads_nothing(staff: Callable[..., Any]) -> None:
+def test_a_permission_to_view_uploads_nothing(staff: Callable[..., Any]) -> None:
     client = staff("view_credentialasset")
     asset = CredentialAsset.objects.upload("paper", SVG, name="paper.svg")
     assert upload(client, "paper", SVG + b" ").status_code == 403

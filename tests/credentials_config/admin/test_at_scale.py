@@ -1,4 +1,4 @@
-"""A long list shows the few that somebody looks for as quickly as a short one."""
+"""A few rows are found in a long list as quickly as in a short one."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def plan_of_the_list(client: Any, **asked: str) -> str:
         return str(cursor.fetchall())
 
 
-def test_the_newest_of_a_status_are_found_by_an_index_be_they_few_or_many(admin_client: Any) -> None:
+def test_the_newest_of_a_status_are_found_by_an_index_whether_few_or_many(admin_client: Any) -> None:
     failed = CredentialFactory(status=CredentialStatus.ERROR, document="")
     over = {"status": CredentialStatus.EXPIRED, "active_key": None, "issued_at": NOON}
     rows = (

@@ -1,4 +1,4 @@
-"""Who may press what: nothing happens without a POST, the permission, and the page's own token."""
+"""Buttons do nothing without a POST request, the permission and the CSRF token."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from credentials_config.models import Credential, CredentialConfiguration, CredentialRun, CredentialStatus
-from tests.credentials_config.admin.pages import CONFIGURATIONS, TYPES, button, page_of, typed_diploma
+from tests.credentials_config.admin.pages import CONFIGURATIONS, TYPES, button, page_of
 from tests.credentials_config.factories import CredentialFactory
+from tests.support.certificates import configure_certificate
 
 pytestmark = pytest.mark.django_db
 
@@ -28,8 +29,8 @@ SENT = {"public_reason": "Houba.", "options": "{}"}
 @pytest.fixture
 def rows(course: Any) -> dict[str, Any]:
     """A configuration that has a problem, with a credential that is available and one that failed."""
-    configuration = typed_diploma(problem="Mend it.")
-    failed = {"status": CredentialStatus.ERROR, "error": "Jammed.", "document": "", "document_number": 0}
+    configuration = configure_certificate(problem="Repair it.")
+    failed = {"status": CredentialStatus.ERROR, "error": "It did not fit.", "document": "", "document_number": 0}
     return {
         "configuration": configuration,
         "available": CredentialFactory(configuration=configuration),
@@ -45,13 +46,13 @@ def everything() -> list[Any]:
 
 
 @pytest.fixture
-def nothing_happens(rows: dict[str, Any], course: Any, typewriter: Any) -> Any:
+def nothing_happens(rows: dict[str, Any], course: Any, text_generator: Any) -> Any:
     """Assert at the end that nothing was changed, the LMS not asked, and no document made."""
     before = everything()
     yield
     assert everything() == before
     assert not course.calls
-    assert not typewriter.begun
+    assert not text_generator.begun
 
 
 @pytest.mark.usefixtures("nothing_happens")
@@ -80,7 +81,7 @@ def test_staff_without_the_permission_trigger_nothing(
 
 @pytest.mark.usefixtures("nothing_happens")
 @pytest.mark.parametrize(("row", "name"), BUTTONS)
-def test_strangers_trigger_nothing(client: Any, rows: dict[str, Any], row: str, name: str) -> None:
+def test_anonymous_users_trigger_nothing(client: Any, rows: dict[str, Any], row: str, name: str) -> None:
     answer = client.post(button(rows[row], name), SENT)
     assert answer.status_code == 302
     assert answer.headers["Location"].startswith("/admin/login/")
@@ -109,7 +110,7 @@ def test_with_the_permission_each_button_does_something(
 def test_previews_need_a_post_and_a_permission_too(
     admin_client: Any, staff: Callable[..., Any], client: Any, rows: dict[str, Any], address: str
 ) -> None:
-    sent = {**SENT, "preview_of": str(rows["configuration"].pk), "generator": "typewriter"}
+    sent = {**SENT, "preview_of": str(rows["configuration"].pk), "generator": "text_generator"}
     assert admin_client.get(address, sent).status_code == 405
     assert staff("view_credentialconfiguration", "view_credentialtype").post(address, sent).status_code == 403
     assert client.post(address, sent).status_code == 302
@@ -120,7 +121,7 @@ def test_previews_need_a_post_and_a_permission_too(
 
 
 @pytest.mark.parametrize("row", ["configuration", "available", "failed"])
-def test_who_may_only_view_sees_no_buttons(staff: Callable[..., Any], rows: dict[str, Any], row: str) -> None:
+def test_a_permission_to_view_shows_no_buttons(staff: Callable[..., Any], rows: dict[str, Any], row: str) -> None:
     model = rows[row]._meta.model_name
     page = staff(f"view_{model}").get(page_of(rows[row]))
     assert page.status_code == 200

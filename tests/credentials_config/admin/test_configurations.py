@@ -1,4 +1,4 @@
-"""A configuration is set up on one page, and the page says how it stands."""
+"""A configuration is set up on one page, which also shows its state."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from django_celery_beat.models import CrontabSchedule, IntervalSchedule, Periodi
 
 from credentials_config.models import CredentialConfiguration, CredentialStatus
 from tests.admin.pages import errors, save
-from tests.credentials_config.admin.pages import CONFIGURATIONS, page_of, typed_diploma
+from tests.credentials_config.admin.pages import CONFIGURATIONS, page_of
 from tests.credentials_config.factories import CredentialFactory, CredentialRunFactory, CredentialTypeFactory
 from tests.factories import ALGEBRA, NOON
+from tests.support.certificates import configure_certificate
 
 ADD = f"{CONFIGURATIONS}add/"
 pytestmark = pytest.mark.django_db
@@ -31,7 +32,7 @@ def designer(staff: Callable[..., Any]) -> Any:
 @pytest.fixture
 def kind() -> Any:
     return CredentialTypeFactory(
-        name="Diploma", processor="completions", generator="typewriter", options={"required_completion": 0.9}
+        name="Diploma", processor="completions", generator="text_generator", options={"required_completion": 0.9}
     )
 
 
@@ -53,7 +54,7 @@ def test_a_configuration_is_made_with_its_schedule(designer: Any, kind: Any) -> 
 
 
 def test_a_schedule_by_the_calendar_has_a_time_zone(designer: Any) -> None:
-    configuration = typed_diploma()
+    configuration = configure_certificate()
     given = {"schedule": "crontab", "crontab": "30 6 * * 1,5", "crontab_timezone": "Asia/Tokyo"}
     page = save(designer, page_of(configuration), **given)
     assert page.status_code == 302, errors(page)
@@ -66,12 +67,12 @@ def test_a_schedule_by_the_calendar_has_a_time_zone(designer: Any) -> None:
     assert '<option value="Asia/Tokyo" selected>' in page
 
 
-def test_schedules_that_say_the_same_are_shared_and_copies_that_others_made_do_no_harm(designer: Any) -> None:
+def test_equal_schedules_are_shared_and_duplicates_do_no_harm(designer: Any) -> None:
     for _ in range(2):
         IntervalSchedule.objects.create(every=10, period="days")
     CrontabSchedule.objects.create(minute="5", timezone="UTC")
     CrontabSchedule.objects.create(minute="5", timezone="UTC")
-    configuration = typed_diploma()
+    configuration = configure_certificate()
     assert save(designer, page_of(configuration), every=10, period="days").status_code == 302
     assert task_of(configuration).interval.every == 10
     assert save(designer, page_of(configuration), schedule="crontab", crontab="5 * * * *").status_code == 302
@@ -92,17 +93,17 @@ def test_schedules_that_say_the_same_are_shared_and_copies_that_others_made_do_n
         ({"schedule": "moon"}, "not one of the available choices"),
     ],
 )
-def test_a_schedule_that_never_could_fire_is_refused_and_the_old_one_stays(
+def test_a_schedule_that_can_never_fire_is_refused_and_the_old_one_stays(
     designer: Any, given: dict[str, Any], complaint: str
 ) -> None:
-    configuration = typed_diploma()
+    configuration = configure_certificate()
     said = errors(save(designer, page_of(configuration), **given))
     assert any(complaint in one for one in said), said
     assert (task_of(configuration).interval.every, task_of(configuration).interval.period) == (1, "days")
 
 
-def test_a_schedule_that_only_its_task_can_tell_stays_as_it_is(designer: Any) -> None:
-    configuration = typed_diploma()
+def test_a_schedule_that_the_form_cannot_show_stays_unchanged(designer: Any) -> None:
+    configuration = configure_certificate()
     seconds = IntervalSchedule.objects.create(every=30, period="seconds")
     PeriodicTask.objects.filter(pk=configuration.periodic_task_id).update(interval=seconds)
     assert "as its periodic task says: every 30 seconds" in designer.get(page_of(configuration)).content.decode()
@@ -111,7 +112,7 @@ def test_a_schedule_that_only_its_task_can_tell_stays_as_it_is(designer: Any) ->
 
 
 def test_switching_it_off_here_switches_its_task_off(designer: Any) -> None:
-    configuration = typed_diploma()
+    configuration = configure_certificate()
     assert task_of(configuration).enabled
     assert save(designer, page_of(configuration), enabled=None, every=3).status_code == 302
     assert (task_of(configuration).enabled, configuration.enabled) == (False, False)
@@ -120,23 +121,23 @@ def test_switching_it_off_here_switches_its_task_off(designer: Any) -> None:
 @pytest.mark.parametrize(
     ("typed", "complaint"),
     [
-        ("{", "Line 1, column 2: this is no JSON"),
-        ('{\n "a": 1,\n "b" 2}', "Line 3, column 6: this is no JSON"),
+        ("{", "Line 1, column 2: this is not JSON"),
+        ('{\n "a": 1,\n "b" 2}', "Line 3, column 6: this is not JSON"),
         ("[]", "Write an object"),
-        ('{"a": NaN}', "NaN is no number of JSON."),
+        ('{"a": NaN}', "NaN is not a JSON number."),
         ('{"a": 1e999}', "Out of range"),
-        ('{"a": 1, "a": 2}', "The key “a” stands twice"),
+        ('{"a": 1, "a": 2}', "The key “a” occurs twice"),
         ('{"a": "\\u0000"}', "NUL"),
         ('{"a": "\\ud800"}', "half a character"),
         ("[" * 100_000, "nested too deeply"),
         ('{"a": ' + "9" * 5000 + "}", ""),
         ('{"required_completion": "much"}', "required_completion"),
         ('{"required_completon": 1}', "required_completion"),  # the plug-in knows what is nearly meant
-        ('{"typewriter": 1}', "typewriter: it must be an object; write {}"),
+        ('{"text_generator": 1}', "text_generator: it must be an object; write {}"),
     ],
 )
-def test_options_that_cannot_be_meant_are_refused_where_they_stand(designer: Any, typed: str, complaint: str) -> None:
-    configuration = typed_diploma()
+def test_invalid_options_are_refused_with_an_error_on_the_field(designer: Any, typed: str, complaint: str) -> None:
+    configuration = configure_certificate()
     page = save(designer, page_of(configuration), options=typed)
     assert any(complaint in said for said in errors(page)), errors(page)
     assert page.context["adminform"].form.errors.keys() == {"options"}
@@ -144,33 +145,33 @@ def test_options_that_cannot_be_meant_are_refused_where_they_stand(designer: Any
     assert configuration.options == {}
 
 
-def test_what_was_typed_is_still_there_as_it_was_typed(designer: Any) -> None:
-    page = save(designer, page_of(typed_diploma()), options='{"a":1,\n\n"typewriter"  :  "<b>"}')
-    assert "{&quot;a&quot;:1,\n\n&quot;typewriter&quot;  :  &quot;&lt;b&gt;&quot;}" in page.content.decode()
+def test_the_form_shows_invalid_options_as_they_were_typed(designer: Any) -> None:
+    page = save(designer, page_of(configure_certificate()), options='{"a":1,\n\n"text_generator"  :  "<b>"}')
+    assert "{&quot;a&quot;:1,\n\n&quot;text_generator&quot;  :  &quot;&lt;b&gt;&quot;}" in page.content.decode()
 
 
 def test_options_in_every_script_are_kept_and_shown_as_they_are(designer: Any) -> None:
-    configuration = typed_diploma()
+    configuration = configure_certificate()
     assert save(designer, page_of(configuration), options='{"title": "证书 شهادة"}').status_code == 302
     configuration.refresh_from_db()
     assert configuration.options == {"title": "证书 شهادة"}
     assert "证书 شهادة" in designer.get(page_of(configuration)).content.decode()
 
 
-def test_a_broken_template_is_told_to_whoever_switches_it_on(designer: Any) -> None:
-    configuration = typed_diploma(enabled=False)
-    broken = '{"typewriter": {"broken": true}}'
+def test_enabling_a_configuration_with_a_broken_template_is_refused(designer: Any) -> None:
+    configuration = configure_certificate(enabled=False)
+    broken = '{"text_generator": {"broken": true}}'
     assert save(designer, page_of(configuration), options=broken).status_code == 302
     page = save(designer, page_of(configuration), enabled="on")
-    assert errors(page) == ["No document can be made: typewriter.broken: it is; mend it"]
+    assert errors(page) == ["No document can be made: text_generator.broken: it is; repair it"]
     configuration.refresh_from_db()
     assert not configuration.enabled
-    missing = save(designer, page_of(configuration), enabled="on", options='{"typewriter": {"ribbon": "red"}}')
+    missing = save(designer, page_of(configuration), enabled="on", options='{"text_generator": {"asset": "red"}}')
     assert any("There is no asset 'red'; upload it" in said for said in errors(missing)), errors(missing)
 
 
-def test_what_else_a_broken_template_has_to_be_changed_about_can_be_changed(designer: Any) -> None:
-    configuration = typed_diploma(options={"typewriter": {"broken": True}})
+def test_other_fields_can_be_changed_while_the_template_is_broken(designer: Any) -> None:
+    configuration = configure_certificate(options={"text_generator": {"broken": True}})
     assert save(designer, page_of(configuration), grace_hours=3).status_code == 302
     assert save(designer, page_of(configuration), enabled=None).status_code == 302
 
@@ -182,27 +183,29 @@ def test_contexts_that_the_processor_does_not_support_are_refused(designer: Any,
     assert not CredentialConfiguration.objects.exists()
 
 
-def test_a_plug_in_that_is_gone_is_named_with_the_remedy(designer: Any) -> None:
-    gone = CredentialTypeFactory(processor="marsupial", generator="typewriter")
+def test_a_plug_in_that_is_not_installed_is_named_with_the_remedy(designer: Any) -> None:
+    gone = CredentialTypeFactory(processor="marsupial", generator="text_generator")
     page = save(designer, ADD, context_key=ALGEBRA, credential_type=gone.pk)
     assert any("No processor 'marsupial' is installed" in said for said in errors(page)), errors(page)
 
 
 def test_a_type_is_given_once_in_a_context(designer: Any, kind: Any) -> None:
-    typed_diploma(credential_type=kind)
+    configure_certificate(credential_type=kind)
     page = save(designer, ADD, context_key=ALGEBRA, credential_type=kind.pk)
     assert page.status_code == 200
     assert CredentialConfiguration.objects.count() == 1
 
 
 @pytest.mark.parametrize(("availability", "field"), [("after_end", "days_after_end"), ("on_date", "available_on")])
-def test_what_a_gate_needs_is_asked_for_where_it_is_missing(designer: Any, availability: str, field: str) -> None:
-    page = save(designer, page_of(typed_diploma()), availability=availability)
+def test_a_gate_without_its_value_is_refused_with_an_error_on_the_field(
+    designer: Any, availability: str, field: str
+) -> None:
+    page = save(designer, page_of(configure_certificate()), availability=availability)
     assert page.context["adminform"].form.errors == {field: ["This is needed for what you chose above."]}
 
 
 def test_context_and_type_stay_whatever_is_sent(designer: Any) -> None:
-    configuration = typed_diploma()
+    configuration = configure_certificate()
     other = CredentialTypeFactory()
     save(designer, page_of(configuration), context_key="course-v1:Else+1+1", credential_type=other.pk)
     configuration.refresh_from_db()
@@ -211,7 +214,7 @@ def test_context_and_type_stay_whatever_is_sent(designer: Any) -> None:
 
 
 def test_the_page_helps_with_the_options_of_its_types_plug_ins(designer: Any) -> None:
-    page = designer.get(page_of(typed_diploma(credential_type__generator="pdf"))).content.decode()
+    page = designer.get(page_of(configure_certificate(credential_type__generator="pdf"))).content.decode()
     assert "required_completion: " in page
     assert "text_elements: " in page
     assert "required_grades" not in page
@@ -219,7 +222,7 @@ def test_the_page_helps_with_the_options_of_its_types_plug_ins(designer: Any) ->
 
 
 def test_the_page_shows_counts_last_runs_and_what_is_wrong(designer: Any) -> None:
-    configuration = typed_diploma(problem="The font is missing; upload it.")
+    configuration = configure_certificate(problem="The font is missing; upload it.")
     CredentialFactory(configuration=configuration)
     CredentialFactory(configuration=configuration)
     CredentialFactory(configuration=configuration, status=CredentialStatus.EXPIRED)
@@ -236,14 +239,16 @@ def test_the_page_shows_counts_last_runs_and_what_is_wrong(designer: Any) -> Non
 
 
 def test_a_closed_configuration_says_since_when(designer: Any) -> None:
-    configuration = typed_diploma()
+    configuration = configure_certificate()
     CredentialConfiguration.objects.filter(pk=configuration.pk).update(closed_at=NOON)
     assert "Closed since March 14, 2026, noon" in designer.get(page_of(configuration)).content.decode()
     assert "Closed since" in designer.get(CONFIGURATIONS).content.decode()
 
 
-def test_what_was_given_keeps_its_configuration_and_unused_ones_go_with_task_and_runs(designer: Any) -> None:
-    used, unused = typed_diploma(), typed_diploma()
+def test_a_configuration_with_credentials_cannot_be_deleted_and_an_unused_one_goes_with_task_and_runs(
+    designer: Any,
+) -> None:
+    used, unused = configure_certificate(), configure_certificate()
     CredentialFactory(configuration=used)
     task = unused.periodic_task_id
     CredentialRunFactory(configuration=unused)
@@ -254,9 +259,9 @@ def test_what_was_given_keeps_its_configuration_and_unused_ones_go_with_task_and
     assert not PeriodicTask.objects.filter(pk=task).exists()
 
 
-def test_who_may_only_view_sees_it_all_and_changes_nothing(staff: Callable[..., Any]) -> None:
+def test_a_permission_to_view_shows_everything_and_changes_nothing(staff: Callable[..., Any]) -> None:
     client = staff("view_credentialconfiguration")
-    configuration = typed_diploma(available_on=NOON + dt.timedelta(days=1))
+    configuration = configure_certificate(available_on=NOON + dt.timedelta(days=1))
     page = client.get(page_of(configuration)).content.decode()
     assert "every day" in page
     assert "Save" not in page
@@ -271,9 +276,9 @@ def test_the_list_costs_the_same_however_long_it_is(designer: Any) -> None:
             assert designer.get(CONFIGURATIONS).status_code == 200
         return len(queries)
 
-    typed_diploma()
+    configure_certificate()
     cost()
     one = cost()
     for _ in range(4):
-        CredentialRunFactory(configuration=typed_diploma())
+        CredentialRunFactory(configuration=configure_certificate())
     assert cost() == one

@@ -1,4 +1,4 @@
-"""What staff see of a credential, find by, and do about it."""
+"""Staff see, find and change credentials in the admin."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from django.contrib.admin.models import LogEntry
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from credentials_config.issuing import printing
+from credentials_config.issuing import generation
 from credentials_config.models import Credential, CredentialStatus
-from tests.credentials_config.admin.pages import CREDENTIALS, RUNS, button, page_of, typed_diploma
+from tests.credentials_config.admin.pages import CREDENTIALS, RUNS, button, page_of
 from tests.credentials_config.factories import CredentialFactory, CredentialRunFactory
 from tests.factories import NOON
+from tests.support.certificates import configure_certificate
 
-FAILED = {"status": CredentialStatus.ERROR, "error": "Jammed.", "document": "", "document_number": 0}
+FAILED = {"status": CredentialStatus.ERROR, "error": "It did not fit.", "document": "", "document_number": 0}
 pytestmark = pytest.mark.django_db
 
 
@@ -30,18 +31,23 @@ def press(client: Any, credential: Any, name: str, **sent: Any) -> str:
 
 
 def test_a_credential_is_shown_with_all_that_is_known_of_it(operator: Any) -> None:
-    configuration = typed_diploma()
+    configuration = configure_certificate()
     row = CredentialFactory(
         configuration=configuration,
         run=CredentialRunFactory(configuration=configuration),
         learner_name="<b>Spip</b>",
-        made_from={"generator": "typewriter 1"},
+        made_from={"generator": "text_generator 1"},
         internal_note="Zorglub",
     )
     page = operator.get(page_of(row)).content.decode()
     for said in (
         *(row.verification_code, f"/credentials/verify/{row.verification_code}", "&lt;b&gt;Spip&lt;/b&gt;", "Zorglub"),
-        *(page_of(row.run), page_of(configuration), "typewriter 1", "https://credentials.test/credentials/document/"),
+        *(
+            page_of(row.run),
+            page_of(configuration),
+            "text_generator 1",
+            "https://credentials.test/credentials/document/",
+        ),
     ):
         assert said in page, said
     assert "<b>Spip</b>" not in page
@@ -58,28 +64,28 @@ def test_a_credential_is_found_by_code_and_by_its_learner(operator: Any, by: str
 
 
 @pytest.mark.parametrize("term", ["nobody", "9" * 5, "9" * 30, "9" * 5000, "'", "ä" * 16])
-def test_a_term_that_nothing_goes_by_finds_nothing(operator: Any, term: str) -> None:
+def test_a_search_term_without_a_match_finds_nothing(operator: Any, term: str) -> None:
     CredentialFactory()
     assert "0 credentials" in operator.get(CREDENTIALS, {"q": term}).content.decode()
 
 
 def test_reissuing_makes_a_new_document_and_mails_when_asked_to(operator: Any, course: Any) -> None:
-    row = CredentialFactory(configuration=typed_diploma(), learner__lms_user_id=1001, learner_name="Old Name")
+    row = CredentialFactory(configuration=configure_certificate(), learner__lms_user_id=1001, learner_name="Old Name")
     assert "1 new document will be made." in press(operator, row, "reissue")
     row.refresh_from_db()
     assert row.reissue["mail"] is False
     press(operator, row, "reissue", mail="on")
     row.refresh_from_db()
     assert row.reissue["mail"] is True
-    printing.make_due()
+    generation.make_due()
     after = Credential.objects.get()
     assert (after.verification_code, after.issued_at, after.document_number) == (row.verification_code, NOON, 2)
     assert after.learner_name != "Old Name"
     assert LogEntry.objects.first().get_change_message() == "Reissued."
 
 
-def test_reissuing_while_the_lms_is_away_changes_nothing_and_says_so(operator: Any, course: Any) -> None:
-    row = CredentialFactory(configuration=typed_diploma(), learner__lms_user_id=1001)
+def test_reissuing_while_the_lms_is_down_changes_nothing_and_says_so(operator: Any, course: Any) -> None:
+    row = CredentialFactory(configuration=configure_certificate(), learner__lms_user_id=1001)
     course.break_down()
     assert 'class="error"' in press(operator, row, "reissue")
     row.refresh_from_db()
@@ -113,7 +119,7 @@ def test_buttons_are_offered_where_they_can_be_pressed(operator: Any) -> None:
     assert offered(status=CredentialStatus.INVALIDATED) == set()
 
 
-def test_what_failed_is_tried_again(operator: Any) -> None:
+def test_a_failed_credential_is_tried_again(operator: Any) -> None:
     row = CredentialFactory(**FAILED, attempts=8)
     assert "1 credential is tried again." in press(operator, row, "retry")
     row.refresh_from_db()
@@ -121,7 +127,7 @@ def test_what_failed_is_tried_again(operator: Any) -> None:
 
 
 def test_many_are_reissued_or_tried_again_from_the_list(operator: Any, course: Any) -> None:
-    configuration = typed_diploma()
+    configuration = configure_certificate()
     rows = [CredentialFactory(configuration=configuration, learner__lms_user_id=number) for number in (1001, 1002)]
     chosen = {"action": "reissue_chosen", "_selected_action": [str(row.pk) for row in rows]}
     assert "2 new documents will be made." in operator.post(CREDENTIALS, chosen, follow=True).content.decode()
@@ -130,8 +136,8 @@ def test_many_are_reissued_or_tried_again_from_the_list(operator: Any, course: A
     assert "1 credential is tried again." in operator.post(CREDENTIALS, chosen, follow=True).content.decode()
 
 
-def test_who_may_only_view_has_no_actions(staff: Callable[..., Any], course: Any) -> None:
-    row = CredentialFactory(configuration=typed_diploma())
+def test_a_permission_to_view_has_no_actions(staff: Callable[..., Any], course: Any) -> None:
+    row = CredentialFactory(configuration=configure_certificate())
     client = staff("view_credential")
     assert 'name="action"' not in client.get(CREDENTIALS).content.decode()
     client.post(CREDENTIALS, {"action": "reissue_chosen", "_selected_action": [str(row.pk)]})
@@ -166,11 +172,11 @@ def test_lists_cost_the_same_however_long_they_are(operator: Any, address: str) 
             assert operator.get(address).status_code == 200
         return len(queries)
 
-    configuration = typed_diploma()
+    configuration = configure_certificate()
     CredentialFactory(run=CredentialRunFactory(configuration=configuration), configuration=configuration)
     cost()
     one = cost()
     for _ in range(4):
-        other = typed_diploma()
+        other = configure_certificate()
         CredentialFactory(run=CredentialRunFactory(configuration=other), configuration=other)
     assert cost() == one

@@ -1,4 +1,4 @@
-"""What "Generate now" and "Dry run" do, with an LMS that answers, and with one that does not."""
+""" "Generate now" and "Dry run", with an LMS that answers and with one that does not."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import pytest
 from django.contrib.admin.models import LogEntry
 
 from badges import api as badges
-from credentials_config.issuing import runs
+from credentials_config.issuing import run_queue, runs
 from credentials_config.models import Credential, CredentialConfiguration, CredentialRun
-from tests.credentials_config.admin.pages import button, page_of, typed_diploma
+from tests.credentials_config.admin.pages import button, page_of
 from tests.credentials_config.factories import CredentialFactory
 from tests.factories import NOON
+from tests.support.certificates import configure_certificate
 
 pytestmark = pytest.mark.django_db
 
@@ -28,13 +29,13 @@ def press(client: Any, configuration: Any, name: str, **sent: Any) -> str:
 
 
 def carried_out() -> CredentialRun:
-    claimed = runs.claim()
+    claimed = run_queue.claim()
     assert claimed is not None
     return runs.carry_out(claimed)
 
 
 def test_generate_now_asks_for_a_run_and_says_who_did(operator: Any, course: Any) -> None:
-    configuration = typed_diploma()
+    configuration = configure_certificate()
     assert "Asked for a run." in press(operator, configuration, "generate")
     asked = CredentialRun.objects.get()
     assert (asked.cause, asked.override_gates) == ("person", False)
@@ -46,14 +47,14 @@ def test_generate_now_asks_for_a_run_and_says_who_did(operator: Any, course: Any
 
 
 def test_pressing_twice_asks_for_one_run(operator: Any, course: Any) -> None:
-    configuration = typed_diploma()
+    configuration = configure_certificate()
     press(operator, configuration, "generate")
     press(operator, configuration, "generate")
     assert CredentialRun.objects.count() == 1
 
 
 def test_gates_hold_for_generate_now_unless_they_are_overridden(operator: Any, course: Any) -> None:
-    configuration = typed_diploma(availability="on_date", available_on=NOON.replace(year=2099))
+    configuration = configure_certificate(availability="on_date", available_on=NOON.replace(year=2099))
     press(operator, configuration, "generate")
     skipped = carried_out()
     assert (skipped.outcome, Credential.objects.count()) == ("skipped", 0)
@@ -63,8 +64,8 @@ def test_gates_hold_for_generate_now_unless_they_are_overridden(operator: Any, c
 
 
 def test_a_dry_run_says_who_would_get_it_and_who_not_and_why(operator: Any, course: Any) -> None:
-    configuration = typed_diploma()
-    holder = badges.admit_learners(
+    configuration = configure_certificate()
+    holder = badges.get_or_create_learners(
         [badges.LearnerData(lms_user_id=1001, is_active=True, username="done-1", email="", name="")]
     )[1001]
     CredentialFactory(configuration=configuration, learner=holder)
@@ -79,7 +80,7 @@ def test_a_dry_run_says_who_would_get_it_and_who_not_and_why(operator: Any, cour
 
 
 def test_a_dry_run_says_what_the_gates_say(operator: Any, course: Any) -> None:
-    configuration = typed_diploma(availability="on_date", available_on=NOON.replace(year=2099))
+    configuration = configure_certificate(availability="on_date", available_on=NOON.replace(year=2099))
     assert "A schedule that fires now gives nothing: Credentials are available from 2099" in press(
         operator, configuration, "dry_run"
     )
@@ -87,7 +88,7 @@ def test_a_dry_run_says_what_the_gates_say(operator: Any, course: Any) -> None:
 
 @pytest.mark.parametrize("who", ["half-1", "1004"])
 def test_a_dry_run_can_ask_about_one_learner(operator: Any, course: Any, who: str) -> None:
-    page = press(operator, typed_diploma(), "dry_run", who=f" {who} ")
+    page = press(operator, configure_certificate(), "dry_run", who=f" {who} ")
     assert "half-1" in page
     assert "half-2" not in page
     assert "<strong>0</strong> learners would get it now." in page
@@ -95,33 +96,33 @@ def test_a_dry_run_can_ask_about_one_learner(operator: Any, course: Any, who: st
 
 @pytest.mark.parametrize("who", ["nobody", "999999", "9" * 30, "9" * 5000, "<b>", "\0"])
 def test_a_dry_run_says_whom_the_lms_does_not_know(operator: Any, course: Any, who: str) -> None:
-    page = press(operator, typed_diploma(), "dry_run", who=who)
+    page = press(operator, configure_certificate(), "dry_run", who=who)
     assert "The LMS does not know" in page
     assert "<b>”" not in page
 
 
 def test_a_long_dry_run_shows_the_first_and_names_the_command(operator: Any, course: Any, monkeypatch: Any) -> None:
     monkeypatch.setattr("credentials_config.admin.dry_runs.MOST", 3)
-    configuration = typed_diploma()
+    configuration = configure_certificate()
     page = press(operator, configuration, "dry_run")
     assert page.count("would get it</td>") + page.count("would not get it</td>") == 3
     assert f"manage.py credentials_generate --configuration {configuration.pk} --dry-run" in page
 
 
 def test_a_dry_run_without_an_answer_says_so_on_the_configurations_page(operator: Any, course: Any) -> None:
-    configuration = typed_diploma()
+    configuration = configure_certificate()
     course.break_down()
     page = press(operator, configuration, "dry_run")
     assert "errornote" in page or 'class="error"' in page
-    unusable = typed_diploma(credential_type__processor="marsupial")
+    unusable = configure_certificate(credential_type__processor="marsupial")
     course.recover()
     assert "No processor &#x27;marsupial&#x27; is installed" in press(operator, unusable, "dry_run")
 
 
-def test_trying_again_what_failed_lets_go_of_the_problem(operator: Any, course: Any) -> None:
-    configuration = typed_diploma(problem="The font is missing.")
+def test_retrying_failed_credentials_clears_the_problem(operator: Any, course: Any) -> None:
+    configuration = configure_certificate(problem="The font is missing.")
     failed = CredentialFactory(
-        configuration=configuration, status="error", error="Jammed.", document="", document_number=0, attempts=8
+        configuration=configuration, status="error", error="It did not fit.", document="", document_number=0, attempts=8
     )
     assert "1 failed credential is tried again." in press(operator, configuration, "retry")
     failed.refresh_from_db()

@@ -1,4 +1,4 @@
-"""Somebody with a keyboard and no mouse, in a real browser."""
+"""The preview by keyboard, in a real browser."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def signed_in(browser: Any, live_server: Any, admin_client: Any) -> Any:
 
 
 def test_enter_in_a_field_of_the_preview_shows_it_and_saves_nothing(signed_in: Any, live_server: Any) -> None:
-    kind = CredentialTypeFactory(name="Diploma", generator="typewriter", options={"learners": ["anna"]})
+    kind = CredentialTypeFactory(name="Diploma", generator="text_generator", options={"learners": ["anna"]})
     signed_in.get(f"{live_server.url}{page_of(kind)}")
     name = signed_in.find_element(By.ID, "id_name")
     name.clear()

@@ -1,4 +1,4 @@
-"""Lists of the admin stay quick, and say truly how long they are."""
+"""Lists of the admin stay quick, and show a total only when it is known."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from tests.credentials_config.admin.pages import CREDENTIALS
 from tests.credentials_config.factories import CredentialFactory
 
 
-def test_a_list_that_was_not_counted_to_its_end_does_not_say_it_was(
+def test_a_list_that_was_not_counted_to_its_end_shows_no_total(
     staff: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("badges.frame.admin.COUNTED", 3)
+    monkeypatch.setattr("badges.common.admin.MAX_COUNT", 3)
     CredentialFactory.create_batch(4)
     operator = staff("view_credential")
 

@@ -1,5 +1,5 @@
-"""The same furniture as for issuing."""
+"""The fixtures of issuing."""
 
-from tests.credentials_config.issuing.conftest import _furnished, post_office
+from tests.credentials_config.issuing.conftest import _storage_and_generator, smtp_server
 
-__all__ = ["_furnished", "post_office"]
+__all__ = ["_storage_and_generator", "smtp_server"]

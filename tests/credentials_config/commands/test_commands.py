@@ -8,17 +8,17 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from credentials_config.issuing import runs
+from credentials_config.issuing import run_queue
 from credentials_config.models import Credential, CredentialConfiguration, CredentialRun, RunCause
 from credentials_config.testing.lms import LmsStandIn
-from tests.credentials_config.issuing.stories import DAY, NOW, algebra, assert_one_each, diploma
 from tests.factories import GEOMETRY
+from tests.support.certificates import DAY, NOW, add_algebra, assert_one_each, configure_certificate
 
 pytestmark = [pytest.mark.tables, pytest.mark.django_db(transaction=True)]
 
 
 def say(*command: str, **options: Any) -> str:
-    """Run a command and return what it printed."""
+    """Run a command and return what it result."""
     out = io.StringIO()
     call_command(*command, stdout=out, stderr=out, verbosity=0, **options)
     return out.getvalue()
@@ -28,8 +28,8 @@ def say(*command: str, **options: Any) -> str:
 
 
 def test_one_command_goes_from_nothing_to_documents(lms: LmsStandIn) -> None:
-    algebra(lms, finished=4)
-    diploma()
+    add_algebra(lms, finished=4)
+    configure_certificate()
     said = say("credentials_run")
     assert "6 people looked at, 4 newly eligible." in said
     assert "Documents made: 4" in said
@@ -40,9 +40,9 @@ def test_one_command_goes_from_nothing_to_documents(lms: LmsStandIn) -> None:
 
 
 def test_only_enabled_and_open_configurations_run(lms: LmsStandIn) -> None:
-    algebra(lms)
-    diploma(enabled=False)
-    closed = diploma()
+    add_algebra(lms)
+    configure_certificate(enabled=False)
+    closed = configure_certificate()
     CredentialConfiguration.objects.filter(pk=closed.pk).update(closed_at=NOW)
     lms.change_course(closed.context_key, end=NOW - 30 * DAY)
     assert "No configuration is enabled and open" in say("credentials_run")
@@ -50,8 +50,8 @@ def test_only_enabled_and_open_configurations_run(lms: LmsStandIn) -> None:
 
 
 def test_a_closed_course_whose_end_moved_runs_again(lms: LmsStandIn) -> None:
-    algebra(lms)
-    closed = diploma()
+    add_algebra(lms)
+    closed = configure_certificate()
     CredentialConfiguration.objects.filter(pk=closed.pk).update(closed_at=NOW)
     said = say("credentials_run")
     assert "Contexts that are open again: 1." in said
@@ -60,9 +60,9 @@ def test_a_closed_course_whose_end_moved_runs_again(lms: LmsStandIn) -> None:
 
 @pytest.mark.parametrize("by", ["configuration", "context"])
 def test_only_what_is_named_runs(lms: LmsStandIn, by: str) -> None:
-    algebra(lms)
+    add_algebra(lms)
     lms.add_course(GEOMETRY, name="Geometry")
-    wanted, other = diploma(), diploma(context_key=GEOMETRY)
+    wanted, other = configure_certificate(), configure_certificate(context_key=GEOMETRY)
     say("credentials_run", **{by: [wanted.pk if by == "configuration" else wanted.context_key]})
     assert set(CredentialRun.objects.values_list("configuration", flat=True)) == {wanted.pk}
     assert other.runs.count() == 0
@@ -75,34 +75,34 @@ def test_what_is_not_there_is_an_error_that_names_it(named: dict[str, Any], db: 
 
 
 def test_what_a_killed_worker_left_is_taken_up(lms: LmsStandIn) -> None:
-    algebra(lms)
-    configuration = diploma()
-    asked = runs.request(configuration, cause=RunCause.PERSON, now=NOW - DAY)
-    assert runs.claim(run=asked, now=NOW - DAY) is not None
+    add_algebra(lms)
+    configuration = configure_certificate()
+    asked = run_queue.request(configuration, cause=RunCause.PERSON, now=NOW - DAY)
+    assert run_queue.claim(run=asked, now=NOW - DAY) is not None
     say("credentials_run", no_runs=True)
     assert_one_each(learners=3)
 
 
 def test_a_broken_configuration_is_told_with_its_remedy_and_the_others_go_on(lms: LmsStandIn) -> None:
-    algebra(lms)
-    diploma(options={"typewriter": {"broken": True}})
-    diploma()
-    with pytest.raises(CommandError, match=r"typewriter\.broken: it is; mend it"):
+    add_algebra(lms)
+    configure_certificate(options={"text_generator": {"broken": True}})
+    configure_certificate()
+    with pytest.raises(CommandError, match=r"text_generator\.broken: it is; repair it"):
         say("credentials_run")
     assert_one_each(learners=3)
 
 
 def test_a_document_that_fails_is_told(lms: LmsStandIn) -> None:
-    algebra(lms)
-    diploma(options={"typewriter": {"jams_on": "Learner Number 1"}})
+    add_algebra(lms)
+    configure_certificate(options={"text_generator": {"fails_on": "Learner Number 1"}})
     with pytest.raises(CommandError, match="1 documents failed"):
         say("credentials_run")
     assert Credential.objects.filter(status="available").count() == 2
 
 
 def test_an_lms_that_is_down_is_told(lms: LmsStandIn) -> None:
-    algebra(lms)
-    diploma()
+    add_algebra(lms)
+    configure_certificate()
     lms.break_down()
     with pytest.raises(CommandError, match="To be tried again"):
         say("credentials_run")
@@ -112,8 +112,8 @@ def test_an_lms_that_is_down_is_told(lms: LmsStandIn) -> None:
 
 
 def test_a_dry_run_says_who_would_get_one_who_not_and_why_and_writes_nothing(lms: LmsStandIn) -> None:
-    algebra(lms, finished=2, unfinished=1)
-    configuration = diploma()
+    add_algebra(lms, finished=2, unfinished=1)
+    configuration = configure_certificate()
     said = say("credentials_generate", configuration=configuration.pk, dry_run=True)
     lines = {line.split("\t")[1]: line.split("\t")[2:] for line in said.splitlines() if "\t" in line}
     assert lines["done-1"][0] == "would get one"
@@ -128,15 +128,15 @@ def test_a_dry_run_says_who_would_get_one_who_not_and_why_and_writes_nothing(lms
 
 
 def test_a_dry_run_says_when_a_gate_is_shut(lms: LmsStandIn) -> None:
-    algebra(lms)
-    configuration = diploma(availability="on_date", available_on="2999-01-01T00:00:00Z")
+    add_algebra(lms)
+    configuration = configure_certificate(availability="on_date", available_on="2999-01-01T00:00:00Z")
     said = say("credentials_generate", configuration=configuration.pk, dry_run=True)
     assert "A run now would be skipped: Credentials are available from 2999-01-01" in said
 
 
 def test_generating_keeps_to_the_gates_unless_they_are_overridden(lms: LmsStandIn) -> None:
-    algebra(lms)
-    configuration = diploma(enabled=False, availability="on_date", available_on="2999-01-01T00:00:00Z")
+    add_algebra(lms)
+    configuration = configure_certificate(enabled=False, availability="on_date", available_on="2999-01-01T00:00:00Z")
     said = say("credentials_generate", configuration=configuration.pk)
     assert "skipped. Credentials are available from 2999-01-01" in said
     assert "--override-gates" in said
@@ -145,22 +145,22 @@ def test_generating_keeps_to_the_gates_unless_they_are_overridden(lms: LmsStandI
 
 
 def test_generating_twice_at_once_is_refused_with_the_reason(lms: LmsStandIn) -> None:
-    algebra(lms)
-    configuration = diploma()
-    assert runs.claim(run=runs.request(configuration, cause=RunCause.SCHEDULE)) is not None
+    add_algebra(lms)
+    configuration = configure_certificate()
+    assert run_queue.claim(run=run_queue.request(configuration, cause=RunCause.SCHEDULE)) is not None
     with pytest.raises(CommandError, match="runs do not overlap"):
         say("credentials_generate", configuration=configuration.pk)
 
 
 def test_generating_from_a_broken_template_is_an_error_that_names_it(lms: LmsStandIn) -> None:
-    algebra(lms)
-    configuration = diploma(options={"typewriter": {"ribbon": "red"}})
+    add_algebra(lms)
+    configuration = configure_certificate(options={"text_generator": {"asset": "red"}})
     with pytest.raises(CommandError, match="no asset 'red'"):
         say("credentials_generate", configuration=configuration.pk)
 
 
 def test_generating_for_an_unknown_course_is_an_error(lms: LmsStandIn) -> None:
-    configuration = diploma()
+    configuration = configure_certificate()
     for dry_run in (True, False):
         with pytest.raises(CommandError, match="does not know"):
             say("credentials_generate", configuration=configuration.pk, dry_run=dry_run)

@@ -1,4 +1,4 @@
-"""Assets in memory, words, and looking at finished documents with other eyes than the generator's."""
+"""Assets in memory, document contexts, and libraries other than the generator's that read finished documents."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from pdfminer.pdfinterp import PDFPageInterpreter, PDFResourceManager
 from pdfminer.pdfpage import PDFPage
 from pdfminer.utils import decode_text
 
-from credentials_config.contracts import GenerationError, Words
+from credentials_config.contracts import DocumentContext, GenerationError
 from credentials_config.generators.pdf import samples
-from credentials_config.generators.pdf.generator import PdfGenerator, PdfPress
+from credentials_config.generators.pdf.generator import PdfGenerator, PdfRenderer
 
-WORDS = Words(
+CONTEXT = DocumentContext(
     name="Ada Lovelace",
     context_name="Introduction to Algebra",
     issue_date="3 May 2026",
@@ -35,12 +35,12 @@ PAPER = (
 NOTO = Path("/usr/share/fonts/truetype/noto")
 
 
-def words(**given: str) -> Words:
-    return replace(WORDS, **given)
+def context(**given: str) -> DocumentContext:
+    return replace(CONTEXT, **given)
 
 
-class Shelf:
-    """Assets by slug: ``Shelf({"paper": ("paper.svg", b"…")})``."""
+class StoredFiles:
+    """Assets by slug: ``StoredFiles({"paper": ("paper.svg", b"…")})``."""
 
     def __init__(self, files: dict[str, tuple[str, bytes]]):
         self.files = files
@@ -60,26 +60,28 @@ class Shelf:
         return self.files[slug]
 
 
-def press(
+def renderer(
     template: bytes = PAPER, options: dict[str, Any] | None = None, *, name: str = "paper.svg", **files: bytes
-) -> PdfPress:
-    """A press with this template; more assets are given as ``slug__extension=content``."""
+) -> PdfRenderer:
+    """A renderer with this template; more assets are given as ``slug__extension=content``."""
     more = {slug.partition("__")[0]: (slug.replace("__", "."), content) for slug, content in files.items()}
-    return PdfGenerator().begin({"template": "paper", **(options or {})}, Shelf({"paper": (name, template), **more}))
+    return PdfGenerator().create_renderer(
+        {"template": "paper", **(options or {})}, StoredFiles({"paper": (name, template), **more})
+    )
 
 
-def sample_press() -> PdfPress:
-    shelf = Shelf({"sample-certificate": (samples.CERTIFICATE, samples.content(samples.CERTIFICATE))})
-    return PdfGenerator().begin(samples.OPTIONS[samples.CERTIFICATE], shelf)
+def sample_renderer() -> PdfRenderer:
+    catalog = StoredFiles({"sample-certificate": (samples.CERTIFICATE, samples.content(samples.CERTIFICATE))})
+    return PdfGenerator().create_renderer(samples.OPTIONS[samples.CERTIFICATE], catalog)
 
 
 class _Reader(PDFTextDevice):
-    """Reads text as it stands in the file; where that says what a run of glyphs means (ActualText), it is believed."""
+    """Reads the text of a file. Where the file names the text of some glyphs (ActualText), that is taken."""
 
     def __init__(self, manager: PDFResourceManager):
         super().__init__(manager)
         self.parts: list[str] = []
-        # For each open tag: where its replacement stands in the parts, if it has one.
+        # For each open tag: the index of its replacement in the parts, if it has one.
         self.open: list[int | None] = []
         self.row: float | None = None
 

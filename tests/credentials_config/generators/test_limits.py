@@ -20,7 +20,7 @@ import pytest
 
 from credentials_config.contracts import GenerationError
 from credentials_config.generators.pdf import process
-from tests.credentials_config.generators.documents import png, press, read_text, words
+from tests.credentials_config.generators.documents import context, png, read_text, renderer
 
 OWN = b"#set document(date: none)\n#sys.inputs.name #sys.inputs.verify_code\n"
 LOOP = b"#for i in range(10000) { for j in range(10000) { for k in range(10000) { let x = calc.sin(i) } } }\n"
@@ -44,28 +44,28 @@ def worker_pid() -> int:
 def test_a_template_that_loops_is_killed_before_any_learner(limits):
     limits(seconds=1)
     with pytest.raises(GenerationError, match=r"longer than 1 seconds.*loop") as caught:
-        press(LOOP + OWN, name="own.typ")
+        renderer(LOOP + OWN, name="own.typ")
     assert caught.value.everyone
     # Others go on.
-    assert press().make(words()).content
+    assert renderer().render(context()).content
 
 
 def test_a_template_that_loops_for_one_learner_leaves_the_others(limits):
     limits(seconds=1)
-    made = press(LOOP_FOR_BOBBY, name="own.typ")
+    made = renderer(LOOP_FOR_BOBBY, name="own.typ")
     with pytest.raises(GenerationError, match="longer than 1 seconds") as caught:
-        made.make(words(name="Bobby"))
+        made.render(context(name="Bobby"))
     assert not caught.value.everyone
-    assert "Ada Lovelace" in read_text(made.make(words()).content)
+    assert "Ada Lovelace" in read_text(made.render(context()).content)
 
 
 def test_the_worker_ends_itself_when_nobody_is_left_to_kill_it(limits):
     """Its parent was killed while a template looped: the alarm is the worker's own."""
     limits(seconds=2)
-    made = press(LOOP_FOR_BOBBY, name="own.typ")
+    made = renderer(LOOP_FOR_BOBBY, name="own.typ")
     pid = worker_pid()
-    request = made._request(words(name="Bobby"), page=0, strict=False)
-    process._shared._write(process._shared._process, process.wire.packed(request))
+    request = made._request(context(name="Bobby"), page=0, strict=False)
+    process._shared._write(process._shared._process, process.messages.encode(request))
     assert psutil.Process(pid).is_running()
     assert process._shared._process.wait(10) == -signal.SIGALRM
 
@@ -74,9 +74,9 @@ def test_too_much_memory_is_an_error_that_says_so(limits):
     limits(megabytes=400, seconds=60)
     bomb = b"#let x = range(1000000)\n#let y = range(200).map(i => x.map(j => str(j)))\n" + OWN
     with pytest.raises(GenerationError, match=r"more than 400 MB.*megabytes") as caught:
-        press(bomb, name="own.typ")
+        renderer(bomb, name="own.typ")
     assert caught.value.everyone
-    assert press().make(words()).content
+    assert renderer().render(context()).content
 
 
 def test_a_small_file_that_is_a_huge_picture_is_an_error(limits):
@@ -84,27 +84,27 @@ def test_a_small_file_that_is_a_huge_picture_is_an_error(limits):
     huge = png(30000, 30000)
     assert len(huge) < 2 * 1024 * 1024
     with pytest.raises(GenerationError, match=r"400 MB|cannot be used as a picture|longer than") as caught:
-        press(huge, name="paper.png")
+        renderer(huge, name="paper.png")
     assert caught.value.everyone
 
 
 def test_a_worker_that_was_killed_is_replaced(limits):
     limits()
-    made = press()
-    before = made.make(words()).content
+    made = renderer()
+    before = made.render(context()).content
     os.kill(worker_pid(), signal.SIGKILL)
     process._shared._process.wait()
-    assert made.make(words()).content == before
+    assert made.render(context()).content == before
 
 
 def test_a_worker_that_dies_over_a_document_is_an_error_and_replaced(limits):
     limits()
-    made = press(LOOP_FOR_BOBBY, name="own.typ")
+    made = renderer(LOOP_FOR_BOBBY, name="own.typ")
     killer = threading.Timer(0.7, os.kill, (worker_pid(), signal.SIGKILL))
     killer.start()
     with pytest.raises(GenerationError, match="gave up"):
-        made.make(words(name="Bobby"))
-    assert made.make(words()).content
+        made.render(context(name="Bobby"))
+    assert made.render(context()).content
 
 
 def test_an_interruption_does_not_hand_one_learners_document_to_the_next(limits):
@@ -117,18 +117,18 @@ def test_an_interruption_does_not_hand_one_learners_document_to_the_next(limits)
         raise SoftTimeLimit
 
     limits(seconds=5)
-    made = press(
+    made = renderer(
         OWN + b'#if sys.inputs.name == "Slow" { for i in range(1000) { for j in range(1000) {} } }', name="own.typ"
     )
     before = signal.signal(signal.SIGALRM, interrupt)
     signal.setitimer(signal.ITIMER_REAL, 0.02)
     try:
         with pytest.raises(SoftTimeLimit):
-            made.make(words(name="Slow"))
+            made.render(context(name="Slow"))
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
-    text = read_text(made.make(words(name="Grace Hopper")).content)
+    text = read_text(made.render(context(name="Grace Hopper")).content)
     assert "Grace Hopper" in text
     assert "Slow" not in text
 
@@ -148,14 +148,14 @@ def test_an_interruption_does_not_hand_one_learners_document_to_the_next(limits)
 )
 def test_a_template_reads_nothing_but_its_own_folder(source):
     with pytest.raises(GenerationError, match=r"broken") as caught:
-        press(source + b"\n" + OWN, name="own.typ")
+        renderer(source + b"\n" + OWN, name="own.typ")
     assert "root:" not in str(caught.value)
 
 
 def test_a_template_does_not_see_the_secrets_of_the_host(monkeypatch, limits):
     limits()
     monkeypatch.setenv("SECRET_KEY", "marsupilami")
-    press()
+    renderer()
     assert "marsupilami" not in repr(psutil.Process(worker_pid()).environ())
 
 
@@ -181,18 +181,18 @@ def test_a_template_downloads_nothing(limits, monkeypatch):
             monkeypatch.setenv(name, f"http://127.0.0.1:{server.server_port}")
         limits()
         with pytest.raises(GenerationError, match=r"package preview/tiaoma-0\.3\.0, and none are downloaded"):
-            press(b'#import "@preview/tiaoma:0.3.0": *\n' + OWN, name="own.typ")
+            renderer(b'#import "@preview/tiaoma:0.3.0": *\n' + OWN, name="own.typ")
         server.shutdown()
     assert asked == []
 
 
 def test_a_folder_lives_as_long_as_its_press():
-    made = press()
+    made = renderer()
     folder = made._folder
     assert (folder / "page.typ").exists()
     made.close()
     assert not folder.exists()
-    made = press()
+    made = renderer()
     folder = made._folder
     del made
     assert not folder.exists()
@@ -201,25 +201,25 @@ def test_a_folder_lives_as_long_as_its_press():
 def test_a_press_that_fails_leaves_no_folder(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     with pytest.raises(GenerationError):
-        press(b"%PDF-broken", name="paper.pdf")
+        renderer(b"%PDF-broken", name="paper.pdf")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_many_presses_at_once_are_kept_apart(limits):
     limits()
-    made = [press(options={"text_elements": {"motto": {"text": f"Motto {n}", "y": 50}}}) for n in range(20)]
+    made = [renderer(options={"text_elements": {"motto": {"text": f"Motto {n}", "y": 50}}}) for n in range(20)]
     for _ in range(2):
         for number, one in enumerate(made):
-            assert f"Motto {number}\n" in read_text(one.make(words()).content)
+            assert f"Motto {number}\n" in read_text(one.render(context()).content)
 
 
 def test_threads_get_their_own_documents(limits):
     limits()
-    made = press()
+    made = renderer()
     found: dict[str, str] = {}
 
     def make(name):
-        found[name] = read_text(made.make(words(name=name)).content)
+        found[name] = read_text(made.render(context(name=name)).content)
 
     threads = [threading.Thread(target=make, args=(f"Person {n} of all",)) for n in range(16)]
     for thread in threads:
@@ -233,9 +233,9 @@ def test_threads_get_their_own_documents(limits):
 SCRIPT = """
 import os, sys
 os.environ["DJANGO_SETTINGS_MODULE"] = "service.settings"
-from tests.credentials_config.generators.documents import press, words
+from tests.credentials_config.generators.documents import context, renderer
 from credentials_config.generators.pdf import process
-made = press()
+made = renderer()
 print(process._shared._process.pid, made._folder, flush=True)
 """
 
@@ -278,15 +278,15 @@ def test_a_forked_child_has_a_worker_of_its_own_and_leaves_the_parents_alone():
     """Celery forks its workers; one of them may outlive the parent."""
     parent = _in_a_process(
         """
-first = made.make(words()).content
+first = made.render(context()).content
 child = os.fork()
 if child == 0:
-    same = made.make(words()).content == first
+    same = made.render(context()).content == first
     print(process._shared._process.pid, same, flush=True)
     del made
     sys.exit(0)
 os.waitpid(child, 0)
-print(made.make(words()).content == first, process._shared._process.pid, flush=True)
+print(made.render(context()).content == first, process._shared._process.pid, flush=True)
 """
     )
     out, _ = parent.communicate(timeout=60)

@@ -16,13 +16,13 @@ from credentials_config.contracts import GenerationError
 from credentials_config.generators.pdf import process
 from tests.credentials_config.generators.documents import (
     NOTO,
+    context,
     copied_text,
     ink,
-    press,
     read_text,
     rendered,
-    sample_press,
-    words,
+    renderer,
+    sample_renderer,
 )
 
 SCRIPTS = {
@@ -50,7 +50,7 @@ FROM_THE_RIGHT = {"arabic", "hebrew"}
 
 @pytest.fixture(scope="module")
 def certificate():
-    made = sample_press()
+    made = sample_renderer()
     yield made
     made.close()
 
@@ -58,7 +58,7 @@ def certificate():
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_names_of_every_script_are_drawn_and_found(certificate, script):
     name, language = SCRIPTS[script]
-    content = certificate.make(words(name=name, language=language)).content
+    content = certificate.render(context(name=name, language=language)).content
     # Letters from the right are drawn, and so stand in the file, from the left.
     assert (name[::-1] if script in FROM_THE_RIGHT else name) in read_text(content)
     # Readers turn them around.
@@ -69,8 +69,8 @@ def test_names_of_every_script_are_drawn_and_found(certificate, script):
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_no_box_stands_for_a_letter(script):
     name, language = SCRIPTS[script]
-    made = press(options={"text_elements": {"name": {"text": "{name} & {name}"}}})
-    made.make(words(name=name, language=language))
+    made = renderer(options={"text_elements": {"name": {"text": "{name} & {name}"}}})
+    made.render(context(name=name, language=language))
     # What PDF/A wants besides.
     page = (made._folder / "page.typ").read_text().replace("date: none", "date: datetime(year: 2026, month: 5, day: 3)")
     (made._folder / "strict.typ").write_text(page)
@@ -90,9 +90,9 @@ def _last_document(made, name, language):
     from credentials_config.generators.pdf.worker import Worker  # noqa: PLC0415 - the worker's process needs no pytest
 
     worker = Worker({"seconds": 60, "folders": process.font_folders(None)})
-    worker._do(made._opening | {"do": "open"})
-    request = made._request(words(name=name, language=language), page=0, strict=False)
-    return worker.templates[request["id"]]._for_page(request)["document"]
+    worker._do(made._open_request | {"do": "open"})
+    request = made._request(context(name=name, language=language), page=0, strict=False)
+    return worker.templates[request["id"]]._inputs_for_page(request)["document"]
 
 
 NASTY = [
@@ -111,7 +111,7 @@ NASTY = [
 
 @pytest.mark.parametrize("name", NASTY)
 def test_names_that_look_like_code_are_letters(certificate, name):
-    content = certificate.make(words(name=name)).content
+    content = certificate.render(context(name=name)).content
     assert name in read_text(content)
     assert "root:" not in read_text(content)
 
@@ -128,7 +128,7 @@ def test_names_that_look_like_code_are_letters(certificate, name):
     ],
 )
 def test_what_cannot_be_printed_is_left_out(certificate, name, shown):
-    assert f"\n{shown}\n" in read_text(certificate.make(words(name=name)).content)
+    assert f"\n{shown}\n" in read_text(certificate.render(context(name=name)).content)
 
 
 LONG = {
@@ -145,8 +145,8 @@ LONG = {
 def test_two_hundred_letters_fit(certificate, kind):
     name, language = LONG[kind]
     assert len(name) > 200
-    content = certificate.make(words(name=name, language=language)).content
-    plain = certificate.make(words(name="", language=language)).content
+    content = certificate.render(context(name=name, language=language)).content
+    plain = certificate.render(context(name="", language=language)).content
     # All of its ink is where a name may be: nothing left, right, above or below changes.
     width, height, with_name = rendered(content)
     without = rendered(plain)[2]
@@ -160,7 +160,7 @@ def test_two_hundred_letters_fit(certificate, kind):
 
 def test_a_long_name_is_smaller_and_a_short_one_is_not(certificate):
     def tall(name):
-        width, height, pixels = rendered(certificate.make(words(name=name)).content)
+        width, height, pixels = rendered(certificate.render(context(name=name)).content)
         rows = [r for r in range(height - 400, height - 310) if min(pixels[r * width + 100 : r * width + 740]) < 128]
         return max(rows) - min(rows)
 
@@ -169,44 +169,44 @@ def test_a_long_name_is_smaller_and_a_short_one_is_not(certificate):
 
 
 def test_what_does_not_fit_at_all_is_an_error_that_names_the_element():
-    made = press(options={"text_elements": {"context": {"max_width": 120, "max_lines": 1}}})
+    made = renderer(options={"text_elements": {"context": {"max_width": 120, "max_lines": 1}}})
     with pytest.raises(GenerationError, match=r"text_elements\.context does not fit.*max_width") as caught:
-        made.make(words(context_name="A very long name of a course " * 6))
+        made.render(context(context_name="A very long name of a course " * 6))
     assert not caught.value.everyone
     assert "course" not in str(caught.value)
 
 
 def test_a_letter_that_no_font_has_is_an_error_for_that_learner_only(certificate):
     with pytest.raises(GenerationError, match=r"letter U\+E123.*fonts-noto") as caught:
-        certificate.make(words(name="Ada \ue123"))
+        certificate.render(context(name="Ada \ue123"))
     assert not caught.value.everyone
-    assert certificate.make(words(name="Ada")).content
+    assert certificate.render(context(name="Ada")).content
 
 
 def test_without_the_chinese_fonts_others_get_their_documents(tmp_path, settings):
     shutil.copy(NOTO / "NotoSans-Regular.ttf", tmp_path)
     settings.CREDENTIALS_CONFIG = {"pdf": {"font_folders": [str(tmp_path)]}}
-    made = press()
-    assert "Софья" in read_text(made.make(words(name="Софья")).content)
+    made = renderer()
+    assert "Софья" in read_text(made.render(context(name="Софья")).content)
     with pytest.raises(GenerationError, match=r"U\+9648.*fonts-noto-cjk"):
-        made.make(words(name="陈省身"))
+        made.render(context(name="陈省身"))
 
 
 def test_without_any_fonts_latin_names_still_work(tmp_path, settings):
     settings.CREDENTIALS_CONFIG = {"pdf": {"font_folders": [str(tmp_path)]}}
-    made = press()
-    assert "Zoë Łukasiewicz" in read_text(made.make(words(name="Zoë Łukasiewicz")).content)
+    made = renderer()
+    assert "Zoë Łukasiewicz" in read_text(made.render(context(name="Zoë Łukasiewicz")).content)
     with pytest.raises(GenerationError, match=r"U\+05DE"):
-        made.make(words(name="משה"))
+        made.render(context(name="משה"))
 
 
 def test_lines_of_a_context_name_stay_lines():
-    text = read_text(press().make(words(context_name="Algebra\nfor everyone")).content)
+    text = read_text(renderer().render(context(context_name="Algebra\nfor everyone")).content)
     assert re.search(r"Algebra\s+for everyone", text)
     assert "Algebrafor" not in text
 
 
 def test_uppercase_follows_the_language():
-    made = press(options={"text_elements": {"name": {"uppercase": True}}})
-    assert "IŞIL" in read_text(made.make(words(name="ışıl", language="en")).content)
-    assert "DİLİ" in read_text(made.make(words(name="dili", language="tr")).content)
+    made = renderer(options={"text_elements": {"name": {"uppercase": True}}})
+    assert "IŞIL" in read_text(made.render(context(name="ışıl", language="en")).content)
+    assert "DİLİ" in read_text(made.render(context(name="dili", language="tr")).content)

@@ -1,4 +1,4 @@
-"""Templates of each kind become the page; what is broken is said once, with asset and remedy, before any learner."""
+"""Templates of each kind become the page; what is broken is message once, with asset and remedy, before any learner."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from credentials_config.generators.pdf.generator import PdfGenerator
 from tests.credentials_config.generators.documents import (
     NOTO,
     PAPER,
-    Shelf,
+    StoredFiles,
+    context,
     copied_text,
     ink,
     png,
-    press,
     read_text,
     rendered,
-    sample_press,
+    renderer,
+    sample_renderer,
     scanned,
-    words,
 )
 
 BLACK_BAR = '<svg xmlns="http://www.w3.org/2000/svg" width="400" height="300"><path d="M0 0h400v30H0z"/></svg>'
@@ -48,7 +48,7 @@ def test_a_pdf_template_keeps_its_size_its_drawing_and_its_text():
     template = pdf(
         "#set page(width: 500pt, height: 400pt, margin: 0pt)\n#rect(width: 100%, height: 40pt, fill: black)\n Faculty"
     )
-    content = press(template, name="paper.pdf").make(words()).content
+    content = renderer(template, name="paper.pdf").render(context()).content
     assert size_of(content) == (500, 400)
     assert ink(content, 0, 365, 500, 400) > 0.95
     assert "Faculty" in copied_text(content)
@@ -60,7 +60,7 @@ def test_a_turned_pdf_page_is_drawn_as_readers_show_it():
     plain = pdf("#set page(width: 300pt, height: 500pt, margin: 0pt)\n#rect(width: 30pt, height: 100%, fill: black)")
     at = plain.index(b"/MediaBox")
     turned = plain[:at] + b"/Rotate 90" + plain[at:]
-    content = press(turned, name="paper.pdf").make(words()).content
+    content = renderer(turned, name="paper.pdf").render(context()).content
     assert size_of(content) == (500, 300)
     assert ink(content, 0, 270, 500, 300) > 0.95
 
@@ -76,34 +76,34 @@ def test_a_turned_pdf_page_is_drawn_as_readers_show_it():
     ],
 )
 def test_a_picture_is_as_big_as_a4(name, template, size):
-    assert size_of(press(template, name=name).make(words()).content) == pytest.approx(size, abs=1)
+    assert size_of(renderer(template, name=name).render(context()).content) == pytest.approx(size, abs=1)
 
 
 def test_a_jpeg_is_a_page_too():
-    content = press(_jpeg(), name="paper.jpg").make(words()).content
+    content = renderer(_jpeg(), name="paper.jpg").render(context()).content
     assert size_of(content) == (842, 842)
 
 
 def test_page_gives_another_size():
-    content = press(options={"page": {"width": 300, "height": 200}}).make(words()).content
+    content = renderer(options={"page": {"width": 300, "height": 200}}).render(context()).content
     assert size_of(content) == (300, 200)
 
 
 def test_context_names_of_several_lines_have_their_own_template():
-    made = press(
+    made = renderer(
         options={"template_multiline": "wide"}, wide__svg=BLACK_BAR.replace('width="400"', 'width="300"').encode()
     )
-    assert size_of(made.make(words(context_name="Algebra")).content) == (842, 595)
-    several = made.make(words(context_name="Algebra\nfor all", name="IIIIIIII")).content
+    assert size_of(made.render(context(context_name="Algebra")).content) == (842, 595)
+    several = made.render(context(context_name="Algebra\nfor all", name="IIIIIIII")).content
     assert size_of(several) == (842, 842)
     assert ink(several, 380, 290, 460, 315) > 0.1
 
 
 def test_the_middle_is_the_middle_of_each_template():
-    made = press(
+    made = renderer(
         options={"template_multiline": "small", "page": None}, small__pdf=pdf("#set page(width: 300pt, height: 400pt)")
     )
-    content = made.make(words(context_name="Algebra\nfor all", name="IIIIIIII")).content
+    content = made.render(context(context_name="Algebra\nfor all", name="IIIIIIII")).content
     assert size_of(content) == (300, 400)
     assert ink(content, 110, 290, 190, 312) > 0.1
     assert ink(content, 200, 285, 300, 320) == 0
@@ -113,8 +113,8 @@ def test_elements_stand_where_they_are_told():
     texts = dict.fromkeys(("context", "date"), False)
     left = {"text": "IIII", "x": 100, "y": 500, "align": "left", "size": 40}
     right = {"text": "IIII", "x": 742, "y": 300, "align": "right", "size": 40}
-    made = press(options={"text_elements": {**texts, "name": left, "other": right}})
-    content = made.make(words()).content
+    made = renderer(options={"text_elements": {**texts, "name": left, "other": right}})
+    content = made.render(context()).content
     assert ink(content, 100, 500, 150, 528) > 0.2
     assert ink(content, 0, 480, 100, 595) == 0
     assert ink(content, 692, 300, 742, 328) > 0.2
@@ -124,39 +124,39 @@ def test_elements_stand_where_they_are_told():
 
 
 def test_images_stand_on_their_lower_left_corner():
-    made = press(
+    made = renderer(
         options={
             "text_elements": dict.fromkeys(("name", "context", "date"), False),
             "images": [{"asset": "seal", "x": 50, "y": 400, "width": 100}],
         },
         seal__png=png(20, 10, 0),
     )
-    content = made.make(words()).content
+    content = made.render(context()).content
     assert ink(content, 51, 401, 149, 449) == 1
     assert ink(content, 40, 451, 160, 500) == ink(content, 40, 350, 160, 399) == 0
 
 
 def test_phones_read_the_qr_code():
-    content = sample_press().make(words(verify_url="https://x.example/credentials/verify/K7QX9TMW2PHD")).content
+    content = sample_renderer().render(context(verify_url="https://x.example/credentials/verify/K7QX9TMW2PHD")).content
     assert scanned(content) == ["https://x.example/credentials/verify/K7QX9TMW2PHD"]
 
 
 @pytest.mark.parametrize("length", [20, 80, 200, 400])
 def test_addresses_of_any_length_are_read(length):
     url = ("https://x.example/K7QX9TMW2PHD/" + "abc-123/" * 60)[:length]
-    made = press(options={"qr": {"x": 40, "y": 300, "size": 200}})
-    assert scanned(made.make(words(verify_url=url + "/K7QX9TMW2PHD")).content) == [url + "/K7QX9TMW2PHD"]
+    made = renderer(options={"qr": {"x": 40, "y": 300, "size": 200}})
+    assert scanned(made.render(context(verify_url=url + "/K7QX9TMW2PHD")).content) == [url + "/K7QX9TMW2PHD"]
 
 
 def test_the_same_words_give_the_same_bytes_whoever_makes_them():
-    first, second = sample_press(), sample_press()
-    in_between = first.make(words(name="Grace Hopper")).content
+    first, second = sample_renderer(), sample_renderer()
+    in_between = first.render(context(name="Grace Hopper")).content
     first._worker.stop()
-    assert first.make(words()).content == second.make(words()).content != in_between
+    assert first.render(context()).content == second.render(context()).content != in_between
 
 
 def test_a_document_knows_what_it_was_made_from():
-    made = press(options={"images": [{"asset": "seal", "x": 1, "y": 1, "width": 9}]}, seal__png=png(9, 9)).made_from
+    made = renderer(options={"images": [{"asset": "seal", "x": 1, "y": 1, "width": 9}]}, seal__png=png(9, 9)).made_from
     assert made == {"generator": "pdf 1", "typst": made["typst"], "assets": {"paper": 7, "seal": 7}}
 
 
@@ -165,33 +165,34 @@ def test_a_document_knows_what_it_was_made_from():
 
 def test_a_font_is_an_asset_or_a_family_of_the_machine():
     serif = (NOTO / "NotoSerif-Bold.ttf").read_bytes()
-    content = press(options={"defaults": {"font": "brand"}}, brand__ttf=serif).make(words(name="Ada")).content
+    content = renderer(options={"defaults": {"font": "brand"}}, brand__ttf=serif).render(context(name="Ada")).content
     assert b"NotoSerif-Bold" in content
-    content = press(options={"defaults": {"font": "noto serif"}}).make(words(name="Ada")).content
+    content = renderer(options={"defaults": {"font": "noto serif"}}).render(context(name="Ada")).content
     assert b"NotoSerif-Regular" in content
 
 
-def test_a_font_without_the_letters_is_helped_out():
+def test_a_font_without_the_letters_is_completed_by_another_font():
     serif = (NOTO / "NotoSerif-Bold.ttf").read_bytes()
-    content = press(options={"defaults": {"font": "brand"}}, brand__ttf=serif).make(words(name="Ada 陈省身")).content
+    made = renderer(options={"defaults": {"font": "brand"}}, brand__ttf=serif)
+    content = made.render(context(name="Ada 陈省身")).content
     assert "Ada 陈省身" in read_text(content)
     assert b"NotoSansCJK" in content
 
 
 def test_helvetica_means_no_special_font():
-    assert b"NotoSans-Regular" in press(options={"defaults": {"font": "Helvetica"}}).make(words()).content
+    assert b"NotoSans-Regular" in renderer(options={"defaults": {"font": "Helvetica"}}).render(context()).content
 
 
 @pytest.mark.parametrize("content", [b"", b"no font at all", b"\x00\x01\x00\x00" + b"\xff" * 200])
 def test_a_broken_font_is_named(content):
     with pytest.raises(GenerationError, match="'brand'") as caught:
-        press(options={"defaults": {"font": "brand"}}, brand__ttf=content)
+        renderer(options={"defaults": {"font": "brand"}}, brand__ttf=content)
     assert caught.value.everyone
 
 
 def test_a_missing_font_is_named():
     with pytest.raises(GenerationError, match=r"no font 'Comic Neue' \(text_elements\.name\.font\).*Upload") as caught:
-        press(options={"text_elements": {"name": {"font": "Comic Neue"}}})
+        renderer(options={"text_elements": {"name": {"font": "Comic Neue"}}})
     assert caught.value.everyone
 
 
@@ -207,7 +208,7 @@ def encrypted() -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "message"),
     [
         ("paper.pdf", b"%PDF-1.7\ngarbage", "no PDF that can be read"),
         ("paper.pdf", encrypted(), "encrypted PDF; save it without a password"),
@@ -227,9 +228,9 @@ def encrypted() -> bytes:
     ],
     ids=lambda value: value[:20] if isinstance(value, (str, bytes)) else None,
 )
-def test_a_broken_template_is_named_before_any_learner(name, content, said):
-    with pytest.raises(GenerationError, match=said) as caught:
-        press(content, name=name)
+def test_a_broken_template_is_named_before_any_learner(name, content, message):
+    with pytest.raises(GenerationError, match=message) as caught:
+        renderer(content, name=name)
     assert caught.value.everyone
     assert "paper" in str(caught.value) or "font" in str(caught.value) or "code" in str(caught.value)
     assert "/tmp" not in str(caught.value)
@@ -237,12 +238,12 @@ def test_a_broken_template_is_named_before_any_learner(name, content, said):
 
 def test_a_missing_asset_is_named():
     with pytest.raises(GenerationError, match="no asset 'seal'"):
-        press(options={"images": [{"asset": "seal", "x": 1, "y": 1, "width": 9}]})
+        renderer(options={"images": [{"asset": "seal", "x": 1, "y": 1, "width": 9}]})
 
 
 def test_wrong_options_are_refused_here_too():
     with pytest.raises(GenerationError, match=r"qr\.size: ") as caught:
-        press(options={"qr": {"x": 1, "y": 1, "size": "big"}})
+        renderer(options={"qr": {"x": 1, "y": 1, "size": "big"}})
     assert caught.value.everyone
     assert PdfGenerator().clean_options({"template": "paper", "qr": {"x": 1, "y": 1, "size": "big"}}) == [
         str(caught.value)
@@ -252,68 +253,71 @@ def test_wrong_options_are_refused_here_too():
 def test_a_code_that_the_page_does_not_show_is_an_error():
     """White on nothing is still text; off the page it is not."""
     with pytest.raises(GenerationError, match="verification code is not in the text"):
-        press(options={"text_elements": {"code": {"y": 9000}}})
+        renderer(options={"text_elements": {"code": {"y": 9000}}})
 
 
 # -- whole templates ---------------------------------------------------------------------------------------------------
 
 
 def test_a_whole_template_draws_its_page_itself():
-    content = press(OWN, name="own.typ").make(words(name="#panic() {name}")).content
+    content = renderer(OWN, name="own.typ").render(context(name="#panic() {name}")).content
     assert size_of(content) == (400, 300)
     assert "#panic() {name} did Introduction to Algebra" in read_text(content)
 
 
 def test_a_whole_template_reads_the_files_it_was_given():
-    made = press(OWN + b'#image("seal.png", width: 50pt)', {"files": ["seal"]}, name="own.typ", seal__png=png(9, 9, 0))
-    assert b"/Subtype/Image" in made.make(words()).content
+    made = renderer(
+        OWN + b'#image("seal.png", width: 50pt)', {"files": ["seal"]}, name="own.typ", seal__png=png(9, 9, 0)
+    )
+    assert b"/Subtype/Image" in made.render(context()).content
 
 
 def test_a_whole_template_uses_the_fonts_it_was_given():
     serif = (NOTO / "NotoSerif-Bold.ttf").read_bytes()
     source = b'#set text(font: "Noto Serif", weight: "bold")\n' + OWN
-    made = press(source, {"fonts": ["brand"]}, name="own.typ", brand__ttf=serif)
-    assert b"NotoSerif-Bold" in made.make(words()).content
+    made = renderer(source, {"fonts": ["brand"]}, name="own.typ", brand__ttf=serif)
+    assert b"NotoSerif-Bold" in made.render(context()).content
 
 
 def test_the_sample_of_a_whole_template_works():
-    shelf = Shelf({"sample-typst": (samples.TYPST, samples.content(samples.TYPST))})
-    content = PdfGenerator().begin(samples.OPTIONS[samples.TYPST], shelf).make(words(name="משה", language="he")).content
+    catalog = StoredFiles({"sample-typst": (samples.TYPST, samples.content(samples.TYPST))})
+    made = PdfGenerator().create_renderer(samples.OPTIONS[samples.TYPST], catalog)
+    content = made.render(context(name="משה", language="he")).content
     assert "משה" in copied_text(content)
-    assert scanned(content) == [words().verify_url]
+    assert scanned(content) == [context().verify_url]
 
 
 def test_elements_and_a_whole_template_do_not_go_together():
     with pytest.raises(GenerationError, match=r"draws its page itself.*null"):
-        press(OWN, {"qr": {"x": 1, "y": 1, "size": 50}}, name="own.typ")
+        renderer(OWN, {"qr": {"x": 1, "y": 1, "size": 50}}, name="own.typ")
     with pytest.raises(GenerationError, match="name them in images"):
-        press(PAPER, {"files": ["seal"]}, seal__png=png(9, 9))
+        renderer(PAPER, {"files": ["seal"]}, seal__png=png(9, 9))
 
 
 def test_an_error_for_one_name_in_a_whole_template_leaves_the_others():
     source = OWN + b'#if sys.inputs.name == "Bobby" { panic("no Bobby") }'
-    made = press(source, name="own.typ")
+    made = renderer(source, name="own.typ")
     with pytest.raises(GenerationError, match=r"broken.*no \{name\}") as caught:
-        made.make(words(name="Bobby"))
+        made.render(context(name="Bobby"))
     assert not caught.value.everyone
-    assert made.make(words(name="Ada")).content
+    assert made.render(context(name="Ada")).content
 
 
 @pytest.mark.parametrize(("slug", "file"), [("template-0", "helpers.typ"), ("fonts", "fonts"), ("..", "parent")])
 def test_a_file_does_not_take_the_place_of_another(slug, file):
-    shelf = Shelf({"paper": ("own.typ", OWN), slug: (file, b"#let helper = 1")})
+    catalog = StoredFiles({"paper": ("own.typ", OWN), slug: (file, b"#let helper = 1")})
     with pytest.raises(
         GenerationError, match=r"files: the name '[^']+' is taken; upload .* under another slug"
     ) as caught:
-        PdfGenerator().begin({"template": "paper", "files": [slug]}, shelf)
+        PdfGenerator().create_renderer({"template": "paper", "files": [slug]}, catalog)
     assert caught.value.everyone
 
 
 def test_an_error_of_a_whole_template_does_not_say_whose_document_it_was():
     source = OWN + b'#if sys.inputs.name != "Ada Lovelace" { panic("not for " + sys.inputs.name) }'
-    made = press(source, name="own.typ")
+    made = renderer(source, name="own.typ")
     with pytest.raises(GenerationError, match=r"not for \{name\}"):
-        made.make(words(name='Zorglub "Z" Champignac'))
+        made.render(context(name='Zorglub "Z" Champignac'))
 
 
 def _jpeg() -> bytes:

@@ -7,7 +7,7 @@ from django.core.files.base import ContentFile
 
 from credentials_config.contracts import GenerationError
 from credentials_config.generators.pdf import samples
-from credentials_config.generators.pdf.uploads import faults
+from credentials_config.generators.pdf.uploads import upload_errors
 from credentials_config.models.asset import CredentialAsset, StoredAssets
 from tests.credentials_config.generators.documents import NOTO, png
 
@@ -28,12 +28,12 @@ def storage(settings, tmp_path):
         ("learners.csv", b"ada\ngrace\n"),
     ],
 )
-def test_good_files_have_no_faults(name, content):
-    assert faults("it", name, content) == []
+def test_good_files_have_no_errors(name, content):
+    assert upload_errors("it", name, content) == []
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "message"),
     [
         ("seal.png", png(9, 9)[:50], "cannot be used as a picture"),
         ("paper.pdf", b"%PDF-1.4 nothing", "no PDF that can be read"),
@@ -45,10 +45,10 @@ def test_good_files_have_no_faults(name, content):
         ("own.typ", b" \n", "empty file"),
     ],
 )
-def test_faults_name_the_asset_and_the_remedy(name, content, said):
-    (fault,) = faults("the-asset", name, content)
-    assert said in fault
-    assert "'the-asset'" in fault
+def test_errors_name_the_asset_and_the_remedy(name, content, message):
+    (error,) = upload_errors("the-asset", name, content)
+    assert message in error
+    assert "'the-asset'" in error
 
 
 @pytest.mark.tables

@@ -1,4 +1,4 @@
-"""Furniture for every test of issuing, and a post office."""
+"""A storage and a generator for every test of issuing, and a mail server."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from tests.credentials_config.issuing.post_office import PostOffice
+    from tests.support.smtp_server import SmtpServer
 
 
 @pytest.fixture(autouse=True)
-def _furnished(folder: Path, typewriter: Any) -> None:
+def _storage_and_generator(folder: Path, text_generator: Any) -> None:
     pass
 
 
 @pytest.fixture
-def post_office(settings: Any) -> Iterator[PostOffice]:
-    """Run a mail server that the settings lead to."""
-    from tests.credentials_config.issuing.post_office import PostOffice  # noqa: PLC0415 -- Django is not ready yet
+def smtp_server(settings: Any) -> Iterator[SmtpServer]:
+    """Run a mail server, and let the settings lead to it."""
+    from tests.support.smtp_server import SmtpServer  # noqa: PLC0415 -- Django is not ready yet
 
-    with PostOffice() as office:
+    with SmtpServer() as server:
         settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-        settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", office.port
-        settings.DEFAULT_FROM_EMAIL = "Diplomas <diplomas@credentials.test>"
-        yield office
+        settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", server.port
+        settings.DEFAULT_FROM_EMAIL = "Certificates <certificates@credentials.test>"
+        yield server

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from credentials_config.issuing.codes import ALPHABET, LENGTH, new_code, normal
+from credentials_config.issuing.codes import ALPHABET, LENGTH, new_code, normalized
 
 
 def test_a_code_is_beyond_guessing_and_short_enough_to_type() -> None:
@@ -14,10 +14,10 @@ def test_a_code_is_beyond_guessing_and_short_enough_to_type() -> None:
     assert LENGTH <= 20
     codes = {new_code() for _ in range(1000)}
     assert len(codes) == 1000
-    assert {sign for code in codes for sign in code} == set(ALPHABET)
+    assert {char for code in codes for char in code} == set(ALPHABET)
 
 
-def test_no_two_signs_look_alike() -> None:
+def test_no_two_characters_look_alike() -> None:
     assert set(ALPHABET).isdisjoint("ILOU")
 
 
@@ -35,9 +35,9 @@ def test_no_two_signs_look_alike() -> None:
     ],
 )
 def test_what_people_type_is_understood(typed: str) -> None:
-    assert normal(typed) == "ABCDEFGH12340000"
+    assert normalized(typed) == "ABCDEFGH12340000"
 
 
 @pytest.mark.parametrize("typed", ["", "ABC", "U" * 16, "A" * 17, "é" * 16, "'; DROP TABLE", "\0" * 16])
 def test_what_cannot_be_a_code_is_none(typed: str) -> None:
-    assert normal(typed) is None
+    assert normalized(typed) is None

@@ -1,4 +1,4 @@
-"""Many at once: on every database, one credential a learner."""
+"""Many workers at once: on every database, each learner gets one credential."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ import pytest
 from django.db import connection, transaction
 
 from credentials_config.contracts import Context, Person
-from credentials_config.issuing import printing, rows, runs
+from credentials_config.issuing import generation, new_credentials, run_queue, runs
 from credentials_config.models import Credential, CredentialRun, RunCause
 from credentials_config.testing.lms import LmsStandIn
-from tests.credentials_config.issuing.stories import NOW, algebra, assert_one_each, diploma, run, waiting
 from tests.factories import ALGEBRA
+from tests.support.certificates import NOW, add_algebra, assert_one_each, configure_certificate, run, waiting
 
 pytestmark = [pytest.mark.tables, pytest.mark.django_db(transaction=True)]
 
 
 def at_once(*works: Callable[[], Any]) -> list[Any]:
-    """Run these in threads that begin together; returns what they returned, or raises what they raised."""
-    gate = threading.Barrier(len(works))
+    """Run these in threads that begin together, and return their results; raises what one of them raised."""
+    barrier = threading.Barrier(len(works))
     results: list[Any] = [None] * len(works)
 
-    def go(place: int, work: Callable[[], Any]) -> None:
-        gate.wait()
+    def go(index: int, work: Callable[[], Any]) -> None:
+        barrier.wait()
         try:
-            results[place] = work()
+            results[index] = work()
         except Exception as error:
-            results[place] = error
+            results[index] = error
         finally:
             connection.close()
 
-    threads = [threading.Thread(target=go, args=(place, work)) for place, work in enumerate(works)]
+    threads = [threading.Thread(target=go, args=(index, work)) for index, work in enumerate(works)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -45,44 +45,44 @@ def at_once(*works: Callable[[], Any]) -> list[Any]:
 
 
 def test_two_schedules_and_a_person_at_once_give_each_learner_one_credential(lms: LmsStandIn) -> None:
-    algebra(lms, finished=12)
-    configuration = diploma()
+    add_algebra(lms, finished=12)
+    configuration = configure_certificate()
 
     def work(cause: RunCause) -> Callable[[], int]:
         def do() -> int:
-            asked = runs.request(configuration, cause=cause)
-            claimed = runs.claim(run=asked)
+            asked = run_queue.request(configuration, cause=cause)
+            claimed = run_queue.claim(run=asked)
             if claimed is not None:
                 runs.carry_out(claimed)
-            return printing.make_due().made
+            return generation.make_due().made
 
         return do
 
     made = at_once(work(RunCause.SCHEDULE), work(RunCause.SCHEDULE), work(RunCause.PERSON))
-    printing.make_due()
+    generation.make_due()
     assert sum(made) <= 12
     assert_one_each(learners=12)
     assert len(waiting("credential-mail")) == 12
     assert not CredentialRun.objects.filter(active_key="active").exists()
 
 
-def test_the_database_says_it_when_nothing_else_does(lms: LmsStandIn) -> None:
+def test_the_database_allows_one_active_credential_even_if_runs_overlap(lms: LmsStandIn) -> None:
     """Runs do not overlap; if they did all the same, each learner still had one active credential."""
-    algebra(lms, finished=1)
-    configuration = diploma()
+    add_algebra(lms, finished=1)
+    configuration = configure_certificate()
     people = [
         Person(number, f"person-{number}", f"{number}@example.org", f"Person {number}") for number in range(1, 41)
     ]
 
     def write(order: list[Person]) -> Callable[[], None]:
         def do() -> None:
-            from badges.database import insist  # noqa: PLC0415
+            from badges.database import retry_transient  # noqa: PLC0415
 
             def once() -> None:
                 with transaction.atomic():
-                    rows.write(configuration, order, Context(ALGEBRA, "Algebra"), {}, now=NOW)
+                    new_credentials.write(configuration, order, Context(ALGEBRA, "Algebra"), {}, now=NOW)
 
-            insist(once, patience=30)
+            retry_transient(once, patience=30)
 
         return do
 
@@ -93,10 +93,10 @@ def test_the_database_says_it_when_nothing_else_does(lms: LmsStandIn) -> None:
 
 def test_many_workers_share_documents_and_make_each_once(lms: LmsStandIn, settings: Any) -> None:
     settings.CREDENTIALS_CONFIG = {**settings.CREDENTIALS_CONFIG, "issuing": {"batch": 3}}
-    algebra(lms, finished=30, unfinished=0)
-    done = run(diploma(options={"typewriter": {"seconds": 0.01}}))
-    made = at_once(*[lambda: printing.make_due(now=NOW).made for _ in range(4)])
-    assert sum(made) + printing.make_due(now=NOW).made == 30
+    add_algebra(lms, finished=30, unfinished=0)
+    done = run(configure_certificate(options={"text_generator": {"seconds": 0.01}}))
+    made = at_once(*[lambda: generation.make_due(now=NOW).made for _ in range(4)])
+    assert sum(made) + generation.make_due(now=NOW).made == 30
     assert_one_each(learners=30)
     done.refresh_from_db()
     assert (done.issued, done.failed) == (30, 0)

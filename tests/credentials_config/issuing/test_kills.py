@@ -1,7 +1,7 @@
 """
 What an operator relies on when a machine dies: every credential is finished later, once, with one e-mail.
 
-The worker is a process of its own and ends by SIGKILL. LMS, post office and folder outlive it and are the witnesses.
+The worker is a process of its own and ends by SIGKILL. LMS, mail server and folder outlive it, and show what happened.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from django.utils import timezone
 from django_celery_beat.models import IntervalSchedule
 
 from badges.outbox.models import OutboxMessage
-from credentials_config.issuing import printing, runs
+from credentials_config.issuing import generation, run_queue, runs
 from credentials_config.models import Credential, CredentialConfiguration, CredentialRun, RunCause, RunOutcome
 from credentials_config.testing.lms import LmsStandIn
-from tests.credentials_config.issuing.post_office import PostOffice
-from tests.credentials_config.issuing.stories import algebra, assert_one_each, deliver, diploma, files_in
 from tests.services.processes import ROOT, Process
+from tests.support.certificates import add_algebra, assert_one_each, configure_certificate, deliver, files_in
+from tests.support.smtp_server import SmtpServer
 
 pytestmark = [pytest.mark.tables, pytest.mark.django_db(transaction=True)]
 
@@ -36,19 +36,19 @@ Start = Callable[..., Process]
 
 
 @pytest.fixture
-def worker(run_manage: Callable[..., Process], lms: LmsStandIn, post_office: PostOffice, settings: Any) -> Start:
-    """Start a command of the reference host with the typewriter installed, as any plug-in is."""
+def worker(run_manage: Callable[..., Process], lms: LmsStandIn, smtp_server: SmtpServer, settings: Any) -> Start:
+    """Start a command of the reference host with the text generator installed, as any plug-in is."""
 
     def start(*command: str, env: dict[str, str] | None = None, **issuing: Any) -> Process:
         config = {**settings.CREDENTIALS_CONFIG, "issuing": issuing}
         return run_manage(
             *command,
             env={
-                "DJANGO_SETTINGS_MODULE": "tests.credentials_config.issuing.host",
+                "DJANGO_SETTINGS_MODULE": "tests.credentials_config.issuing.worker_settings",
                 "PYTHONPATH": f"{PLUGINS}:{ROOT}",
                 "CREDENTIALS_CONFIG": json.dumps(config),
                 "MEDIA_ROOT": str(settings.MEDIA_ROOT),
-                "EMAIL_PORT": str(post_office.port),
+                "EMAIL_PORT": str(smtp_server.port),
                 **(env or {}),
             },
         )
@@ -57,18 +57,18 @@ def worker(run_manage: Callable[..., Process], lms: LmsStandIn, post_office: Pos
 
 
 def finish(configuration: CredentialConfiguration) -> None:
-    """Do what a worker does that comes later: take over, make, deliver."""
+    """Do what the next worker does: carry out runs, make documents, deliver."""
     now = timezone.now() + AFTER_THE_LEASE
-    while (run := runs.claim(now=now)) is not None:
+    while (run := run_queue.claim(now=now)) is not None:
         runs.carry_out(run, now=now)
-    printing.make_due(now=now)
+    generation.make_due(now=now)
     for times in range(1, 4):
         deliver(now=now + times * AFTER_THE_LEASE)
 
 
-def assert_one_letter_each(office: PostOffice, learners: int) -> None:
+def assert_one_email_each(server: SmtpServer, learners: int) -> None:
     wanted = {f"done-{number}@example.com": 1 for number in range(1, learners + 1)}
-    assert Counter(letter["To"] for letter in office.letters) == wanted
+    assert Counter(email["To"] for email in server.emails) == wanted
 
 
 def finished() -> int:
@@ -76,10 +76,10 @@ def finished() -> int:
 
 
 def test_a_worker_killed_while_it_asks_the_lms_is_taken_over(
-    worker: Start, lms: LmsStandIn, post_office: PostOffice
+    worker: Start, lms: LmsStandIn, smtp_server: SmtpServer
 ) -> None:
-    algebra(lms, finished=6)
-    configuration = diploma()
+    add_algebra(lms, finished=6)
+    configuration = configure_certificate()
     lms.slow_down(0.3)
     process = worker("credentials_run", chunk=2)
     process.wait_until(lambda: Credential.objects.exists(), what="the first learners")
@@ -90,14 +90,14 @@ def test_a_worker_killed_while_it_asks_the_lms_is_taken_over(
     finish(configuration)
     assert CredentialRun.objects.get().outcome == RunOutcome.DONE
     assert_one_each(learners=6)
-    assert_one_letter_each(post_office, 6)
+    assert_one_email_each(smtp_server, 6)
 
 
 def test_a_worker_killed_while_it_makes_documents_is_taken_over(
-    worker: Start, lms: LmsStandIn, post_office: PostOffice, folder: Path
+    worker: Start, lms: LmsStandIn, smtp_server: SmtpServer, folder: Path
 ) -> None:
-    algebra(lms, finished=6)
-    configuration = diploma(options={"typewriter": {"seconds": 0.4}})
+    add_algebra(lms, finished=6)
+    configuration = configure_certificate(options={"text_generator": {"seconds": 0.4}})
     process = worker("credentials_run", batch=2)
     process.wait_until(lambda: finished() >= 2, what="the first documents")
     process.kill()
@@ -105,54 +105,54 @@ def test_a_worker_killed_while_it_makes_documents_is_taken_over(
     finish(configuration)
     assert_one_each(learners=6)
     assert len(files_in(folder)) == 6
-    assert_one_letter_each(post_office, 6)
+    assert_one_email_each(smtp_server, 6)
 
 
 def test_a_worker_killed_between_storing_a_document_and_writing_it_down_leaves_one_file(
-    worker: Start, lms: LmsStandIn, post_office: PostOffice, folder: Path
+    worker: Start, lms: LmsStandIn, smtp_server: SmtpServer, folder: Path
 ) -> None:
-    algebra(lms, finished=3)
-    configuration = diploma()
-    process = worker("credentials_run", env={"DAWDLES": "2"})
+    add_algebra(lms, finished=3)
+    configuration = configure_certificate()
+    process = worker("credentials_run", env={"STORAGE_SECONDS": "2"})
     process.wait_until(lambda: files_in(folder), what="a file")
     process.kill()
     assert finished() == 0
     finish(configuration)
     assert_one_each(learners=3)
     assert len(files_in(folder)) == 3
-    assert_one_letter_each(post_office, 3)
+    assert_one_email_each(smtp_server, 3)
 
 
-def test_a_worker_killed_between_the_servers_last_word_and_our_own_sends_no_second_mail(
-    worker: Start, lms: LmsStandIn, post_office: PostOffice
+def test_a_worker_killed_between_the_servers_acceptance_and_its_own_commit_sends_no_second_mail(
+    worker: Start, lms: LmsStandIn, smtp_server: SmtpServer
 ) -> None:
-    algebra(lms, finished=1)
-    configuration = diploma()
+    add_algebra(lms, finished=1)
+    configuration = configure_certificate()
     worker("credentials_run").wait()
-    post_office.delay(20)
+    smtp_server.delay(20)
     process = worker("badges_drain")
-    process.wait_until(lambda: post_office.letters, what="a letter that the server has taken")
+    process.wait_until(lambda: smtp_server.emails, what="a email that the server has taken")
     process.kill()
     assert OutboxMessage.objects.get(channel="credential-mail").state == "pending"
     finish(configuration)
-    assert_one_letter_each(post_office, 1)
+    assert_one_email_each(smtp_server, 1)
     assert OutboxMessage.objects.get(channel="credential-mail").state == "delivered"
 
 
 def test_workers_killed_at_random_moments_neither_lose_nor_double_anything(
-    worker: Start, lms: LmsStandIn, post_office: PostOffice, folder: Path
+    worker: Start, lms: LmsStandIn, smtp_server: SmtpServer, folder: Path
 ) -> None:
     moments = random.Random(1843)  # the same kills in every run
     learners = 40
-    algebra(lms, finished=learners)
-    configuration = diploma(options={"typewriter": {"seconds": 0.03}})
-    runs.request(configuration, cause=RunCause.SCHEDULE)
+    add_algebra(lms, finished=learners)
+    configuration = configure_certificate(options={"text_generator": {"seconds": 0.03}})
+    run_queue.request(configuration, cause=RunCause.SCHEDULE)
     for command in ("credentials_run", "credentials_run", "credentials_run", "badges_drain", "badges_drain"):
-        post_office.delay(0.1, times=5)
-        began = (Credential.objects.count(), finished(), len(post_office.letters))
+        smtp_server.delay(0.1, times=5)
+        began = (Credential.objects.count(), finished(), len(smtp_server.emails))
         process = worker(command, *(["--no-runs"] if command == "credentials_run" else []), chunk=10, batch=4)
         process.wait_until(
-            lambda began=began: (Credential.objects.count(), finished(), len(post_office.letters)) != began,
+            lambda began=began: (Credential.objects.count(), finished(), len(smtp_server.emails)) != began,
             what="something that is done",
         )
         time.sleep(moments.uniform(0, 0.4))
@@ -160,18 +160,18 @@ def test_workers_killed_at_random_moments_neither_lose_nor_double_anything(
     finish(configuration)
     assert_one_each(learners=learners)
     assert len(files_in(folder)) == learners
-    # Between sending a letter's last line and sending the commit lies nothing but a kill of the worst kind; then the
-    # letter comes again, under the Message-ID by which receivers know it.
-    letters = {(letter["To"], letter["Message-ID"]) for letter in post_office.letters}
-    assert sorted(to for to, _ in letters) == sorted(f"done-{number}@example.com" for number in range(1, learners + 1))
-    assert len(post_office.letters) <= learners + 1
+    # A kill exactly between sending the last line and sending the commit leads to a second mail, with the same
+    # Message-ID.
+    emails = {(email["To"], email["Message-ID"]) for email in smtp_server.emails}
+    assert sorted(to for to, _ in emails) == sorted(f"done-{number}@example.com" for number in range(1, learners + 1))
+    assert len(smtp_server.emails) <= learners + 1
 
 
 def test_one_process_without_celery_follows_the_schedules_until_it_is_asked_to_stop(
-    worker: Start, lms: LmsStandIn, post_office: PostOffice
+    worker: Start, lms: LmsStandIn, smtp_server: SmtpServer
 ) -> None:
-    algebra(lms, finished=3)
-    configuration = diploma()
+    add_algebra(lms, finished=3)
+    configuration = configure_certificate()
     assert configuration.periodic_task is not None
     configuration.periodic_task.interval = IntervalSchedule.objects.create(every=1, period="seconds")
     configuration.periodic_task.save()

@@ -10,23 +10,23 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 
 from badges.exceptions import Retryable
-from credentials_config.issuing import documents, lifecycle, printing
+from credentials_config.issuing import document_queue, documents, generation, lifecycle
 from credentials_config.models import ACTIVE, Credential, CredentialStatus
 from credentials_config.testing.lms import LmsStandIn
-from tests.credentials_config.issuing.stories import (
+from tests.factories import ALGEBRA
+from tests.support.certificates import (
     DAY,
     HOUR,
     NOW,
-    algebra,
+    add_algebra,
+    configure_certificate,
     deliver,
-    diploma,
     document_of,
     files_in,
     issue,
     make,
     run,
 )
-from tests.factories import ALGEBRA
 
 pytestmark = [pytest.mark.tables, pytest.mark.django_db(transaction=True)]
 
@@ -34,7 +34,7 @@ LATER = NOW + DAY
 
 
 @pytest.fixture(autouse=True)
-def letterbox(settings: Any) -> None:
+def emails_in_memory(settings: Any) -> None:
     settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 
 
@@ -42,8 +42,8 @@ def letterbox(settings: Any) -> None:
 
 
 def test_a_reissued_document_has_the_new_names_and_keeps_code_and_issue_date(lms: LmsStandIn) -> None:
-    algebra(lms, finished=1, unfinished=0)
-    issue(diploma())
+    add_algebra(lms, finished=1, unfinished=0)
+    issue(configure_certificate())
     before = Credential.objects.get()
     lms.change_learner("done-1", name="Zorglub")
     lms.change_course(ALGEBRA, name="Algebra for beginners")
@@ -64,8 +64,8 @@ def test_a_reissued_document_has_the_new_names_and_keeps_code_and_issue_date(lms
 def test_the_old_document_is_valid_until_the_new_one_is_there_and_removed_after_that(
     lms: LmsStandIn, folder: Path
 ) -> None:
-    algebra(lms, finished=1, unfinished=0)
-    issue(diploma())
+    add_algebra(lms, finished=1, unfinished=0)
+    issue(configure_certificate())
     deliver()
     old = Credential.objects.get()
     lms.change_learner("done-1", name="Zorglub")
@@ -80,17 +80,17 @@ def test_the_old_document_is_valid_until_the_new_one_is_there_and_removed_after_
 
 
 def test_a_reissue_that_fails_leaves_the_learner_what_they_had(lms: LmsStandIn, folder: Path) -> None:
-    algebra(lms, finished=1, unfinished=0)
-    configuration = diploma()
+    add_algebra(lms, finished=1, unfinished=0)
+    configuration = configure_certificate()
     issue(configuration)
-    configuration.options = {"typewriter": {"jams_on": "Learner Number 1"}}
+    configuration.options = {"text_generator": {"fails_on": "Learner Number 1"}}
     configuration.save()
     lifecycle.reissue(Credential.objects.all(), now=LATER)
     make(now=LATER)
     deliver()
     credential = Credential.objects.get()
     assert credential.status == CredentialStatus.AVAILABLE
-    assert credential.error == "The paper jammed; straighten it"
+    assert credential.error == "The name does not fit; shorten it"
     assert document_of(credential).startswith("Learner Number 1")
     configuration.options = {}
     configuration.save()
@@ -103,18 +103,18 @@ def test_a_reissue_that_fails_leaves_the_learner_what_they_had(lms: LmsStandIn, 
 def test_a_reissue_while_an_earlier_one_is_being_made_is_the_one_that_holds(
     lms: LmsStandIn, folder: Path, settings: Any
 ) -> None:
-    place = {"BACKEND": "django.core.files.storage.FileSystemStorage"}
-    place["OPTIONS"] = {"location": str(folder), "allow_overwrite": True}  # as object stores do
-    settings.STORAGES = {**settings.STORAGES, "default": place}
-    algebra(lms, finished=1, unfinished=0)
-    issue(diploma())
+    storage = {"BACKEND": "django.core.files.storage.FileSystemStorage"}
+    storage["OPTIONS"] = {"location": str(folder), "allow_overwrite": True}  # as object stores do
+    settings.STORAGES = {**settings.STORAGES, "default": storage}
+    add_algebra(lms, finished=1, unfinished=0)
+    issue(configure_certificate())
     lms.change_learner("done-1", name="Zorglbu")
     lifecycle.reissue(Credential.objects.all(), now=LATER)
-    slow = printing._Batch(printing.claim(10, now=LATER), LATER, lambda: False)
+    slow = generation.DocumentBatch(document_queue.claim(10, now=LATER), LATER, lambda: False)
     lms.change_learner("done-1", name="Zorglub")
     lifecycle.reissue(Credential.objects.all(), now=LATER)
     assert make(now=LATER).made == 1
-    assert slow.work().lost == 1
+    assert slow.make().lost == 1
     credential = Credential.objects.get()
     assert credential.learner_name == "Zorglub"
     assert document_of(credential).startswith("Zorglub\n")
@@ -123,8 +123,8 @@ def test_a_reissue_while_an_earlier_one_is_being_made_is_the_one_that_holds(
 
 
 def test_a_reissue_may_keep_the_names(lms: LmsStandIn) -> None:
-    algebra(lms, finished=1, unfinished=0)
-    issue(diploma())
+    add_algebra(lms, finished=1, unfinished=0)
+    issue(configure_certificate())
     lms.change_learner("done-1", name="Zorglub")
     lms.break_down()
     lifecycle.reissue(Credential.objects.all(), ask_names=False, now=LATER)
@@ -133,8 +133,8 @@ def test_a_reissue_may_keep_the_names(lms: LmsStandIn) -> None:
 
 
 def test_an_lms_that_is_down_refuses_a_reissue_and_changes_nothing(lms: LmsStandIn) -> None:
-    algebra(lms, finished=1, unfinished=0)
-    issue(diploma())
+    add_algebra(lms, finished=1, unfinished=0)
+    issue(configure_certificate())
     lms.break_down()
     with pytest.raises(Retryable):
         lifecycle.reissue(Credential.objects.all(), now=LATER)
@@ -153,8 +153,8 @@ def test_an_lms_that_is_down_refuses_a_reissue_and_changes_nothing(lms: LmsStand
 def test_only_what_is_available_can_be_reissued_and_the_refusal_says_what_can_be_done(
     lms: LmsStandIn, status: CredentialStatus, remedy: str
 ) -> None:
-    algebra(lms, finished=1, unfinished=0)
-    issue(diploma())
+    add_algebra(lms, finished=1, unfinished=0)
+    issue(configure_certificate())
     active = ACTIVE if status in (CredentialStatus.GENERATING, CredentialStatus.ERROR) else None
     Credential.objects.update(status=status, active_key=active)
     with pytest.raises(lifecycle.Refused, match=remedy):
@@ -165,8 +165,8 @@ def test_only_what_is_available_can_be_reissued_and_the_refusal_says_what_can_be
 
 
 def test_a_credential_that_is_taken_back_says_why_and_its_document_is_gone(lms: LmsStandIn, folder: Path) -> None:
-    algebra(lms, finished=2, unfinished=0)
-    issue(diploma())
+    add_algebra(lms, finished=2, unfinished=0)
+    issue(configure_certificate())
     one = Credential.objects.filter(learner_name="Learner Number 2")
     lifecycle.invalidate(one, public_reason=" Somebody else\nsat the exam. ", note="Seen by Spip", now=LATER)
     deliver()
@@ -179,8 +179,8 @@ def test_a_credential_that_is_taken_back_says_why_and_its_document_is_gone(lms: 
 
 @pytest.mark.parametrize("reason", ["", "  \n", "x" * 256])
 def test_a_public_reason_is_needed_and_must_fit(lms: LmsStandIn, reason: str) -> None:
-    algebra(lms, finished=1, unfinished=0)
-    issue(diploma())
+    add_algebra(lms, finished=1, unfinished=0)
+    issue(configure_certificate())
     with pytest.raises(lifecycle.Refused, match="public reason"):
         lifecycle.invalidate(Credential.objects.all(), public_reason=reason)
     assert Credential.objects.get().status == CredentialStatus.AVAILABLE
@@ -190,8 +190,8 @@ def test_a_public_reason_is_needed_and_must_fit(lms: LmsStandIn, reason: str) ->
 
 
 def test_staff_may_give_a_credential_again_that_was_taken_back(lms: LmsStandIn) -> None:
-    algebra(lms, finished=1, unfinished=0)
-    configuration = diploma()
+    add_algebra(lms, finished=1, unfinished=0)
+    configuration = configure_certificate()
     issue(configuration)
     lifecycle.invalidate(Credential.objects.all(), public_reason="A mistake.")
     (again,) = lifecycle.issue(configuration, usernames=["done-1"], now=LATER)
@@ -204,8 +204,8 @@ def test_staff_may_give_a_credential_again_that_was_taken_back(lms: LmsStandIn) 
 
 
 def test_staff_give_to_who_is_not_eligible_only_when_they_say_so(lms: LmsStandIn) -> None:
-    algebra(lms, finished=0, unfinished=1)
-    configuration = diploma()
+    add_algebra(lms, finished=0, unfinished=1)
+    configuration = configure_certificate()
     number = lms.learners["half-1"].id
     with pytest.raises(lifecycle.Refused, match="not eligible"):
         lifecycle.issue(configuration, lms_user_ids=[number])
@@ -214,9 +214,9 @@ def test_staff_give_to_who_is_not_eligible_only_when_they_say_so(lms: LmsStandIn
 
 
 def test_an_unknown_name_gives_nothing_to_anybody(lms: LmsStandIn) -> None:
-    algebra(lms, finished=1, unfinished=0)
+    add_algebra(lms, finished=1, unfinished=0)
     with pytest.raises(lifecycle.Refused, match="zorglub"):
-        lifecycle.issue(diploma(), usernames=["done-1", "zorglub"])
+        lifecycle.issue(configure_certificate(), usernames=["done-1", "zorglub"])
     assert not Credential.objects.exists()
 
 
@@ -226,9 +226,9 @@ def test_an_unknown_name_gives_nothing_to_anybody(lms: LmsStandIn) -> None:
 def test_a_retired_learners_names_and_documents_are_gone_and_the_code_still_tells_whether_it_is_true(
     lms: LmsStandIn, folder: Path
 ) -> None:
-    algebra(lms, finished=2, unfinished=0)
-    issue(diploma())
-    waits = diploma()
+    add_algebra(lms, finished=2, unfinished=0)
+    issue(configure_certificate())
+    waits = configure_certificate()
     run(waits)
     number = lms.learners["done-1"].id
     assert lifecycle.retire(number, now=LATER) == 2
@@ -249,9 +249,9 @@ def test_retiring_somebody_unknown_is_nothing(db: None) -> None:
 
 @pytest.mark.parametrize("how", ["taken back", "retired"])
 def test_what_a_killed_worker_left_goes_with_the_credential(lms: LmsStandIn, how: str) -> None:
-    algebra(lms, finished=1, unfinished=0)
-    run(diploma())
-    printing.claim(1, now=NOW)
+    add_algebra(lms, finished=1, unfinished=0)
+    run(configure_certificate())
+    document_queue.claim(1, now=NOW)
     row = Credential.objects.get()
     left = storages["default"].save(documents.file_name(row.pk, 1, "pdf", 1), ContentFile(b"Learner Number 1"))
     if how == "retired":

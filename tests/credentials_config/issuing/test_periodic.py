@@ -1,4 +1,4 @@
-"""Periodic tasks: one for each configuration, on and off with it, gone with it."""
+"""Periodic tasks: each configuration has one, which is enabled and deleted with it."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def an_hour_ago(configuration: CredentialConfiguration, *, hours: float = 1) -> 
     )
 
 
-def test_a_schedule_comes_round_once_its_interval_is_over() -> None:
+def test_a_schedule_is_due_once_its_interval_is_over() -> None:
     configuration = CredentialConfigurationFactory()
     an_hour_ago(configuration, hours=23)
     assert periodic.due(timezone.now()) == []
@@ -143,7 +143,7 @@ def test_a_schedule_comes_round_once_its_interval_is_over() -> None:
         {"enabled": False},
     ],
 )
-def test_a_schedule_that_has_not_begun_or_is_over_or_off_does_not_come_round(changes: dict[str, Any]) -> None:
+def test_a_schedule_that_has_not_begun_or_is_over_or_off_is_not_due(changes: dict[str, Any]) -> None:
     configuration = CredentialConfigurationFactory()
     an_hour_ago(configuration, hours=100)
     assert periodic.due(timezone.now()) == [configuration]

@@ -1,4 +1,4 @@
-"""Documents in S3: a server that refuses wrong signatures, and one that knows all of the API."""
+"""Documents in S3: on a server that checks signatures, and on one that has the whole API."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import pytest
 from django.core.files.storage import storages
 from moto.server import ThreadedMotoServer
 
-from credentials_config.issuing import documents, lifecycle, printing
+from credentials_config.issuing import document_queue, documents, generation, lifecycle
 from credentials_config.models import Credential, CredentialStatus
 from credentials_config.testing.lms import LmsStandIn
-from tests.credentials_config.issuing.stories import DAY, HOUR, NOW, algebra, deliver, diploma, issue, make, run
 from tests.services import S3Proxy
 from tests.services.service import free_port
+from tests.support.certificates import DAY, HOUR, NOW, add_algebra, configure_certificate, deliver, issue, make, run
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -26,7 +26,7 @@ BACKEND = "storages.backends.s3.S3Storage"
 
 
 @pytest.fixture(autouse=True)
-def letterbox(settings: Any) -> None:
+def emails_in_memory(settings: Any) -> None:
     settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 
 
@@ -77,8 +77,8 @@ def test_documents_go_to_a_server_that_checks_signatures_and_come_back_by_signed
     lms: LmsStandIn, s3proxy: S3Proxy, settings: Any
 ) -> None:
     keep_in(settings, s3proxy.options)
-    algebra(lms, finished=2, unfinished=0)
-    done = issue(diploma())
+    add_algebra(lms, finished=2, unfinished=0)
+    done = issue(configure_certificate())
     assert done.issued == 2
     credential = Credential.objects.get(learner_name="Learner Number 2")
     signed = documents.fetch_url(credential.document)
@@ -91,12 +91,12 @@ def test_documents_go_to_a_server_that_checks_signatures_and_come_back_by_signed
         assert fetch(signed.replace(good, wrong))[0] in (403, 404)
 
 
-def test_a_wrong_secret_rests_the_configuration_says_so_and_costs_no_document(
+def test_a_wrong_secret_holds_the_configuration_says_so_and_costs_no_document(
     lms: LmsStandIn, s3proxy: S3Proxy, settings: Any
 ) -> None:
     keep_in(settings, {**s3proxy.options, "secret_key": "wrong"})
-    algebra(lms, finished=2, unfinished=0)
-    configuration = diploma()
+    add_algebra(lms, finished=2, unfinished=0)
+    configuration = configure_certificate()
     issue(configuration)
     configuration.refresh_from_db()
     assert configuration.problem.startswith("The storage 'bucket' does not take documents: ClientError")
@@ -114,8 +114,8 @@ def test_a_server_that_crashes_and_comes_back_has_each_document_once(
 
     impatient = Config(connect_timeout=1, read_timeout=2, retries={"max_attempts": 1}, s3={"addressing_style": "path"})
     keep_in(settings, {**s3proxy.options, "client_config": impatient}, folder="crash")
-    algebra(lms, finished=4, unfinished=0)
-    configuration = diploma()
+    add_algebra(lms, finished=4, unfinished=0)
+    configuration = configure_certificate()
     run(configuration)
     make(limit=2)
     s3proxy.kill()
@@ -138,32 +138,32 @@ def test_a_reissued_document_replaces_the_old_one_in_the_bucket(
     lms: LmsStandIn, moto: dict[str, Any], settings: Any
 ) -> None:
     keep_in(settings, moto)
-    algebra(lms, finished=1, unfinished=0)
-    issue(diploma())
+    add_algebra(lms, finished=1, unfinished=0)
+    issue(configure_certificate())
     deliver()
     old = Credential.objects.get().document
     lifecycle.reissue(Credential.objects.all(), now=NOW + DAY)
     make(now=NOW + DAY)
     new = Credential.objects.get().document
-    place = storages["bucket"]
-    assert (place.exists(old), place.exists(new)) == (True, True)
+    storage = storages["bucket"]
+    assert (storage.exists(old), storage.exists(new)) == (True, True)
     deliver()
-    assert (place.exists(old), place.exists(new)) == (False, True)
+    assert (storage.exists(old), storage.exists(new)) == (False, True)
     lifecycle.invalidate(Credential.objects.all(), public_reason="It was a rehearsal.")
     deliver()
-    assert not place.exists(new)
+    assert not storage.exists(new)
 
 
 def test_a_slow_worker_whose_lease_ended_does_not_lose_its_successors_document(
     lms: LmsStandIn, moto: dict[str, Any], settings: Any
 ) -> None:
     keep_in(settings, moto)
-    algebra(lms, finished=1, unfinished=0)
-    run(diploma())
-    printing.claim(10, now=NOW)  # killed
-    slow = printing._Batch(printing.claim(10, now=NOW + HOUR), NOW + HOUR, lambda: False)
+    add_algebra(lms, finished=1, unfinished=0)
+    run(configure_certificate())
+    document_queue.claim(10, now=NOW)  # killed
+    slow = generation.DocumentBatch(document_queue.claim(10, now=NOW + HOUR), NOW + HOUR, lambda: False)
     assert make(now=NOW + 2 * HOUR).made == 1
-    assert slow.work().lost == 1
+    assert slow.make().lost == 1
     deliver()
     (stored,) = storages["bucket"].bucket.objects.all()
     assert stored.key == Credential.objects.get().document
@@ -172,8 +172,8 @@ def test_a_slow_worker_whose_lease_ended_does_not_lose_its_successors_document(
 
 def test_a_document_says_what_it_is(lms: LmsStandIn, moto: dict[str, Any], settings: Any) -> None:
     keep_in(settings, moto)
-    algebra(lms, finished=1, unfinished=0)
-    issue(diploma())
+    add_algebra(lms, finished=1, unfinished=0)
+    issue(configure_certificate())
     stored = storages["bucket"].bucket.Object(Credential.objects.get().document)
     assert stored.content_type == "text/plain"
 
@@ -182,8 +182,8 @@ def test_a_public_link_is_the_storages_own_address_and_a_signed_one_is_ours(
     lms: LmsStandIn, moto: dict[str, Any], settings: Any
 ) -> None:
     keep_in(settings, {**moto, "querystring_auth": False}, links="public")
-    algebra(lms, finished=1, unfinished=0)
-    issue(diploma())
+    add_algebra(lms, finished=1, unfinished=0)
+    issue(configure_certificate())
     credential = Credential.objects.get()
     public = documents.link(credential.document, credential.verification_code)
     assert public == f"{moto['endpoint_url']}/documents/{credential.document}"
@@ -191,5 +191,5 @@ def test_a_public_link_is_the_storages_own_address_and_a_signed_one_is_ours(
     signed = documents.link(credential.document, credential.verification_code)
     assert signed.startswith("https://credentials.test/credentials/document/")
     token = signed.rpartition("/")[2]
-    assert documents.read_token(token) == credential.verification_code
-    assert documents.read_token(token[:-1] + ("A" if token[-1] != "A" else "B")) is None
+    assert documents.code_of_token(token) == credential.verification_code
+    assert documents.code_of_token(token[:-1] + ("A" if token[-1] != "A" else "B")) is None

@@ -1,4 +1,4 @@
-"""Ten thousand learners: memory stays flat, and so does the number of statements for each."""
+"""A run over ten thousand learners needs no more memory than a small one."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Any
 import pytest
 
 from credentials_config.contracts import Eligibility, Options, Person, Processor
-from credentials_config.issuing import runs
+from credentials_config.issuing import run_queue, runs
 from credentials_config.models import Credential, RunCause
 from credentials_config.testing.lms import LmsStandIn
 from tests.credentials_config.factories import CredentialConfigurationFactory
-from tests.credentials_config.issuing.stories import NOW, make
 from tests.credentials_config.plugins import registered
 from tests.factories import ALGEBRA
+from tests.support.certificates import NOW, make
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 class Crowd(Processor):
-    """As many people as its options say, all of them eligible, none of them kept."""
+    """Finds as many people as its options say, all of them eligible, and keeps none in memory."""
 
     slug = "crowd"
     title = "Crowd"
@@ -64,13 +64,13 @@ def test_a_run_over_ten_thousand_learners_needs_no_more_memory_than_one_over_a_t
     settings.CREDENTIALS_CONFIG = {**settings.CREDENTIALS_CONFIG, "issuing": {"learner_languages": False}}
     lms.add_course(ALGEBRA, name="Algebra for everybody")
     configuration = CredentialConfigurationFactory(
-        credential_type__processor="crowd", credential_type__generator="typewriter"
+        credential_type__processor="crowd", credential_type__generator="text_generator"
     )
     peaks = {}
     for people in (400, 1_000, 10_000):  # the first warms up
         configuration.options = {"people": people}
         configuration.save()
-        claimed = runs.claim(run=runs.request(configuration, cause=RunCause.COMMAND, now=NOW), now=NOW)
+        claimed = run_queue.claim(run=run_queue.request(configuration, cause=RunCause.COMMAND, now=NOW), now=NOW)
         assert claimed is not None
         runs.carry_out(claimed, now=NOW)
         tracemalloc.start()

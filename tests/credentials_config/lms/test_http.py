@@ -13,6 +13,7 @@ from badges.exceptions import Permanent, Retryable
 from credentials_config import lms as lms_client
 from credentials_config.contracts import Person
 from credentials_config.lms import UnknownContext
+from credentials_config.lms.http_client import MAX_ANSWER_BYTES
 from credentials_config.testing.lms import LmsStandIn
 from tests.credentials_config.lms import school
 
@@ -277,7 +278,7 @@ def test_a_token_that_became_too_old_is_renewed(school_lms):
     assert school_lms.counts["token"] == 2
 
 
-def test_a_wrong_secret_is_an_operators_business_and_is_not_shown(school_lms, use_lms):
+def test_a_wrong_secret_names_the_settings_and_is_not_shown(school_lms, use_lms):
     use_lms(school_lms, client_secret="wr0ng-secret")
 
     with pytest.raises(Permanent, match="client_id and client_secret") as raised:
@@ -295,7 +296,7 @@ def test_other_settings_make_another_client(school_lms, use_lms):
     assert lms_client.client() is lms_client.client()
 
 
-# Trouble
+# Failures
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 408])
@@ -306,9 +307,9 @@ def test_what_fails_for_a_moment_is_asked_again(school_lms, status):
     assert school_lms.counts["course"] == 3
 
 
-@pytest.mark.parametrize("trouble", ["drop", "html", "half", "list"])
-def test_answers_that_break_are_asked_for_again(school_lms, trouble):
-    match trouble:
+@pytest.mark.parametrize("failure", ["drop", "html", "half", "list"])
+def test_answers_that_break_are_asked_for_again(school_lms, failure):
+    match failure:
         case "drop":
             school_lms.drop(on="enrollments")
         case "html":
@@ -374,9 +375,9 @@ def test_a_retry_after_that_is_too_long_is_handed_on_at_once(school_lms):
     assert school_lms.counts["course"] == 1
 
 
-@pytest.mark.parametrize("odd", ["soon", "nan", "-5", "", "Fri, 01 Mar 99999999999999999999 12:00:30 GMT"])
-def test_a_retry_after_that_says_nothing_does_not_matter(school_lms, odd):
-    school_lms.throttle(retry_after=odd, on="course", times=1)
+@pytest.mark.parametrize("invalid", ["soon", "nan", "-5", "", "Fri, 01 Mar 99999999999999999999 12:00:30 GMT"])
+def test_a_retry_after_that_says_nothing_does_not_matter(school_lms, invalid):
+    school_lms.throttle(retry_after=invalid, on="course", times=1)
 
     assert lms_client.client().context(school.ALGEBRA).name == "Algebra"
 
@@ -416,7 +417,7 @@ def test_a_link_to_another_host_is_not_followed(school_lms, host):
             stranger.accept()
 
 
-def test_a_link_without_a_host_or_with_the_wrong_scheme_leads_home(school_lms):
+def test_a_link_without_a_host_or_with_the_wrong_scheme_stays_at_the_lms(school_lms):
     school_lms.enroll_many(school.ALGEBRA, 6)
     link = f"{school_lms.url.replace('http:', 'https:')}/api/enrollment/v1/enrollments?course_id={school.GEOMETRY}"
     school_lms.link_elsewhere(link.replace("+", "%2B"), on="enrollments")
@@ -425,6 +426,15 @@ def test_a_link_without_a_host_or_with_the_wrong_scheme_leads_home(school_lms):
 
     school_lms.link_elsewhere("/api/enrollment/v1/enrollments?course_id=none", on="enrollments")
     assert ids(lms_client.client().people(school.ALGEBRA)) == [1001, 1002, 1003, 1004]
+
+
+def test_an_answer_that_is_too_big_names_the_setting_and_is_not_asked_for_again(school_lms):
+    school_lms.answer(status=200, body=f'"{"x" * MAX_ANSWER_BYTES}"', on="course", times=None)
+
+    with pytest.raises(Permanent, match="page_size"):
+        lms_client.client().context(school.ALGEBRA)
+
+    assert school_lms.counts["course"] == 1
 
 
 def test_a_list_that_leads_to_itself_ends_with_an_error(school_lms):
@@ -447,7 +457,7 @@ def test_paths_of_another_lms_come_from_the_settings(school_lms, use_lms):
 
 
 @pytest.mark.parametrize("url", ["", "lms.example.org", "ftp://lms.example.org", "https://user:word@lms.example.org"])
-def test_an_address_that_is_none_names_the_setting(settings, url):
+def test_an_unusable_url_names_the_setting(settings, url):
     settings.CREDENTIALS_CONFIG = {"lms": {"transport": "http", "url": url}}
 
     with pytest.raises(Permanent, match=r"\['url'\]"):

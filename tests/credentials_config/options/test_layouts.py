@@ -21,12 +21,12 @@ THEIRS = {
 
 
 def texts(**options):
-    layout, findings = read_layout({"template": "paper", **options})
-    assert findings == []
+    layout, errors = read_layout({"template": "paper", **options})
+    assert errors == []
     return {text.key: text for text in layout.texts}
 
 
-def findings(**options):
+def errors_of(**options):
     layout, found = read_layout({"template": "paper", **options})
     assert (layout is None) == bool(found)
     return found
@@ -68,9 +68,9 @@ def test_a_default_that_is_not_given_leaves_the_promised_size():
 
 def test_a_code_is_on_every_document_or_the_options_are_refused():
     assert texts(text_elements={"code": False, "foot": {"text": "No. {verify_uuid}", "y": 9}})["foot"]
-    assert "verification code" in findings(text_elements={"code": False})[0]
+    assert "verification code" in errors_of(text_elements={"code": False})[0]
     # Doubled braces are braces, not a placeholder.
-    assert findings(text_elements={"code": {"text": "{{verify_code}}"}})
+    assert errors_of(text_elements={"code": {"text": "{{verify_code}}"}})
 
 
 def test_places_images_and_a_qr_code_are_read():
@@ -127,13 +127,13 @@ def test_places_images_and_a_qr_code_are_read():
     ],
 )
 def test_mistakes_name_their_path_and_the_remedy(options, path, remedy):
-    found = findings(**options)
+    found = errors_of(**options)
     assert any(finding.startswith(f"{path}: ") and remedy in finding for finding in found), found
 
 
 def test_a_mistake_is_said_once():
-    assert len(findings(defaults={"size": "big"})) == 1
+    assert len(errors_of(defaults={"size": "big"})) == 1
 
 
 def test_keys_of_the_processor_are_not_touched():
-    assert findings(required_grades={"Exam": 0.5}, steps={}, required_completion=0.9) == []
+    assert errors_of(required_grades={"Exam": 0.5}, steps={}, required_completion=0.9) == []

@@ -1,4 +1,4 @@
-"""Words are filled in once, and only where a placeholder stands."""
+"""DocumentContext are filled in once, and only where a placeholder stands."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from credentials_config.options import fill
 
-WORDS = {
+VALUES = {
     "name": "Ada",
     "context_name": "Algebra",
     "issue_date": "3 May",
@@ -31,14 +31,14 @@ WORDS = {
     ],
 )
 def test_placeholders_are_filled_in(text, filled):
-    assert fill(text, WORDS) == filled
+    assert fill(text, VALUES) == filled
 
 
 @pytest.mark.parametrize("name", ["{verify_code}", "}}", "{{name}}", "{", "{name} {name}", "\\1 \\g<0>"])
 def test_what_looks_like_a_placeholder_in_a_name_stays_as_it_is(name):
-    assert fill("For {name}.", {**WORDS, "name": name}) == f"For {name}."
+    assert fill("For {name}.", {**VALUES, "name": name}) == f"For {name}."
 
 
 @given(st.text())
 def test_any_name_comes_out_as_it_went_in(name):
-    assert fill("<{name}>", {**WORDS, "name": name}) == f"<{name}>"
+    assert fill("<{name}>", {**VALUES, "name": name}) == f"<{name}>"

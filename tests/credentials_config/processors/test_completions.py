@@ -32,10 +32,10 @@ def test_the_demand_comes_from_the_options(school_lms, ask):
     assert not ask("completions", school.ALGEBRA, required_completion=1)["learner-1"].eligible
 
 
-@pytest.mark.parametrize("odd", [None, float("nan"), "all of it", 1.5, -1, [1], {"ratio": 1}])
-def test_one_learners_odd_completion_does_not_stop_the_others(school_lms, ask, odd):
+@pytest.mark.parametrize("invalid", [None, float("nan"), "all of it", 1.5, -1, [1], {"ratio": 1}])
+def test_one_learners_odd_completion_does_not_stop_the_others(school_lms, ask, invalid):
     school_lms.enroll_many(school.ALGEBRA, 3, completed=1.0)
-    school_lms.garble_completion(school.ALGEBRA, "learner-2", odd)
+    school_lms.garble_completion(school.ALGEBRA, "learner-2", invalid)
 
     answers = ask("completions", school.ALGEBRA)
 

@@ -106,24 +106,24 @@ def test_in_a_pathway_the_list_counts_for_those_enrolled(lms):
     ],
 )
 def test_options_without_a_list_say_what_to_write(options):
-    (finding,) = processor("csv_list").clean_options(options)
+    (error,) = processor("csv_list").clean_options(options)
 
-    assert finding.startswith("learners")
+    assert error.startswith("learners")
 
 
 @pytest.mark.parametrize(
     "content", [b"", b"\xff\xfe\x00a", "jos\u00e9".encode("latin-1"), b"username\n", b'"ada\n', b"a\n" * 11_000_000]
 )
 def test_a_file_that_is_no_list_says_so(storage, content):
-    (finding,) = processor("csv_list").clean_options(upload(content))
+    (error,) = processor("csv_list").clean_options(upload(content))
 
-    assert finding.startswith("learners")
+    assert error.startswith("learners")
 
 
 def test_a_file_that_is_not_there_is_named(storage):
-    (finding,) = processor("csv_list").clean_options({"learners_asset": "losers"})
+    (error,) = processor("csv_list").clean_options({"learners_asset": "losers"})
 
-    assert finding.startswith("learners_asset: There is no asset 'losers'")
+    assert error.startswith("learners_asset: There is no asset 'losers'")
 
 
 @pytest.mark.parametrize("number", ["9" * 30, "9" * 5000])
@@ -142,6 +142,6 @@ def test_signs_that_look_like_digits_are_a_username():
 
 
 def test_a_list_of_blanks_is_a_list_of_nobody():
-    (finding,) = processor("csv_list").clean_options({"learners": ["", "  "]})
+    (error,) = processor("csv_list").clean_options({"learners": ["", "  "]})
 
-    assert finding == "learners: nobody is on the list. Add usernames or LMS user ids."
+    assert error == "learners: nobody is on the list. Add usernames or LMS user ids."

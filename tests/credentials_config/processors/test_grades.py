@@ -60,7 +60,7 @@ def test_a_category_the_policy_lost_is_a_reason_for_each_and_an_error_for_none(s
 
 
 @pytest.mark.parametrize(
-    "odd",
+    "invalid",
     [
         {"percent": "A+"},
         {"percent": None},
@@ -72,10 +72,10 @@ def test_a_category_the_policy_lost_is_a_reason_for_each_and_an_error_for_none(s
         {"section_breakdown": [{"category": 5, "attempted": 1, "percent": {}, "module_id": None}]},
     ],
 )
-def test_one_learners_odd_grades_do_not_stop_the_others(school_lms, ask, odd):
+def test_one_learners_odd_grades_do_not_stop_the_others(school_lms, ask, invalid):
     for username in ("ada", "bob", "eve"):
         scored(school_lms, username, 1.0, 1.0, 1.0, exam=1.0)
-    school_lms.garble_grades(school.ALGEBRA, "bob", **odd)
+    school_lms.garble_grades(school.ALGEBRA, "bob", **invalid)
 
     answers = ask("subsection_grades", school.ALGEBRA, required_grades={"Exam": 0.5, "Total": 0.5})
 
@@ -103,10 +103,10 @@ def test_a_learner_who_left_is_not_eligible_whatever_the_grades(school_lms, ask)
 
 def test_a_lesson_is_graded_by_its_own_subtree(school_lms, ask):
     scored(school_lms, "ada", 0.9, 0.2, 0.1, exam=0.1)
-    demands = {"Homework": 0.9, "Total": 0.9}
+    required = {"Homework": 0.9, "Total": 0.9}
 
-    assert ask("subsection_grades", school.SHEET, required_grades=demands)["ada"].eligible
-    week = ask("subsection_grades", school.WEEK, required_grades=demands)["ada"]
+    assert ask("subsection_grades", school.SHEET, required_grades=required)["ada"].eligible
+    week = ask("subsection_grades", school.WEEK, required_grades=required)["ada"]
     assert week.progress["current_grades"] == {"Homework": 0.55, "Total": 0.55}
 
 
@@ -118,7 +118,7 @@ def test_units_have_no_grades_of_their_own():
 
 
 @pytest.mark.parametrize(
-    ("options", "finding"),
+    ("options", "error"),
     [
         ({}, "required_grades: write what is demanded"),
         ({"required_grades": {}}, "required_grades: write what is demanded"),
@@ -127,10 +127,10 @@ def test_units_have_no_grades_of_their_own():
         ({"required_grades": {"Exam": 0.8, "EXAM": 0.9}}, "required_grades: a category is there twice"),
     ],
 )
-def test_options_that_cannot_be_used_say_so(options, finding):
+def test_options_that_cannot_be_used_say_so(options, error):
     (found,) = processor("subsection_grades").clean_options(options)
 
-    assert found.startswith(finding)
+    assert found.startswith(error)
     with pytest.raises(Permanent, match="required_grades"):
         processor("subsection_grades").retrieve(school.ALGEBRA, options)
 

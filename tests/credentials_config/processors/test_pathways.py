@@ -104,7 +104,7 @@ def test_a_pathway_without_steps_is_passed_by_nobody(students, ask):
 
 
 @pytest.mark.parametrize(
-    ("steps", "finding"),
+    ("steps", "error"),
     [
         ([], "steps: write an object"),
         ("all", "steps: write an object"),
@@ -113,7 +113,7 @@ def test_a_pathway_without_steps_is_passed_by_nobody(students, ask):
         ({school.ALGEBRA: {"required_completion": 5}}, f"steps.{school.ALGEBRA}.required_completion: write a share"),
     ],
 )
-def test_steps_that_cannot_be_used_say_where(steps, finding):
+def test_steps_that_cannot_be_used_say_where(steps, error):
     (found,) = processor("completions").clean_options({"steps": steps})
 
-    assert found.startswith(finding)
+    assert found.startswith(error)

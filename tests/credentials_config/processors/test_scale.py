@@ -5,7 +5,7 @@ from __future__ import annotations
 import tracemalloc
 
 from credentials_config import lms as lms_client
-from credentials_config.lms.spans import chunks
+from credentials_config.lms.chunks import chunks
 from credentials_config.registry import processor
 from credentials_config.testing.lms import LmsProcess
 from tests.credentials_config.lms import school

@@ -1,4 +1,4 @@
-"""People who ask, and furniture for what they ask about."""
+"""Clients of the API, and a storage and a generator for the rows they read."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["learner", "learner_client", "staff_client"]
 
 
 @pytest.fixture(autouse=True)
-def _furnished(folder: Path, typewriter: Any) -> Iterator[None]:
+def _storage_and_generator(folder: Path, text_generator: Any) -> Iterator[None]:
     from django.core.cache import cache  # noqa: PLC0415 -- Django is not ready when this file is imported
 
     cache.clear()

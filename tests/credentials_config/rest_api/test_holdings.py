@@ -43,7 +43,7 @@ def pages(client: Any, **query: Any) -> list[list[str]]:
     return found
 
 
-def test_certificates_and_badges_are_told_together_newest_first(learner: Any, learner_client: Any) -> None:
+def test_certificates_and_badges_are_listed_together_newest_first(learner: Any, learner_client: Any) -> None:
     badge = UserCredentialFactory(learner=learner, awarded_at=NOON)
     newer = CredentialFactory(learner=learner, issued_at=NOON + HOUR)
     older = CredentialFactory(learner=learner, issued_at=NOON - HOUR)
@@ -109,9 +109,7 @@ def test_a_badge_says_which_it_is(learner: Any, learner_client: Any) -> None:
     ]
 
 
-def test_what_is_over_is_told_to_who_asks_for_it_and_what_is_not_made_yet_to_nobody(
-    learner: Any, learner_client: Any
-) -> None:
+def test_ended_credentials_are_listed_on_request_and_unfinished_ones_never(learner: Any, learner_client: Any) -> None:
     past = NOON - HOUR
     swept = CredentialFactory(learner=learner, status=CredentialStatus.EXPIRED, expires_at=past, issued_at=NOON)
     unswept = CredentialFactory(learner=learner, expires_at=past, issued_at=NOON - HOUR)
@@ -239,13 +237,13 @@ def test_a_username_of_digits_is_a_username(staff_client: Callable[..., Any]) ->
         ("cursor", "bnVsbA=="),
     ],
 )
-def test_a_value_that_cannot_be_meant_is_refused_by_name(learner_client: Any, name: str, value: str) -> None:
+def test_an_invalid_value_is_refused_by_name(learner_client: Any, name: str, value: str) -> None:
     said = ask(learner_client, **{name: value})
     assert (said["status"], [error["field"] for error in said["errors"]]) == (400, [name])
 
 
 @pytest.mark.parametrize(
-    "place",
+    "position",
     [
         [],
         [0, "2026-03-14T12:00:00+00:00", "certificate"],
@@ -257,8 +255,8 @@ def test_a_value_that_cannot_be_meant_is_refused_by_name(learner_client: Any, na
         {},
     ],
 )
-def test_a_cursor_that_is_none_of_ours_is_refused(learner_client: Any, place: Any) -> None:
-    said = ask(learner_client, cursor=base64.urlsafe_b64encode(json.dumps(place).encode()).decode())
+def test_a_cursor_of_another_origin_is_refused(learner_client: Any, position: Any) -> None:
+    said = ask(learner_client, cursor=base64.urlsafe_b64encode(json.dumps(position).encode()).decode())
     assert (said["status"], said["errors"][0]["field"]) == (400, "cursor")
 
 
@@ -267,7 +265,7 @@ def test_a_misspelt_parameter_is_refused_with_what_was_meant(learner_client: Any
     assert said["errors"] == [{"field": "usernam", "detail": "There is no such parameter; write username."}]
 
 
-def test_a_host_that_does_not_say_where_it_is_lists_all_the_same(
+def test_a_host_without_a_public_address_lists_credentials_all_the_same(
     learner: Any, learner_client: Any, settings: Any
 ) -> None:
     settings.CREDENTIALS_CONFIG = {}

@@ -1,4 +1,4 @@
-"""Programs learn from a code what people learn from the page."""
+"""Programs get from a code the same data that people see on the page."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def ask(client: Any, code: str) -> Any:
     return assert_as_promised(client.get(ADDRESS.format(code=code)), ADDRESS)
 
 
-def test_whoever_has_a_code_learns_what_the_certificate_says_and_how_it_stands(client: Any) -> None:
+def test_a_code_shows_what_the_certificate_says_and_its_state(client: Any) -> None:
     row = CredentialFactory(
         status=CredentialStatus.INVALIDATED,
         invalidated_at=NOON + dt.timedelta(days=1),

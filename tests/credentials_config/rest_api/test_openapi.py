@@ -1,4 +1,4 @@
-"""The document tells the truth about us, in our own host and in one whose defaults are against us."""
+"""The OpenAPI document is right, also in a host with other defaults."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_the_document_describes_each_of_our_operations(client: Any) -> None:
     assert len(set(ids)) == len(ids)
 
 
-def test_only_the_public_question_needs_nobody_to_sign_in(client: Any) -> None:
+def test_only_verification_needs_no_sign_in(client: Any) -> None:
     paths = client.get("/api/schema/").json()["paths"]
     free = {path for path, operations in paths.items() for one in operations.values() if {} in one["security"]}
     assert free == {f"{ROOT}metadata/{{code}}/"}

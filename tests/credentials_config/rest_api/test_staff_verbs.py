@@ -1,4 +1,4 @@
-"""What staff do by REST: issue, reissue, invalidate; and who may not."""
+"""Staff issue, reissue and invalidate by REST, with the permissions for it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from credentials_config.issuing import printing
+from credentials_config.issuing import generation
 from credentials_config.models import Credential, CredentialStatus
-from tests.credentials_config.admin.pages import typed_diploma
 from tests.credentials_config.factories import CredentialFactory
 from tests.rest_api.schema import assert_as_promised
+from tests.support.certificates import configure_certificate
 
 LIST = "/api/credentials/v1/credentials/"
 REISSUE, INVALIDATE = f"{LIST}{{id}}/reissue/", f"{LIST}{{id}}/invalidate/"
@@ -37,18 +37,18 @@ def changer(staff_client: Callable[..., Any]) -> Any:
 
 
 def test_staff_issue_a_certificate_whose_document_follows(issuer: Any, course: Any) -> None:
-    configuration = typed_diploma(availability="course_end")
+    configuration = configure_certificate(availability="course_end")
     status, said = send(issuer, LIST, {"configuration": configuration.pk, "username": "done-1"})
     assert (status, said["kind"], said["status"], said["held"]) == (201, "certificate", "generating", False)
     row = Credential.objects.get(pk=said["id"])
     assert (row.learner.lms_user_id, row.configuration) == (1001, configuration)
-    printing.make_due()
+    generation.make_due()
     row.refresh_from_db()
     assert row.status == CredentialStatus.AVAILABLE
 
 
 def test_who_has_not_earned_it_gets_it_only_when_that_is_overridden(issuer: Any, course: Any) -> None:
-    sent = {"configuration": typed_diploma().pk, "lms_user_id": 1004}
+    sent = {"configuration": configure_certificate().pk, "lms_user_id": 1004}
     status, said = send(issuer, LIST, sent)
     assert status == 409
     assert "Completed 50 % of the required 90 %." in said["detail"]
@@ -56,7 +56,7 @@ def test_who_has_not_earned_it_gets_it_only_when_that_is_overridden(issuer: Any,
 
 
 def test_nobody_gets_two(issuer: Any, course: Any) -> None:
-    sent = {"configuration": typed_diploma().pk, "lms_user_id": 1001}
+    sent = {"configuration": configure_certificate().pk, "lms_user_id": 1001}
     assert send(issuer, LIST, sent)[0] == 201
     status, said = send(issuer, LIST, sent)
     assert status == 409
@@ -65,21 +65,21 @@ def test_nobody_gets_two(issuer: Any, course: Any) -> None:
 
 
 def test_whom_the_lms_does_not_know_gets_none(issuer: Any, course: Any) -> None:
-    status, said = send(issuer, LIST, {"configuration": typed_diploma().pk, "username": "nobody"})
+    status, said = send(issuer, LIST, {"configuration": configure_certificate().pk, "username": "nobody"})
     assert status == 409
     assert "The LMS does not know: nobody." in said["detail"]
 
 
 def test_an_lms_that_does_not_answer_is_a_503(issuer: Any, course: Any) -> None:
     course.break_down()
-    assert send(issuer, LIST, {"configuration": typed_diploma().pk, "username": "done-1"})[0] == 503
+    assert send(issuer, LIST, {"configuration": configure_certificate().pk, "username": "done-1"})[0] == 503
 
 
 def test_staff_reissue_and_code_and_date_stay(changer: Any, course: Any) -> None:
-    row = CredentialFactory(configuration=typed_diploma(), learner__lms_user_id=1001, learner_name="Old Name")
+    row = CredentialFactory(configuration=configure_certificate(), learner__lms_user_id=1001, learner_name="Old Name")
     status, said = send(changer, REISSUE, {"mail": False}, id=row.pk)
     assert (status, said["status"], said["id"]) == (202, "available", str(row.pk))
-    printing.make_due()
+    generation.make_due()
     after = Credential.objects.get()
     assert (after.verification_code, after.issued_at) == (row.verification_code, row.issued_at)
     assert after.learner_name != "Old Name"
@@ -115,7 +115,7 @@ def test_staff_invalidate_with_a_public_reason_once(changer: Any, client: Any) -
 def test_without_the_permission_nothing_happens(
     staff_client: Callable[..., Any], course: Any, permissions: tuple[str, ...]
 ) -> None:
-    row = CredentialFactory(configuration=typed_diploma())
+    row = CredentialFactory(configuration=configure_certificate())
     before = list(Credential.objects.values())
     client = staff_client(*permissions)
     issue = {"configuration": row.configuration.pk, "username": "done-1"}
@@ -127,7 +127,7 @@ def test_without_the_permission_nothing_happens(
 
 
 def test_one_verbs_permission_is_not_anothers(issuer: Any, changer: Any, course: Any) -> None:
-    row = CredentialFactory(configuration=typed_diploma())
+    row = CredentialFactory(configuration=configure_certificate())
     assert send(changer, LIST, {"configuration": row.configuration.pk, "username": "done-1"})[0] == 403
     assert send(issuer, REISSUE, {}, id=row.pk)[0] == 403
     assert send(issuer, INVALIDATE, {"public_reason": "x"}, id=row.pk)[0] == 403
@@ -139,7 +139,7 @@ def test_learners_do_nothing_to_their_own(learner: Any, learner_client: Any) -> 
     assert send(learner_client, INVALIDATE, {"public_reason": "x"}, id=row.pk)[0] == 403
 
 
-def test_strangers_and_other_sites_do_nothing(client: Any, staff_client: Callable[..., Any]) -> None:
+def test_anonymous_users_and_other_sites_do_nothing(client: Any, staff_client: Callable[..., Any]) -> None:
     row = CredentialFactory()
     assert send(client, INVALIDATE, {"public_reason": "x"}, id=row.pk)[0] == 401
     lured = staff_client("change_credential", "add_credential", enforce_csrf_checks=True)
@@ -184,7 +184,7 @@ def test_no_such_certificate_is_a_404(changer: Any, address: str, name: str) -> 
         ("[" * 100_000, ""),
     ],
 )
-def test_what_cannot_be_meant_is_refused_by_name(issuer: Any, sent: Any, field: str) -> None:
+def test_an_invalid_field_is_refused_by_name(issuer: Any, sent: Any, field: str) -> None:
     status, said = send(issuer, LIST, sent)
     assert status == 400
     assert field in [error["field"] for error in said.get("errors", [{"field": ""}])]

@@ -218,10 +218,10 @@ def test_refusing_connections_ends_by_itself_on_the_same_port(lms, ask):
     assert (answer.status_code, lms.url) == (200, url)
 
 
-# The witness
+# The record of calls
 
 
-def test_the_witness_counts_calls_and_knows_whom_they_were_about(lms, ask):
+def test_calls_are_counted_and_tell_whom_they_were_about(lms, ask):
     lms.enroll_many(ALGEBRA, 3)
     lms.forget_calls()
 
@@ -242,8 +242,8 @@ def test_the_witness_counts_calls_and_knows_whom_they_were_about(lms, ask):
 
 
 def test_a_process_is_steered_over_http_and_comes_back_empty_on_the_same_port(tmp_path):
-    world = tmp_path / "world.json"
-    world.write_text(
+    document = tmp_path / "lms.json"
+    document.write_text(
         json.dumps(
             {
                 "learners": [{"username": "ada", "name": "Ada"}],
@@ -259,7 +259,7 @@ def test_a_process_is_steered_over_http_and_comes_back_empty_on_the_same_port(tm
             }
         )
     )
-    with LmsProcess("--load", str(world)) as lms:
+    with LmsProcess("--load", str(document)) as lms:
         url = lms.url
         bob = lms.add_learner(username="bob")
         lms.enroll(key=ALGEBRA, username="bob")

@@ -1,4 +1,4 @@
-"""Nobody has asked yet, whatever other tests asked."""
+"""An empty cache for each test, so that the requests of other tests do not count."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.core.cache import cache
 
 
 @pytest.fixture(autouse=True)
-def _nobody_asked() -> Iterator[None]:
+def _empty_cache() -> Iterator[None]:
     cache.clear()
     yield
     cache.clear()

@@ -1,4 +1,4 @@
-"""A long table answers as a short one: by the index of the code, with one statement."""
+"""A long table answers as quickly as a short one: with one statement, by the index of the code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The link to a document works for its learner until the credential is taken back, and for nobody who made it up."""
+"""The link to a document works until the credential is invalidated, and cannot be forged."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ def stored(content: bytes = b"%PDF-1.7 Spip", **given: Any) -> Credential:
     return credential
 
 
-def address_of(credential: Credential) -> str:
+def admin_url(credential: Credential) -> str:
     """Return the path of the link that a learner keeps."""
     link = api.link_to(credential)
     assert link is not None
     return link.removeprefix(HOST)
 
 
-def test_the_link_hands_out_the_document_and_asks_one_question(client: Any) -> None:
-    address = address_of(stored())
+def test_the_link_serves_the_document_with_one_statement(client: Any) -> None:
+    address = admin_url(stored())
     with CaptureQueriesContext(connection) as queries:
         answer = client.get(address)
         assert b"".join(answer.streaming_content) == b"%PDF-1.7 Spip"
@@ -55,13 +55,13 @@ def test_the_link_hands_out_the_document_and_asks_one_question(client: Any) -> N
 
 
 def test_an_expired_certificate_is_still_its_learners(client: Any) -> None:
-    answer = client.get(address_of(stored(status=CredentialStatus.EXPIRED, expires_at=NOON)))
+    answer = client.get(admin_url(stored(status=CredentialStatus.EXPIRED, expires_at=NOON)))
     assert b"".join(answer.streaming_content) == b"%PDF-1.7 Spip"
 
 
 def test_the_link_of_a_certificate_that_was_taken_back_leads_to_the_page_that_says_so(client: Any) -> None:
     credential = stored()
-    address = address_of(credential)
+    address = admin_url(credential)
     api.invalidate([credential], public_reason="Copied.")
     answer = client.get(address)
     assert answer.headers["Location"] == f"/credentials/verify/{credential.verification_code}"
@@ -69,9 +69,9 @@ def test_the_link_of_a_certificate_that_was_taken_back_leads_to_the_page_that_sa
 
 
 @pytest.mark.parametrize("change", ["code", "signature", "none", "bytes"])
-def test_a_link_that_somebody_made_up_leads_nowhere(client: Any, change: str) -> None:
+def test_a_forged_link_leads_nowhere(client: Any, change: str) -> None:
     mine, other = stored(), stored()
-    token = address_of(mine).rpartition("/")[2]
+    token = admin_url(mine).rpartition("/")[2]
     code, _, signature = token.partition(".")
     made_up = {
         "code": f"{other.verification_code}.{signature}",
@@ -89,12 +89,12 @@ def test_a_link_that_somebody_made_up_leads_nowhere(client: Any, change: str) ->
 def test_a_file_that_is_gone_is_not_an_error_of_the_host(client: Any) -> None:
     credential = stored()
     storages["default"].delete(credential.document)
-    assert client.get(address_of(credential)).status_code == 404
+    assert client.get(admin_url(credential)).status_code == 404
 
 
 @pytest.mark.parametrize("method", ["post", "put", "delete"])
 def test_only_reading_is_answered(client: Any, method: str) -> None:
-    assert getattr(client, method)(address_of(stored())).status_code == 405
+    assert getattr(client, method)(admin_url(stored())).status_code == 405
 
 
 def test_knowing_a_code_is_not_enough_for_the_document(client: Any) -> None:

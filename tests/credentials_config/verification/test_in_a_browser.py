@@ -56,7 +56,7 @@ def test_nothing_sticks_out_on_a_small_phone(browser: Any, live_server: Any, nam
 
 
 @pytest.mark.parametrize(("language", "edge"), [("en", "left"), ("ar", "right")])
-def test_answers_stand_beside_their_questions_whatever_they_are_written_in(
+def test_values_stand_beside_their_labels_in_every_script(
     browser: Any, live_server: Any, language: str, edge: str
 ) -> None:
     code = CredentialFactory(learner_name="سبيب السنجاب", context_name="Algebra").verification_code
@@ -69,7 +69,7 @@ def test_answers_stand_beside_their_questions_whatever_they_are_written_in(
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_all_text_can_be_told_from_its_ground(browser: Any, live_server: Any, scheme: str) -> None:
+def test_all_text_has_enough_contrast(browser: Any, live_server: Any, scheme: str) -> None:
     feature = {"name": "prefers-color-scheme", "value": scheme}
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
     states: list[dict[str, Any]] = [

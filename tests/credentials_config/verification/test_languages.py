@@ -1,4 +1,4 @@
-"""Whoever checks a certificate reads the page in their language, or in English that says that it is English."""
+"""The verification page is in the reader's language, or in English and says so."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_where_there_is_no_translation_the_page_is_english_and_says_so(client: A
 
 
 @pytest.mark.django_db
-def test_being_slowed_down_is_told_in_the_readers_language(client: Any, settings: Any) -> None:
+def test_the_page_for_too_many_requests_is_in_the_readers_language(client: Any, settings: Any) -> None:
     settings.CREDENTIALS_CONFIG = {"verification": {"requests_per_minute": 0}}
     assert "Warten Sie" in read(client, "nothing", "de")
 
@@ -93,7 +93,7 @@ def test_all_languages_say_the_same_things() -> None:
 
 
 @pytest.mark.parametrize("name", ["verification.html", "mail/available.html"])
-def test_no_word_of_what_learners_and_the_public_read_is_missing(name: str) -> None:
+def test_every_text_for_learners_and_the_public_is_in_the_catalog(name: str) -> None:
     source = (app() / "templates/lms_credentials_config" / name).read_text()
     tags = re.findall(r'{% translate "([^"]+)"(?: context "([^"]+)")?', source)
     assert len(tags) == source.count("{% translate ")

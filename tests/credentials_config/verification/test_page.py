@@ -1,4 +1,4 @@
-"""What somebody who was handed a certificate learns from its code, and what nobody learns."""
+"""What the verification page shows to somebody who has a code, and what it never shows."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_what_was_never_given_to_anybody_looks_like_what_never_was(client: Any, 
 
 
 @pytest.mark.parametrize("typed", ["x", "x" * 5000, "%00", "%ff", "{}", "%0a", "<script>", "é" * 16, "a%2Fb", "0" * 15])
-def test_what_can_be_no_code_is_not_found_without_asking_the_database(client: Any, typed: str) -> None:
+def test_an_impossible_code_is_not_found_without_a_statement(client: Any, typed: str) -> None:
     with CaptureQueriesContext(connection) as queries:
         answer = client.get(f"{ASK}{typed}")
     assert answer.status_code == 404

@@ -1,4 +1,4 @@
-"""Whoever tries codes is slowed down, and nobody else is."""
+"""Too many requests from one client are refused, and other clients are not affected."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from django.conf import settings as host
 from django.test import RequestFactory
 
-from credentials_config.verification.throttling import _whose, seconds_to_wait
+from credentials_config.verification.throttling import client_key, seconds_to_wait
 from tests.services import Redis
 from tests.services.service import free_port
 
@@ -30,8 +30,8 @@ def ask(address: str, *, now: float = MIDDLE, **headers: Any) -> int:
 
 
 @pytest.mark.django_db
-def test_who_asks_too_often_is_told_when_to_come_back(client: Any) -> None:
-    while time.time() % 60 > 50:  # all four questions in one minute
+def test_too_many_requests_are_refused_with_the_time_to_wait(client: Any) -> None:
+    while time.time() % 60 > 50:  # all four requests in one minute
         time.sleep(1)
     assert [client.get(ADDRESS).status_code for _ in range(3)] == [404] * 3
     answer = client.get(ADDRESS)
@@ -51,7 +51,7 @@ def test_each_address_counts_for_itself() -> None:
     assert ask("203.0.113.2") == 0
 
 
-def test_whoever_has_a_whole_ipv6_network_is_one() -> None:
+def test_an_ipv6_network_counts_as_one_client() -> None:
     assert [ask(f"2001:db8:0:1::{number}") for number in range(1, 5)][-1] > 0
     assert ask("2001:db8:0:2::1") == 0
 
@@ -61,10 +61,10 @@ def test_a_made_up_forwarding_header_helps_nobody() -> None:
     assert [ask("8.8.8.8", HTTP_X_FORWARDED_FOR=f"9.9.9.{number}") for number in range(4)][-1] > 0
 
 
-def test_behind_a_proxy_visitors_are_told_apart() -> None:
+def test_behind_a_proxy_clients_are_counted_apart() -> None:
     assert [ask("10.0.0.7", HTTP_X_FORWARDED_FOR="9.9.9.9") for _ in range(4)][-1] > 0
     assert ask("10.0.0.7", HTTP_X_FORWARDED_FOR="9.9.9.8") == 0
-    # What a visitor wrote before the proxy's own entry does not make another visitor.
+    # What a client wrote before the proxy's own entry does not make it another client.
     assert ask("10.0.0.7", HTTP_X_FORWARDED_FOR="1.2.3.4, 9.9.9.9") > 0
 
 
@@ -83,7 +83,7 @@ def test_all_processes_count_together(redis: Redis) -> None:
     environment = os.environ | {"DJANGO_SETTINGS_MODULE": "service.settings", "CACHE_URL": redis.url}
     while time.time() % 60 > 40:  # all in one minute
         time.sleep(1)
-    command = [sys.executable, "-m", "tests.credentials_config.verification.asker", "40"]
+    command = [sys.executable, "-m", "tests.credentials_config.verification.request_codes", "40"]
     processes = [
         subprocess.Popen(command, env=environment, cwd=host.BASE_DIR, stdout=subprocess.PIPE, text=True)
         for _ in range(3)
@@ -92,8 +92,8 @@ def test_all_processes_count_together(redis: Redis) -> None:
     assert (said.count("404"), said.count("429")) == (60, 60)  # the default is 60 a minute
 
 
-def test_nobody_who_reads_the_cache_finds_out_who_asked(settings: Any) -> None:
+def test_the_cache_does_not_reveal_client_addresses(settings: Any) -> None:
     """There are only four thousand million addresses: a plain hash of each is soon tried."""
-    with_one_key = _whose(RequestFactory().get(ADDRESS, REMOTE_ADDR="203.0.113.7"))
+    with_one_key = client_key(RequestFactory().get(ADDRESS, REMOTE_ADDR="203.0.113.7"))
     settings.SECRET_KEY = "another host's"
-    assert _whose(RequestFactory().get(ADDRESS, REMOTE_ADDR="203.0.113.7")) != with_one_key
+    assert client_key(RequestFactory().get(ADDRESS, REMOTE_ADDR="203.0.113.7")) != with_one_key

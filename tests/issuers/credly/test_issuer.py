@@ -15,12 +15,12 @@ from django.contrib.auth import get_user_model
 from django.db import connection
 
 from badges.awarding.models import UserCredential
+from badges.common.http import NoAnswer
 from badges.exceptions import Permanent, Retryable
 from badges.intake.models import Learner
 from badges.issuers.credly import issuer
 from badges.issuers.credly.issuer import CredlyIssuer
 from badges.issuers.credly.models import CredlyBadge, CredlyOrganization
-from badges.issuers.http import NoAnswer
 from badges.testing.credly import Badge, CredlyStandIn
 
 pytestmark = [pytest.mark.django_db, pytest.mark.tables]
@@ -43,8 +43,8 @@ def row(credential: UserCredential) -> CredlyBadge:
     return CredlyBadge.objects.get(pk=credential.pk)
 
 
-def bound_to(credential: UserCredential, theirs: Badge) -> bool:
-    return row(credential).external_uuid == UUID(theirs.id)
+def bound_to(credential: UserCredential, external: Badge) -> bool:
+    return row(credential).external_uuid == UUID(external.id)
 
 
 def add_badge(credly: CredlyStandIn, learner: Learner, template: str, **changes: str) -> Badge:
@@ -73,9 +73,9 @@ def test_a_badge_is_issued_to_the_learner_at_the_time_of_the_award(
     assert badge.template_id == template
     assert badge.issued_at == AWARDED_AT
     assert badge.issuer_earner_id == str(credential.learner.uuid)
-    ours = row(credential)
-    assert (str(ours.external_uuid), ours.state, ours.issued_at) == (badge.id, "pending", AWARDED_AT)
-    assert ours.url.startswith("https://")
+    stored = row(credential)
+    assert (str(stored.external_uuid), stored.state, stored.issued_at) == (badge.id, "pending", AWARDED_AT)
+    assert stored.url.startswith("https://")
     assert credly.counts == {"issue": 1}  # a first try does not look first
 
 
@@ -155,21 +155,21 @@ def test_a_credential_that_is_gone_is_a_dead_letter(credly: CredlyStandIn, db: N
         issue(missing)
 
 
-# Credly is in trouble, certainly without effect
+# Credly fails, certainly without effect
 
 
-@pytest.mark.parametrize("trouble", ["refused", "throttled"])
+@pytest.mark.parametrize("failure", ["refused", "throttled"])
 def test_after_a_failure_that_had_no_effect_it_is_simply_asked_again(
-    credly: CredlyStandIn, credential: UserCredential, trouble: str
+    credly: CredlyStandIn, credential: UserCredential, failure: str
 ) -> None:
-    if trouble == "refused":
+    if failure == "refused":
         credly.refuse()
     else:
         credly.throttle(retry_after=9, times=1)
     with pytest.raises(Retryable) as failed:
         issue(credential.id)
-    assert failed.value.circuit is (trouble == "refused")
-    assert failed.value.retry_after == (None if trouble == "refused" else 9)
+    assert failed.value.circuit is (failure == "refused")
+    assert failed.value.retry_after == (None if failure == "refused" else 9)
     assert row(credential).state == "created"
     credly.recover()
     issue(credential.id)
@@ -187,10 +187,10 @@ def test_retry_after_is_honoured_as_a_date_too(credly: CredlyStandIn, credential
 # Nobody knows whether Credly did it
 
 
-@pytest.mark.parametrize("trouble", ["dropped", "slow", "broken after", "no json"])
+@pytest.mark.parametrize("failure", ["dropped", "slow", "broken after", "no json"])
 @pytest.mark.parametrize("allows_duplicates", [False, True])
 def test_a_badge_whose_answer_was_lost_is_adopted(
-    credly: CredlyStandIn, credential: UserCredential, template: str, trouble: str, allows_duplicates: bool
+    credly: CredlyStandIn, credential: UserCredential, template: str, failure: str, allows_duplicates: bool
 ) -> None:
     credly.change_template(template, allows_duplicates=allows_duplicates)
     {
@@ -198,7 +198,7 @@ def test_a_badge_whose_answer_was_lost_is_adopted(
         "slow": lambda: credly.slow_down(1.5, on="issue", times=1),
         "broken after": lambda: credly.break_down(on="issue", times=1, carried_out=True),
         "no json": lambda: credly.answer(on="issue", status=201, body="<html>", carried_out=True),
-    }[trouble]()
+    }[failure]()
     with pytest.raises(NoAnswer) as failed:
         issue(credential.id)
     assert failed.value.circuit

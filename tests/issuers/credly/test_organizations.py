@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from django.core.exceptions import ValidationError
 
-from badges.issuers.credly.client import check_organization
 from badges.issuers.credly.models import CredlyOrganization
+from badges.issuers.credly.organizations import check_organization
 from badges.testing.credly import CredlyStandIn
 
 
@@ -35,16 +35,16 @@ def test_an_error_belongs_to_a_field(
     assert refused.value.messages[0]
 
 
-@pytest.mark.parametrize("trouble", ["refuse", "throttle", "break_down", "redirect", "not json", "bad address"])
-def test_when_credly_cannot_be_asked_no_field_is_blamed(credly: CredlyStandIn, settings: Any, trouble: str) -> None:
-    if trouble == "redirect":
+@pytest.mark.parametrize("failure", ["refuse", "throttle", "break_down", "redirect", "not json", "bad address"])
+def test_when_credly_cannot_be_asked_no_field_is_blamed(credly: CredlyStandIn, settings: Any, failure: str) -> None:
+    if failure == "redirect":
         credly.answer(status=302, headers={"Location": "http://127.0.0.2:9/"})
-    elif trouble == "not json":
+    elif failure == "not json":
         credly.answer(status=200, body="<html>")
-    elif trouble == "bad address":
+    elif failure == "bad address":
         settings.BADGES_CONFIG["credly"]["CREDLY_API_BASE_URL"] = "credly"
     else:
-        getattr(credly, trouble)()
+        getattr(credly, failure)()
     with pytest.raises(ValidationError) as refused:
         check_organization(credly.organization, credly.token)
     assert refused.value.code == "unavailable"

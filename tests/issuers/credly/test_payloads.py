@@ -1,4 +1,4 @@
-"""Credly's words and ours."""
+"""Translation between Credly's terms and ours."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""A host whose REST framework defaults would spoil every view that relies on them."""
+"""A host whose REST framework defaults would change every view that relies on them."""

@@ -1,4 +1,4 @@
-"""Run as a process of the hostile host: ask each address on standard input, and write the answers down as JSON."""
+"""Run as a process of the hostile host: request each URL of standard input, and write the responses as JSON."""
 
 from __future__ import annotations
 

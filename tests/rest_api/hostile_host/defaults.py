@@ -1,4 +1,4 @@
-"""What the host's settings name. Imports no view of REST framework's, since those import this."""
+"""The classes that the host's settings name. It imports no views of REST framework, because those import this."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The host's addresses: its own API beside ours, which it mounts below a prefix."""
+"""The host's addresses: its own API beside the plugin's, which is mounted below a prefix."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rest_framework.views import APIView
 
 
 class HostView(APIView):
-    """A view of the host's, which belongs to no document of ours."""
+    """A view of the host's, which does not belong in the plugin's document."""
 
     versioning_class = None
 

@@ -160,7 +160,7 @@ def test_a_replaced_badge_cannot_be_revoked(credly, template, ask):
         {"Authorization": "Basic c3RhbmQtaW4tdG9rZW4="},  # the token without its colon
         {"Authorization": "Basic d3Jvbmc6"},  # another token
         {"Authorization": "Basic %%%"},
-        {"Authorization": "Bearer stand-in-token"},  # the right token by the wrong door
+        {"Authorization": "Bearer stand-in-token"},  # the right token at the wrong address
         {"Authorization": "stand-in-token"},
     ],
 )

@@ -1,4 +1,4 @@
-"""Templates to begin with, drawn for this project: what the demo, the preview and the tests use."""
+"""Sample templates, drawn for this project. The demo, the preview and the tests use them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 _FOLDER = Path(__file__).parent
 
-# Name of the sample and the asset slug that its options use.
+# The names of the samples.
 CERTIFICATE, TYPST = "certificate.svg", "certificate.typ"
-# What to write into the options of a credential type for each.
+# The options of a credential type for each sample.
 OPTIONS: dict[str, dict[str, Any]] = {
     CERTIFICATE: {
         "template": "sample-certificate",

@@ -1,0 +1,104 @@
+"""The base of all REST views of both apps. It sets everything that a host could set by REST framework defaults."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.util import find_spec
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.utils.module_loading import import_string
+from django.utils.translation import gettext as _
+from rest_framework.authentication import BaseAuthentication, SessionAuthentication
+from rest_framework.exceptions import ParseError
+from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.parsers import JSONParser
+from rest_framework.permissions import IsAuthenticated
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.throttling import UserRateThrottle
+from rest_framework.views import APIView
+
+from badges.common.config import Config
+from badges.common.problem_details import problem_response
+
+JWT_PACKAGE = "edx_rest_framework_extensions"
+JWT_AUTHENTICATION = f"{JWT_PACKAGE}.auth.jwt.authentication.JwtAuthentication"
+
+
+class PerUserThrottle(UserRateThrottle):
+    """Limits a user's requests per minute. The limit is in the app's ``rest_api`` setting; None means no limit."""
+
+    config: ClassVar[Config]
+    setting: ClassVar[str] = "requests_per_minute"
+
+    def get_rate(self) -> Any:
+        limit = self.config.rest_api[self.setting]
+        return None if limit is None else f"{int(limit)}/min"
+
+
+class _NoFormatParameter:
+    URL_FORMAT_OVERRIDE = None
+
+
+class AcceptHeaderNegotiation(DefaultContentNegotiation):
+    """Chooses the format by the Accept header alone."""
+
+    settings = _NoFormatParameter()  # type: ignore[assignment]  # the only setting that the base class reads
+
+
+class StrictJSONParser(JSONParser):
+    """Accepts valid JSON only. A body that is nested too deeply is answered with status 400, too."""
+
+    strict = True
+
+    def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> Any:
+        try:
+            return super().parse(stream, media_type, parser_context)
+        except RecursionError:
+            raise ParseError(_("The JSON is nested too deeply.")) from None
+
+
+class PluginAPIView(APIView):
+    """
+    A view for authenticated users.
+
+    Each app has a subclass with its ``config``, which names the authentication classes, and its ``realm``. The subclass
+    also sets the throttle classes and the schema.
+    """
+
+    config: ClassVar[Config]
+    realm: ClassVar[str]
+
+    permission_classes: list[Any] = [IsAuthenticated]
+    renderer_classes: list[Any] = [JSONRenderer]
+    parser_classes: list[Any] = [StrictJSONParser]
+    content_negotiation_class = AcceptHeaderNegotiation
+    versioning_class = None
+    metadata_class = None
+
+    def get_authenticators(self) -> list[BaseAuthentication]:
+        return authenticators(self.config)
+
+    def get_authenticate_header(self, request: Request) -> str:
+        """Return a challenge, so that the status is 401 and not 403. HTTP defines no scheme for sessions."""
+        headers = (way.authenticate_header(request) for way in self.get_authenticators())
+        return next(filter(None, headers), f'Session realm="{self.realm}"')
+
+    def get_exception_handler(self) -> Any:
+        return problem_response
+
+
+def authenticators(config: Config) -> list[BaseAuthentication]:
+    """Return the authenticators of the ``rest_api`` setting; by default the session and, if the host has it, JWT."""
+    named = config.rest_api["authentication"]
+    if named is not None:
+        return [import_string(name)() for name in named]
+    if hasattr(settings, "JWT_AUTH") and _has_jwt():
+        return [import_string(JWT_AUTHENTICATION)(), SessionAuthentication()]
+    return [SessionAuthentication()]
+
+
+@cache
+def _has_jwt() -> bool:
+    return find_spec(JWT_PACKAGE) is not None

@@ -1,0 +1,63 @@
+"""Errors as problem details of RFC 9457. The exception handler of the host is not used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpResponse, JsonResponse
+from rest_framework import exceptions
+from rest_framework.settings import api_settings
+
+MEDIA_TYPE = "application/problem+json"
+# Keys of errors without a field: of serializers and of forms. A host may configure another one (see below).
+_NO_FIELD = ("non_field_errors", "__all__")
+
+
+def problem_response(error: Exception, context: dict[str, Any]) -> HttpResponse | None:
+    """
+    Return the response with the problem details of an error; None for an error that the request has not caused.
+
+    It is a plain Django response, which needs no renderer. So it also answers a request that accepts no known format.
+    """
+    known = _as_api_exception(error)
+    if known is None:
+        return None
+    response = JsonResponse(_document(known), status=known.status_code, content_type=MEDIA_TYPE)
+    if header := getattr(known, "auth_header", None):
+        response["WWW-Authenticate"] = header
+    if wait := getattr(known, "wait", None):
+        response["Retry-After"] = str(max(1, round(wait)))
+    return response
+
+
+def _as_api_exception(error: Exception) -> exceptions.APIException | None:
+    if isinstance(error, Http404):
+        return exceptions.NotFound()
+    if isinstance(error, PermissionDenied):
+        return exceptions.PermissionDenied()
+    return error if isinstance(error, exceptions.APIException) else None
+
+
+def _document(error: exceptions.APIException) -> dict[str, Any]:
+    problem = {"type": "about:blank", "title": HTTPStatus(error.status_code).phrase, "status": error.status_code}
+    if not isinstance(error, exceptions.ValidationError):
+        return {**problem, "detail": str(error.detail)}
+    errors = list(_errors(error.detail, ""))
+    lines = (f"{item['field']}: {item['detail']}" if item["field"] else item["detail"] for item in errors)
+    return {**problem, "detail": "; ".join(lines), "errors": errors}
+
+
+def _errors(detail: Any, field: str) -> Iterator[dict[str, str]]:
+    """Return each error message with its field. A nested field is ``outer.inner``."""
+    if isinstance(detail, dict):
+        for key, inner in detail.items():
+            about = "" if key in (*_NO_FIELD, api_settings.NON_FIELD_ERRORS_KEY) else str(key)
+            yield from _errors(inner, ".".join(filter(None, (field, about))))
+    elif isinstance(detail, (list, tuple)):
+        for inner in detail:
+            yield from _errors(inner, field)
+    else:
+        yield {"field": field, "detail": str(detail)}

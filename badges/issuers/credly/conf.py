@@ -1,0 +1,22 @@
+"""Credly's settings: ``BADGES_CONFIG["credly"]``, read when asked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from badges.common.config import Config
+
+DEFAULTS: dict[str, Any] = {
+    "CREDLY_BASE_URL": "https://credly.com/",
+    "CREDLY_API_BASE_URL": "https://api.credly.com/v1/",
+    "CREDLY_SANDBOX_BASE_URL": "https://sandbox.credly.com/",
+    "CREDLY_SANDBOX_API_BASE_URL": "https://sandbox-api.credly.com/v1/",
+    "USE_SANDBOX": False,
+    # {organization uuid: token}. These need no row in the admin, and are used instead of one.
+    "ORGANIZATIONS": {},
+    # What is sent as last name for a learner with a single name.
+    "single_name_last": "-",
+    "timeout": 10,
+}
+
+config = Config("BADGES_CONFIG", DEFAULTS, section="credly")

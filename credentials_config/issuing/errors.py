@@ -1,0 +1,84 @@
+"""What becomes of an error: text that may be stored, the time of the next attempt, a problem on the configuration."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import traceback
+from pathlib import Path
+
+from celery.exceptions import SoftTimeLimitExceeded
+
+from badges.common.backoff import next_delay
+from badges.exceptions import BadgesError
+from credentials_config.conf import config
+from credentials_config.contracts import GenerationError
+from credentials_config.models import CredentialConfiguration
+
+log = logging.getLogger(__name__)
+
+MESSAGE_LENGTH = 500
+# Seconds that a worker waits for a database that does not answer.
+DATABASE_PATIENCE = 60.0
+# What stops a worker in the middle of its work. Nothing that the worker has claimed has failed then.
+INTERRUPTIONS = (SoftTimeLimitExceeded, SystemExit, KeyboardInterrupt)
+
+
+class LeaseLost(Exception):
+    """This worker no longer has the claim: it was too slow, or a person changed the row meanwhile."""
+
+
+def storable_message(error: BaseException) -> str:
+    """
+    Return what went wrong, without personal data.
+
+    The messages of other packages may quote personal data, so only our own errors keep their message. Of the others
+    the class and the line of code are named.
+    """
+    if isinstance(error, (BadgesError, GenerationError)):
+        return str(error)[:MESSAGE_LENGTH]
+    innermost = (traceback.extract_tb(error.__traceback__) or [None])[-1]
+    where = f" in {Path(innermost.filename).name}:{innermost.lineno}" if innermost else ""
+    return f"{type(error).__name__}{where}; the worker's log has more."
+
+
+def log_unforeseen(error: BaseException, what: str) -> str:
+    """Log the traceback of an error that is not one of ours, and return the message that may be stored."""
+    if not isinstance(error, (BadgesError, GenerationError)):
+        log.error("%s while %s:\n%s", type(error).__name__, what, "".join(traceback.format_tb(error.__traceback__)))
+    return storable_message(error)
+
+
+def next_attempt_at(now: dt.datetime, attempts: int, *, retry_after: float | None = None) -> dt.datetime:
+    """
+    Return when to try again after this many attempts, with the delays of the settings.
+
+    ``retry_after``: the seconds that the other side asked for.
+    """
+    delay = next_delay(
+        attempts, base=config.issuing["base_delay"], cap=config.issuing["max_delay"], retry_after=retry_after
+    )
+    return now + dt.timedelta(seconds=delay)
+
+
+def report_problem(configuration: CredentialConfiguration, problem: str) -> None:
+    """Write on a configuration why its runs find nobody. Documents of people who were found before are still made."""
+    log.error("Configuration %s: %s", configuration.pk, problem)
+    CredentialConfiguration.objects.filter(pk=configuration.pk).update(
+        problem=problem[:MESSAGE_LENGTH], problem_until=None
+    )
+
+
+def hold(configuration: CredentialConfiguration, problem: str, until: dt.datetime) -> None:
+    """Write on a configuration why none of its documents can be made. No worker tries before ``until``."""
+    log.error("Configuration %s is held: %s", configuration.pk, problem)
+    CredentialConfiguration.objects.filter(pk=configuration.pk).update(
+        problem=problem[:MESSAGE_LENGTH], problem_until=until
+    )
+
+
+def clear_problem(configuration: CredentialConfiguration, *, only_hold: bool = False) -> None:
+    """Remove the problem of a configuration. ``only_hold``: only one that holds its documents."""
+    rows = CredentialConfiguration.objects.filter(pk=configuration.pk)
+    rows = rows.filter(problem_until__isnull=False) if only_hold else rows.exclude(problem="")
+    rows.update(problem="", problem_until=None)

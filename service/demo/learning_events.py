@@ -1,0 +1,66 @@
+"""The learning events of the demo: the courses and learners of a small university."""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from badges.testing.events import enrollment, passing_status
+
+PACK = Path(__file__).parent / "pack.json"
+ORGANIZATION = "c0ffee00-0000-4000-8000-00000000c4ed"
+COURSES = ("Algebra", "Geometry", "Logic", "Ethics", "Astronomy", "Music", "Calligraphy")
+LEARNERS = 400
+NAMES = (
+    *("Ada Lovelace", "أحمد بن علي", "王小明", "Zoë D'Arc", "Þóra Jónsdóttir", "Иван Петров", "Σοφία Παπαδάκη"),
+    *("Fatoumata", "Nguyễn Thị Mai", "María José Núñez", "שרה לוי", "अनिता शर्मा", "さくら 田中"),
+)
+TERM_BEGINS = dt.datetime(2026, 9, 1, 8, 0, tzinfo=dt.UTC)
+_IDS = uuid.UUID("de300000-0000-4000-8000-000000000000")
+
+
+def event_lines() -> Iterator[str]:
+    """
+    Yield the events of a term, some thousand lines: enrollments, which no badge asks for, and passed or failed courses.
+
+    They are the same at every call, ids included. So a second run of the demo recognises that everything is done.
+    """
+    chance = random.Random(2026)  # noqa: S311 -- demo data, not a secret
+    moment = TERM_BEGINS
+    for course in COURSES:
+        key = f"course-v1:Demo+{course}+2026"
+        for number in range(1, LEARNERS + 1):
+            if chance.random() < 0.35:
+                continue
+            moment += dt.timedelta(seconds=90)
+            person: dict[str, Any] = {"lms_user_id": 5000 + number, "username": f"learner{number}"}
+            person["name"] = _name(number)
+            subject: dict[str, Any] = {"course_key": key, "course_name": course}
+            yield enrollment(time=moment, event_id=_id("enrolled", key, number), **subject, **person).line
+            passed = chance.random() < 0.7
+            yield passing_status(
+                time=moment + dt.timedelta(days=60),
+                event_id=_id("graded", key, number),
+                is_passing=passed,
+                **subject,
+                **person,
+            ).line
+
+
+def write_events(path: Path) -> int:
+    """Write the events to a file, one for each line, and return how many they are."""
+    lines = list(event_lines())
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return len(lines)
+
+
+def _name(number: int) -> str:
+    return NAMES[number % len(NAMES)]
+
+
+def _id(what: str, course: str, number: int) -> uuid.UUID:
+    return uuid.uuid5(_IDS, f"{what} {course} {number}")

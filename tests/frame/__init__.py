@@ -1,1 +1,0 @@
-"""What both apps are framed with."""

@@ -1,0 +1,249 @@
+"""System checks: their exact messages, and when there are none."""
+
+import attrs
+import pytest
+from django.core.checks import Error, Warning, run_checks
+from openedx_events.tooling import OpenEdxPublicSignal
+
+from badges.checks import check_config, check_events, check_host
+from badges.conf import PASSING_STATUS
+
+ENROLLMENT = "org.openedx.learning.course.enrollment.created.v1"
+DUEL = "com.acme.duel.fought.v1"
+SETTINGS_PAGE = "The settings page of the documentation describes it."
+
+
+@attrs.frozen
+class Broken:
+    """An event's data with an annotation of something that its module does not have."""
+
+    what: "Missing"  # noqa: F821
+
+
+def configure(settings, **given: object) -> None:
+    settings.BADGES_CONFIG = given
+
+
+def test_the_reference_host_is_clean():
+    assert run_checks() == []
+
+
+def test_no_event_types(settings):
+    configure(settings, events=[])
+    assert check_events() == [
+        Error(
+            "No event types are configured, so no badge can be earned.",
+            hint=f'BADGES_CONFIG["events"] = ["{PASSING_STATUS}"]',
+            id="lms_badges.E001",
+        )
+    ]
+
+
+def test_an_event_type_that_nobody_defines(settings):
+    configure(settings, events=[PASSING_STATUS, "org.openedx.learning.course.passing.status.update.v1"])
+    assert check_events() == [
+        Error(
+            "No installed package defines the event type 'org.openedx.learning.course.passing.status.update.v1'.",
+            hint=f"Did you mean {PASSING_STATUS!r}? "
+            "For a signal of your own, name its module in BADGES_CONFIG['signal_modules'].",
+            id="lms_badges.E002",
+        )
+    ]
+
+
+def test_an_event_type_that_is_like_no_other(settings):
+    configure(settings, events=["quux"])
+    assert check_events() == [
+        Error(
+            "No installed package defines the event type 'quux'.",
+            hint="For a signal of your own, name its module in BADGES_CONFIG['signal_modules'].",
+            id="lms_badges.E002",
+        )
+    ]
+
+
+def test_a_learner_who_could_be_one_of_two(settings, acme):
+    configure(settings, events=[DUEL], signal_modules=[acme])
+    assert check_events() == [
+        Error(
+            f"Events of type {DUEL} name several users: duel.winner, duel.loser. Which one is the learner?",
+            hint=f'BADGES_CONFIG["learner_paths"] = {{"{DUEL}": "duel.winner"}}  # or "duel.loser"',
+            id="lms_badges.E003",
+        )
+    ]
+
+
+def test_the_line_to_paste_settles_who_is_the_learner(settings, acme):
+    configure(settings, events=[DUEL], signal_modules=[acme])
+    namespace = {"BADGES_CONFIG": dict(settings.BADGES_CONFIG)}
+    exec(check_events()[0].hint, namespace)  # as an operator does
+    settings.BADGES_CONFIG = namespace["BADGES_CONFIG"]
+    assert check_events() == []
+
+
+def test_an_event_type_that_is_about_nobody(settings):
+    configure(settings, events=["org.openedx.learning.xblock.skill.verified.v1"])
+    assert check_events() == [
+        Error(
+            "Events of type org.openedx.learning.xblock.skill.verified.v1 do not say whom they are about: "
+            "their data holds no UserData.",
+            hint="Remove it from BADGES_CONFIG['events'].",
+            id="lms_badges.E004",
+        )
+    ]
+
+
+def test_a_learner_path_that_leads_to_nobody(settings):
+    configure(settings, events=[ENROLLMENT], learner_paths={ENROLLMENT: "enrollment.course"})
+    assert check_events() == [
+        Error(
+            f"BADGES_CONFIG['learner_paths'] says 'enrollment.course' for {ENROLLMENT}, where there is no UserData.",
+            hint=f'BADGES_CONFIG["learner_paths"] = {{"{ENROLLMENT}": "enrollment.user"}}  '
+            '# or "enrollment.created_by"',
+            id="lms_badges.E005",
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("config", "place", "hint"),
+    [
+        ({"evnts": []}, "['evnts']", "Did you mean 'events'?"),
+        ({"Events": []}, "['Events']", "Did you mean 'events'?"),
+        ({"credly": {"use_sandbox": True}}, "['credly']['use_sandbox']", "Did you mean 'USE_SANDBOX'?"),
+        ({"rules": {"xyz": []}}, "['rules']['xyz']", "Known are: ignored_keypaths."),
+    ],
+)
+def test_a_key_that_nobody_reads(settings, config, place, hint):
+    configure(settings, **config)
+    assert check_config() == [Error(f"BADGES_CONFIG{place} is read by nobody.", hint=hint, id="lms_badges.E006")]
+
+
+def test_keys_of_the_hosts_own_badges_app_are_no_mistake(settings):
+    configure(
+        settings,
+        events=[PASSING_STATUS],
+        credly={"CREDLY_BASE_URL": "https://credly.com/", "USE_SANDBOX": False},
+        accredible={"ACCREDIBLE_BASE_URL": "https://dashboard.accredible.com/", "USE_SANDBOX": False},
+        rules={"ignored_keypaths": ["user.id"]},
+    )
+    assert check_config() == []
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"events": PASSING_STATUS}, "['events'] is text; it should be a list of texts."),
+        ({"events": [5]}, "['events'] is a list of other things than texts; it should be a list of texts."),
+        ({"keep_unmatched": "no"}, "['keep_unmatched'] is text; it should be True or False."),
+        ({"payload_days": "14"}, "['payload_days'] is text; it should be a number."),
+        ({"payload_days": True}, "['payload_days'] is True or False; it should be a number."),
+        ({"rules": []}, "['rules'] is a list of texts; it should be a dict."),
+        ({"credly": {"ORGANIZATIONS": []}}, "['credly']['ORGANIZATIONS'] is a list of texts; it should be a dict."),
+    ],
+)
+def test_a_value_that_nobody_can_read(settings, config, message):
+    configure(settings, **config)
+    assert check_config() == [Error(f"BADGES_CONFIG{message}", hint=SETTINGS_PAGE, id="lms_badges.E007")]
+
+
+def test_a_config_that_is_no_dict(settings):
+    settings.BADGES_CONFIG = [PASSING_STATUS]
+    assert check_config() == [Error("BADGES_CONFIG is not a dict.", hint="BADGES_CONFIG = {}", id="lms_badges.E007")]
+    assert check_events() == []
+
+
+def test_a_signal_module_that_is_not_installed(settings):
+    configure(settings, signal_modules=["acme_is_not_here.signals"])
+    assert check_events() == [
+        Error(
+            "The module acme_is_not_here.signals of BADGES_CONFIG['signal_modules'] cannot be imported: "
+            "ModuleNotFoundError: No module named 'acme_is_not_here'.",
+            hint="Install the package that holds it, or remove the name.",
+            id="lms_badges.E008",
+        )
+    ]
+
+
+def test_an_event_class_that_cannot_be_read(settings, acme):
+    OpenEdxPublicSignal("com.acme.broken.v1", {"broken": Broken})
+    configure(settings, events=["com.acme.broken.v1"])
+    assert check_events() == [
+        Error(
+            "The data of com.acme.broken.v1 cannot be read: tests.test_checks.Broken has an annotation "
+            "that cannot be read: name 'Missing' is not defined.",
+            id="lms_badges.E009",
+        )
+    ]
+
+
+def test_a_user_field_that_the_host_does_not_have(settings):
+    configure(settings, user_lms_id_field="usrname")
+    assert check_config() == [
+        Error(
+            "BADGES_CONFIG['user_lms_id_field'] is 'usrname', which is no field of the host's users.",
+            hint="Did you mean 'username'?",
+            id="lms_badges.E010",
+        )
+    ]
+
+
+def test_the_hosts_own_badges_app(settings):
+    warning = Warning(
+        "The host's own badges app is switched on too: the same event may earn a learner two badges.",
+        hint="BADGES_ENABLED = False",
+        id="lms_badges.W001",
+    )
+    settings.BADGES_ENABLED = True
+    assert check_host() == [warning]
+    settings.BADGES_ENABLED = False
+    assert check_host() == []
+    del settings.BADGES_ENABLED
+    settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "tests.support.host_badges.HostBadges"]
+    assert check_host() == [warning]
+    settings.BADGES_ENABLED = False  # installed as in the real host, and switched off
+    assert check_host() == []
+
+
+def test_awards_that_do_not_reach_the_bus(settings):
+    warning = Warning(
+        "This host publishes on an event bus, and org.openedx.learning.badge.awarded.v1 is on none of its topics: "
+        "awards are announced in the process only.",
+        hint='EVENT_BUS_PRODUCER_CONFIG["org.openedx.learning.badge.awarded.v1"] = '
+        '{"learning-badges-lifecycle": {"event_key_field": "badge.uuid", "enabled": True}}',
+        id="lms_badges.W003",
+    )
+    awarded, topic = "org.openedx.learning.badge.awarded.v1", {"event_key_field": "badge.uuid"}
+    settings.EVENT_BUS_PRODUCER = "edx_event_bus_kafka.create_producer"
+    settings.EVENT_BUS_PRODUCER_CONFIG = {awarded: {"learning-badges-lifecycle": {**topic, "enabled": False}}}
+    assert check_host() == [warning]
+    settings.EVENT_BUS_PRODUCER_CONFIG = {}
+    assert check_host() == [warning]
+    settings.EVENT_BUS_PRODUCER_CONFIG = {
+        awarded: {"off": {**topic, "enabled": False}, "on": {**topic, "enabled": True}}
+    }
+    assert check_host() == []
+    settings.EVENT_BUS_PRODUCER_CONFIG = {}
+    settings.EVENT_BUS_PRODUCER = None  # nobody publishes here
+    assert check_host() == []
+
+
+def test_a_broker_without_anybody_who_sweeps(settings):
+    warning = Warning(
+        "No beat entry runs the task badges.sweep: what a lost wake-up leaves behind stays there.",
+        hint='CELERY_BEAT_SCHEDULE["badges-sweep"] = {"task": "badges.sweep", "schedule": 60.0}, '
+        "or run manage.py badges_drain --forever",
+        id="lms_badges.W002",
+    )
+    settings.CELERY_BROKER_URL = "redis://127.0.0.1:1/0"
+    settings.CELERY_BEAT_SCHEDULER = "celery.beat:PersistentScheduler"
+    settings.CELERY_BEAT_SCHEDULE = {"other": {"task": "other.task", "schedule": 5.0}}
+    assert check_host() == [warning]
+    settings.CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+    assert check_host() == []
+    settings.CELERY_BEAT_SCHEDULER = "celery.beat:PersistentScheduler"
+    settings.CELERY_BEAT_SCHEDULE = {"mine": {"task": "badges.sweep", "schedule": 5.0}}
+    assert check_host() == []
+    settings.CELERY_BEAT_SCHEDULE = {}
+    settings.CELERY_BROKER_URL = None
+    assert check_host() == []

@@ -1,0 +1,88 @@
+"""An explanation is about one learner and the requirements of today."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from badges import api, pipeline
+from badges.conf import CCX_PASSING_STATUS
+from badges.intake.models import InboxMessage
+from badges.progress.models import BadgeProgress
+from badges.progress.reading import report, with_reports
+from tests.support.pipeline_factories import make_passing, make_template
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.tables]
+
+ALGEBRA, BOTANY = "course-v1:Uni+Algebra+1", "course-v1:Uni+Botany+2"
+BOTH = {"key": "a", "course": ALGEBRA}, {"key": "b", "course": BOTANY}
+
+
+def passes(course: str, number: int) -> None:
+    pipeline.handle([make_passing(course_key=course, lms_user_id=number, username=f"u{number}")])
+
+
+def test_fulfilments_of_other_learners_are_not_in_an_explanation() -> None:
+    make_template("both", *BOTH)
+    passes(ALGEBRA, 41)
+    passes(BOTANY, 52)
+    algebra, botany = api.explain(41, "both").requirements
+    assert (len(algebra.fulfillments), len(botany.fulfillments)) == (1, 0)
+    assert api.explain(41, "both").completion.satisfied == 1
+
+
+def test_a_requirement_is_evaluated_for_events_of_its_own_type_only() -> None:
+    make_template("mixed", {"key": "ccx", "event_type": CCX_PASSING_STATUS}, {"key": "course"})
+    passes(ALGEBRA, 41)
+    ccx, course = api.explain(41, "mixed").requirements
+    assert (len(ccx.evaluations), len(course.evaluations)) == (0, 1)
+
+
+def test_a_removed_requirement_is_not_counted_any_more() -> None:
+    make_template("both", *BOTH)
+    passes(ALGEBRA, 41)
+    make_template("both", BOTH[0])
+    explained = api.explain(41, "both")
+    assert [requirement.requirement.key for requirement in explained.requirements] == ["a"]
+    (progress,) = with_reports(BadgeProgress.objects.all())
+    assert (report(progress).fulfilled, report(progress).total) == (1, 1)
+
+
+def test_a_fulfilment_that_was_reset_is_not_counted() -> None:
+    make_template("both", *BOTH)
+    passes(ALGEBRA, 41)
+    progress = BadgeProgress.objects.get()
+    progress.fulfillments.update(active_key=None)
+    (progress,) = with_reports(BadgeProgress.objects.all())
+    assert (report(progress).fulfilled, report(progress).total) == (0, 2)
+    algebra, _botany = api.explain(41, "both").requirements
+    assert len(algebra.fulfillments) == 1, "it stays as history"
+    assert api.explain(41, "both").completion.satisfied == 0
+
+
+def test_an_event_whose_rules_hold_but_that_did_not_count_has_a_note() -> None:
+    make_template("both", BOTH[0])
+    passes(ALGEBRA, 41)
+    asked = InboxMessage.objects.all()
+
+    def answer() -> Any:
+        (found,) = api.explain(41, "both").requirements[0].evaluations
+        assert found.result
+        return found.note
+
+    assert answer() == ""
+    make_template("both", {"key": "a2", "course": ALGEBRA})
+    assert answer() == "The event was decided before revision 2 of the template."
+    asked.update(state="dead", reason="houba")
+    assert answer() == "The event is a dead letter: houba"
+    asked.update(state="pending", due_at=timezone.now())
+    assert answer() == "The event waits to be decided."
+
+
+def test_an_event_whose_payload_was_deleted_is_not_evaluated() -> None:
+    make_template("both", *BOTH)
+    passes(ALGEBRA, 41)
+    InboxMessage.objects.update(payload=None)
+    assert [requirement.evaluations for requirement in api.explain(41, "both").requirements] == [[], []]
