@@ -28,7 +28,7 @@ class ShapeError(EventError):
         super().__init__(self.message)
 
     def below(self, where: str) -> ShapeError:
-        """The same complaint, seen from further up."""
+        """Return the same error with a path that begins further up."""
         if not where or not self.path:
             return ShapeError(where or self.path, self.expected)
         dot = "" if self.path.startswith("[") else "."

@@ -54,7 +54,7 @@ class UnknownOperator(BadgesError):
 
 
 def read_one(value: Any, seen: ValueType) -> Any:
-    """The plain operand: one value of the type that is seen."""
+    """Return a plain operand: one value of the type that is seen."""
     return seen.read(value)
 
 
@@ -315,23 +315,23 @@ _ELSEWHERE = {
 
 
 def find_operator(name: str) -> Operator:
-    """The operator behind a word. Raises UnknownOperator, naming near matches or the entry point that is broken."""
+    """Return the operator with a name. Raises UnknownOperator with near matches or the entry point that is broken."""
     built_in = _BUILT_IN.get(_ALIASES.get(name, name))
     return built_in or _plug_in(name)
 
 
 def is_built_in(operator: Operator) -> bool:
-    """Is the operator our own? Those never raise, whatever an event holds."""
+    """Return whether an operator is our own. Those never raise, whatever an event holds."""
     return _BUILT_IN.get(operator.name) is operator
 
 
 def operator_names() -> list[str]:
-    """Every word that can be used, other packages' included; loads none of them."""
+    """Return every name that can be used, other packages' included; loads none of them."""
     return [*_BUILT_IN, *_ALIASES, *sorted(set(_entry_points()) - _BUILT_IN.keys() - _ALIASES.keys())]
 
 
 def operators_for(shape: Shape) -> list[str]:
-    """Our own words that make sense for a shape, as a form would offer them."""
+    """Return the names of our own operators that fit a shape, for a form to offer."""
     return [name for name, operator in _BUILT_IN.items() if operator.view(shape)]
 
 

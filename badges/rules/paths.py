@@ -16,7 +16,7 @@ _TOKEN = re.compile(r"\\([\\.])|(\.)|(.)", re.DOTALL)
 
 
 class _Nothing:
-    """What is found where nothing is: no such key, null, or a value of another type than declared."""
+    """The value for what is not there: no such key, null, or a value of another type than declared."""
 
     def __repr__(self) -> str:
         return "NOTHING"
@@ -31,7 +31,7 @@ NOTHING: Any = _Nothing()
 # A catalog of ten thousand templates names the same few dozen paths over and over.
 @lru_cache(maxsize=4096)
 def split_path(path: str) -> tuple[str, ...]:
-    """Take a path apart into its keys."""
+    """Return the keys of a path."""
     keys, key = [], ""
     for token in _TOKEN.finditer(path):
         escaped, dot, plain = token.groups()
@@ -44,7 +44,7 @@ def split_path(path: str) -> tuple[str, ...]:
 
 
 def join_path(keys: Iterable[str]) -> str:
-    """Spell keys as one path: the inverse of ``split_path``."""
+    """Return the path of some keys: the inverse of ``split_path``."""
     return ".".join(key.replace("\\", "\\\\").replace(".", "\\.") for key in keys)
 
 
@@ -121,7 +121,7 @@ def _search(data: Any, keys: tuple[str, ...]) -> Any:
 
 
 def walker(keys: tuple[str, ...]) -> Callable[[Any], Any]:
-    """A function that finds the value at a path; NOTHING if it is missing or null."""
+    """Return a function that finds the value at a path; NOTHING if it is missing or null."""
 
     def walk(data: Any) -> Any:
         for key in keys:

@@ -46,7 +46,7 @@ class ValueType:
 
 
 def spell(value: Any) -> Any:
-    """A value that was read, as JSON that reads as the same value again."""
+    """Return a value that was read as JSON that reads as the same value again."""
     if isinstance(value, Decimal):
         short = float(value)
         return short if Decimal(repr(short)) == value else str(value)
@@ -276,12 +276,12 @@ _SCALARS = {
 
 
 def scalar(shape: Shape) -> ValueType | None:
-    """How a single value of this shape is seen; None for what is not a single value."""
+    """Return how a single value of this shape is seen; None for what is not a single value."""
     return UNTYPED if shape.kind is Kind.ANY else _SCALARS.get(shape.kind)
 
 
 def listing(shape: Shape) -> ValueType | None:
-    """How a list of single values is seen; items of another type are not seen at all."""
+    """Return how a list of single values is seen; items of another type are not seen at all."""
     if shape.kind is not Kind.LIST:
         return None
     item = scalar(shape.item) if shape.item else UNTYPED

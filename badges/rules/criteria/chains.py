@@ -51,7 +51,7 @@ class SequenceEntry(SelectingEntry):
         return super().event_types() | ({None} if self.require_strict else frozenset())
 
     def holds(self, scope: Scope) -> bool:
-        """Is the entry satisfied?"""
+        """Return whether the entry is satisfied."""
         return self._longest(scope)[0] == len(self.steps)
 
     def explain(self, scope: Scope) -> TraceStep:
@@ -164,7 +164,7 @@ class GapEntry(SelectingEntry):
             self.turns_true = self.turns_false = True
 
     def holds(self, scope: Scope) -> bool:
-        """Is the entry satisfied?"""
+        """Return whether the entry is satisfied."""
         events = self._events(scope)
         return len(events) > 1 and all(self._allowed(gap) for gap, _ in _gaps(events))
 
@@ -237,7 +237,7 @@ class DurationEntry(SelectingEntry):
         self.settle(grows=False, shrinks=False)
 
     def holds(self, scope: Scope) -> bool:
-        """Is the entry satisfied?"""
+        """Return whether the entry is satisfied."""
         lengths = self._lengths(scope)
         if self.any_pair:
             return any(self.threshold.holds(length) for length, _ in lengths)

@@ -87,12 +87,12 @@ class Criteria:
 
     @property
     def needs_recheck(self) -> bool:
-        """Can it become true by time alone, so that it has to be looked at again without a new event?"""
+        """Whether it can become true by time alone, so that it has to be evaluated again without a new event."""
         return self.root.turns_true
 
     @cached_property
     def satisfied_without_events(self) -> bool:
-        """Is it satisfied for somebody of whom nothing is known? Then any remembered event has to evaluate it."""
+        """Whether it is satisfied for a learner without events; then any event of the learner has to evaluate it."""
         return self.root.holds(Scope([], LAST_MOMENT, {}))
 
     def reach(self, now: datetime) -> datetime | None:

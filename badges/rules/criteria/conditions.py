@@ -73,7 +73,7 @@ class ConditionEntry(SelectingEntry):
         return super().event_types() | self._history_types
 
     def holds(self, scope: Scope) -> bool:
-        """Is the entry satisfied?"""
+        """Return whether the entry is satisfied."""
         return any(self._ask(event, scope)[0] for event in self._events(scope))
 
     def explain(self, scope: Scope) -> TraceStep:

@@ -50,7 +50,7 @@ class Entry(ABC):
 
     @abstractmethod
     def holds(self, scope: Scope) -> bool:
-        """Is the entry satisfied? Never raises for what an event holds."""
+        """Return whether the entry is satisfied. Never raises for what an event holds."""
 
     @abstractmethod
     def explain(self, scope: Scope) -> TraceStep:
@@ -89,7 +89,7 @@ class Selection:
         self.filter = filtered
 
     def matches(self, event: Event, now: datetime) -> bool:
-        """Is this one of the events?"""
+        """Return whether an event is one of them."""
         return (self.event_type is None or event.type == self.event_type) and self.filter.holds(event, now)
 
     def of_type(self, scope: Scope) -> list[Event]:
@@ -163,7 +163,7 @@ class EventEntry(SelectingEntry):
         )
 
     def holds(self, scope: Scope) -> bool:
-        """Is the entry satisfied?"""
+        """Return whether the entry is satisfied."""
         if self.count is None:
             return self.selection.first(scope) is not None
         return self.count.threshold.holds(self._number(self.count, scope))
@@ -221,7 +221,7 @@ class AllEntry(Entry):
         return self.entries
 
     def holds(self, scope: Scope) -> bool:
-        """Is the entry satisfied?"""
+        """Return whether the entry is satisfied."""
         return all(entry.holds(scope) for entry in self.entries)
 
     def explain(self, scope: Scope) -> TraceStep:
@@ -237,7 +237,7 @@ class AnyEntry(AllEntry):
     operator = "$or"
 
     def holds(self, scope: Scope) -> bool:
-        """Is the entry satisfied?"""
+        """Return whether the entry is satisfied."""
         return any(entry.holds(scope) for entry in self.entries)
 
     def explain(self, scope: Scope) -> TraceStep:
@@ -263,7 +263,7 @@ class NotEntry(Entry):
         return (self.entry,)
 
     def holds(self, scope: Scope) -> bool:
-        """Is the entry satisfied?"""
+        """Return whether the entry is satisfied."""
         return not self.entry.holds(scope)
 
     def explain(self, scope: Scope) -> TraceStep:

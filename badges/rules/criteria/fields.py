@@ -67,7 +67,7 @@ class PayloadCondition:
         self._judge: Predicate = _compile(_itself, self.seen, ask, operand)
 
     def holds(self, event: Event, now: datetime) -> bool:
-        """Does the condition hold for an event?"""
+        """Return whether the condition holds for an event."""
         return self.predicate(event.payload)
 
     def explain(self, event: Event, now: datetime) -> TraceStep:
@@ -115,7 +115,7 @@ class MomentCondition:
         self.leaves = relative and operator.name not in ("lt", "lte")
 
     def holds(self, event: Event, now: datetime) -> bool:
-        """Does the condition hold for an event?"""
+        """Return whether the condition holds for an event."""
         if self.operator == "$exists":
             return bool(self.written)
         return self._ask(event.occurred_at, self._operand(now))
@@ -156,7 +156,7 @@ class AnyOf:
         self.predicate: Predicate = _any_of(tuple(one.predicate for one in filters))
 
     def holds(self, event: Event, now: datetime) -> bool:
-        """Does one of the filters hold for an event?"""
+        """Return whether one of the filters holds for an event."""
         return any(one.holds(event, now) for one in self.filters)
 
     def explain(self, event: Event, now: datetime) -> TraceStep:
@@ -186,10 +186,9 @@ class Filter:
     whether an event can begin or cease to satisfy it as time goes on.
     """
 
-    def __init__(self, path: str, conditions: tuple[Condition, ...], written: Any = None):
+    def __init__(self, path: str, conditions: tuple[Condition, ...]):
         self.path = path
         self.conditions = conditions
-        self.written = written
         self.payload_only: bool = all(condition.payload_only for condition in conditions)
         self.enters: bool = any(condition.enters for condition in conditions)
         self.leaves: bool = any(condition.leaves for condition in conditions)
@@ -198,7 +197,7 @@ class Filter:
         )
 
     def holds(self, event: Event, now: datetime) -> bool:
-        """Do all conditions hold for an event?"""
+        """Return whether all conditions hold for an event."""
         if self.payload_only:
             return self.predicate(event.payload)
         return all(condition.holds(event, now) for condition in self.conditions)
@@ -347,25 +346,25 @@ def read_filter(value: Any, path: str) -> Filter:
             below(path, EVENT_COUNT),
             'each event is asked by itself here; count in an event entry: {"event": …, "criteria": {"$eventCount": …}}',
         )
-    return _filter(found, path, value)
+    return _filter(found, path)
 
 
 def read_counted_filter(value: Any, path: str) -> tuple[Filter, Count | None]:
     """Read the ``criteria`` of an event entry, which may count. Raises CriteriaError."""
     found = _read_fields(value, path)
     count = _read_count(found.pop(EVENT_COUNT), below(path, EVENT_COUNT)) if EVENT_COUNT in found else None
-    return _filter(found, path, value), count
+    return _filter(found, path), count
 
 
 def _read_fields(value: Any, path: str) -> dict[str, Any]:
     return members(value, path, 'an object of fields, such as {"score": {"$gte": 80}}')
 
 
-def _filter(found: dict[str, Any], path: str, written: Any) -> Filter:
+def _filter(found: dict[str, Any], path: str) -> Filter:
     conditions: list[Condition] = []
     for field, item in found.items():
         conditions += _read_field(field, item, below(path, field))
-    return Filter(path, tuple(conditions), written)
+    return Filter(path, tuple(conditions))
 
 
 def _read_field(field: str, value: Any, path: str) -> list[Condition]:

@@ -31,7 +31,7 @@ class StatEntry(Entry):
         return self.names
 
     def holds(self, scope: Scope) -> bool:
-        """Is the entry satisfied?"""
+        """Return whether the entry is satisfied."""
         values = self._values(scope)
         return all(condition.predicate(values) for condition in self.conditions)
 

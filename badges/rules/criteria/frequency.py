@@ -44,7 +44,7 @@ class PeriodEntry(SelectingEntry):
         self.settle(grows=threshold.upward, shrinks=threshold.downward)
 
     def holds(self, scope: Scope) -> bool:
-        """Is the entry satisfied?"""
+        """Return whether the entry is satisfied."""
         return self.threshold.holds(self._number(scope))
 
     def explain(self, scope: Scope) -> TraceStep:
@@ -74,7 +74,7 @@ class Consistent(NamedTuple):
     max_deviation: Number
 
     def holds(self, counts: list[int]) -> bool:
-        """Do the numbers per period go like this?"""
+        """Return whether the numbers per period follow the pattern."""
         # Multiplied by how many there are, the mean is the sum: no division, nothing is rounded.
         total, length = sum(counts), len(counts)
         return all(abs(count * length - total) <= self.max_deviation * total for count in counts)
@@ -87,7 +87,7 @@ class Increasing(NamedTuple):
     min_percent: Number
 
     def holds(self, counts: list[int]) -> bool:
-        """Do the numbers per period go like this?"""
+        """Return whether the numbers per period follow the pattern."""
         steps = list(pairwise(counts))
         if self.strict and any(after <= before for before, after in steps):
             return False
@@ -100,7 +100,7 @@ class Decreasing(NamedTuple):
     max_percent: Number
 
     def holds(self, counts: list[int]) -> bool:
-        """Do the numbers per period go like this?"""
+        """Return whether the numbers per period follow the pattern."""
         steps = pairwise(counts)
         return all(after < before and -_percent(before, after) <= self.max_percent for before, after in steps)
 
@@ -151,7 +151,7 @@ class PatternEntry(SelectingEntry):
         self.turns_false = self.turns_false or not include_current
 
     def holds(self, scope: Scope) -> bool:
-        """Is the entry satisfied?"""
+        """Return whether the entry is satisfied."""
         counts = self._counts(scope)
         return counts is not None and len(counts) >= self.min_periods and self.pattern.holds(counts)
 
@@ -221,7 +221,7 @@ class AggregateEntry(SelectingEntry):
         )
 
     def holds(self, scope: Scope) -> bool:
-        """Is the entry satisfied?"""
+        """Return whether the entry is satisfied."""
         number = self._number(scope)
         return number is not None and self.threshold.holds(number)
 

@@ -45,7 +45,7 @@ def near(word: str, known: Iterable[str]) -> str:
 
 
 def is_number(value: Any) -> bool:
-    """Is this a JSON number? A boolean is an int to Python only."""
+    """Return whether a value is a JSON number. A boolean is an int to Python only."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 

@@ -39,7 +39,7 @@ class Threshold:
         self.downward = names <= _DOWNWARD  # a smaller number never makes it false
 
     def holds(self, number: Number) -> bool:
-        """Do all comparisons hold?"""
+        """Return whether all comparisons hold for a number."""
         return all(comparison.ask(number, comparison.operand) for comparison in self.comparisons)
 
     def explain(self, number: Number | None, subject: str, event_id: str | None = None) -> tuple[TraceStep, ...]:

@@ -46,7 +46,7 @@ class WindowEntry(Entry):
         return (self.flow,)
 
     def holds(self, scope: Scope) -> bool:
-        """Is the entry satisfied?"""
+        """Return whether the entry is satisfied."""
         return self.flow.holds(self._inside(scope))
 
     def explain(self, scope: Scope) -> TraceStep:
@@ -105,7 +105,7 @@ class WithinEntry(Entry):
         return (self.flow,)
 
     def holds(self, scope: Scope) -> bool:
-        """Is the entry satisfied?"""
+        """Return whether the entry is satisfied."""
         return any(self.flow.holds(inside) for _, inside in self._intervals(scope))
 
     def explain(self, scope: Scope) -> TraceStep:
