@@ -44,6 +44,8 @@ class Shift(NamedTuple):
                 moment = local.replace(tzinfo=zone).astimezone(UTC)
             return moment + self.exact
         except (OverflowError, ValueError):
+            if zone is not UTC:  # the last hours of the calendar have no local time everywhere
+                return self.after(moment, UTC)
             forwards = (self.months, self.days, self.exact) > (0, 0, timedelta())
             return LAST_MOMENT if forwards else FIRST_MOMENT
 

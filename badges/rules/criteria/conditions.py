@@ -10,11 +10,12 @@ in rows with JavaScript, gives ``parse_criteria`` a look-up of its own, which re
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from itertools import islice
 from typing import Any
 
 from badges.exceptions import BadgesError
@@ -74,13 +75,13 @@ class ConditionEntry(SelectingEntry):
 
     def holds(self, scope: Scope) -> bool:
         """Return whether the entry is satisfied."""
-        return any(self._ask(event, scope)[0] for event in self._events(scope))
+        return any(self._ask(position, event, scope)[0] for position, event in self._events(scope))
 
     def explain(self, scope: Scope) -> TraceStep:
         """Return the same answer with its reasons: the event that satisfies it, or the latest one asked about."""
         event, note = None, "there is no such event"
-        for event in self._events(scope):
-            result, note = self._ask(event, scope)
+        for position, event in self._events(scope):
+            result, note = self._ask(position, event, scope)
             if result:
                 return TraceStep(self.path, self.operator, self.written, event.type, event.id, True)
         if event is None:
@@ -91,12 +92,14 @@ class ConditionEntry(SelectingEntry):
         """Return the first moment of events that can matter; the history knows no bound."""
         return FIRST_MOMENT
 
-    def _events(self, scope: Scope) -> list[Event]:
-        return [event for event in scope.events if any(one.matches(event, scope.now) for one in self.selections)]
+    def _events(self, scope: Scope) -> Iterator[tuple[int, Event]]:
+        for position, event in enumerate(scope.events):
+            if any(one.matches(event, scope.now) for one in self.selections):
+                yield position, event
 
-    def _ask(self, event: Event, scope: Scope) -> tuple[bool, str]:
+    def _ask(self, position: int, event: Event, scope: Scope) -> tuple[bool, str]:
         try:
-            answer = self.condition.holds(event, self._history(event, scope), self.params)
+            answer = self.condition.holds(event, self._history(position, scope), self.params)
         except CriteriaError as error:
             return False, f"{error.kind}: {error.message}"
         except Exception as error:
@@ -108,10 +111,9 @@ class ConditionEntry(SelectingEntry):
             return False, "the condition returned no boolean"
         return answer, ""
 
-    def _history(self, event: Event, scope: Scope) -> list[Event]:
-        position = scope.events.index(event)
-        known = [one for one in scope.events[: position + 1] if one.type in self._history_types]
-        return known[-MAX_HISTORY:][::-1]
+    def _history(self, position: int, scope: Scope) -> list[Event]:
+        known = (event for event in reversed(scope.events[: position + 1]) if event.type in self._history_types)
+        return list(islice(known, MAX_HISTORY))
 
 
 # --- the registry ----------------------------------------------------------------------------------------------------

@@ -42,8 +42,10 @@ def read_document(document: Any) -> dict[str, Any]:
     _check_tree(document)
     if not isinstance(document, dict):
         raise CriteriaError("invalid_criteria", "", 'a criteria document is an object, such as {"event": "…"}')
-    _check_size(json.dumps(document, ensure_ascii=False))
-    return document
+    text = json.dumps(document, ensure_ascii=False)
+    _check_size(text)
+    # A copy, so that nobody changes the document under what was compiled from it.
+    return json.loads(text)  # type: ignore[no-any-return]
 
 
 def _read_text(text: str) -> Any:

@@ -71,6 +71,15 @@ ENGLISH = Translations()
 MAX_VALUE_CHARACTERS = 80
 
 
+def json_value(value: Any) -> Any:
+    """Return a value of an event if it is JSON, else an ellipsis: NaN, what is nested too deeply, and the like."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        return "…"
+    return value
+
+
 def value_text(value: Any) -> str:
     """Return a value for readers: text in single quotes, other JSON as it is; cut where it is long."""
     if isinstance(value, str):

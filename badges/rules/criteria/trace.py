@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
-from badges.rules.criteria.texts import ENGLISH, Translations, value_text
+from badges.rules.criteria.texts import ENGLISH, Translations, json_value, value_text
 
 logger = logging.getLogger("badges.rules.criteria")
 
@@ -54,7 +54,7 @@ class TraceStep(NamedTuple):
             "path": self.path,
             "operator": self.operator,
             "operand": self.operand,
-            "observed": self.observed,
+            "observed": json_value(self.observed),
             "event_id": self.event_id,
             "result": self.result,
             "missing": self.missing,

@@ -68,7 +68,7 @@ class WindowEntry(Entry):
         if self.last:
             shift = self.last.shift
             yield passing(lambda now: shift.before(now, self.zone))
-            yield passing(lambda now: now)  # an event that is later than now comes into the window
+            yield _next_event
 
     def _start(self, now: datetime) -> datetime | None:
         return self.last.shift.before(now, self.zone) if self.last else self.start
@@ -134,6 +134,11 @@ class WithinEntry(Entry):
             previous = event.occurred_at
             stop = bisect_right(times, _later(event.occurred_at, self.window), position)
             yield event, scope._replace(events=events[position:stop])
+
+
+def _next_event(events: list[Event], now: datetime) -> datetime:
+    """An event that is later than now comes into the window when its time has come."""
+    return next((event.occurred_at for event in events if event.occurred_at > now), LAST_MOMENT)
 
 
 def _later(moment: datetime, window: Length) -> datetime:

@@ -383,6 +383,14 @@ def test_text_and_dictionary_are_the_same_document(document):
     assert parse_criteria(json.dumps(document)).document == parse_criteria(document).document == document
 
 
+def test_changing_the_dictionary_afterwards_changes_nothing():
+    written = fields(score={"$in": [1, 2]})
+    criteria = parse_criteria(written)
+    written["criteria"]["score"]["$in"].append(3)
+
+    assert criteria.document == fields(score={"$in": [1, 2]})
+
+
 @given(any_json | st.dictionaries(st.sampled_from(["event", "criteria", "$and", "$timeWindow", "$gap"]), any_json))
 def test_whatever_is_written_is_parsed_or_refused(document):
     try:
