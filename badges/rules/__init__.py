@@ -23,6 +23,7 @@ from badges.rules.criteria import (
 )
 from badges.rules.data_rules import DataRule, RuleSet, Step, compile_rule
 from badges.rules.errors import CriteriaError, RuleError, ShapeError
+from badges.rules.identity import event_digest
 from badges.rules.index import RuleIndex
 from badges.rules.operators import Operator, UnknownOperator, find_operator, operator_names, operators_for
 from badges.rules.paths import join_path, split_path
@@ -55,6 +56,7 @@ __all__ = [
     "condition_slugs",
     "criteria_schema",
     "describe",
+    "event_digest",
     "find_operator",
     "join_path",
     "missing_text",

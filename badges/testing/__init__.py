@@ -4,7 +4,7 @@ us.
 
 ``badges.testing.credly``
     ``CredlyStandIn``: a real HTTP server that behaves as Credly's documentation says, keeps state, can be told to
-    fail, and is the witness of what was asked of it. As a process of its own: ``python -m badges.testing.credly``; a
+    fail, and records what was asked of it. As a process of its own: ``python -m badges.testing.credly``; a
     test that kills things starts that process with ``CredlyProcess``.
 
 ``badges.testing.standin``

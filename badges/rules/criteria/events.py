@@ -16,9 +16,10 @@ class Event:
     """
     One learning event of one learner.
 
-    ``id`` tells events apart: two with the same id are one event. ``occurred_at`` is a datetime that knows its offset,
-    or RFC 3339 text; it is kept in UTC. ``payload`` is the event's single data object, as JSON. Raises ValueError if
-    ``occurred_at`` is no point in time.
+    ``id`` tells events apart: two with the same id are one event. For events of several sources it is
+    ``str(event_digest(source, id))``. ``occurred_at`` is a datetime that knows its offset, or RFC 3339 text; it is kept
+    in UTC. ``payload`` is the event's single data object, as JSON. Raises ValueError if ``occurred_at`` is no point in
+    time.
     """
 
     id: str

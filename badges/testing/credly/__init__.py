@@ -12,8 +12,8 @@ Each is an event; with ``set_webhook(url)`` it is posted there.
 *What goes wrong*: ``refuse``, ``throttle``, ``break_down``, ``drop``, ``slow_down``, ``answer``, ``link_elsewhere``;
 all of it for one kind of endpoint (``on="issue"``) or for all, a number of ``times`` or until ``recover()``.
 
-*The witness*: ``badges``, ``calls``, ``counts``, ``events``, ``templates``, ``deliveries``. It tells; asserting is
-for the test.
+*The observations*: ``badges``, ``calls``, ``counts``, ``events``, ``templates``, ``deliveries``. They only
+tell what happened; a test asserts.
 """
 
 from badges.testing.credly.failures import ENDPOINTS

@@ -2,7 +2,7 @@
 Credly's side of HTTP: which address is which kind of endpoint, who may ask, and what is answered.
 
 A call is written down before anything is done about it, and its status before the answer leaves: whoever has the
-answer finds the witness complete.
+answer finds the records complete.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from badges.testing.credly.webhooks import Webhooks
 from badges.testing.standin import FAILURE_VERBS, StandIn
 
 # The names that both interfaces know, and the record each gives (``None``: a plain value).
-WITNESSES: dict[str, type | None] = {
+OBSERVATIONS: dict[str, type | None] = {
     "organizations": Organization,
     "templates": Template,
     "badges": Badge,
@@ -41,9 +41,9 @@ VERBS: dict[str, type | None] = {
 
 
 class Controls(StandIn, Provider):
-    """What goes wrong at Credly and what people do there (both inherited), and the witness."""
+    """What goes wrong at Credly and what people do there (both inherited), and the records."""
 
-    verbs, witnesses, failure = VERBS, WITNESSES, Failure
+    verbs, observations, failure = VERBS, OBSERVATIONS, Failure
     throttled = "Retry later\n"
     broken = "<html><body><h1>We're sorry, but something went wrong.</h1></body></html>"
 
@@ -55,7 +55,7 @@ class Controls(StandIn, Provider):
         """Hand what happened to the webhooks."""
         self._webhooks.heard(event)
 
-    # Witnesses
+    # Observations
 
     @property
     def organizations(self) -> list[Organization]:

@@ -2,7 +2,7 @@
 A stand-in in another process: ``RemoteCredly`` is its remote control, ``CredlyProcess`` also starts, kills and
 restarts it.
 
-Both know the verbs and witnesses of ``CredlyStandIn`` by the same names.
+Both know the verbs and observations of ``CredlyStandIn`` by the same names.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from badges.testing.credly.controls import VERBS, WITNESSES
+from badges.testing.credly.controls import OBSERVATIONS, VERBS
 from badges.testing.credly.provider import ORGANIZATION, TOKEN
 from badges.testing.standin import Remote, StandInProcess
 
 
 class RemoteCredly(Remote):
-    """The verbs and witnesses of the stand-in at ``url``, over HTTP."""
+    """The verbs and observations of the stand-in at ``url``, over HTTP."""
 
-    verbs, witnesses = VERBS, WITNESSES
+    verbs, observations = VERBS, OBSERVATIONS
 
 
 class CredlyProcess(StandInProcess, RemoteCredly):

@@ -1,5 +1,5 @@
 """
-``/_control``: the verbs and witnesses over HTTP, for a stand-in that runs as a process of its own.
+``/_control``: the verbs and observations over HTTP, for a stand-in that runs as a process of its own.
 
 Without any key: the stand-in listens on loopback only, and everything in it is made up.
 """
@@ -26,11 +26,11 @@ class ControlApi:
         try:
             if request.refused:
                 raise request.refused
-            if request.method == "GET" and name in self._standin.witnesses:
+            if request.method == "GET" and name in self._standin.observations:
                 return _reply(getattr(self._standin, name))
             if request.method == "POST" and name in self._standin.verbs:
                 return self._do(name, request.json())
-            known = f"Read {sorted(self._standin.witnesses)}, post {sorted(self._standin.verbs)}."
+            known = f"Read {sorted(self._standin.observations)}, post {sorted(self._standin.verbs)}."
             raise Refused(404, f"{request.method} {name}: unknown. {known}")
         except Refused as refused:
             return Reply(refused.status, {"message": refused.message}, {"Content-Type": "application/json"})

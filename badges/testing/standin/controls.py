@@ -2,7 +2,7 @@
 A server on loopback that fails when told to.
 
 What a test, the demo or an operator may do to it stands in two tables, for both interfaces (Python and ``/_control``).
-Verbs change something, witnesses tell what happened. Each has the record it gives (``None``: a plain value).
+Verbs change something, observations tell what happened. Each has the record it gives (``None``: a plain value).
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ class StandIn:
     """
     The socket, the failures and the controls of a stand-in: ``with … as standin: … standin.url``.
 
-    A stand-in names its ``verbs`` and ``witnesses`` and its kind of ``failure``, and gives itself an ``_api``.
+    A stand-in names its ``verbs`` and ``observations`` and its kind of ``failure``, and gives itself an ``_api``.
     """
 
     verbs: ClassVar[Mapping[str, Any]]
-    witnesses: ClassVar[Mapping[str, Any]]
+    observations: ClassVar[Mapping[str, Any]]
     failure: ClassVar[type[Failure]]
     # What it says when it is asked too often, and when it is broken.
     throttled: ClassVar[str]

@@ -1,7 +1,7 @@
 """
 A stand-in in another process: ``Remote`` is its remote control, ``StandInProcess`` also starts, kills and restarts it.
 
-Both know the verbs and witnesses of the stand-in by the same names; arguments are given by keyword.
+Both know the verbs and observations of the stand-in by the same names; arguments are given by keyword.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ ENDS_WITHIN = 30.0
 
 
 class Remote:
-    """The verbs and witnesses of the stand-in at ``url``, over HTTP."""
+    """The verbs and observations of the stand-in at ``url``, over HTTP."""
 
     verbs: ClassVar[Mapping[str, Any]]
-    witnesses: ClassVar[Mapping[str, Any]]
+    observations: ClassVar[Mapping[str, Any]]
 
     def __init__(self, url: str) -> None:
         self.url = url
 
     def __getattr__(self, name: str) -> Any:
-        if name in self.witnesses:
-            return _read(self._ask("GET", name), self.witnesses[name])
+        if name in self.observations:
+            return _read(self._ask("GET", name), self.observations[name])
         if name in self.verbs:
             return self._verb(name)
-        raise AttributeError(f"{name!r} is neither a witness nor a verb of the stand-in")
+        raise AttributeError(f"{name!r} is neither an observation nor a verb of the stand-in")
 
     def _verb(self, name: str) -> Callable[..., Any]:
         def do(**arguments: Any) -> Any:

@@ -151,7 +151,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = do_any
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Stay quiet: the witness keeps the calls."""
+        """Log nothing: the calls are recorded."""
 
     def _read(self) -> Request:
         body, refused = b"", None

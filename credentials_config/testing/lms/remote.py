@@ -6,13 +6,13 @@ from typing import Any
 
 from badges.testing.standin import Remote, StandInProcess
 from credentials_config.testing.lms.api import client_settings
-from credentials_config.testing.lms.standin import VERBS, WITNESSES
+from credentials_config.testing.lms.standin import OBSERVATIONS, VERBS
 
 
 class RemoteLms(Remote):
     """The methods and records of the stand-in at ``url``."""
 
-    verbs, witnesses = VERBS, WITNESSES
+    verbs, observations = VERBS, OBSERVATIONS
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from credentials_config.testing.lms.data import Call, Course, Learner, LmsData, 
 from credentials_config.testing.lms.failures import Failure
 
 # The names that both interfaces (Python and ``/_control``) have, and the type that each returns (``None``: plain JSON).
-WITNESSES: dict[str, type | None] = {"calls": Call, "counts": None, "asked": None, "failures": Failure}
+OBSERVATIONS: dict[str, type | None] = {"calls": Call, "counts": None, "asked": None, "failures": Failure}
 VERBS: dict[str, type | None] = {
     "add_course": Course,
     "change_course": Course,
@@ -39,7 +39,7 @@ class LmsStandIn(StandIn, LmsData):
     ``page_size`` is the largest number of entries on a page. ``settings`` are those for ``CREDENTIALS_CONFIG["lms"]``.
     """
 
-    verbs, witnesses, failure = VERBS, WITNESSES, Failure
+    verbs, observations, failure = VERBS, OBSERVATIONS, Failure
     throttled = "Request was throttled.\n"
     broken = "<html><body><h1>Studio is down for maintenance.</h1></body></html>"
 

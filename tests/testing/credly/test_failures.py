@@ -1,4 +1,4 @@
-"""What goes wrong on request: what the caller sees, and what the witness knows."""
+"""What goes wrong on request: what the caller sees, and what the records knows."""
 
 from __future__ import annotations
 

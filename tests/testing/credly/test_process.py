@@ -136,7 +136,7 @@ def test_a_mistake_in_a_control_is_explained(credly):
         remote.accept_badge(badge_id="nobody")
     with pytest.raises(ValueError, match="Choose one of: draft, active, archived"):
         remote.add_template(state="lost")
-    with pytest.raises(AttributeError, match="neither a witness nor a verb"):
+    with pytest.raises(AttributeError, match="neither an observation nor a verb"):
         remote.sing()
     answer = requests.post(f"{credly.control_url}/store", timeout=20)
     assert answer.status_code == 404
