@@ -99,7 +99,7 @@ def _read_boolean(value: Any) -> bool:
     if isinstance(value, str):
         value = _WORDS.get(value.strip().lower())
     if not isinstance(value, bool):
-        raise ValueError("true, false, yes or no (or + or -)")
+        raise ValueError("true, false, yes or no")
     return value
 
 
