@@ -1,4 +1,4 @@
-"""What a designer relies on: "a grade of at least 80 %" is a badge, although grade events hold no more than a user id."""
+"""What a designer relies on: a grade of at least 80 % is a badge, although grade events hold only a user id."""
 
 from __future__ import annotations
 
