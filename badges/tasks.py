@@ -16,7 +16,7 @@ from typing import Any
 from celery import shared_task
 from django.utils import timezone
 
-from badges import delivery, pipeline
+from badges import api, delivery, pipeline
 from badges.conf import config
 from badges.intake import inbox
 from badges.outbox import mailbox
@@ -63,6 +63,12 @@ def sweep() -> None:
     """Find what no worker was notified of, in inbox and outbox. Beat sends this every minute."""
     process_pending()
     deliver()
+
+
+@shared_task(name="badges.retire", **OPTIONS)
+def retire_swept() -> None:
+    """Retire learners whose account the host has retired, some at a time. Beat sends this once an hour."""
+    api.retire_swept()
 
 
 @shared_task(name="badges.purge", **OPTIONS)

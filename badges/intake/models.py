@@ -37,6 +37,7 @@ class Learner(models.Model):
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
     class Meta:
+        permissions = [("retire_lms_badges_learner", "Can retire learners")]
         verbose_name = _("learner")
         verbose_name_plural = _("learners")
 
