@@ -34,7 +34,7 @@ class LearnerAdmin(ExactSearchMixin, ReadOnlyAdmin):
     actions = ("retire",)
 
     def has_retire_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("lms_badges.retire_lms_badges_learner")
+        return self.may(request, "retire")
 
     @admin.action(description=gettext_lazy("Retire: remove personal data"), permissions=["retire"])
     def retire(self, request: HttpRequest, queryset: QuerySet[Learner]) -> HttpResponse | None:

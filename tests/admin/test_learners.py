@@ -27,7 +27,7 @@ def retire(client: Any, learner: Learner, **more: str) -> Any:
 
 
 def test_it_asks_first_with_what_would_go(client: Any, staff: Callable[..., Any], learner: Learner) -> None:
-    client.force_login(staff("view_learner", "retire_lms_badges_learner"))
+    client.force_login(staff("view_learner", "retire_learner"))
 
     page = retire(client, learner)
 
@@ -39,7 +39,7 @@ def test_it_asks_first_with_what_would_go(client: Any, staff: Callable[..., Any]
 def test_it_retires_after_the_confirmation_and_the_log_names_nobody(
     client: Any, staff: Callable[..., Any], learner: Learner
 ) -> None:
-    client.force_login(staff("view_learner", "retire_lms_badges_learner"))
+    client.force_login(staff("view_learner", "retire_learner"))
 
     page = retire(client, learner, confirmed="Retire")
 

@@ -54,7 +54,7 @@ def test_the_hosts_retired_accounts_are_swept_when_the_setting_says_how_they_beg
     stays, looks_alike = LearnerFactory(), LearnerFactory(user=UserFactory(username="retired-user--7a"))
     tasks.retire_swept()
     assert Learner.objects.filter(lms_user_id=gone.lms_user_id).exists(), "off by default"
-    settings.LMS_BADGES_CONFIG = settings.BADGES_CONFIG = {"retirement": {"username_prefix": "retired_user__"}}
+    settings.LMS_BADGES_CONFIG = {"retirement": {"username_prefix": "retired_user__"}}
 
     assert badges_retire("--swept") == "Learners retired: 1.\n"
 

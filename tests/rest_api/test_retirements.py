@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.tables]
 
 @pytest.fixture
 def service(staff_client: Callable[..., Any]) -> Any:
-    return staff_client("retire_lms_badges_learner")
+    return staff_client("retire_learner")
 
 
 def post(client: Any, **body: Any) -> Any:

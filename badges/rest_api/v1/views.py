@@ -16,7 +16,9 @@ from rest_framework.response import Response
 
 from badges.api import credentials_of, progress_of, report, retire, with_reports
 from badges.awarding.models import UserCredential
+from badges.common.permissions import may
 from badges.exceptions import Retryable
+from badges.intake.models import Learner
 from badges.issuers import registry
 from badges.progress.models import BadgeProgress
 from badges.rest_api.pagination import NewestFirstPagination
@@ -83,7 +85,7 @@ class ProgressListView(PluginAPIView, GenericAPIView[BadgeProgress]):
     problems = _BAD_PARAMETER
 
     def get_queryset(self) -> QuerySet[BadgeProgress]:
-        if self.request.user.has_perm("lms_badges.view_badgeprogress"):
+        if may(self.request.user, "view", BadgeProgress):
             return with_reports(BadgeProgress.objects.select_related("learner__user", "template"))
         return progress_of(self.request.user)
 
@@ -105,7 +107,7 @@ class MayRetire(BasePermission):
     """Needs the permission to retire learners."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        return request.user.has_perm("lms_badges.retire_lms_badges_learner")
+        return may(request.user, "retire", Learner)
 
 
 class RetirementView(PluginAPIView):
@@ -138,7 +140,7 @@ class RetirementView(PluginAPIView):
 
 
 def _visible_credentials(request: Request) -> QuerySet[UserCredential]:
-    if request.user.has_perm("lms_badges.view_usercredential"):
+    if may(request.user, "view", UserCredential):
         rows = UserCredential.objects.select_related("learner__user", "template")
     else:
         rows = credentials_of(request.user)
