@@ -246,7 +246,9 @@ def _by_key(
     by_lms_user_id = {row.lms_user_id: row for row in locked if row.lms_user_id is not None}
     by_pk = {row.pk: row for row in locked}
     by_user = {row.user_id: row for row in locked}
-    by_user |= {accounts[key].pk: by_lms_user_id.get(key) for key in accounts if key in lookup.known}
+    for key in accounts:
+        if isinstance(key, int) and key in lookup.known and key in by_lms_user_id:
+            by_user[accounts[key].pk] = by_lms_user_id[key]
     found: dict[PersonKey, Learner] = {}
     for key in keys:
         known, unbound = lookup.known.get(key), lookup.unbound.get(key)
