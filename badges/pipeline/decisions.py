@@ -23,8 +23,9 @@ from badges.awarding.models import UserCredential
 from badges.catalog import snapshot
 from badges.catalog.causes import Cause, CauseKind
 from badges.catalog.event_types import LearnerData
+from badges.catalog.interests import CompiledTemplate, Interest, Requirement
 from badges.catalog.learner_template_ids import learner_template_id
-from badges.catalog.snapshot import CompiledRequirement, CompiledTemplate, Snapshot
+from badges.catalog.snapshot import Snapshot
 from badges.conf import config
 from badges.database import read_committed
 from badges.intake import learners
@@ -74,7 +75,7 @@ class Match:
 
     event: Event
     person: LearnerData
-    requirements: Sequence[CompiledRequirement]
+    requirements: Sequence[Requirement]
 
 
 @dataclass
@@ -192,13 +193,17 @@ def match_events(
             matched.ignore(event, NOT_CONFIGURED, result)
         elif person is None:
             matched.ignore(event, NO_LEARNER, result)
-        elif requirements := catalog.matching(event.type, definition.subject(event.data)):
+        elif requirements := _requirements(catalog.matching(event.type, definition.subject(event.data))):
             matched.matches.append(Match(event, person, requirements))
         else:
             matched.ignore(event, NO_MATCH, result)
             if keep_unmatched:
                 matched.near_misses.append((event, person))
     return matched
+
+
+def _requirements(found: Iterable[Interest]) -> list[Requirement]:
+    return [interest for interest in found if isinstance(interest, Requirement)]
 
 
 # --- find the learners ---------------------------------------------------------------------------------------------
