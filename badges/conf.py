@@ -17,6 +17,9 @@ CCX_PASSING_STATUS = "org.openedx.learning.ccx.course.passing.status.updated.v1"
 DEFAULTS: dict[str, Any] = {
     # Event types that rules may use. Receivers are connected to them, and consumers accept them.
     "events": [PASSING_STATUS, CCX_PASSING_STATUS],
+    # The source of events that come without one: lines of a file, and messages of the bus without a ce_source header.
+    # An event is identified by its source and its id together. This is what the LMS calls itself on the bus.
+    "default_source": "openedx/lms/web",
     # Where the learner is found, for event types whose class holds several UserData: {type: "argument.attribute"}.
     "learner_paths": {},
     # Modules that define public signals of your own; they are imported at the start.

@@ -36,6 +36,7 @@ class EventEvaluation:
     it was decided before the template had its present revision.
     """
 
+    event_source: str
     event_id: str
     result: bool
     steps: Sequence[Step] = ()
@@ -121,7 +122,7 @@ def _evaluate_all(
         definition = event_types.get(requirement.event_type)
         rules = RuleSet(_compiled(requirement, definition))
     except (EventError, RuleError) as error:
-        return [EventEvaluation("", False, problem=str(error))]
+        return [EventEvaluation("", "", False, problem=str(error))]
     of_type = [row for row in rows if row.event_type == requirement.event_type]
     return [_evaluate(row, definition, rules, _note_on(row, newest)) for row in of_type]
 
@@ -143,8 +144,8 @@ def _note_on(row: InboxMessage, newest: TemplateRevision | None) -> str:
 
 def _evaluate(row: InboxMessage, definition: event_types.EventDefinition, rules: RuleSet, note: str) -> EventEvaluation:
     try:
-        event = parse_event(row.payload or "", source=row.source)
+        event = parse_event(row.payload or "", received_from=row.received_from)
     except EventError as error:
-        return EventEvaluation(row.event_id, False, problem=str(error), note=note)
+        return EventEvaluation(row.source, row.event_id, False, problem=str(error), note=note)
     steps = rules.explain(definition.subject(event.data))
-    return EventEvaluation(row.event_id, all(step.result for step in steps), steps, note=note)
+    return EventEvaluation(row.source, row.event_id, all(step.result for step in steps), steps, note=note)

@@ -108,6 +108,7 @@ class UserCredentialFactory(factory.django.DjangoModelFactory):
     status = CredentialStatus.AWARDED
     awarded_at = NOON
     cause_kind = CauseKind.EVENT
+    cause_event_source = "openedx/lms/web"
     cause_event_id = factory.Sequence(lambda number: f"0190e3c0-0000-7000-8000-{number:012d}")
     cause_event_type = PASSING_STATUS
     cause_event_time = NOON - dt.timedelta(seconds=90)
@@ -136,6 +137,7 @@ class FulfillmentFactory(factory.django.DjangoModelFactory):
     revision = factory.LazyAttribute(lambda fulfillment: fulfillment.progress.template.revisions.latest("number"))
     fulfilled_at = NOON
     cause_kind = CauseKind.EVENT
+    cause_event_source = "openedx/lms/web"
     cause_event_id = factory.Sequence(lambda number: f"0190e3c0-0000-7000-9000-{number:012d}")
     cause_event_type = PASSING_STATUS
     cause_event_time = NOON - dt.timedelta(seconds=30)
@@ -152,7 +154,8 @@ class InboxMessageFactory(factory.django.DjangoModelFactory):
     event_time = NOON - dt.timedelta(seconds=10)
     lms_user_id = factory.Sequence(lambda number: 700_000 + number)
     payload = '{"data":{},"id":"1","time":"2026-03-14T11:59:50.000000Z","type":"t"}'
-    source = "file:events.jsonl:17"
+    source = "openedx/lms/web"
+    received_from = "file:events.jsonl:17"
     state = "pending"
     due_at = NOON
     received_at = NOON

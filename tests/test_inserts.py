@@ -26,6 +26,7 @@ def event(number: int, **columns: Any) -> InboxMessage:
     return InboxMessage(
         **{
             "id": uuid7(),
+            "source": "houba",
             "event_id": f"houba-{number}",
             "event_type": "org.openedx.houba.v1",
             "lms_user_id": 2**63 - number,
@@ -60,11 +61,14 @@ def test_rows_are_what_bulk_create_makes_of_them(count: int) -> None:
 
 
 def test_a_row_that_exists_stays_as_it_is_and_the_others_are_written() -> None:
-    insert([event(1, source="first")])
+    insert([event(1, received_from="first")])
 
-    insert([event(1, source="second"), event(2, source="second")], unique="event_id")
+    insert([event(1, received_from="second"), event(2, received_from="second")], unique=("source", "event_id"))
 
-    assert dict(InboxMessage.objects.values_list("event_id", "source")) == {"houba-1": "first", "houba-2": "second"}
+    assert dict(InboxMessage.objects.values_list("event_id", "received_from")) == {
+        "houba-1": "first",
+        "houba-2": "second",
+    }
 
 
 def test_a_row_that_exists_gets_the_updated_field_and_no_other() -> None:
@@ -78,14 +82,17 @@ def test_a_row_that_exists_gets_the_updated_field_and_no_other() -> None:
 
 
 def test_a_row_that_exists_gets_all_updated_fields_by_one_statement(django_assert_num_queries: Any) -> None:
-    insert([event(1, source="old", reason="old", attempts=1)])
+    insert([event(1, payload="old", reason="old", attempts=1)])
 
     with django_assert_num_queries(1):
         insert(
-            [event(1, source="new", reason="new", attempts=7), event(2)], unique="event_id", update=["source", "reason"]
+            [event(1, payload="new", reason="new", attempts=7), event(2)],
+            unique=["source", "event_id"],
+            update=["payload", "reason"],
         )
 
-    assert InboxMessage.objects.values_list("source", "reason", "attempts").get(event_id="houba-1") == ("new", "new", 1)
+    first = InboxMessage.objects.values_list("payload", "reason", "attempts").get(event_id="houba-1")
+    assert first == ("new", "new", 1)
     assert InboxMessage.objects.count() == 2
 
 
@@ -134,7 +141,7 @@ def test_text_that_is_too_long_is_refused_and_not_cut_off() -> None:
     if connection.vendor == "sqlite":
         pytest.skip("SQLite has no lengths.")
     with pytest.raises(DatabaseError), transaction.atomic():
-        insert([event(1), event(2, source="x" * 256)], unique="event_id")
+        insert([event(1), event(2, reason="x" * 501)], unique=("source", "event_id"))
 
     assert not InboxMessage.objects.exists()
 

@@ -65,7 +65,11 @@ def describe_rules(rules: Iterable[Any], event_type: str) -> str:
 def describe_cause(cause: Caused) -> str:
     """Return a description of a cause: the event, or the person and the reason."""
     if cause.cause_kind == CauseKind.EVENT:
-        text = _("The event %(id)s (%(type)s)") % {"id": cause.cause_event_id, "type": cause.cause_event_type}
+        text = _("The event %(id)s of %(source)s (%(type)s)") % {
+            "id": cause.cause_event_id,
+            "source": cause.cause_event_source or "?",
+            "type": cause.cause_event_type,
+        }
         if cause.cause_event_time:
             text += _(" of %(time)s") % {"time": format_time(cause.cause_event_time)}
     else:

@@ -22,12 +22,12 @@ from badges.outbox.worker_notifications import PROCESS_PENDING, notify_worker_on
 class InboxMessageAdmin(ExactSearchMixin, ReadOnlyAdmin):
     """Events that matched or wait, and dead letters."""
 
-    list_display = ("event_id", "event_type", "state", "reason", "received_at", "source", "attempts")
+    list_display = ("event_id", "event_type", "state", "reason", "received_at", "source", "received_from", "attempts")
     list_filter = ("state", "received_at")
     search_help_text = gettext_lazy("An event id or an LMS user id.")
     actions = ("retry_dead_letters",)
     fields = (
-        *("event_id", "event_type", "event_time", "lms_user_id", "source", "received_at"),
+        *("source", "event_id", "event_type", "event_time", "lms_user_id", "received_from", "received_at"),
         *("state", "reason", "attempts", "due_at", "processed_at", "stored_event"),
     )
 

@@ -22,9 +22,14 @@ class CauseKind(models.TextChoices):
 
 @dataclass(frozen=True)
 class Cause:
-    """The cause of a decision, before it is stored. An event has an id, type and time. A person has a user id."""
+    """
+    The cause of a decision, before it is stored.
+
+    An event has a source, an id, a type and a time. A person has a user id.
+    """
 
     kind: CauseKind
+    event_source: str = ""
     event_id: str = ""
     event_type: str = ""
     event_time: dt.datetime | None = None
@@ -35,6 +40,7 @@ class Cause:
         """Return the column values of a ``Caused`` row. ``prefix`` is the beginning of the column names."""
         return {
             f"{prefix}_kind": self.kind,
+            f"{prefix}_event_source": self.event_source,
             f"{prefix}_event_id": self.event_id,
             f"{prefix}_event_type": self.event_type,
             f"{prefix}_event_time": self.event_time,
@@ -51,6 +57,7 @@ class Caused(models.Model):
     """
 
     cause_kind = models.CharField(_("cause"), max_length=10, choices=CauseKind.choices)
+    cause_event_source = KeyField(_("event source"), max_length=255, blank=True)
     cause_event_id = KeyField(_("event id"), max_length=255, blank=True)
     cause_event_type = KeyField(_("event type"), max_length=255, blank=True)
     cause_event_time = models.DateTimeField(_("event time"), null=True, blank=True)

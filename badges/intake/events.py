@@ -12,6 +12,7 @@ an ``Event`` only.
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import json
 import re
 import uuid
@@ -26,11 +27,16 @@ from openedx_events.tooling import OpenEdxPublicSignal
 
 from badges.catalog import event_types
 from badges.catalog.event_types import EventDefinition
+from badges.conf import config
 from badges.exceptions import EventError
 from badges.rules import ShapeError, to_text
 from badges.rules.times import canonical_time
 
+# The source and the id of an event: what makes it this event and no other.
+Identity = tuple[str, str]
+
 ID_LENGTH = TYPE_LENGTH = 255
+TOO_LONG = f"{{name}}: expected at most {ID_LENGTH} characters"
 # Stored as text, a byte of an event may take up to six bytes (control characters), and a number may take more. Fields
 # that are absent are added.
 # An event is written out to be measured only if it could come near the limit.
@@ -50,16 +56,29 @@ class Event:
     """
     One learning event.
 
-    ``id`` is the metadata id that its sender gave it. ``time`` is aware and in UTC. ``data`` maps the arguments of the
-    signal to canonical JSON values (``badges.rules.Shape.canonical``). ``source`` tells operators where the event came
-    in, such as ``kafka:learning/3@1207`` or ``file:events.jsonl:17``.
+    ``source`` and ``id`` together identify it, as they do for every CloudEvent: two senders may use the same id. The
+    sender gives both. ``time`` is aware and in UTC. ``data`` maps the arguments of the signal to canonical JSON values
+    (``badges.rules.Shape.canonical``). ``received_from`` tells operators where the event was read, such as
+    ``kafka:learning/3@1207`` or ``file:events.jsonl:17``; it identifies nothing. Raises EventError when ``source`` or
+    ``id`` is longer than 255 characters.
     """
 
     id: str
     type: str
     time: dt.datetime
     data: Mapping[str, Any]
-    source: str = ""
+    source: str
+    received_from: str = ""
+
+    def __post_init__(self) -> None:
+        for name, text in (("id", self.id), ("source", self.source)):
+            if len(text) > ID_LENGTH:
+                raise EventError(TOO_LONG.format(name=name))
+
+    @property
+    def identity(self) -> Identity:
+        """The source and the id: what makes it this event."""
+        return self.source, self.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,47 +94,57 @@ class Unreadable:
 
     id: str
     reason: str
-    source: str
+    received_from: str
     type: str = ""
     body: str | None = None
 
 
-def canonical_event(definition: EventDefinition, *, id: Any, time: Any, data: Any, source: str) -> Event:
+def canonical_event(
+    definition: EventDefinition, *, id: Any, source: Any, time: Any, data: Any, received_from: str
+) -> Event:
     """
     Return an event in its canonical form.
 
-    ``id``, ``time`` and ``data`` are as they arrived. ``source`` is where. Raises EventError, which names the field and
-    does not hold its value.
+    ``id``, ``source``, ``time`` and ``data`` are as they arrived. Without a source it is
+    ``BADGES_CONFIG["default_source"]``. Raises EventError, which names the field and does not hold its value.
     """
     return Event(
         id=canonical_id(id),
         type=definition.type,
         time=canonical_moment(time, "time"),
         data=definition.shape.canonical(data, "data"),
-        source=source,
+        source=canonical_source(config.default_source if source is None else source),
+        received_from=received_from,
     )
 
 
 def stored_text(event: Event) -> str:
     """Return the text of an event that is stored. Equal events have equal texts."""
     return to_text(
-        {"data": event.data, "id": event.id, "time": canonical_time(event.time), "type": event.type},
+        {
+            "data": event.data,
+            "id": event.id,
+            "source": event.source,
+            "time": canonical_time(event.time),
+            "type": event.type,
+        },
     )
 
 
-def parse_event(text: str, source: str) -> Event:
+def parse_event(text: str, *, received_from: str, source: str | None = None) -> Event:
     """
     Return the event of a JSON text: a stored event, a line of an event file, or a body of the REST API.
 
-    Raises UnknownEventType when its type is not configured, and EventError when anything else is wrong.
+    ``source`` replaces the one of the text, for senders who may not choose it. Raises UnknownEventType when its type is
+    not configured, and EventError when anything else is wrong.
     """
     envelope = load_envelope(text)
     definition = event_types.get(type_of(envelope))
-    return event_from_envelope(definition, envelope, source=source)
+    return event_from_envelope(definition, envelope, received_from=received_from, source=source)
 
 
 def load_envelope(text: str) -> dict[str, Any]:
-    """Return a JSON text as an event's envelope: id, type, time and data, not checked yet. Raises EventError."""
+    """Return a JSON text as an envelope: id, source, type, time and data, not checked yet. Raises EventError."""
     try:
         envelope = json.loads(text, parse_constant=_refuse_constant)
     except RecursionError:
@@ -136,31 +165,65 @@ def type_of(envelope: Mapping[str, Any]) -> str:
     return canonical_type(envelope["type"])
 
 
-def event_from_envelope(definition: EventDefinition, envelope: Mapping[str, Any], *, source: str) -> Event:
-    """Return the event of an envelope. Raises EventError."""
-    return canonical_event(definition, id=envelope["id"], time=envelope["time"], data=envelope["data"], source=source)
+def event_from_envelope(
+    definition: EventDefinition, envelope: Mapping[str, Any], *, received_from: str, source: str | None = None
+) -> Event:
+    """Return the event of an envelope. ``source`` replaces the one of the envelope. Raises EventError."""
+    return canonical_event(
+        definition,
+        id=envelope["id"],
+        source=envelope.get("source") if source is None else source,
+        time=envelope["time"],
+        data=envelope["data"],
+        received_from=received_from,
+    )
 
 
 def event_from_signal(
-    signal: OpenEdxPublicSignal, metadata: EventsMetadata, kwargs: Mapping[str, Any], *, source: str = ""
+    signal: OpenEdxPublicSignal, metadata: EventsMetadata, kwargs: Mapping[str, Any], *, received_from: str = ""
 ) -> Event:
     """Return the event of the arguments that a receiver of a public signal got. Raises EventError."""
     definition = event_types.get(signal.event_type)
     data = {name: _plain(kwargs.get(name), f"data.{name}") for name in signal.init_data}
-    return canonical_event(definition, id=metadata.id, time=metadata.time, data=data, source=source)
+    return canonical_event(
+        definition,
+        id=metadata.id,
+        source=metadata.source,
+        time=metadata.time,
+        data=data,
+        received_from=received_from,
+    )
 
 
 def canonical_id(given: Any) -> str:
     """Return an event's id as it is compared: a UUID in lower case, anything else as sent. Raises EventError."""
     if isinstance(given, uuid.UUID):
         return str(given)
+    text = _identifying(given, "id", "a UUID")
+    return text.lower() if _UUID.fullmatch(text) else text
+
+
+def canonical_source(given: Any) -> str:
+    """Return the source of an event as it is compared: as sent. Raises EventError."""
+    return _identifying(given, "source", "openedx/lms/web")
+
+
+def _identifying(given: Any, name: str, example: str) -> str:
     if not isinstance(given, str) or not given.strip():
-        raise EventError("id: expected text, such as a UUID")
+        raise EventError(f"{name}: expected text, such as {example}")
     if len(given) > ID_LENGTH:
-        raise EventError(f"id: expected at most {ID_LENGTH} characters")
+        raise EventError(TOO_LONG.format(name=name))
     if not given.isprintable():
-        raise EventError("id: expected printable characters only")
-    return given.lower() if _UUID.fullmatch(given) else given
+        raise EventError(f"{name}: expected printable characters only")
+    return given
+
+
+def unreadable_id(received_from: str, *parts: str) -> str:
+    """Return an id for something unreadable: where it was read and ``parts``, or their digest if that is too long."""
+    text = " ".join(filter(None, (received_from, *parts)))
+    if len(text) <= ID_LENGTH and text.isprintable():
+        return text
+    return f"{received_from.partition(':')[0][:100]} {hashlib.sha256(text.encode(errors='replace')).hexdigest()}"
 
 
 def canonical_type(given: Any) -> str:

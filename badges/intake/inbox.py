@@ -1,7 +1,7 @@
 """
 The inbox: write events, claim pending ones, record what became of them.
 
-The unique ``event_id`` of a row makes an event count once, however often it arrives, from the bus, a file, a signal or
+The unique source and id of a row make an event count once, however often it arrives, from the bus, a file, a signal or
 the REST API.
 """
 
@@ -17,8 +17,8 @@ from badges.common.claims import Claims
 from badges.database import statement_bytes
 from badges.exceptions import EventError
 from badges.inserts import insert
-from badges.intake.events import Event, Unreadable, stored_text
-from badges.intake.models import InboxMessage, InboxState
+from badges.intake.events import Event, Identity, Unreadable, stored_text
+from badges.intake.models import PLACE_LENGTH, InboxMessage, InboxState
 
 REASON_LENGTH = 500
 
@@ -35,7 +35,7 @@ TOO_LONG = (
 )
 # The most bytes that an INSERT takes besides its rows, and a row besides its payload. A character has up to four bytes.
 STATEMENT_OVERHEAD = 4096
-ROW_OVERHEAD = 6144
+ROW_OVERHEAD = 8192
 
 
 def row_of(
@@ -50,12 +50,13 @@ def row_of(
     """Return the unsaved row of an event. ``due_at`` is needed for the state PENDING only."""
     return InboxMessage(
         id=uuid7(),
+        source=event.source,
         event_id=event.id,
         event_type=event.type,
         event_time=event.time,
         lms_user_id=lms_user_id if lms_user_id and 0 < lms_user_id < 2**63 else None,
         payload=stored_text(event),
-        source=event.source[:255],
+        received_from=event.received_from[:PLACE_LENGTH],
         state=state,
         due_at=due_at,
         reason=reason[:REASON_LENGTH],
@@ -68,10 +69,11 @@ def dead_row_of(unreadable: Unreadable, *, now: dt.datetime) -> InboxMessage:
     """Return the unsaved row of something that could not be read."""
     return InboxMessage(
         id=uuid7(),
-        event_id=unreadable.id[:255],
+        source="",
+        event_id=unreadable.id,
         event_type=unreadable.type[:255],
         payload=unreadable.body,
-        source=unreadable.source[:255],
+        received_from=unreadable.received_from[:PLACE_LENGTH],
         state=InboxState.DEAD,
         reason=unreadable.reason[:REASON_LENGTH],
         received_at=now,
@@ -79,21 +81,22 @@ def dead_row_of(unreadable: Unreadable, *, now: dt.datetime) -> InboxMessage:
     )
 
 
-def write(rows: Sequence[InboxMessage]) -> set[str]:
+def write(rows: Sequence[InboxMessage]) -> set[Identity]:
     """
-    Insert rows; return the event ids that were new. The others are duplicates, which are in the inbox already.
+    Insert rows; return which of their sources and ids were new.
+
+    The others are duplicates: they are in the inbox already.
 
     Must be the first statement of its transaction. On SQLite this write makes the transaction exclusive. On the other
     databases it waits for a process that is just writing the same event. One statement, or several when the server
     limits their length (``statement_bytes``), and one to read back. Raises EventError for an event that is too long for
     any statement. A dead letter that is too long loses its payload.
     """
-    ordered = sorted(rows, key=lambda row: row.event_id)
+    ordered = sorted(rows, key=lambda row: (row.source, row.event_id))
     for statement in _statements(ordered):
-        insert(statement, unique="event_id")
-    return set(
-        InboxMessage.objects.filter(id__in=[row.id for row in ordered]).order_by().values_list("event_id", flat=True)
-    )
+        insert(statement, unique=("source", "event_id"))
+    new = InboxMessage.objects.filter(id__in=[row.id for row in ordered]).order_by()
+    return set(new.values_list("source", "event_id"))
 
 
 def claim(limit: int, now: dt.datetime, *, lease: float) -> list[InboxMessage]:

@@ -9,6 +9,9 @@ from uuid6 import uuid7
 
 from badges.fields import KeyField
 
+# Kafka's names of topics have up to 249 characters.
+PLACE_LENGTH = 300
+
 
 class Learner(models.Model):
     """
@@ -53,9 +56,10 @@ class InboxMessage(models.Model):
     One event that meets a requirement, or one that could not be used.
 
     A consumer writes the row in the transaction that decides the event. Signal receivers and the REST API write it
-    before, with the state ``pending``; ``pipeline.process_pending`` then decides it. ``event_id`` is unique, so an
-    event counts once however often it arrives. What could not be decoded gets an id made of where it was read and its
-    content (``kafka:topic/partition@offset …``), and keeps that id when it is retried.
+    before, with the state ``pending``; ``pipeline.process_pending`` then decides it. ``source`` and ``event_id`` are
+    unique together, so an event counts once however often it arrives. What could not be decoded has an empty source and
+    an id made of where it was read and its content (``kafka:topic/partition@offset …``). It keeps both when it is
+    retried. No event has an empty source, so no sender can use such an id before.
 
     ``due_at`` is set while a row is pending, and NULL in every other state. Claiming a row moves ``due_at`` ahead by
     the lease. ``payload`` is the stored text, the only thing that rules read; it is deleted after ``payload_days``. A
@@ -67,12 +71,13 @@ class InboxMessage(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    event_id = KeyField(_("event id"), max_length=255, unique=True)
+    source = KeyField(_("source"), max_length=255, blank=True)
+    event_id = KeyField(_("event id"), max_length=255)
     event_type = KeyField(_("event type"), max_length=255, blank=True)
     event_time = models.DateTimeField(_("event time"), null=True, blank=True)
     lms_user_id = models.BigIntegerField(_("LMS user id"), null=True, blank=True, db_index=True)
     payload = models.TextField(_("stored event"), null=True, blank=True)
-    source = models.CharField(_("came in by"), max_length=255, blank=True)
+    received_from = models.CharField(_("received from"), max_length=PLACE_LENGTH, blank=True)
     state = models.CharField(_("state"), max_length=10, choices=InboxState.choices)
     due_at = models.DateTimeField(_("due"), null=True, blank=True)
     claim = models.UUIDField(null=True, blank=True, editable=False)
@@ -90,11 +95,13 @@ class InboxMessage(models.Model):
             models.Index(fields=["state", "received_at"], name="lms_badges_inbox_state"),
         ]
         constraints = [
+            # The id first, so that its index also finds an event by the id alone.
+            models.UniqueConstraint(fields=["event_id", "source"], name="lms_badges_inbox_identity"),
             models.CheckConstraint(
                 condition=models.Q(state="pending", due_at__isnull=False)
                 | (~models.Q(state="pending") & models.Q(due_at__isnull=True)),
                 name="lms_badges_inbox_due_while_pending",
-            )
+            ),
         ]
 
     def __str__(self) -> str:

@@ -25,7 +25,7 @@ from badges.conf import config
 from badges.database import is_unencodable, retry_transient
 from badges.exceptions import EventError
 from badges.intake import inbox
-from badges.intake.events import Event, Unreadable, event_from_signal, stored_size
+from badges.intake.events import Event, Unreadable, event_from_signal, stored_size, unreadable_id
 
 log = logging.getLogger(__name__)
 
@@ -67,18 +67,18 @@ class _Receiver:
             self._store_or_log(signal, metadata, kwargs)
 
     def _store(
-        self, signal: OpenEdxPublicSignal, metadata: EventsMetadata, kwargs: dict[str, Any], source: str
+        self, signal: OpenEdxPublicSignal, metadata: EventsMetadata, kwargs: dict[str, Any], received_from: str
     ) -> None:
         try:
-            event = event_from_signal(signal, metadata, kwargs, source=source)
+            event = event_from_signal(signal, metadata, kwargs, received_from=received_from)
             stored_size(event, config.intake["event_bytes"], config.intake["event_bytes"])
             self._receive(event)
         except EventError as error:
-            _dead_letter(signal, metadata, str(error), source)
+            _dead_letter(signal, metadata, str(error), received_from)
         except DatabaseError as error:
             if not is_unencodable(error):
                 raise
-            _dead_letter(signal, metadata, inbox.UNENCODABLE, source)
+            _dead_letter(signal, metadata, inbox.UNENCODABLE, received_from)
 
     def _store_or_log(self, signal: OpenEdxPublicSignal, metadata: EventsMetadata, kwargs: dict[str, Any]) -> None:
         """Store an event of this process. With DEBUG on, an error would reach the sender and stop other receivers."""
@@ -122,12 +122,12 @@ def exit_process() -> None:
     os._exit(EX_TEMPFAIL)
 
 
-def _dead_letter(signal: OpenEdxPublicSignal, metadata: EventsMetadata, reason: str, source: str) -> None:
-    log.warning("Dead letter from %s %s: %s", source, metadata.id, reason)
+def _dead_letter(signal: OpenEdxPublicSignal, metadata: EventsMetadata, reason: str, received_from: str) -> None:
+    log.warning("Dead letter from %s %s: %s", received_from, metadata.id, reason)
     unreadable = Unreadable(
-        id=f"{source} {metadata.id}",
+        id=unreadable_id(received_from, str(metadata.source), str(metadata.id)),
         reason=reason,
-        source=source,
+        received_from=received_from,
         type=signal.event_type,
     )
     with transaction.atomic():

@@ -27,7 +27,7 @@ from badges.conf import config
 from badges.database import is_unencodable, retry_transient, statement_bytes
 from badges.exceptions import EventError, Retryable
 from badges.intake import inbox
-from badges.intake.events import Event, Unreadable, parse_event
+from badges.intake.events import Event, Identity, Unreadable, parse_event, unreadable_id
 from badges.intake.models import InboxMessage, InboxState
 from badges.outbox import mailbox
 from badges.outbox.worker_notifications import PROCESS_PENDING
@@ -74,7 +74,7 @@ def handle(batch: Iterable[Event | Unreadable], *, now: dt.datetime | None = Non
     unreadable = [item for item in items if isinstance(item, Unreadable)]
     if unreadable:
         result += _dead_letter(unreadable, now)
-    events = _first_of_each_id(item for item in items if isinstance(item, Event))
+    events = _first_of_each_identity(item for item in items if isinstance(item, Event))
     result.duplicates += len(items) - len(unreadable) - len(events)
     if events:
         result += _decide_or_split(events, BusBatch(), now)
@@ -111,7 +111,7 @@ def process_pending(*, limit: int = 500, now: dt.datetime | None = None) -> Batc
     now = now or timezone.now()
     rows = retry_transient(lambda: inbox.claim(limit, now, lease=config.delivery["lease_seconds"]))
     result = BatchResult(seen=len(rows))
-    claimed: dict[str, InboxMessage] = {}
+    claimed: dict[Identity, InboxMessage] = {}
     events = []
     for row in rows:
         if row.attempts > config.intake["max_attempts"]:
@@ -119,9 +119,10 @@ def process_pending(*, limit: int = 500, now: dt.datetime | None = None) -> Batc
             result.dead += 1
             continue
         try:
-            # The id of the row wins: an event that could not be read at first was stored under an id of its own.
-            events.append(replace(parse_event(row.payload or "", source=row.source), id=row.event_id))
-            claimed[row.event_id] = row
+            # Those of the row are used: an event that could not be read at first was stored under an id of its own.
+            event = parse_event(row.payload or "", received_from=row.received_from)
+            events.append(replace(event, source=row.source, id=row.event_id))
+            claimed[row.source, row.event_id] = row
         except EventError as error:
             _finish_as_dead(row, str(error), now)
             result.dead += 1
@@ -136,10 +137,10 @@ def process_pending(*, limit: int = 500, now: dt.datetime | None = None) -> Batc
     return result
 
 
-def _first_of_each_id(events: Iterable[Event]) -> list[Event]:
-    found: dict[str, Event] = {}
+def _first_of_each_identity(events: Iterable[Event]) -> list[Event]:
+    found: dict[Identity, Event] = {}
     for event in events:
-        found.setdefault(event.id, event)
+        found.setdefault(event.identity, event)
     return list(found.values())
 
 
@@ -200,7 +201,8 @@ def _without_body(event: Event) -> Unreadable:
 
     The dead letter gets an id of its own, so that the event is new when it is sent again.
     """
-    return Unreadable(f"{event.source} {event.id}", inbox.UNENCODABLE, source=event.source, type=event.type)
+    row_id = unreadable_id(event.received_from, event.source, event.id)
+    return Unreadable(row_id, inbox.UNENCODABLE, received_from=event.received_from, type=event.type)
 
 
 def _reason_of(error: Exception) -> str:
@@ -213,7 +215,7 @@ def _reason_of(error: Exception) -> str:
 def _log_failure(event: Event, reason: str, error: Exception) -> None:
     """Log a failure with the lines of code that it came through. The error's message may quote personal data."""
     frames = "" if isinstance(error, EventError) else "\n" + "".join(traceback.format_tb(error.__traceback__))
-    log.error("Event %s (%s) failed: %s%s", event.id, event.type, reason, frames)
+    log.error("Event %s of %s (%s) failed: %s%s", event.id, event.source, event.type, reason, frames)
 
 
 def _finish_as_dead(row: InboxMessage, reason: str, now: dt.datetime) -> None:

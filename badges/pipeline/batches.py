@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from badges.catalog import event_types
 from badges.intake import inbox
-from badges.intake.events import Event
+from badges.intake.events import Event, Identity
 from badges.intake.learners import LearnerLookup
 from badges.intake.models import InboxMessage, InboxState
 from badges.pipeline.decisions import NO_MATCH, BatchResult, Match, MatchedBatch
@@ -44,7 +44,7 @@ class BusBatch:
         ]
         rows += [_row_of_match(match, lookup, now) for match in matched.matches]
         new = inbox.write(rows)
-        undecided = [match for match in matched.matches if match.event.id in new]
+        undecided = [match for match in matched.matches if match.event.identity in new]
         result.duplicates += len(matched.matches) - len(undecided)
         return _without_refused(undecided, lookup, result)
 
@@ -66,9 +66,9 @@ class BusBatch:
 
 
 class InboxBatch:
-    """Events of the inbox. ``claimed`` holds their claimed rows by event id."""
+    """Events of the inbox. ``claimed`` holds their claimed rows by source and id."""
 
-    def __init__(self, claimed: Mapping[str, InboxMessage]):
+    def __init__(self, claimed: Mapping[Identity, InboxMessage]):
         self._claimed = claimed
 
     def is_idle(self, matched: MatchedBatch) -> bool:
@@ -84,24 +84,24 @@ class InboxBatch:
         result: BatchResult,
     ) -> list[Match]:
         """Finish the claimed rows; one statement for each state and reason. Raises ClaimLostError."""
-        outcomes: dict[str, tuple[InboxState, str]] = {}
+        outcomes: dict[Identity, tuple[InboxState, str]] = {}
         for match in matched.matches:
             refusal = lookup.refused.get(match.person.lms_user_id)
-            outcomes[match.event.id] = (InboxState.DEAD, refusal) if refusal else (InboxState.PROCESSED, "")
+            outcomes[match.event.identity] = (InboxState.DEAD, refusal) if refusal else (InboxState.PROCESSED, "")
         rows_by_outcome: dict[tuple[InboxState, str], list[InboxMessage]] = {}
         for event in events:
-            outcome = outcomes.get(event.id) or (InboxState.UNMATCHED, matched.ignored[event.id])
-            rows_by_outcome.setdefault(outcome, []).append(self._claimed[event.id])
+            outcome = outcomes.get(event.identity) or (InboxState.UNMATCHED, matched.ignored[event.identity])
+            rows_by_outcome.setdefault(outcome, []).append(self._claimed[event.identity])
         for (state, reason), rows in rows_by_outcome.items():
             if inbox.finish(rows, state=state, now=now, reason=reason) != len(rows):
                 raise ClaimLostError
         return _without_refused(matched.matches, lookup, result)
 
     def attempts_of(self, event: Event) -> int:
-        return self._claimed[event.id].attempts
+        return self._claimed[event.identity].attempts
 
     def defer(self, event: Event, *, reason: str, until: dt.datetime | None, now: dt.datetime) -> None:
-        row = self._claimed[event.id]
+        row = self._claimed[event.identity]
         if until is None:
             inbox.finish([row], state=InboxState.DEAD, now=now, reason=reason)
         else:

@@ -29,7 +29,7 @@ from badges.catalog.snapshot import Snapshot
 from badges.conf import config
 from badges.database import read_committed
 from badges.intake import learners
-from badges.intake.events import Event
+from badges.intake.events import Event, Identity
 from badges.intake.learners import LearnerLookup
 from badges.intake.models import Learner
 from badges.issuers import registry
@@ -84,12 +84,13 @@ class MatchedBatch:
     The answers of the rules for a batch.
 
     ``near_misses`` are events about a person that meet no requirement. They are collected only when
-    ``BADGES_CONFIG["keep_unmatched"]`` asks for them. ``ignored`` is the reason for each ignored event, by event id.
+    ``BADGES_CONFIG["keep_unmatched"]`` asks for them. ``ignored`` is the reason for each ignored event, by its source
+    and id.
     """
 
     matches: list[Match] = field(default_factory=list)
     near_misses: list[tuple[Event, LearnerData]] = field(default_factory=list)
-    ignored: dict[str, str] = field(default_factory=dict)
+    ignored: dict[Identity, str] = field(default_factory=dict)
 
     def people(self) -> Iterator[LearnerData]:
         """Yield whom the matches are about."""
@@ -98,7 +99,7 @@ class MatchedBatch:
     def ignore(self, event: Event, reason: str, result: BatchResult) -> None:
         """Count an event that meets no requirement or has no learner, and remember why."""
         result.ignored[event.type, reason] += 1
-        self.ignored[event.id] = reason
+        self.ignored[event.identity] = reason
 
 
 class EventBatch(Protocol):
@@ -266,7 +267,13 @@ def _completes(progress: _LearnerProgress, now: dt.datetime) -> bool:
 
 
 def _cause_of(event: Event) -> Cause:
-    return Cause(CauseKind.EVENT, event_id=event.id, event_type=event.type, event_time=event.time)
+    return Cause(
+        CauseKind.EVENT,
+        event_source=event.source,
+        event_id=event.id,
+        event_type=event.type,
+        event_time=event.time,
+    )
 
 
 # --- award ---------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ tables, time or the network: everything comes in as an argument.
 from badges.rules.completion import Completion, OpenGroup, completion
 from badges.rules.data_rules import DataRule, RuleSet, Step, compile_rule
 from badges.rules.errors import RuleError, ShapeError
+from badges.rules.identity import event_digest
 from badges.rules.index import RuleIndex
 from badges.rules.operators import Operator, UnknownOperator, find_operator, operator_names, operators_for
 from badges.rules.paths import join_path, split_path
@@ -31,6 +32,7 @@ __all__ = [
     "canonical_time",
     "compile_rule",
     "completion",
+    "event_digest",
     "find_operator",
     "join_path",
     "operator_names",

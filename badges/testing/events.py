@@ -131,6 +131,7 @@ def line_of(signal: OpenEdxPublicSignal, metadata: EventsMetadata, data: dict[st
     return json.dumps(
         {
             "id": str(metadata.id),
+            "source": metadata.source,
             "type": signal.event_type,
             "time": metadata.time.isoformat(),
             "data": _Serializer(signal).to_dict({name: _without_gaps(value) for name, value in data.items()}),

@@ -79,5 +79,6 @@ def assert_once_each(learners: int, *, events: int, courses: int = 1) -> None:
 
 
 def dead_letters() -> list[tuple[str, str]]:
-    """Return source and reason of each dead letter, ordered by source."""
-    return query("SELECT source, reason FROM lms_badges_inboxmessage WHERE state = 'dead' ORDER BY source")  # type: ignore[return-value]
+    """Return place and reason of each dead letter, in the order of their places."""
+    rows = "SELECT received_from, reason FROM lms_badges_inboxmessage WHERE state = 'dead' ORDER BY received_from"
+    return query(rows)  # type: ignore[return-value]

@@ -53,7 +53,7 @@ def pass_course(*lms_user_ids: int) -> pipeline.BatchResult:
         ).line
         for number in lms_user_ids
     ]
-    return pipeline.handle([parse_event(line, source="test") for line in lines])
+    return pipeline.handle([parse_event(line, received_from="test") for line in lines])
 
 
 def wait_for(found: Callable[[], Any], *, seconds: float = 30, what: str) -> Any:

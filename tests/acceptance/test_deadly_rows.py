@@ -31,7 +31,7 @@ def test_an_event_that_kills_its_workers_becomes_a_dead_letter_and_takes_no_othe
     make_template()
     for number in LEARNERS:
         line = events.passing_status(lms_user_id=number, username=f"bill{number}").line
-        assert api.receive(parse_event(line, source="rest"))
+        assert api.receive(parse_event(line, received_from="rest"))
     # The lease of a worker has ended when the next one starts.
     config = {"intake": {"max_attempts": TRIES}, "delivery": {"lease_seconds": 0}}
     env = {

@@ -45,7 +45,7 @@ def drain(credly: CredlyProcess, run_manage: Callable[..., Process]) -> Drain:
 def test_one_run_decides_what_waits_in_the_inbox_and_issues_it(credly: CredlyProcess, drain: Drain) -> None:
     issued_template(credly)
     event = events.passing_status(lms_user_id=5, username="lea", email="lea@example.org", name="Lea Rner")
-    assert receive(parse_event(event.line, source="rest"))
+    assert receive(parse_event(event.line, received_from="rest"))
     assert not UserCredential.objects.exists()
     process = drain()
     assert process.wait() == 0

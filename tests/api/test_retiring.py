@@ -23,7 +23,7 @@ PATIENCE = 60
 
 def passes(course: str) -> Any:
     line = passing_status(lms_user_id=17, username="marsupilami", course_key=course).line
-    return parse_event(line, source="test")
+    return parse_event(line, received_from="test")
 
 
 def in_a_thread(work: Callable[[], object], pause: Callable[..., Any], errors: list[Exception]) -> threading.Thread:

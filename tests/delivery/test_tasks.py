@@ -81,7 +81,7 @@ def test_payloads_and_delivered_rows_are_forgotten_in_their_time(
 def test_events_are_forgotten_where_that_is_wanted_and_one_that_comes_again_gives_nothing_twice(settings: Any) -> None:
     make_template()
     line = passing_status(lms_user_id=7, username="jane").line
-    pipeline.handle([parse_event(line, source="file:march.jsonl:1")])
+    pipeline.handle([parse_event(line, received_from="file:march.jsonl:1")])
     long_ago = timezone.now() - dt.timedelta(days=401)
     inbox_row(1, long_ago, InboxState.DEAD)
     inbox_row(2, long_ago, InboxState.UNMATCHED)
@@ -95,7 +95,7 @@ def test_events_are_forgotten_where_that_is_wanted_and_one_that_comes_again_give
     assert tasks.forget().events == 2
     assert sorted(InboxMessage.objects.values_list("event_id", flat=True)) == ["event-1", "event-3", "event-4"]
 
-    again = pipeline.handle([parse_event(line, source="file:march.jsonl:1")])
+    again = pipeline.handle([parse_event(line, received_from="file:march.jsonl:1")])
 
     assert (again.matched, again.awarded) == (1, 0)
     assert UserCredential.objects.count() == Fulfillment.objects.count() == 1

@@ -46,7 +46,7 @@ def _allow(packet: int) -> None:
 def big(learner: int, characters: int) -> Event:
     """An event full of what is escaped in JSON, and once more in SQL."""
     line = passing_status(lms_user_id=learner, username=f"u{learner}", course_name='"' * characters).line
-    return parse_event(line, source="kafka:learning/0@7")
+    return parse_event(line, received_from="kafka:learning/0@7")
 
 
 def test_a_batch_of_big_events_is_written_in_statements_that_the_server_accepts() -> None:
@@ -74,7 +74,7 @@ def test_an_event_that_no_statement_can_hold_is_a_dead_letter_and_the_others_cou
 
 
 def test_an_unreadable_event_that_is_too_long_is_stored_without_its_text() -> None:
-    result = pipeline.handle([Unreadable("here", "not JSON", source="file:a:1", body="'" * 1_200_000)])
+    result = pipeline.handle([Unreadable("here", "not JSON", received_from="file:a:1", body="'" * 1_200_000)])
 
     assert result.dead == 1
     assert (InboxMessage.objects.get().payload is None) == (connection.vendor == "mysql")

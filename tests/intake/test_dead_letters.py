@@ -21,7 +21,9 @@ SOURCE = "file:events.jsonl:17"
 def test_a_dead_letter_that_can_be_read_now_becomes_a_badge_when_it_is_retried() -> None:
     make_template()
     line = passing_status(course_key=ALGEBRA).line
-    dead = Unreadable(id=f"{SOURCE} 6f9619ff8b86d011", reason="its type was not configured", source=SOURCE, body=line)
+    dead = Unreadable(
+        id=f"{SOURCE} 6f9619ff8b86d011", reason="its type was not configured", received_from=SOURCE, body=line
+    )
     assert pipeline.handle([dead]).dead == 1
     assert inbox.requeue(InboxMessage.objects.all(), now=timezone.now()) == 1
     assert pipeline.process_pending().awarded == 1
@@ -30,7 +32,7 @@ def test_a_dead_letter_that_can_be_read_now_becomes_a_badge_when_it_is_retried()
 
 
 def test_a_dead_letter_that_still_cannot_be_read_stays_one() -> None:
-    pipeline.handle([Unreadable(id=SOURCE, reason="not Avro", source=SOURCE, body="AAAAAAlub25zZW5zZQ==")])
+    pipeline.handle([Unreadable(id=SOURCE, reason="not Avro", received_from=SOURCE, body="AAAAAAlub25zZW5zZQ==")])
     inbox.requeue(InboxMessage.objects.all(), now=timezone.now())
     assert pipeline.process_pending().dead == 1
     message = InboxMessage.objects.get()
@@ -38,6 +40,6 @@ def test_a_dead_letter_that_still_cannot_be_read_stays_one() -> None:
 
 
 def test_the_same_line_read_again_is_one_dead_letter() -> None:
-    dead = Unreadable(id=SOURCE, reason="not JSON", source=SOURCE, body="houba")
+    dead = Unreadable(id=SOURCE, reason="not JSON", received_from=SOURCE, body="houba")
     assert (pipeline.handle([dead]).dead, pipeline.handle([dead]).duplicates) == (1, 1)
     assert InboxMessage.objects.count() == 1

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import uuid
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
+import attrs
 import pytest
 from django.test import override_settings
 from openedx_events.tooling import OpenEdxPublicSignal
@@ -92,7 +94,7 @@ def test_a_learner_without_personal_data_is_the_same_text_from_file_and_signal(s
 def test_the_stored_text_reads_back_as_the_same_event(signal: OpenEdxPublicSignal) -> None:
     event = _from_signal(_event(signal, samples.data_of(signal)))
     text = stored_text(event)
-    again = parse_event(text, source=event.source)
+    again = parse_event(text, received_from=event.received_from)
     assert again == event
     assert stored_text(again) == text
 
@@ -107,7 +109,7 @@ def test_names_in_any_script_are_stored_as_they_are_written() -> None:
 def test_times_of_any_offset_are_stored_in_utc() -> None:
     local = datetime(2026, 3, 1, 9, 30, tzinfo=timezone(timedelta(hours=5, minutes=45)))
     envelope = {**json.loads(passing_status().line), "time": local.isoformat()}
-    event = parse_event(json.dumps(envelope), source="")
+    event = parse_event(json.dumps(envelope), received_from="")
     assert event.time == local
     assert event.time.utcoffset() == timedelta(0)
     assert '"time":"2026-03-01T03:45:00.000000Z"' in stored_text(event)
@@ -151,14 +153,14 @@ def test_an_id_that_could_not_be_stored_is_refused(wrong) -> None:
 )
 def test_text_that_is_no_event_is_refused_with_what_is_wrong(text: str, reason: str) -> None:
     with pytest.raises(EventError) as refused:
-        parse_event(text, source="")
+        parse_event(text, received_from="")
     assert reason in str(refused.value)
 
 
 def test_a_type_that_is_not_configured_is_refused_with_the_remedy() -> None:
     envelope = {**json.loads(passing_status().line), "type": "org.example.unheard.of.v1"}
     with pytest.raises(UnknownEventType, match=r"org\.example\.unheard\.of\.v1"):
-        parse_event(json.dumps(envelope), source="")
+        parse_event(json.dumps(envelope), received_from="")
 
 
 @pytest.mark.parametrize(
@@ -173,7 +175,7 @@ def test_data_of_the_wrong_shape_is_refused_by_its_path_and_without_its_value(ch
     envelope = json.loads(passing_status(username="marsupilami").line)
     envelope["data"]["course_passing_status"].update(change)
     with pytest.raises(EventError) as refused:
-        parse_event(json.dumps(envelope), source="")
+        parse_event(json.dumps(envelope), received_from="")
     assert str(refused.value) == reason
 
 
@@ -181,7 +183,7 @@ def test_data_of_the_wrong_shape_is_refused_by_its_path_and_without_its_value(ch
 def test_a_time_without_offset_or_of_another_type_is_refused(wrong) -> None:
     envelope = {**json.loads(passing_status().line), "time": wrong}
     with pytest.raises(EventError, match=r"^time: expected a time with its offset"):
-        parse_event(json.dumps(envelope), source="")
+        parse_event(json.dumps(envelope), received_from="")
 
 
 def test_a_python_object_that_no_bus_could_send_is_refused_by_its_path() -> None:
@@ -192,14 +194,14 @@ def test_a_python_object_that_no_bus_could_send_is_refused_by_its_path() -> None
 
 
 def test_the_size_of_an_event_is_that_of_its_stored_text() -> None:
-    event = parse_event(passing_status(name="é" * 600_000).line, source="")  # two bytes each
+    event = parse_event(passing_status(name="é" * 600_000).line, received_from="")  # two bytes each
     with pytest.raises(TooBigError, match="the event takes 120"):
         stored_size(event, 700_000, LIMIT)
 
 
 def test_a_small_event_is_never_too_big() -> None:
     line = passing_status().line
-    assert stored_size(parse_event(line, source=""), len(line), LIMIT) < 4096
+    assert stored_size(parse_event(line, received_from=""), len(line), LIMIT) < 4096
 
 
 def test_line_of_and_the_bus_agree_about_the_id_and_time() -> None:
@@ -207,3 +209,49 @@ def test_line_of_and_the_bus_agree_about_the_id_and_time() -> None:
     envelope = json.loads(line_of(*event))
     read = _from_kafka(event)
     assert (read.id, read.time) == (envelope["id"], datetime.fromisoformat(envelope["time"]))
+
+
+# --- the source and the id -------------------------------------------------------------------------------------------
+
+
+def test_the_source_of_an_event_is_the_one_that_its_sender_gave_on_every_way() -> None:
+    event = passing_status()
+    metadata = attrs.evolve(event.metadata, source="openedx/school/web")
+    event = event._replace(metadata=metadata)
+    assert {read(event).source for read in (_from_kafka, _from_file, _from_signal)} == {"openedx/school/web"}
+
+
+@override_settings(BADGES_CONFIG={"default_source": "openedx/marsupilami/web"})
+def test_an_event_without_a_source_has_the_default_one() -> None:
+    envelope = {key: value for key, value in json.loads(passing_status().line).items() if key != "source"}
+    event = parse_event(json.dumps(envelope), received_from="file:events.jsonl:17")
+    assert event.source == "openedx/marsupilami/web"
+    assert '"source":"openedx/marsupilami/web"' in stored_text(event)
+
+
+def test_the_receiver_of_an_event_may_set_its_source() -> None:
+    event = parse_event(passing_status().line, received_from="rest", source="rest:houba")
+    assert event.source == "rest:houba"
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("x" * 256, "source: expected at most 255 characters"),
+        (" ", "source: expected text, such as openedx/lms/web"),
+        (7, "source: expected text, such as openedx/lms/web"),
+        ("two\nlines", "source: expected printable characters only"),
+    ],
+)
+def test_a_source_that_cannot_be_stored_is_refused_with_its_name(source: object, message: str) -> None:
+    envelope = {**json.loads(passing_status().line), "source": source}
+    with pytest.raises(EventError) as refused:
+        parse_event(json.dumps(envelope), received_from="")
+    assert str(refused.value) == message
+
+
+@pytest.mark.parametrize("field", ["id", "source"])
+def test_an_event_made_by_another_package_is_refused_too_when_its_id_or_source_is_too_long(field: str) -> None:
+    event = parse_event(passing_status().line, received_from="")
+    with pytest.raises(EventError, match=f"{field}: expected at most 255 characters"):
+        replace(event, **{field: "x" * 256})

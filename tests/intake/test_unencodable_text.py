@@ -50,7 +50,7 @@ def _refuse_stars(execute: Any, sql: str, params: Any, many: bool, context: Any)
 
 def passes(learner: int, name: str) -> Event:
     line = passing_status(lms_user_id=learner, username=f"u{learner}", course_name=name).line
-    return parse_event(line, source="kafka:learning/0@7")
+    return parse_event(line, received_from="kafka:learning/0@7")
 
 
 def dead_letter() -> InboxMessage:
@@ -78,7 +78,7 @@ def test_an_event_from_the_stock_consumer_becomes_a_dead_letter_and_its_process_
     event.signal.send_event_with_custom_metadata(event.metadata, **event.data)
 
     assert dead_letter().payload is None
-    assert dead_letter().source == "bus"
+    assert dead_letter().received_from == "bus"
 
 
 @contextlib.contextmanager

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from django.contrib.auth import get_user_model
 
 from badges import pipeline
 from badges.awarding.models import UserCredential
 from badges.conf import PASSING_STATUS
-from badges.intake.events import parse_event
+from badges.intake.events import Unreadable, parse_event
 from badges.intake.models import InboxMessage, Learner
 from badges.issuers.credly.models import CredlyBadge
 from badges.outbox.models import OutboxMessage
@@ -115,7 +117,7 @@ def test_an_enrolment_made_by_staff_credits_the_learner(template, settings):
     staff = made.user(lms_user_id=1, username="aaron-the-admin")
     line = made.enrollment(lms_user_id=52, username="zoe", created_by=staff).line
 
-    pipeline.handle([parse_event(line, source="test")])
+    pipeline.handle([parse_event(line, received_from="test")])
 
     assert UserCredential.objects.get().learner.lms_user_id == 52
     assert not get_user_model().objects.filter(username="aaron-the-admin").exists()
@@ -126,7 +128,7 @@ def test_an_event_that_meets_no_requirement_is_counted_and_costs_no_row(template
     template("star", {"key": "pass", "course": BOTANY})
     enrolled = made.enrollment(lms_user_id=52, username="zoe")
     settings.BADGES_CONFIG = {"events": [PASSING_STATUS, ENROLLED]}
-    strange = parse_event(enrolled.line, source="test")
+    strange = parse_event(enrolled.line, received_from="test")
     settings.BADGES_CONFIG = {}
 
     result = pipeline.handle(
@@ -289,3 +291,41 @@ def test_one_event_that_fails_does_not_stop_its_batch(template, passing):
     assert UserCredential.objects.count() == 5
     assert result.awarded == 5
     assert result.dead + result.postponed == 1
+
+
+# --- the same id from two sources ------------------------------------------------------------------------------------
+
+
+def test_two_events_of_one_id_from_two_sources_both_count(template, passing):
+    template("star", {"key": "pass", "course": ALGEBRA})
+    first = passing(course_key=ALGEBRA, lms_user_id=1, username="u1")
+    second = replace(
+        passing(course_key=ALGEBRA, lms_user_id=2, username="u2"), id=first.id, source="openedx/school/web"
+    )
+
+    together = pipeline.handle([first, second, first])
+    again = pipeline.handle([second])
+
+    assert (together.awarded, together.duplicates, again.duplicates) == (2, 1, 1)
+    causes = UserCredential.objects.values_list("cause_event_source", "cause_event_id")
+    assert set(causes) == {(first.source, first.id), ("openedx/school/web", first.id)}
+
+
+def test_pending_events_of_one_id_from_two_sources_are_both_decided(template, passing):
+    template("star", {"key": "pass", "course": ALGEBRA})
+    first = passing(course_key=ALGEBRA, lms_user_id=1, username="u1")
+    second = replace(
+        passing(course_key=ALGEBRA, lms_user_id=2, username="u2"), id=first.id, source="openedx/school/web"
+    )
+    pipeline.receive(first)
+    pipeline.receive(second)
+
+    assert pipeline.process_pending().awarded == 2
+
+
+def test_an_unreadable_event_cannot_take_the_identity_of_an_event(template, passing):
+    template("star", {"key": "pass", "course": ALGEBRA})
+    event = passing(course_key=ALGEBRA)
+    pipeline.handle([Unreadable(event.id, "not JSON", received_from="file:events.jsonl:3")])
+
+    assert pipeline.handle([event]).awarded == 1

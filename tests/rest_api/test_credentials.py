@@ -92,6 +92,7 @@ def test_a_credential_says_whose_it_is_what_it_is_why_and_where_it_was_issued(al
         },
         "cause": {
             "kind": "event",
+            "event_source": credential.cause_event_source,
             "event_id": credential.cause_event_id,
             "event_type": credential.cause_event_type,
             "event_time": "2026-03-14T11:58:30Z",

@@ -62,7 +62,7 @@ def headers_of(event: Any, **changed: bytes | None) -> list[tuple[str, bytes]]:
     headers = {
         "ce_type": event.signal.event_type.encode(),
         "ce_id": str(event.metadata.id).encode(),
-        "ce_source": b"openedx/lms/web",
+        "ce_source": event.metadata.source.encode(),
         "ce_specversion": b"1.0",
         "ce_time": event.metadata.time.isoformat().encode(),
         **changed,

@@ -38,4 +38,4 @@ def _requirement(
 
 def make_passing(**given: Any) -> Event:
     """Make the event of a learner who passes a course, as a consumer hands it over."""
-    return parse_event(made.passing_status(**given).line, source="test")
+    return parse_event(made.passing_status(**given).line, received_from="test")

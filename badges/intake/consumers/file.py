@@ -33,6 +33,7 @@ from badges.intake.events import (
     event_from_envelope,
     load_envelope,
     stored_size,
+    unreadable_id,
 )
 
 STDIN = "-"
@@ -212,10 +213,10 @@ def read_line(line: Line, *, name: str, event_bytes: int) -> tuple[Event | Unrea
 
     ``name`` is that of the file. An event that takes more than ``event_bytes`` is unreadable.
     """
-    source = f"file:{name[-200:]}:{line.number}"
+    received_from = f"file:{name[-200:]}:{line.number}"
     if line.text is None:
         reason = TOO_BIG.format(size=line.size, limit=event_bytes)
-        return _unreadable(EventError(reason), source, b"", {}), 0
+        return _unreadable(EventError(reason), received_from, b"", {}), 0
     envelope: dict[str, Any] = {}
     try:
         envelope = load_envelope(_decode(line.text))
@@ -223,12 +224,12 @@ def read_line(line: Line, *, name: str, event_bytes: int) -> tuple[Event | Unrea
         definition = definition_of(event_type)
         if definition is None:
             return Skipped(event_type), 0
-        event = event_from_envelope(definition, envelope, source=source)
+        event = event_from_envelope(definition, envelope, received_from=received_from)
         return event, stored_size(event, len(line.text), event_bytes)
     except TooBigError as error:
-        return _unreadable(error, source, b"", envelope), 0
+        return _unreadable(error, received_from, b"", envelope), 0
     except EventError as error:
-        return _unreadable(error, source, line.text, envelope), len(line.text)
+        return _unreadable(error, received_from, line.text, envelope), len(line.text)
 
 
 def _decode(text: bytes) -> str:
@@ -238,17 +239,17 @@ def _decode(text: bytes) -> str:
         raise EventError(f"not UTF-8 at byte {error.start + 1}") from None
 
 
-def _unreadable(error: EventError, source: str, text: bytes, envelope: dict[str, Any]) -> Unreadable:
+def _unreadable(error: EventError, received_from: str, text: bytes, envelope: dict[str, Any]) -> Unreadable:
     # The content is part of the id: the same line number of another file, or of the corrected file, is another event.
     # The text of a line that is too big is not kept; then the reason, which names its size, is part of the id.
     content = text or str(error).encode()
-    digest = hashlib.sha256(source.encode(errors="replace") + b"\n" + content).hexdigest()[:16]
+    digest = hashlib.sha256(received_from.encode(errors="replace") + b"\n" + content).hexdigest()[:16]
     event_type = envelope.get("type")
     known = isinstance(event_type, str) and event_type.isprintable() and len(event_type) <= TYPE_LENGTH
     return Unreadable(
-        id=f"{source} {digest}".encode(errors="replace").decode(),
+        id=unreadable_id(received_from.encode(errors="replace").decode(), digest),
         reason=str(error),
-        source=source,
+        received_from=received_from,
         type=event_type if known and isinstance(event_type, str) else "",
         body=_body(text),
     )

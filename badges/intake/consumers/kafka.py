@@ -190,7 +190,7 @@ class KafkaConsumer:
                     self._resume()
                 for item in items:
                     if isinstance(item, Unreadable):
-                        log.warning("Dead letter from %s: %s", item.source, item.reason)
+                        log.warning("Dead letter from %s: %s", item.received_from, item.reason)
                 return self.counts.add(items)
 
     def _pause(self) -> None:

@@ -13,11 +13,11 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from badges.conf import config
 from badges.exceptions import EventError
 from badges.intake.consumers.base import Skipped, definition_of
 from badges.intake.consumers.schemas import Schemas
 from badges.intake.events import (
-    ID_LENGTH,
     TOO_BIG,
     TYPE_LENGTH,
     Event,
@@ -26,15 +26,17 @@ from badges.intake.events import (
     canonical_event,
     canonical_id,
     canonical_moment,
+    canonical_source,
     canonical_type,
     stored_size,
+    unreadable_id,
 )
 
 # The names that event-bus-kafka gives to CloudEvents attributes.
-TYPE_HEADER, ID_HEADER, TIME_HEADER = "ce_type", "ce_id", "ce_time"
+TYPE_HEADER, ID_HEADER, SOURCE_HEADER, TIME_HEADER = "ce_type", "ce_id", "ce_source", "ce_time"
 # Bytes before the Avro data: a zero byte, then the id of the schema in four bytes (Confluent's wire format).
 WIRE_PREFIX = 5
-BODY_KEYS = ("id", "type", "time", "data")
+BODY_KEYS = ("id", "source", "type", "time", "data")
 
 
 class Message(Protocol):
@@ -56,7 +58,7 @@ def read(message: Message, schemas: Schemas, *, event_bytes: int) -> Event | Unr
     unreadable. Raises RegistryAwayError when the schema registry does not answer.
     """
     headers = _Headers(message.headers() or ())
-    source = f"kafka:{message.topic()}/{message.partition()}@{message.offset()}"
+    received_from = f"kafka:{message.topic()}/{message.partition()}@{message.offset()}"
     value = message.value()
     body: Callable[[], str] | None = None
     try:
@@ -69,16 +71,21 @@ def read(message: Message, schemas: Schemas, *, event_bytes: int) -> Event | Unr
             raise EventError("the message is empty")
         if len(value) > event_bytes:
             raise TooBigError(TOO_BIG.format(size=len(value), limit=event_bytes))
+        source = canonical_source(headers.optional(SOURCE_HEADER) or config.default_source)
         time = _time(headers, message)
         data = _decode(value, schemas)
-        body = _json_of(event_id, definition.type, time, data)
-        event = canonical_event(definition, id=event_id, time=time, data=data, source=source)
+        body = _json_of(event_id, source, definition.type, time, data)
+        event = canonical_event(
+            definition, id=event_id, source=source, time=time, data=data, received_from=received_from
+        )
         stored_size(event, len(value), event_bytes)
     except TooBigError as error:
-        return _unreadable(error, headers, source, value, None)
+        return _unreadable(error, headers, received_from, value, None)
     except EventError as error:
         shown = body() if body else _as_text(value)
-        return _unreadable(error, headers, source, value, shown if shown and len(shown) <= 2 * event_bytes else None)
+        return _unreadable(
+            error, headers, received_from, value, shown if shown and len(shown) <= 2 * event_bytes else None
+        )
     return event
 
 
@@ -146,12 +153,14 @@ def _as_text(value: bytes | None) -> str | None:
     return None if value is None else base64.b64encode(value).decode("ascii")
 
 
-def _unreadable(error: EventError, headers: _Headers, source: str, value: bytes | None, body: str | None) -> Unreadable:
+def _unreadable(
+    error: EventError, headers: _Headers, received_from: str, value: bytes | None, body: str | None
+) -> Unreadable:
     event_id = headers.printable(ID_HEADER)
     # The id of the row is not that of the event: a corrected event may come again under its id, and must be new then.
     # The content is part of it, because a topic that was created again, or another cluster, has the same offsets.
-    row_id = " ".join(filter(None, [source, event_id, hashlib.sha256(value or b"").hexdigest()[:16]]))
-    if len(row_id) > ID_LENGTH:
-        row_id = f"kafka:{hashlib.sha256(row_id.encode()).hexdigest()}"
+    row_id = unreadable_id(received_from, event_id, hashlib.sha256(value or b"").hexdigest()[:16])
     reason = f"{error} (message id {event_id})" if event_id else str(error)
-    return Unreadable(id=row_id, reason=reason, source=source, type=headers.printable(TYPE_HEADER), body=body)
+    return Unreadable(
+        id=row_id, reason=reason, received_from=received_from, type=headers.printable(TYPE_HEADER), body=body
+    )

@@ -44,6 +44,7 @@ class CauseSerializer(serializers.Serializer[Caused]):
     """The cause. The reason that a person wrote is shown only to staff, in the admin."""
 
     kind = serializers.ChoiceField(source="cause_kind", choices=CauseKind.choices)
+    event_source = serializers.CharField(source="cause_event_source")
     event_id = serializers.CharField(source="cause_event_id")
     event_type = serializers.CharField(source="cause_event_type")
     event_time = _utc_time_field(source="cause_event_time", allow_null=True)

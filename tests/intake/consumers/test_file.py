@@ -56,7 +56,7 @@ def test_events_are_handled_in_the_order_of_their_lines(file: Path, monkeypatch:
     assert [len(batch) for batch in reading.batches] == [500, 500, 250]
     ids = [json.loads(line)["id"] for line in file.read_text().splitlines()]
     assert [item.id for item in reading.items] == ids
-    assert reading.items[16].source == "file:events.jsonl:17"
+    assert reading.items[16].received_from == "file:events.jsonl:17"
     assert (reading.consumer.finished, reading.consumer.counts.read) == (True, 1250)
 
 
@@ -84,7 +84,7 @@ def test_bad_lines_are_reported_and_the_others_are_handled(file: Path) -> None:
         (6, "not an event: type, time, data missing"),
     ]
     dead = [item for item in reading.items if isinstance(item, Unreadable)]
-    assert [item.source for item in dead] == [f"file:events.jsonl:{number}" for number in (2, 5, 6)]
+    assert [item.received_from for item in dead] == [f"file:events.jsonl:{number}" for number in (2, 5, 6)]
     assert [item.type for item in dead] == ["", PASSING_STATUS, ""]
     assert [item.body for item in dead] == ["houba", json.dumps(broken), '{"id": "x"}']
     assert len({item.id for item in dead}) == 3

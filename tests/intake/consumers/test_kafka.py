@@ -117,7 +117,7 @@ def test_a_new_group_starts_at_the_earliest_event(bus: Bus, member: Callable[...
     reader = member(until_idle=True, batch_size=10).run()
     assert reader.ids == ids_of(events)
     assert max(len(batch) for batch in reader.batches) == 10
-    assert reader.items[16].source == f"kafka:{bus.full_topic}/0@16"
+    assert reader.items[16].received_from == f"kafka:{bus.full_topic}/0@16"
     assert bus.committed() == {0: 25}
 
 
@@ -173,7 +173,7 @@ def test_unreadable_messages_become_dead_letters_and_the_partition_goes_on(
     bus.send(last)
     reader = member(until_idle=True).run()
     dead = [item for item in reader.items if isinstance(item, Unreadable)]
-    assert [item.source for item in dead] == [f"kafka:{bus.full_topic}/0@{offset}" for offset in range(1, 8)]
+    assert [item.received_from for item in dead] == [f"kafka:{bus.full_topic}/0@{offset}" for offset in range(1, 8)]
     assert [item.reason.split(" (message id")[0].split(":")[0] for item in dead] == [
         "the message has no ce_type header",
         "not Avro of schema 1 (EOFError)" if "EOF" in dead[1].reason else dead[1].reason.split(" (message id")[0],

@@ -33,7 +33,7 @@ def test_a_message_is_an_event_with_its_source() -> None:
     event = _read()
     assert isinstance(event, Event)
     assert (event.id, event.type, event.time) == (str(PASSED.metadata.id), PASSING_STATUS, PASSED.metadata.time)
-    assert event.source == SOURCE
+    assert event.received_from == SOURCE
     assert event.data["course_passing_status"]["user"]["pii"]["username"] == "marsupilami"
 
 
@@ -71,7 +71,7 @@ def test_an_unreadable_message_is_a_dead_letter_with_its_source_and_reason(
     assert isinstance(dead, Unreadable)
     assert reason in dead.reason
     assert "marsupilami" not in dead.reason
-    assert dead.source == SOURCE
+    assert dead.received_from == SOURCE
     assert dead.id.startswith(SOURCE)
 
 
