@@ -27,7 +27,7 @@ class InboxMessageAdmin(ExactSearchMixin, ReadOnlyAdmin):
     search_help_text = gettext_lazy("An event id or an LMS user id.")
     actions = ("retry_dead_letters",)
     fields = (
-        *("source", "event_id", "event_type", "event_time", "lms_user_id", "received_from", "received_at"),
+        *("kind", "source", "event_id", "event_type", "event_time", "lms_user_id", "received_from", "received_at"),
         *("state", "reason", "attempts", "due_at", "processed_at", "stored_event"),
     )
 

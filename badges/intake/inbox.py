@@ -111,9 +111,14 @@ def claim(limit: int, now: dt.datetime, *, lease: float) -> list[InboxMessage]:
     return sorted(rows, key=lambda row: (row.received_at, row.id))
 
 
-def release(rows: Sequence[InboxMessage], *, due_at: dt.datetime) -> int:
-    """Give claimed rows back as if they had not been tried; returns how many were still claimed and not finished."""
-    return _claims.release(rows, due_at=due_at)
+def release(rows: Sequence[InboxMessage], *, due_at: dt.datetime, reason: str | None = None) -> int:
+    """
+    Give claimed rows back as if they had not been tried; returns how many were still claimed and not finished.
+
+    ``reason`` says what they wait for; None leaves the reason as it is.
+    """
+    changes = {} if reason is None else {"reason": reason[:REASON_LENGTH]}
+    return _claims.release(rows, due_at=due_at, **changes)
 
 
 def reschedule(row: InboxMessage, *, due_at: dt.datetime, reason: str) -> None:

@@ -11,6 +11,8 @@ from badges.fields import KeyField
 
 # Kafka's names of topics have up to 249 characters.
 PLACE_LENGTH = 300
+# The kind of inbox rows that are learning events.
+EVENT = "event"
 
 
 class Learner(models.Model):
@@ -53,7 +55,10 @@ class InboxState(models.TextChoices):
 
 class InboxMessage(models.Model):
     """
-    One event that meets a requirement, or one that could not be used.
+    One event that meets a requirement, or one that could not be used; or something else that was received.
+
+    ``kind`` says what the row is: a learning event (``event``), or what ``badges.intake.kinds`` has a handler for. Rows
+    of other kinds have no event type, and ``source`` and ``event_id`` are what their receiver identifies them by.
 
     A consumer writes the row in the transaction that decides the event. Signal receivers and the REST API write it
     before, with the state ``pending``; ``pipeline.process_pending`` then decides it. ``source`` and ``event_id`` are
@@ -71,6 +76,7 @@ class InboxMessage(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    kind = KeyField(_("kind"), max_length=100, default=EVENT)
     source = KeyField(_("source"), max_length=255, blank=True)
     event_id = KeyField(_("event id"), max_length=255)
     event_type = KeyField(_("event type"), max_length=255, blank=True)

@@ -17,29 +17,26 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from celery.exceptions import SoftTimeLimitExceeded
 from django.db import DatabaseError, Error, IntegrityError, transaction
 from django.utils import timezone
 
 from badges.catalog import snapshot
-from badges.common.backoff import next_delay
 from badges.conf import config
 from badges.database import is_unencodable, retry_transient, statement_bytes
-from badges.exceptions import EventError, Retryable
+from badges.exceptions import EventError
 from badges.intake import inbox
 from badges.intake.events import Event, Identity, Unreadable, parse_event, unreadable_id
-from badges.intake.models import InboxMessage, InboxState
+from badges.intake.models import EVENT, InboxMessage, InboxState
 from badges.outbox import mailbox
 from badges.outbox.worker_notifications import PROCESS_PENDING
+from badges.pipeline import inbox_kinds
 from badges.pipeline.batches import BusBatch, ClaimLostError, InboxBatch
 from badges.pipeline.decisions import BatchResult, EventBatch, decide, match_events
+from badges.pipeline.failures import TRANSIENT_ERRORS, next_attempt, reason_of
 
 __all__ = ["BatchResult", "handle", "process_pending", "receive", "warm_up"]
 
 log = logging.getLogger(__name__)
-
-# No event is to blame for these: the database did not answer, or the time of the Celery task is over.
-TRANSIENT_ERRORS = (Retryable, SoftTimeLimitExceeded)
 
 GIVEN_UP = (
     "Given up after {attempts} attempts, the last of which did not finish. Was its worker killed? "
@@ -103,20 +100,23 @@ def receive(event: Event, *, now: dt.datetime | None = None) -> bool:
 
 def process_pending(*, limit: int = 500, now: dt.datetime | None = None) -> BatchResult:
     """
-    Claim up to ``limit`` pending events of the inbox that are due, and decide them.
+    Claim up to ``limit`` pending rows of the inbox that are due. Decide the events; hand others to their handlers.
 
-    ``seen`` of the result is 0 when no event was due. Raises Retryable when the database did not answer for longer than
-    ``BADGES_CONFIG["intake"]["patience"]`` seconds. The events are then due again, and no attempt is counted.
+    ``seen`` of the result is 0 when no row was due. Raises Retryable when the database did not answer for longer than
+    ``BADGES_CONFIG["intake"]["patience"]`` seconds. The rows are then due again, and no attempt is counted.
     """
     now = now or timezone.now()
     rows = retry_transient(lambda: inbox.claim(limit, now, lease=config.delivery["lease_seconds"]))
     result = BatchResult(seen=len(rows))
     claimed: dict[Identity, InboxMessage] = {}
-    events = []
+    events, others = [], []
     for row in rows:
         if row.attempts > config.intake["max_attempts"]:
             _finish_as_dead(row, GIVEN_UP.format(attempts=row.attempts - 1), now)
             result.dead += 1
+            continue
+        if row.kind != EVENT:
+            others.append(row)
             continue
         try:
             # Those of the row are used: an event that could not be read at first was stored under an id of its own.
@@ -126,14 +126,15 @@ def process_pending(*, limit: int = 500, now: dt.datetime | None = None) -> Batc
         except EventError as error:
             _finish_as_dead(row, str(error), now)
             result.dead += 1
-    if events:
-        try:
+    try:
+        if events:
             result += _decide_or_split(events, InboxBatch(claimed), now)
-        except TRANSIENT_ERRORS:
-            # If the database cannot be reached now either, the rows are due again when their lease ends.
-            with suppress(Error):
-                inbox.release(rows, due_at=now)
-            raise
+        result += inbox_kinds.handle(others, now=now)
+    except TRANSIENT_ERRORS:
+        # If the database cannot be reached now either, the rows are due again when their lease ends.
+        with suppress(Error):
+            inbox.release(rows, due_at=now)
+        raise
     return result
 
 
@@ -175,12 +176,9 @@ def _defer(event: Event, error: Exception, batch: EventBatch, now: dt.datetime) 
     if isinstance(error, ClaimLostError):
         return BatchResult(duplicates=1)
     attempts = batch.attempts_of(event)
-    reason = _reason_of(error)
+    reason = reason_of(error)
     _log_failure(event, reason, error)
-    until = None
-    if not isinstance(error, EventError) and attempts < config.intake["max_attempts"]:
-        delay = next_delay(attempts, base=config.delivery["base_delay"], cap=config.delivery["max_delay"])
-        until = now + dt.timedelta(seconds=delay)
+    until = next_attempt(error, attempts=attempts, now=now)
     try:
         retry_transient(lambda: _store_deferred(event, batch, reason, until, now))
     except DatabaseError as storing_error:
@@ -203,13 +201,6 @@ def _without_body(event: Event) -> Unreadable:
     """
     row_id = unreadable_id(event.received_from, event.source, event.id)
     return Unreadable(row_id, inbox.UNENCODABLE, received_from=event.received_from, type=event.type)
-
-
-def _reason_of(error: Exception) -> str:
-    """Return what went wrong without personal data. Messages of the database and of other packages may quote values."""
-    if isinstance(error, EventError):
-        return str(error)
-    return f"{type(error).__name__} while it was processed; the log has the details."
 
 
 def _log_failure(event: Event, reason: str, error: Exception) -> None:

@@ -1,0 +1,98 @@
+"""Rows of the inbox that are no events: each kind is handed to its handler."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import traceback
+from collections.abc import Iterable, Sequence
+
+from django.db import transaction
+
+from badges.database import retry_transient
+from badges.exceptions import EventError, Retryable
+from badges.intake import inbox, kinds
+from badges.intake.models import InboxMessage, InboxState
+from badges.pipeline.batches import ClaimLostError
+from badges.pipeline.decisions import BatchResult
+from badges.pipeline.failures import TRANSIENT_ERRORS, next_attempt, reason_of
+
+log = logging.getLogger(__name__)
+
+
+class HandlerError(Exception):
+    """A handler cannot handle its rows now."""
+
+
+# How long rows wait whose kind nobody handles here. They may be what a newer release wrote.
+MISSING_KIND_SECONDS = 300
+
+
+def handle(rows: Iterable[InboxMessage], *, now: dt.datetime) -> BatchResult:
+    """
+    Hand claimed rows to the handlers of their kinds, a transaction for each kind.
+
+    Rows of a kind that nobody handles wait, with a reason, and no attempt is counted. When several rows fail together,
+    each half is handed over by itself, until the failing row stands alone. Raises the transient errors of the database.
+    """
+    by_kind: dict[str, list[InboxMessage]] = {}
+    for row in rows:
+        by_kind.setdefault(row.kind, []).append(row)
+    result = BatchResult()
+    for kind, of_kind in by_kind.items():
+        try:
+            handler = kinds.handler_of(kind)
+        except kinds.KindMissing as error:
+            log.error("%d inbox rows of the kind %s wait: %s", len(of_kind), kind, error)
+            _wait(of_kind, str(error), now)
+            result.postponed += len(of_kind)
+        else:
+            result += _handle_or_split(of_kind, handler, now)
+    return result
+
+
+def _wait(rows: Sequence[InboxMessage], reason: str, now: dt.datetime) -> None:
+    due_at = now + dt.timedelta(seconds=MISSING_KIND_SECONDS)
+    retry_transient(lambda: inbox.release(rows, due_at=due_at, reason=reason))
+
+
+def _handle_or_split(rows: Sequence[InboxMessage], handler: kinds.Handler, now: dt.datetime) -> BatchResult:
+    try:
+        retry_transient(lambda: _handle(rows, handler, now))
+    except TRANSIENT_ERRORS:
+        raise
+    except Exception as error:
+        if len(rows) == 1:
+            return _defer(rows[0], error, now)
+    else:
+        return BatchResult()
+    middle = len(rows) // 2
+    result = _handle_or_split(rows[:middle], handler, now)
+    result += _handle_or_split(rows[middle:], handler, now)
+    return result
+
+
+def _handle(rows: Sequence[InboxMessage], handler: kinds.Handler, now: dt.datetime) -> None:
+    with transaction.atomic(durable=True):
+        if inbox.finish(rows, state=InboxState.PROCESSED, now=now) != len(rows):
+            raise ClaimLostError
+        try:
+            handler(rows, now=now)
+        except Retryable as error:
+            # Only the database may hold up all rows.
+            raise HandlerError from error
+
+
+def _defer(row: InboxMessage, error: Exception, now: dt.datetime) -> BatchResult:
+    """Keep a row that failed alone: for a later try, or as a dead letter."""
+    if isinstance(error, ClaimLostError):
+        return BatchResult(duplicates=1)
+    reason, due_at = reason_of(error), next_attempt(error, attempts=row.attempts, now=now)
+    # The message of an error that is not ours may quote personal data.
+    frames = "" if isinstance(error, EventError) else "\n" + "".join(traceback.format_tb(error.__traceback__))
+    log.error("Inbox row %s of the kind %s failed: %s%s", row.pk, row.kind, reason, frames)
+    if due_at is None:
+        retry_transient(lambda: inbox.finish([row], state=InboxState.DEAD, now=now, reason=reason))
+        return BatchResult(dead=1)
+    retry_transient(lambda: inbox.reschedule(row, due_at=due_at, reason=reason))
+    return BatchResult(postponed=1)
