@@ -1,13 +1,14 @@
 """
 The public interface for Python code of the host and of other plugins. Everything that is not in ``__all__`` is private.
 
-A *person* is a learner, an account of the host, an LMS user id, or text: digits are an LMS user id, any other text is a
-username of the host. A *template* is named by its slug.
+A *person* is a learner, a learner's UUID, an account of the host, an LMS user id, or text: digits are an LMS user
+id, any other text is a username of the host. A *template* is named by its slug.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -17,14 +18,14 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from badges import explanations
+from badges import explanations, retirement
 from badges.awarding.models import ACTIVE, UserCredential
 from badges.catalog.event_types import LearnerData
 from badges.catalog.models import BadgeTemplate
+from badges.common.retirement import RetirementHook, RetiringPerson, register_retirement_hook
 from badges.conf import config
-from badges.database import retry_transient
 from badges.explanations import Explanation
-from badges.intake import inbox, learners
+from badges.intake import learners
 from badges.intake.events import Event
 from badges.intake.models import Learner
 from badges.outbox import mailbox
@@ -32,6 +33,7 @@ from badges.outbox.mailbox import NewMessage, notify_worker_on_commit
 from badges.pipeline import BatchResult, process_pending, receive
 from badges.progress.models import BadgeProgress
 from badges.progress.reading import report, with_reports
+from badges.retirement import RetirementResult
 
 __all__ = [
     "BatchResult",
@@ -39,6 +41,9 @@ __all__ = [
     "Explanation",
     "LearnerData",
     "Person",
+    "RetirementHook",
+    "RetirementResult",
+    "RetiringPerson",
     "credentials_of",
     "enqueue",
     "enqueue_all",
@@ -50,12 +55,13 @@ __all__ = [
     "process_pending",
     "progress_of",
     "receive",
+    "register_retirement_hook",
     "report",
     "retire",
     "with_reports",
 ]
 
-Person = Learner | AbstractBaseUser | int | str
+Person = Learner | AbstractBaseUser | uuid.UUID | int | str
 
 
 def credentials_of(person: Person, *, template: str | None = None) -> QuerySet[UserCredential]:
@@ -120,33 +126,29 @@ def _get_or_create(people: Sequence[LearnerData]) -> dict[int, Learner]:
         return learners.get_or_create(lookup, wanted) if wanted else {}
 
 
-def retire(person: Person, *, now: dt.datetime | None = None) -> bool:
+def retire(person: Person, *, now: dt.datetime | None = None, plan: bool = False) -> RetirementResult:
     """
-    Remove the personal data of a person from every table of this app; return whether there was a learner.
+    Remove the personal data of a person who left, from the tables and files of all apps; return what was changed.
 
     The payloads of the person's events are deleted; pending events become dead letters. Progress and credentials stay,
-    with a learner that has neither LMS user id nor account. Pending deliveries read personal data only when they run,
-    so they find none and become dead letters. The host removes its account and the badges at providers itself.
+    with a learner that has neither LMS user id nor account. Documents of certificates are removed. Pending deliveries
+    read personal data only when they run, so they find none and become dead letters. A keyed hash of the LMS user id
+    stays, so that late events are ignored. The host removes its account and the badges at providers itself.
 
-    ``now`` is the time that is stored with dead letters. Raises Retryable when the database did not answer for longer
-    than ``BADGES_CONFIG["intake"]["patience"]`` seconds.
+    Other apps take part with a hook (``register_retirement_hook``). All is one transaction, and safe to repeat. Give
+    the LMS user id where it is known: a person without a learner is remembered, too.
+
+    ``now`` is the time that is stored with dead letters. ``plan``: return what would be changed, and change nothing.
+    Raises Retryable when the database did not answer for longer than ``LMS_BADGES_CONFIG["intake"]["patience"]``
+    seconds.
     """
     now = now or timezone.now()
-    # A consumer writes the inbox row first and locks the learner second. Here it is the other way round, so there can
-    # be a deadlock. The transaction that the database ends is tried again; if it is the caller's, the caller has to do
-    # that.
-    return retry_transient(lambda: _retire(person, now))
-
-
-def _retire(person: Person, now: dt.datetime) -> bool:
-    with transaction.atomic():
-        learner = Learner.objects.select_for_update().filter(_is_person(person)).first()
-        if learner is None:
-            return False
-        if learner.lms_user_id is not None:
-            inbox.forget_learner(learner.lms_user_id, now=now)
-        learners.retire(learner)
-    return True
+    user = None
+    if isinstance(person, AbstractBaseUser):
+        user = Q(pk=person.pk)
+    elif isinstance(person, str) and not _is_number(person) and "\0" not in person:
+        user = Q(**{get_user_model().USERNAME_FIELD: person})
+    return retirement.retire(_is_person(person), user=user, lms_user_id=_lms_user_id(person), now=now, plan=plan)
 
 
 def explain(person: Person, template: str) -> Explanation:
@@ -196,9 +198,14 @@ def _lms_user_id(person: Person) -> int | None:
         field = config.user_lms_id_field
         person = str(getattr(person, field)) if field else ""
     text = str(person)
-    if isinstance(person, Learner) or not (text.isascii() and text.isdigit()):
+    if isinstance(person, Learner | uuid.UUID) or not _is_number(text):
         return None
     return int(text)
+
+
+def _is_number(text: str) -> bool:
+    """Return whether a text can be an LMS user id: ASCII digits, positive, and at most 63 bits."""
+    return text.isascii() and text.isdigit()
 
 
 def _is_person(person: Person, prefix: str = "") -> Q:
@@ -206,8 +213,10 @@ def _is_person(person: Person, prefix: str = "") -> Q:
         return Q(**{f"{prefix}pk": person.pk})
     if isinstance(person, AbstractBaseUser):
         return Q(**{f"{prefix}user": person.pk})
+    if isinstance(person, uuid.UUID):
+        return Q(**{f"{prefix}uuid": person})
     text = str(person)
-    if text.isascii() and text.isdigit():
+    if _is_number(text):
         return Q(**{f"{prefix}lms_user_id": int(text)})
     if "\0" in text:  # no username has it, and PostgreSQL raises an error for it
         return Q(pk__in=[])

@@ -6,6 +6,7 @@ from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
 from badges.common.plugin import as_plugin
+from badges.common.retirement import register_retirement_hook
 
 
 class BadgesConfig(AppConfig):
@@ -20,8 +21,9 @@ class BadgesConfig(AppConfig):
 
     def ready(self) -> None:
         # Imported here, because models must be loaded first.
-        from badges import checks, pipeline  # noqa: F401, PLC0415 -- registers the system checks
+        from badges import checks, pipeline, retirement  # noqa: F401, PLC0415 -- registers the system checks
         from badges.catalog import versions  # noqa: F401, PLC0415 -- bumps the version when rows are saved
         from badges.intake import receivers  # noqa: PLC0415
 
         receivers.connect(pipeline.receive)
+        register_retirement_hook(self.label, retirement.forget_in_badges)

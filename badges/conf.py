@@ -88,6 +88,11 @@ DEFAULTS: dict[str, Any] = {
         # For each user; None: no limit.
         "requests_per_minute": 600,
     },
+    "retirement": {
+        # Keys of the hashes by which retired people are recognised, newest first. SECRET_KEY and its fallbacks come
+        # after them. A key that is removed lets late events bring back those who were retired while it was the first.
+        "keys": [],
+    },
     # Keys that encrypt providers' secrets at rest, newest first; empty: derived from SECRET_KEY.
     "secret_keys": [],
 }

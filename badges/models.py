@@ -10,7 +10,7 @@ from badges.catalog.models import (
     TemplateIssuer,
     TemplateRevision,
 )
-from badges.intake.models import InboxMessage, InboxState, Learner
+from badges.intake.models import InboxMessage, InboxState, Learner, RetiredPerson
 from badges.outbox.models import Circuit, OutboxMessage, OutboxState
 from badges.progress.models import BadgeProgress, Fulfillment
 
@@ -28,6 +28,7 @@ __all__ = [
     "Learner",
     "OutboxMessage",
     "OutboxState",
+    "RetiredPerson",
     "TemplateIssuer",
     "TemplateRevision",
     "UserCredential",

@@ -24,7 +24,6 @@ from credentials_config.issuing.lifecycle import (
     invalidate,
     issue,
     reissue,
-    retire,
     retry,
     retry_configuration,
 )
@@ -53,7 +52,6 @@ __all__ = [
     "preview",
     "reissue",
     "reopen",
-    "retire",
     "retry",
     "retry_configuration",
     "survey",

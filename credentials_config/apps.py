@@ -6,6 +6,7 @@ from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
 from badges.common.plugin import as_plugin
+from badges.common.retirement import register_retirement_hook
 
 
 class CredentialsConfigConfig(AppConfig):
@@ -20,6 +21,7 @@ class CredentialsConfigConfig(AppConfig):
 
     def ready(self) -> None:
         from credentials_config import checks  # noqa: F401, PLC0415 -- registers the system checks
-        from credentials_config.issuing import periodic  # noqa: PLC0415 -- models must be loaded
+        from credentials_config.issuing import periodic, retirement  # noqa: PLC0415 -- models must be loaded
 
         periodic.connect()
+        register_retirement_hook(self.label, retirement.forget)

@@ -126,13 +126,16 @@ def reschedule(row: InboxMessage, *, due_at: dt.datetime, reason: str) -> None:
     _claims.reschedule([row], due_at=due_at, reason=reason[:REASON_LENGTH])
 
 
-def finish(rows: Sequence[InboxMessage], *, state: InboxState, now: dt.datetime, reason: str = "") -> int:
+def finish(
+    rows: Sequence[InboxMessage], *, state: InboxState, now: dt.datetime, reason: str = "", forget: bool = False
+) -> int:
     """
     Write down what became of claimed rows; returns how many were still claimed.
 
-    Must be the first write of its transaction.
+    ``forget``: the rows lose their payloads and LMS user ids. Must be the first write of its transaction.
     """
-    return _claims.finish(rows, state=state, processed_at=now, reason=reason[:REASON_LENGTH])
+    forgotten: dict[str, None] = {"payload": None, "lms_user_id": None} if forget else {}
+    return _claims.finish(rows, state=state, processed_at=now, reason=reason[:REASON_LENGTH], **forgotten)
 
 
 def requeue(rows: QuerySet[InboxMessage], *, now: dt.datetime) -> int:
@@ -176,6 +179,16 @@ def forget_learner(lms_user_id: int, *, now: dt.datetime) -> int:
         state=InboxState.DEAD, due_at=None, claim=None, processed_at=now, reason="The learner was retired."
     )
     return rows.update(payload=None, lms_user_id=None)
+
+
+def forget_unreadable() -> int:
+    """
+    Delete the payloads of dead letters that name no person; return how many.
+
+    Nobody can tell whom they are about, so they go at every retirement. The rows stay, with where they were read.
+    """
+    rows = InboxMessage.objects.filter(state=InboxState.DEAD, lms_user_id__isnull=True, payload__isnull=False)
+    return rows.update(payload=None)
 
 
 def _statements(rows: Sequence[InboxMessage]) -> Iterator[Sequence[InboxMessage]]:

@@ -17,12 +17,14 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.hashers import make_password
 from django.db import IntegrityError
-from django.db.models import Model
+from django.db.models import BigIntegerField, Exists, Model, Value
+from django.db.models.functions import Cast
 
 from badges.catalog.event_types import LearnerData
 from badges.conf import config
 from badges.exceptions import EventError
-from badges.intake.models import Learner
+from badges.intake import retired
+from badges.intake.models import Learner, RetiredPerson
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +54,7 @@ class LearnerLookup:
     - ``new_people`` have neither.
     - ``unbound`` have a learner whose LMS user id is not set yet.
     - ``refused`` cannot be identified. Their events become dead letters with this reason.
+    - ``retired`` have left. Their events are ignored.
 
     An LMS user id that is in none of them is ignored: there is no row for it here, and the event has no username.
     ``equates`` is true when the database found other usernames than it was asked for.
@@ -62,6 +65,7 @@ class LearnerLookup:
     new_people: dict[int, LearnerData] = field(default_factory=dict)
     unbound: dict[int, Learner] = field(default_factory=dict)
     refused: dict[int, str] = field(default_factory=dict)
+    retired: set[int] = field(default_factory=set)
     equates: bool = False
 
     def identifies(self, lms_user_id: int) -> bool:
@@ -69,8 +73,12 @@ class LearnerLookup:
         return any(lms_user_id in people for people in (self.known, self.users, self.new_people, self.unbound))
 
 
-def look_up(people: Iterable[LearnerData]) -> LearnerLookup:
-    """Find the learners and accounts of a batch; at most three statements, whatever its size."""
+def look_up(people: Iterable[LearnerData], *, bystanders: Iterable[int] = ()) -> LearnerLookup:
+    """
+    Find the learners and accounts of a batch; at most three statements, whatever its size.
+
+    ``bystanders``: LMS user ids of people of whom only is asked whether they were retired.
+    """
     wanted: dict[int, LearnerData] = {}
     for person in people:
         # Several events of a batch may be about one person, some with personal data and some without.
@@ -80,11 +88,12 @@ def look_up(people: Iterable[LearnerData]) -> LearnerLookup:
     lookup.refused = {lms_id: INVALID_LMS_USER_ID for lms_id in wanted if not _is_id(lms_id)}
     for lms_id in lookup.refused:
         del wanted[lms_id]
-    if not wanted:
+    others = {lms_id for lms_id in bystanders if _is_id(lms_id)}
+    if not wanted and not others:
         return lookup
-    learners = Learner.objects.filter(lms_user_id__in=wanted).order_by()
-    lookup.known = {lms_id for lms_id in learners.values_list("lms_user_id", flat=True) if lms_id is not None}
-    unknown = {lms_id: person for lms_id, person in wanted.items() if lms_id not in lookup.known}
+    _find_known_and_retired(wanted, others, lookup)
+    gone = lookup.known | lookup.retired
+    unknown = {lms_id: person for lms_id, person in wanted.items() if lms_id not in gone}
     if unknown and config.user_lms_id_field:
         _match_host_field(unknown, lookup, config.user_lms_id_field)
     if unknown:
@@ -130,10 +139,30 @@ def get_or_create(lookup: LearnerLookup, lms_user_ids: Iterable[int]) -> dict[in
     if unbound:
         Learner.objects.bulk_update(unbound.values(), ["lms_user_id"])
     locked = Learner.objects.select_for_update().filter(lms_user_id__in=wanted).order_by("id")
+    if accounts or unbound:
+        # A retirement writes its hash before it inserts the learner. Whoever has inserted the learner sees the hash.
+        changed = retired.digests_of(accounts | unbound)
+        locked = locked.annotate(is_retired=Exists(RetiredPerson.objects.filter(digest__in=changed)))
     found = {learner.lms_user_id: learner for learner in locked if learner.lms_user_id is not None}
-    if len(found) < len(wanted):
+    if len(found) < len(wanted) or any(getattr(learner, "is_retired", False) for learner in found.values()):
         raise IntegrityError("A learner was retired since they were looked up.")
     return found
+
+
+def _find_known_and_retired(wanted: Iterable[int], others: set[int], lookup: LearnerLookup) -> None:
+    """Find who has a learner and who was retired; one statement."""
+    wanted = set(wanted)
+    digests = retired.digests_of(wanted | others)
+    learners = Learner.objects.filter(lms_user_id__in=wanted).order_by().annotate(digest=Value(""))
+    gone = RetiredPerson.objects.filter(digest__in=digests).order_by()
+    gone = gone.annotate(lms_user_id=Cast(Value(None), BigIntegerField()))
+    columns = ("lms_user_id", "digest")
+    for lms_id, digest in learners.values_list(*columns).union(gone.values_list(*columns), all=True):
+        if digest:
+            lookup.retired.add(digests[digest])
+        else:
+            lookup.known.add(lms_id)
+    lookup.known -= lookup.retired
 
 
 def _match_host_field(unknown: dict[int, LearnerData], lookup: LearnerLookup, name: str) -> None:

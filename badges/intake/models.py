@@ -44,6 +44,27 @@ class Learner(models.Model):
         return self.user.get_username() if self.user else str(self.lms_user_id or self.uuid)
 
 
+class RetiredPerson(models.Model):
+    """
+    The keyed hash of the LMS user id of a person who was retired.
+
+    Written by ``badges.api.retire``, and never changed or deleted. Intake ignores events about this person, so that a
+    late event does not bring the person back. It tells nothing about the person to anybody without the key.
+
+    .. no_pii:
+    """
+
+    digest = KeyField(_("digest"), max_length=64, primary_key=True)
+    retired_at = models.DateTimeField(_("retired"))
+
+    class Meta:
+        verbose_name = _("retired person")
+        verbose_name_plural = _("retired people")
+
+    def __str__(self) -> str:
+        return self.digest
+
+
 class InboxState(models.TextChoices):
     """What became of an event."""
 

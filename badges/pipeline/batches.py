@@ -16,7 +16,7 @@ from badges.intake import inbox
 from badges.intake.events import Event, Identity
 from badges.intake.learners import LearnerLookup
 from badges.intake.models import InboxMessage, InboxState
-from badges.pipeline.decisions import NO_MATCH, BatchResult, Match, MatchedBatch
+from badges.pipeline.decisions import NO_MATCH, RETIRED, BatchResult, Match, MatchedBatch
 
 
 class ClaimLostError(Exception):
@@ -93,7 +93,7 @@ class InboxBatch:
             outcome = outcomes.get(event.identity) or (InboxState.UNMATCHED, matched.ignored[event.identity])
             rows_by_outcome.setdefault(outcome, []).append(self._claimed[event.identity])
         for (state, reason), rows in rows_by_outcome.items():
-            if inbox.finish(rows, state=state, now=now, reason=reason) != len(rows):
+            if inbox.finish(rows, state=state, now=now, reason=reason, forget=reason == RETIRED) != len(rows):
                 raise ClaimLostError
         return _without_refused(matched.matches, lookup, result)
 

@@ -42,7 +42,7 @@ from badges.rules import completion
 log = logging.getLogger(__name__)
 
 # Why an event was ignored.
-NOT_CONFIGURED, NO_LEARNER, NO_MATCH = "not configured", "no learner", "no match"
+NOT_CONFIGURED, NO_LEARNER, NO_MATCH, RETIRED = "not configured", "no learner", "no match", "retired"
 
 
 @dataclass
@@ -161,7 +161,9 @@ def decide(events: Sequence[Event], batch: EventBatch, *, now: dt.datetime) -> B
     """
     result = BatchResult()
     matched = match_events(events, snapshot.current(), result, keep_unmatched=config.keep_unmatched)
-    lookup = learners.look_up(matched.people())
+    bystanders = (person.lms_user_id for _, person in matched.near_misses)
+    lookup = learners.look_up(matched.people(), bystanders=bystanders)
+    _ignore_retired(matched, lookup, result)
     _ignore_matches_without_learner(matched, lookup, result)
     if batch.is_idle(matched):
         return result
@@ -208,6 +210,20 @@ def _requirements(found: Iterable[Interest]) -> list[Requirement]:
 
 
 # --- find the learners ---------------------------------------------------------------------------------------------
+
+
+def _ignore_retired(matched: MatchedBatch, lookup: LearnerLookup, result: BatchResult) -> None:
+    if not lookup.retired:
+        return
+    for match in matched.matches:
+        if match.person.lms_user_id in lookup.retired:
+            matched.ignore(match.event, RETIRED, result)
+    for event, person in matched.near_misses:
+        if person.lms_user_id in lookup.retired:
+            result.ignored[event.type, NO_MATCH] -= 1
+            matched.ignore(event, RETIRED, result)
+    matched.matches = [match for match in matched.matches if match.person.lms_user_id not in lookup.retired]
+    matched.near_misses = [miss for miss in matched.near_misses if miss[1].lms_user_id not in lookup.retired]
 
 
 def _ignore_matches_without_learner(matched: MatchedBatch, lookup: LearnerLookup, result: BatchResult) -> None:

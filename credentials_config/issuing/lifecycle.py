@@ -1,5 +1,5 @@
 """
-What people and time do to credentials: issue by hand, reissue, invalidate, retry, expire, retire.
+What people and time do to credentials: issue by hand, reissue, invalidate, retry, expire.
 
 Admin, REST API and commands call the same functions. The caller has checked permissions.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -16,7 +15,6 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from badges import api as badges
 from badges.exceptions import Permanent, Retryable
 from credentials_config import lms
 from credentials_config.contracts import Person
@@ -29,16 +27,6 @@ from credentials_config.schedules import over_from_the_start
 
 # Rows that are changed in one transaction: few enough that nobody waits long for their locks.
 CHUNK_SIZE = 500
-
-_WIPED: dict[str, Any] = {
-    "learner_name": "",
-    "language": "",
-    "document": "",
-    "reissue": {},
-    "claim": None,
-    "due_at": None,
-    "error": "",
-}
 
 
 class Refused(Permanent):
@@ -148,7 +136,7 @@ def invalidate(
         with transaction.atomic():
             found = Credential.objects.select_for_update().filter(pk__in=chunk)
             rows = list(found.exclude(status=CredentialStatus.INVALIDATED).order_by("pk"))
-            documents.discard(_files_of(rows))
+            documents.discard(files_of(rows))
             done += Credential.objects.filter(pk__in=[row.pk for row in rows]).update(
                 status=CredentialStatus.INVALIDATED,
                 active_key=None,
@@ -196,26 +184,12 @@ def expire(*, now: dt.datetime | None = None) -> int:
     return done
 
 
-def retire(lms_user_id: int, *, now: dt.datetime | None = None) -> int:
-    """
-    Wipe the names and documents of a learner who left, and remove the files; returns the number of credentials.
-
-    Their codes can still be verified, which tells nothing about the person. Credentials that were not finished are
-    invalidated. Safe to repeat.
-    """
-    now = now or timezone.now()
-    learner = badges.learner_of(lms_user_id)
-    if learner is None:
-        return 0
-    with transaction.atomic():
-        rows = list(Credential.objects.select_for_update().filter(learner=learner).order_by("pk"))
-        documents.discard(_files_of(rows))
-        ids = [row.pk for row in rows]
-        unfinished = [row.pk for row in rows if row.status in (CredentialStatus.GENERATING, CredentialStatus.ERROR)]
-        Credential.objects.filter(pk__in=unfinished).update(
-            status=CredentialStatus.INVALIDATED, active_key=None, invalidated_at=now
-        )
-        return Credential.objects.filter(pk__in=ids).update(**_WIPED, internal_note="")
+def files_of(credentials: Iterable[Credential]) -> Iterator[tuple[int, UUID, str]]:
+    """Yield, for ``documents.discard``, the documents of credentials and what a killed worker may have left."""
+    for credential in credentials:
+        yield credential.learner_id, credential.pk, credential.document
+        # While there is no document, its extension is taken to be the one of our own generator.
+        yield from documents.unfinished(credential, credential.document.rpartition(".")[2] or "pdf")
 
 
 # --- private -----------------------------------------------------------------------------------------------------
@@ -244,14 +218,6 @@ def _refuse_unavailable(ids: Sequence[UUID]) -> None:
             )
         if Credential.objects.filter(pk__in=chunk, learner_name="").exists():
             raise Refused(_("A credential of a retired learner cannot be reissued."))
-
-
-def _files_of(credentials: Iterable[Credential]) -> Iterator[tuple[int, UUID, str]]:
-    """Yield the documents of credentials, and the files that a killed worker may have left."""
-    for credential in credentials:
-        yield credential.learner_id, credential.pk, credential.document
-        # While there is no document, its extension is taken to be the one of our own generator.
-        yield from documents.unfinished(credential, credential.document.rpartition(".")[2] or "pdf")
 
 
 def _current_names(ids: Sequence[UUID]) -> dict[UUID, dict[str, str]]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from badges import api as badges
 from credentials_config.issuing import lifecycle, run_queue, runs
 from credentials_config.models import Credential, CredentialConfiguration, CredentialStatus, RunCause
 from credentials_config.testing.lms import LmsStandIn
@@ -46,7 +47,7 @@ def test_of_several_that_are_reissued_each_has_its_own_learners_name(lms: LmsSta
 def test_a_learner_who_was_retired_keeps_no_other_from_a_reissue(lms: LmsStandIn) -> None:
     add_algebra(lms, finished=2, unfinished=0)
     issue(configure_certificate())
-    lifecycle.retire(1001, now=LATER)
+    badges.retire(1001, now=LATER)
     assert lifecycle.reissue(Credential.objects.filter(learner__lms_user_id=1002), now=LATER) == 1
 
 

@@ -9,6 +9,7 @@ import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 
+from badges import api as badges
 from badges.exceptions import Retryable
 from credentials_config.issuing import document_queue, documents, generation, lifecycle
 from credentials_config.models import ACTIVE, Credential, CredentialStatus
@@ -231,9 +232,11 @@ def test_a_retired_learners_names_and_documents_are_gone_and_the_code_still_tell
     waits = configure_certificate()
     run(waits)
     number = lms.learners["done-1"].id
-    assert lifecycle.retire(number, now=LATER) == 2
+    learner = badges.learner_of(number)
+    changed = badges.retire(number, now=LATER).counts["lms_credentials_config"]
+    assert changed == {"certificates": 2, "documents": 1, "runs": 0}
     deliver()
-    gone = Credential.objects.filter(learner__lms_user_id=number)
+    gone = Credential.objects.filter(learner=learner)
     assert set(gone.values_list("learner_name", "document", "language", "due_at")) == {("", "", "", None)}
     assert set(gone.values_list("status", flat=True)) == {CredentialStatus.AVAILABLE, CredentialStatus.INVALIDATED}
     kept = Credential.objects.get(learner_name="Learner Number 2", configuration__in=[waits.pk])
@@ -244,7 +247,7 @@ def test_a_retired_learners_names_and_documents_are_gone_and_the_code_still_tell
 
 
 def test_retiring_somebody_unknown_is_nothing(db: None) -> None:
-    assert lifecycle.retire(424242) == 0
+    assert badges.retire(424242).total == 0
 
 
 @pytest.mark.parametrize("how", ["taken back", "retired"])
@@ -255,7 +258,7 @@ def test_what_a_killed_worker_left_goes_with_the_credential(lms: LmsStandIn, how
     row = Credential.objects.get()
     left = storages["default"].save(documents.file_name(row.pk, 1, "pdf", 1), ContentFile(b"Learner Number 1"))
     if how == "retired":
-        lifecycle.retire(1001, now=LATER)
+        badges.retire(1001, now=LATER)
     else:
         lifecycle.invalidate(Credential.objects.all(), public_reason="It was a rehearsal.", now=LATER)
     deliver()

@@ -12,6 +12,7 @@ from django.contrib.auth import get_user_model
 from django.db import connection
 from django.utils import timezone
 
+from badges import api as badges
 from credentials_config.generators.pdf import extra
 from credentials_config.issuing import generation, lifecycle, maintenance, periodic, run_queue, runs
 from credentials_config.models import (
@@ -283,10 +284,16 @@ def test_what_an_administrator_switches_off_while_the_lms_is_asked_stays_off(lms
 
 def test_a_learner_who_leaves_while_a_run_is_going_is_not_given_what_was_begun(lms: LmsStandIn, settings: Any) -> None:
     add_algebra(lms, finished=4, unfinished=0)
-    done = interfere(lms, settings, configure_certificate(), lambda: lifecycle.retire(1001, now=NOW))
+    learners = []
+
+    def leave() -> None:
+        learners.append(badges.learner_of(1001))
+        badges.retire(1001, now=NOW)
+
+    done = interfere(lms, settings, configure_certificate(), leave)
     make()
     assert done.outcome == RunOutcome.DONE
-    gone = Credential.objects.get(learner__lms_user_id=1001)
+    gone = Credential.objects.get(learner=learners[0])
     assert (gone.status, gone.learner_name, gone.document) == (CredentialStatus.INVALIDATED, "", "")
     assert Credential.objects.filter(status=CredentialStatus.AVAILABLE).count() == 3
 

@@ -1,0 +1,147 @@
+"""
+Retire a person who left: remove their personal data from all tables and files, of this app and of others.
+
+The hooks of all apps run in one transaction (``badges.common.retirement``), in which the learner is locked. Then the
+learner loses the LMS user id and the account. A keyed hash of the LMS user id stays (``badges.intake.retired``).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from django.apps import apps
+from django.contrib.auth import get_user_model
+from django.db import transaction
+from django.db.models import Q
+
+from badges.awarding.models import UserCredential
+from badges.catalog.causes import Caused
+from badges.common.retirement import RetiringPerson, forget_account, retirement_hooks
+from badges.conf import config
+from badges.database import retry_transient
+from badges.inserts import insert
+from badges.intake import inbox, learners, retired
+from badges.intake.models import Learner
+
+APP_LABEL = "lms_badges"
+
+
+@dataclass(frozen=True, slots=True)
+class RetirementResult:
+    """
+    What a retirement changed.
+
+    ``counts`` holds the numbers of changed rows, by app and by what was removed. ``found`` tells whether there was a
+    learner or an account. ``is_remembered`` is true when the LMS user id is known: late events of the person are
+    ignored.
+    """
+
+    found: bool
+    is_remembered: bool
+    counts: Mapping[str, Mapping[str, int]]
+
+    @property
+    def total(self) -> int:
+        """The number of changed rows; 0 when there was nothing to remove."""
+        return sum(sum(counts.values()) for counts in self.counts.values())
+
+
+def retire(
+    learner: Q, *, user: Q | None, lms_user_id: int | None, now: dt.datetime, plan: bool = False
+) -> RetirementResult:
+    """
+    Retire one person, and return what was changed; with ``plan``, what would be, and nothing is changed.
+
+    ``learner`` and ``user`` are the conditions by which the learner and the account are found, ``lms_user_id`` is the
+    LMS user id if it was given. Raises Retryable when the database did not answer for longer than the setting
+    ``intake.patience``.
+    """
+    if lms_user_id is not None and not 0 < lms_user_id < 2**63:
+        lms_user_id = None  # nobody has it, and no database stores it
+    # A consumer writes the inbox row first and locks the learner second. Here it is the other way round, so there can
+    # be a deadlock. The transaction that the database ends is tried again; if it is the caller's, the caller has to do
+    # that.
+    return retry_transient(lambda: _retire(learner, user, lms_user_id, now, plan))
+
+
+def _retire(condition: Q, user: Q | None, lms_user_id: int | None, now: dt.datetime, plan: bool) -> RetirementResult:
+    with transaction.atomic():
+        if lms_user_id is None:
+            lms_user_id = _lms_user_id(condition, user)
+        added = None
+        if lms_user_id is not None:
+            # In this order: whoever creates this learner now waits for the second insert, and then finds the first.
+            retired.remember(lms_user_id, now=now)
+            added = Learner(lms_user_id=lms_user_id, created_at=now)
+            insert([added], unique="lms_user_id")
+            condition |= Q(lms_user_id=lms_user_id)
+        rows = list(Learner.objects.select_for_update().filter(condition).order_by("pk"))
+        ours = [row for row in rows if added is not None and row.uuid == added.uuid]
+        known = [row for row in rows if row not in ours]
+        account = _account(user, lms_user_id)
+        counts: dict[str, dict[str, int]] = {}
+        for learner in known or [None]:
+            user_id = (learner.user_id if learner else None) or account
+            _run_hooks(RetiringPerson(learner.pk if learner else None, lms_user_id, user_id), counts, now)
+            if learner:
+                learners.retire(learner)
+        Learner.objects.filter(pk__in=[row.pk for row in ours]).delete()
+        if plan:
+            transaction.set_rollback(True)
+    return RetirementResult(bool(known) or account is not None, lms_user_id is not None, counts)
+
+
+def forget_in_badges(person: RetiringPerson, *, now: dt.datetime) -> dict[str, int]:
+    """Remove a person from the tables of this app, except the learner; return how many rows changed."""
+    counts = {"events": 0}
+    if person.lms_user_id is not None:
+        counts["events"] = inbox.forget_learner(person.lms_user_id, now=now)
+    counts["dead letters without a person"] = inbox.forget_unreadable()
+    counts["reasons"] = _forget_reasons(person.learner_id) if person.learner_id is not None else 0
+    counts["causes"] = 0
+    if person.user_id is not None:
+        others = [model for model in apps.get_app_config(APP_LABEL).get_models() if model is not Learner]
+        counts["causes"] = forget_account(others, person.user_id, get_user_model())
+    return counts
+
+
+def _run_hooks(person: RetiringPerson, counts: dict[str, dict[str, int]], now: dt.datetime) -> None:
+    for name, hook in retirement_hooks().items():
+        of_app = counts.setdefault(name, {})
+        for what, number in hook(person, now=now).items():
+            of_app[what] = of_app.get(what, 0) + number
+
+
+def _forget_reasons(learner_id: int) -> int:
+    """Remove what people wrote about the awards and the progress of a learner."""
+    changed = 0
+    for model in apps.get_app_config(APP_LABEL).get_models():
+        if not issubclass(model, Caused):
+            continue
+        of_learner = "learner_id" if issubclass(model, UserCredential) else "progress__learner_id"
+        for field in model._meta.concrete_fields:
+            if field.name.endswith("cause_reason"):
+                rows = model._base_manager.filter(**{of_learner: learner_id}).exclude(**{field.name: ""})
+                changed += rows.update(**{field.name: ""})
+    return changed
+
+
+def _lms_user_id(condition: Q, user: Q | None) -> int | None:
+    """Return the LMS user id of a person who was named in another way, from the learner or the account."""
+    known = Learner.objects.filter(condition, lms_user_id__isnull=False).values_list("lms_user_id", flat=True).first()
+    if known is None and user is not None and config.user_lms_id_field:
+        accounts = get_user_model()._default_manager.filter(user)
+        text = str(accounts.values_list(config.user_lms_id_field, flat=True).first())
+        known = int(text) if text.isascii() and text.isdigit() else None
+    return known
+
+
+def _account(user: Q | None, lms_user_id: int | None) -> object:
+    """Return the primary key of the host's account of a person without a learner, or None."""
+    if user is None and lms_user_id is not None and config.user_lms_id_field:
+        user = Q(**{config.user_lms_id_field: lms_user_id})
+    if user is None:
+        return None
+    return get_user_model()._default_manager.filter(user).values_list("pk", flat=True).first()
