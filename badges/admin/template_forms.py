@@ -255,23 +255,23 @@ def fits_one_page(template: BadgeTemplate) -> bool:
     return most is None or FIELDS_OF_A_PAGE + 12 * counted["requirements"] + 4 * counted["rules"] <= most
 
 
-def document_of(form: TemplateForm, formsets: Any, *, stored: BadgeTemplate | None) -> Document:
-    """Return the input as a template entry of a pack. Keys that the page does not show keep their stored values."""
+def template_document(form: TemplateForm, *, stored: BadgeTemplate | None) -> Document:
+    """Return the stored template as an entry of a pack, with the changes of the form."""
     document = export_template(stored) if stored else {"uuid": None, "penalties": [], "criteria": None}
     written = ("name", "slug", "description", "image_url", "is_active", "award_once")
-    document |= {key: form.cleaned_data[key] for key in written if key in form.cleaned_data}
-    before = {requirement["key"]: requirement for requirement in document.get("requirements", [])}
-    for formset in formsets:
-        if isinstance(formset, RequirementFormSet):
-            if formset.max_num == 0:
-                continue  # shown only
-            live = [form for form in formset.forms if form.counts]
-            document["requirements"] = [
-                form.document() if form.has_changed() else before[form.instance.key] for form in live
-            ]
-        else:
-            document["issuers"] = [_issuer_document(form) for form in formset.forms if _is_issuer(form, formset)]
-    return document
+    return document | {key: form.cleaned_data[key] for key in written if key in form.cleaned_data}
+
+
+def requirement_documents(formset: RequirementFormSet, *, before: list[Document]) -> list[Document]:
+    """Return the requirements as entries of a pack. What a user has not changed is as it was ``before``."""
+    known = {requirement["key"]: requirement for requirement in before}
+    live = [form for form in formset.forms if form.counts]
+    return [form.document() if form.has_changed() else known[form.instance.key] for form in live]
+
+
+def issuer_documents(formset: Any) -> list[Document]:
+    """Return the providers as entries of a pack."""
+    return [_issuer_document(form) for form in formset.forms if _is_issuer(form, formset)]
 
 
 def _is_issuer(form: IssuerForm, formset: Any) -> bool:

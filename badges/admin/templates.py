@@ -14,17 +14,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from badges.admin.descriptions import KINDS, describe_rules
-from badges.admin.template_forms import (
-    MOST_REQUIREMENTS,
-    IssuerForm,
-    RequirementForm,
-    RequirementFormSet,
-    TemplateForm,
-    document_of,
-    fits_one_page,
-)
-from badges.catalog import event_types
+from badges.admin.template_forms import TemplateForm, template_document
+from badges.admin.template_sections import section_of, sections
 from badges.catalog.api import (
     Document,
     DocumentError,
@@ -33,83 +24,8 @@ from badges.catalog.api import (
     export_template,
     save_template,
 )
-from badges.common.admin import CappedPaginator, link_to_list
-from badges.models import (
-    BadgeProgress,
-    BadgeRequirement,
-    BadgeTemplate,
-    TemplateIssuer,
-    TemplateRevision,
-    UserCredential,
-)
-from badges.rules import Kind, Shape, operators_for
-
-
-class _TemplateInlineMixin:
-    """Users who may change a template may change its requirements and issuers, without further permissions."""
-
-    def _may(self, request: HttpRequest, obj: BadgeTemplate | None) -> bool:
-        verb = "add" if obj is None or obj.pk is None else "change"
-        return request.user.has_perm(f"lms_badges.{verb}_badgetemplate") and not (obj and obj.archived_at)
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return self._may(request, obj)
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return self._may(request, obj)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return self._may(request, obj)
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return any(request.user.has_perm(f"lms_badges.{verb}_badgetemplate") for verb in ("view", "change", "add"))
-
-
-class RequirementInline(_TemplateInlineMixin, admin.StackedInline):
-    """The requirements with their data rules."""
-
-    model = BadgeRequirement
-    form = RequirementForm
-    formset = RequirementFormSet
-    can_delete = False  # removed requirements are archived, because fulfilments point at them
-    verbose_name = gettext_lazy("requirement")
-    verbose_name_plural = gettext_lazy("requirements")
-
-    def _may(self, request: HttpRequest, obj: BadgeTemplate | None) -> bool:
-        return super()._may(request, obj) and (obj is None or obj.pk is None or _fits(request, obj))
-
-    def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
-        if self._may(request, obj):
-            return super().get_formset(
-                request, obj, max_num=MOST_REQUIREMENTS, absolute_max=MOST_REQUIREMENTS, **kwargs
-            )
-        shown = BadgeRequirement.objects.filter(template=obj).count()
-        return super().get_formset(request, obj, max_num=0, absolute_max=shown, **kwargs)
-
-    def get_extra(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> int:
-        return 0 if obj else 1
-
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        if not self._may(request, obj):
-            return ["event_type", "description", "group", "key", "rules_text"]
-        return ["event_type", "rules", "description", "group", "key", "removed"]
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        return () if self._may(request, obj) else ("rules_text",)
-
-    @admin.display(description=gettext_lazy("data rules"))
-    def rules_text(self, requirement: BadgeRequirement) -> str:
-        return describe_rules(requirement.rules.all(), requirement.event_type)
-
-
-class IssuerInline(_TemplateInlineMixin, admin.TabularInline):
-    """The providers at which the badge is issued."""
-
-    model = TemplateIssuer
-    form = IssuerForm
-    extra = 0
-    verbose_name = gettext_lazy("provider")
-    verbose_name_plural = gettext_lazy("providers where the badge is issued (optional)")
+from badges.common.admin import CappedPaginator
+from badges.models import BadgeProgress, BadgeTemplate, TemplateRevision, UserCredential
 
 
 class _ArchivedFilter(admin.SimpleListFilter):
@@ -141,7 +57,6 @@ class BadgeTemplateAdmin(admin.ModelAdmin):
     """
 
     form = TemplateForm
-    inlines = (RequirementInline, IssuerInline)
     list_display = ("name", "slug", "is_active", "demands", "modified_at")
     list_filter = ("is_active", _ArchivedFilter)
     search_fields = ("name", "slug")
@@ -182,23 +97,23 @@ class BadgeTemplateAdmin(admin.ModelAdmin):
 
     @admin.display(description=gettext_lazy("see also"))
     def more(self, template: BadgeTemplate) -> SafeString:
-        links = (
-            link_to_list(TemplateRevision, _("revisions"), template__id__exact=template.pk),
-            link_to_list(UserCredential, _("credentials"), template__id__exact=template.pk),
-            link_to_list(BadgeProgress, _("progress"), template__id__exact=template.pk),
-        )
+        links = [link for section in sections() for link in section.links(template)]
         return SafeString(" · ".join(links))
 
+    def get_inlines(self, request: HttpRequest, obj: BadgeTemplate | None) -> list[Any]:
+        return [section.inline for section in sections() if section.inline]
+
+    def get_urls(self) -> list[Any]:
+        return [url for section in sections() for url in section.urls(self)] + super().get_urls()
+
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        context["badges_event_types"] = _event_type_options()
         template = kwargs.get("obj")
-        if template and self.has_change_permission(request, template) and not _fits(request, template):
-            message = _(
-                "This template has too many requirements to be edited on a page, so they are only shown. "
-                "Change them in a pack: manage.py badges_pack export, then apply."
-            )
-            self.message_user(request, message, messages.WARNING)
-        context["badges_operators"] = {kind: operators_for(Shape(kind)) for kind in Kind}
+        for section in sections():
+            context |= section.context(request, template)
+            if template and self.has_change_permission(request, template):
+                for warning in section.warnings(request, template):
+                    self.message_user(request, warning, messages.WARNING)
+        context["badges_section_templates"] = [section.template_name for section in sections() if section.template_name]
         return super().render_change_form(request, context, *args, **kwargs)
 
     # --- permissions --------------------------------------------------------------------------------------------------
@@ -243,7 +158,7 @@ class BadgeTemplateAdmin(admin.ModelAdmin):
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         stored = BadgeTemplate.objects.get(pk=form.instance.pk) if change else None
-        saved = save_template(document_of(form, formsets, stored=stored), author=request.user, now=timezone.now())
+        saved = save_template(_document_of(form, formsets, stored=stored), author=request.user, now=timezone.now())
         assert saved.stored is not None
         form.instance.pk = saved.stored.template.pk
         form.instance.uuid = saved.stored.template.uuid
@@ -300,14 +215,6 @@ class BadgeTemplateAdmin(admin.ModelAdmin):
             self.message_user(request, text, messages.SUCCESS)
 
 
-def _fits(request: HttpRequest, template: BadgeTemplate) -> bool:
-    """Return whether the template can be edited on one page; counted once for each request."""
-    known = request.__dict__.setdefault("_lms_badges_fits", {})
-    if template.pk not in known:
-        known[template.pk] = fits_one_page(template)
-    return known[template.pk]
-
-
 def _is_used(template: BadgeTemplate) -> bool:
     rows = BadgeTemplate.objects.filter(pk=template.pk)
     earned = BadgeProgress.objects.filter(template=OuterRef("pk"))
@@ -315,12 +222,10 @@ def _is_used(template: BadgeTemplate) -> bool:
     return rows.filter(Exists(earned) | Exists(held)).exists()
 
 
-def _event_type_options() -> list[dict[str, Any]]:
-    """Return the configured event types with their key paths and kinds, for the form."""
-    return [
-        {
-            "type": name,
-            "paths": [{"path": path, "kind": kind, "words": str(KINDS[kind])} for path, kind in definition.key_paths()],
-        }
-        for name, definition in sorted(event_types.configured().items())
-    ]
+def _document_of(form: TemplateForm, formsets: Any, *, stored: BadgeTemplate | None) -> Document:
+    """Return the input as a template entry of a pack. Keys that the page does not show keep their stored values."""
+    document = template_document(form, stored=stored)
+    for formset in formsets:
+        if section := section_of(formset):
+            section.write(document, formset)
+    return document

@@ -14,15 +14,14 @@ import select
 import stat
 import sys
 import time
-from collections.abc import Callable, Generator
-from contextlib import closing
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from badges.common.stopping import StopRequest
 from badges.conf import config
 from badges.exceptions import EventError
-from badges.intake.consumers.base import ConsumerError, Counts, Handle, Skipped, definition_of
+from badges.intake.consumers.base import ConsumerError, Skipped, definition_of
+from badges.intake.consumers.loop import Bus, Item, Notices
 from badges.intake.events import (
     TOO_BIG,
     TYPE_LENGTH,
@@ -52,102 +51,81 @@ class Line(NamedTuple):
     size: int
 
 
-class FileConsumer:
-    """
-    Reads a file, or standard input, once.
+class FileMessage(NamedTuple):
+    """What a line is; ``size`` is how many bytes it takes when stored."""
 
-    ``handle`` gets each batch, ``report_error`` each unreadable line by its number and the reason, and
-    ``progress`` the counts after each batch. ``stop`` ends the reading after the current batch. ``batch_size`` and
-    ``max_events`` are numbers of events. Raises ConsumerError when the file cannot be opened.
+    number: int
+    item: Item
+    size: int
+
+
+class FileBus(Bus[FileMessage]):
+    """
+    A file, or standard input, that is read once.
+
+    ``report_error`` gets each unreadable line by its number and the reason. Raises ConsumerError when the file cannot
+    be opened.
     """
 
-    def __init__(
-        self,
-        path: str,
-        *,
-        handle: Handle,
-        stop: StopRequest,
-        report_error: Callable[[int, str], None],
-        batch_size: int | None = None,
-        max_events: int | None = None,
-        progress: Callable[[Counts], None] = lambda counts: None,
-    ) -> None:
-        self.counts = Counts()
+    def __init__(self, path: str, *, report_error: Callable[[int, str], None]) -> None:
         self.bytes_read = 0
-        self.lines_read = 0
-        self.finished = False
-        self._handle = handle
-        self._stop = stop
+        self.lines_decided = 0
+        self.gather_seconds = GATHER_SECONDS
         self._report_error = report_error
-        self._batch_size = batch_size or config.intake["batch_size"]
-        self._batch_bytes = config.intake["batch_bytes"]
         self._event_bytes = config.intake["event_bytes"]
-        self._max_events = max_events
-        self._progress = progress
         self._name = "stdin" if path == STDIN else Path(path).name
         self._descriptor = _open(path)
-        self._batch: list[Event | Unreadable | Skipped] = []
-        self._size = 0
-        self._batch_began = 0.0
+        self._lines = read_lines(self._descriptor, limit=self._event_bytes, patience=self.gather_seconds)
+        self._at_end = False
 
     @property
     def total_bytes(self) -> int | None:
         """The size of the file, or None for a pipe or a terminal."""
         return os.fstat(self._descriptor).st_size or None
 
-    def run(self) -> Counts:
-        """Read to the end, or until asked to stop."""
-        lines = read_lines(self._descriptor, limit=self._event_bytes, patience=GATHER_SECONDS)
-        try:
-            with closing(lines):
-                for line in lines:
-                    if line is not None:
-                        self._add_to_batch(line)
-                    if self._is_full() or line is None:
-                        self._handle_batch()
-                    if self._is_done():
-                        break
-                else:
-                    self.finished = True
-                self._handle_batch()
-        finally:
-            if self._descriptor != sys.__stdin__.fileno() if sys.__stdin__ else True:
-                os.close(self._descriptor)
-        return self.counts
+    def open(self, *, notices: Notices, discard: Callable[[Callable[[FileMessage], bool]], None]) -> None:
+        """Do nothing: the file is open already, so that a wrong path is an error before anything else begins."""
 
-    def _add_to_batch(self, line: Line) -> None:
-        self.bytes_read += line.size
-        self.lines_read = line.number
-        if line.text is not None and not line.text.strip():
-            return
-        self.counts.begin()
-        if not self._batch:
-            self._batch_began = time.monotonic()
-        item, size = read_line(line, name=self._name, event_bytes=self._event_bytes)
-        if isinstance(item, Unreadable):
-            self._report_error(line.number, item.reason)
-        self._batch.append(item)
-        self._size += size
+    def fetch(self, number: int, seconds: float) -> list[FileMessage]:
+        arrived: list[FileMessage] = []
+        until = time.monotonic() + seconds
+        for line in self._lines:
+            if line is None:
+                break
+            self.bytes_read += line.size
+            if line.text is None or line.text.strip():
+                arrived.append(
+                    FileMessage(line.number, *read_line(line, name=self._name, event_bytes=self._event_bytes))
+                )
+            if len(arrived) >= number or time.monotonic() > until:
+                break
+        else:
+            self._at_end = True
+        return arrived
 
-    def _is_full(self) -> bool:
-        return (
-            len(self._batch) >= self._batch_size
-            or self._size >= self._batch_bytes
-            or (bool(self._batch) and time.monotonic() - self._batch_began > GATHER_SECONDS)
-        )
+    def size(self, message: FileMessage) -> int:
+        return message.size
 
-    def _handle_batch(self) -> None:
-        kept = self.counts.add(self._batch)
-        self._batch, self._size = [], 0
-        if kept:
-            self._handle(kept)
-        self.counts.end_batch()
-        self._progress(self.counts)
+    def decode(self, messages: Sequence[FileMessage]) -> list[Item]:
+        for message in messages:
+            if isinstance(message.item, Unreadable):
+                self._report_error(message.number, message.item.reason)
+        return [message.item for message in messages]
 
-    def _is_done(self) -> bool:
-        if self._max_events is not None and self.counts.read + len(self._batch) >= self._max_events:
-            self.finished = True
-        return self.finished or self._stop.requested
+    def acknowledge(self, messages: Sequence[FileMessage]) -> None:
+        self.lines_decided = messages[-1].number
+
+    def commit(self) -> bool:
+        """Do nothing: the position in a file is not stored anywhere."""
+        return True
+
+    def is_idle(self) -> bool:
+        return self._at_end
+
+    def close(self) -> None:
+        self._lines.close()
+        if sys.__stdin__ is None or self._descriptor != sys.__stdin__.fileno():
+            os.close(self._descriptor)
 
 
 # --- from a file to lines --------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import logging
 import sys
 from argparse import ArgumentTypeError
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,8 +20,9 @@ from badges.common.progress_bar import ProgressBar, write_above_bar
 from badges.common.stopping import stop_on_signals
 from badges.exceptions import Retryable
 from badges.intake.consumers.base import ConsumerError, Counts
-from badges.intake.consumers.file import FileConsumer
-from badges.intake.consumers.kafka import KafkaConsumer
+from badges.intake.consumers.file import FileBus
+from badges.intake.consumers.kafka import KafkaBus
+from badges.intake.consumers.loop import Bus, Consumer
 from badges.intake.events import Event, Unreadable
 
 log = logging.getLogger(__name__)
@@ -86,48 +87,29 @@ class Command(BaseCommand):
                 returncode=EX_TEMPFAIL,
             ) from error
 
-    # --- Kafka -------------------------------------------------------------------------------------------------------
-
     def _consume_kafka(self, options: dict[str, Any]) -> None:
-        consumer = KafkaConsumer(
-            options["topic"],
-            options["group"],
-            handle=self._decide,
-            stop=self.stop,
-            notify=self._notify,
-            batch_size=options["batch_size"],
-            until_idle=options["until_idle"],
-            max_events=options["max_events"],
-            progress=lambda counts: bar.show(counts.read),
-        )
         with ProgressBar(self.stderr, unit="events", total=options["max_events"]) as bar:
-            try:
-                consumer.run()
-            finally:
-                self._print_summary(consumer.counts)
-
-    # --- a file ------------------------------------------------------------------------------------------------------
+            self._consume(
+                KafkaBus(options["topic"], options["group"]),
+                options,
+                until_idle=options["until_idle"],
+                progress=lambda counts: bar.show(counts.read),
+            )
 
     def _consume_file(self, options: dict[str, Any]) -> None:
         line_errors = _LineErrors(self.stderr)
-        consumer = FileConsumer(
-            options["input"],
-            handle=self._decide,
-            stop=self.stop,
-            report_error=line_errors.add,
-            batch_size=options["batch_size"],
-            max_events=options["max_events"],
-            progress=lambda counts: bar.show(counts.read, done_bytes=consumer.bytes_read),
-        )
-        with ProgressBar(self.stderr, unit="events", total_bytes=consumer.total_bytes) as bar:
-            try:
-                consumer.run()
-            finally:
-                line_errors.close()
-                self._print_summary(consumer.counts)
+        bus = FileBus(options["input"], report_error=line_errors.add)
+        with ProgressBar(self.stderr, unit="events", total_bytes=bus.total_bytes) as bar:
+            consumer = self._consume(
+                bus,
+                options,
+                until_idle=True,
+                progress=lambda counts: bar.show(counts.read, done_bytes=bus.bytes_read),
+                at_end=line_errors.close,
+            )
         if not consumer.finished:
             raise CommandError(
-                f"Stopped after line {consumer.lines_read}. Run it again to go on: what was done is recognised."
+                f"Stopped after line {bus.lines_decided}. Run it again to go on: what was done is recognised."
             )
         if line_errors.number:
             raise CommandError(
@@ -135,7 +117,32 @@ class Command(BaseCommand):
                 "file again: what was done is recognised."
             )
 
-    # --- both buses --------------------------------------------------------------------------------------------------
+    def _consume(
+        self,
+        bus: Bus[Any],
+        options: dict[str, Any],
+        *,
+        until_idle: bool,
+        progress: Callable[[Counts], None],
+        at_end: Callable[[], None] = lambda: None,
+    ) -> Consumer[Any]:
+        """Consume a bus, and print the summary in any case. ``at_end`` is called before the summary."""
+        consumer = Consumer(
+            bus,
+            handle=self._decide,
+            stop=self.stop,
+            notify=self._notify,
+            batch_size=options["batch_size"],
+            until_idle=until_idle,
+            max_events=options["max_events"],
+            progress=progress,
+        )
+        try:
+            consumer.run()
+        finally:
+            at_end()
+            self._print_summary(consumer.counts)
+        return consumer
 
     def _decide(self, batch: Sequence[Event | Unreadable]) -> None:
         try:

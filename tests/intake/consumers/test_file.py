@@ -15,7 +15,8 @@ from badges.common.stopping import StopRequest
 from badges.conf import PASSING_STATUS
 from badges.exceptions import Retryable
 from badges.intake.consumers.base import ConsumerError
-from badges.intake.consumers.file import FileConsumer
+from badges.intake.consumers.file import FileBus
+from badges.intake.consumers.loop import Consumer
 from badges.intake.events import Event, Unreadable
 from badges.testing.events import enrollment, passing_status, write_events
 
@@ -27,11 +28,12 @@ class Reading:
         self.batches: list[list[Event | Unreadable]] = []
         self.line_errors: list[tuple[int, str]] = []
         self.stop = StopRequest()
-        self.consumer = FileConsumer(
-            str(path),
+        self.bus = FileBus(str(path), report_error=lambda *error: self.line_errors.append(error))
+        self.consumer = Consumer(
+            self.bus,
             handle=options.pop("handle", self.batches.append),
             stop=self.stop,
-            report_error=lambda *error: self.line_errors.append(error),
+            until_idle=True,
             **options,
         )
 
@@ -135,7 +137,7 @@ def test_an_event_that_is_too_big_is_a_dead_letter_without_its_body(file: Path) 
 def test_a_batch_is_bounded_in_bytes_as_well(file: Path) -> None:
     file.write_text("\n".join(passing_status(name="x" * 900_000).line for _ in range(10)))
     reading = Reading(file).run()
-    assert [len(batch) for batch in reading.batches] == [5, 5]  # the fifth makes it more than 4 MiB
+    assert [len(batch) for batch in reading.batches] == [4, 4, 2]  # a fifth would make it more than 4 MiB
 
 
 def test_types_that_are_not_configured_are_counted_and_unknown_types_are_dead_letters(file: Path) -> None:
@@ -167,7 +169,7 @@ def test_asked_to_stop_it_finishes_its_batch(file: Path) -> None:
     reading = Reading(file, batch_size=20, handle=handle)
     reading.run()
     assert len(batches) == 1
-    assert (reading.consumer.finished, reading.consumer.lines_read) == (False, 20)
+    assert (reading.consumer.finished, reading.bus.lines_decided) == (False, 20)
 
 
 def test_a_database_that_stays_down_ends_it(file: Path) -> None:

@@ -12,7 +12,8 @@ import pytest
 from badges.common.stopping import StopRequest
 from badges.exceptions import Retryable
 from badges.intake.consumers.base import ConsumerError
-from badges.intake.consumers.kafka import KafkaConsumer
+from badges.intake.consumers.kafka import KafkaBus
+from badges.intake.consumers.loop import Consumer
 from badges.intake.events import Event, Unreadable
 from badges.testing.events import course_keys, enrollment, passing_status
 from tests.support.event_bus import Bus
@@ -29,9 +30,10 @@ class Member:
         self.error: BaseException | None = None
         self._decide: Callable[[Any], None] = options.pop("decide", lambda batch: None)
         topics = options.pop("topics", [bus.topic])
-        self.consumer = KafkaConsumer(
-            topics, bus.group, handle=self._handle, stop=self.stop, notify=self.notices.append, **options
+        self.kafka = KafkaBus(
+            topics, bus.group, **{key: options.pop(key) for key in ["topic_patience"] if key in options}
         )
+        self.consumer = Consumer(self.kafka, handle=self._handle, stop=self.stop, notify=self.notices.append, **options)
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def run(self) -> Member:
@@ -67,7 +69,7 @@ class Member:
 
     @property
     def is_assigned(self) -> bool:
-        return bool(self.consumer._assigned)
+        return bool(self.kafka._assigned)
 
     def _handle(self, batch: Any) -> None:
         self._decide(batch)

@@ -1,0 +1,176 @@
+"""The sections of a template's page that the catalog itself has: requirements, providers, and links."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from badges.admin.descriptions import KINDS, describe_rules
+from badges.admin.template_forms import (
+    MOST_REQUIREMENTS,
+    IssuerForm,
+    RequirementForm,
+    RequirementFormSet,
+    fits_one_page,
+    issuer_documents,
+    requirement_documents,
+)
+from badges.admin.template_sections import TemplateSection, register
+from badges.catalog import event_types
+from badges.catalog.api import Document
+from badges.common.admin import link_to_list
+from badges.models import (
+    BadgeProgress,
+    BadgeRequirement,
+    BadgeTemplate,
+    TemplateIssuer,
+    TemplateRevision,
+    UserCredential,
+)
+from badges.rules import Kind, Shape, operators_for
+
+
+class TemplateInlineMixin:
+    """Users who may change a template may change its requirements and issuers, without further permissions."""
+
+    def _may(self, request: HttpRequest, obj: BadgeTemplate | None) -> bool:
+        verb = "add" if obj is None or obj.pk is None else "change"
+        return request.user.has_perm(f"lms_badges.{verb}_badgetemplate") and not (obj and obj.archived_at)
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self._may(request, obj)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self._may(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self._may(request, obj)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return any(request.user.has_perm(f"lms_badges.{verb}_badgetemplate") for verb in ("view", "change", "add"))
+
+
+class RequirementInline(TemplateInlineMixin, admin.StackedInline):
+    """The requirements with their data rules."""
+
+    model = BadgeRequirement
+    form = RequirementForm
+    formset = RequirementFormSet
+    can_delete = False  # removed requirements are archived, because fulfilments point at them
+    verbose_name = gettext_lazy("requirement")
+    verbose_name_plural = gettext_lazy("requirements")
+
+    def _may(self, request: HttpRequest, obj: BadgeTemplate | None) -> bool:
+        return super()._may(request, obj) and (obj is None or obj.pk is None or _fits(request, obj))
+
+    def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
+        if self._may(request, obj):
+            return super().get_formset(
+                request, obj, max_num=MOST_REQUIREMENTS, absolute_max=MOST_REQUIREMENTS, **kwargs
+            )
+        shown = BadgeRequirement.objects.filter(template=obj).count()
+        return super().get_formset(request, obj, max_num=0, absolute_max=shown, **kwargs)
+
+    def get_extra(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> int:
+        return 0 if obj else 1
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        if not self._may(request, obj):
+            return ["event_type", "description", "group", "key", "rules_text"]
+        return ["event_type", "rules", "description", "group", "key", "removed"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return () if self._may(request, obj) else ("rules_text",)
+
+    @admin.display(description=gettext_lazy("data rules"))
+    def rules_text(self, requirement: BadgeRequirement) -> str:
+        return describe_rules(requirement.rules.all(), requirement.event_type)
+
+
+class IssuerInline(TemplateInlineMixin, admin.TabularInline):
+    """The providers at which the badge is issued."""
+
+    model = TemplateIssuer
+    form = IssuerForm
+    extra = 0
+    verbose_name = gettext_lazy("provider")
+    verbose_name_plural = gettext_lazy("providers where the badge is issued (optional)")
+
+
+@register
+class RequirementsSection(TemplateSection):
+    """The requirements, with the key paths and operators that a form offers."""
+
+    order = 10
+    inline = RequirementInline
+    template_name = "lms_badges/template_requirements.html"
+
+    def write(self, document: Document, formset: Any) -> None:
+        if formset.max_num:  # otherwise the requirements are only shown
+            document["requirements"] = requirement_documents(formset, before=document.get("requirements", []))
+
+    def context(self, request: HttpRequest, template: BadgeTemplate | None) -> dict[str, Any]:
+        return {
+            "badges_event_types": _event_type_options(),
+            "badges_operators": {kind: operators_for(Shape(kind)) for kind in Kind},
+        }
+
+    def warnings(self, request: HttpRequest, template: BadgeTemplate) -> Sequence[str]:
+        if _fits(request, template):
+            return ()
+        return [
+            _(
+                "This template has too many requirements to be edited on a page, so they are only shown. "
+                "Change them in a pack: manage.py badges_pack export, then apply."
+            )
+        ]
+
+
+@register
+class IssuersSection(TemplateSection):
+    """Where the badge is issued."""
+
+    order = 40
+    inline = IssuerInline
+
+    def write(self, document: Document, formset: Any) -> None:
+        document["issuers"] = issuer_documents(formset)
+
+
+@register
+class RevisionsSection(TemplateSection):
+    """The links to what a template has had and has caused."""
+
+    order = 90
+
+    def links(self, template: BadgeTemplate) -> Sequence[SafeString]:
+        return (
+            link_to_list(TemplateRevision, _("revisions"), template__id__exact=template.pk),
+            link_to_list(UserCredential, _("credentials"), template__id__exact=template.pk),
+            link_to_list(BadgeProgress, _("progress"), template__id__exact=template.pk),
+        )
+
+
+def _fits(request: HttpRequest, template: BadgeTemplate) -> bool:
+    """Return whether the template can be edited on one page; counted once for each request."""
+    known = request.__dict__.setdefault("_lms_badges_fits", {})
+    if template.pk not in known:
+        known[template.pk] = fits_one_page(template)
+    return known[template.pk]
+
+
+def _event_type_options() -> list[dict[str, Any]]:
+    """Return the configured event types with their key paths and kinds, for the form."""
+    return [
+        {
+            "type": name,
+            "paths": [{"path": path, "kind": kind, "words": str(KINDS[kind])} for path, kind in definition.key_paths()],
+        }
+        for name, definition in sorted(event_types.configured().items())
+    ]
