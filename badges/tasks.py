@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from celery import shared_task
+from django.apps import apps
 from django.utils import timezone
 
 from badges import delivery, pipeline
 from badges.conf import config
+from badges.fields import clear_gone
 from badges.intake import inbox
 from badges.outbox import mailbox
 from badges.outbox.worker_notifications import DELIVER, PROCESS_PENDING
@@ -73,11 +75,12 @@ def purge() -> None:
 
 @dataclass(frozen=True)
 class Forgotten:
-    """How many payloads of events, decided events and delivered rows are gone."""
+    """How many payloads of events, decided events, delivered rows and references to deleted accounts are gone."""
 
     payloads: int
     events: int
     delivered: int
+    references: int
 
 
 def forget(*, now: dt.datetime | None = None) -> Forgotten:
@@ -87,6 +90,7 @@ def forget(*, now: dt.datetime | None = None) -> Forgotten:
         payloads=inbox.expire_payloads(before=now - dt.timedelta(days=config.payload_days)),
         events=_all_of(inbox.forget_decided, config.event_days, now),
         delivered=_all_of(mailbox.forget_delivered, config.delivery["keep_days"], now),
+        references=sum(clear_gone(model) for model in apps.get_models()),
     )
 
 

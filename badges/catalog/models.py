@@ -9,7 +9,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 from uuid6 import uuid7
 
-from badges.fields import KeyField
+from badges.fields import KeyField, UnconstrainedForeignKey
 
 
 class BadgeTemplate(models.Model):
@@ -53,6 +53,13 @@ class BadgeTemplate(models.Model):
     modified_at = models.DateTimeField(_("modified"), auto_now=True)
 
     class Meta:
+        default_permissions = ()
+        permissions = [
+            ("view_lms_badges_badgetemplate", "Can view badge templates"),
+            ("add_lms_badges_badgetemplate", "Can add badge templates"),
+            ("change_lms_badges_badgetemplate", "Can change badge templates"),
+            ("delete_lms_badges_badgetemplate", "Can delete badge templates"),
+        ]
         verbose_name = _("badge template")
         verbose_name_plural = _("badge templates")
         ordering = ["slug"]
@@ -79,12 +86,16 @@ class TemplateRevision(models.Model):
     uuid = models.UUIDField(_("UUID"), unique=True, default=uuid7, editable=False)
     document = models.TextField(_("document"))
     is_active = models.BooleanField(_("active"), default=False, editable=False)
-    author = models.ForeignKey(
+    author = UnconstrainedForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
     class Meta:
+        default_permissions = ()
+        permissions = [
+            ("view_lms_badges_templaterevision", "Can view template revisions"),
+        ]
         verbose_name = _("template revision")
         verbose_name_plural = _("template revisions")
         ordering = ["template", "-number"]
@@ -110,6 +121,7 @@ class TemplateIssuer(models.Model):
     external_template = KeyField(_("provider's template"), max_length=255)
 
     class Meta:
+        default_permissions = ()
         verbose_name = _("template issuer")
         verbose_name_plural = _("template issuers")
         ordering = ["provider"]
@@ -145,6 +157,7 @@ class BadgeRequirement(models.Model):
     archived_at = models.DateTimeField(_("archived"), null=True, blank=True, editable=False)
 
     class Meta:
+        default_permissions = ()
         verbose_name = _("badge requirement")
         verbose_name_plural = _("badge requirements")
         ordering = ["template", "id"]
@@ -170,6 +183,7 @@ class DataRule(models.Model):
     value: models.JSONField[Any, Any] = models.JSONField(_("value"))
 
     class Meta:
+        default_permissions = ()
         verbose_name = _("data rule")
         verbose_name_plural = _("data rules")
         ordering = ["requirement", "id"]
@@ -191,6 +205,7 @@ class CatalogVersion(models.Model):
     number = models.PositiveBigIntegerField(default=0)
 
     class Meta:
+        default_permissions = ()
         verbose_name = _("catalog version")
         verbose_name_plural = _("catalog version")
         constraints = [models.CheckConstraint(condition=models.Q(id=1), name="lms_badges_one_catalog_version")]
