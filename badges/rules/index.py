@@ -108,7 +108,7 @@ class RuleIndex:
         self._sources = [source if number in used else None for source, number in self._numbers.items()]
 
     def matching(self, data: Any) -> list[Any]:
-        """What belongs to the rule sets that hold for an event's data, in the order in which it was given."""
+        """Return what belongs to the rule sets that hold for an event's data, in the order in which it was given."""
         values = [NOTHING if source is None else source.observe(data) for source in self._sources]
         found = [candidate for candidate in self._candidates(values) if _holds(candidate.remaining, data)]
         found.sort(key=_position)
