@@ -58,7 +58,9 @@ class Fulfillment(Caused):
     requirement are not new rows: the newest of them is in the ``newest_event`` columns. They are NULL while there is
     only the first one. A reset writes ``reset_at`` and its cause into the ``reset`` columns, which are NULL before.
 
-    .. no_pii: Points at a learner's progress; holds nothing personal itself.
+    .. pii: The account of a person who caused it by hand, and the reason that this person wrote.
+    .. pii_types: id, other
+    .. pii_retirement: local_api
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
