@@ -77,6 +77,7 @@ def measure(options: argparse.Namespace) -> list[str]:
                             f"… {database}, {bus}, {templates} templates, {kind}: {rates.consumer:,.0f} a second"
                         )
     show(results)
+    show_compiled(environment.compiled)
     return [
         f"a batch costs {rates.statements:.1f} SQL statements, not {MAX_STATEMENTS}: {setting}, {kind}"
         for (setting, kind), rates in results.items()
@@ -93,12 +94,15 @@ class Environment:
         self.kafka = stack.enter_context(Kafka()) if wants_kafka else None
         self.registry = stack.enter_context(SchemaRegistry()) if wants_kafka else None
         self.databases = 0
+        self.compiled: list[tuple[Setting, float, float]] = []
 
     def measure(self, setting: Setting) -> Iterator[tuple[str, Rates]]:
         """Yield the rates of each kind of event, on one new database."""
         with self._database(setting.database) as (url, server):
             env = {**os.environ, "DATABASE_URL": url, "CELERY_BROKER_URL": "", **self._bus_environment(setting)}
             run(env, "-m", "benchmarks.catalog", "--templates", setting.templates, "--learners", self.learners)
+            seconds = json.loads(run(env, "-m", "benchmarks.compiling"))
+            self.compiled.append((setting, seconds["start"], seconds["save"]))
             for kind in feed.KINDS:
                 arguments = self._send(setting, kind)
                 before = self._count_statements(server)
@@ -212,6 +216,16 @@ def show(results: Results) -> None:
     console.print(
         f"Aimed at: {HALF} of bulk_create or better, and flat. Met in {len(results) - missed} of {len(results)}."
     )
+
+
+def show_compiled(compiled: list[tuple[Setting, float, float]]) -> None:
+    """Print the seconds that a process needs to compile the catalog: when it starts, and after one save."""
+    table = Table(title="Seconds to compile the catalog")
+    for heading in ("Database", "Templates", "Start", "After one save"):
+        table.add_column(heading)
+    for setting, start, save in compiled:
+        table.add_row(setting.database, str(setting.templates), f"{start:.2f}", f"{save:.2f}")
+    console.print(table)
 
 
 def _reaches_half(rates: Rates) -> bool:
