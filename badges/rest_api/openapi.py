@@ -70,6 +70,9 @@ class Schema(AutoSchema):
     def get_summary(self) -> str:
         return self.view.summary
 
+    def get_request_serializer(self) -> Any:
+        return getattr(self.view, "body_serializer_class", None)
+
     def get_response_serializers(self) -> Any:
         return self.view.serializer_class
 

@@ -7,5 +7,6 @@ from badges.rest_api.v1 import views
 urlpatterns = [
     path("credentials/", views.CredentialListView.as_view(), name="credential-list"),
     path("credentials/<str:id>/", views.CredentialDetailView.as_view(), name="credential-detail"),
+    path("retirements/", views.RetirementView.as_view(), name="retirements"),
     path("progress/", views.ProgressListView.as_view(), name="progress-list"),
 ]

@@ -7,19 +7,28 @@ from typing import Any
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiParameter, OpenApiTypes
-from rest_framework.exceptions import NotFound
+from rest_framework import status
+from rest_framework.exceptions import APIException, NotFound
 from rest_framework.generics import GenericAPIView
+from rest_framework.permissions import BasePermission, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from badges.api import credentials_of, progress_of, report, with_reports
+from badges.api import credentials_of, progress_of, report, retire, with_reports
 from badges.awarding.models import UserCredential
 from badges.common.permissions import may
+from badges.exceptions import Retryable
+from badges.intake.models import Learner
 from badges.issuers import registry
 from badges.progress.models import BadgeProgress
 from badges.rest_api.pagination import NewestFirstPagination
 from badges.rest_api.v1.filters import CredentialFilters, ProgressFilters, StrictFilterBackend
-from badges.rest_api.v1.serializers import CredentialSerializer, ProgressSerializer
+from badges.rest_api.v1.serializers import (
+    CredentialSerializer,
+    ProgressSerializer,
+    RetirementSerializer,
+    RetiringPersonSerializer,
+)
 from badges.rest_api.views import PluginAPIView
 
 _BAD_PARAMETER = {"400": "A parameter is wrong; `errors` says which and what to write instead."}
@@ -86,6 +95,48 @@ class ProgressListView(PluginAPIView, GenericAPIView[BadgeProgress]):
         for progress in page:
             progress.report = report(progress)
         return self.get_paginated_response(ProgressSerializer(page, many=True).data)
+
+
+class Unavailable(APIException):
+    """The database does not answer."""
+
+    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+
+
+class MayRetire(BasePermission):
+    """Needs the permission to retire learners."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        return may(request.user, "retire", Learner)
+
+
+class RetirementView(PluginAPIView):
+    """The retirement of a person who left."""
+
+    operation_id, summary = "retirements_create", "Retire a person"
+    http_method_names = ["post"]
+    permission_classes = [IsAuthenticated, MayRetire]
+    body_serializer_class = RetiringPersonSerializer
+    serializer_class = RetirementSerializer
+    problems = {
+        "400": "The body does not name one person; `errors` says what to write instead.",
+        "503": "The database does not answer; nothing was changed.",
+    }
+
+    def post(self, request: Request) -> Response:
+        """
+        Remove a person who left from the tables and files of all apps.
+
+        Safe to repeat. A person who is not known here is no error.
+        """
+        body = RetiringPersonSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        (person,) = body.validated_data.values()
+        try:
+            result = retire(person)
+        except Retryable as error:
+            raise Unavailable(str(error)) from error
+        return Response(RetirementSerializer(result).data)
 
 
 def _visible_credentials(request: Request) -> QuerySet[UserCredential]:
