@@ -1,8 +1,9 @@
 """
 The public interface for Python code of the host and of other plugins. Everything that is not in ``__all__`` is private.
 
-A *person* is a learner, a learner's UUID, an account of the host, an LMS user id, or text: digits are an LMS user
-id, any other text is a username of the host. A *template* is named by its slug.
+A *person* is a learner, a learner's UUID, an account of the host, an LMS user id, an ``ExternalIdentity`` (a learner's
+id at another system), or text: digits are an LMS user id, any other text is a username of the host. A *template* is
+named by its slug.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from django.utils import timezone
 from badges import explanations, granting, retirement
 from badges.awarding.models import ACTIVE, UserCredential
 from badges.catalog.event_types import LearnerData
+from badges.catalog.learner_paths import ExternalIdentity, PersonKey
 from badges.catalog.models import BadgeTemplate
 from badges.common.retirement import RetirementHook, RetiringPerson, register_retirement_hook
 from badges.conf import config, user_lms_id_field
@@ -40,6 +42,7 @@ __all__ = [
     "BatchResult",
     "Event",
     "Explanation",
+    "ExternalIdentity",
     "LearnerData",
     "Person",
     "RetirementHook",
@@ -70,7 +73,7 @@ __all__ = [
 
 UUID_LENGTH = 36  # with hyphens, the only form that is taken for a UUID
 
-Person = Learner | AbstractBaseUser | uuid.UUID | int | str
+Person = Learner | AbstractBaseUser | ExternalIdentity | uuid.UUID | int | str
 
 
 def credentials_of(person: Person, *, template: str | None = None) -> QuerySet[UserCredential]:
@@ -192,12 +195,15 @@ def learner_of(person: Person) -> Learner | None:
     return Learner.objects.filter(_is_person(person)).select_related("user").first()
 
 
-def get_or_create_learners(people: Iterable[LearnerData]) -> dict[int, Learner]:
+def get_or_create_learners(people: Iterable[LearnerData], *, without_account: bool = False) -> dict[PersonKey, Learner]:
     """
-    Find or create the learners of people whom the LMS names; return them by LMS user id.
+    Find or create the learners of people; return them by ``LearnerData.key``, which is the LMS user id if it is given.
 
     Existing accounts are not changed; missing ones are created without a usable password. A person is missing from the
     result if the LMS user id is not valid, or if the username is unknown, unusable, or belongs to another LMS user id.
+    With ``without_account`` a person with an unknown username gets a learner without an account; a later event that
+    holds the username adds the account. People who are given without LMS user id are found only, never created.
+
     At most eight statements for any number of people. They run in a transaction of their own, or in the caller's.
 
     Raises EventError when the host's database equates two usernames. Raises IntegrityError when it refuses an account
@@ -205,15 +211,15 @@ def get_or_create_learners(people: Iterable[LearnerData]) -> dict[int, Learner]:
     """
     people = list(people)
     try:
-        return _get_or_create(people)
+        return _get_or_create(people, without_account)
     except IntegrityError:
         # Another process has just created one of them. The second attempt finds it.
-        return _get_or_create(people)
+        return _get_or_create(people, without_account)
 
 
-def _get_or_create(people: Sequence[LearnerData]) -> dict[int, Learner]:
-    lookup = learners.look_up(people)
-    wanted = [person.lms_user_id for person in people if lookup.identifies(person.lms_user_id)]
+def _get_or_create(people: Sequence[LearnerData], without_account: bool) -> dict[PersonKey, Learner]:
+    lookup = learners.look_up(people, without_account=without_account)
+    wanted = [person.key for person in people if lookup.identifies(person.key)]
     with transaction.atomic():
         return learners.get_or_create(lookup, wanted) if wanted else {}
 
@@ -223,9 +229,10 @@ def retire(person: Person, *, now: dt.datetime | None = None, plan: bool = False
     Remove the personal data of a person who left, from the tables and files of all apps; return what was changed.
 
     The payloads of the person's events are deleted; pending events become dead letters. Progress and credentials stay,
-    with a learner that has neither LMS user id nor account. Documents of certificates are removed. Pending deliveries
-    read personal data only when they run, so they find none and become dead letters. A keyed hash of the LMS user id
-    stays, so that late events are ignored. The host removes its account and the badges at providers itself.
+    with a learner that has neither LMS user id nor account nor external identity. Documents of certificates are
+    removed. Pending deliveries read personal data only when they run, so they find none and become dead letters. A
+    keyed hash of the LMS user id stays, so that late events are ignored. The host removes its account and the badges at
+    providers itself.
 
     Other apps take part with a hook (``register_retirement_hook``). All is one transaction, and safe to repeat. Give
     the LMS user id where it is known: a person without a learner is remembered, too.
@@ -320,7 +327,7 @@ def _lms_user_id(person: Person) -> int | None:
         field = user_lms_id_field()
         person = str(getattr(person, field)) if field else ""
     text = str(person)
-    if isinstance(person, Learner | uuid.UUID) or not _is_number(text):
+    if isinstance(person, Learner | ExternalIdentity | uuid.UUID) or not _is_number(text):
         return None
     return int(text)
 
@@ -335,6 +342,10 @@ def _is_person(person: Person, prefix: str = "") -> Q:
         return Q(**{f"{prefix}pk": person.pk})
     if isinstance(person, AbstractBaseUser):
         return Q(**{f"{prefix}user": person.pk})
+    if isinstance(person, ExternalIdentity):
+        if "\0" in person.issuer + person.subject:
+            return Q(pk__in=[])
+        return Q(**{f"{prefix}identities__issuer": person.issuer, f"{prefix}identities__subject": person.subject})
     if isinstance(person, uuid.UUID):
         return Q(**{f"{prefix}uuid": person})
     text = str(person)

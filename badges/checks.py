@@ -18,10 +18,12 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import DEFAULT_DB_ALIAS
 
 from badges.catalog import event_types
+from badges.catalog.learner_paths import LearnerPathError, read_learner_path
 from badges.common.config_checks import config_problems
 from badges.conf import DEFAULTS, LMS_ID_FIELD, PASSING_STATUS, config, has_user_field, user_lms_id_field
 from badges.database import incomplete_character_sets, inexact_columns
 from badges.issuers import registry
+from badges.rules import Kind
 
 BADGE_AWARDED = "org.openedx.learning.badge.awarded.v1"
 
@@ -172,30 +174,46 @@ def _unknown_type(event_type: str) -> CheckMessage:
     return Error(f"No installed package defines the event type {event_type!r}.", hint=hint, id="lms_badges.E002")
 
 
-def _learner_problems(definition: event_types.EventDefinition) -> Iterator[CheckMessage]:
+def _learner_problems(definition: event_types.EventDefinition) -> Iterable[CheckMessage]:
     if definition.learner_path is not None:
         return
-    users = definition.user_paths
-    if not users:
+    event_type, users = definition.type, definition.user_paths
+    given = config.learner_paths.get(event_type) if isinstance(config.learner_paths, dict) else None
+    if given is not None:
+        message = f"LMS_BADGES_CONFIG['learner_paths'] says {given!r} for {event_type}: {_refusal(definition, given)}."
+        yield Error(message, hint=_learner_hint(definition), id="lms_badges.E005")
+    elif users:
+        message = f"Events of type {event_type} name several users: {', '.join(users)}. Which one is the learner?"
+        yield Error(message, hint=_learner_hint(definition), id="lms_badges.E003")
+    else:
         yield Error(
-            f"Events of type {definition.type} do not say whom they are about: their data holds no UserData.",
-            hint="Remove it from LMS_BADGES_CONFIG['events'].",
+            f"Events of type {event_type} do not say whom they are about: their data holds no UserData.",
+            hint=_learner_hint(definition),
             id="lms_badges.E004",
         )
-        return
-    others = "".join(f' or "{path}"' for path in users[1:])
-    hint = f'LMS_BADGES_CONFIG["learner_paths"] = {{"{definition.type}": "{users[0]}"}}' + (
-        f"  # {others[1:]}" if others else ""
-    )
-    given = config.learner_paths.get(definition.type) if isinstance(config.learner_paths, dict) else None
-    if given is None:
-        message = f"Events of type {definition.type} name several users: {', '.join(users)}. Which one is the learner?"
-        yield Error(message, hint=hint, id="lms_badges.E003")
-    else:
-        message = (
-            f"LMS_BADGES_CONFIG['learner_paths'] says {given!r} for {definition.type}, where there is no UserData."
+
+
+def _refusal(definition: event_types.EventDefinition, given: object) -> str:
+    try:
+        read_learner_path(str(given), shape=definition.shape, users=definition.user_paths)
+    except LearnerPathError as error:
+        return str(error)
+    return "it cannot be used"
+
+
+def _learner_hint(definition: event_types.EventDefinition) -> str:
+    """Return a line to paste: a path to a UserData, else to an integer that looks like the id of a user."""
+    integers = (path for path, kind in definition.shape.key_paths() if kind is Kind.INTEGER)
+    paths = definition.user_paths or [path for path in integers if path.endswith("user_id")]
+    if not paths:
+        return (
+            "Remove it from LMS_BADGES_CONFIG['events'], or name its path to a username or to an id of another system: "
+            f'LMS_BADGES_CONFIG["learner_paths"] = {{"{definition.type}": "username:<path>"}}, or '
+            '"external:<issuer>:<path>".'
         )
-        yield Error(message, hint=hint, id="lms_badges.E005")
+    others = "".join(f' or "{path}"' for path in paths[1:])
+    line = f'LMS_BADGES_CONFIG["learner_paths"] = {{"{definition.type}": "{paths[0]}"}}'
+    return f"{line}  # {others[1:]}" if others else line
 
 
 # --- the host --------------------------------------------------------------------------------------------------------

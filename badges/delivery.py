@@ -22,7 +22,7 @@ from django.utils import timezone
 
 from badges.common.backoff import next_delay
 from badges.conf import config
-from badges.exceptions import BadgesError, Permanent, Retryable
+from badges.exceptions import BadgesError, Permanent, Retryable, Waiting
 from badges.outbox import channels, circuit, mailbox
 from badges.outbox.circuit import Verdict
 from badges.outbox.models import OutboxMessage
@@ -156,6 +156,8 @@ def _conclude(row: OutboxMessage, error: Exception | None, now: dt.datetime, res
         _count(row, "lost", False, result)
     elif isinstance(error, Permanent):
         _dead_letter(row, str(error), now, result)
+    elif isinstance(error, Waiting):
+        _let_wait(row, error, now, result)
     elif row.attempts >= config.delivery["max_attempts"]:
         _dead_letter(row, GIVEN_UP.format(attempts=row.attempts, reason=_message_of(error)), now, result)
     else:
@@ -178,6 +180,14 @@ def _reschedule(row: OutboxMessage, error: Exception, now: dt.datetime, result: 
     _count(row, "rescheduled", mailbox.reschedule(row, due_at=due_at, error=_message_of(error)), result)
     result.note_due(due_at)
     log.info("Outbox row %s is tried again at %s: %s", row, due_at, _message_of(error))
+
+
+def _let_wait(row: OutboxMessage, error: Waiting, now: dt.datetime, result: DeliveryResult) -> None:
+    """Reschedule a row without counting the attempt, however long it waits."""
+    due_at = now + dt.timedelta(seconds=error.retry_after or config.delivery["max_delay"])
+    _count(row, "rescheduled", mailbox.let_wait(row, due_at=due_at, error=str(error)), result)
+    result.note_due(due_at)
+    log.info("Outbox row %s waits until %s: %s", row, due_at, error)
 
 
 def _count(row: OutboxMessage, outcome: str, is_written: bool, result: DeliveryResult) -> None:

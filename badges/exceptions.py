@@ -26,6 +26,15 @@ class Retryable(BadgesError):
         self.circuit = circuit
 
 
+class Waiting(Retryable):
+    """
+    Something that is needed is not here yet and comes without an operator, such as the account of a learner.
+
+    The row waits for it and loses no attempt. ``retry_after`` is after how many seconds it is looked at again, or None
+    for the longest delay of the worker's backoff.
+    """
+
+
 class Permanent(BadgesError):
     """Trying again will not help; an operator has to do what the message says."""
 

@@ -14,9 +14,12 @@ from django.utils.translation import gettext as _
 
 from badges.awarding.models import UserCredential
 from badges.catalog import event_types
+from badges.catalog.learner_paths import ExternalIdentity
 from badges.catalog.models import BadgeRequirement, BadgeTemplate, DataRule, TemplateRevision
 from badges.exceptions import EventError
+from badges.intake import inbox
 from badges.intake.events import parse_event
+from badges.intake.learners import names_of
 from badges.intake.models import InboxMessage, InboxState, Learner
 from badges.progress.models import Fulfillment
 from badges.rules import Completion, RuleError, RuleSet, Step, compile_rule, completion
@@ -78,11 +81,12 @@ def explain(learner: Learner | None, template: BadgeTemplate, *, lms_user_id: in
     ``learner`` is None for a person about whom no event met a requirement. There may be stored near misses of such a
     person, found by ``lms_user_id``.
     """
+    names: Sequence[str | ExternalIdentity] = ()
     if learner is not None:
-        lms_user_id = learner.lms_user_id
+        lms_user_id, names = learner.lms_user_id, names_of(learner.pk, learner.user_id)
     live = list(template.requirements.filter(archived_at=None).order_by("id"))
     met = _fulfillments(learner, template)
-    rows = list(_stored_events(lms_user_id, {requirement.event_type for requirement in live}))
+    rows = list(_stored_events(lms_user_id, names, {requirement.event_type for requirement in live}))
     newest = template.revisions.first()
     requirements = [
         RequirementExplanation(requirement, met.get(requirement.pk, []), _evaluate_all(requirement, rows, newest))
@@ -108,10 +112,10 @@ def _fulfillments(learner: Learner | None, template: BadgeTemplate) -> dict[int,
     return found
 
 
-def _stored_events(lms_user_id: int | None, types: set[str]) -> QuerySet[InboxMessage]:
-    if lms_user_id is None:
-        return InboxMessage.objects.none()
-    rows = InboxMessage.objects.filter(lms_user_id=lms_user_id, event_type__in=types, payload__isnull=False)
+def _stored_events(
+    lms_user_id: int | None, names: Sequence[str | ExternalIdentity], types: set[str]
+) -> QuerySet[InboxMessage]:
+    rows = inbox.rows_about(lms_user_id, names).filter(event_type__in=types, payload__isnull=False)
     return rows.order_by("-received_at", "-id")[:MAX_EVENTS]
 
 

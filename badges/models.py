@@ -10,7 +10,7 @@ from badges.catalog.models import (
     TemplateIssuer,
     TemplateRevision,
 )
-from badges.intake.models import InboxMessage, InboxState, Learner, RetiredPerson
+from badges.intake.models import InboxMessage, InboxState, Learner, LearnerIdentity, RetiredPerson
 from badges.outbox.models import Circuit, OutboxMessage, OutboxState
 from badges.progress.models import BadgeProgress, Fulfillment
 
@@ -26,6 +26,7 @@ __all__ = [
     "InboxMessage",
     "InboxState",
     "Learner",
+    "LearnerIdentity",
     "OutboxMessage",
     "OutboxState",
     "RetiredPerson",

@@ -98,9 +98,8 @@ def _retire(condition: Q, user: Q | None, lms_user_id: int | None, now: dt.datet
 
 def forget_in_badges(person: RetiringPerson, *, now: dt.datetime) -> dict[str, int]:
     """Remove a person from the tables of this app, except the learner; return how many rows changed."""
-    counts = {"events": 0}
-    if person.lms_user_id is not None:
-        counts["events"] = inbox.forget_learner(person.lms_user_id, now=now)
+    names = learners.names_of(person.learner_id, person.user_id)
+    counts = {"events": inbox.forget(inbox.rows_about(person.lms_user_id, names), now=now)}
     counts["dead letters without a person"] = inbox.forget_unreadable()
     counts["reasons"] = _forget_reasons(person.learner_id) if person.learner_id is not None else 0
     counts["causes"] = 0

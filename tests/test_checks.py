@@ -12,6 +12,7 @@ from badges.checks import check_config, check_events, check_host
 from badges.conf import PASSING_STATUS, user_lms_id_field
 
 ENROLLMENT = "org.openedx.learning.course.enrollment.created.v1"
+GRADE = "org.openedx.learning.course.persistent_grade_summary.changed.v1"
 DUEL = "com.acme.duel.fought.v1"
 SETTINGS_PAGE = "The settings page of the documentation describes it."
 
@@ -90,18 +91,57 @@ def test_an_event_type_that_is_about_nobody(settings):
         Error(
             "Events of type org.openedx.learning.xblock.skill.verified.v1 do not say whom they are about: "
             "their data holds no UserData.",
-            hint="Remove it from LMS_BADGES_CONFIG['events'].",
+            hint="Remove it from LMS_BADGES_CONFIG['events'], or name its path to a username or to an id of another "
+            "system: "
+            'LMS_BADGES_CONFIG["learner_paths"] = '
+            '{"org.openedx.learning.xblock.skill.verified.v1": "username:<path>"}, '
+            'or "external:<issuer>:<path>".',
             id="lms_badges.E004",
         )
     ]
+
+
+def test_an_event_type_with_the_id_of_a_user_only(settings):
+    configure(settings, events=[GRADE])
+    (problem,) = check_events()
+    assert (problem.id, problem.hint) == (
+        "lms_badges.E004",
+        f'LMS_BADGES_CONFIG["learner_paths"] = {{"{GRADE}": "grade.user_id"}}',
+    )
+    configure(settings, events=[GRADE], learner_paths={GRADE: "grade.user_id"})
+    assert check_events() == []
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("grade.percent_grade", "grade.percent_grade holds number; a path that begins so needs integer or UserData"),
+        ("grade.userid", "the event has no grade.userid"),
+        ("username:grade.user_id", "grade.user_id holds integer; a path that begins so needs text"),
+        ("external:grade.user_id", "it needs an issuer of 1 to 255 characters: external:<issuer>:<path>"),
+        ("email:grade.letter_grade", "it begins with none of username:, external:<issuer>: or the path itself"),
+        (5, "the event has no 5"),
+    ],
+)
+def test_a_learner_path_that_cannot_name_anybody(settings, path, reason):
+    configure(settings, events=[GRADE], learner_paths={GRADE: path})
+    (problem,) = check_events()
+    assert problem.id == "lms_badges.E005"
+    assert problem.msg == f"LMS_BADGES_CONFIG['learner_paths'] says {path!r} for {GRADE}: {reason}."
+
+
+@pytest.mark.parametrize("path", ["username:grade.letter_grade", "external:https://a.example:grade.course_version"])
+def test_a_learner_path_may_name_text(settings, path):
+    configure(settings, events=[GRADE], learner_paths={GRADE: path})
+    assert check_events() == []
 
 
 def test_a_learner_path_that_leads_to_nobody(settings):
     configure(settings, events=[ENROLLMENT], learner_paths={ENROLLMENT: "enrollment.course"})
     assert check_events() == [
         Error(
-            f"LMS_BADGES_CONFIG['learner_paths'] says 'enrollment.course' for {ENROLLMENT}, "
-            "where there is no UserData.",
+            f"LMS_BADGES_CONFIG['learner_paths'] says 'enrollment.course' for {ENROLLMENT}: enrollment.course holds "
+            "object; a path that begins so needs integer or UserData.",
             hint=f'LMS_BADGES_CONFIG["learner_paths"] = {{"{ENROLLMENT}": "enrollment.user"}}  '
             '# or "enrollment.created_by"',
             id="lms_badges.E005",

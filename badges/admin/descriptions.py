@@ -12,9 +12,11 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from badges.catalog import event_types
 from badges.catalog.causes import Caused, CauseKind
+from badges.catalog.learner_paths import Naming
 from badges.common.admin import format_time
-from badges.rules import Kind, operator_names
+from badges.rules import Kind, operator_names, split_path
 
 OPERATORS = {
     "eq": gettext_lazy("is"),
@@ -44,6 +46,41 @@ KINDS = {
     Kind.MAP: gettext_lazy("map"),
     Kind.OBJECT: gettext_lazy("object"),
 }
+
+
+NAMINGS = {
+    Naming.USER_DATA: gettext_lazy("UserData: LMS user id, and the names if the sender gave them"),
+    Naming.LMS_USER_ID: gettext_lazy("LMS user id"),
+    Naming.USERNAME: gettext_lazy("username"),
+    Naming.EXTERNAL: gettext_lazy("id at another system"),
+}
+
+# What values look like, by the kind of value and by the last key of well-known key paths of openedx-events.
+EXAMPLES = {
+    Kind.NUMBER: gettext_lazy("such as 0.8"),
+    Kind.INTEGER: gettext_lazy("such as 5"),
+    Kind.TIME: gettext_lazy("such as 2026-03-01T09:30:00Z"),
+}
+KNOWN_VALUES = {
+    "percent_grade": gettext_lazy("a share from 0 to 1: 0.8 is 80 %"),
+    "letter_grade": gettext_lazy("a grade of the course's grading policy, such as A; empty when not passed"),
+    "course_key": gettext_lazy("such as course-v1:Org+Course+Run"),
+    "usage_key": gettext_lazy("such as block-v1:Org+Course+Run+type@problem+block@name"),
+    "mode": gettext_lazy("the enrollment mode, such as audit, honor or verified"),
+}
+
+
+def describe_values(path: str, kind: Kind) -> str:
+    """Return what values at a key path look like: their kind, and the scale or an example where that is known."""
+    note = KNOWN_VALUES.get(split_path(path)[-1]) or EXAMPLES.get(kind)
+    return f"{KINDS[kind]}, {note}" if note else str(KINDS[kind])
+
+
+def describe_naming(event_type: str) -> str:
+    """Return how events of a type name their learner, or "-" when the type is not configured."""
+    definition = event_types.configured().get(event_type)
+    naming = definition.naming if definition else None
+    return str(NAMINGS[naming]) if naming else "-"
 
 
 def operator_choices() -> list[tuple[str, Any]]:

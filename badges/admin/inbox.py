@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy, ngettext
 
-from badges.admin.descriptions import pretty
+from badges.admin.descriptions import describe_naming, pretty
 from badges.admin.readonly import ExactSearchMixin, ReadOnlyAdmin, lms_user_id
 from badges.intake import inbox
 from badges.models import InboxMessage
@@ -27,7 +27,17 @@ class InboxMessageAdmin(ExactSearchMixin, ReadOnlyAdmin):
     search_help_text = gettext_lazy("An event id or an LMS user id.")
     actions = ("retry_dead_letters",)
     fields = (
-        *("kind", "source", "event_id", "event_type", "event_time", "lms_user_id", "received_from", "received_at"),
+        *(
+            "kind",
+            "source",
+            "event_id",
+            "event_type",
+            "event_time",
+            "lms_user_id",
+            "named_by",
+            "received_from",
+            "received_at",
+        ),
         *("state", "reason", "attempts", "due_at", "processed_at", "stored_event"),
     )
 
@@ -41,6 +51,10 @@ class InboxMessageAdmin(ExactSearchMixin, ReadOnlyAdmin):
     def search_condition(self, term: str) -> Q:
         number = lms_user_id(term)
         return Q(event_id=term) if number is None else Q(event_id=term) | Q(lms_user_id=number)
+
+    @admin.display(description=gettext_lazy("names its learner by"))
+    def named_by(self, message: InboxMessage) -> str:
+        return describe_naming(message.event_type)
 
     @admin.display(description=gettext_lazy("stored event"))
     def stored_event(self, message: InboxMessage) -> SafeString | str:

@@ -16,8 +16,8 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from badges import api
 from badges.admin.readonly import ExactSearchMixin, ReadOnlyAdmin, learner_ids_for
-from badges.common.admin import link_to_list
-from badges.models import BadgeProgress, InboxMessage, Learner, OutboxMessage, UserCredential
+from badges.common.admin import LongTableAdmin, link_to_list
+from badges.models import BadgeProgress, InboxMessage, Learner, LearnerIdentity, OutboxMessage, UserCredential
 from badges.retirement import RetirementResult
 
 
@@ -29,7 +29,7 @@ class LearnerAdmin(ExactSearchMixin, ReadOnlyAdmin):
     list_select_related = ("user",)
     search_help_text = gettext_lazy("An LMS user id, or a username or its beginning.")
     ordering = ("-pk",)
-    fields = ("uuid", "lms_user_id", "user", "created_at", "badges")
+    fields = ("uuid", "lms_user_id", "user", "created_at", "known_at", "badges")
 
     actions = ("retire",)
 
@@ -67,6 +67,10 @@ class LearnerAdmin(ExactSearchMixin, ReadOnlyAdmin):
     def search_condition(self, term: str) -> Q:
         return Q(pk__in=learner_ids_for(term))
 
+    @admin.display(description=gettext_lazy("known at other systems"))
+    def known_at(self, learner: Learner) -> str:
+        return ", ".join(learner.identities.order_by("issuer").values_list("issuer", flat=True)) or "-"
+
     @admin.display(description=gettext_lazy("related rows"))
     def badges(self, learner: Learner) -> SafeString:
         links: list[Any] = [
@@ -77,3 +81,17 @@ class LearnerAdmin(ExactSearchMixin, ReadOnlyAdmin):
         if learner.lms_user_id is not None:
             links.append(link_to_list(InboxMessage, _("inbox messages"), lms_user_id=learner.lms_user_id))
         return SafeString(" · ".join(links))
+
+
+@admin.register(LearnerIdentity)
+class LearnerIdentityAdmin(ExactSearchMixin, LongTableAdmin):
+    """Ids of learners at other systems, which staff write."""
+
+    list_display = ("issuer", "subject", "learner", "created_at")
+    list_select_related = ("learner__user",)
+    search_help_text = gettext_lazy("An id at another system, an LMS user id, or a username or its beginning.")
+    ordering = ("-pk",)
+    raw_id_fields = ("learner",)
+
+    def search_condition(self, term: str) -> Q:
+        return Q(subject=term) | Q(learner__in=learner_ids_for(term))

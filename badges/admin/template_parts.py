@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from badges.admin.descriptions import KINDS, describe_rules
+from badges.admin.descriptions import describe_rules, describe_values
 from badges.admin.template_forms import (
     MOST_REQUIREMENTS,
     IssuerForm,
@@ -171,7 +171,10 @@ def _event_type_options() -> list[dict[str, Any]]:
     return [
         {
             "type": name,
-            "paths": [{"path": path, "kind": kind, "words": str(KINDS[kind])} for path, kind in definition.key_paths()],
+            "paths": [
+                {"path": path, "kind": kind, "words": describe_values(path, kind)}
+                for path, kind in definition.key_paths()
+            ],
         }
         for name, definition in sorted(event_types.configured().items())
     ]

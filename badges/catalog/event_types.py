@@ -11,7 +11,7 @@ from __future__ import annotations
 import importlib
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import Any, NamedTuple
@@ -20,7 +20,16 @@ from django.core.signals import setting_changed
 from openedx_events.tooling import OpenEdxPublicSignal, load_all_signals
 
 from badges.catalog import signal_shapes
-from badges.catalog.learner_paths import LEARNER_PATHS
+from badges.catalog.learner_paths import (
+    LEARNER_PATHS,
+    SUBJECT_LENGTH,
+    ExternalIdentity,
+    LearnerPath,
+    LearnerPathError,
+    Naming,
+    PersonKey,
+    read_learner_path,
+)
 from badges.conf import HOST_SETTING, config
 from badges.exceptions import UnknownEventType
 from badges.rules import DataRule, Kind, RuleError, Shape, compile_rule, split_path
@@ -29,13 +38,26 @@ log = logging.getLogger(__name__)
 
 
 class LearnerData(NamedTuple):
-    """The learner that an event is about. The personal fields are None when the sender left them out."""
+    """
+    The learner that an event is about, as the event names them.
 
-    lms_user_id: int
+    There is an LMS user id, or a username, or an external identity. Events with ``UserData`` have the LMS user id, and
+    the personal fields unless the sender left them out.
+    """
+
+    lms_user_id: int | None
     is_active: bool
     username: str | None
     email: str | None
     name: str | None
+    external: ExternalIdentity | None = None
+
+    @property
+    def key(self) -> PersonKey:
+        """What identifies the person. An LMS user id is preferred to the other names."""
+        if self.lms_user_id is not None:
+            return self.lms_user_id
+        return self.external or self.username or ""
 
 
 @dataclass(frozen=True)
@@ -46,7 +68,7 @@ class EventDefinition:
     - ``shape``: the shape of all arguments of the signal.
     - ``single``: the name of the argument when there is only one and it is an object. Rules then see this object,
       otherwise all arguments.
-    - ``learner_path``: the path to the learner's ``UserData``; None when it is not known.
+    - ``learner_path``: where the event names its learner (``badges.catalog.learner_paths``); None when it is not known.
     - ``user_paths``: all paths to a ``UserData``.
     - ``ignored``: key paths that rules may not use.
     """
@@ -64,20 +86,26 @@ class EventDefinition:
 
     def learner(self, data: Mapping[str, Any]) -> LearnerData | None:
         """Return the learner that an event is about; None when the event names none."""
+        path = self._learner_path
+        if path is None:
+            return None
         found: Any = data
-        for key in self._learner_keys:
+        for key in path.keys:
             if not isinstance(found, dict):
                 return None
             found = found.get(key)
-        if not isinstance(found, dict) or found is data or found.get("id") is None:
-            return None
-        pii = found.get("pii") or {}
-        active = found.get("is_active") is not False
-        return LearnerData(found["id"], active, pii.get("username"), pii.get("email"), pii.get("name"))
+        return _NAMED_BY[path.naming](found, path)
+
+    @property
+    def naming(self) -> Naming | None:
+        """How events of this type name their learner; None when that is not known."""
+        return self._learner_path.naming if self._learner_path else None
 
     @cached_property
-    def _learner_keys(self) -> tuple[str, ...]:
-        return split_path(self.learner_path) if self.learner_path else ()
+    def _learner_path(self) -> LearnerPath | None:
+        if self.learner_path is None:
+            return None
+        return read_learner_path(self.learner_path, shape=self.shape, users=self.user_paths)
 
     @cached_property
     def subject_shape(self) -> Shape:
@@ -103,6 +131,37 @@ class EventDefinition:
 
     def _hides(self, keys: tuple[str, ...]) -> bool:
         return any(keys[: len(hidden)] == hidden for hidden in map(split_path, self.ignored))
+
+
+def _by_user_data(found: Any, path: LearnerPath) -> LearnerData | None:
+    if not isinstance(found, dict) or found.get("id") is None:
+        return None
+    pii = found.get("pii") or {}
+    active = found.get("is_active") is not False
+    return LearnerData(found["id"], active, pii.get("username"), pii.get("email"), pii.get("name"))
+
+
+def _by_lms_user_id(found: Any, path: LearnerPath) -> LearnerData | None:
+    return LearnerData(found, True, None, None, None) if isinstance(found, int) else None
+
+
+def _by_username(found: Any, path: LearnerPath) -> LearnerData | None:
+    return LearnerData(None, True, found, None, None) if found and isinstance(found, str) else None
+
+
+def _by_external_identity(found: Any, path: LearnerPath) -> LearnerData | None:
+    subject = "" if found is None else str(found)
+    if not 0 < len(subject) <= SUBJECT_LENGTH:
+        return None
+    return LearnerData(None, True, None, None, None, ExternalIdentity(path.issuer, subject))
+
+
+_NAMED_BY: Mapping[Naming, Callable[[Any, LearnerPath], LearnerData | None]] = {
+    Naming.USER_DATA: _by_user_data,
+    Naming.LMS_USER_ID: _by_lms_user_id,
+    Naming.USERNAME: _by_username,
+    Naming.EXTERNAL: _by_external_identity,
+}
 
 
 def configured() -> Mapping[str, EventDefinition]:
@@ -160,21 +219,26 @@ def load_signals() -> dict[str, str]:
 def define(signal: OpenEdxPublicSignal) -> EventDefinition:
     """Return the definition of a signal, configured or not. Raises TypeError when its classes cannot be read."""
     users = tuple(signal_shapes.user_paths(signal))
+    shape = signal_shapes.shape_of(signal)
     return EventDefinition(
         type=signal.event_type,
-        shape=signal_shapes.shape_of(signal),
-        learner_path=_learner_path(signal.event_type, users),
+        shape=shape,
+        learner_path=_learner_path(signal.event_type, shape, users),
         single=next(iter(signal.init_data)) if signal_shapes.holds_object(signal) else None,
         user_paths=users,
         ignored=tuple(_text_items(config.rules.get("ignored_keypaths")) if isinstance(config.rules, dict) else ()),
     )
 
 
-def _learner_path(event_type: str, users: tuple[str, ...]) -> str | None:
-    """Take the configured path, then the one of the table, then the only user. A path to no user is ignored."""
+def _learner_path(event_type: str, shape: Shape, users: tuple[str, ...]) -> str | None:
+    """Take the configured path, then the one of the table, then the only user. A path that cannot be used is none."""
     given = config.learner_paths.get(event_type) if isinstance(config.learner_paths, dict) else None
     if given is not None:
-        return given if given in users else None
+        try:
+            read_learner_path(str(given), shape=shape, users=users)
+        except LearnerPathError:
+            return None
+        return str(given)
     if LEARNER_PATHS.get(event_type) in users:
         return LEARNER_PATHS[event_type]
     return users[0] if len(users) == 1 else None

@@ -22,7 +22,7 @@ from typing import Any, get_args, get_origin
 
 import attrs
 from opaque_keys import OpaqueKey
-from openedx_events.learning.data import DiscussionThreadData, UserData, UserPersonalData
+from openedx_events.learning.data import DiscussionThreadData, PersistentCourseGradeData, UserData, UserPersonalData
 from openedx_events.tooling import KNOWN_UNSERIALIZABLE_SIGNALS, OpenEdxPublicSignal
 
 from badges.rules import Kind, Shape, join_path
@@ -38,6 +38,11 @@ _KINDS: tuple[tuple[type, Kind], ...] = (
 )
 # Declared as integers. Depending on the forum's storage, these ids are text or numbers.
 _FORUM_IDS = {(DiscussionThreadData, name) for name in ("id", "category_id", "team_id")}
+# Declared as required. The LMS leaves them empty: the time of passing until the learner has passed, the others when the
+# course was never edited.
+_OFTEN_EMPTY = {
+    (PersistentCourseGradeData, name) for name in ("passed_timestamp", "course_edited_timestamp", "course_version")
+}
 _LISTS = (list, tuple, set, frozenset, collections.abc.Sequence)
 _MAPS = (dict, collections.abc.Mapping)
 
@@ -90,6 +95,8 @@ def _fields(cls: type, lenient: bool, above: tuple[type, ...]) -> dict[str, Shap
         # Senders leave `pii` out to keep personal data off the bus, although its class requires it.
         optional = attribute.default is not attrs.NOTHING or _required(declared) is UserPersonalData
         if optional or issubclass(cls, UserPersonalData):
+            shape = replace(shape, nullable=True)
+        if (cls, attribute.name) in _OFTEN_EMPTY:
             shape = replace(shape, nullable=True)
         if (cls, attribute.name) in _FORUM_IDS:
             shape = Shape(Kind.ANY, nullable=True)

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from django.db.models import Q, QuerySet
 from uuid6 import uuid7
 
+from badges.catalog.event_types import LearnerData
+from badges.catalog.learner_paths import ExternalIdentity, name_digest
 from badges.common.claims import Claims
 from badges.database import statement_bytes
 from badges.exceptions import EventError
@@ -44,18 +46,20 @@ def row_of(
     *,
     state: InboxState,
     now: dt.datetime,
-    lms_user_id: int | None,
+    person: LearnerData | None,
     reason: str = "",
     due_at: dt.datetime | None = None,
 ) -> InboxMessage:
-    """Return the unsaved row of an event. ``due_at`` is needed for the state PENDING only."""
+    """Return the unsaved row of an event about a person. ``due_at`` is needed for the state PENDING only."""
+    key = person.key if person else None
     return InboxMessage(
         id=uuid7(),
         source=event.source,
         event_id=event.id,
         event_type=event.type,
         event_time=event.time,
-        lms_user_id=lms_user_id if lms_user_id and 0 < lms_user_id < 2**63 else None,
+        lms_user_id=key if isinstance(key, int) and 0 < key < 2**63 else None,
+        name_digest=name_digest(key) if key and not isinstance(key, int) else None,
         payload=stored_text(event),
         received_from=event.received_from[:PLACE_LENGTH],
         state=state,
@@ -133,9 +137,10 @@ def finish(
     """
     Write down what became of claimed rows; returns how many were still claimed.
 
-    ``forget``: the rows lose their payloads and LMS user ids. Must be the first write of its transaction.
+    ``forget``: the rows lose their payloads, LMS user ids and digests of names. Must be the first write of its
+    transaction.
     """
-    forgotten: dict[str, None] = {"payload": None, "lms_user_id": None} if forget else {}
+    forgotten: dict[str, None] = {"payload": None, "lms_user_id": None, "name_digest": None} if forget else {}
     return _claims.finish(rows, state=state, processed_at=now, reason=reason[:REASON_LENGTH], **forgotten)
 
 
@@ -173,13 +178,20 @@ def forget_decided(*, before: dt.datetime, limit: int) -> int:
     return InboxMessage.objects.filter(pk__in=found).delete()[0] if found else 0
 
 
-def forget_learner(lms_user_id: int, *, now: dt.datetime) -> int:
-    """Delete payloads and LMS user ids of a person's events; return how many. Pending ones become dead letters."""
-    rows = InboxMessage.objects.filter(lms_user_id=lms_user_id)
+def rows_about(lms_user_id: int | None, names: Iterable[str | ExternalIdentity]) -> QuerySet[InboxMessage]:
+    """Return the rows about a person who has this LMS user id, or is named by a username or an external identity."""
+    condition = Q(name_digest__in=[name_digest(name) for name in names])
+    if lms_user_id is not None:
+        condition |= Q(lms_user_id=lms_user_id)
+    return InboxMessage.objects.filter(condition)
+
+
+def forget(rows: QuerySet[InboxMessage], *, now: dt.datetime) -> int:
+    """Delete payloads and names of events about a person; return how many. Pending ones become dead letters."""
     rows.filter(state=InboxState.PENDING).update(
         state=InboxState.DEAD, due_at=None, claim=None, processed_at=now, reason="The learner was retired."
     )
-    return rows.update(payload=None, lms_user_id=None)
+    return rows.update(payload=None, lms_user_id=None, name_digest=None)
 
 
 def forget_unreadable() -> int:
@@ -188,7 +200,9 @@ def forget_unreadable() -> int:
 
     Nobody can tell whom they are about, so they go at every retirement. The rows stay, with where they were read.
     """
-    rows = InboxMessage.objects.filter(kind=EVENT, state=InboxState.DEAD, lms_user_id__isnull=True)
+    rows = InboxMessage.objects.filter(
+        kind=EVENT, state=InboxState.DEAD, lms_user_id__isnull=True, name_digest__isnull=True
+    )
     return rows.filter(payload__isnull=False).update(payload=None)
 
 

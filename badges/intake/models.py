@@ -7,6 +7,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 from uuid6 import uuid7
 
+from badges.catalog.learner_paths import ISSUER_LENGTH, SUBJECT_LENGTH
 from badges.fields import KeyField, UnconstrainedOneToOneField
 
 # Kafka's names of topics have up to 249 characters.
@@ -20,7 +21,9 @@ class Learner(models.Model):
     A person who makes progress. Progress and credentials point at this row; its lock serialises their changes.
 
     Created by the pipeline when an event about a new person meets a requirement, and by other plugins through
-    ``badges.api.get_or_create_learners``. It outlives the account: when the host deletes the user, ``user`` becomes
+    ``badges.api.get_or_create_learners``. It may begin without an account, when only the LMS user id is known, or
+    without an LMS user id, when an event names an account of the host by its username. A later event with both adds
+    what is missing. It outlives the account: when the host deletes the user, ``user`` becomes
     NULL and the history stays. ``badges.api.retire`` sets ``lms_user_id`` and ``user`` to NULL. ``uuid`` is the opaque
     id that providers get instead of any id of the LMS.
 
@@ -47,6 +50,45 @@ class Learner(models.Model):
 
     def __str__(self) -> str:
         return self.user.get_username() if self.user else str(self.lms_user_id or self.uuid)
+
+
+class LearnerIdentity(models.Model):
+    """
+    A learner's id at another system, so that events which hold only that id find their learner.
+
+    Staff write it in the admin. Events never create or change one. ``issuer`` names the other system, as in a learner
+    path ``external:<issuer>:<key path>``; ``subject`` is the id there. A learner may have several.
+    ``badges.api.retire`` deletes them.
+
+    .. pii: The id of a person at another system.
+    .. pii_types: id
+    .. pii_retirement: local_api
+    """
+
+    issuer = KeyField(_("issuer"), max_length=ISSUER_LENGTH, help_text=_("The system that gave the id."))
+    subject = KeyField(_("subject"), max_length=SUBJECT_LENGTH, help_text=_("The id of the learner at that system."))
+    learner = models.ForeignKey(Learner, on_delete=models.CASCADE, related_name="identities", verbose_name=_("learner"))
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+
+    class Meta:
+        default_permissions = ()
+        permissions = [
+            ("view_lms_badges_learneridentity", "Can view learner identities"),
+            ("add_lms_badges_learneridentity", "Can add learner identities"),
+            ("change_lms_badges_learneridentity", "Can change learner identities"),
+            ("delete_lms_badges_learneridentity", "Can delete learner identities"),
+        ]
+        verbose_name = _("learner identity")
+        verbose_name_plural = _("learner identities")
+        constraints = [
+            models.UniqueConstraint(fields=["issuer", "subject"], name="lms_badges_identity_once"),
+            models.CheckConstraint(
+                condition=~models.Q(issuer="") & ~models.Q(subject=""), name="lms_badges_identity_filled"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.issuer
 
 
 class RetiredPerson(models.Model):
@@ -97,7 +139,8 @@ class InboxMessage(models.Model):
     the lease. ``payload`` is the stored text, the only thing that rules read; it is deleted after ``payload_days``. A
     decided row is deleted after ``event_days``. Afterwards only the fulfilment keeps the event from counting twice.
 
-    .. pii: The payload may hold username, e-mail, name; the LMS user id is kept to find rows of a retired learner.
+    .. pii: The payload may hold username, e-mail, name. The LMS user id, or the digest of the name by which the event
+      names its learner, is kept to find the rows of a retired learner.
     .. pii_types: id, name, username, email_address
     .. pii_retirement: local_api
     """
@@ -109,6 +152,7 @@ class InboxMessage(models.Model):
     event_type = KeyField(_("event type"), max_length=255, blank=True)
     event_time = models.DateTimeField(_("event time"), null=True, blank=True)
     lms_user_id = models.BigIntegerField(_("LMS user id"), null=True, blank=True, db_index=True)
+    name_digest = models.CharField(max_length=64, null=True, blank=True, editable=False, db_index=True)
     payload = models.TextField(_("stored event"), null=True, blank=True)
     received_from = models.CharField(_("received from"), max_length=PLACE_LENGTH, blank=True)
     state = models.CharField(_("state"), max_length=10, choices=InboxState.choices)

@@ -122,6 +122,12 @@ def reschedule(row: OutboxMessage, *, due_at: dt.datetime, error: str) -> bool:
 
 
 @retried_when_transient
+def let_wait(row: OutboxMessage, *, due_at: dt.datetime, error: str) -> bool:
+    """Give a row back that waits for something: as ``reschedule``, but the attempt does not count."""
+    return bool(_claims.reschedule([row], due_at=due_at, last_error=error[:ERROR_LENGTH], attempts=F("attempts") - 1))
+
+
+@retried_when_transient
 def dead_letter(row: OutboxMessage, now: dt.datetime, *, error: str) -> bool:
     """Finish a row that fails until an operator does what ``error`` says. False when the claim was lost."""
     return bool(_claims.finish([row], state=OutboxState.DEAD, finished_at=now, last_error=error[:ERROR_LENGTH]))

@@ -91,7 +91,7 @@ def receive(event: Event, *, now: dt.datetime | None = None) -> bool:
     people = [*matched.people(), *(person for _, person in matched.near_misses)]
     if not people:
         return False
-    row = inbox.row_of(event, state=InboxState.PENDING, due_at=now, now=now, lms_user_id=people[0].lms_user_id)
+    row = inbox.row_of(event, state=InboxState.PENDING, due_at=now, now=now, person=people[0])
     with transaction.atomic():
         inbox.write([row])
         mailbox.notify_worker_on_commit(PROCESS_PENDING)

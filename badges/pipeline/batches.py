@@ -40,7 +40,7 @@ class BusBatch:
         result: BatchResult,
     ) -> list[Match]:
         rows = [
-            inbox.row_of(event, state=InboxState.UNMATCHED, now=now, lms_user_id=person.lms_user_id, reason=NO_MATCH)
+            inbox.row_of(event, state=InboxState.UNMATCHED, now=now, person=person, reason=NO_MATCH)
             for event, person in matched.near_misses
         ]
         rows += [_row_of_match(match, lookup, now) for match in matched.matches]
@@ -59,7 +59,7 @@ class BusBatch:
             state=InboxState.PENDING if until else InboxState.DEAD,
             due_at=until,
             now=now,
-            lms_user_id=person.lms_user_id if person else None,
+            person=person,
             reason=reason,
         )
         row.attempts = 1
@@ -87,7 +87,7 @@ class InboxBatch:
         """Finish the claimed rows; one statement for each state and reason. Raises ClaimLostError."""
         outcomes: dict[Identity, tuple[InboxState, str]] = {}
         for match in matched.matches:
-            refusal = lookup.refused.get(match.person.lms_user_id)
+            refusal = lookup.refused.get(match.person.key)
             outcomes[match.event.identity] = (InboxState.DEAD, refusal) if refusal else (InboxState.PROCESSED, "")
         rows_by_outcome: dict[tuple[InboxState, str], list[InboxMessage]] = {}
         for event in events:
@@ -110,13 +110,13 @@ class InboxBatch:
 
 
 def _row_of_match(match: Match, lookup: LearnerLookup, now: dt.datetime) -> InboxMessage:
-    refusal = lookup.refused.get(match.person.lms_user_id, "")
+    refusal = lookup.refused.get(match.person.key, "")
     state = InboxState.DEAD if refusal else InboxState.PROCESSED
-    return inbox.row_of(match.event, state=state, now=now, lms_user_id=match.person.lms_user_id, reason=refusal)
+    return inbox.row_of(match.event, state=state, now=now, person=match.person, reason=refusal)
 
 
 def _without_refused(matches: Iterable[Match], lookup: LearnerLookup, result: BatchResult) -> list[Match]:
     matches = list(matches)
-    decidable = [match for match in matches if match.person.lms_user_id not in lookup.refused]
+    decidable = [match for match in matches if match.person.key not in lookup.refused]
     result.dead += len(matches) - len(decidable)
     return decidable

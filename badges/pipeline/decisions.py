@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, Self
 from uuid import UUID
@@ -20,6 +20,7 @@ from badges import granting
 from badges.catalog import snapshot
 from badges.catalog.event_types import LearnerData
 from badges.catalog.interests import Interest
+from badges.catalog.learner_paths import PersonKey
 from badges.catalog.learner_template_ids import learner_template_id
 from badges.catalog.snapshot import Snapshot
 from badges.conf import config
@@ -127,7 +128,7 @@ def decide(events: Sequence[Event], batch: EventBatch, *, now: dt.datetime) -> B
     """
     result = BatchResult()
     matched = match_events(events, snapshot.current(), result, keep_unmatched=config.keep_unmatched)
-    bystanders = (person.lms_user_id for _, person in matched.near_misses)
+    bystanders = (person.key for _, person in matched.near_misses)
     lookup = learners.look_up(matched.people(), bystanders=bystanders)
     _ignore_retired(matched, lookup, result)
     _ignore_matches_without_learner(matched, lookup, result)
@@ -185,44 +186,44 @@ def _ignore_retired(matched: MatchedBatch, lookup: LearnerLookup, result: BatchR
     if not lookup.retired:
         return
     for match in matched.matches:
-        if match.person.lms_user_id in lookup.retired:
+        if match.person.key in lookup.retired:
             matched.ignore(match.event, RETIRED, result)
     for event, person in matched.near_misses:
-        if person.lms_user_id in lookup.retired:
+        if person.key in lookup.retired:
             result.ignored[event.type, NO_MATCH] -= 1
             matched.ignore(event, RETIRED, result)
-    matched.matches = [match for match in matched.matches if match.person.lms_user_id not in lookup.retired]
-    matched.near_misses = [miss for miss in matched.near_misses if miss[1].lms_user_id not in lookup.retired]
+    matched.matches = [match for match in matched.matches if match.person.key not in lookup.retired]
+    matched.near_misses = [miss for miss in matched.near_misses if miss[1].key not in lookup.retired]
 
 
 def _ignore_matches_without_learner(matched: MatchedBatch, lookup: LearnerLookup, result: BatchResult) -> None:
     matches, matched.matches = matched.matches, []
     for match in matches:
-        lms_user_id = match.person.lms_user_id
-        identified = lookup.identifies(lms_user_id) or lms_user_id in lookup.refused
+        key = match.person.key
+        identified = lookup.identifies(key) or key in lookup.refused
         if identified or not match.creates_learner:
             matched.matches.append(match)
         else:
             matched.ignore(match.event, NO_LEARNER, result)
 
 
-def _people_with_learner(matches: Iterable[Match], lookup: LearnerLookup) -> set[int]:
+def _people_with_learner(matches: Iterable[Match], lookup: LearnerLookup) -> set[PersonKey]:
     """Return the people who have a learner, or get one because of a match."""
-    people = ((match, match.person.lms_user_id) for match in matches)
-    return {lms_id for match, lms_id in people if match.creates_learner or lms_id in lookup.known}
+    people = ((match, match.person.key) for match in matches)
+    return {key for match, key in people if match.creates_learner or key in lookup.known}
 
 
 # --- apply to progress ---------------------------------------------------------------------------------------------
 
 
-def _apply_steps(matches: Sequence[Match], learner_of: dict[int, Learner], now: dt.datetime) -> list[NewAward]:
+def _apply_steps(matches: Sequence[Match], learner_of: Mapping[PersonKey, Learner], now: dt.datetime) -> list[NewAward]:
     """Let each kind of interest do its step and store that; return the awards of what became complete."""
     work = BatchWork(matches, learner_of, _load_progress(matches, learner_of), now)
     batch_steps = steps.steps_for(work)
     completed = []
     for match in matches:
         work.touched.clear()
-        steps.apply_steps(batch_steps, match, learner_of.get(match.person.lms_user_id))
+        steps.apply_steps(batch_steps, match, learner_of.get(match.person.key))
         completed += [
             NewAward(progress.learner.pk, progress.template, match.cause())
             for progress in work.touched.values()
@@ -236,12 +237,12 @@ def _apply_steps(matches: Sequence[Match], learner_of: dict[int, Learner], now: 
     return completed
 
 
-def _load_progress(matches: Iterable[Match], learner_of: dict[int, Learner]) -> dict[UUID, LearnerProgress]:
+def _load_progress(matches: Iterable[Match], learner_of: Mapping[PersonKey, Learner]) -> dict[UUID, LearnerProgress]:
     """Load the progress of all learners of a batch on all templates that the batch touches; one statement."""
     wanted = {
         learner_template_id(learner.pk, interest.template.id): (learner, interest.template)
         for match in matches
-        if (learner := learner_of.get(match.person.lms_user_id)) is not None
+        if (learner := learner_of.get(match.person.key)) is not None
         for interest in match.interests
         if interest.template is not None
     }

@@ -16,6 +16,7 @@ from uuid import UUID
 from badges.catalog.causes import Cause, CauseKind
 from badges.catalog.event_types import LearnerData
 from badges.catalog.interests import CompiledTemplate, Interest, Requirement
+from badges.catalog.learner_paths import PersonKey
 from badges.catalog.learner_template_ids import learner_template_id
 from badges.intake.events import Event
 from badges.intake.models import Learner
@@ -67,7 +68,7 @@ class BatchWork:
     """
 
     matches: Sequence[Match]
-    learner_of: Mapping[int, Learner]
+    learner_of: Mapping[PersonKey, Learner]
     progress: Mapping[UUID, LearnerProgress]
     now: dt.datetime
     touched: dict[UUID, LearnerProgress] = field(default_factory=dict)

@@ -27,10 +27,15 @@ from openedx_events.learning.data import (
     CourseData,
     CourseEnrollmentData,
     CoursePassingStatusData,
+    PersistentCourseGradeData,
     UserData,
     UserPersonalData,
 )
-from openedx_events.learning.signals import COURSE_ENROLLMENT_CREATED, COURSE_PASSING_STATUS_UPDATED
+from openedx_events.learning.signals import (
+    COURSE_ENROLLMENT_CREATED,
+    COURSE_PASSING_STATUS_UPDATED,
+    PERSISTENT_GRADE_SUMMARY_CHANGED,
+)
 
 if TYPE_CHECKING:
     from openedx_events.tooling import OpenEdxPublicSignal
@@ -124,6 +129,31 @@ def enrollment(
         created_by=created_by,
     )
     return _event(COURSE_ENROLLMENT_CREATED, {"enrollment": data}, time=time, event_id=event_id)
+
+
+def grade_changed(
+    *,
+    percent_grade: float,
+    lms_user_id: int = 1,
+    course_key: str = COURSE,
+    course_name: str = "Algebra",
+    letter_grade: str = "",
+    time: datetime | None = None,
+    event_id: UUID | str | None = None,
+) -> LearningEvent:
+    """Return the event that a grade in a course changed. It holds no more of the learner than the LMS user id."""
+    time = time or datetime.now(UTC)
+    data = PersistentCourseGradeData(
+        user_id=lms_user_id,
+        course=CourseData(course_key=CourseKey.from_string(course_key), display_name=course_name),
+        course_edited_timestamp=time,
+        course_version="5f0e",
+        grading_policy_hash="a1b2",
+        percent_grade=percent_grade,
+        letter_grade=letter_grade,
+        passed_timestamp=time,
+    )
+    return _event(PERSISTENT_GRADE_SUMMARY_CHANGED, {"grade": data}, time=time, event_id=event_id)
 
 
 def line_of(signal: OpenEdxPublicSignal, metadata: EventsMetadata, data: dict[str, Any]) -> str:

@@ -93,7 +93,7 @@ def _insert(rows: list[Credential]) -> None:
         )
 
 
-def _get_or_create_learners(people: Sequence[Person]) -> dict[int, Any]:
+def _get_or_create_learners(people: Sequence[Person]) -> dict[Any, Any]:
     """Return the learners by LMS user id, without those that the database refuses or takes for another person."""
     if not people:
         return {}

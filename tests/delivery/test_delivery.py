@@ -9,7 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from badges import delivery
-from badges.exceptions import Permanent, Retryable
+from badges.exceptions import Permanent, Retryable, Waiting
 from badges.outbox import mailbox
 from badges.outbox.models import Circuit, OutboxMessage, OutboxState
 from tests.delivery.telegraph import NOW, Telegraph, later, post, row
@@ -73,6 +73,17 @@ def test_too_many_tries_are_a_dead_letter(telegraph: Telegraph) -> None:
     dead = row("stop")
     assert (dead.state, dead.attempts) == (OutboxState.DEAD, 24)
     assert dead.last_error == "Given up after 24 tries; remove the cause, then retry. The wire is cut."
+
+
+def test_what_waits_loses_no_attempt_however_long_it_waits(telegraph: Telegraph) -> None:
+    post("stop")
+    telegraph.always = Waiting("Joe has no account here yet.")
+    for day in range(30):
+        done = delivery.drain(now=later(day * DAY))
+        assert (done.rescheduled, row("stop").attempts) == (1, 0)
+    assert row("stop").last_error == "Joe has no account here yet."
+    telegraph.always = None
+    assert delivery.drain(now=later(30 * DAY)).delivered == 1
 
 
 def test_an_operator_retries_a_dead_letter(telegraph: Telegraph) -> None:

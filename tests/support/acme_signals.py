@@ -36,6 +36,15 @@ class LessonData:
 
 
 @attrs.frozen
+class QuizData:
+    """Data that names its learner by an LMS user id, or by text."""
+
+    player: int
+    student: str
+    points: int
+
+
+@attrs.frozen
 class Weather:
     """Data without a user."""
 
@@ -44,5 +53,6 @@ class Weather:
 
 LESSON_FINISHED = OpenEdxPublicSignal("com.acme.lesson.finished.v1", {"lesson": LessonData})
 DUEL_FOUGHT = OpenEdxPublicSignal("com.acme.duel.fought.v1", {"duel": DuelData})
+QUIZ_SOLVED = OpenEdxPublicSignal("com.acme.quiz.solved.v1", {"quiz": QuizData})
 MENTION_MADE = OpenEdxPublicSignal("com.acme.mention.made.v1", {"user": UserData, "weather": Weather})
 WEATHER_CHANGED = OpenEdxPublicSignal("com.acme.weather.changed.v1", {"weather": Weather})

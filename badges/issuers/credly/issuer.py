@@ -19,7 +19,7 @@ from badges.awarding.models import CredentialStatus, UserCredential
 from badges.catalog.models import TemplateIssuer
 from badges.common.http import NoAnswer, Refused
 from badges.conf import config
-from badges.exceptions import Permanent, Retryable
+from badges.exceptions import Permanent, Retryable, Waiting
 from badges.inserts import insert
 from badges.issuers.base import Issued, Issuer, IssuerTarget
 from badges.issuers.credly import payloads
@@ -220,6 +220,11 @@ def _body(badge: CredlyBadge, template: str) -> dict[str, str]:
     learner = badge.credential.learner
     user = learner.user
     email = (getattr(user, user.get_email_field_name(), "") or "").strip() if user else ""
+    if user is None and learner.lms_user_id is not None:
+        raise Waiting(
+            f"The learner {learner.uuid} has no account here yet. The badge waits until an event with the learner's "
+            "username comes in."
+        )
     if user is None or not email:
         lacking = "e-mail address" if user else "account here"
         raise Permanent(

@@ -16,7 +16,7 @@ from django.db import connection
 
 from badges.awarding.models import UserCredential
 from badges.common.http import NoAnswer
-from badges.exceptions import Permanent, Retryable
+from badges.exceptions import Permanent, Retryable, Waiting
 from badges.intake.models import Learner
 from badges.issuers.credly import issuer
 from badges.issuers.credly.issuer import CredlyIssuer
@@ -112,13 +112,29 @@ def test_names_arrive_in_every_script(
     assert (badge.first_name, badge.last_name) == (first, last)
 
 
-@pytest.mark.parametrize(("user", "words"), [("without e-mail", "no e-mail address"), ("deleted", "no account here")])
+def test_a_badge_of_a_learner_without_account_waits_for_the_account(
+    credly: CredlyStandIn, credential: UserCredential
+) -> None:
+    account = credential.learner.user
+    Learner.objects.update(user=None)
+
+    with pytest.raises(Waiting, match="no account here yet"):
+        issue(credential.id)
+    assert row(credential).state == "created"
+
+    Learner.objects.update(user=account)
+    issue(credential.id)
+    assert bound_to(credential, *credly.badges)
+
+
+@pytest.mark.parametrize(("user", "words"), [("without e-mail", "no e-mail address"), ("retired", "no account here")])
 def test_without_an_address_nobody_is_asked_and_the_remedy_is_named(
     credly: CredlyStandIn, credential: UserCredential, user: str, words: str
 ) -> None:
     account = credential.learner.user
-    if user == "deleted":
+    if user == "retired":
         account.delete()
+        Learner.objects.update(lms_user_id=None)
     else:
         type(account).objects.update(email="  ")
     with pytest.raises(Permanent, match=words) as refused:
