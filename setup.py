@@ -26,7 +26,7 @@ ENTRY_POINTS = {
     # Handlers of outbox rows, by channel.
     "badges.channels": [
         "announce = badges.announcements:announce",
-        "issue = badges.issuers.registry:issue",
+        "credly = badges.issuers.credly.issuer:channel",
         "credential-mail = credentials_config.issuing.mail:channel",
         "credential-file = credentials_config.issuing.documents:remove_discarded",
     ],

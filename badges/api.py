@@ -19,13 +19,14 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from badges import explanations, retirement
+from badges import explanations, granting, retirement
 from badges.awarding.models import ACTIVE, UserCredential
 from badges.catalog.event_types import LearnerData
 from badges.catalog.learner_paths import ExternalIdentity, PersonKey
 from badges.catalog.models import BadgeTemplate
 from badges.common.retirement import RetirementHook, RetiringPerson, register_retirement_hook
 from badges.conf import config, user_lms_id_field
+from badges.exceptions import UnknownPersonError
 from badges.explanations import Explanation
 from badges.intake import learners
 from badges.intake.events import Event
@@ -47,6 +48,7 @@ __all__ = [
     "RetirementHook",
     "RetirementResult",
     "RetiringPerson",
+    "award",
     "credentials_of",
     "enqueue",
     "enqueue_all",
@@ -54,6 +56,7 @@ __all__ = [
     "get_or_create_learners",
     "holders_of",
     "learner_of",
+    "lift_block",
     "notify_worker_on_commit",
     "person_named",
     "process_pending",
@@ -63,6 +66,7 @@ __all__ = [
     "report",
     "retire",
     "retire_swept",
+    "revoke",
     "undelivered",
     "with_reports",
 ]
@@ -101,6 +105,89 @@ def progress_of(person: Person, *, template: str | None = None) -> QuerySet[Badg
     """
     rows = with_reports(BadgeProgress.objects.filter(_rows_of(person)).select_related("learner__user", "template"))
     return rows if template is None else rows.filter(template__slug=template)
+
+
+def award(
+    person: Person,
+    template: str,
+    *,
+    by: AbstractBaseUser | None = None,
+    reason: str = "",
+    now: dt.datetime | None = None,
+) -> UserCredential:
+    """
+    Award a badge to a person and return the credential. It is announced and issued at providers later.
+
+    ``by`` is the account of the person who decided it; None means the calling code. ``reason`` is for staff and holds
+    at most 500 characters. This is the only way to get a template without requirements. ``award_once`` does not limit
+    it. Runs in a transaction of its own, or in the caller's. Of several calls at the same time, one awards.
+
+    Raises BadgeTemplate.DoesNotExist, and these errors of ``badges.exceptions``: UnknownPersonError,
+    TemplateNotActiveError, AlreadyHeldError, BlockedError. Raises Retryable when the database did not answer.
+    """
+    learner, known = _learner_and_template(person, template)
+    return granting.award_one(learner, known, by=by, reason=reason, now=now or timezone.now())
+
+
+def revoke(
+    person: Person,
+    template: str,
+    *,
+    by: AbstractBaseUser | None = None,
+    reason: str = "",
+    internal_reason: str = "",
+    block: bool | None = None,
+    now: dt.datetime | None = None,
+) -> UserCredential:
+    """
+    Revoke the badge that a person holds, and return the credential. It is announced and revoked at providers later.
+
+    ``reason`` is public: the learner may read it, and providers get it (at most 255 characters). ``internal_reason`` is
+    for staff (at most 500). With ``block``, the learner does not get the badge again until ``lift_block`` is called; by
+    default a revocation by a person (``by``) blocks, and one by the calling code does not.
+
+    Raises BadgeTemplate.DoesNotExist, UnknownPersonError or NotHeldError. Raises Retryable when the database did not
+    answer.
+    """
+    learner, known = _learner_and_template(person, template)
+    return granting.revoke_one(
+        learner,
+        known,
+        by=by,
+        public_reason=reason,
+        internal_reason=internal_reason,
+        block=by is not None if block is None else block,
+        now=now or timezone.now(),
+    )
+
+
+def lift_block(
+    person: Person,
+    template: str,
+    *,
+    by: AbstractBaseUser | None = None,
+    reason: str = "",
+    now: dt.datetime | None = None,
+) -> UserCredential | None:
+    """
+    Let a person get a badge again that a person revoked.
+
+    The progress is evaluated anew: if the requirements of today are fulfilled, the badge is awarded at once and the new
+    credential is returned, with ``by`` and ``reason`` as the cause. Else returns None.
+
+    Raises BadgeTemplate.DoesNotExist, UnknownPersonError or NotBlockedError. Raises Retryable when the database did not
+    answer.
+    """
+    learner, known = _learner_and_template(person, template)
+    return granting.lift_block(learner, known, by=by, reason=reason, now=now or timezone.now())
+
+
+def _learner_and_template(person: Person, template: str) -> tuple[Learner, BadgeTemplate]:
+    known = BadgeTemplate.objects.get(slug=template)
+    learner = learner_of(person)
+    if learner is None:
+        raise UnknownPersonError
+    return learner, known
 
 
 def learner_of(person: Person) -> Learner | None:

@@ -45,3 +45,49 @@ class EventError(BadgesError):
 
 class UnknownEventType(EventError):
     """This event type is not configured here, or no installed package defines it."""
+
+
+class GrantingError(BadgesError):
+    """A badge cannot be awarded or revoked. The message names the remedy."""
+
+
+class UnknownPersonError(GrantingError):
+    """There is no such person here."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no such person here. Check the LMS user id or the username.")
+
+
+class TemplateNotActiveError(GrantingError):
+    """Badges of a template that is inactive or archived are not awarded."""
+
+    def __init__(self, slug: str) -> None:
+        super().__init__(f"The template {slug} is not active. Activate it, or restore it from the archive, first.")
+
+
+class AlreadyHeldError(GrantingError):
+    """The learner holds this badge."""
+
+    def __init__(self, slug: str) -> None:
+        super().__init__(f"The learner holds the badge {slug} already. Revoke it before awarding it again.")
+
+
+class BlockedError(GrantingError):
+    """A person revoked this badge, and the block is not lifted."""
+
+    def __init__(self, slug: str) -> None:
+        super().__init__(f"The badge {slug} was revoked for this learner and is blocked. Lift the block first.")
+
+
+class NotHeldError(GrantingError):
+    """The learner does not hold this badge."""
+
+    def __init__(self, slug: str) -> None:
+        super().__init__(f"The learner does not hold the badge {slug}, so there is nothing to revoke.")
+
+
+class NotBlockedError(GrantingError):
+    """There is no block to lift."""
+
+    def __init__(self, slug: str) -> None:
+        super().__init__(f"The badge {slug} is not blocked for this learner, so there is no block to lift.")

@@ -124,7 +124,7 @@ def _forget_reasons(learner_id: int) -> int:
             continue
         of_learner = "learner_id" if issubclass(model, UserCredential) else "progress__learner_id"
         for field in model._meta.concrete_fields:
-            if field.name.endswith("cause_reason"):
+            if field.name.endswith("_reason"):
                 rows = model._base_manager.filter(**{of_learner: learner_id}).exclude(**{field.name: ""})
                 changed += rows.update(**{field.name: ""})
     return changed

@@ -29,6 +29,9 @@ GEOMETRY = "course-v1:Demo+Geometry+2026"
 
 _numbers = count(1)
 
+# The columns of a credential that was revoked because of an event.
+REVOKED = {"status": "revoked", "active_key": None, "revoked_at": NOON, "revocation_kind": CauseKind.EVENT}
+
 
 def rule(path: str, operator: str, value: Any) -> dict[str, Any]:
     """Return a data rule of a pack."""

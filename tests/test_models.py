@@ -13,6 +13,7 @@ from badges.outbox.models import OutboxMessage
 from badges.progress.models import Fulfillment
 from tests.factories import (
     NOON,
+    REVOKED,
     BadgeProgressFactory,
     FulfillmentFactory,
     InboxMessageFactory,
@@ -30,8 +31,8 @@ pytestmark = [pytest.mark.tables, pytest.mark.django_db]
 def test_a_learner_holds_a_badge_once_and_may_have_held_it_before() -> None:
     row = UserCredentialFactory()
     refused(again(row))
-    again(row, status="revoked", active_key=None)()
-    again(row, status="revoked", active_key=None)()
+    again(row, **REVOKED)()
+    again(row, **REVOKED)()
 
 
 @pytest.mark.parametrize(

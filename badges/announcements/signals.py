@@ -107,7 +107,9 @@ def _credential(message: OutboxMessage) -> UserCredential:
 
 def _time(message: OutboxMessage, credential: UserCredential) -> dt.datetime:
     """When it happened: the award's time, and for everything after it the time of the decision."""
-    return credential.awarded_at if message.type == "badge.awarded" else message.created_at
+    if message.type == "badge.awarded":
+        return credential.awarded_at
+    return credential.revoked_at or message.created_at
 
 
 def _topics(signal: OpenEdxPublicSignal) -> list[tuple[str, str]]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 from uuid6 import uuid7
 
-from badges.catalog.causes import Caused
-from badges.catalog.models import BadgeTemplate
+from badges.catalog.causes import Caused, CauseKind
+from badges.catalog.models import BadgeTemplate, TemplateRevision
+from badges.fields import KeyField, UnconstrainedForeignKey
 
 ACTIVE = "active"
 
@@ -17,17 +19,22 @@ class CredentialStatus(models.TextChoices):
 
     AWARDED = "awarded", _("awarded")
     REVOKED = "revoked", _("revoked")
+    EXPIRED = "expired", _("expired")
 
 
 class UserCredential(Caused):
     """
     A learner was awarded a badge, with the cause.
 
-    Written by the pipeline in the transaction of the decision, while the learner's row is locked. Outbox messages of
-    the same transaction announce it and issue it at providers. ``awarded_at`` is the time of the award, which providers
-    get too. The credential is active while ``active_key`` has its constant; the database allows one active credential
-    per learner and template. A row is never deleted and its cause never changes. A badge that was revoked and is earned
-    again is a new row.
+    Written by ``badges.granting`` in the transaction of the decision, while the learner's row is locked. Outbox
+    messages of the same transaction announce it and issue it at providers. ``awarded_at`` is the time of the award,
+    which providers get too. The credential is active while ``active_key`` has its constant; the database allows one
+    active credential per learner and template. A row is never deleted and its cause never changes. A badge that was
+    revoked and is earned again is a new row.
+
+    A revoked credential has a second cause: when it was revoked, by what or whom, and why. ``public_reason`` is what
+    the learner and the providers may read, ``internal_reason`` is for staff. ``blocked`` is set when a person revoked
+    it: the learner does not get the badge again until staff lift the block. Nothing else of a revocation changes.
 
     ``learner_template_id`` is computed from learner and template (``catalog.learner_template_ids``), so a batch finds
     its rows by it. The tables of providers (``CredlyBadge``) extend a row one-to-one and share its id.
@@ -42,6 +49,21 @@ class UserCredential(Caused):
     status = models.CharField(_("status"), max_length=10, choices=CredentialStatus.choices)
     active_key = models.CharField(max_length=6, null=True, blank=True, default=ACTIVE, editable=False)
     awarded_at = models.DateTimeField(_("awarded"))
+    revoked_at = models.DateTimeField(_("revoked"), null=True, blank=True)
+    public_reason = models.CharField(_("reason for the learner"), max_length=255, blank=True)
+    internal_reason = models.CharField(_("reason for staff"), max_length=500, blank=True)
+    blocked = models.BooleanField(_("blocked"), default=False)
+    revocation_kind = models.CharField(_("cause of the revocation"), max_length=10, choices=CauseKind, blank=True)
+    revocation_event_source = KeyField(_("event source"), max_length=255, blank=True)
+    revocation_event_id = KeyField(_("event id"), max_length=255, blank=True)
+    revocation_event_type = KeyField(_("event type"), max_length=255, blank=True)
+    revocation_event_time = models.DateTimeField(_("event time"), null=True, blank=True)
+    revocation_person = UnconstrainedForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    revocation_revision = models.ForeignKey(
+        TemplateRevision, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
 
     class Meta:
         default_permissions = ()
@@ -58,8 +80,16 @@ class UserCredential(Caused):
             # "Not null" is needed too: a comparison with NULL is neither true nor false, and a check accepts that.
             models.CheckConstraint(
                 condition=models.Q(active_key__isnull=False, active_key=ACTIVE, status="awarded")
-                | models.Q(active_key__isnull=True, status="revoked"),
+                | models.Q(active_key__isnull=True, status__in=["revoked", "expired"]),
                 name="lms_badges_active_while_awarded",
+            ),
+            models.CheckConstraint(
+                condition=(models.Q(status="revoked", revoked_at__isnull=False) & ~models.Q(revocation_kind=""))
+                | (~models.Q(status="revoked") & models.Q(revoked_at__isnull=True, revocation_kind="")),
+                name="lms_badges_revoked_has_cause",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(blocked=False) | models.Q(status="revoked"), name="lms_badges_blocked_while_revoked"
             ),
         ]
         indexes = [

@@ -18,6 +18,7 @@ class CauseKind(models.TextChoices):
 
     EVENT = "event", _("learning event")
     PERSON = "person", _("person")
+    PROGRAM = "program", _("other code")  # code of the host or of another plugin, which named no person
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from django.db import transaction
 
 from badges.awarding import awards
 from badges.awarding.models import UserCredential
-from badges.catalog.causes import Cause
+from badges.catalog.causes import Cause, CauseKind
 from badges.catalog.learner_template_ids import learner_template_id
 from badges.granting.messages import messages_of_award
 from badges.issuers import registry
@@ -53,20 +53,23 @@ def award(new: Sequence[NewAward], *, now: dt.datetime) -> list[UserCredential]:
     """
     Write a credential for every learner who may have one, and its outbox messages; return the credentials.
 
-    Who holds the badge already is left out. Must run in a transaction that has locked the rows of the learners. Three
-    statements and one for each provider, however many awards there are. ``now`` becomes the time of the award. Raises
-    IntegrityError when a learner got the badge meanwhile without that lock.
+    Who holds the badge already is left out, and who is blocked. A template that is awarded once is not awarded to
+    those who lost it to an event, unless a person or other code decides it.
+
+    Must run in a transaction that has locked the rows of the learners. Three statements and one for each provider,
+    however many awards there are. ``now`` becomes the time of the award. Raises IntegrityError when a learner got the
+    badge meanwhile without that lock.
     """
     if not new:
         return []
     template_of = {learner_template_id(each.learner_id, each.template.id): each.template for each in new}
-    held = awards.credential_statuses(template_of)
+    holdings = awards.holdings(template_of)
     credentials = [
         _credential_of(each, now)
         for each in new
         if awards.may_award(
-            held.get(learner_template_id(each.learner_id, each.template.id), set()),
-            award_once=each.template.award_once,
+            holdings[learner_template_id(each.learner_id, each.template.id)],
+            award_once=each.template.award_once and each.cause.kind is CauseKind.EVENT,
         )
     ]
     if not credentials:

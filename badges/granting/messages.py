@@ -1,4 +1,10 @@
-"""The outbox messages of awards."""
+"""
+The outbox messages of awards and revocations.
+
+The channel is the destination: the slug of a provider, or ``announce``. The key of a provider's messages is learner and
+template. So issuing, revoking and issuing again stay in order, and a badge that waits holds up no other badge.
+Announcements are in order for each learner.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +16,18 @@ from badges.outbox.mailbox import NewMessage
 
 def messages_of_award(credential: UserCredential, providers: Iterable[str]) -> Iterator[NewMessage]:
     """Yield the messages of an award: announce it, and issue the badge at every provider."""
-    key, payload = str(credential.learner_id), {"credential": str(credential.pk)}
-    yield NewMessage(channel="announce", key=key, type="badge.awarded", payload=payload)
+    return _messages(credential, "badge.awarded", providers, "issue")
+
+
+def messages_of_revocation(credential: UserCredential, providers: Iterable[str]) -> Iterator[NewMessage]:
+    """Yield the messages of a revocation: announce it, and revoke the badge at every provider."""
+    return _messages(credential, "badge.revoked", providers, "revoke")
+
+
+def _messages(
+    credential: UserCredential, announcement: str, providers: Iterable[str], what: str
+) -> Iterator[NewMessage]:
+    payload = {"credential": str(credential.pk)}
+    yield NewMessage(channel="announce", key=str(credential.learner_id), type=announcement, payload=payload)
     for provider in providers:
-        yield NewMessage(channel="issue", key=key, type=provider, payload={**payload, "provider": provider})
+        yield NewMessage(channel=provider, key=str(credential.learner_template_id), type=what, payload=payload)

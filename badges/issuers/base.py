@@ -16,6 +16,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from badges.awarding.models import UserCredential
+from badges.exceptions import Permanent
 
 
 class IssuerTarget(NamedTuple):
@@ -62,6 +63,9 @@ class Issuer(ABC):
         Must not call the provider, and must do nothing that can fail for one credential alone.
         """
 
+    # Whether ``revoke`` is implemented. If not, no message about a revocation is written for this provider.
+    can_revoke: bool = False
+
     @abstractmethod
     def issue(self, credential_id: uuid.UUID) -> None:
         """
@@ -70,6 +74,16 @@ class Issuer(ABC):
         It is called again after every outcome that was not a plain return, also after the process was killed in the
         middle. Raises Retryable or Permanent with a message for the operator.
         """
+
+    def revoke(self, credential_id: uuid.UUID, reason: str) -> None:
+        """
+        Revoke the credential's badge at the provider, outside of any transaction.
+
+        ``reason`` is public and may be empty. It is called after every message to issue this credential was delivered
+        or given up, at least once. Does nothing when the badge was never issued or is revoked. Raises Retryable or
+        Permanent with a message for the operator.
+        """
+        raise Permanent(f"{self.slug} cannot revoke badges. Revoke the badge there, then remove this message.")
 
     def circuit(self, credential_id: uuid.UUID) -> str | None:
         """Return the name of the circuit that the credential's rows belong to; None: no circuit breaker."""

@@ -1,5 +1,5 @@
 """
-Finding issuers by their slug, and the outbox's ``issue`` channel.
+Finding issuers by their slug, and the outbox channels of providers.
 
 Plug-ins are loaded on first use. One that is broken or gone costs the badges of its own templates, which become dead
 letters, and nothing else.
@@ -92,31 +92,50 @@ def issued(credential_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, list[Issued
     return found
 
 
-class IssueChannel:
-    """The outbox channel ``issue``: hands a message to the issuer it names."""
+def revocable(credential_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, list[str]]:
+    """
+    Return at which providers each credential has to be revoked: those that have a row for it and can revoke.
+
+    One statement for each installed provider.
+    """
+    return {
+        credential_id: [badge.provider for badge in badges if get(badge.provider).can_revoke]
+        for credential_id, badges in issued(credential_ids).items()
+    }
+
+
+class ProviderChannel:
+    """
+    The outbox channel of a provider, which has its slug as the name: hands a message to the issuer.
+
+    ``type`` of a message is ``issue`` or ``revoke``.
+    """
+
+    def __init__(self, slug: str):
+        self.slug = slug
 
     def __call__(self, message: OutboxMessage) -> None:
-        slug, credential_id = _read(message)
-        get(slug).issue(credential_id)
+        credential_id = _read(message)
+        if message.type == "issue":
+            get(self.slug).issue(credential_id)
+        elif message.type == "revoke":
+            reasons = UserCredential.objects.filter(pk=credential_id).values_list("public_reason", flat=True)
+            get(self.slug).revoke(credential_id, reasons.first() or "")
+        else:
+            raise Permanent(f"A provider cannot {message.type[:50]!r}, only issue and revoke. Remove the row.")
 
     def circuit(self, message: OutboxMessage) -> str | None:
         """Return the circuit of a message; None for one that cannot be delivered anyway."""
         try:
-            slug, credential_id = _read(message)
-            return get(slug).circuit(credential_id)
+            return get(self.slug).circuit(_read(message))
         except Permanent:
             return None
 
 
-issue = IssueChannel()
-
-
-def _read(message: OutboxMessage) -> tuple[str, uuid.UUID]:
+def _read(message: OutboxMessage) -> uuid.UUID:
     try:
-        payload = json.loads(message.payload)
-        return str(payload["provider"]), uuid.UUID(payload["credential"])
+        return uuid.UUID(json.loads(message.payload)["credential"])
     except (ValueError, TypeError, KeyError, AttributeError):
         raise Permanent(
-            f"Outbox row {message.sequence}: the payload names no credential and provider. "
-            "It cannot be delivered; remove it."
+            f"Outbox row {message.sequence}: the payload names no credential. It cannot be delivered; remove it."
         ) from None

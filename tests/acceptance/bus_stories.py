@@ -71,7 +71,7 @@ def assert_once_each(learners: int, *, events: int, courses: int = 1) -> None:
         "SELECT aggregatetype, COUNT(*), COUNT(DISTINCT payload) FROM lms_badges_outboxmessage "
         "GROUP BY aggregatetype ORDER BY aggregatetype"
     )
-    assert outbox == [("announce", learners, learners), ("issue", learners, learners)]
+    assert outbox == [("announce", learners, learners), ("credly", learners, learners)]
     inbox = query("SELECT state, COUNT(*), COUNT(DISTINCT event_id) FROM lms_badges_inboxmessage GROUP BY state")
     assert inbox == [("processed", events, events)]
     fulfilled = query("SELECT COUNT(*), COUNT(DISTINCT cause_event_id) FROM lms_badges_fulfillment")

@@ -59,10 +59,10 @@ def award(credly: CredlyProcess, template: str, *, learners: int) -> list[UserCr
         registry.prepare([(credential, ("credly", credly.organization, template)) for credential in awarded])
         post(
             NewMessage(
-                channel="issue",
-                key=str(credential.learner_id),
-                type="credly",
-                payload={"credential": str(credential.id), "provider": "credly"},
+                channel="credly",
+                key=str(credential.learner_template_id),
+                type="issue",
+                payload={"credential": str(credential.id)},
             )
             for credential in awarded
         )

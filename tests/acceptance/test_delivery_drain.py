@@ -78,7 +78,7 @@ def test_dead_letters_end_it_with_an_error_that_says_where_to_look(credly: Credl
     assert process.wait() == 1
     assert "1 dead letters were made. The admin says what is wrong" in process.output()
     assert "Traceback" not in process.output()
-    assert OutboxMessage.objects.get(state=OutboxState.DEAD).channel == "issue"
+    assert OutboxMessage.objects.get(state=OutboxState.DEAD).channel == "credly"
 
 
 @pytest.mark.tables
@@ -102,7 +102,7 @@ def test_forever_tries_again_by_itself_when_the_provider_is_back(credly: CredlyP
     credly.refuse(seconds=3)
     pass_course(1, 2)
     process = drain("--forever")
-    failed = OutboxMessage.objects.filter(channel="issue", attempts__gt=0)
+    failed = OutboxMessage.objects.filter(channel="credly", attempts__gt=0)
     process.wait_until(failed.exists, what="a failed attempt")
     wait_until_delivered(process)
     assert process.terminate() == 0

@@ -27,6 +27,7 @@ from tests.factories import (
     ALGEBRA,
     GEOMETRY,
     NOON,
+    REVOKED,
     BadgeProgressFactory,
     FulfillmentFactory,
     InboxMessageFactory,
@@ -219,7 +220,7 @@ def test_people_are_found_by_lms_user_id_and_by_the_beginning_of_their_username(
 
 
 def test_credentials_are_found_by_template_and_left_by_status(support: Any, world: dict[Any, Any]) -> None:
-    UserCredentialFactory(status="revoked", active_key=None)
+    UserCredentialFactory(**REVOKED)
     assert rows(support, f"{address(UserCredential)}?q=geometry") == 1
     assert rows(support, f"{address(UserCredential)}?status__exact=revoked") == 1
 

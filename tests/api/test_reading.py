@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from badges import api
-from badges.awarding.models import CredentialStatus
 from tests.factories import (
     GEOMETRY,
     NOON,
+    REVOKED,
     BadgeProgressFactory,
     FulfillmentFactory,
     LearnerFactory,
@@ -33,9 +33,7 @@ def test_credentials_of_a_person_named_in_each_way() -> None:
 
 def test_credentials_come_newest_first_and_revoked_ones_too() -> None:
     learner, template = LearnerFactory(), make_template()
-    first = UserCredentialFactory(
-        learner=learner, template=template, status=CredentialStatus.REVOKED, active_key=None, awarded_at=NOON
-    )
+    first = UserCredentialFactory(learner=learner, template=template, awarded_at=NOON, **REVOKED)
     second = UserCredentialFactory(learner=learner, template=template, awarded_at=NOON + dt.timedelta(days=1))
     UserCredentialFactory(learner=learner)
     assert list(api.credentials_of(learner.lms_user_id, template=template.slug)) == [second, first]
@@ -58,7 +56,7 @@ def test_an_unknown_person_has_no_credentials(person: Any) -> None:
 def test_holders_are_learners_with_an_active_credential() -> None:
     template = make_template()
     held = UserCredentialFactory(template=template)
-    UserCredentialFactory(template=template, status=CredentialStatus.REVOKED, active_key=None)
+    UserCredentialFactory(template=template, **REVOKED)
     UserCredentialFactory()
     assert list(api.holders_of(template.slug)) == [held]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from badges.announcements import announce
-from badges.issuers.registry import issue
+from badges.issuers.credly.issuer import channel
 from badges.outbox import channels
 from badges.outbox.channels import ChannelMissing
 from badges.outbox.models import OutboxMessage
@@ -30,7 +30,7 @@ def pigeon() -> Iterator[Pigeon]:
 
 def test_our_own_channels_are_installed() -> None:
     assert channels.handler_of("announce") is announce
-    assert channels.handler_of("issue") is issue
+    assert channels.handler_of("credly") is channel
 
 
 def test_a_registered_handler_delivers_its_channel(pigeon: Pigeon) -> None:

@@ -16,7 +16,7 @@ from badges.issuers.credly.models import CredlyBadge
 from badges.outbox.models import OutboxMessage
 from badges.progress.models import BadgeProgress, Fulfillment
 from badges.testing import events as made
-from tests.factories import NOON
+from tests.factories import NOON, REVOKED
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.tables]
 
@@ -102,7 +102,7 @@ def test_the_same_fact_under_two_ids_is_one_credential_one_issue_and_one_announc
 
     assert InboxMessage.objects.count() == 2
     assert Fulfillment.objects.count() == UserCredential.objects.count() == CredlyBadge.objects.count() == 1
-    assert sorted(OutboxMessage.objects.values_list("channel", flat=True)) == ["announce", "issue"]
+    assert sorted(OutboxMessage.objects.values_list("channel", flat=True)) == ["announce", "credly"]
 
 
 CREDLY = {
@@ -256,7 +256,7 @@ def test_a_template_edited_after_a_fulfilment_awards_at_the_next_event_and_not_b
 def test_a_revoked_badge_is_not_awarded_again_by_the_next_event(template, passing):
     template("star", {"key": "pass", "course": ALGEBRA})
     pipeline.handle([passing(course_key=ALGEBRA, lms_user_id=5)])
-    UserCredential.objects.update(status="revoked", active_key=None)
+    UserCredential.objects.update(**REVOKED)
 
     result = pipeline.handle([passing(course_key=ALGEBRA, lms_user_id=5)])
 
@@ -271,7 +271,7 @@ def test_what_was_reset_counts_no_more_and_is_earned_again_unless_the_badge_is_a
     template("both", {"key": "a", "course": ALGEBRA}, {"key": "b", "course": BOTANY}, award_once=award_once)
     algebra, botany = ({"course_key": course, "lms_user_id": 5} for course in (ALGEBRA, BOTANY))
     pipeline.handle([passing(**algebra), passing(**botany)])
-    UserCredential.objects.update(status="revoked", active_key=None)
+    UserCredential.objects.update(**REVOKED)
     Fulfillment.objects.update(active_key=None, reset_at=NOON, reset_kind="event")
     BadgeProgress.objects.update(completed_at=None)
 

@@ -12,10 +12,9 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from badges.awarding.models import CredentialStatus
 from badges.issuers.credly.models import CredlyBadge, CredlyState
 from badges.models import UserCredential
-from tests.factories import NOON, LearnerFactory, UserCredentialFactory, credly_issuer, make_template
+from tests.factories import NOON, REVOKED, LearnerFactory, UserCredentialFactory, credly_issuer, make_template
 from tests.rest_api.schema import assert_as_promised
 
 LIST = "/api/badges/v1/credentials/"
@@ -117,9 +116,7 @@ def test_a_learner_whose_account_is_gone_still_has_credentials(all_seeing: Any) 
 
 def test_each_filter_leaves_what_it_asks_for(all_seeing: Any) -> None:
     first = UserCredentialFactory(awarded_at=NOON)
-    second = UserCredentialFactory(
-        awarded_at=NOON + dt.timedelta(hours=1), status=CredentialStatus.REVOKED, active_key=None
-    )
+    second = UserCredentialFactory(awarded_at=NOON + dt.timedelta(hours=1), **REVOKED)
     one, two = [str(first.pk)], [str(second.pk)]
     assert ids(ask(all_seeing, username=first.learner.user.username)) == one
     assert ids(ask(all_seeing, lms_user_id=second.learner.lms_user_id)) == two

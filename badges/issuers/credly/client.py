@@ -45,6 +45,18 @@ class CredlyClient:
         for page in self.api.pages(f"{self._folder}/badges", answers.next_link, filter=wanted):
             yield from badges_from(page)
 
+    def revoke(self, badge: uuid.UUID, reason: str) -> None:
+        """Revoke a badge. Raises Refused when it is revoked or replaced already, among other reasons."""
+        self.api.put(f"{self._folder}/badges/{badge}/revoke", {"reason": reason})
+
+    def state_of(self, badge: uuid.UUID) -> str:
+        """Return the state of a badge. Raises Refused when there is none."""
+        answer = self.api.get(f"{self._folder}/badges/{badge}")
+        try:
+            return badge_from(answer["data"]).state
+        except (ValueError, KeyError, TypeError):
+            raise NoAnswer(self.api.message("the answer describes no badge."), uncertain=False) from None
+
     def organization_name(self) -> str:
         """Return what the organization is called at Credly."""
         answer = self.api.get(self._folder)

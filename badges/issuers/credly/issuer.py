@@ -29,6 +29,7 @@ from badges.issuers.credly.conf import config as credly_config
 from badges.issuers.credly.models import CredlyBadge, CredlyState
 from badges.issuers.credly.organizations import reencrypt_tokens
 from badges.issuers.credly.payloads import ExternalBadge
+from badges.issuers.registry import ProviderChannel
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,7 @@ class CredlyIssuer(Issuer):
 
     slug = "credly"
     settings = DEFAULTS
+    can_revoke = True
 
     def prepare(self, targets: Sequence[tuple[UserCredential, IssuerTarget]]) -> None:
         """Write the badges to be issued, in the transaction of the award."""
@@ -59,6 +61,12 @@ class CredlyIssuer(Issuer):
             CredlyBadge.objects.filter(pk=badge.pk, external_uuid__isnull=True).update(state=CredlyState.ERROR)
             raise
 
+    def revoke(self, credential_id: uuid.UUID, reason: str) -> None:
+        """Revoke the credential's badge at Credly, or find out that there is none."""
+        badge = CredlyBadge.objects.select_related("credential__learner__user").filter(pk=credential_id).first()
+        if badge is not None and badge.state not in (CredlyState.CREATED, CredlyState.REVOKED):
+            _revoke(badge, reason)
+
     def issued(self, credential_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Issued]:
         """Return what is known here of these credentials' badges."""
         return {badge.pk: _known(badge) for badge in CredlyBadge.objects.filter(pk__in=credential_ids)}
@@ -71,6 +79,9 @@ class CredlyIssuer(Issuer):
     def reencrypt(self) -> int:
         """Encrypt the organizations' tokens with the newest key."""
         return reencrypt_tokens()
+
+
+channel = ProviderChannel(CredlyIssuer.slug)
 
 
 def _known(badge: CredlyBadge) -> Issued:
@@ -114,6 +125,23 @@ def _ask(badge: CredlyBadge, client: CredlyClient, template: str, *, fresh: bool
             f"Credly answered with the badge {found.id}, which belongs to another credential here. "
             "Compare both at Credly, then retry this message."
         )
+
+
+def _revoke(badge: CredlyBadge, reason: str) -> None:
+    client = client_for(badge.organization)
+    if badge.external_uuid is None:
+        # Credly was asked and the outcome is not known, or it refused. Look whether there is a badge after all.
+        if not _adopt(badge, client, _template_of(badge)):
+            return
+        badge.refresh_from_db(fields=["external_uuid"])
+    assert badge.external_uuid is not None
+    try:
+        client.revoke(badge.external_uuid, reason)
+    except Refused:
+        # Credly refuses to revoke what is revoked or replaced. That is no error: the learner does not hold the badge.
+        if client.state_of(badge.external_uuid) not in payloads.GONE:
+            raise
+    CredlyBadge.objects.filter(pk=badge.pk).update(state=CredlyState.REVOKED)
 
 
 def _note_asked(badge: CredlyBadge) -> None:

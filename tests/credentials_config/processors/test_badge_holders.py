@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from badges.awarding.models import CredentialStatus
 from credentials_config.contracts import Person
 from credentials_config.registry import processor
 from tests.credentials_config.lms import school
-from tests.factories import LearnerFactory, UserCredentialFactory, make_template
+from tests.factories import REVOKED, LearnerFactory, UserCredentialFactory, make_template
 
 pytestmark = [pytest.mark.django_db, pytest.mark.tables]
 
@@ -54,7 +53,7 @@ def test_all_badges_must_be_held(star, moon):
 
 
 def test_a_revoked_badge_is_not_held(star):
-    learner = give(star, status=CredentialStatus.REVOKED, active_key=None).learner
+    learner = give(star, **REVOKED).learner
 
     assert not retrieve(school.ALGEBRA, "algebra-star", learner)[learner].eligible
 

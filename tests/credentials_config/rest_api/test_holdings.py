@@ -14,10 +14,9 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from badges.awarding.models import CredentialStatus as BadgeStatus
 from credentials_config.models import CredentialStatus
 from tests.credentials_config.factories import CredentialFactory
-from tests.factories import NOON, LearnerFactory, UserCredentialFactory, make_template
+from tests.factories import NOON, REVOKED, LearnerFactory, UserCredentialFactory, make_template
 from tests.rest_api.schema import assert_as_promised
 
 LIST = "/api/credentials/v1/credentials/"
@@ -120,9 +119,7 @@ def test_ended_credentials_are_listed_on_request_and_unfinished_ones_never(learn
         document="",
         issued_at=NOON - 2 * HOUR,
     )
-    revoked = UserCredentialFactory(
-        learner=learner, status=BadgeStatus.REVOKED, active_key=None, awarded_at=NOON - 3 * HOUR
-    )
+    revoked = UserCredentialFactory(learner=learner, awarded_at=NOON - 3 * HOUR, **REVOKED)
     unmade = {"document": "", "document_number": 0}
     CredentialFactory(learner=learner, status=CredentialStatus.GENERATING, **unmade)
     CredentialFactory(learner=learner, status=CredentialStatus.ERROR, error="x", **unmade)

@@ -22,6 +22,7 @@ from badges.issuers.credly import issuer
 from badges.issuers.credly.issuer import CredlyIssuer
 from badges.issuers.credly.models import CredlyBadge, CredlyOrganization
 from badges.testing.credly import Badge, CredlyStandIn
+from tests.factories import REVOKED
 
 pytestmark = [pytest.mark.django_db, pytest.mark.tables]
 
@@ -158,7 +159,7 @@ def test_a_dead_letter_is_issued_once_its_cause_is_gone(credly: CredlyStandIn, c
 def test_a_credential_that_was_revoked_before_it_was_issued_is_not_issued(
     credly: CredlyStandIn, credential: UserCredential, settings: Any
 ) -> None:
-    UserCredential.objects.update(status="revoked", active_key=None)
+    UserCredential.objects.update(**REVOKED)
     settings.LMS_BADGES_CONFIG["credly"]["ORGANIZATIONS"] = {}  # nor does a token that is missing matter any more
     issue(credential.id)
     assert credly.counts == {}
@@ -273,7 +274,7 @@ def test_a_badge_found_after_its_credential_was_revoked_is_known_and_none_is_mad
 ) -> None:
     done, undone = (award(organization=credly.organization, external_template=template) for _ in "12")
     CredlyBadge.objects.update(state="no_response")
-    UserCredential.objects.update(status="revoked", active_key=None)
+    UserCredential.objects.update(**REVOKED)
     add_badge(credly, done.learner, template)
     issue(done.id)
     issue(undone.id)
@@ -576,3 +577,41 @@ def test_each_organization_has_its_own_circuit(
     with django_assert_num_queries(1):
         assert CredlyIssuer().circuit(credential.id) == f"credly:{credly.organization}"
     assert CredlyIssuer().circuit(uuid4()) == "credly"
+
+
+def revoke(credential: UserCredential) -> None:
+    CredlyIssuer().revoke(credential.id, "Awarded by mistake.")
+
+
+def test_an_issued_badge_is_revoked_with_its_public_reason(credly: CredlyStandIn, credential: UserCredential) -> None:
+    issue(credential.id)
+    revoke(credential)
+    revoke(credential)
+    assert [(badge.state, badge.revoke_reason) for badge in credly.badges] == [("revoked", "Awarded by mistake.")]
+    assert row(credential).state == "revoked"
+    assert credly.counts == {"issue": 1, "revoke": 1}
+
+
+def test_revoking_what_was_never_issued_asks_nobody(credly: CredlyStandIn, credential: UserCredential) -> None:
+    revoke(credential)
+    assert credly.counts == {}
+
+
+def test_a_badge_that_was_revoked_or_replaced_at_credly_is_no_error(
+    credly: CredlyStandIn, credential: UserCredential
+) -> None:
+    issue(credential.id)
+    credly.revoke_badge(credly.badges[0].id)
+    revoke(credential)
+    assert row(credential).state == "revoked"
+
+
+def test_a_badge_whose_issuing_had_no_answer_is_found_and_revoked(
+    credly: CredlyStandIn, credential: UserCredential
+) -> None:
+    credly.drop(on="issue", times=1)
+    with pytest.raises(Retryable):
+        issue(credential.id)
+    revoke(credential)
+    assert [badge.state for badge in credly.badges] == ["revoked"]
+    assert row(credential).state == "revoked"

@@ -1,0 +1,181 @@
+"""
+Awarding and revoking one credential, by a person or by other code.
+
+Each function is one transaction, or a part of the caller's. It locks the learner first, so of several calls at the same
+time the others see what the first has done.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import IntegrityError, transaction
+
+from badges.awarding import awards
+from badges.awarding.models import UserCredential
+from badges.catalog.causes import Cause, CauseKind
+from badges.catalog.learner_template_ids import learner_template_id
+from badges.catalog.models import BadgeTemplate
+from badges.database import read_committed, retry_transient
+from badges.exceptions import (
+    AlreadyHeldError,
+    BlockedError,
+    NotBlockedError,
+    NotHeldError,
+    TemplateNotActiveError,
+    UnknownPersonError,
+)
+from badges.granting.awards import NewAward, award
+from badges.granting.revocations import NewRevocation, revoke
+from badges.intake.models import Learner
+from badges.progress import states
+from badges.rules import completion
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Template:
+    """A template as it is now in the database. The compiled ones lack the templates that events cannot complete."""
+
+    id: int
+    slug: str
+    revision_id: int
+    award_once: bool
+    issuers: Sequence[tuple[str, str, str]]
+
+
+def award_one(
+    learner: Learner, template: BadgeTemplate, *, by: AbstractBaseUser | None, reason: str, now: dt.datetime
+) -> UserCredential:
+    """
+    Award a badge and return the credential.
+
+    Raises TemplateNotActiveError, AlreadyHeldError or BlockedError.
+    """
+
+    def work() -> UserCredential:
+        _lock(learner)
+        if not _may_be_awarded(template):
+            raise TemplateNotActiveError(template.slug)
+        _require_awardable(learner, template)
+        return award([NewAward(learner.pk, _granted(template), _cause(by, reason))], now=now)[0]
+
+    return _in_transaction(work)
+
+
+def revoke_one(
+    learner: Learner,
+    template: BadgeTemplate,
+    *,
+    by: AbstractBaseUser | None,
+    public_reason: str,
+    internal_reason: str,
+    block: bool,
+    now: dt.datetime,
+) -> UserCredential:
+    """Revoke the badge that a learner holds and return the credential. Raises NotHeldError."""
+
+    def work() -> UserCredential:
+        _lock(learner)
+        revocation = NewRevocation(
+            learner_id=learner.pk,
+            template_id=template.pk,
+            revision_id=_revision_id(template),
+            cause=_cause(by, ""),
+            public_reason=public_reason,
+            internal_reason=internal_reason,
+            block=block,
+        )
+        revoked = revoke([revocation], now=now)
+        if not revoked:
+            raise NotHeldError(template.slug)
+        return revoked[0]
+
+    return _in_transaction(work)
+
+
+def lift_block(
+    learner: Learner, template: BadgeTemplate, *, by: AbstractBaseUser | None, reason: str, now: dt.datetime
+) -> UserCredential | None:
+    """
+    Lift the block of a learner on a template, and evaluate the progress anew.
+
+    Returns the new credential if the requirements of today are fulfilled, else None. Raises NotBlockedError.
+    """
+
+    def work() -> UserCredential | None:
+        _lock(learner)
+        if not awards.lift_blocks(learner_template_id(learner.pk, template.pk)):
+            raise NotBlockedError(template.slug)
+        if not _may_be_awarded(template) or not _is_complete(learner, template):
+            return None
+        awarded = award([NewAward(learner.pk, _granted(template), _cause(by, reason))], now=now)
+        return awarded[0] if awarded else None
+
+    return _in_transaction(work)
+
+
+def _in_transaction(work: Callable[[], T]) -> T:
+    """Call ``work`` in a transaction, and again after a transient error or when another process was first."""
+
+    def attempt() -> T:
+        if transaction.get_connection().in_atomic_block:
+            with transaction.atomic():
+                return work()
+        with read_committed():
+            return work()
+
+    try:
+        return retry_transient(attempt)
+    except IntegrityError:
+        # Somebody wrote the credential without the lock. The second attempt finds it and says so.
+        return retry_transient(attempt)
+
+
+def _lock(learner: Learner) -> None:
+    # An update locks the row on every database. SQLite does not know SELECT ... FOR UPDATE.
+    if not Learner.objects.filter(pk=learner.pk).update(created_at=learner.created_at):
+        raise UnknownPersonError
+
+
+def _may_be_awarded(template: BadgeTemplate) -> bool:
+    """Return whether badges are awarded now. A template without requirements is never active; people award it."""
+    template.refresh_from_db(fields=["is_active", "archived_at", "award_once"])
+    if template.archived_at is not None:
+        return False
+    return template.is_active or not template.requirements.filter(archived_at=None).exists()
+
+
+def _require_awardable(learner: Learner, template: BadgeTemplate) -> None:
+    key = learner_template_id(learner.pk, template.pk)
+    holding = awards.holdings([key])[key]
+    if holding.active:
+        raise AlreadyHeldError(template.slug)
+    if holding.blocked:
+        raise BlockedError(template.slug)
+
+
+def _is_complete(learner: Learner, template: BadgeTemplate) -> bool:
+    key = learner_template_id(learner.pk, template.pk)
+    requirements = template.requirements.filter(archived_at=None).values_list("id", "group")
+    return completion(list(requirements), states.load([key])[key].fulfilled).complete
+
+
+def _granted(template: BadgeTemplate) -> _Template:
+    issuers = template.issuers.order_by("provider").values_list("provider", "organization", "external_template")
+    return _Template(template.pk, template.slug, _revision_id(template), template.award_once, list(issuers))
+
+
+def _revision_id(template: BadgeTemplate) -> int:
+    return template.revisions.order_by("-number").values_list("id", flat=True)[0]
+
+
+def _cause(by: AbstractBaseUser | None, reason: str) -> Cause:
+    if by is None:
+        return Cause(CauseKind.PROGRAM, reason=reason)
+    return Cause(CauseKind.PERSON, person_id=by.pk, reason=reason)

@@ -1,0 +1,5 @@
+"""A Credly to issue at."""
+
+from tests.issuers.conftest import credly
+
+__all__ = ["credly"]
