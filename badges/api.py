@@ -34,16 +34,26 @@ from badges.pipeline import BatchResult, process_pending, receive
 from badges.progress.models import BadgeProgress
 from badges.progress.reading import report, with_reports
 from badges.retirement import RetirementResult
+from badges.runs.kinds import Job, RunKind, Step
+from badges.runs.models import Run, RunMode
+from badges.runs.queue import RunRefused
+from badges.runs.queue import start as start_run
 
 __all__ = [
     "BatchResult",
     "Event",
     "Explanation",
+    "Job",
     "LearnerData",
     "Person",
     "RetirementHook",
     "RetirementResult",
     "RetiringPerson",
+    "Run",
+    "RunKind",
+    "RunMode",
+    "RunRefused",
+    "Step",
     "credentials_of",
     "enqueue",
     "enqueue_all",
@@ -58,6 +68,7 @@ __all__ = [
     "register_retirement_hook",
     "report",
     "retire",
+    "start_run",
     "with_reports",
 ]
 
