@@ -24,6 +24,6 @@ class Command(BaseCommand):
         self.stdout.write(
             f"Forgot the payloads of {gone.payloads} events older than {config.payload_days} days, "
             f"{gone.events} events decided too long ago (event_days: {config.event_days}), "
-            f"{gone.delivered} outbox rows delivered more than {config.delivery['keep_days']} days ago, "
-            f"and {gone.runs} runs closed more than {config.runs['keep_days']} days ago."
+            f"and {gone.delivered} outbox rows delivered more than {config.delivery['keep_days']} days ago."
         )
+        self.stdout.write(f"Deleted {gone.runs} runs closed more than {config.runs['keep_days']} days ago.")
