@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -23,7 +23,7 @@ from badges.awarding.models import ACTIVE, UserCredential
 from badges.catalog.event_types import LearnerData
 from badges.catalog.models import BadgeTemplate
 from badges.common.retirement import RetirementHook, RetiringPerson, register_retirement_hook
-from badges.conf import config
+from badges.conf import user_lms_id_field
 from badges.explanations import Explanation
 from badges.intake import learners
 from badges.intake.events import Event
@@ -69,6 +69,7 @@ __all__ = [
     "report",
     "retire",
     "start_run",
+    "undelivered",
     "with_reports",
 ]
 
@@ -199,6 +200,11 @@ def enqueue_all(channel: str, messages: Iterable[tuple[str, Mapping[str, Any]]],
     )
 
 
+def undelivered(channel: str) -> Iterator[dict[str, Any]]:
+    """Yield the payloads of a channel's messages that were not delivered, oldest first: waiting and dead letters."""
+    yield from mailbox.undelivered(channel)
+
+
 def _rows_of(person: Person) -> Q:
     return _is_person(person, "learner__")
 
@@ -206,7 +212,7 @@ def _rows_of(person: Person) -> Q:
 def _lms_user_id(person: Person) -> int | None:
     """Return the LMS user id of a person if it is given, or if the host stores it with the account."""
     if isinstance(person, AbstractBaseUser):
-        field = config.user_lms_id_field
+        field = user_lms_id_field()
         person = str(getattr(person, field)) if field else ""
     text = str(person)
     if isinstance(person, Learner | uuid.UUID) or not _is_number(text):

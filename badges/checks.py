@@ -18,35 +18,33 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import DEFAULT_DB_ALIAS
 
 from badges.catalog import event_types
-from badges.conf import DEFAULTS, PASSING_STATUS, config
-from badges.database import incomplete_character_sets
+from badges.common.config_checks import config_problems
+from badges.conf import DEFAULTS, LMS_ID_FIELD, PASSING_STATUS, config, has_user_field, user_lms_id_field
+from badges.database import incomplete_character_sets, inexact_columns
 from badges.issuers import registry
-
-# Keys of the host's own badges app, which reads the same dict.
-_HOST_KEYS = frozenset({"accredible"})
 
 BADGE_AWARDED = "org.openedx.learning.badge.awarded.v1"
 
 
 @register("lms_badges")
 def check_config(**_: Any) -> list[CheckMessage]:
-    """Report unknown keys of ``BADGES_CONFIG``, and values of a wrong type."""
-    given = getattr(settings, "BADGES_CONFIG", {})
-    if not isinstance(given, dict):
-        return [Error("BADGES_CONFIG is not a dict.", hint="BADGES_CONFIG = {}", id="lms_badges.E007")]
-    return [*_config_problems(given, {**DEFAULTS, **registry.settings()}, ""), *_field_problems()]
+    """Report unknown keys of ``LMS_BADGES_CONFIG``, and values of a wrong type."""
+    ids = {"no_dict": "lms_badges.E007", "unknown": "lms_badges.W011", "wrong": "lms_badges.E007"}
+    problems = list(config_problems("LMS_BADGES_CONFIG", {**DEFAULTS, **registry.settings()}, **ids))
+    is_dict = isinstance(getattr(settings, "LMS_BADGES_CONFIG", {}), dict)
+    return [*problems, *_field_problems()] if is_dict else problems
 
 
 @register("lms_badges")
 def check_events(**_: Any) -> list[CheckMessage]:
     """Report configured event types that do not exist, and those without a known path to the learner."""
-    if not isinstance(getattr(settings, "BADGES_CONFIG", {}), dict):
+    if not isinstance(getattr(settings, "LMS_BADGES_CONFIG", {}), dict):
         return []
     failed = event_types.load_signals()
     problems = [_module_problem(module, reason) for module, reason in failed.items()]
     events = config.events
     if isinstance(events, (list, tuple)) and not events:
-        hint = f'BADGES_CONFIG["events"] = ["{PASSING_STATUS}"]'
+        hint = f'LMS_BADGES_CONFIG["events"] = ["{PASSING_STATUS}"]'
         problems.append(
             Error("No event types are configured, so no badge can be earned.", hint=hint, id="lms_badges.E001")
         )
@@ -57,7 +55,7 @@ def check_events(**_: Any) -> list[CheckMessage]:
 
 @register("lms_badges")
 def check_host(**_: Any) -> list[CheckMessage]:
-    """Report settings of the host outside ``BADGES_CONFIG`` that do not fit."""
+    """Report settings of the host outside ``LMS_BADGES_CONFIG`` that do not fit."""
     problems: list[CheckMessage] = []
     own = getattr(settings, "BADGES_ENABLED", None)
     if own or (own is None and any(app.label == "badges" for app in apps.get_app_configs())):
@@ -108,61 +106,41 @@ def check_character_set(*, databases: Collection[str] | None = None, **_: Any) -
     ]
 
 
-# --- the dict --------------------------------------------------------------------------------------------------------
-
-
-def _config_problems(given: dict[Any, Any], known: dict[str, Any], where: str) -> Iterator[CheckMessage]:
-    for key, value in given.items():
-        place = f"{where}[{key!r}]"
-        if key not in known:
-            if where or key not in _HOST_KEYS:
-                yield _unknown_key(str(key), list(known), place)
-        elif not _has_type_of(value, known[key]):
-            message = f"BADGES_CONFIG{place} is {_type_name(value)}; it should be {_type_name(known[key])}."
-            yield Error(message, hint="The settings page of the documentation describes it.", id="lms_badges.E007")
-        elif isinstance(value, dict) and known[key]:
-            yield from _config_problems(value, known[key], place)
-
-
-def _unknown_key(key: str, known: list[str], place: str) -> CheckMessage:
-    near = difflib.get_close_matches(key.lower(), {word.lower(): word for word in known}, n=1)
-    by_fold = {word.lower(): word for word in known}
-    hint = f"Did you mean {by_fold[near[0]]!r}?" if near else f"Known are: {', '.join(sorted(known))}."
-    return Error(f"BADGES_CONFIG{place} is read by nobody.", hint=hint, id="lms_badges.E006")
-
-
-def _has_type_of(value: Any, default: Any) -> bool:
-    """Return whether a value has the type of the default. A default of None allows every type."""
-    if default is None:
-        return True
-    if isinstance(default, bool) or isinstance(value, bool):
-        return isinstance(value, bool) and isinstance(default, bool)
-    if isinstance(default, (int, float)):
-        return isinstance(value, (int, float))
-    if isinstance(default, (list, tuple)):
-        return isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value)
-    return isinstance(value, type(default))
-
-
-def _type_name(value: Any) -> str:
-    names = {bool: "True or False", int: "a number", float: "a number", str: "text", dict: "a dict"}
-    if isinstance(value, (list, tuple)):
-        return (
-            "a list of texts" if all(isinstance(item, str) for item in value) else "a list of other things than texts"
+@register("lms_badges", Tags.database)
+def check_collations(*, databases: Collection[str] | None = None, **_: Any) -> list[CheckMessage]:
+    """Look whether identifying text is compared byte by byte, in both apps. Asks the database, as the check above."""
+    if DEFAULT_DB_ALIAS not in (databases or ()):
+        return []
+    return [
+        Warning(
+            f"{column} has the collation {collation}, which takes different texts for one: of two events or keys that "
+            "differ by case, accents or spaces at the end, one is dropped as a duplicate.",
+            hint=remedy,
+            id="lms_badges.W010",
         )
-    return names.get(type(value), f"of type {type(value).__name__}")
+        for column, collation, remedy in inexact_columns(apps.get_models())
+    ]
+
+
+# --- the dict ---------------------------------------------------------------------------------------------------------
 
 
 def _field_problems() -> Iterator[CheckMessage]:
     wanted = config.user_lms_id_field
-    fields = [field.name for field in get_user_model()._meta.get_fields()]
-    if wanted is not None and wanted not in fields:
+    if wanted and not has_user_field(str(wanted)):
+        fields = [field.name for field in get_user_model()._meta.get_fields()]
         near = difflib.get_close_matches(str(wanted), fields, n=1)
-        hint = (
-            f"Did you mean {near[0]!r}?" if near else "None, when the host's users have no field for the LMS user id."
-        )
-        message = f"BADGES_CONFIG['user_lms_id_field'] is {wanted!r}, which is no field of the host's users."
+        hint = f"Did you mean {near[0]!r}?" if near else '"", when the host\'s users have no field for the LMS user id.'
+        message = f"LMS_BADGES_CONFIG['user_lms_id_field'] is {wanted!r}, which is no field of the host's users."
         yield Error(message, hint=hint, id="lms_badges.E010")
+    elif has_user_field(LMS_ID_FIELD) and user_lms_id_field() != LMS_ID_FIELD:
+        yield Warning(
+            f"The host's users have the field {LMS_ID_FIELD}, which is not used. "
+            f"LMS_BADGES_CONFIG['user_lms_id_field'] is {wanted!r}. "
+            "Somebody who changed their username at the LMS gets a second account.",
+            hint=f"Remove 'user_lms_id_field'; {LMS_ID_FIELD} is then used.",
+            id="lms_badges.W012",
+        )
 
 
 # --- event types -----------------------------------------------------------------------------------------------------
@@ -170,7 +148,7 @@ def _field_problems() -> Iterator[CheckMessage]:
 
 def _module_problem(module: str, reason: str) -> CheckMessage:
     return Error(
-        f"The module {module} of BADGES_CONFIG['signal_modules'] cannot be imported: {reason}.",
+        f"The module {module} of LMS_BADGES_CONFIG['signal_modules'] cannot be imported: {reason}.",
         hint="Install the package that holds it, or remove the name.",
         id="lms_badges.E008",
     )
@@ -189,7 +167,7 @@ def _event_problems(event_type: Any) -> Iterable[CheckMessage]:
 
 def _unknown_type(event_type: str) -> CheckMessage:
     near = difflib.get_close_matches(event_type, event_types.known_types(), n=1)
-    own = "For a signal of your own, name its module in BADGES_CONFIG['signal_modules']."
+    own = "For a signal of your own, name its module in LMS_BADGES_CONFIG['signal_modules']."
     hint = f"Did you mean {near[0]!r}? {own}" if near else own
     return Error(f"No installed package defines the event type {event_type!r}.", hint=hint, id="lms_badges.E002")
 
@@ -201,12 +179,12 @@ def _learner_problems(definition: event_types.EventDefinition) -> Iterator[Check
     if not users:
         yield Error(
             f"Events of type {definition.type} do not say whom they are about: their data holds no UserData.",
-            hint="Remove it from BADGES_CONFIG['events'].",
+            hint="Remove it from LMS_BADGES_CONFIG['events'].",
             id="lms_badges.E004",
         )
         return
     others = "".join(f' or "{path}"' for path in users[1:])
-    hint = f'BADGES_CONFIG["learner_paths"] = {{"{definition.type}": "{users[0]}"}}' + (
+    hint = f'LMS_BADGES_CONFIG["learner_paths"] = {{"{definition.type}": "{users[0]}"}}' + (
         f"  # {others[1:]}" if others else ""
     )
     given = config.learner_paths.get(definition.type) if isinstance(config.learner_paths, dict) else None
@@ -214,7 +192,9 @@ def _learner_problems(definition: event_types.EventDefinition) -> Iterator[Check
         message = f"Events of type {definition.type} name several users: {', '.join(users)}. Which one is the learner?"
         yield Error(message, hint=hint, id="lms_badges.E003")
     else:
-        message = f"BADGES_CONFIG['learner_paths'] says {given!r} for {definition.type}, where there is no UserData."
+        message = (
+            f"LMS_BADGES_CONFIG['learner_paths'] says {given!r} for {definition.type}, where there is no UserData."
+        )
         yield Error(message, hint=hint, id="lms_badges.E005")
 
 

@@ -1,5 +1,5 @@
 """
-The plugin's settings: one dict, ``BADGES_CONFIG``, read when asked.
+The plugin's settings: one dict, ``LMS_BADGES_CONFIG``, read when asked.
 
 ``DEFAULTS`` is the whole list of keys with their values when a host says nothing; a dict in the host's settings is
 merged over a dict here, anything else replaces it. A provider's settings are in its own ``conf``.
@@ -8,6 +8,8 @@ merged over a dict here, anything else replaces it. A provider's settings are in
 from __future__ import annotations
 
 from typing import Any
+
+from django.contrib.auth import get_user_model
 
 from badges.common.config import Config
 
@@ -24,7 +26,7 @@ DEFAULTS: dict[str, Any] = {
     "learner_paths": {},
     # Modules that define public signals of your own; they are imported at the start.
     "signal_modules": [],
-    # The host's user field that holds the LMS user id, when it has one.
+    # The host's user field that holds the LMS user id. None: "lms_user_id", where the host's users have it. "": none.
     "user_lms_id_field": None,
     # Store configured events of a learner although no rule holds (near misses), to answer "why not".
     "keep_unmatched": False,
@@ -106,4 +108,24 @@ DEFAULTS: dict[str, Any] = {
     "secret_keys": [],
 }
 
-config = Config("BADGES_CONFIG", DEFAULTS)
+# The dict of the host's own badges app. What it has under these names is a default here, and so are the sections of
+# providers (their own ``conf``). It is never changed.
+HOST_SETTING = "BADGES_CONFIG"
+SHARED = ("events", "rules")
+
+config = Config("LMS_BADGES_CONFIG", DEFAULTS, host_setting=HOST_SETTING, shared=SHARED)
+
+LMS_ID_FIELD = "lms_user_id"
+
+
+def user_lms_id_field() -> str | None:
+    """Return the host's user field that holds the LMS user id; None when there is none, or it is not to be used."""
+    given = config.user_lms_id_field
+    if given is not None:
+        return given or None
+    return LMS_ID_FIELD if has_user_field(LMS_ID_FIELD) else None
+
+
+def has_user_field(name: str) -> bool:
+    """Whether the host's users have a field of this name."""
+    return any(field.name == name for field in get_user_model()._meta.get_fields())

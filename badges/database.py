@@ -10,15 +10,17 @@ from __future__ import annotations
 import functools
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
 
 from django.db import DatabaseError, DataError, InterfaceError, OperationalError, connection, transaction
+from django.db.models import Model
 
 from badges.common.backoff import next_delay
 from badges.conf import config
 from badges.exceptions import Retryable
+from badges.fields import KeyField, exact_collation
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -82,6 +84,37 @@ def incomplete_character_sets(tables: Sequence[str]) -> Iterator[tuple[str, str,
         yield f"{table}.{column} is", characters, remedy
 
 
+def inexact_columns(models: Iterable[type[Model]]) -> Iterator[tuple[str, str, str]]:
+    """
+    Yield which columns of identifying text (``KeyField``) MariaDB or MySQL does not compare byte by byte.
+
+    For each: ``table.column``, the collation it has, and the statement that corrects it. Columns that are not there yet
+    are right when they are made.
+    """
+    if connection.vendor != "mysql":
+        return
+    wanted = exact_collation(connection)
+    fields = {
+        (model._meta.db_table, str(field.column)): field
+        for model in models
+        for field in model._meta.local_concrete_fields
+        if isinstance(field, KeyField)
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT table_name, column_name, collation_name FROM information_schema.columns "
+            "WHERE table_schema = DATABASE() AND table_name IN %s AND collation_name <> %s "
+            "ORDER BY table_name, ordinal_position",
+            [sorted({table for table, _ in fields}), wanted],
+        )
+        found = cursor.fetchall()
+    for table, column, collation in found:
+        if field := fields.get((table, column)):
+            null = "NULL" if field.null else "NOT NULL"
+            kind = f"{field.db_type(connection)} CHARACTER SET utf8mb4 COLLATE {wanted} {null}"
+            yield f"{table}.{column}", collation, f"ALTER TABLE `{table}` MODIFY `{column}` {kind};"
+
+
 @contextmanager
 def read_committed() -> Iterator[None]:
     """
@@ -133,8 +166,8 @@ def retry_transient(work: Callable[[], T], *, patience: float | None = None) -> 
     Call ``work`` and return what it returns; call it again after each transient error of the database.
 
     ``work`` must be one transaction, or be safe to repeat. A longer wait is logged once. Raises Retryable when the
-    errors last for more than ``patience`` seconds (default: ``BADGES_CONFIG["intake"]["patience"]``). Other errors are
-    raised at once.
+    errors last for more than ``patience`` seconds (default: ``LMS_BADGES_CONFIG["intake"]["patience"]``). Other errors
+    are raised at once.
     """
     patience = config.intake["patience"] if patience is None else patience
     began, tries = time.monotonic(), 0

@@ -16,8 +16,8 @@ NEEDED_APPS = ("rest_framework", "django_filters", "drf_spectacular", "drf_spect
 def plugin_settings(settings: Any) -> None:
     """Add the apps, the beat entries and the outgoing events this plugin needs, where the host does not have them."""
     add_apps(settings, *NEEDED_APPS)
-    if not hasattr(settings, "BADGES_CONFIG"):
-        settings.BADGES_CONFIG = {}
+    if not hasattr(settings, "LMS_BADGES_CONFIG"):
+        settings.LMS_BADGES_CONFIG = {}
     # The sweep processes both mailboxes every minute, in case a task that notifies a worker was lost.
     add_beat_entries(settings, {"badges-sweep": ("badges.sweep", 60.0), "badges-purge": ("badges.purge", 24 * 3600.0)})
     _add_outgoing_events(settings)

@@ -19,7 +19,7 @@ from django.db.models import Q
 from badges.awarding.models import UserCredential
 from badges.catalog.causes import Caused
 from badges.common.retirement import RetiringPerson, forget_account, retirement_hooks
-from badges.conf import config
+from badges.conf import user_lms_id_field
 from badges.database import retry_transient
 from badges.inserts import insert
 from badges.intake import inbox, learners, retired
@@ -131,17 +131,17 @@ def _forget_reasons(learner_id: int) -> int:
 def _lms_user_id(condition: Q, user: Q | None) -> int | None:
     """Return the LMS user id of a person who was named in another way, from the learner or the account."""
     known = Learner.objects.filter(condition, lms_user_id__isnull=False).values_list("lms_user_id", flat=True).first()
-    if known is None and user is not None and config.user_lms_id_field:
+    if known is None and user is not None and (field_name := user_lms_id_field()):
         accounts = get_user_model()._default_manager.filter(user)
-        text = str(accounts.values_list(config.user_lms_id_field, flat=True).first())
+        text = str(accounts.values_list(field_name, flat=True).first())
         known = int(text) if text.isascii() and text.isdigit() else None
     return known
 
 
 def _account(user: Q | None, lms_user_id: int | None) -> object:
     """Return the primary key of the host's account of a person without a learner, or None."""
-    if user is None and lms_user_id is not None and config.user_lms_id_field:
-        user = Q(**{config.user_lms_id_field: lms_user_id})
+    if user is None and lms_user_id is not None and (field_name := user_lms_id_field()):
+        user = Q(**{field_name: lms_user_id})
     if user is None:
         return None
     return get_user_model()._default_manager.filter(user).values_list("pk", flat=True).first()

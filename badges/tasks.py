@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from celery import shared_task
+from django.apps import apps
 from django.utils import timezone
 
 from badges import delivery, pipeline
 from badges.conf import config
+from badges.fields import clear_gone
 from badges.intake import inbox
 from badges.outbox import mailbox
 from badges.outbox.worker_notifications import CARRY_OUT_RUNS, DELIVER, PROCESS_PENDING
@@ -85,12 +87,13 @@ def purge() -> None:
 
 @dataclass(frozen=True)
 class Forgotten:
-    """How many payloads of events, decided events, delivered rows and closed runs are gone."""
+    """How many payloads, decided events, delivered rows, closed runs and references to deleted accounts are gone."""
 
     payloads: int
     events: int
     delivered: int
     runs: int
+    references: int
 
 
 def forget(*, now: dt.datetime | None = None) -> Forgotten:
@@ -101,6 +104,7 @@ def forget(*, now: dt.datetime | None = None) -> Forgotten:
         events=_all_of(inbox.forget_decided, config.event_days, now),
         delivered=_all_of(mailbox.forget_delivered, config.delivery["keep_days"], now),
         runs=_all_of(run_queue.forget, config.runs["keep_days"], now),
+        references=sum(clear_gone(model) for model in apps.get_models()),
     )
 
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
 from badges.common.plugin import as_plugin
 from badges.common.retirement import register_retirement_hook
+
+if TYPE_CHECKING:
+    from django.core.files.storage import Storage
 
 
 class CredentialsConfigConfig(AppConfig):
@@ -25,3 +31,9 @@ class CredentialsConfigConfig(AppConfig):
 
         periodic.connect()
         register_retirement_hook(self.label, retirement.forget)
+
+    def stored_files(self) -> Iterator[tuple[Storage, str]]:
+        """Yield what ``badges_uninstall`` cannot know from file fields: storage and name of each document."""
+        from credentials_config.issuing import documents  # noqa: PLC0415 -- models must be loaded
+
+        return documents.stored_files()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,45 +9,23 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 from django_celery_beat.models import PERIOD_CHOICES
 
+from badges.common.config_checks import config_problems
 from badges.exceptions import Permanent
 from credentials_config.conf import DEFAULTS, config
 from credentials_config.generators.pdf import extra
 from credentials_config.issuing import documents
 
+_CONFIG_IDS = {"no_dict": "E001", "unknown": "W001", "wrong": "E002"}
+
 
 @register("lms_credentials_config")
 def check_config(**_: Any) -> list[CheckMessage]:
     """Return warnings and errors about ``CREDENTIALS_CONFIG``: unknown keys, and values that cannot be used."""
-    given = getattr(settings, "CREDENTIALS_CONFIG", {})
-    if not isinstance(given, dict):
-        return [
-            Error("CREDENTIALS_CONFIG is not a dict.", hint="CREDENTIALS_CONFIG = {}", id="lms_credentials_config.E001")
-        ]
-    return [*_unknown_keys(given), *_documents(), *_schedule(), *_public_url(), *_generator()]
-
-
-def _unknown_keys(given: dict[str, Any]) -> Iterator[CheckMessage]:
-    for key, value in given.items():
-        if key not in DEFAULTS:
-            yield _unknown(key, DEFAULTS)
-        elif isinstance(DEFAULTS[key], dict) and DEFAULTS[key]:
-            if isinstance(value, dict):
-                yield from (_unknown(inner, DEFAULTS[key], f"{key}.") for inner in value if inner not in DEFAULTS[key])
-            else:
-                yield Error(
-                    f"CREDENTIALS_CONFIG[{key!r}] is not a dict.",
-                    hint="See the settings page of the documentation.",
-                    id="lms_credentials_config.E002",
-                )
-
-
-def _unknown(key: Any, known: dict[str, Any], above: str = "") -> CheckMessage:
-    near = difflib.get_close_matches(str(key), known, n=1)
-    return Warning(
-        f"CREDENTIALS_CONFIG has the unknown key {above}{key}, which is ignored.",
-        hint=f"Did you mean {near[0]!r}?" if near else f"Known are {', '.join(sorted(known))}.",
-        id="lms_credentials_config.W001",
-    )
+    ids = {prefix: f"lms_credentials_config.{number}" for prefix, number in _CONFIG_IDS.items()}
+    problems = list(config_problems("CREDENTIALS_CONFIG", DEFAULTS, **ids))
+    if any(problem.is_serious() for problem in problems):
+        return problems  # the other checks would fail at what these say
+    return [*problems, *_documents(), *_schedule(), *_public_url(), *_generator()]
 
 
 def _documents() -> Iterator[CheckMessage]:

@@ -113,9 +113,9 @@ if os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
     EVENT_BUS_CONSUMER = "edx_event_bus_kafka.KafkaEventConsumer"
     EVENT_BUS_PRODUCER = "edx_event_bus_kafka.create_producer"
 
-BADGES_CONFIG = {}
+LMS_BADGES_CONFIG = {}
 if os.environ.get("CREDLY_URL"):
-    BADGES_CONFIG["credly"] = {"CREDLY_API_BASE_URL": os.environ["CREDLY_URL"]}
+    LMS_BADGES_CONFIG["credly"] = {"CREDLY_API_BASE_URL": os.environ["CREDLY_URL"]}
 
 # Documents show this address for years. The default is for one machine only; a public host sets PUBLIC_URL.
 CREDENTIALS_CONFIG: dict[str, object] = {"public_url": os.environ.get("PUBLIC_URL", "http://127.0.0.1:8000")}

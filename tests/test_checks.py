@@ -1,12 +1,15 @@
 """System checks: their exact messages, and when there are none."""
 
+from types import SimpleNamespace
+
 import attrs
 import pytest
+from django.contrib.auth import get_user_model
 from django.core.checks import Error, Warning, run_checks
 from openedx_events.tooling import OpenEdxPublicSignal
 
 from badges.checks import check_config, check_events, check_host
-from badges.conf import PASSING_STATUS
+from badges.conf import PASSING_STATUS, user_lms_id_field
 
 ENROLLMENT = "org.openedx.learning.course.enrollment.created.v1"
 DUEL = "com.acme.duel.fought.v1"
@@ -21,7 +24,7 @@ class Broken:
 
 
 def configure(settings, **given: object) -> None:
-    settings.BADGES_CONFIG = given
+    settings.LMS_BADGES_CONFIG = given
 
 
 def test_the_reference_host_is_clean():
@@ -33,7 +36,7 @@ def test_no_event_types(settings):
     assert check_events() == [
         Error(
             "No event types are configured, so no badge can be earned.",
-            hint=f'BADGES_CONFIG["events"] = ["{PASSING_STATUS}"]',
+            hint=f'LMS_BADGES_CONFIG["events"] = ["{PASSING_STATUS}"]',
             id="lms_badges.E001",
         )
     ]
@@ -45,7 +48,7 @@ def test_an_event_type_that_nobody_defines(settings):
         Error(
             "No installed package defines the event type 'org.openedx.learning.course.passing.status.update.v1'.",
             hint=f"Did you mean {PASSING_STATUS!r}? "
-            "For a signal of your own, name its module in BADGES_CONFIG['signal_modules'].",
+            "For a signal of your own, name its module in LMS_BADGES_CONFIG['signal_modules'].",
             id="lms_badges.E002",
         )
     ]
@@ -56,7 +59,7 @@ def test_an_event_type_that_is_like_no_other(settings):
     assert check_events() == [
         Error(
             "No installed package defines the event type 'quux'.",
-            hint="For a signal of your own, name its module in BADGES_CONFIG['signal_modules'].",
+            hint="For a signal of your own, name its module in LMS_BADGES_CONFIG['signal_modules'].",
             id="lms_badges.E002",
         )
     ]
@@ -67,7 +70,7 @@ def test_a_learner_who_could_be_one_of_two(settings, acme):
     assert check_events() == [
         Error(
             f"Events of type {DUEL} name several users: duel.winner, duel.loser. Which one is the learner?",
-            hint=f'BADGES_CONFIG["learner_paths"] = {{"{DUEL}": "duel.winner"}}  # or "duel.loser"',
+            hint=f'LMS_BADGES_CONFIG["learner_paths"] = {{"{DUEL}": "duel.winner"}}  # or "duel.loser"',
             id="lms_badges.E003",
         )
     ]
@@ -75,9 +78,9 @@ def test_a_learner_who_could_be_one_of_two(settings, acme):
 
 def test_the_line_to_paste_settles_who_is_the_learner(settings, acme):
     configure(settings, events=[DUEL], signal_modules=[acme])
-    namespace = {"BADGES_CONFIG": dict(settings.BADGES_CONFIG)}
+    namespace = {"LMS_BADGES_CONFIG": dict(settings.LMS_BADGES_CONFIG)}
     exec(check_events()[0].hint, namespace)  # as an operator does
-    settings.BADGES_CONFIG = namespace["BADGES_CONFIG"]
+    settings.LMS_BADGES_CONFIG = namespace["LMS_BADGES_CONFIG"]
     assert check_events() == []
 
 
@@ -87,7 +90,7 @@ def test_an_event_type_that_is_about_nobody(settings):
         Error(
             "Events of type org.openedx.learning.xblock.skill.verified.v1 do not say whom they are about: "
             "their data holds no UserData.",
-            hint="Remove it from BADGES_CONFIG['events'].",
+            hint="Remove it from LMS_BADGES_CONFIG['events'].",
             id="lms_badges.E004",
         )
     ]
@@ -97,8 +100,9 @@ def test_a_learner_path_that_leads_to_nobody(settings):
     configure(settings, events=[ENROLLMENT], learner_paths={ENROLLMENT: "enrollment.course"})
     assert check_events() == [
         Error(
-            f"BADGES_CONFIG['learner_paths'] says 'enrollment.course' for {ENROLLMENT}, where there is no UserData.",
-            hint=f'BADGES_CONFIG["learner_paths"] = {{"{ENROLLMENT}": "enrollment.user"}}  '
+            f"LMS_BADGES_CONFIG['learner_paths'] says 'enrollment.course' for {ENROLLMENT}, "
+            "where there is no UserData.",
+            hint=f'LMS_BADGES_CONFIG["learner_paths"] = {{"{ENROLLMENT}": "enrollment.user"}}  '
             '# or "enrollment.created_by"',
             id="lms_badges.E005",
         )
@@ -116,17 +120,17 @@ def test_a_learner_path_that_leads_to_nobody(settings):
 )
 def test_a_key_that_nobody_reads(settings, config, place, hint):
     configure(settings, **config)
-    assert check_config() == [Error(f"BADGES_CONFIG{place} is read by nobody.", hint=hint, id="lms_badges.E006")]
+    assert check_config() == [Warning(f"LMS_BADGES_CONFIG{place} is read by nobody.", hint=hint, id="lms_badges.W011")]
 
 
 def test_keys_of_the_hosts_own_badges_app_are_no_mistake(settings):
-    configure(
-        settings,
-        events=[PASSING_STATUS],
-        credly={"CREDLY_BASE_URL": "https://credly.com/", "USE_SANDBOX": False},
-        accredible={"ACCREDIBLE_BASE_URL": "https://dashboard.accredible.com/", "USE_SANDBOX": False},
-        rules={"ignored_keypaths": ["user.id"]},
-    )
+    settings.BADGES_CONFIG = {
+        "events": [PASSING_STATUS],
+        "credly": {"CREDLY_BASE_URL": "https://credly.com/", "USE_SANDBOX": False},
+        "accredible": {"ACCREDIBLE_BASE_URL": "https://dashboard.accredible.com/", "USE_SANDBOX": False},
+        "rules": {"ignored_keypaths": ["user.id"]},
+        "anything": "else",
+    }
     assert check_config() == []
 
 
@@ -144,12 +148,14 @@ def test_keys_of_the_hosts_own_badges_app_are_no_mistake(settings):
 )
 def test_a_value_that_nobody_can_read(settings, config, message):
     configure(settings, **config)
-    assert check_config() == [Error(f"BADGES_CONFIG{message}", hint=SETTINGS_PAGE, id="lms_badges.E007")]
+    assert check_config() == [Error(f"LMS_BADGES_CONFIG{message}", hint=SETTINGS_PAGE, id="lms_badges.E007")]
 
 
 def test_a_config_that_is_no_dict(settings):
-    settings.BADGES_CONFIG = [PASSING_STATUS]
-    assert check_config() == [Error("BADGES_CONFIG is not a dict.", hint="BADGES_CONFIG = {}", id="lms_badges.E007")]
+    settings.LMS_BADGES_CONFIG = [PASSING_STATUS]
+    assert check_config() == [
+        Error("LMS_BADGES_CONFIG is not a dict.", hint="LMS_BADGES_CONFIG = {}", id="lms_badges.E007")
+    ]
     assert check_events() == []
 
 
@@ -157,7 +163,7 @@ def test_a_signal_module_that_is_not_installed(settings):
     configure(settings, signal_modules=["acme_is_not_here.signals"])
     assert check_events() == [
         Error(
-            "The module acme_is_not_here.signals of BADGES_CONFIG['signal_modules'] cannot be imported: "
+            "The module acme_is_not_here.signals of LMS_BADGES_CONFIG['signal_modules'] cannot be imported: "
             "ModuleNotFoundError: No module named 'acme_is_not_here'.",
             hint="Install the package that holds it, or remove the name.",
             id="lms_badges.E008",
@@ -181,11 +187,23 @@ def test_a_user_field_that_the_host_does_not_have(settings):
     configure(settings, user_lms_id_field="usrname")
     assert check_config() == [
         Error(
-            "BADGES_CONFIG['user_lms_id_field'] is 'usrname', which is no field of the host's users.",
+            "LMS_BADGES_CONFIG['user_lms_id_field'] is 'usrname', which is no field of the host's users.",
             hint="Did you mean 'username'?",
             id="lms_badges.E010",
         )
     ]
+
+
+def test_a_field_for_the_lms_id_that_is_there_and_not_used(settings, monkeypatch):
+    field = SimpleNamespace(name="lms_user_id")
+    fields = get_user_model()._meta.get_fields()
+    monkeypatch.setattr(get_user_model()._meta, "get_fields", lambda: (*fields, field))
+    assert (check_config(), user_lms_id_field()) == ([], "lms_user_id")
+    configure(settings, user_lms_id_field="")
+    (warning,) = check_config()
+    assert warning.id == "lms_badges.W012"
+    assert warning.hint == "Remove 'user_lms_id_field'; lms_user_id is then used."
+    assert user_lms_id_field() is None
 
 
 def test_the_hosts_own_badges_app(settings):

@@ -32,7 +32,7 @@ def test_what_the_host_said_stands_and_its_own_objects_are_left_alone():
         INSTALLED_APPS=apps,
         CELERY_BEAT_SCHEDULE=schedule,
         EVENT_BUS_PRODUCER_CONFIG=outgoing,
-        BADGES_CONFIG={"events": ["mine"]},
+        LMS_BADGES_CONFIG={"events": ["mine"]},
     )
 
     plugin_settings(host)
@@ -42,5 +42,5 @@ def test_what_the_host_said_stands_and_its_own_objects_are_left_alone():
     assert host.INSTALLED_APPS.count("rest_framework") == 1
     assert host.CELERY_BEAT_SCHEDULE["badges-sweep"]["schedule"] == 5.0
     assert host.EVENT_BUS_PRODUCER_CONFIG[AWARDED] == outgoing[AWARDED]
-    assert host.BADGES_CONFIG == {"events": ["mine"]}
+    assert host.LMS_BADGES_CONFIG == {"events": ["mine"]}
     assert (apps, list(schedule)) == (("rest_framework", *apps[1:]), ["badges-sweep"])

@@ -41,7 +41,7 @@ class OutboxMessageAdmin(ExactSearchMixin, ReadOnlyAdmin):
         return pretty(message.payload)
 
     def has_retry_permission(self, request: HttpRequest) -> bool:
-        return self.can_run_actions(request)
+        return self.may(request, "retry")
 
     @admin.action(description=gettext_lazy("Try dead letters again"), permissions=["retry"])
     def retry_dead_letters(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:

@@ -86,21 +86,12 @@ class RunAdmin(LongTableAdmin):
 
     # --- permissions --------------------------------------------------------------------------------------------------
 
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return self._user_may(request, "view") or self._user_may(request, "change")
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return self._user_may(request, "add")
-
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Return False: runs are changed by the buttons alone."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
-
-    def _user_may(self, request: HttpRequest, verb: str) -> bool:
-        return request.user.has_perm(f"lms_badges.{verb}_lms_badges_run")
 
     # --- display -----------------------------------------------------------------------------------------------------
 
@@ -150,7 +141,7 @@ class RunAdmin(LongTableAdmin):
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> Any:
         run = self.get_object(request, object_id)
-        buttons = self._buttons(run) if run and self._user_may(request, "change") else []
+        buttons = self._buttons(run) if run and self.may(request, "change") else []
         kwargs["extra_context"] = {
             **(kwargs.get("extra_context") or {}),
             "badges_buttons": [
@@ -200,7 +191,7 @@ class RunAdmin(LongTableAdmin):
 
     def do(self, request: HttpRequest, run_id: Any, verb: str) -> HttpResponse:
         """Do what a button says: ``cancel``, ``resume`` or ``undo``."""
-        if not self._user_may(request, "change"):
+        if not self.may(request, "change"):
             raise PermissionDenied
         if verb not in DONE:
             raise Http404

@@ -25,6 +25,7 @@ from badges.admin.template_sections import TemplateSection, register
 from badges.catalog import event_types
 from badges.catalog.api import Document
 from badges.common.admin import link_to_list
+from badges.common.permissions import may
 from badges.models import (
     BadgeProgress,
     BadgeRequirement,
@@ -41,7 +42,7 @@ class TemplateInlineMixin:
 
     def _may(self, request: HttpRequest, obj: BadgeTemplate | None) -> bool:
         verb = "add" if obj is None or obj.pk is None else "change"
-        return request.user.has_perm(f"lms_badges.{verb}_badgetemplate") and not (obj and obj.archived_at)
+        return may(request.user, verb, BadgeTemplate) and not (obj and obj.archived_at)
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return self._may(request, obj)
@@ -53,7 +54,7 @@ class TemplateInlineMixin:
         return self._may(request, obj)
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return any(request.user.has_perm(f"lms_badges.{verb}_badgetemplate") for verb in ("view", "change", "add"))
+        return any(may(request.user, verb, BadgeTemplate) for verb in ("view", "change", "add"))
 
 
 class RequirementInline(TemplateInlineMixin, admin.StackedInline):

@@ -24,7 +24,7 @@ from badges.catalog.api import (
     export_template,
     save_template,
 )
-from badges.common.admin import CappedPaginator
+from badges.common.admin import CappedPaginator, PluginModelAdmin
 from badges.models import BadgeProgress, BadgeTemplate, TemplateRevision, UserCredential
 
 
@@ -48,7 +48,7 @@ class _ArchivedFilter(admin.SimpleListFilter):
 
 
 @admin.register(BadgeTemplate)
-class BadgeTemplateAdmin(admin.ModelAdmin):
+class BadgeTemplateAdmin(PluginModelAdmin):
     """
     Templates with their requirements and issuers.
 
@@ -125,9 +125,6 @@ class BadgeTemplateAdmin(admin.ModelAdmin):
         if not super().has_delete_permission(request, obj):
             return False
         return obj is None or not (obj.is_active or _is_used(obj))
-
-    def has_view_permission(self, request: HttpRequest, obj: BadgeTemplate | None = None) -> bool:
-        return any(request.user.has_perm(f"lms_badges.{verb}_badgetemplate") for verb in ("view", "change"))
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         """Remove the bulk deletion. A template is deleted on its page, where the permission is checked."""

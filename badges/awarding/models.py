@@ -44,6 +44,10 @@ class UserCredential(Caused):
     awarded_at = models.DateTimeField(_("awarded"))
 
     class Meta:
+        default_permissions = ()
+        permissions = [
+            ("view_lms_badges_usercredential", "Can view user credentials"),
+        ]
         verbose_name = _("user credential")
         verbose_name_plural = _("user credentials")
         ordering = ["-awarded_at", "-id"]

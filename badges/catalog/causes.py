@@ -10,7 +10,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from badges.catalog.models import TemplateRevision
-from badges.fields import KeyField
+from badges.fields import KeyField, UnconstrainedForeignKey
 
 
 class CauseKind(models.TextChoices):
@@ -61,7 +61,7 @@ class Caused(models.Model):
     cause_event_id = KeyField(_("event id"), max_length=255, blank=True)
     cause_event_type = KeyField(_("event type"), max_length=255, blank=True)
     cause_event_time = models.DateTimeField(_("event time"), null=True, blank=True)
-    cause_person = models.ForeignKey(
+    cause_person = UnconstrainedForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
     cause_reason = models.CharField(_("reason"), max_length=500, blank=True)

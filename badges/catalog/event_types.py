@@ -1,9 +1,9 @@
 """
 Event types that rules may use: the configured public signals, the shape of their data, and the path to the learner.
 
-``BADGES_CONFIG["events"]`` names them. Their signals are defined by openedx-events or by another package.
-``BADGES_CONFIG["signal_modules"]`` names modules with signals that nothing else imports. Definitions are computed once
-and dropped when settings change. A wrong setting raises nothing here: system checks report it.
+``LMS_BADGES_CONFIG["events"]`` names them. Their signals are defined by openedx-events or by another package.
+``LMS_BADGES_CONFIG["signal_modules"]`` names modules with signals that nothing else imports. Definitions are computed
+once and dropped when settings change. A wrong setting raises nothing here: system checks report it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from openedx_events.tooling import OpenEdxPublicSignal, load_all_signals
 
 from badges.catalog import signal_shapes
 from badges.catalog.learner_paths import LEARNER_PATHS
-from badges.conf import config
+from badges.conf import HOST_SETTING, config
 from badges.exceptions import UnknownEventType
 from badges.rules import DataRule, Kind, RuleError, Shape, compile_rule, split_path
 
@@ -97,7 +97,7 @@ class EventDefinition:
         """Compile a rule that an author wrote. Raises RuleError, also for an ignored key path."""
         hidden = isinstance(path, str) and self._hides(split_path(path))
         if hidden:
-            message = f"{path} may not be used in rules here (BADGES_CONFIG['rules']['ignored_keypaths'])"
+            message = f"{path} may not be used in rules here (LMS_BADGES_CONFIG['rules']['ignored_keypaths'])"
             raise RuleError("invalid_criteria", path, message, field="path")
         return compile_rule(self.rule_shape, path, operator, value)
 
@@ -119,7 +119,7 @@ def get(event_type: str) -> EventDefinition:
     """Return the definition of a configured event type. Raises UnknownEventType, which names the setting."""
     found = configured().get(event_type)
     if found is None:
-        remedy = "add it to BADGES_CONFIG['events']" if is_known(event_type) else "no installed package defines it"
+        remedy = "add it to LMS_BADGES_CONFIG['events']" if is_known(event_type) else "no installed package defines it"
         raise UnknownEventType(f"The event type {event_type} is not configured here: {remedy}.")
     return found
 
@@ -219,7 +219,7 @@ def _without(shape: Shape, hidden: set[tuple[str, ...]], keys: tuple[str, ...]) 
 
 
 def _clear_cache(*, setting: str, **_: Any) -> None:
-    if setting == "BADGES_CONFIG":
+    if setting in ("LMS_BADGES_CONFIG", HOST_SETTING):
         _cache.clear()
         load_signals.cache_clear()
 

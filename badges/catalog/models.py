@@ -9,7 +9,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 from uuid6 import uuid7
 
-from badges.fields import KeyField
+from badges.fields import KeyField, UnconstrainedForeignKey
 
 
 class BadgeTemplate(models.Model):
@@ -44,6 +44,13 @@ class BadgeTemplate(models.Model):
     modified_at = models.DateTimeField(_("modified"), auto_now=True)
 
     class Meta:
+        default_permissions = ()
+        permissions = [
+            ("view_lms_badges_badgetemplate", "Can view badge templates"),
+            ("add_lms_badges_badgetemplate", "Can add badge templates"),
+            ("change_lms_badges_badgetemplate", "Can change badge templates"),
+            ("delete_lms_badges_badgetemplate", "Can delete badge templates"),
+        ]
         verbose_name = _("badge template")
         verbose_name_plural = _("badge templates")
         ordering = ["slug"]
@@ -66,12 +73,16 @@ class TemplateRevision(models.Model):
     template = models.ForeignKey(BadgeTemplate, on_delete=models.CASCADE, related_name="revisions")
     number = models.PositiveIntegerField(_("number"))
     document = models.TextField(_("document"))
-    author = models.ForeignKey(
+    author = UnconstrainedForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
     class Meta:
+        default_permissions = ()
+        permissions = [
+            ("view_lms_badges_templaterevision", "Can view template revisions"),
+        ]
         verbose_name = _("template revision")
         verbose_name_plural = _("template revisions")
         ordering = ["template", "-number"]
@@ -97,6 +108,7 @@ class TemplateIssuer(models.Model):
     external_template = KeyField(_("provider's template"), max_length=255)
 
     class Meta:
+        default_permissions = ()
         verbose_name = _("template issuer")
         verbose_name_plural = _("template issuers")
         ordering = ["provider"]
@@ -132,6 +144,7 @@ class BadgeRequirement(models.Model):
     archived_at = models.DateTimeField(_("archived"), null=True, blank=True, editable=False)
 
     class Meta:
+        default_permissions = ()
         verbose_name = _("badge requirement")
         verbose_name_plural = _("badge requirements")
         ordering = ["template", "id"]
@@ -157,6 +170,7 @@ class DataRule(models.Model):
     value: models.JSONField[Any, Any] = models.JSONField(_("value"))
 
     class Meta:
+        default_permissions = ()
         verbose_name = _("data rule")
         verbose_name_plural = _("data rules")
         ordering = ["requirement", "id"]
@@ -178,6 +192,7 @@ class CatalogVersion(models.Model):
     number = models.PositiveBigIntegerField(default=0)
 
     class Meta:
+        default_permissions = ()
         verbose_name = _("catalog version")
         verbose_name_plural = _("catalog version")
         constraints = [models.CheckConstraint(condition=models.Q(id=1), name="lms_badges_one_catalog_version")]

@@ -148,7 +148,7 @@ def _read_rule(definition: EventDefinition, rule: Document, path: str, problems:
 
 def _unknown_type(event_type: str) -> str:
     if event_types.is_known(event_type):
-        return f"{event_type} is not configured here; add it to BADGES_CONFIG['events']"
+        return f"{event_type} is not configured here; add it to LMS_BADGES_CONFIG['events']"
     return f"there is no event type {event_type}; {_suggest(event_type, list(event_types.configured()))}"
 
 

@@ -15,6 +15,8 @@ from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
+from badges.common.permissions import may
+
 MAX_COUNT = 5_000
 
 
@@ -36,24 +38,40 @@ class CappedPaginator(Paginator):
         return f"{self.count}+" if self.count >= MAX_COUNT else str(self.count)
 
 
-class LongTableAdmin(admin.ModelAdmin):
-    """A page for a table that may be very long. Users who may change its rows may view them and run the actions."""
+class OwnPermissions:
+    """Asks for the plugin's own codenames (``common.permissions``). Who may change rows may view them."""
+
+    model: type[Model]
+
+    def may(self, request: HttpRequest, verb: str) -> bool:
+        """Return whether the user may do this to the rows of the page: a verb of the model's ``Meta.permissions``."""
+        return may(request.user, verb, self.model)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self.may(request, "view") or self.may(request, "change")
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self.may(request, "add")
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self.may(request, "change")
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self.may(request, "delete")
+
+
+class PluginModelAdmin(OwnPermissions, admin.ModelAdmin):
+    """The base of every admin page of both apps."""
+
+
+class LongTableAdmin(PluginModelAdmin):
+    """A page for a table that may be very long."""
 
     paginator = CappedPaginator
     show_full_result_count = False
     list_max_show_all = 0
     list_per_page = 50
     sortable_by = ()
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return self._may(request, "view") or self._may(request, "change")
-
-    def can_run_actions(self, request: HttpRequest) -> bool:
-        """Return whether the user may run the actions of this page."""
-        return self._may(request, "change")
-
-    def _may(self, request: HttpRequest, verb: str) -> bool:
-        return request.user.has_perm(f"{self.opts.app_label}.{verb}_{self.opts.model_name}")
 
 
 class ReadOnlyMixin:

@@ -42,7 +42,7 @@ TOO_LONG = f"{{name}}: expected at most {ID_LENGTH} characters"
 # An event is written out to be measured only if it could come near the limit.
 _LARGEST_GROWTH, _ADDED_FIELDS = 64, 16 * 1024
 
-TOO_BIG = "the event takes {size} bytes; BADGES_CONFIG['intake']['event_bytes'] allows {limit}"
+TOO_BIG = "the event takes {size} bytes; LMS_BADGES_CONFIG['intake']['event_bytes'] allows {limit}"
 
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
@@ -106,7 +106,7 @@ def canonical_event(
     Return an event in its canonical form.
 
     ``id``, ``source``, ``time`` and ``data`` are as they arrived. Without a source it is
-    ``BADGES_CONFIG["default_source"]``. Raises EventError, which names the field and does not hold its value.
+    ``LMS_BADGES_CONFIG["default_source"]``. Raises EventError, which names the field and does not hold its value.
     """
     return Event(
         id=canonical_id(id),

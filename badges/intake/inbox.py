@@ -8,6 +8,7 @@ the REST API.
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from collections.abc import Iterator, Sequence
 
 from django.db.models import Q, QuerySet
@@ -17,7 +18,7 @@ from badges.common.claims import Claims
 from badges.database import statement_bytes
 from badges.exceptions import EventError
 from badges.inserts import insert
-from badges.intake.events import Event, Identity, Unreadable, stored_text
+from badges.intake.events import ID_LENGTH, Event, Identity, Unreadable, stored_text
 from badges.intake.models import PLACE_LENGTH, InboxMessage, InboxState
 
 REASON_LENGTH = 500
@@ -70,8 +71,8 @@ def dead_row_of(unreadable: Unreadable, *, now: dt.datetime) -> InboxMessage:
     return InboxMessage(
         id=uuid7(),
         source="",
-        event_id=unreadable.id,
-        event_type=unreadable.type[:255],
+        event_id=_fitting(unreadable.id),
+        event_type=unreadable.type,
         payload=unreadable.body,
         received_from=unreadable.received_from[:PLACE_LENGTH],
         state=InboxState.DEAD,
@@ -189,6 +190,13 @@ def forget_unreadable() -> int:
     """
     rows = InboxMessage.objects.filter(state=InboxState.DEAD, lms_user_id__isnull=True, payload__isnull=False)
     return rows.update(payload=None)
+
+
+def _fitting(text: str) -> str:
+    """Return the text, or a digest of it where it is longer than its column: cut off, two of them could be one."""
+    if len(text) <= ID_LENGTH:
+        return text
+    return f"sha256:{hashlib.sha256(text.encode(errors='replace')).hexdigest()}"
 
 
 def _statements(rows: Sequence[InboxMessage]) -> Iterator[Sequence[InboxMessage]]:

@@ -2,8 +2,9 @@
 Find and create the learners of a whole batch.
 
 A learner is found by the LMS user id, then by the host's own field for it if one is configured
-(``BADGES_CONFIG["user_lms_id_field"]``), then by the username. Existing accounts are never overwritten from event data.
-``look_up`` only reads. ``get_or_create`` creates who is missing, when the pipeline has decided that the event matters.
+(``LMS_BADGES_CONFIG["user_lms_id_field"]``), then by the username. Existing accounts are never overwritten from event
+data. ``look_up`` only reads. ``get_or_create`` creates who is missing, when the pipeline has decided that the event
+matters.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from django.db.models import BigIntegerField, Exists, Model, Value
 from django.db.models.functions import Cast
 
 from badges.catalog.event_types import LearnerData
-from badges.conf import config
+from badges.conf import user_lms_id_field
 from badges.exceptions import EventError
 from badges.intake import retired
 from badges.intake.models import Learner, RetiredPerson
@@ -94,8 +95,8 @@ def look_up(people: Iterable[LearnerData], *, bystanders: Iterable[int] = ()) ->
     _find_known_and_retired(wanted, others, lookup)
     gone = lookup.known | lookup.retired
     unknown = {lms_id: person for lms_id, person in wanted.items() if lms_id not in gone}
-    if unknown and config.user_lms_id_field:
-        _match_host_field(unknown, lookup, config.user_lms_id_field)
+    if unknown and (field_name := user_lms_id_field()):
+        _match_host_field(unknown, lookup, field_name)
     if unknown:
         _match_usernames(unknown, lookup)
     return lookup
@@ -200,7 +201,7 @@ def _match_usernames(unknown: dict[int, LearnerData], lookup: LearnerLookup) -> 
 def _use_account(user: AbstractBaseUser, lms_id: int, lookup: LearnerLookup) -> None:
     """Note what an account of the host is for this LMS user id: known, to be bound, to get a learner, or refused."""
     learner = getattr(user, "badges_learner", None)
-    field_name = config.user_lms_id_field
+    field_name = user_lms_id_field()
     bound_elsewhere = field_name and getattr(user, field_name) not in (None, "", lms_id, str(lms_id))
     if learner is not None and learner.lms_user_id == lms_id:
         lookup.known.add(lms_id)  # another process created the learner after the first statement
@@ -236,8 +237,8 @@ def _account_of(User: Any, lms_id: int, person: LearnerData) -> Model:
     email = person.email or ""
     if _has_field(User, "email") and len(email) <= (User._meta.get_field("email").max_length or 254):
         columns["email"] = email
-    if config.user_lms_id_field:
-        columns[config.user_lms_id_field] = lms_id
+    if field_name := user_lms_id_field():
+        columns[field_name] = lms_id
     return User(**columns)
 
 

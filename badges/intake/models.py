@@ -7,7 +7,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 from uuid6 import uuid7
 
-from badges.fields import KeyField
+from badges.fields import KeyField, UnconstrainedOneToOneField
 
 # Kafka's names of topics have up to 249 characters.
 PLACE_LENGTH = 300
@@ -31,12 +31,17 @@ class Learner(models.Model):
 
     uuid = models.UUIDField(_("UUID"), unique=True, default=uuid7, editable=False)
     lms_user_id = models.BigIntegerField(_("LMS user id"), unique=True, null=True, blank=True)
-    user = models.OneToOneField(
+    user = UnconstrainedOneToOneField(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="badges_learner"
     )
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
     class Meta:
+        default_permissions = ()
+        permissions = [
+            ("view_lms_badges_learner", "Can view learners"),
+            ("retire_lms_badges_learner", "Can retire learners"),
+        ]
         verbose_name = _("learner")
         verbose_name_plural = _("learners")
 
@@ -58,6 +63,7 @@ class RetiredPerson(models.Model):
     retired_at = models.DateTimeField(_("retired"))
 
     class Meta:
+        default_permissions = ()
         verbose_name = _("retired person")
         verbose_name_plural = _("retired people")
 
@@ -114,6 +120,11 @@ class InboxMessage(models.Model):
     processed_at = models.DateTimeField(_("processed"), null=True, blank=True)
 
     class Meta:
+        default_permissions = ()
+        permissions = [
+            ("view_lms_badges_inboxmessage", "Can view inbox messages"),
+            ("retry_lms_badges_inboxmessage", "Can retry inbox messages"),
+        ]
         verbose_name = _("inbox message")
         verbose_name_plural = _("inbox messages")
         ordering = ["-received_at", "-id"]

@@ -35,7 +35,7 @@ EX_TEMPFAIL = 75
 
 def connect(receive: Receive) -> None:
     """
-    Connect a receiver to every configured event type, unless ``BADGES_CONFIG["receivers"]`` is off.
+    Connect a receiver to every configured event type, unless ``LMS_BADGES_CONFIG["receivers"]`` is off.
 
     ``receive`` writes an event to the inbox. The events that this app announces are received only if their type is
     configured. Uses no database, and imports nothing of the event bus.

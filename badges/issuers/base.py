@@ -50,7 +50,8 @@ class Issuer(ABC):
     """
 
     slug: str
-    # The keys of BADGES_CONFIG[slug] that this issuer reads, with their defaults; the system check knows them by this.
+    # The keys of LMS_BADGES_CONFIG[slug] that this issuer reads, with their defaults; the system check knows them by
+    # this.
     settings: Mapping[str, Any] = {}
 
     @abstractmethod

@@ -1,7 +1,7 @@
 """
 Providers' secrets at rest: encrypted with keys of this installation, newest key first.
 
-The keys are ``BADGES_CONFIG["secret_keys"]``; after them come keys derived from Django's ``SECRET_KEY`` and its
+The keys are ``LMS_BADGES_CONFIG["secret_keys"]``; after them come keys derived from Django's ``SECRET_KEY`` and its
 fallbacks, so that secrets stored before any key was set can still be read. To rotate, put a new key first, run
 ``badges_reencrypt``, then drop the old ones.
 """
@@ -39,7 +39,7 @@ def reencrypted(stored: str) -> str:
 
 _UNREADABLE = (
     "A stored secret cannot be read with any key of this installation. "
-    "Put the old key back into BADGES_CONFIG['secret_keys'] (or SECRET_KEY_FALLBACKS), or enter the secret again."
+    "Put the old key back into LMS_BADGES_CONFIG['secret_keys'] (or SECRET_KEY_FALLBACKS), or enter the secret again."
 )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -186,6 +186,13 @@ def forget_delivered(*, before: dt.datetime, limit: int) -> int:
     old = OutboxMessage.objects.filter(state=OutboxState.DELIVERED, created_at__lt=before, finished_at__lt=before)
     found = list(old.order_by("created_at").values_list("pk", flat=True)[:limit])
     return OutboxMessage.objects.filter(pk__in=found).delete()[0] if found else 0
+
+
+def undelivered(channel: str) -> Iterator[dict[str, Any]]:
+    """Yield the payloads of a channel's rows that were not delivered, oldest first."""
+    rows = OutboxMessage.objects.filter(channel=channel).exclude(state=OutboxState.DELIVERED).order_by("sequence")
+    for row in rows.iterator(chunk_size=1000):
+        yield row.read()
 
 
 def next_due_at() -> dt.datetime | None:

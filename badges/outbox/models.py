@@ -51,6 +51,11 @@ class OutboxMessage(models.Model):
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
 
     class Meta:
+        default_permissions = ()
+        permissions = [
+            ("view_lms_badges_outboxmessage", "Can view outbox messages"),
+            ("retry_lms_badges_outboxmessage", "Can retry outbox messages"),
+        ]
         verbose_name = _("outbox message")
         verbose_name_plural = _("outbox messages")
         ordering = ["-sequence"]
@@ -91,6 +96,10 @@ class Circuit(models.Model):
     open_until = models.DateTimeField(_("open until"), null=True, blank=True)
 
     class Meta:
+        default_permissions = ()
+        permissions = [
+            ("view_lms_badges_circuit", "Can view circuits"),
+        ]
         verbose_name = _("circuit")
         verbose_name_plural = _("circuits")
 

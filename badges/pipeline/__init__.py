@@ -62,8 +62,8 @@ def handle(batch: Iterable[Event | Unreadable], *, now: dt.datetime | None = Non
     fails for another reason is split until the failing event stands alone. That event is tried again later or becomes
     a dead letter, and the others are decided.
 
-    Raises Retryable when the database did not answer for longer than ``BADGES_CONFIG["intake"]["patience"]`` seconds.
-    Then the caller must not acknowledge anything of this batch.
+    Raises Retryable when the database did not answer for longer than ``LMS_BADGES_CONFIG["intake"]["patience"]``
+    seconds. Then the caller must not acknowledge anything of this batch.
     """
     now = now or timezone.now()
     items = list(batch)
@@ -83,7 +83,7 @@ def receive(event: Event, *, now: dt.datetime | None = None) -> bool:
     Write an event to the inbox if it meets a requirement; return whether the inbox has it now.
 
     ``process_pending`` decides it later. Signal receivers and the REST API come in here. An event that meets no
-    requirement is written too when ``BADGES_CONFIG["keep_unmatched"]`` is on. The row is part of the caller's
+    requirement is written too when ``LMS_BADGES_CONFIG["keep_unmatched"]`` is on. The row is part of the caller's
     transaction, if there is one; a worker is notified when that commits.
     """
     now = now or timezone.now()
@@ -103,7 +103,7 @@ def process_pending(*, limit: int = 500, now: dt.datetime | None = None) -> Batc
     Claim up to ``limit`` pending rows of the inbox that are due. Decide the events; hand others to their handlers.
 
     ``seen`` of the result is 0 when no row was due. Raises Retryable when the database did not answer for longer than
-    ``BADGES_CONFIG["intake"]["patience"]`` seconds. The rows are then due again, and no attempt is counted.
+    ``LMS_BADGES_CONFIG["intake"]["patience"]`` seconds. The rows are then due again, and no attempt is counted.
     """
     now = now or timezone.now()
     rows = retry_transient(lambda: inbox.claim(limit, now, lease=config.delivery["lease_seconds"]))

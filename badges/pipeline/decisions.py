@@ -83,8 +83,8 @@ class MatchedBatch:
     The answers of the rules for a batch.
 
     ``near_misses`` are events about a person that meet no requirement. They are collected only when
-    ``BADGES_CONFIG["keep_unmatched"]`` asks for them. ``ignored`` is the reason for each ignored event, by its source
-    and id.
+    ``LMS_BADGES_CONFIG["keep_unmatched"]`` asks for them. ``ignored`` is the reason for each ignored event, by its
+    source and id.
     """
 
     matches: list[Match] = field(default_factory=list)

@@ -31,6 +31,10 @@ class BadgeProgress(models.Model):
     completed_at = models.DateTimeField(_("completed"), null=True, blank=True)
 
     class Meta:
+        default_permissions = ()
+        permissions = [
+            ("view_lms_badges_badgeprogress", "Can view badge progress"),
+        ]
         verbose_name = _("badge progress")
         verbose_name_plural = _("badge progress")
         ordering = ["-created_at", "-id"]
@@ -58,6 +62,7 @@ class Fulfillment(Caused):
     fulfilled_at = models.DateTimeField(_("fulfilled"))
 
     class Meta:
+        default_permissions = ()
         verbose_name = _("fulfillment")
         verbose_name_plural = _("fulfillments")
         ordering = ["fulfilled_at", "id"]

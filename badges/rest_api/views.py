@@ -10,7 +10,7 @@ from badges.rest_api.openapi import Schema
 
 
 class PerUserThrottle(api_view.PerUserThrottle):
-    """The limit is ``BADGES_CONFIG["rest_api"]["requests_per_minute"]``."""
+    """The limit is ``LMS_BADGES_CONFIG["rest_api"]["requests_per_minute"]``."""
 
     config = config
     scope = "lms_badges"

@@ -10,7 +10,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 from uuid6 import uuid7
 
-from badges.fields import KeyField
+from badges.fields import KeyField, UnconstrainedForeignKey
 
 ACTIVE = "active"
 NOTE_LENGTH = 500
@@ -58,10 +58,9 @@ class Run(models.Model):
     subject = KeyField(_("subject"), max_length=255, blank=True)
     mode = models.CharField(_("mode"), max_length=5, choices=RunMode.choices)
     parameters = models.TextField(_("parameters"), default="{}")
-    asked_by = models.ForeignKey(
+    asked_by = UnconstrainedForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.SET_NULL,
-        db_constraint=False,
         null=True,
         blank=True,
         related_name="+",

@@ -109,6 +109,7 @@ class CredentialConfigurationAdmin(PreviewMixin, Page):
     search_fields = ("context_key",)
     ordering = ("context_key", "credential_type__name")
     buttons: ClassVar = ("generate", "dry_run", "retry")
+    verbs: ClassVar = dict.fromkeys(buttons, "generate")
 
     # --- what is shown -----------------------------------------------------------------------------------------------
 
@@ -193,7 +194,7 @@ class CredentialConfigurationAdmin(PreviewMixin, Page):
             "failed": counted.get(CredentialStatus.ERROR, 0),
             "runs": CredentialRun.objects.filter(configuration=configuration)[:_RUNS_SHOWN],
             "runs_link": runs_link,
-            "can_run_actions": self.can_run_actions(request),
+            "can_run_actions": self.may(request, "generate"),
         }
 
     # --- saving ------------------------------------------------------------------------------------------------------

@@ -92,10 +92,10 @@ class CredentialAdmin(ReadOnlyPage):
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         credential = kwargs["obj"]
         context["lms_cc"] = {
-            "can_run_actions": self.can_run_actions(request),
-            "may_reissue": credential.status == CredentialStatus.AVAILABLE,
-            "may_invalidate": credential.status != CredentialStatus.INVALIDATED,
-            "may_retry": bool(credential.active_key and credential.error),
+            "can_run_actions": any(self.may(request, verb) for verb in self.buttons),
+            "may_reissue": self.may(request, "reissue") and credential.status == CredentialStatus.AVAILABLE,
+            "may_invalidate": self.may(request, "invalidate") and credential.status != CredentialStatus.INVALIDATED,
+            "may_retry": self.may(request, "retry") and bool(credential.active_key and credential.error),
         }
         return super().render_change_form(request, context, *args, **kwargs)
 
@@ -126,14 +126,17 @@ class CredentialAdmin(ReadOnlyPage):
         self._retry(request, Credential.objects.filter(pk=credential.pk))
         return self.back_to(credential)
 
-    def has_press_permission(self, request: HttpRequest) -> bool:
-        return self.can_run_actions(request)
+    def has_reissue_permission(self, request: HttpRequest) -> bool:
+        return self.may(request, "reissue")
 
-    @admin.action(description=gettext_lazy("Reissue, and tell the learners"), permissions=["press"])
+    def has_retry_permission(self, request: HttpRequest) -> bool:
+        return self.may(request, "retry")
+
+    @admin.action(description=gettext_lazy("Reissue, and tell the learners"), permissions=["reissue"])
     def reissue_chosen(self, request: HttpRequest, queryset: QuerySet[Credential]) -> None:
         self._reissue(request, list(queryset), mail=True)
 
-    @admin.action(description=gettext_lazy("Try again what failed"), permissions=["press"])
+    @admin.action(description=gettext_lazy("Try again what failed"), permissions=["retry"])
     def retry_chosen(self, request: HttpRequest, queryset: QuerySet[Credential]) -> None:
         self._retry(request, queryset)
 

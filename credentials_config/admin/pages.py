@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import ClassVar
 
@@ -17,9 +17,14 @@ APP = "lms_credentials_config"
 
 
 class Page(LongTableAdmin):
-    """A page with ``buttons``: names of methods, and parts of URLs. They need the permission to change rows."""
+    """
+    A page of this app, with ``buttons``: names of methods, and parts of URLs.
+
+    Each needs the permission of its own name, or of the verb that ``verbs`` has for it.
+    """
 
     buttons: ClassVar[Sequence[str]] = ()
+    verbs: ClassVar[Mapping[str, str]] = {}
 
     class Media:
         css = {"all": [f"{APP}/admin.css"]}
@@ -45,7 +50,7 @@ class Page(LongTableAdmin):
         def pressed(request: HttpRequest, object_id: str) -> HttpResponse:
             if request.method != "POST":
                 return HttpResponseNotAllowed(["POST"])
-            if not self.can_run_actions(request):
+            if not self.may(request, self.verbs.get(name, name)):
                 raise PermissionDenied
             row = self.get_object(request, object_id)
             if row is None:

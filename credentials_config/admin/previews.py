@@ -39,7 +39,7 @@ class PreviewMixin:
     def _preview(self, request: HttpRequest) -> HttpResponse:
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
-        if not (self.has_add_permission(request) or self.can_run_actions(request)):
+        if not (self.has_add_permission(request) or self.has_change_permission(request)):
             raise PermissionDenied
         pk = request.POST.get("preview_of") or None
         instance = self.get_object(request, pk) if pk else None

@@ -95,6 +95,23 @@ def unfinished(
         yield credential.learner_id, credential.pk, file_name(credential.pk, number, extension, claim)
 
 
+def stored_files() -> Iterator[tuple[Storage, str]]:
+    """
+    Yield storage and name of every document, for ``badges_uninstall``. Not every name is a file.
+
+    These are the documents of credentials, what workers may have left that began on one, and what is to be removed.
+    """
+    place = storage()
+    for credential in Credential.objects.order_by("pk").iterator(chunk_size=1000):
+        if credential.document:
+            yield place, credential.document
+        # The extension of a first document is that of the plugin's own generator.
+        for _learner, _pk, name in unfinished(credential, credential.document.rpartition(".")[2] or "pdf"):
+            yield place, name
+    for payload in badges.undelivered(CHANNEL):
+        yield place, str(payload["file"])
+
+
 def remove_discarded(message: Any) -> None:
     """Deliver a message of the channel: remove its file, unless its credential has that file (again)."""
     payload = message.read()

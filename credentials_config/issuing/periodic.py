@@ -27,7 +27,7 @@ NAME_LENGTH = 200
 def sync_task(configuration: CredentialConfiguration) -> None:
     """Create the task of a configuration, or enable or disable it."""
     wanted = configuration.enabled and configuration.closed_at is None
-    if configuration.periodic_task_id is None:
+    if configuration.periodic_task is None:  # also when somebody deleted it while this app was not installed
         _make(configuration, wanted)
         return
     changed = {"enabled": wanted, **({} if wanted else {"last_run_at": None})}

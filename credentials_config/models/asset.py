@@ -85,6 +85,11 @@ class CredentialAsset(models.Model):
     objects = AssetManager()
 
     class Meta:
+        default_permissions = ()
+        permissions = [
+            ("view_lms_credentials_config_credentialasset", "Can view credential assets"),
+            ("add_lms_credentials_config_credentialasset", "Can add credential assets"),
+        ]
         verbose_name = _("credential asset")
         verbose_name_plural = _("credential assets")
         ordering = ("slug", "-version")

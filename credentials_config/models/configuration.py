@@ -7,7 +7,7 @@ from typing import Any
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from badges.fields import KeyField
+from badges.fields import KeyField, UnconstrainedOneToOneField
 from credentials_config.schedules import ScheduleRules
 
 
@@ -27,6 +27,13 @@ class CredentialType(models.Model):
     options: models.JSONField[Any, Any] = models.JSONField(_("options"), default=dict, blank=True)
 
     class Meta:
+        default_permissions = ()
+        permissions = [
+            ("view_lms_credentials_config_credentialtype", "Can view credential types"),
+            ("add_lms_credentials_config_credentialtype", "Can add credential types"),
+            ("change_lms_credentials_config_credentialtype", "Can change credential types"),
+            ("delete_lms_credentials_config_credentialtype", "Can delete credential types"),
+        ]
         verbose_name = _("credential type")
         verbose_name_plural = _("credential types")
         ordering = ("name",)
@@ -68,7 +75,7 @@ class CredentialConfiguration(models.Model):
     )
     enabled = models.BooleanField(_("enabled"), default=False)
     options: models.JSONField[Any, Any] = models.JSONField(_("options"), default=dict, blank=True)
-    periodic_task = models.OneToOneField(
+    periodic_task = UnconstrainedOneToOneField(
         "django_celery_beat.PeriodicTask",
         on_delete=models.SET_NULL,
         null=True,
@@ -95,6 +102,14 @@ class CredentialConfiguration(models.Model):
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
     class Meta:
+        default_permissions = ()
+        permissions = [
+            ("view_lms_credentials_config_credentialconfiguration", "Can view credential configurations"),
+            ("add_lms_credentials_config_credentialconfiguration", "Can add credential configurations"),
+            ("change_lms_credentials_config_credentialconfiguration", "Can change credential configurations"),
+            ("delete_lms_credentials_config_credentialconfiguration", "Can delete credential configurations"),
+            ("generate_lms_credentials_config_credentialconfiguration", "Can generate credential configurations"),
+        ]
         verbose_name = _("credential configuration")
         verbose_name_plural = _("credential configurations")
         ordering = ("context_key", "credential_type")

@@ -76,6 +76,14 @@ class Credential(models.Model):
     internal_note = models.TextField(_("internal note"), blank=True)
 
     class Meta:
+        default_permissions = ()
+        permissions = [
+            ("view_lms_credentials_config_credential", "Can view credentials"),
+            ("issue_lms_credentials_config_credential", "Can issue credentials"),
+            ("reissue_lms_credentials_config_credential", "Can reissue credentials"),
+            ("invalidate_lms_credentials_config_credential", "Can invalidate credentials"),
+            ("retry_lms_credentials_config_credential", "Can retry credentials"),
+        ]
         verbose_name = _("credential")
         verbose_name_plural = _("credentials")
         ordering = ("-issued_at", "-id")

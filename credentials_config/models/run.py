@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from badges.fields import UnconstrainedForeignKey
 from credentials_config.models.configuration import CredentialConfiguration
 
 
@@ -47,7 +48,7 @@ class CredentialRun(models.Model):
 
     configuration = models.ForeignKey(CredentialConfiguration, on_delete=models.CASCADE, related_name="runs")
     cause = models.CharField(_("started by"), max_length=10, choices=RunCause.choices)
-    person = models.ForeignKey(
+    person = UnconstrainedForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
     override_gates = models.BooleanField(_("in spite of the gates"), default=False)
@@ -65,6 +66,10 @@ class CredentialRun(models.Model):
     note = models.CharField(_("note"), max_length=500, blank=True)
 
     class Meta:
+        default_permissions = ()
+        permissions = [
+            ("view_lms_credentials_config_credentialrun", "Can view credential runs"),
+        ]
         verbose_name = _("credential run")
         verbose_name_plural = _("credential runs")
         ordering = ("-started_at", "-id")

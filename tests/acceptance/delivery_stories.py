@@ -32,7 +32,11 @@ def host_env(credly: CredlyProcess, *, sweep_seconds: float | None = None, **del
         },
         "delivery": {**SHORT_DELAYS, **delivery},
     }
-    env = {"DJANGO_SETTINGS_MODULE": "tests.delivery.host", "BADGES_CONFIG": json.dumps(config), "LOG_LEVEL": "INFO"}
+    env = {
+        "DJANGO_SETTINGS_MODULE": "tests.delivery.host",
+        "LMS_BADGES_CONFIG": json.dumps(config),
+        "LOG_LEVEL": "INFO",
+    }
     return env if sweep_seconds is None else {**env, "SWEEP_SECONDS": str(sweep_seconds)}
 
 

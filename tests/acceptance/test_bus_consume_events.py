@@ -25,7 +25,7 @@ def bus(bus: Bus) -> Bus:
 @pytest.fixture
 def stock_consumer(run_manage: Callable[..., Process], bus: Bus) -> Callable[..., Process]:
     def start(*, debug: bool = False, **config: Any) -> Process:
-        env = {**bus.env, "BADGES_CONFIG": json.dumps(config), "DEBUG": "1" if debug else ""}
+        env = {**bus.env, "LMS_BADGES_CONFIG": json.dumps(config), "DEBUG": "1" if debug else ""}
         return run_manage("consume_events", "-t", bus.topic, "-g", bus.group, env=env)
 
     return start

@@ -75,7 +75,7 @@ def test_what_is_ignored_is_counted_by_type_and_reason(bus: Bus, consume: Callab
 def test_an_enrolment_made_by_staff_credits_the_learner(
     bus: Bus, consume: Callable[..., Process], settings: Any
 ) -> None:
-    settings.BADGES_CONFIG = {"events": [enrollment().signal.event_type]}
+    settings.LMS_BADGES_CONFIG = {"events": [enrollment().signal.event_type]}
     make_template(requirements=[{"key": "enrolled", "event_type": enrollment().signal.event_type, "rules": []}])
     staff = passes(99).data["course_passing_status"].user
     bus.create_topic()

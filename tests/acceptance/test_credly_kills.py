@@ -34,7 +34,7 @@ AFTER_THE_LEASE = timedelta(minutes=10)
 
 @pytest.fixture
 def credly(credly: CredlyProcess, settings: Any, transactional_db: None) -> CredlyProcess:
-    settings.BADGES_CONFIG = {**settings.BADGES_CONFIG, "credly": {"CREDLY_API_BASE_URL": credly.url}}
+    settings.LMS_BADGES_CONFIG = {**settings.LMS_BADGES_CONFIG, "credly": {"CREDLY_API_BASE_URL": credly.url}}
     organization = CredlyOrganization(uuid=credly.organization, name="Analytical Society")
     organization.token = credly.token
     organization.save()

@@ -37,7 +37,7 @@ def test_an_event_that_kills_its_workers_becomes_a_dead_letter_and_takes_no_othe
     env = {
         "DJANGO_SETTINGS_MODULE": "tests.delivery.deadly_host",
         "DEADLY_LEARNER": str(DEADLY),
-        "BADGES_CONFIG": json.dumps(config),
+        "LMS_BADGES_CONFIG": json.dumps(config),
     }
     kills = 0
     while run_manage("badges_drain", env=env).wait() == -signal.SIGKILL:

@@ -42,7 +42,7 @@ def topic(kafka: Kafka, schema_registry: SchemaRegistry, settings: Any) -> Itera
             "switched-off": {"event_key_field": "badge.uuid", "enabled": False},
         }
     }
-    settings.BADGES_CONFIG = {**settings.BADGES_CONFIG, "delivery": {"bus_timeout": 3.0, "base_delay": 0.1}}
+    settings.LMS_BADGES_CONFIG = {**settings.LMS_BADGES_CONFIG, "delivery": {"bus_timeout": 3.0, "base_delay": 0.1}}
     kafka.create_topic(f"test-{name}")
     yield name
     _close_registry_client()
@@ -180,7 +180,7 @@ def test_a_redis_bus_is_watched_in_the_same_way(redis: Redis, settings: Any, cap
     settings.EVENT_BUS_PRODUCER = "edx_event_bus_redis.create_producer"
     settings.EVENT_BUS_REDIS_CONNECTION_URL = redis.url
     settings.EVENT_BUS_PRODUCER_CONFIG = {TYPE: {"stream": {"event_key_field": "badge.uuid", "enabled": True}}}
-    settings.BADGES_CONFIG = {**settings.BADGES_CONFIG, "delivery": {"base_delay": 0.1}}
+    settings.LMS_BADGES_CONFIG = {**settings.LMS_BADGES_CONFIG, "delivery": {"base_delay": 0.1}}
     make_template()
     pass_course(1)
     redis.stop()

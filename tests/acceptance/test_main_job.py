@@ -39,7 +39,7 @@ def test_events_put_on_the_bus_become_badges_at_credly_in_the_api_and_on_the_bus
     env = {
         **bus.env,
         "CELERY_BROKER_URL": redis.url,
-        "BADGES_CONFIG": json.dumps({"credly": organization}),
+        "LMS_BADGES_CONFIG": json.dumps({"credly": organization}),
     }
     run_celery("worker", "-c", "1", "-l", "INFO", env=env).wait_for("ready.")
     consumer = run_manage("consume_badge_events", "--bus", "kafka", "-t", bus.topic, "-g", bus.group, env=env)

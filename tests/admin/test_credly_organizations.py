@@ -22,7 +22,7 @@ ADD = f"{LIST}add/"
 @pytest.fixture
 def credly(settings: Any) -> Iterator[CredlyStandIn]:
     with CredlyStandIn() as stand_in:
-        settings.BADGES_CONFIG = {"credly": {"CREDLY_API_BASE_URL": stand_in.url, "timeout": 1}}
+        settings.LMS_BADGES_CONFIG = {"credly": {"CREDLY_API_BASE_URL": stand_in.url, "timeout": 1}}
         yield stand_in
 
 

@@ -34,7 +34,7 @@ class TestRetry:
     def test_dead_letters_are_tried_again_as_if_for_the_first_time(
         self, staff: Any, client: Any, model: Any, make: Any, where: str
     ) -> None:
-        client.force_login(staff(f"view_{model._meta.model_name}", f"change_{model._meta.model_name}"))
+        client.force_login(staff(f"view_{model._meta.model_name}", f"retry_{model._meta.model_name}"))
         chosen, other = dead(make), dead(make)
         page = press_retry(client, where, chosen)
         assert "1 dead letter is tried again." in page.content.decode()
@@ -46,7 +46,7 @@ class TestRetry:
     def test_what_is_no_dead_letter_is_left_alone(
         self, staff: Any, client: Any, model: Any, make: Any, where: str
     ) -> None:
-        client.force_login(staff(f"change_{model._meta.model_name}"))
+        client.force_login(staff(f"view_{model._meta.model_name}", f"retry_{model._meta.model_name}"))
         done = make(state="processed" if model is InboxMessage else "delivered", due_at=None)
         page = press_retry(client, where, done)
         assert "0 dead letters are tried again." in page.content.decode()
@@ -56,7 +56,7 @@ class TestRetry:
     def test_all_that_a_filter_shows_can_be_chosen(
         self, staff: Any, client: Any, model: Any, make: Any, where: str
     ) -> None:
-        client.force_login(staff(f"change_{model._meta.model_name}"))
+        client.force_login(staff(f"view_{model._meta.model_name}", f"retry_{model._meta.model_name}"))
         rows = [dead(make) for _ in range(3)]
         waiting = make()
         press_retry(client, f"{where}?state__exact=dead", rows[0], select_across="1")
@@ -71,7 +71,7 @@ class TestRetry:
         client.force_login(staff(f"view_{model._meta.model_name}"))
         assert "retry_dead_letters" not in client.get(where).content.decode()
         press_retry(client, where, row)
-        client.force_login(staff(f"change_{model._meta.model_name}", username="other"))
+        client.force_login(staff(f"view_{model._meta.model_name}", f"retry_{model._meta.model_name}", username="other"))
         assert "retry_dead_letters" in client.get(where).content.decode()
         client.get(where, {"action": "retry_dead_letters", "_selected_action": row.pk})
         row.refresh_from_db()

@@ -22,7 +22,7 @@ ALGEBRA, BOTANY = "course-v1:Uni+Algebra+1", "course-v1:Uni+Botany+2"
 @pytest.fixture
 def half_way(settings: Any) -> None:
     """Learner 41 passed algebra, failed botany at first, and both are needed."""
-    settings.BADGES_CONFIG = {"keep_unmatched": True}
+    settings.LMS_BADGES_CONFIG = {"keep_unmatched": True}
     make_template("both", {"key": "a", "course": ALGEBRA}, {"key": "b", "course": BOTANY})
     pipeline.handle(
         [
@@ -47,7 +47,7 @@ def test_an_explanation_names_what_is_open_and_what_the_near_miss_lacked(half_wa
 
 
 def test_a_near_miss_of_a_person_who_never_met_a_requirement_is_explained(half_way, settings):
-    settings.BADGES_CONFIG = {"keep_unmatched": True, "user_lms_id_field": "last_name"}
+    settings.LMS_BADGES_CONFIG = {"keep_unmatched": True, "user_lms_id_field": "last_name"}
     pipeline.handle([make_passing(course_key=BOTANY, lms_user_id=52, username="houba", is_passing=False)])
     houba = get_user_model().objects.create(username="houba", last_name="52")
 

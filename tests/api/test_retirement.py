@@ -59,7 +59,7 @@ def test_an_event_that_waited_in_the_inbox_is_forgotten_when_its_turn_comes(temp
 
 
 def test_near_misses_of_a_retired_person_are_not_kept(template: None, settings: Any) -> None:
-    settings.BADGES_CONFIG = {"keep_unmatched": True}
+    settings.LMS_BADGES_CONFIG = {"keep_unmatched": True}
     api.retire(41)
 
     result = pipeline.handle([passes(is_passing=False), passes(is_passing=False, person=52, name="houba")])
@@ -92,11 +92,11 @@ def test_a_person_who_is_retired_after_the_look_up_is_not_created(template: None
 
 
 def test_a_retired_person_is_recognised_after_the_key_was_replaced(template: None, settings: Any) -> None:
-    settings.BADGES_CONFIG = {"retirement": {"keys": ["old"]}}
+    settings.LMS_BADGES_CONFIG = {"retirement": {"keys": ["old"]}}
     api.retire(41)
-    settings.BADGES_CONFIG = {"retirement": {"keys": ["new", "old"]}}
+    settings.LMS_BADGES_CONFIG = {"retirement": {"keys": ["new", "old"]}}
     assert pipeline.handle([passes()]).ignored == {(TYPE, "retired"): 1}
-    settings.BADGES_CONFIG = {"retirement": {"keys": ["new"]}}
+    settings.LMS_BADGES_CONFIG = {"retirement": {"keys": ["new"]}}
     assert pipeline.handle([passes()]).matched == 1
 
 

@@ -250,14 +250,14 @@ def test_a_rule_that_cannot_be_meant_is_refused_with_what_to_write(wrong, expect
 def test_an_event_type_that_exists_and_is_not_configured_names_the_setting():
     enrollment = "org.openedx.learning.course.enrollment.created.v1"
     assert problems(template_entry(requirements=[requirement(event_type=enrollment, rules=[])])) == [
-        f"requirements[0].event_type: {enrollment} is not configured here; add it to BADGES_CONFIG['events']"
+        f"requirements[0].event_type: {enrollment} is not configured here; add it to LMS_BADGES_CONFIG['events']"
     ]
 
 
 def test_an_event_type_without_learner_is_refused(settings):
-    settings.BADGES_CONFIG = {"events": ["org.openedx.learning.xblock.skill.verified.v1"]}
+    settings.LMS_BADGES_CONFIG = {"events": ["org.openedx.learning.xblock.skill.verified.v1"]}
     (problem,) = problems(
-        template_entry(requirements=[requirement(event_type=settings.BADGES_CONFIG["events"][0], rules=[])])
+        template_entry(requirements=[requirement(event_type=settings.LMS_BADGES_CONFIG["events"][0], rules=[])])
     )
     assert problem.startswith("requirements[0].event_type: events of this type do not say which learner")
 

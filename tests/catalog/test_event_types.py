@@ -36,12 +36,12 @@ def user(lms_user_id: int, username: str) -> dict:
 
 def test_the_two_passing_statuses_are_configured_and_our_own_output_is_not():
     assert list(event_types.configured()) == [PASSING_STATUS, CCX_PASSING_STATUS]
-    with pytest.raises(UnknownEventType, match="add it to BADGES_CONFIG"):
+    with pytest.raises(UnknownEventType, match="add it to LMS_BADGES_CONFIG"):
         event_types.get(BADGE_AWARDED)
 
 
 def test_our_own_output_is_an_event_type_like_others_when_asked_for(settings):
-    settings.BADGES_CONFIG = {"events": [BADGE_AWARDED]}
+    settings.LMS_BADGES_CONFIG = {"events": [BADGE_AWARDED]}
     assert event_types.get(BADGE_AWARDED).learner_path == "badge.user"
 
 
@@ -53,7 +53,7 @@ def test_a_type_that_nobody_defines_says_so():
 def test_definitions_are_kept_until_settings_change(settings):
     before = event_types.configured()
     assert event_types.configured() is before
-    settings.BADGES_CONFIG = {"events": [ENROLLMENT]}
+    settings.LMS_BADGES_CONFIG = {"events": [ENROLLMENT]}
     assert list(event_types.configured()) == [ENROLLMENT]
 
 
@@ -61,7 +61,7 @@ def test_definitions_are_kept_until_settings_change(settings):
     "wrong", [{"events": None}, {"events": [5, PASSING_STATUS + "x"]}, {"rules": None}, {"learner_paths": []}]
 )
 def test_wrong_settings_raise_nothing_here_because_checks_speak_about_them(settings, wrong):
-    settings.BADGES_CONFIG = wrong
+    settings.LMS_BADGES_CONFIG = wrong
     event_types.configured()
 
 
@@ -95,7 +95,7 @@ def test_the_table_of_learner_paths_names_real_types_and_real_users():
 
 
 def test_a_configured_learner_path_wins_over_the_table(settings):
-    settings.BADGES_CONFIG = {"learner_paths": {EXAM: "exam_attempt.requesting_user"}}
+    settings.LMS_BADGES_CONFIG = {"learner_paths": {EXAM: "exam_attempt.requesting_user"}}
     assert defined(EXAM).learner_path == "exam_attempt.requesting_user"
 
 
@@ -124,7 +124,7 @@ def test_what_is_ignored_is_not_suggested_either():
 
 
 def test_ignored_key_paths_are_a_setting(settings):
-    settings.BADGES_CONFIG = {"rules": {"ignored_keypaths": ["course"]}}
+    settings.LMS_BADGES_CONFIG = {"rules": {"ignored_keypaths": ["course"]}}
     paths = dict(defined(PASSING_STATUS).key_paths())
     assert "user.pii.email" in paths
     assert "course.course_key" not in paths
@@ -148,34 +148,34 @@ def test_ids_of_forum_threads_are_what_the_forum_has():
 
 
 def test_a_signal_of_another_package_is_added_by_setting_alone(settings, acme):
-    settings.BADGES_CONFIG = {"events": [LESSON], "signal_modules": [acme]}
+    settings.LMS_BADGES_CONFIG = {"events": [LESSON], "signal_modules": [acme]}
     definition = event_types.get(LESSON)
     assert definition.learner_path == "lesson.learner"
     assert definition.subject_shape.at("title").kind is Kind.TEXT
 
 
 def test_a_signal_whose_module_is_imported_late_is_found_then(settings, acme):
-    settings.BADGES_CONFIG = {"events": [PASSING_STATUS, LESSON]}
+    settings.LMS_BADGES_CONFIG = {"events": [PASSING_STATUS, LESSON]}
     assert list(event_types.configured()) == [PASSING_STATUS]
     importlib.import_module(acme)
     assert list(event_types.configured()) == [PASSING_STATUS, LESSON]
 
 
 def test_one_of_two_users_is_not_guessed(settings, acme):
-    settings.BADGES_CONFIG = {"events": [DUEL], "signal_modules": [acme]}
+    settings.LMS_BADGES_CONFIG = {"events": [DUEL], "signal_modules": [acme]}
     definition = event_types.get(DUEL)
     assert definition.user_paths == ("duel.winner", "duel.loser")
     assert definition.learner({"duel": {"winner": user(3, "a"), "loser": user(4, "b")}}) is None
 
 
 def test_one_of_two_users_is_told_by_setting(settings, acme):
-    settings.BADGES_CONFIG = {"events": [DUEL], "signal_modules": [acme], "learner_paths": {DUEL: "duel.loser"}}
+    settings.LMS_BADGES_CONFIG = {"events": [DUEL], "signal_modules": [acme], "learner_paths": {DUEL: "duel.loser"}}
     learner = event_types.get(DUEL).learner({"duel": {"winner": user(3, "a"), "loser": user(4, "b")}})
     assert learner.lms_user_id == 4
 
 
 def test_rules_on_a_signal_with_several_arguments_name_the_argument(settings, acme):
-    settings.BADGES_CONFIG = {"events": [MENTION], "signal_modules": [acme], "rules": {"ignored_keypaths": []}}
+    settings.LMS_BADGES_CONFIG = {"events": [MENTION], "signal_modules": [acme], "rules": {"ignored_keypaths": []}}
     definition = event_types.get(MENTION)
     data = {"user": user(5, "a"), "weather": {"sunny": True}}
     assert definition.subject(data) is data

@@ -68,6 +68,6 @@ def test_settings_that_change_are_seen_without_a_change_of_the_catalog(settings)
     make_template("star", {"key": "a", "course": ALGEBRA})
     assert wanted(ALGEBRA) == {"star"}
 
-    settings.BADGES_CONFIG = {"events": [CCX_PASSING_STATUS]}
+    settings.LMS_BADGES_CONFIG = {"events": [CCX_PASSING_STATUS]}
 
     assert wanted(ALGEBRA) == set()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
@@ -36,3 +38,29 @@ def test_each_app_reads_its_own_dict_and_names_it_when_it_is_none(settings):
     assert config.days == 7
     with pytest.raises(ImproperlyConfigured, match="CREDENTIALS_CONFIG must be a dict"):
         credentials_config.public_url  # noqa: B018
+
+
+HOST = {"days": 7, "delivery": {"tries": 5}, "paths": "no dict", "unknown": 1}
+over_host = Config("FRAME_CONFIG", DEFAULTS, host_setting="HOST_CONFIG", shared=("delivery", "paths"))
+section = Config("FRAME_CONFIG", DEFAULTS, section="credly", host_setting="HOST_CONFIG")
+
+
+def test_the_hosts_own_dict_gives_defaults_for_what_is_shared_and_is_never_changed(settings):
+    settings.HOST_CONFIG = copy.deepcopy(HOST)
+    assert (over_host.days, over_host.delivery["tries"], over_host.paths) == (14, 5, {})
+
+    settings.FRAME_CONFIG = {"delivery": {"tries": 3}}
+    assert over_host.delivery == {"notify_workers": None, "tries": 3}
+    assert settings.HOST_CONFIG == HOST
+
+
+def test_a_section_of_ours_is_over_the_same_section_of_the_hosts(settings):
+    settings.HOST_CONFIG = {"days": 1, "credly": {"days": 2, "delivery": {"tries": 9}}}
+    settings.FRAME_CONFIG = {"days": 3, "credly": {"delivery": {"notify_workers": True}}}
+    assert (section.days, section.delivery) == (2, {"notify_workers": True, "tries": 9})
+
+
+@pytest.mark.parametrize("odd", [None, [], {"credly": 5}, {"days": "soon"}])
+def test_a_mistake_in_the_hosts_own_dict_is_not_ours_to_stop_at(settings, odd):
+    settings.HOST_CONFIG = odd
+    assert (over_host.delivery, section.days) == (DEFAULTS["delivery"], 14)

@@ -29,7 +29,7 @@ def provider() -> Iterator[CredlyStandIn]:
 
 def api_of(url: str, token: str = "stand-in-token", timeout: float = 1) -> HttpApi:
     auth = HTTPBasicAuth(token, "")
-    remedies = Remedies(address="Correct BADGES_CONFIG.", access="Check the key.", not_found="Check the key.")
+    remedies = Remedies(address="Correct LMS_BADGES_CONFIG.", access="Check the key.", not_found="Check the key.")
     return HttpApi(
         "Provider (organization 7)",
         url,
@@ -187,7 +187,7 @@ def test_an_answer_that_trickles_is_given_up() -> None:
     "address", ["no-address", "ftp://example.com/", "http://[::1/", "http://exa mple/", "", "http://"]
 )
 def test_an_unusable_address_names_the_setting(address: str) -> None:
-    with pytest.raises(Permanent, match="BADGES_CONFIG"):
+    with pytest.raises(Permanent, match="LMS_BADGES_CONFIG"):
         ask(api_of(address))
 
 

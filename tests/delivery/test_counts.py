@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.tables, pytest.mark.django_db]
 def test_a_limit_that_is_no_multiple_of_the_batch_is_kept_and_more_is_said_to_be_there(
     telegraph: Telegraph, settings: Any
 ) -> None:
-    settings.BADGES_CONFIG = {**settings.BADGES_CONFIG, "delivery": {"batch_size": 2}}
+    settings.LMS_BADGES_CONFIG = {**settings.LMS_BADGES_CONFIG, "delivery": {"batch_size": 2}}
     post(*"abcde")
     done = delivery.drain(now=NOW, limit=3)
     assert (telegraph.sent, done.more) == (["a", "b", "c"], True)
@@ -26,7 +26,7 @@ def test_a_limit_that_is_no_multiple_of_the_batch_is_kept_and_more_is_said_to_be
 
 
 def test_every_row_that_was_seen_counts_whatever_became_of_it(telegraph: Telegraph, settings: Any) -> None:
-    settings.BADGES_CONFIG = {**settings.BADGES_CONFIG, "delivery": {"batch_size": 1}}
+    settings.LMS_BADGES_CONFIG = {**settings.LMS_BADGES_CONFIG, "delivery": {"batch_size": 1}}
     telegraph.answers.extend([Retryable("The wire is cut."), Permanent("No address."), None])
     post(*"abcde")
     done = delivery.drain(now=NOW, limit=3)

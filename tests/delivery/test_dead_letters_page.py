@@ -38,7 +38,7 @@ def test_reasons_are_listed_as_an_operator_reads_them(dead_letters: ModuleType) 
     assert "Given up after … tries; remove the cause, then retry. …" in listed
     assert (
         "There is no token for the Credly organization …. Add the organization in the admin or under ORGANIZATIONS in "
-        "BADGES_CONFIG['credly'], then retry this message."
+        "LMS_BADGES_CONFIG['credly'], then retry this message."
     ) in listed
 
 

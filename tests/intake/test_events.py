@@ -36,7 +36,7 @@ LIMIT = 1024 * 1024
 
 @pytest.fixture(autouse=True)
 def _all_configured():
-    with override_settings(BADGES_CONFIG={"events": [signal.event_type for signal in LEARNER_SIGNALS]}):
+    with override_settings(LMS_BADGES_CONFIG={"events": [signal.event_type for signal in LEARNER_SIGNALS]}):
         yield
 
 
@@ -221,7 +221,7 @@ def test_the_source_of_an_event_is_the_one_that_its_sender_gave_on_every_way() -
     assert {read(event).source for read in (_from_kafka, _from_file, _from_signal)} == {"openedx/school/web"}
 
 
-@override_settings(BADGES_CONFIG={"default_source": "openedx/marsupilami/web"})
+@override_settings(LMS_BADGES_CONFIG={"default_source": "openedx/marsupilami/web"})
 def test_an_event_without_a_source_has_the_default_one() -> None:
     envelope = {key: value for key, value in json.loads(passing_status().line).items() if key != "source"}
     event = parse_event(json.dumps(envelope), received_from="file:events.jsonl:17")

@@ -7,6 +7,7 @@ import datetime as dt
 import pytest
 
 from badges.intake import inbox
+from badges.intake.events import Unreadable
 from badges.intake.models import InboxMessage, InboxState
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.tables]
@@ -54,3 +55,13 @@ def test_a_worker_whose_lease_has_ended_cannot_finish_rows_of_the_next_worker():
 
     assert inbox.finish(slow, state=InboxState.DEAD, now=later) == 0
     assert inbox.finish(other, state=InboxState.PROCESSED, now=later) == 1
+
+
+def test_dead_letters_with_long_names_are_told_apart_and_none_is_cut_off() -> None:
+    place = "kafka:" + "x" * 300
+    letters = [Unreadable(id=f"{place} {number}", reason="not JSON", received_from=place) for number in range(2)]
+
+    new = inbox.write([inbox.dead_row_of(letter, now=NOW) for letter in letters])
+    again = inbox.write([inbox.dead_row_of(letters[1], now=NOW)])
+
+    assert (len(new), len(again)) == (2, 0)

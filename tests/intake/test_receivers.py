@@ -131,7 +131,7 @@ def test_connected_twice_an_event_is_received_once(connected: Callable[..., None
 
 
 def test_switched_off_nothing_is_received(connected: Callable[..., None], settings: Any) -> None:
-    settings.BADGES_CONFIG = {"receivers": False}
+    settings.LMS_BADGES_CONFIG = {"receivers": False}
     calls: list[Any] = []
     connected(calls.append)
     send()
@@ -150,7 +150,7 @@ def test_an_announcement_of_this_app_is_received_only_where_it_is_configured(
     connected(calls.append)
     BADGE_AWARDED.send_event(badge=badge)
     assert calls == []
-    settings.BADGES_CONFIG = {"events": [BADGE_AWARDED.event_type]}
+    settings.LMS_BADGES_CONFIG = {"events": [BADGE_AWARDED.event_type]}
     connected(calls.append)
     BADGE_AWARDED.send_event(badge=badge)
     assert [event.type for event in calls] == [BADGE_AWARDED.event_type]

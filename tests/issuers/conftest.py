@@ -26,8 +26,8 @@ AWARDED_AT = dt.datetime(2024, 2, 29, 23, 59, 58, tzinfo=dt.UTC)
 def credly(settings: Any) -> Iterator[CredlyStandIn]:
     """The stand-in, configured as an operator would."""
     with CredlyStandIn() as stand_in:
-        settings.BADGES_CONFIG = {
-            **settings.BADGES_CONFIG,
+        settings.LMS_BADGES_CONFIG = {
+            **settings.LMS_BADGES_CONFIG,
             "credly": {
                 "CREDLY_API_BASE_URL": stand_in.url,
                 "ORGANIZATIONS": {stand_in.organization: stand_in.token},

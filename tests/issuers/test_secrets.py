@@ -43,7 +43,7 @@ def test_what_was_never_encrypted_is_an_error_that_names_the_remedy(stored: str)
 @pytest.mark.django_db
 def test_after_rotation_the_old_key_can_be_dropped(settings: Any, capsys: pytest.CaptureFixture[str]) -> None:
     def use(*keys: str) -> None:
-        settings.BADGES_CONFIG = {**settings.BADGES_CONFIG, "secret_keys": list(keys)}
+        settings.LMS_BADGES_CONFIG = {**settings.LMS_BADGES_CONFIG, "secret_keys": list(keys)}
 
     use("old-key")
     organization = CredlyOrganization(uuid=ORGANIZATION, name="Analytical Society")

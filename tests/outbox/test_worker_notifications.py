@@ -81,7 +81,7 @@ def test_what_is_rolled_back_wakes_nobody_and_what_is_not_still_does(sent: Any) 
 
 @pytest.mark.django_db(transaction=True)
 def test_nobody_is_woken_when_settings_say_no(sent: Any, settings: Any) -> None:
-    settings.BADGES_CONFIG = {**settings.BADGES_CONFIG, "delivery": {"notify_workers": False}}
+    settings.LMS_BADGES_CONFIG = {**settings.LMS_BADGES_CONFIG, "delivery": {"notify_workers": False}}
     seconds_to_commit()
     assert sent() == []
 

@@ -112,7 +112,7 @@ CREDLY = {
 
 
 def test_an_enrolment_made_by_staff_credits_the_learner(template, settings):
-    settings.BADGES_CONFIG = {"events": [ENROLLED]}
+    settings.LMS_BADGES_CONFIG = {"events": [ENROLLED]}
     template("welcome", requirements=[{"key": "enrol", "event_type": ENROLLED}])
     staff = made.user(lms_user_id=1, username="aaron-the-admin")
     line = made.enrollment(lms_user_id=52, username="zoe", created_by=staff).line
@@ -127,9 +127,9 @@ def test_an_event_that_meets_no_requirement_is_counted_and_costs_no_row(template
     template("sleeping", {"key": "pass", "course": ALGEBRA}, is_active=False)
     template("star", {"key": "pass", "course": BOTANY})
     enrolled = made.enrollment(lms_user_id=52, username="zoe")
-    settings.BADGES_CONFIG = {"events": [PASSING_STATUS, ENROLLED]}
+    settings.LMS_BADGES_CONFIG = {"events": [PASSING_STATUS, ENROLLED]}
     strange = parse_event(enrolled.line, received_from="test")
-    settings.BADGES_CONFIG = {}
+    settings.LMS_BADGES_CONFIG = {}
 
     result = pipeline.handle(
         [
@@ -158,7 +158,7 @@ def test_a_known_learner_needs_no_personal_data_in_the_event(template, passing):
 
 
 def test_near_misses_are_kept_when_asked_for(template, passing, settings):
-    settings.BADGES_CONFIG = {"keep_unmatched": True}
+    settings.LMS_BADGES_CONFIG = {"keep_unmatched": True}
     template("star", {"key": "pass", "course": ALGEBRA})
 
     pipeline.handle([passing(course_key=BOTANY)])

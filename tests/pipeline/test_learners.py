@@ -22,7 +22,7 @@ def star(template):
 @pytest.fixture
 def host_keeps_lms_ids(settings) -> str:
     """Let the host have a field for the LMS user id: text, as some hosts have it."""
-    settings.BADGES_CONFIG = {"user_lms_id_field": "last_name"}
+    settings.LMS_BADGES_CONFIG = {"user_lms_id_field": "last_name"}
     return "last_name"
 
 

@@ -100,7 +100,7 @@ def deadlock() -> OperationalError:
 
 
 def test_a_database_that_stays_down_ends_in_an_error_and_nothing_is_acknowledged(template, passing, settings):
-    settings.BADGES_CONFIG = {"intake": {"patience": 0.2}}
+    settings.LMS_BADGES_CONFIG = {"intake": {"patience": 0.2}}
     template("star", {"key": "pass", "course": ALGEBRA})
 
     def down(execute, sql, params, many, context):
@@ -113,7 +113,7 @@ def test_a_database_that_stays_down_ends_in_an_error_and_nothing_is_acknowledged
 
 
 def test_an_event_that_fails_alone_is_tried_later_and_then_becomes_a_dead_letter(template, passing, settings):
-    settings.BADGES_CONFIG = {"intake": {"max_attempts": 2}, "delivery": {"base_delay": 0}}
+    settings.LMS_BADGES_CONFIG = {"intake": {"max_attempts": 2}, "delivery": {"base_delay": 0}}
     template("star", {"key": "pass", "course": ALGEBRA})
 
     def refuse(execute, sql, params, many, context):

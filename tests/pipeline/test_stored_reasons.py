@@ -38,14 +38,14 @@ def test_a_badge_that_takes_two_batches_is_complete_since_the_second(template, p
 
 
 def test_a_near_miss_is_stored_with_the_reason_no_match(template, passing, settings):
-    settings.BADGES_CONFIG = {"keep_unmatched": True}
+    settings.LMS_BADGES_CONFIG = {"keep_unmatched": True}
     template("star", {"key": "pass", "course": ALGEBRA})
     pipeline.handle([passing(course_key=ALGEBRA, is_passing=False)], now=NOW)
     assert InboxMessage.objects.get().reason == "no match"
 
 
 def test_an_event_that_failed_is_stored_with_the_reason_and_waits_longer_each_time(template, passing, settings):
-    settings.BADGES_CONFIG = {"delivery": {"base_delay": 8}}
+    settings.LMS_BADGES_CONFIG = {"delivery": {"base_delay": 8}}
     template("star", {"key": "pass", "course": ALGEBRA})
 
     def refuse(execute, sql, params, many, context):

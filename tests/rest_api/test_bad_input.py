@@ -171,7 +171,7 @@ def test_a_browser_gets_json(learner_client: Any) -> None:
 
 
 def test_who_asks_too_often_is_told_when_to_come_back(learner_client: Any, settings: Any) -> None:
-    settings.BADGES_CONFIG = {"rest_api": {"requests_per_minute": 2}}
+    settings.LMS_BADGES_CONFIG = {"rest_api": {"requests_per_minute": 2}}
     assert [learner_client.get(LIST).status_code for _ in range(2)] == [200, 200]
     answer = learner_client.get(LIST)
     assert assert_as_promised(answer, LIST)["status"] == 429
@@ -179,12 +179,12 @@ def test_who_asks_too_often_is_told_when_to_come_back(learner_client: Any, setti
 
 
 def test_the_limit_can_be_switched_off(learner_client: Any, settings: Any) -> None:
-    settings.BADGES_CONFIG = {"rest_api": {"requests_per_minute": None}}
+    settings.LMS_BADGES_CONFIG = {"rest_api": {"requests_per_minute": None}}
     assert {learner_client.get(LIST).status_code for _ in range(5)} == {200}
 
 
 def test_settings_name_other_ways_to_authenticate(learner: Any, client: Any, settings: Any) -> None:
-    settings.BADGES_CONFIG = {"rest_api": {"authentication": ["rest_framework.authentication.BasicAuthentication"]}}
+    settings.LMS_BADGES_CONFIG = {"rest_api": {"authentication": ["rest_framework.authentication.BasicAuthentication"]}}
     learner.user.set_password("marsupial")
     learner.user.save()
     word = base64.b64encode(f"{learner.user.username}:marsupial".encode()).decode()

@@ -144,7 +144,7 @@ def test_a_permanent_error_fails_the_run_with_what_to_do_and_it_goes_on_when_it_
 
 
 def test_an_unforeseen_error_is_stored_without_its_message_and_given_up_in_the_end(settings: Any) -> None:
-    settings.BADGES_CONFIG = {"runs": {"max_attempts": 2}}
+    settings.LMS_BADGES_CONFIG = {"runs": {"max_attempts": 2}}
     run = start(8, fails_at=0, fails="unforeseen")
     worker.work()
     run.refresh_from_db()

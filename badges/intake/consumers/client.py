@@ -17,7 +17,7 @@ REQUIRED_SETTINGS = {
     "EVENT_BUS_KAFKA_BOOTSTRAP_SERVERS": "localhost:9092",
     "EVENT_BUS_KAFKA_SCHEMA_REGISTRY_URL": "http://localhost:8081",
 }
-# BADGES_CONFIG["kafka_client"] may not set these. That only decided events are committed depends on them.
+# LMS_BADGES_CONFIG["kafka_client"] may not set these. That only decided events are committed depends on them.
 PROTECTED = ("group.id", "enable.auto.commit", "enable.auto.offset.store", "enable.partition.eof", "error_cb", "logger")
 
 
@@ -37,9 +37,9 @@ def check_ready() -> None:
         raise ConsumerError("Consumers are switched off here; remove EVENT_BUS_KAFKA_CONSUMERS_ENABLED = False.")
     given = config.kafka_client
     if not isinstance(given, dict):
-        raise ConsumerError("BADGES_CONFIG['kafka_client'] must be a dict of the Kafka client's settings.")
+        raise ConsumerError("LMS_BADGES_CONFIG['kafka_client'] must be a dict of the Kafka client's settings.")
     if taken := sorted(set(PROTECTED) & set(given)):
-        raise ConsumerError(f"BADGES_CONFIG['kafka_client'] may not set {', '.join(taken)}; remove it.")
+        raise ConsumerError(f"LMS_BADGES_CONFIG['kafka_client'] may not set {', '.join(taken)}; remove it.")
 
 
 def full_topics(topics: list[str]) -> list[str]:
@@ -65,7 +65,7 @@ def make_consumer(group: str, *, on_error: Any) -> Any:
     except KafkaException as error:
         raise ConsumerError(
             f"The Kafka client refuses its configuration: {error.args[0].str()}. "
-            "Correct BADGES_CONFIG['kafka_client'] or the EVENT_BUS_KAFKA_… settings."
+            "Correct LMS_BADGES_CONFIG['kafka_client'] or the EVENT_BUS_KAFKA_… settings."
         ) from None
 
 

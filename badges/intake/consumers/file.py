@@ -191,7 +191,7 @@ def read_line(line: Line, *, name: str, event_bytes: int) -> tuple[Event | Unrea
 
     ``name`` is that of the file. An event that takes more than ``event_bytes`` is unreadable.
     """
-    received_from = f"file:{name[-200:]}:{line.number}"
+    received_from = f"file:{name}:{line.number}"
     if line.text is None:
         reason = TOO_BIG.format(size=line.size, limit=event_bytes)
         return _unreadable(EventError(reason), received_from, b"", {}), 0

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from badges.admin.readonly import ExactSearchMixin, ReadOnlyAdmin, learner_ids_for
-from badges.common.admin import link_to
+from badges.common.admin import PluginModelAdmin, link_to
 from badges.exceptions import Permanent
 from badges.issuers.credly.models import CredlyBadge, CredlyOrganization
 from badges.issuers.credly.organizations import check_organization
@@ -74,7 +74,7 @@ class OrganizationForm(forms.ModelForm):
 
 
 @admin.register(CredlyOrganization)
-class CredlyOrganizationAdmin(admin.ModelAdmin):
+class CredlyOrganizationAdmin(PluginModelAdmin):
     """Organizations that badges are issued for, beside those of the settings."""
 
     form = OrganizationForm

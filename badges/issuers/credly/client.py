@@ -18,7 +18,7 @@ from badges.issuers.credly.models import CredlyOrganization
 from badges.issuers.credly.payloads import ExternalBadge, badge_from, badges_from
 
 _CHECK = "Check the organization's id and token, and the template's id, then retry this message."
-_REMEDIES = Remedies(address="Correct the API address in BADGES_CONFIG.", access=_CHECK, not_found=_CHECK)
+_REMEDIES = Remedies(address="Correct the API address in LMS_BADGES_CONFIG.", access=_CHECK, not_found=_CHECK)
 
 
 class CredlyClient:
@@ -56,9 +56,9 @@ def client_for(organization: str) -> CredlyClient:
     """
     Return a client for an organization that is known here. Raises Permanent, which names it, when it is not.
 
-    Organizations in ``BADGES_CONFIG["credly"]["ORGANIZATIONS"]`` win over rows of the admin, so that an operator can
-    keep every key out of the database. A value is the organization's token, or, for OAuth2,
-    ``{"client_id": …, "client_secret": …}``.
+    Organizations in ``LMS_BADGES_CONFIG["credly"]["ORGANIZATIONS"]`` win over rows of the admin, so that an operator
+    can keep every key out of the database. A value is the organization's token, or, for OAuth2, ``{"client_id": …,
+    "client_secret": …}``.
     """
     identifier = organization_id(organization)
     return client_with(identifier, _credentials(identifier))
@@ -90,7 +90,7 @@ def _credentials(organization: uuid.UUID) -> str | dict[str, Any]:
     if not token:
         raise Permanent(
             f"There is no token for the Credly organization {organization}. Add the organization in the admin or "
-            "under ORGANIZATIONS in BADGES_CONFIG['credly'], then retry this message."
+            "under ORGANIZATIONS in LMS_BADGES_CONFIG['credly'], then retry this message."
         )
     return token
 
@@ -112,7 +112,7 @@ def _oauth(organization: uuid.UUID, credentials: dict[str, Any]) -> AuthBase:
         client_id, client_secret = str(credentials["client_id"]), str(credentials["client_secret"])
     except KeyError as missing:
         raise Permanent(
-            f"ORGANIZATIONS in BADGES_CONFIG['credly'] holds no {missing} for the organization {organization}. "
+            f"ORGANIZATIONS in LMS_BADGES_CONFIG['credly'] holds no {missing} for the organization {organization}. "
             'Give a token, or {"client_id": …, "client_secret": …}.'
         ) from None
     return _client_credentials(organization, _base_url(), config.timeout, client_id, client_secret)

@@ -1,10 +1,15 @@
-"""Credly's settings: ``BADGES_CONFIG["credly"]``, read when asked."""
+"""
+Credly's settings: ``LMS_BADGES_CONFIG["credly"]``, read when asked.
+
+Where it says nothing, ``BADGES_CONFIG["credly"]`` of the host's own badges app is read.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 from badges.common.config import Config
+from badges.conf import HOST_SETTING
 
 DEFAULTS: dict[str, Any] = {
     "CREDLY_BASE_URL": "https://credly.com/",
@@ -19,4 +24,4 @@ DEFAULTS: dict[str, Any] = {
     "timeout": 10,
 }
 
-config = Config("BADGES_CONFIG", DEFAULTS, section="credly")
+config = Config("LMS_BADGES_CONFIG", DEFAULTS, section="credly", host_setting=HOST_SETTING)

@@ -14,8 +14,8 @@ class CredlyOrganization(models.Model):
     """
     An account at Credly in whose name badges are issued.
 
-    Entered by an operator. Organizations listed in ``BADGES_CONFIG["credly"]["ORGANIZATIONS"]`` need no row, and win
-    over one. The token is stored encrypted and never shown again.
+    Entered by an operator. Organizations listed in ``LMS_BADGES_CONFIG["credly"]["ORGANIZATIONS"]`` need no row, and
+    win over one. The token is stored encrypted and never shown again.
 
     .. no_pii:
     """
@@ -25,6 +25,13 @@ class CredlyOrganization(models.Model):
     encrypted_token = models.TextField(_("token"), blank=True, editable=False)
 
     class Meta:
+        default_permissions = ()
+        permissions = [
+            ("view_lms_badges_credlyorganization", "Can view Credly organizations"),
+            ("add_lms_badges_credlyorganization", "Can add Credly organizations"),
+            ("change_lms_badges_credlyorganization", "Can change Credly organizations"),
+            ("delete_lms_badges_credlyorganization", "Can delete Credly organizations"),
+        ]
         verbose_name = _("Credly organization")
         verbose_name_plural = _("Credly organizations")
 
@@ -79,6 +86,10 @@ class CredlyBadge(models.Model):
     url = models.URLField(_("address"), max_length=500, blank=True)
 
     class Meta:
+        default_permissions = ()
+        permissions = [
+            ("view_lms_badges_credlybadge", "Can view Credly badges"),
+        ]
         verbose_name = _("Credly badge")
         verbose_name_plural = _("Credly badges")
 

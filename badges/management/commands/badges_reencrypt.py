@@ -16,7 +16,7 @@ class Command(BaseCommand):
 
     help = (
         "Encrypt the stored secrets of all providers with the newest key. To rotate keys: put a new one first in "
-        "BADGES_CONFIG['secret_keys'], restart everything, run this, then drop the old keys. All or nothing."
+        "LMS_BADGES_CONFIG['secret_keys'], restart everything, run this, then drop the old keys. All or nothing."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -14,6 +14,7 @@ from rest_framework.response import Response
 
 from badges.api import credentials_of, progress_of, report, with_reports
 from badges.awarding.models import UserCredential
+from badges.common.permissions import may
 from badges.issuers import registry
 from badges.progress.models import BadgeProgress
 from badges.rest_api.pagination import NewestFirstPagination
@@ -75,7 +76,7 @@ class ProgressListView(PluginAPIView, GenericAPIView[BadgeProgress]):
     problems = _BAD_PARAMETER
 
     def get_queryset(self) -> QuerySet[BadgeProgress]:
-        if self.request.user.has_perm("lms_badges.view_badgeprogress"):
+        if may(self.request.user, "view", BadgeProgress):
             return with_reports(BadgeProgress.objects.select_related("learner__user", "template"))
         return progress_of(self.request.user)
 
@@ -88,7 +89,7 @@ class ProgressListView(PluginAPIView, GenericAPIView[BadgeProgress]):
 
 
 def _visible_credentials(request: Request) -> QuerySet[UserCredential]:
-    if request.user.has_perm("lms_badges.view_usercredential"):
+    if may(request.user, "view", UserCredential):
         rows = UserCredential.objects.select_related("learner__user", "template")
     else:
         rows = credentials_of(request.user)

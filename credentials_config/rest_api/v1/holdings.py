@@ -9,6 +9,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from badges import api as badges
+from badges.common.permissions import permission
 from badges.exceptions import Permanent
 from credentials_config import api
 from credentials_config.issuing import documents
@@ -17,7 +18,7 @@ from credentials_config.rest_api.v1.pagination import Entry, Source
 
 CERTIFICATE, BADGE = "certificate", "badge"
 KINDS = (CERTIFICATE, BADGE)
-PERMISSIONS = {CERTIFICATE: "lms_credentials_config.view_credential", BADGE: "lms_badges.view_usercredential"}
+PERMISSIONS = {CERTIFICATE: permission("view", Credential), BADGE: "lms_badges.view_lms_badges_usercredential"}
 
 _GIVEN = (CredentialStatus.AVAILABLE, CredentialStatus.EXPIRED, CredentialStatus.INVALIDATED)
 

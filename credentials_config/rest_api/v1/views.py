@@ -15,6 +15,7 @@ from rest_framework.permissions import BasePermission, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from badges.common.permissions import permission
 from badges.common.query_parameters import refuse_unknown
 from badges.exceptions import BadgesError, Permanent
 from credentials_config import api
@@ -31,7 +32,7 @@ from credentials_config.verification.lookup import find
 
 log = logging.getLogger(__name__)
 
-ADD, CHANGE = "lms_credentials_config.add_credential", "lms_credentials_config.change_credential"
+ISSUE, REISSUE, INVALIDATE = (permission(verb, Credential) for verb in ("issue", "reissue", "invalidate"))
 VIEW = PERMISSIONS["certificate"]
 
 _WRONG_PARAMETER = {"400": "A parameter is wrong; `errors` says which and what to write instead."}
@@ -61,7 +62,7 @@ class CredentialsView(PluginAPIView, GenericAPIView[Credential]):
     permission_classes = [IsAuthenticated, HasNeededPermission]
     pagination_class = MergedPagination
     filter_backends: list[Any] = []
-    needs = {"post": ADD}
+    needs = {"post": ISSUE}
     operations = {
         "get": Operation(
             "holdings_list",
@@ -119,7 +120,7 @@ class ReissueView(PluginAPIView):
 
     permission_classes = [IsAuthenticated, HasNeededPermission]
     throttle_classes = [PerUserThrottle, PerUserOfTheLms]
-    needs = {"post": CHANGE}
+    needs = {"post": REISSUE}
     operations = {
         "post": Operation(
             "certificates_reissue",
@@ -143,7 +144,7 @@ class InvalidateView(PluginAPIView):
     """Invalidating a certificate."""
 
     permission_classes = [IsAuthenticated, HasNeededPermission]
-    needs = {"post": CHANGE}
+    needs = {"post": INVALIDATE}
     operations = {
         "post": Operation(
             "certificates_invalidate",

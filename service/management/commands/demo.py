@@ -64,8 +64,8 @@ class Command(BaseCommand):
         """Add the templates to the stand-in, and configure the issuer to use it."""
         for template in _issued_templates():
             credly.add_template(id=template["id"], name=template["name"])
-        settings.BADGES_CONFIG = {
-            **settings.BADGES_CONFIG,
+        settings.LMS_BADGES_CONFIG = {
+            **settings.LMS_BADGES_CONFIG,
             "credly": {
                 "CREDLY_API_BASE_URL": credly.url,
                 "ORGANIZATIONS": {learning_events.ORGANIZATION: credly.token},

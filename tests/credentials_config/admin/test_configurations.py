@@ -25,7 +25,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def designer(staff: Callable[..., Any]) -> Any:
     """Somebody who makes and changes configurations."""
-    verbs = ("view", "add", "change", "delete")
+    verbs = ("view", "add", "change", "delete", "generate")
     return staff(*(f"{verb}_credentialconfiguration" for verb in verbs), "view_credentialtype")
 
 

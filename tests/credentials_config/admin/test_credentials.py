@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def operator(staff: Callable[..., Any]) -> Any:
-    return staff("change_credential", "view_credentialrun")
+    return staff(*(f"{verb}_credential" for verb in ("view", "reissue", "invalidate", "retry")), "view_credentialrun")
 
 
 def press(client: Any, credential: Any, name: str, **sent: Any) -> str:

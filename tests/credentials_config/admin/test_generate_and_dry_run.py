@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def operator(staff: Callable[..., Any]) -> Any:
-    return staff("change_credentialconfiguration", "view_credentialrun")
+    return staff("change_credentialconfiguration", "generate_credentialconfiguration", "view_credentialrun")
 
 
 def press(client: Any, configuration: Any, name: str, **sent: Any) -> str:

@@ -4,11 +4,11 @@ import json
 import os
 
 from service.settings import *  # noqa: F403
-from service.settings import BADGES_CONFIG as _BADGES
 from service.settings import CREDENTIALS_CONFIG as _OURS
+from service.settings import LMS_BADGES_CONFIG as _BADGES
 
 CREDENTIALS_CONFIG = {**_OURS, **json.loads(os.environ["CREDENTIALS_CONFIG"])}
-BADGES_CONFIG = {**_BADGES, "delivery": {"lease_seconds": 60, "batch_size": 3}}
+LMS_BADGES_CONFIG = {**_BADGES, "delivery": {"lease_seconds": 60, "batch_size": 3}}
 MEDIA_ROOT = os.environ["MEDIA_ROOT"]
 EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
 EMAIL_HOST, EMAIL_PORT = "127.0.0.1", int(os.environ.get("EMAIL_PORT", "25"))

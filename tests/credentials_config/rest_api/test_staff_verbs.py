@@ -28,12 +28,12 @@ def send(client: Any, address: str, body: Any, *, id: Any = None, kind: str = "a
 
 @pytest.fixture
 def issuer(staff_client: Callable[..., Any]) -> Any:
-    return staff_client("add_credential")
+    return staff_client("issue_credential")
 
 
 @pytest.fixture
 def changer(staff_client: Callable[..., Any]) -> Any:
-    return staff_client("change_credential")
+    return staff_client("reissue_credential", "invalidate_credential")
 
 
 def test_staff_issue_a_certificate_whose_document_follows(issuer: Any, course: Any) -> None:
@@ -108,7 +108,8 @@ def test_staff_invalidate_with_a_public_reason_once(changer: Any, client: Any) -
     [
         (),
         ("view_credential",),
-        ("add_credentialconfiguration", "change_credentialconfiguration"),
+        ("add_credentialconfiguration", "change_credentialconfiguration", "generate_credentialconfiguration"),
+        ("retry_credential",),
         ("view_usercredential",),
     ],
 )
@@ -142,7 +143,7 @@ def test_learners_do_nothing_to_their_own(learner: Any, learner_client: Any) -> 
 def test_anonymous_users_and_other_sites_do_nothing(client: Any, staff_client: Callable[..., Any]) -> None:
     row = CredentialFactory()
     assert send(client, INVALIDATE, {"public_reason": "x"}, id=row.pk)[0] == 401
-    lured = staff_client("change_credential", "add_credential", enforce_csrf_checks=True)
+    lured = staff_client("issue_credential", "reissue_credential", "invalidate_credential", enforce_csrf_checks=True)
     assert send(lured, INVALIDATE, {"public_reason": "x"}, id=row.pk)[0] == 403
     assert Credential.objects.get().status == CredentialStatus.AVAILABLE
 

@@ -103,7 +103,7 @@ def test_a_corrected_line_is_new_and_the_same_line_is_not(file: Path) -> None:
 def test_each_line_that_is_too_big_is_reported_although_its_number_was_reported_before(
     file: Path, settings: Any
 ) -> None:
-    settings.BADGES_CONFIG = {"intake": {"event_bytes": 10}}
+    settings.LMS_BADGES_CONFIG = {"intake": {"event_bytes": 10}}
     ids = []
     for line in ("houba houba houba", "houba houba houba", "houba houba"):
         file.write_text(line)

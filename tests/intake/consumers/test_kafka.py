@@ -322,7 +322,7 @@ def test_two_members_share_the_partitions_and_each_event_is_handled(bus: Bus, me
 
 
 def test_the_client_can_be_configured(bus: Bus, member: Callable[..., Member], settings: Any) -> None:
-    settings.BADGES_CONFIG = {"kafka_client": {"session.timeout.ms": 7000, "group.instance.id": "badges-1"}}
+    settings.LMS_BADGES_CONFIG = {"kafka_client": {"session.timeout.ms": 7000, "group.instance.id": "badges-1"}}
     events = passings(3)
     bus.create_topic().send(*events)
     assert member(until_idle=True).run().ids == ids_of(events)
@@ -339,7 +339,7 @@ def test_the_client_can_be_configured(bus: Bus, member: Callable[..., Member], s
 def test_a_wrong_configuration_of_the_client_is_an_error_with_the_reason(
     bus: Bus, member: Callable[..., Member], settings: Any, given: Any, remedy: str
 ) -> None:
-    settings.BADGES_CONFIG = {"kafka_client": given}
+    settings.LMS_BADGES_CONFIG = {"kafka_client": given}
     with pytest.raises(ConsumerError, match=remedy):
         member().run()
 
@@ -347,7 +347,7 @@ def test_a_wrong_configuration_of_the_client_is_an_error_with_the_reason(
 def test_a_batch_that_takes_too_long_comes_again_and_the_consumer_goes_on(
     bus: Bus, member: Callable[..., Member], settings: Any
 ) -> None:
-    settings.BADGES_CONFIG = {"kafka_client": {"session.timeout.ms": 6000, "max.poll.interval.ms": 6000}}
+    settings.LMS_BADGES_CONFIG = {"kafka_client": {"session.timeout.ms": 6000, "max.poll.interval.ms": 6000}}
     slow = iter([9.0])
     events = passings(5)
     bus.create_topic().send(*events)

@@ -115,7 +115,7 @@ def test_what_could_not_be_handled_is_not_acknowledged_and_the_bus_is_closed() -
 
 
 def test_a_batch_is_limited_in_bytes(settings: Any) -> None:
-    settings.BADGES_CONFIG = {"intake": {"batch_bytes": 10}}
+    settings.LMS_BADGES_CONFIG = {"intake": {"batch_bytes": 10}}
     reading = Reading(MemoryBus(1, 2, 3, 4, 5, size=4))
     reading.consumer.run()
     assert [len(batch) for batch in reading.batches] == [2, 2, 1]

@@ -103,7 +103,7 @@ def test_names_arrive_in_every_script(
     first: str,
     last: str,
 ) -> None:
-    settings.BADGES_CONFIG["credly"]["single_name_last"] = "--"
+    settings.LMS_BADGES_CONFIG["credly"]["single_name_last"] = "--"
     get_user_model().objects.all().delete()
     whom = someone(name=name, lms_user_id=2)
     issue(award(whom, organization=credly.organization, external_template=template).id)
@@ -143,7 +143,7 @@ def test_a_credential_that_was_revoked_before_it_was_issued_is_not_issued(
     credly: CredlyStandIn, credential: UserCredential, settings: Any
 ) -> None:
     UserCredential.objects.update(status="revoked", active_key=None)
-    settings.BADGES_CONFIG["credly"]["ORGANIZATIONS"] = {}  # nor does a token that is missing matter any more
+    settings.LMS_BADGES_CONFIG["credly"]["ORGANIZATIONS"] = {}  # nor does a token that is missing matter any more
     issue(credential.id)
     assert credly.counts == {}
     assert row(credential).state == "created"
@@ -280,7 +280,7 @@ def test_a_badge_that_was_accepted_meanwhile_is_adopted_as_accepted(
 def test_after_a_look_that_took_half_the_lease_another_worker_may_be_asking(
     credly: CredlyStandIn, credential: UserCredential, settings: Any
 ) -> None:
-    settings.BADGES_CONFIG["delivery"] = {"lease_seconds": 0.4}
+    settings.LMS_BADGES_CONFIG["delivery"] = {"lease_seconds": 0.4}
     CredlyBadge.objects.update(state="no_response")
     credly.slow_down(0.3, on="find_badges", times=1)
     with pytest.raises(Retryable, match="so long"):
@@ -414,7 +414,7 @@ def test_a_refused_badge_tells_the_operator_what_credly_said_and_nothing_about_t
     settings: Any, award: Callable[..., UserCredential], shape: str
 ) -> None:
     with CredlyStandIn(error_shape=shape) as credly:
-        settings.BADGES_CONFIG = {
+        settings.LMS_BADGES_CONFIG = {
             "credly": {
                 "CREDLY_API_BASE_URL": credly.url,
                 "ORGANIZATIONS": {credly.organization: credly.token},
@@ -439,7 +439,7 @@ def test_a_refusal_that_quotes_the_learner_is_stored_without(credly: CredlyStand
 
 
 def test_a_wrong_token_names_the_organization(credly: CredlyStandIn, credential: UserCredential, settings: Any) -> None:
-    settings.BADGES_CONFIG["credly"]["ORGANIZATIONS"] = {credly.organization: "stale-token"}
+    settings.LMS_BADGES_CONFIG["credly"]["ORGANIZATIONS"] = {credly.organization: "stale-token"}
     with pytest.raises(Permanent, match=rf"{credly.organization}.*401.*token") as refused:
         issue(credential.id)
     assert "stale-token" not in str(refused.value)
@@ -503,7 +503,7 @@ def test_a_token_of_the_settings_wins_over_a_row_and_is_found_however_the_id_is_
     stale.token = "stale-token"
     stale.save()
     listed = {"not a uuid": "x", credly.organization.upper().replace("-", ""): credly.token}
-    settings.BADGES_CONFIG["credly"]["ORGANIZATIONS"] = listed
+    settings.LMS_BADGES_CONFIG["credly"]["ORGANIZATIONS"] = listed
     issue(credential.id)
     assert bound_to(credential, *credly.badges)
 
@@ -515,7 +515,7 @@ def test_an_oauth2_client_fetches_a_token_once_and_again_when_it_is_too_old(
     award: Callable[..., UserCredential],
     settings: Any,
 ) -> None:
-    settings.BADGES_CONFIG["credly"]["ORGANIZATIONS"] = {
+    settings.LMS_BADGES_CONFIG["credly"]["ORGANIZATIONS"] = {
         credly.organization: {"client_id": credly.client_id, "client_secret": credly.client_secret}
     }
     credly.change_template(template, allows_duplicates=True)
@@ -533,7 +533,7 @@ def test_an_oauth2_client_that_gets_no_token_has_asked_for_nothing(
     credly: CredlyStandIn, credential: UserCredential, settings: Any
 ) -> None:
     client = {"client_id": "stranger", "client_secret": "very-secret"}
-    settings.BADGES_CONFIG["credly"]["ORGANIZATIONS"] = {credly.organization: client}
+    settings.LMS_BADGES_CONFIG["credly"]["ORGANIZATIONS"] = {credly.organization: client}
     credly.drop(on="token")
     with pytest.raises(NoAnswer):
         issue(credential.id)
@@ -545,7 +545,7 @@ def test_an_oauth2_client_that_gets_no_token_has_asked_for_nothing(
 
 
 def test_the_sandbox_is_another_address(credly: CredlyStandIn, credential: UserCredential, settings: Any) -> None:
-    settings.BADGES_CONFIG["credly"] |= {
+    settings.LMS_BADGES_CONFIG["credly"] |= {
         "CREDLY_API_BASE_URL": "http://127.0.0.1:9/",
         "CREDLY_SANDBOX_API_BASE_URL": credly.url,
         "USE_SANDBOX": True,

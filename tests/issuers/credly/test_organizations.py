@@ -42,7 +42,7 @@ def test_when_credly_cannot_be_asked_no_field_is_blamed(credly: CredlyStandIn, s
     elif failure == "not json":
         credly.answer(status=200, body="<html>")
     elif failure == "bad address":
-        settings.BADGES_CONFIG["credly"]["CREDLY_API_BASE_URL"] = "credly"
+        settings.LMS_BADGES_CONFIG["credly"]["CREDLY_API_BASE_URL"] = "credly"
     else:
         getattr(credly, failure)()
     with pytest.raises(ValidationError) as refused:

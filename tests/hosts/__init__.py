@@ -1,0 +1,1 @@
+"""Hosts that the plugin is installed into by tests."""
