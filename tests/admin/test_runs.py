@@ -30,7 +30,7 @@ def counting(settings: Any, tmp_path: Any) -> Iterator[None]:
 
 @pytest.fixture
 def operator(staff: Any) -> Any:
-    permissions = [f"{verb}_lms_badges_run" for verb in ("view", "add", "change")]
+    permissions = [f"{verb}_run" for verb in ("view", "add", "change")]
     return signed_in(staff(*permissions, username="fantasio"))
 
 
@@ -92,7 +92,7 @@ def test_a_run_is_cancelled_resumed_and_undone_by_its_buttons(operator: Any) -> 
 
 
 def test_those_who_may_only_view_see_runs_and_change_nothing(staff: Any) -> None:
-    viewer = signed_in(staff("view_lms_badges_run"))
+    viewer = signed_in(staff("view_run"))
     run = queue.start("counting", mode=RunMode.APPLY, parameters={"number": 8})
     assert ">Cancel</button>" not in viewer.get(page_of(run)).content.decode()
     assert press(viewer, run, "cancel").status_code == 403

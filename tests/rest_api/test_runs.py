@@ -25,7 +25,7 @@ def counting() -> Iterator[None]:
 
 
 def test_staff_list_and_filter_runs(staff_client: Any) -> None:
-    client = staff_client("view_lms_badges_run")
+    client = staff_client("view_run")
     cancelled = queue.start("counting", mode=RunMode.APPLY, parameters={"number": 8})
     queue.cancel(cancelled)
     planned = queue.start("counting", mode=RunMode.PLAN, parameters={"number": 9})

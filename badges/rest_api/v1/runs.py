@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from typing import Any
 
 import django_filters
 from django.db.models import QuerySet
@@ -12,21 +11,16 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiTypes
 from rest_framework import serializers
 from rest_framework.exceptions import NotFound
 from rest_framework.generics import GenericAPIView
-from rest_framework.permissions import BasePermission, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from badges.common.permissions import permission
 from badges.rest_api.pagination import NewestFirstPagination
 from badges.rest_api.v1.filters import StrictFilterBackend
 from badges.rest_api.views import PluginAPIView
 from badges.runs.models import Run, RunMode, RunState
 
-
-class MayViewRuns(BasePermission):
-    """Users with the permission to view runs."""
-
-    def has_permission(self, request: Request, view: Any) -> bool:
-        return request.user.has_perm("lms_badges.view_lms_badges_run")
+VIEW = permission("view", Run)
 
 
 class RunFilters(django_filters.FilterSet):
@@ -60,7 +54,7 @@ class RunListView(PluginAPIView, GenericAPIView[Run]):
 
     operation_id, summary = "runs_list", "List runs"
     queryset = Run.objects.all()
-    permission_classes = [IsAuthenticated, MayViewRuns]
+    needs = {"get": VIEW, "head": VIEW}
     serializer_class = RunSerializer
     pagination_class = NewestFirstPagination
     newest_by = None  # their ids begin with the time
@@ -81,7 +75,7 @@ class RunDetailView(PluginAPIView):
     """One run."""
 
     operation_id, summary = "runs_retrieve", "Show a run"
-    permission_classes = [IsAuthenticated, MayViewRuns]
+    needs = {"get": VIEW, "head": VIEW}
     serializer_class = RunSerializer
     parameters = [OpenApiParameter("id", OpenApiTypes.UUID, OpenApiParameter.PATH)]
     problems = {"404": "There is no such run."}
