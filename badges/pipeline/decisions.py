@@ -9,17 +9,13 @@ between the statements happens in memory.
 from __future__ import annotations
 
 import datetime as dt
-import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, Self
 from uuid import UUID
 
-from django.db import transaction
-
-from badges.awarding import awards
-from badges.awarding.models import UserCredential
+from badges import granting
 from badges.catalog import snapshot
 from badges.catalog.causes import Cause, CauseKind
 from badges.catalog.event_types import LearnerData
@@ -27,18 +23,14 @@ from badges.catalog.learner_template_ids import learner_template_id
 from badges.catalog.snapshot import CompiledRequirement, CompiledTemplate, Snapshot
 from badges.conf import config
 from badges.database import read_committed
+from badges.granting import NewAward
 from badges.intake import learners
 from badges.intake.events import Event, Identity
 from badges.intake.learners import LearnerLookup
 from badges.intake.models import Learner
-from badges.issuers import registry
-from badges.outbox import mailbox
-from badges.outbox.mailbox import NewMessage
 from badges.progress import states
 from badges.progress.states import ProgressState
 from badges.rules import completion
-
-log = logging.getLogger(__name__)
 
 # Why an event was ignored.
 NOT_CONFIGURED, NO_LEARNER, NO_MATCH, RETIRED = "not configured", "no learner", "no match", "retired"
@@ -142,15 +134,6 @@ class _LearnerProgress:
     state: ProgressState
 
 
-@dataclass(frozen=True, slots=True)
-class _Award:
-    """A credential to be written, the learner who gets it, and its template."""
-
-    credential: UserCredential
-    learner: Learner
-    template: CompiledTemplate
-
-
 def decide(events: Sequence[Event], batch: EventBatch, *, now: dt.datetime) -> BatchResult:
     """
     Decide a batch in one transaction; when this returns, everything that it changes is committed.
@@ -171,7 +154,7 @@ def decide(events: Sequence[Event], batch: EventBatch, *, now: dt.datetime) -> B
         if matches:
             learner_of = learners.get_or_create(lookup, {match.person.lms_user_id for match in matches})
             completed = _apply_to_progress(matches, learner_of, now)
-            result.awarded = _award(completed, now)
+            result.awarded = len(granting.award(completed, now=now))
     result.matched = len(matches)
     return result
 
@@ -234,10 +217,8 @@ def _ignore_matches_without_learner(matched: MatchedBatch, lookup: LearnerLookup
 # --- apply to progress ---------------------------------------------------------------------------------------------
 
 
-def _apply_to_progress(
-    matches: Sequence[Match], learner_of: dict[int, Learner], now: dt.datetime
-) -> list[tuple[_LearnerProgress, Cause]]:
-    """Fulfil requirements and store that; return what became complete, with the event that completed it."""
+def _apply_to_progress(matches: Sequence[Match], learner_of: dict[int, Learner], now: dt.datetime) -> list[NewAward]:
+    """Fulfil requirements and store that; return the awards of what became complete."""
     in_progress = _load_progress(matches, learner_of)
     completed = []
     for match in matches:
@@ -249,7 +230,9 @@ def _apply_to_progress(
                 learner_template_id(learner.pk, requirement.template.id)
             ]
             progress.state.fulfill(requirement.id, cause=cause, revision_id=progress.template.revision_id, now=now)
-        completed += [(progress, cause) for progress in touched.values() if _completes(progress, now)]
+        completed += [
+            NewAward(learner.pk, progress.template, cause) for progress in touched.values() if _completes(progress, now)
+        ]
     states.store(
         ((progress.state, progress.learner.pk, progress.template.id) for progress in in_progress.values()), now=now
     )
@@ -285,52 +268,3 @@ def _cause_of(event: Event) -> Cause:
         event_type=event.type,
         event_time=event.time,
     )
-
-
-# --- award ---------------------------------------------------------------------------------------------------------
-
-
-def _award(completed: Sequence[tuple[_LearnerProgress, Cause]], now: dt.datetime) -> int:
-    """Write a credential for every learner who may have one, and its outbox rows; return how many credentials."""
-    if not completed:
-        return 0
-    held = awards.credential_statuses(progress.state.learner_template_id for progress, _ in completed)
-    awarded = [
-        _Award(_credential_of(progress, cause, now), progress.learner, progress.template)
-        for progress, cause in completed
-        if awards.may_award(
-            held.get(progress.state.learner_template_id, set()), award_once=progress.template.award_once
-        )
-    ]
-    if awarded:
-        awards.store([award.credential for award in awarded])
-        registry.prepare((award.credential, issuer) for award in awarded for issuer in award.template.issuers)
-        mailbox.post(_messages_of(awarded), now=now)
-        transaction.on_commit(lambda: _log(awarded))
-    return len(awarded)
-
-
-def _credential_of(progress: _LearnerProgress, cause: Cause, now: dt.datetime) -> UserCredential:
-    return awards.credential_of(
-        learner_template_id=progress.state.learner_template_id,
-        learner_id=progress.learner.pk,
-        template_id=progress.template.id,
-        revision_id=progress.template.revision_id,
-        cause=cause,
-        now=now,
-    )
-
-
-def _messages_of(awarded: Iterable[_Award]) -> Iterator[NewMessage]:
-    """Yield the outbox messages of awards: announce each one, and issue it at every provider of its template."""
-    for award in awarded:
-        key, payload = str(award.learner.pk), {"credential": str(award.credential.pk)}
-        yield NewMessage(channel="announce", key=key, type="badge.awarded", payload=payload)
-        for provider, _organization, _template in award.template.issuers:
-            yield NewMessage(channel="issue", key=key, type=provider, payload={**payload, "provider": provider})
-
-
-def _log(awarded: Iterable[_Award]) -> None:
-    for award in awarded:
-        cause = award.credential.cause_event_id
-        log.info("Awarded %s to learner %s by event %s", award.template.slug, award.learner.pk, cause)

@@ -1,0 +1,105 @@
+"""Awarding: write the credentials of those who may have one, and what has to happen outside."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from django.db import transaction
+
+from badges.awarding import awards
+from badges.awarding.models import UserCredential
+from badges.catalog.causes import Cause
+from badges.catalog.learner_template_ids import learner_template_id
+from badges.granting.messages import messages_of_award
+from badges.issuers import registry
+from badges.outbox import mailbox
+
+log = logging.getLogger(__name__)
+
+
+class GrantedTemplate(Protocol):
+    """
+    What granting has to know about a template. The compiled templates of the catalog have it.
+
+    ``revision_id`` is the revision that the credential cites. ``issuers`` are (provider, organization, its template).
+    """
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def slug(self) -> str: ...
+    @property
+    def revision_id(self) -> int: ...
+    @property
+    def award_once(self) -> bool: ...
+    @property
+    def issuers(self) -> Sequence[tuple[str, str, str]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class NewAward:
+    """A badge that a learner is to get, and the cause."""
+
+    learner_id: int
+    template: GrantedTemplate
+    cause: Cause
+
+
+def award(new: Sequence[NewAward], *, now: dt.datetime) -> list[UserCredential]:
+    """
+    Write a credential for every learner who may have one, and its outbox messages; return the credentials.
+
+    Who holds the badge already is left out. Must run in a transaction that has locked the rows of the learners. Three
+    statements and one for each provider, however many awards there are. ``now`` becomes the time of the award. Raises
+    IntegrityError when a learner got the badge meanwhile without that lock.
+    """
+    if not new:
+        return []
+    template_of = {learner_template_id(each.learner_id, each.template.id): each.template for each in new}
+    held = awards.credential_statuses(template_of)
+    credentials = [
+        _credential_of(each, now)
+        for each in new
+        if awards.may_award(
+            held.get(learner_template_id(each.learner_id, each.template.id), set()),
+            award_once=each.template.award_once,
+        )
+    ]
+    if not credentials:
+        return []
+    issuers_of = [(credential, template_of[credential.learner_template_id].issuers) for credential in credentials]
+    awards.store(credentials)
+    registry.prepare((credential, issuer) for credential, issuers in issuers_of for issuer in issuers)
+    mailbox.post(
+        [
+            message
+            for credential, issuers in issuers_of
+            for message in messages_of_award(credential, [provider for provider, *_ in issuers])
+        ],
+        now=now,
+    )
+    transaction.on_commit(
+        lambda: _log(credentials, [template_of[each.learner_template_id].slug for each in credentials])
+    )
+    return credentials
+
+
+def _credential_of(new: NewAward, now: dt.datetime) -> UserCredential:
+    return awards.credential_of(
+        learner_template_id=learner_template_id(new.learner_id, new.template.id),
+        learner_id=new.learner_id,
+        template_id=new.template.id,
+        revision_id=new.template.revision_id,
+        cause=new.cause,
+        now=now,
+    )
+
+
+def _log(credentials: Sequence[UserCredential], slugs: Sequence[str]) -> None:
+    for credential, slug in zip(credentials, slugs, strict=True):
+        cause = f"event {credential.cause_event_id}" if credential.cause_event_id else credential.cause_kind
+        log.info("Awarded %s to learner %s by %s", slug, credential.learner_id, cause)
