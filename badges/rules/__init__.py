@@ -1,14 +1,28 @@
 """
-The rules: pure thinking about events, importable without Django.
+The rules: functions of values, importable without Django.
 
-Shapes say what the data of an event type looks like and bring it into one canonical form; data rules ask questions of
-such data; an index finds the rules that hold among many; completion says what is still open. Nothing here knows about
-tables, time or the network: everything comes in as an argument.
+Shapes say what the data of an event type looks like and bring it into one canonical form. Data rules compare values of
+such data. An index finds the rules that hold among many. Completion says which requirements are still open. Criteria
+say when a badge is earned, as a JSON document over a learner's events. Nothing here reads tables, clocks or the
+network: everything is an argument.
 """
 
 from badges.rules.completion import Completion, OpenGroup, completion
+from badges.rules.criteria import (
+    Condition,
+    Criteria,
+    Event,
+    Result,
+    TraceStep,
+    Translations,
+    condition_slugs,
+    criteria_schema,
+    describe,
+    missing_text,
+    parse_criteria,
+)
 from badges.rules.data_rules import DataRule, RuleSet, Step, compile_rule
-from badges.rules.errors import RuleError, ShapeError
+from badges.rules.errors import CriteriaError, RuleError, ShapeError
 from badges.rules.identity import event_digest
 from badges.rules.index import RuleIndex
 from badges.rules.operators import Operator, UnknownOperator, find_operator, operator_names, operators_for
@@ -18,25 +32,37 @@ from badges.rules.times import canonical_time
 
 __all__ = [
     "Completion",
+    "Condition",
+    "Criteria",
+    "CriteriaError",
     "DataRule",
+    "Event",
     "Kind",
     "OpenGroup",
     "Operator",
+    "Result",
     "RuleError",
     "RuleIndex",
     "RuleSet",
     "Shape",
     "ShapeError",
     "Step",
+    "TraceStep",
+    "Translations",
     "UnknownOperator",
     "canonical_time",
     "compile_rule",
     "completion",
+    "condition_slugs",
+    "criteria_schema",
+    "describe",
     "event_digest",
     "find_operator",
     "join_path",
+    "missing_text",
     "operator_names",
     "operators_for",
+    "parse_criteria",
     "split_path",
     "to_text",
 ]

@@ -30,13 +30,15 @@ class Completion:
 
     @property
     def complete(self) -> bool:
-        """Is the badge earned?"""
+        """Whether the badge is earned."""
         return self.total > 0 and not self.open
 
 
 def completion(requirements: Iterable[tuple[Hashable, str | None]], fulfilled: Collection[Hashable]) -> Completion:
     """
-    Weigh the requirements of a template, (id, group) each, against the ids that are fulfilled.
+    Return how far a learner is with the requirements of a template.
+
+    ``requirements`` are (id, group) each; ``fulfilled`` are the ids of those that are fulfilled.
 
     A blank group is no group: forms store it for requirements that stand alone.
     """

@@ -57,11 +57,11 @@ class Source:
         return hash(self._identity)
 
     def find(self, data: Any) -> Any:
-        """The raw value; NOTHING if missing or null."""
+        """Return the value as the event holds it; NOTHING if missing or null."""
         return self._walk(data)
 
     def observe(self, data: Any) -> Any:
-        """The comparable value; NOTHING if there is none of this type."""
+        """Return the value in the form that is compared; NOTHING if there is none of this type."""
         found = self._walk(data)
         return self.seen.absent if found is NOTHING else self._observe(found)
 
@@ -98,12 +98,12 @@ class DataRule:
         return (self.path, self._operand) if self.operator == "eq" else None
 
     def holds(self, data: Any) -> bool:
-        """Does the rule hold for an event's data? Never raises, whatever the data."""
+        """Return whether the rule holds for an event's data. Never raises, whatever the data."""
         observed = self.source.observe(data)
         return observed is not NOTHING and self._ask(observed)
 
     def explain(self, data: Any) -> Step:
-        """The same answer with its reasons."""
+        """Return the same answer with its reasons."""
         found, observed = self.source.find(data), self.source.observe(data)
         result = observed is not NOTHING and self._ask(observed)
         shown = None if found is NOTHING else found
@@ -147,11 +147,11 @@ class RuleSet:
         object.__setattr__(self, "rules", tuple(self.rules))
 
     def holds(self, data: Any) -> bool:
-        """Do all rules hold? Stops at the first that does not."""
+        """Return whether all rules hold. Stops at the first that does not."""
         return all(rule.holds(data) for rule in self.rules)
 
     def explain(self, data: Any) -> tuple[Step, ...]:
-        """Every rule's answer, also those after the first that fails."""
+        """Return every rule's answer, also those after the first that fails."""
         return tuple(rule.explain(data) for rule in self.rules)
 
 

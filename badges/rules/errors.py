@@ -8,6 +8,9 @@ from badges.exceptions import BadgesError, EventError
 
 RuleErrorKind = Literal["unknown_operator", "invalid_criteria", "limit"]
 RuleField = Literal["path", "operator", "value"]
+CriteriaErrorKind = Literal[
+    "invalid_json", "unsupported_format", "unknown_operator", "invalid_criteria", "limit", "sandbox"
+]
 
 
 class ShapeError(EventError):
@@ -25,7 +28,7 @@ class ShapeError(EventError):
         super().__init__(self.message)
 
     def below(self, where: str) -> ShapeError:
-        """The same complaint, seen from further up."""
+        """Return the same error with a path that begins further up."""
         if not where or not self.path:
             return ShapeError(where or self.path, self.expected)
         dot = "" if self.path.startswith("[") else "."
@@ -46,6 +49,24 @@ class RuleError(BadgesError):
         self.field = field
         self.message = message
         super().__init__(message)
+
+
+class CriteriaError(BadgesError):
+    """
+    A criteria document cannot be used; ``message`` says what to write instead.
+
+    ``kind`` is one of invalid_json, unsupported_format, unknown_operator, invalid_criteria, limit, sandbox. ``path`` is
+    a JSON Pointer (RFC 6901) to the place in the document; the empty text is the whole document.
+    """
+
+    def __init__(self, kind: CriteriaErrorKind, path: str, message: str):
+        super().__init__(kind, path, message)
+        self.kind = kind
+        self.path = path
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}" if self.path else self.message
 
 
 class LimitError(ValueError):

@@ -50,7 +50,7 @@ class RuleIndex:
         self._tables = list(tables.items())
 
     def matching(self, data: Any) -> list[Any]:
-        """What belongs to the rule sets that hold for an event's data, in the order in which it was given."""
+        """Return what belongs to the rule sets that hold for an event's data, in the order in which it was given."""
         values = [source.observe(data) for source in self._sources]
         found = [candidate for candidate in self._candidates(values) if _holds(candidate.remaining, data)]
         found.sort(key=_position)

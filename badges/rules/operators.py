@@ -1,7 +1,11 @@
 """
 Operators: what a rule can ask of a value, and the registry that other packages extend.
 
-A third party's operator is an ``Operator`` behind an entry point of the group ``badges.operators``; the name of the
+Data rules write an operator as a word (``gte``), criteria documents with a dollar sign (``$gte``); both reach the same
+``Operator``. They differ in how values are seen: a data rule sees them as the type that the key path declares, a
+criteria document as JSON, without any conversion.
+
+Another package's operator is an ``Operator`` behind an entry point of the group ``badges.operators``; the name of the
 entry point is the word that rules use. It is loaded when a rule first asks for it, never at import, and cannot take a
 word that is ours.
 """
@@ -21,8 +25,23 @@ import re2
 
 from badges.exceptions import BadgesError
 from badges.rules.errors import LimitError
+from badges.rules.paths import NOTHING
 from badges.rules.shapes import Kind, Shape
-from badges.rules.values import BOOLEAN, DECIMAL_TEXT, PRESENCE, TEXT, ValueType, listing, scalar
+from badges.rules.values import (
+    BOOLEAN,
+    DECIMAL_TEXT,
+    JSON_BOOLEAN,
+    JSON_LIST,
+    JSON_NUMBER,
+    JSON_TEXT_OR_LIST,
+    JSON_VALUE,
+    PRESENCE,
+    TEXT,
+    TIME,
+    ValueType,
+    listing,
+    scalar,
+)
 
 ENTRY_POINT_GROUP = "badges.operators"
 MAX_CHOICES = 1000
@@ -35,7 +54,7 @@ class UnknownOperator(BadgesError):
 
 
 def read_one(value: Any, seen: ValueType) -> Any:
-    """The plain operand: one value of the type that is seen."""
+    """Return a plain operand: one value of the type that is seen."""
     return seen.read(value)
 
 
@@ -50,7 +69,9 @@ class Operator:
 
     ``view`` says as what the operator sees the values of a shape, None meaning it is not for such shapes. ``accept``
     reads the operand as written and raises ValueError with what is accepted; its result is JSON, or holds what
-    ``badges.rules.values.spell`` can spell. ``prepare`` turns it into what ``holds`` wants, once per rule.
+    ``badges.rules.values.spell`` can spell. ``prepare`` turns it into what ``holds`` wants, once per rule. ``untyped``
+    says as what values are seen in criteria documents, which declare no shapes, for an operand as written; it raises
+    ValueError with what is accepted. Without it, a value is seen as ``view`` says for the shape that it has.
     """
 
     name: str
@@ -58,6 +79,32 @@ class Operator:
     accept: Callable[[Any, ValueType], Any] = read_one
     view: Callable[[Shape], ValueType | None] = scalar
     prepare: Callable[[Any], Any] = _same
+    untyped: Callable[[Any], ValueType] | None = None
+
+    def seen_untyped(self, operand: Any) -> ValueType:
+        """Return as what criteria documents see values for this operand. Raises ValueError with what is accepted."""
+        return self.untyped(operand) if self.untyped else _by_natural_shape(self.view, operand)
+
+
+def _by_natural_shape(view: Callable[[Shape], ValueType | None], operand: Any) -> ValueType:
+    views = {python_type: view(Shape(kind)) for python_type, kind in _NATURAL_KINDS.items()}
+    written = views.get(type(operand)) or next(filter(None, views.values()), JSON_VALUE)
+
+    def observe(value: Any) -> Any:
+        seen = views.get(type(value))
+        return seen.observe(value) if seen else NOTHING
+
+    return ValueType("a value that the operator can compare", written.read, observe, item=written.item)
+
+
+_NATURAL_KINDS: dict[type, Kind] = {
+    str: Kind.TEXT,
+    bool: Kind.BOOLEAN,
+    int: Kind.NUMBER,
+    float: Kind.NUMBER,
+    list: Kind.LIST,
+    dict: Kind.MAP,
+}
 
 
 # --- as what they see values -----------------------------------------------------------------------------------------
@@ -78,6 +125,61 @@ def _text_or_list(shape: Shape) -> ValueType | None:
 
 
 def _presence(shape: Shape) -> ValueType:
+    return PRESENCE
+
+
+# --- as what criteria documents see values ---------------------------------------------------------------------------
+
+
+def _equal_untyped(operand: Any) -> ValueType:
+    # Text equals only text, so there is no need to look at other values at all. ``ne`` has to see them: 5 is not "5".
+    if isinstance(operand, str):
+        return TEXT
+    if isinstance(operand, bool):
+        return JSON_BOOLEAN
+    return JSON_NUMBER if isinstance(operand, (int, float)) else JSON_VALUE
+
+
+def _json_untyped(operand: Any) -> ValueType:
+    return JSON_VALUE
+
+
+def _choices_untyped(operand: Any) -> ValueType:
+    if not isinstance(operand, list):
+        raise ValueError('a list, ["a", "b"]')
+    seen = {_equal_untyped(choice) for choice in operand}
+    return seen.pop() if len(seen) == 1 else JSON_VALUE
+
+
+def _excluded_untyped(operand: Any) -> ValueType:
+    _choices_untyped(operand)
+    return JSON_VALUE
+
+
+def _ordered_untyped(operand: Any) -> ValueType:
+    if isinstance(operand, str):
+        return TIME
+    if isinstance(operand, bool) or not isinstance(operand, (int, float)):
+        raise ValueError("a finite number, such as 80, or a time with its offset, such as 2026-03-01T09:30:00Z")
+    return JSON_NUMBER
+
+
+def _range_untyped(operand: Any) -> ValueType:
+    if not isinstance(operand, list) or len(operand) != 2:
+        raise ValueError("two bounds, [low, high]")
+    return _ordered_untyped(operand[0])
+
+
+def _text_untyped(operand: Any) -> ValueType:
+    return TEXT
+
+
+def _text_or_list_untyped(operand: Any) -> ValueType:
+    return JSON_TEXT_OR_LIST if isinstance(operand, str) else JSON_LIST
+
+
+def _presence_untyped(operand: Any) -> ValueType:
+    JSON_BOOLEAN.read(operand)
     return PRESENCE
 
 
@@ -173,20 +275,20 @@ def _matches(observed: str, pattern: Any) -> bool:
 _BUILT_IN = {
     operator.name: operator
     for operator in (
-        Operator("eq", compare.eq),
-        Operator("ne", compare.ne),
-        Operator("gt", compare.gt, view=_ordered),
-        Operator("gte", compare.ge, view=_ordered),
-        Operator("lt", compare.lt, view=_ordered),
-        Operator("lte", compare.le, view=_ordered),
-        Operator("between", _between, _read_range, _ordered),
-        Operator("in", _in, _read_choices, prepare=frozenset),
-        Operator("nin", _not_in, _read_choices, prepare=frozenset),
-        Operator("contains", compare.contains, _read_fragment, _text_or_list),
-        Operator("startsWith", str.startswith, _read_fragment, _text),
-        Operator("endsWith", str.endswith, _read_fragment, _text),
-        Operator("regex", _matches, _read_pattern, _text, _pattern),
-        Operator("exists", compare.eq, _read_flag, _presence),
+        Operator("eq", compare.eq, untyped=_equal_untyped),
+        Operator("ne", compare.ne, untyped=_json_untyped),
+        Operator("gt", compare.gt, view=_ordered, untyped=_ordered_untyped),
+        Operator("gte", compare.ge, view=_ordered, untyped=_ordered_untyped),
+        Operator("lt", compare.lt, view=_ordered, untyped=_ordered_untyped),
+        Operator("lte", compare.le, view=_ordered, untyped=_ordered_untyped),
+        Operator("between", _between, _read_range, _ordered, untyped=_range_untyped),
+        Operator("in", _in, _read_choices, prepare=frozenset, untyped=_choices_untyped),
+        Operator("nin", _not_in, _read_choices, prepare=frozenset, untyped=_excluded_untyped),
+        Operator("contains", compare.contains, _read_fragment, _text_or_list, untyped=_text_or_list_untyped),
+        Operator("startsWith", str.startswith, _read_fragment, _text, untyped=_text_untyped),
+        Operator("endsWith", str.endswith, _read_fragment, _text, untyped=_text_untyped),
+        Operator("regex", _matches, _read_pattern, _text, _pattern, untyped=_text_untyped),
+        Operator("exists", compare.eq, _read_flag, _presence, untyped=_presence_untyped),
     )
 }
 _ALIASES = {"neq": "ne"}
@@ -213,18 +315,23 @@ _ELSEWHERE = {
 
 
 def find_operator(name: str) -> Operator:
-    """The operator behind a word. Raises UnknownOperator, naming near matches or the entry point that is broken."""
+    """Return the operator with a name. Raises UnknownOperator with near matches or the entry point that is broken."""
     built_in = _BUILT_IN.get(_ALIASES.get(name, name))
     return built_in or _plug_in(name)
 
 
+def is_built_in(operator: Operator) -> bool:
+    """Return whether an operator is our own. Those never raise, whatever an event holds."""
+    return _BUILT_IN.get(operator.name) is operator
+
+
 def operator_names() -> list[str]:
-    """Every word that can be used, other packages' included; loads none of them."""
+    """Return every name that can be used, other packages' included; loads none of them."""
     return [*_BUILT_IN, *_ALIASES, *sorted(set(_entry_points()) - _BUILT_IN.keys() - _ALIASES.keys())]
 
 
 def operators_for(shape: Shape) -> list[str]:
-    """Our own words that make sense for a shape, as a form would offer them."""
+    """Return the names of our own operators that fit a shape, for a form to offer."""
     return [name for name, operator in _BUILT_IN.items() if operator.view(shape)]
 
 

@@ -1,7 +1,7 @@
 """
 Shapes: what the data of an event type looks like, and the one canonical form of such data.
 
-The same fact may come in through several doors (Avro from Kafka, JSON from a file or by REST, live objects from a
+The same event may arrive in several ways (Avro from Kafka, JSON from a file or by REST, Python objects from a
 signal). ``Shape.canonical`` makes them equal and ``to_text`` spells them as the same bytes, which is what is stored and
 what rules are evaluated on. It is a hot path: a shape is compiled to closures once, on first use.
 """
@@ -20,7 +20,7 @@ from badges.rules.errors import ShapeError
 from badges.rules.paths import join_path, split_path
 from badges.rules.times import A_TIME, canonical_time
 
-MAX_INTEGER_BITS = 1024  # room for every finite double; larger ones are no measurement but an attack on str(int)
+MAX_INTEGER_BITS = 1024  # enough for every finite double; longer ones make str(int) slow
 MAX_UNDECLARED_DEPTH = 32
 
 Check = Callable[[Any], Any]
@@ -54,16 +54,16 @@ class Shape:
     nullable: bool = False
 
     def at(self, path: str) -> Shape | None:
-        """The shape at a path, or None if there can be nothing."""
+        """Return the shape at a path, None if there can be nothing."""
         found = self.find(path)
         return found[1] if found else None
 
     def find(self, path: str) -> tuple[tuple[str, ...], Shape] | None:
-        """The keys that lead to a path, and the shape there. A key spelled with the dot wins over two keys."""
+        """Return the keys that lead to a path, and the shape there. A key spelled with the dot wins over two keys."""
         return _find(self, split_path(path))
 
     def key_paths(self) -> Iterator[tuple[str, Kind]]:
-        """Every place a rule can look at, in declared order. What is inside lists and maps has no path of its own."""
+        """Yield every path that a rule can use, in declared order. What is inside lists and maps has no path."""
         for keys, shape in _leaves(self, ()):
             yield join_path(keys), shape.kind
 
@@ -111,7 +111,7 @@ def _leaves(shape: Shape, keys: tuple[str, ...]) -> Iterator[tuple[tuple[str, ..
 
 
 def to_text(data: Any) -> str:
-    """The canonical JSON text of canonical data: sorted keys, no spaces, no NaN (ValueError)."""
+    """Return the canonical JSON text of canonical data: sorted keys, no spaces, no NaN (ValueError)."""
     return _encode(data)
 
 
@@ -183,7 +183,7 @@ def _text(path: str) -> Check:
 
 
 def is_unicode(text: str) -> bool:
-    """Can the text leave Python at all? Half a surrogate pair ("\\ud800" in JSON) cannot be written as UTF-8."""
+    """Return whether a text can be written as UTF-8. Half a surrogate pair ("\\ud800" in JSON) cannot."""
     try:
         text.encode()
     except UnicodeEncodeError:

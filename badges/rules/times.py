@@ -23,7 +23,21 @@ _RFC3339 = re.compile(
 
 def canonical_time(value: Any) -> str:
     """
-    Spell a time canonically: from RFC 3339 text, or from a datetime that knows its offset.
+    Return the canonical text of a time, from RFC 3339 text or from a datetime that knows its offset.
+
+    Fractions finer than microseconds are cut off. Raises ValueError, which says what is accepted.
+    """
+    return spell_instant(instant(value))
+
+
+def spell_instant(moment: datetime) -> str:
+    """Return the canonical text of a datetime in UTC."""
+    return moment.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def instant(value: Any) -> datetime:
+    """
+    Return a time as a datetime in UTC, from RFC 3339 text or from a datetime that knows its offset.
 
     Fractions finer than microseconds are cut off. Raises ValueError, which says what is accepted.
     """
@@ -36,10 +50,9 @@ def canonical_time(value: Any) -> str:
     if moment.utcoffset() is None:
         raise ValueError(A_TIME)
     try:
-        moment = moment.astimezone(UTC)
+        return moment.astimezone(UTC)
     except OverflowError:  # 0001-01-01T00:00:00+01:00 is before the first moment a datetime can hold
         raise ValueError(A_TIME) from None
-    return moment.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def _parse(text: str) -> datetime:

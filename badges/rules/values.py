@@ -16,7 +16,7 @@ from typing import Any
 
 from badges.rules.errors import LimitError
 from badges.rules.paths import NOTHING
-from badges.rules.shapes import MAX_INTEGER_BITS, Kind, Shape, is_unicode
+from badges.rules.shapes import MAX_INTEGER_BITS, MAX_UNDECLARED_DEPTH, Kind, Shape, is_unicode
 from badges.rules.times import canonical_time
 
 MAX_OPERAND_CHARACTERS = 4096
@@ -46,7 +46,7 @@ class ValueType:
 
 
 def spell(value: Any) -> Any:
-    """A value that was read, as JSON that reads as the same value again."""
+    """Return a value that was read as JSON that reads as the same value again."""
     if isinstance(value, Decimal):
         short = float(value)
         return short if Decimal(repr(short)) == value else str(value)
@@ -91,7 +91,8 @@ def _read_decimal_text(value: Any) -> int | Decimal:
         raise ValueError("a number, such as 80 or 0.5, because text is put in order by the number it spells") from None
 
 
-_WORDS = {"true": True, "yes": True, "false": False, "no": False}
+# Sites that come from the credentials service store "+" and "-".
+_WORDS = {"true": True, "yes": True, "+": True, "false": False, "no": False, "-": False}
 
 
 def _read_boolean(value: Any) -> bool:
@@ -114,6 +115,28 @@ def _read_untyped(value: Any) -> str | int | Decimal:
     if number is NOTHING or (isinstance(number, int) and number.bit_length() > MAX_STORED_BITS):
         raise ValueError("text or a number")
     return number
+
+
+def _read_json(value: Any) -> Any:
+    """The operand of a criteria document, whose types are those of JSON: nothing is converted."""
+    if value is None:
+        raise ValueError('a value; to ask whether there is one, write {"$exists": true} or {"$exists": false}')
+    if isinstance(value, str):
+        return _read_text(value)
+    return strict(value)
+
+
+def _read_json_number(value: Any) -> int | float:
+    seen: Any = _observe_json_number(value)
+    if seen is NOTHING:
+        raise ValueError("a finite number, such as 80 or 0.5")
+    return seen  # type: ignore[no-any-return]
+
+
+def _read_json_boolean(value: Any) -> bool:
+    if value is not True and value is not False:
+        raise ValueError("true or false")
+    return value
 
 
 # --- observing what events hold --------------------------------------------------------------------------------------
@@ -156,6 +179,59 @@ def _observe_untyped(value: Any) -> Any:
     return value if isinstance(value, str) else _observe_number(value)
 
 
+def _observe_json_number(value: Any) -> Any:
+    if type(value) is float:
+        return value if value - value == 0 else NOTHING
+    return value if type(value) is int else NOTHING
+
+
+def _observe_json_text_or_list(value: Any) -> Any:
+    return value if type(value) is str else _observe_json_list(value)
+
+
+def _observe_json_list(value: Any) -> Any:
+    return [strict(item) for item in value] if isinstance(value, list) else NOTHING
+
+
+class _Json:
+    """A JSON literal that must not equal what Python thinks it equals: true and 1, false and 0."""
+
+    def __init__(self, name: str):
+        self._name = name
+
+    def __repr__(self) -> str:
+        return self._name
+
+
+_TRUE, _FALSE, _NULL = _Json("true"), _Json("false"), _Json("null")
+
+
+def strict(value: Any, depth: int = MAX_UNDECLARED_DEPTH) -> Any:
+    """
+    Return a hashable stand-in for a JSON value that equals only what JSON calls equal; NOTHING if it is not JSON.
+
+    Whole numbers are exact, and 5 equals 5.0 because JSON has one sort of number. What lies deeper than ``depth``
+    levels is NOTHING: it equals nothing that an author can have written.
+    """
+    if type(value) is str or type(value) is int:
+        return value
+    if value is True:
+        return _TRUE
+    if value is False:
+        return _FALSE
+    if value is None:
+        return _NULL
+    if type(value) is float:
+        return value if value - value == 0 else NOTHING
+    if not depth:
+        return NOTHING
+    if isinstance(value, list):
+        return ("list", *(strict(item, depth - 1) for item in value))
+    if isinstance(value, dict):
+        return ("object", frozenset((key, strict(item, depth - 1)) for key, item in value.items()))
+    return NOTHING
+
+
 def _observe_presence(value: Any) -> bool:
     return True
 
@@ -182,6 +258,12 @@ BOOLEAN = ValueType("a boolean", _read_boolean, _observe_boolean)
 TIME = ValueType("a time", _read_time, _observe_time)
 DECIMAL_TEXT = ValueType("text that spells a number", _read_decimal_text, _observe_decimal_text)
 UNTYPED = ValueType("text or a number", _read_untyped, _observe_untyped)
+# As criteria documents see values: by the type that the operand has, since no shape is declared.
+JSON_VALUE = ValueType("a JSON value", _read_json, strict)
+JSON_NUMBER = ValueType("a number", _read_json_number, _observe_json_number)
+JSON_BOOLEAN = ValueType("a boolean", _read_json_boolean, _observe_boolean)
+JSON_LIST = ValueType("a list", _read_json, _observe_json_list)
+JSON_TEXT_OR_LIST = ValueType("text or a list", _read_json, _observe_json_text_or_list)
 PRESENCE = ValueType("presence", _read_boolean, _observe_presence, absent=False)
 
 _SCALARS = {
@@ -194,12 +276,12 @@ _SCALARS = {
 
 
 def scalar(shape: Shape) -> ValueType | None:
-    """How a single value of this shape is seen; None for what is not a single value."""
+    """Return how a single value of this shape is seen; None for what is not a single value."""
     return UNTYPED if shape.kind is Kind.ANY else _SCALARS.get(shape.kind)
 
 
 def listing(shape: Shape) -> ValueType | None:
-    """How a list of single values is seen; items of another type are not seen at all."""
+    """Return how a list of single values is seen; items of another type are not seen at all."""
     if shape.kind is not Kind.LIST:
         return None
     item = scalar(shape.item) if shape.item else UNTYPED

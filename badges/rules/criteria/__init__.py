@@ -1,0 +1,30 @@
+"""
+The criteria language: when a badge is earned, as a JSON document over a learner's events.
+
+``parse_criteria`` checks and compiles a document; the compiled one is evaluated for one learner's events at a moment.
+The answer depends on the document, the events, the moment and the figures alone: no clock is read, nothing is
+remembered.
+docs/references/criteria.rst describes the language.
+"""
+
+from badges.rules.criteria.compiled import Criteria, Result, parse_criteria
+from badges.rules.criteria.conditions import Condition, condition_slugs
+from badges.rules.criteria.events import Event
+from badges.rules.criteria.rendering import describe
+from badges.rules.criteria.schema import criteria_schema
+from badges.rules.criteria.texts import Translations
+from badges.rules.criteria.trace import TraceStep, missing_text
+
+__all__ = [
+    "Condition",
+    "Criteria",
+    "Event",
+    "Result",
+    "TraceStep",
+    "Translations",
+    "condition_slugs",
+    "criteria_schema",
+    "describe",
+    "missing_text",
+    "parse_criteria",
+]

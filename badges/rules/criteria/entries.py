@@ -1,0 +1,303 @@
+"""
+What all entries of a document have in common, the event entry, and the logic over entries.
+
+An entry answers for a ``Scope``: some events of a learner, in order, and the present moment. Besides its answer it
+knows how it behaves when events are added and when time goes on, which is what keeps evaluation cheap: a document that
+only new events can make true need not be looked at again by the clock.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from badges.rules.criteria.calendar import LAST_MOMENT, MICROSECOND
+from badges.rules.criteria.events import Event
+from badges.rules.criteria.fields import Count, Filter
+from badges.rules.criteria.trace import TraceStep, make_step
+from badges.rules.paths import NOTHING
+from badges.rules.values import strict
+
+Clock = Callable[[list[Event], datetime], datetime]  # the next moment after now at which time alone changes something
+
+
+class Scope(NamedTuple):
+    """What an entry is asked about. ``events`` are in order, each once; ``figures`` are the learner's by name."""
+
+    events: list[Event]
+    now: datetime
+    figures: Mapping[str, Any]
+
+
+class Entry(ABC):
+    """
+    A compiled entry of a document.
+
+    ``grows`` promises that more events never make it false, ``shrinks`` that fewer never do. ``turns_true`` and
+    ``turns_false`` tell whether the passing of time alone can, as long as no event is later than now. Each may be more
+    careful than needed, never less.
+    """
+
+    path: str
+    operator: str
+    written: Any = None
+    grows = False
+    shrinks = False
+    turns_true = False
+    turns_false = False
+
+    @abstractmethod
+    def holds(self, scope: Scope) -> bool:
+        """Return whether the entry is satisfied. Never raises for what an event holds."""
+
+    @abstractmethod
+    def explain(self, scope: Scope) -> TraceStep:
+        """Return the same answer with its reasons."""
+
+    def event_types(self) -> frozenset[str | None]:
+        """Return the event types that it reads; None stands for every type."""
+        return frozenset(name for child in self.children() for name in child.event_types())
+
+    def figures(self) -> frozenset[str]:
+        """Return the names of the figures that it reads."""
+        return frozenset(name for child in self.children() for name in child.figures())
+
+    def children(self) -> tuple[Entry, ...]:
+        """Return the entries inside this one."""
+        return ()
+
+    def earliest(self, now: datetime) -> datetime:
+        """Return the first moment of events that can matter; the last moment of the calendar if it reads none."""
+        return min((child.earliest(now) for child in self.children()), default=LAST_MOMENT)
+
+    def clocks(self) -> Iterator[Clock]:
+        """Yield what can change by time alone."""
+        for child in self.children():
+            yield from child.clocks()
+
+
+# --- events that are picked ------------------------------------------------------------------------------------------
+
+
+class Selection:
+    """Which events an entry looks at: those of a type (None: of every type) that satisfy a filter."""
+
+    def __init__(self, event_type: str | None, filtered: Filter):
+        self.event_type = event_type
+        self.filter = filtered
+
+    def matches(self, event: Event, now: datetime) -> bool:
+        """Return whether an event is one of them."""
+        return (self.event_type is None or event.type == self.event_type) and self.filter.holds(event, now)
+
+    def of_type(self, scope: Scope) -> list[Event]:
+        """Return the events of the type, whether or not they satisfy the filter."""
+        wanted = self.event_type
+        return scope.events if wanted is None else [event for event in scope.events if event.type == wanted]
+
+    def pick(self, scope: Scope) -> list[Event]:
+        """Return the events that are looked at, in order."""
+        events = self.of_type(scope)
+        if not self.filter.conditions:
+            return events
+        if self.filter.payload_only:
+            predicate = self.filter.predicate
+            return [event for event in events if predicate(event.payload)]
+        return [event for event in events if self.filter.holds(event, scope.now)]
+
+    def first(self, scope: Scope) -> Event | None:
+        """Return the first of the events, None if there is none."""
+        wanted, filtered = self.event_type, self.filter
+        if filtered.payload_only:
+            predicate = filtered.predicate
+            for event in scope.events:
+                if (wanted is None or event.type == wanted) and predicate(event.payload):
+                    return event
+            return None
+        return next((event for event in scope.events if self.matches(event, scope.now)), None)
+
+
+class SelectingEntry(Entry):
+    """An entry that rests on the events of one or more selections."""
+
+    selections: tuple[Selection, ...]
+
+    def settle(self, *, grows: bool, shrinks: bool) -> None:
+        """Record how it behaves when its events become more or fewer, and what follows for the passing of time."""
+        self.grows, self.shrinks = grows, shrinks
+        enters = any(one.filter.enters for one in self.selections)
+        leaves = any(one.filter.leaves for one in self.selections)
+        self.turns_true = (enters and not shrinks) or (leaves and not grows)
+        self.turns_false = (enters and not grows) or (leaves and not shrinks)
+
+    def event_types(self) -> frozenset[str | None]:
+        """Return the event types that it reads; None stands for every type."""
+        return frozenset(one.event_type for one in self.selections)
+
+    def earliest(self, now: datetime) -> datetime:
+        """Return the first moment of events that can matter."""
+        return min(one.filter.earliest(now) for one in self.selections)
+
+    def clocks(self) -> Iterator[Clock]:
+        """Yield what can change by time alone."""
+        for one in self.selections:
+            for bound in one.filter.moving_bounds():
+                yield passing(bound)
+
+
+class EventEntry(SelectingEntry):
+    """``{"event": T, "criteria": {…}}``: some event satisfies the filter, or as many as ``$eventCount`` says."""
+
+    operator = "event"
+
+    def __init__(self, path: str, selection: Selection, count: Count | None):
+        self.path = path
+        self.written = selection.event_type
+        self.selection = selection
+        self.selections = (selection,)
+        self.count = count
+        self.settle(
+            grows=count is None or count.threshold.upward, shrinks=count is not None and count.threshold.downward
+        )
+
+    def holds(self, scope: Scope) -> bool:
+        """Return whether the entry is satisfied."""
+        if self.count is None:
+            return self.selection.first(scope) is not None
+        return self.count.threshold.holds(self._number(self.count, scope))
+
+    def explain(self, scope: Scope) -> TraceStep:
+        """Return the same answer with its reasons."""
+        return self._explain_one(scope) if self.count is None else self._explain_count(self.count, scope)
+
+    def _number(self, count: Count, scope: Scope) -> int:
+        events = self.selection.pick(scope)
+        if count.find is None:
+            return len(events)
+        values = {strict(found) for event in events if (found := count.find(event.payload)) is not None}
+        return len(values - {NOTHING})
+
+    def _explain_count(self, count: Count, scope: Scope) -> TraceStep:
+        number = self._number(count, scope)
+        children = count.threshold.explain(number, "values" if count.distinct else "events")
+        result = all(child.result for child in children)
+        return TraceStep(self.path, self.operator, self.written, number, None, result, children=children)
+
+    def _explain_one(self, scope: Scope) -> TraceStep:
+        events = self.selection.of_type(scope)
+        if not events:
+            return TraceStep(self.path, self.operator, self.written, None, None, False, note="there is no such event")
+        event = events[0] if len(events) == 1 else self.selection.first(scope) or self._closest(events, scope.now)
+        children = self.selection.filter.steps(event, scope.now)
+        result = False not in [child.result for child in children]
+        return make_step((self.path, "event", self.written, event.type, event.id, result, "", "", children))
+
+    def _closest(self, events: list[Event], now: datetime) -> Event:
+        """The event that satisfies the most conditions, the latest of several."""
+        conditions = self.selection.filter.conditions
+        return max(reversed(events), key=lambda event: sum(condition.holds(event, now) for condition in conditions))
+
+
+# --- logic -----------------------------------------------------------------------------------------------------------
+
+
+class AllEntry(Entry):
+    """``$and``: all entries are satisfied."""
+
+    operator = "$and"
+
+    def __init__(self, path: str, entries: tuple[Entry, ...]):
+        self.path = path
+        self.entries = entries
+        self.grows = all(entry.grows for entry in entries)
+        self.shrinks = all(entry.shrinks for entry in entries)
+        self.turns_true = any(entry.turns_true for entry in entries)
+        self.turns_false = any(entry.turns_false for entry in entries)
+
+    def children(self) -> tuple[Entry, ...]:
+        """Return the entries inside this one."""
+        return self.entries
+
+    def holds(self, scope: Scope) -> bool:
+        """Return whether the entry is satisfied."""
+        return all(entry.holds(scope) for entry in self.entries)
+
+    def explain(self, scope: Scope) -> TraceStep:
+        """Return the same answer with its reasons, also those of entries after the first that decides."""
+        children = tuple([entry.explain(scope) for entry in self.entries])
+        result = all(child.result for child in children)
+        return TraceStep(self.path, self.operator, None, None, None, result, children=children)
+
+
+class AnyEntry(AllEntry):
+    """``$or``: one of the entries is satisfied."""
+
+    operator = "$or"
+
+    def holds(self, scope: Scope) -> bool:
+        """Return whether the entry is satisfied."""
+        return any(entry.holds(scope) for entry in self.entries)
+
+    def explain(self, scope: Scope) -> TraceStep:
+        """Return the same answer with its reasons."""
+        children = tuple([entry.explain(scope) for entry in self.entries])
+        result = any(child.result for child in children)
+        return TraceStep(self.path, self.operator, None, None, None, result, children=children)
+
+
+class NotEntry(Entry):
+    """``$not``: the entry is not satisfied."""
+
+    operator = "$not"
+
+    def __init__(self, path: str, entry: Entry):
+        self.path = path
+        self.entry = entry
+        self.grows, self.shrinks = entry.shrinks, entry.grows
+        self.turns_true, self.turns_false = entry.turns_false, entry.turns_true
+
+    def children(self) -> tuple[Entry, ...]:
+        """Return the entries inside this one."""
+        return (self.entry,)
+
+    def holds(self, scope: Scope) -> bool:
+        """Return whether the entry is satisfied."""
+        return not self.entry.holds(scope)
+
+    def explain(self, scope: Scope) -> TraceStep:
+        """Return the same answer with its reasons."""
+        child = self.entry.explain(scope)
+        return TraceStep(self.path, self.operator, None, None, None, not child.result, children=(child,))
+
+
+# --- what changes by time alone --------------------------------------------------------------------------------------
+
+
+def passing(bound: Callable[[datetime], datetime]) -> Clock:
+    """Return a clock for a bound on the time of events that moves with now: the next event that it reaches."""
+
+    def next_moment(events: list[Event], now: datetime) -> datetime:
+        here = bound(now)
+        for event in events:
+            if event.occurred_at >= here:
+                return _first_moment(_reaches(bound, event.occurred_at, beyond=event.occurred_at == here), now)
+        return LAST_MOMENT
+
+    return next_moment
+
+
+def _reaches(bound: Callable[[datetime], datetime], moment: datetime, *, beyond: bool) -> Callable[[datetime], bool]:
+    return lambda now: bound(now) > moment if beyond else bound(now) >= moment
+
+
+def _first_moment(reached: Callable[[datetime], bool], now: datetime) -> datetime:
+    """The first moment after now at which something is reached that stays reached; the last moment if it is never."""
+    if not reached(LAST_MOMENT):
+        return LAST_MOMENT
+    low, high = 0, (LAST_MOMENT - now) // MICROSECOND
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if reached(now + middle * MICROSECOND) else (middle, high)
+    return now + high * MICROSECOND
