@@ -129,7 +129,7 @@ class RunAdmin(LongTableAdmin):
         if not run.result:
             return "-"
         address = reverse("admin:lms_badges_run_result", args=[run.pk])
-        return format_html('<a href="{}">{}</a>', address, run.result.name.rpartition("/")[2])
+        return format_html('<a href="{}">{}</a>', address, _file_name(run))
 
     @admin.display(description=gettext_lazy("undoes"))
     def undoes_link(self, run: Run) -> SafeString | str:
@@ -219,4 +219,8 @@ class RunAdmin(LongTableAdmin):
         run = get_object_or_404(Run, pk=run_id)
         if not run.result:
             raise Http404
-        return FileResponse(run.result.open("rb"), as_attachment=True, filename=run.result.name.rpartition("/")[2])
+        return FileResponse(run.result.open("rb"), as_attachment=True, filename=_file_name(run))
+
+
+def _file_name(run: Run) -> str:
+    return str(run.result.name).rpartition("/")[2]

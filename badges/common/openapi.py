@@ -44,7 +44,8 @@ class OperationSchema(AutoSchema):
     @property
     def operation(self) -> Operation:
         """The operation of the method that is described."""
-        found: Operation = self.view.operations[self.method.lower()]
+        view: Any = self.view
+        found: Operation = view.operations[self.method.lower()]
         return found
 
     def get_operation_id(self) -> str:
