@@ -23,7 +23,7 @@ from badges.awarding.models import ACTIVE, UserCredential
 from badges.catalog.event_types import LearnerData
 from badges.catalog.models import BadgeTemplate
 from badges.common.retirement import RetirementHook, RetiringPerson, register_retirement_hook
-from badges.conf import user_lms_id_field
+from badges.conf import config, user_lms_id_field
 from badges.explanations import Explanation
 from badges.intake import learners
 from badges.intake.events import Event
@@ -62,16 +62,20 @@ __all__ = [
     "holders_of",
     "learner_of",
     "notify_worker_on_commit",
+    "person_named",
     "process_pending",
     "progress_of",
     "receive",
     "register_retirement_hook",
     "report",
     "retire",
+    "retire_swept",
     "start_run",
     "undelivered",
     "with_reports",
 ]
+
+UUID_LENGTH = 36  # with hyphens, the only form that is taken for a UUID
 
 Person = Learner | AbstractBaseUser | uuid.UUID | int | str
 
@@ -161,6 +165,31 @@ def retire(person: Person, *, now: dt.datetime | None = None, plan: bool = False
     elif isinstance(person, str) and not _is_number(person) and "\0" not in person:
         user = Q(**{get_user_model().USERNAME_FIELD: person})
     return retirement.retire(_is_person(person), user=user, lms_user_id=_lms_user_id(person), now=now, plan=plan)
+
+
+def retire_swept(*, limit: int = 100, now: dt.datetime | None = None) -> int:
+    """
+    Retire up to ``limit`` learners whose account the host has retired; return how many.
+
+    Such an account has a username that begins with the setting ``retirement.username_prefix``; without it nothing is
+    done. Raises Retryable as ``retire`` does.
+    """
+    prefix = config.retirement["username_prefix"]
+    if not prefix:
+        return 0
+    begins = Q(**{f"user__{get_user_model().USERNAME_FIELD}__startswith": prefix})
+    found = list(Learner.objects.filter(begins).order_by("pk")[:limit])
+    for learner in found:
+        retire(learner, now=now)
+    return len(found)
+
+
+def person_named(text: str) -> Person:
+    """Return the person that a text names: a UUID is a learner's, digits are an LMS user id, the rest a username."""
+    try:
+        return uuid.UUID(text) if len(text) == UUID_LENGTH else text
+    except ValueError:
+        return text
 
 
 def explain(person: Person, template: str) -> Explanation:

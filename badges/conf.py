@@ -103,6 +103,9 @@ DEFAULTS: dict[str, Any] = {
         # Keys of the hashes by which retired people are recognised, newest first. SECRET_KEY and its fallbacks come
         # after them. A key that is removed lets late events bring back those who were retired while it was the first.
         "keys": [],
+        # How the host's accounts of retired people begin, such as "retired_user__". The task badges.retire and the
+        # command badges_retire --swept then retire their learners. None: the host calls the plugin for each person.
+        "username_prefix": None,
     },
     # Keys that encrypt providers' secrets at rest, newest first; empty: derived from SECRET_KEY.
     "secret_keys": [],

@@ -19,7 +19,8 @@ def plugin_settings(settings: Any) -> None:
     if not hasattr(settings, "LMS_BADGES_CONFIG"):
         settings.LMS_BADGES_CONFIG = {}
     # The sweep processes both mailboxes every minute, in case a task that notifies a worker was lost.
-    add_beat_entries(settings, {"badges-sweep": ("badges.sweep", 60.0), "badges-purge": ("badges.purge", 24 * 3600.0)})
+    tasks = {"badges-sweep": ("badges.sweep", 60.0), "badges-purge": ("badges.purge", 24 * 3600.0)}
+    add_beat_entries(settings, {**tasks, "badges-retire": ("badges.retire", 3600.0)})
     _add_outgoing_events(settings)
 
 

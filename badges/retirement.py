@@ -77,7 +77,9 @@ def _retire(condition: Q, user: Q | None, lms_user_id: int | None, now: dt.datet
             added = Learner(lms_user_id=lms_user_id, created_at=now)
             insert([added], unique="lms_user_id")
             condition |= Q(lms_user_id=lms_user_id)
-        rows = list(Learner.objects.select_for_update().filter(condition).order_by("pk"))
+        # In two statements: PostgreSQL does not lock what an outer join may not find, such as an account.
+        found = list(Learner.objects.filter(condition).values_list("pk", flat=True))
+        rows = list(Learner.objects.select_for_update().filter(pk__in=found).order_by("pk"))
         ours = [row for row in rows if added is not None and row.uuid == added.uuid]
         known = [row for row in rows if row not in ours]
         account = _account(user, lms_user_id)

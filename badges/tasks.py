@@ -17,7 +17,7 @@ from celery import shared_task
 from django.apps import apps
 from django.utils import timezone
 
-from badges import delivery, pipeline
+from badges import api, delivery, pipeline
 from badges.conf import config
 from badges.fields import clear_gone
 from badges.intake import inbox
@@ -77,6 +77,12 @@ def sweep() -> None:
     process_pending()
     deliver()
     carry_out_runs()
+
+
+@shared_task(name="badges.retire", **OPTIONS)
+def retire_swept() -> None:
+    """Retire learners whose account the host has retired, some at a time. Beat sends this once an hour."""
+    api.retire_swept()
 
 
 @shared_task(name="badges.purge", **OPTIONS)

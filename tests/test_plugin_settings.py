@@ -20,7 +20,11 @@ def test_asked_three_times_it_adds_its_part_once():
 
     assert host == once
     assert ["django.contrib.auth", *NEEDED_APPS] == host.INSTALLED_APPS
-    assert {entry["task"] for entry in host.CELERY_BEAT_SCHEDULE.values()} == {"badges.sweep", "badges.purge"}
+    assert {entry["task"] for entry in host.CELERY_BEAT_SCHEDULE.values()} == {
+        "badges.sweep",
+        "badges.purge",
+        "badges.retire",
+    }
     assert list(host.EVENT_BUS_PRODUCER_CONFIG) == [AWARDED]
 
 

@@ -19,7 +19,7 @@ from badges.database import statement_bytes
 from badges.exceptions import EventError
 from badges.inserts import insert
 from badges.intake.events import ID_LENGTH, Event, Identity, Unreadable, stored_text
-from badges.intake.models import PLACE_LENGTH, InboxMessage, InboxState
+from badges.intake.models import EVENT, PLACE_LENGTH, InboxMessage, InboxState
 
 REASON_LENGTH = 500
 
@@ -184,12 +184,12 @@ def forget_learner(lms_user_id: int, *, now: dt.datetime) -> int:
 
 def forget_unreadable() -> int:
     """
-    Delete the payloads of dead letters that name no person; return how many.
+    Delete the payloads of events that are dead letters and name no person; return how many.
 
     Nobody can tell whom they are about, so they go at every retirement. The rows stay, with where they were read.
     """
-    rows = InboxMessage.objects.filter(state=InboxState.DEAD, lms_user_id__isnull=True, payload__isnull=False)
-    return rows.update(payload=None)
+    rows = InboxMessage.objects.filter(kind=EVENT, state=InboxState.DEAD, lms_user_id__isnull=True)
+    return rows.filter(payload__isnull=False).update(payload=None)
 
 
 def _fitting(text: str) -> str:

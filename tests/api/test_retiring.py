@@ -83,3 +83,33 @@ def test_a_consumer_and_a_retirement_of_its_learner_recover_from_their_deadlock(
     rows = InboxMessage.objects.values_list("payload", "lms_user_id")
     assert list(rows) == [(None, None), (None, None)]
     assert set(InboxMessage.objects.values_list("state", flat=True)) <= {"processed", "dead"}
+
+
+def test_a_consumer_that_is_just_creating_the_learner_and_a_retirement_leave_nothing(database_server: Service) -> None:
+    make_template(requirements=[requirement("a", course=ALGEBRA)])
+    learner_is_inserted, hash_is_inserted = threading.Event(), threading.Event()
+    errors: list[Exception] = []
+
+    def consume(execute: Any, sql: str, *rest: Any) -> Any:
+        """After inserting the learner, go on only when the other thread has written the hash."""
+        if "FOR UPDATE" in sql and "learner" in sql:
+            learner_is_inserted.set()
+            hash_is_inserted.wait(PATIENCE)
+        return execute(sql, *rest)
+
+    def retire(execute: Any, sql: str, *rest: Any) -> Any:
+        """Having written the hash, want to insert the learner, which waits for the other thread."""
+        if sql.startswith("INSERT") and "_learner" in sql:
+            hash_is_inserted.set()
+        return execute(sql, *rest)
+
+    consumer = in_a_thread(lambda: pipeline.handle([passes(ALGEBRA)]), consume, errors)
+    assert learner_is_inserted.wait(PATIENCE)
+    retirer = in_a_thread(lambda: api.retire("17"), retire, errors)
+    consumer.join(PATIENCE)
+    retirer.join(PATIENCE)
+
+    assert hash_is_inserted.is_set()
+    assert not errors
+    assert not Learner.objects.exclude(lms_user_id=None, user=None).exists()
+    assert not InboxMessage.objects.exclude(payload=None, lms_user_id=None).exists()

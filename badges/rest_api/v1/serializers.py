@@ -5,11 +5,13 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from badges.awarding.models import CredentialStatus
 from badges.catalog.causes import Caused, CauseKind
+from badges.common.request_bodies import StrictSerializer
 from badges.intake.models import Learner
 
 
@@ -106,3 +108,34 @@ class ProgressSerializer(serializers.Serializer[Any]):
     fulfilled_groups = serializers.IntegerField(source="report.fulfilled")
     total_groups = serializers.IntegerField(source="report.total")
     groups = GroupSerializer(source="report.groups", many=True)
+
+
+class RetiringPersonSerializer(StrictSerializer):
+    """Who is to be retired. Exactly one of the fields is given."""
+
+    lms_user_id = serializers.IntegerField(required=False, min_value=1, max_value=2**63 - 1)
+    username = serializers.CharField(required=False, max_length=255)
+    learner = serializers.UUIDField(required=False, help_text="The UUID of the learner.")
+
+    def validate_username(self, username: str) -> str:
+        if username.isdigit():  # badges.api takes digits for an LMS user id
+            raise serializers.ValidationError(_("This may be an LMS user id. Write lms_user_id or learner."))
+        return username
+
+    def validate(self, attrs: Any) -> Any:
+        if len(attrs) != 1 or set(self.initial_data) != set(attrs):
+            raise serializers.ValidationError(_("Write exactly one of lms_user_id, username and learner."))
+        return attrs
+
+
+class RetirementSerializer(serializers.Serializer[Any]):
+    """What a retirement changed. The numbers are 0 when it is repeated, or when nothing is known of the person."""
+
+    is_remembered = serializers.BooleanField(
+        help_text="False when the LMS user id is not known here; a late event can then bring the person back."
+    )
+    changed = serializers.DictField(
+        source="counts",
+        child=serializers.DictField(child=serializers.IntegerField()),
+        help_text="The numbers of changed rows, by app and by what was removed.",
+    )

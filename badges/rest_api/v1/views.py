@@ -12,14 +12,20 @@ from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from badges.api import credentials_of, progress_of, report, with_reports
+from badges.api import credentials_of, progress_of, report, retire, with_reports
 from badges.awarding.models import UserCredential
-from badges.common.permissions import may
+from badges.common.permissions import may, permission
+from badges.intake.models import Learner
 from badges.issuers import registry
 from badges.progress.models import BadgeProgress
 from badges.rest_api.pagination import NewestFirstPagination
 from badges.rest_api.v1.filters import CredentialFilters, ProgressFilters, StrictFilterBackend
-from badges.rest_api.v1.serializers import CredentialSerializer, ProgressSerializer
+from badges.rest_api.v1.serializers import (
+    CredentialSerializer,
+    ProgressSerializer,
+    RetirementSerializer,
+    RetiringPersonSerializer,
+)
 from badges.rest_api.views import PluginAPIView
 
 _BAD_PARAMETER = {"400": "A parameter is wrong; `errors` says which and what to write instead."}
@@ -86,6 +92,29 @@ class ProgressListView(PluginAPIView, GenericAPIView[BadgeProgress]):
         for progress in page:
             progress.report = report(progress)
         return self.get_paginated_response(ProgressSerializer(page, many=True).data)
+
+
+class RetirementView(PluginAPIView):
+    """The retirement of a person who left."""
+
+    operation_id, summary = "retirements_create", "Retire a person"
+    http_method_names = ["post"]
+    needs = {"post": permission("retire", Learner)}
+    body_serializer_class = RetiringPersonSerializer
+    serializer_class = RetirementSerializer
+    problems = {
+        "400": "The body does not name one person; `errors` says what to write instead.",
+        "503": "The database does not answer; nothing was changed.",
+    }
+
+    def post(self, request: Request) -> Response:
+        """
+        Remove a person who left from the tables and files of all apps.
+
+        Safe to repeat. A person who is not known here is no error.
+        """
+        (person,) = self.body(RetiringPersonSerializer).values()
+        return Response(RetirementSerializer(retire(person)).data)
 
 
 def _visible_credentials(request: Request) -> QuerySet[UserCredential]:

@@ -1,0 +1,68 @@
+"""``badges_retire`` as an operator uses it."""
+
+from __future__ import annotations
+
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from badges import tasks
+from badges.models import InboxMessage, Learner
+from tests.factories import InboxMessageFactory, LearnerFactory, UserFactory
+
+pytestmark = pytest.mark.django_db
+
+
+def badges_retire(*arguments: object) -> str:
+    out = StringIO()
+    call_command("badges_retire", *map(str, arguments), stdout=out)
+    return out.getvalue()
+
+
+def test_people_are_retired_by_id_name_and_uuid_and_the_output_names_nobody() -> None:
+    first, second, third, fourth = (LearnerFactory() for _ in range(4))
+    InboxMessageFactory(lms_user_id=first.lms_user_id)
+
+    said = badges_retire(first.lms_user_id, second.user.username, third.uuid)
+
+    assert "Person 1 of 3: lms_badges: 1 events" in said
+    assert "Person 2 of 3: a learner or an account, and nothing else" in said
+    assert str(first.lms_user_id) not in said.replace("Person 1", "")
+    assert second.user.username not in said
+    assert list(Learner.objects.exclude(lms_user_id=None)) == [fourth]
+
+
+def test_a_plan_says_what_would_go_and_changes_nothing() -> None:
+    learner = LearnerFactory()
+    InboxMessageFactory(lms_user_id=learner.lms_user_id)
+
+    said = badges_retire(learner.uuid, "--plan")
+
+    assert "1 events" in said
+    assert "Nothing was changed." in said
+    assert InboxMessage.objects.filter(lms_user_id=learner.lms_user_id).exists()
+
+
+def test_a_person_whose_lms_user_id_is_unknown_is_pointed_out() -> None:
+    assert "can bring them back" in badges_retire("houba")
+
+
+def test_the_hosts_retired_accounts_are_swept_when_the_setting_says_how_they_begin(settings: Any) -> None:
+    gone = LearnerFactory(user=UserFactory(username="retired_user__5f"))
+    stays, looks_alike = LearnerFactory(), LearnerFactory(user=UserFactory(username="retired-user--7a"))
+    tasks.retire_swept()
+    assert Learner.objects.filter(lms_user_id=gone.lms_user_id).exists(), "off by default"
+    settings.LMS_BADGES_CONFIG = {"retirement": {"username_prefix": "retired_user__"}}
+
+    assert badges_retire("--swept") == "Learners retired: 1.\n"
+
+    kept = set(Learner.objects.exclude(lms_user_id=None).values_list("pk", flat=True))
+    assert kept == {stays.pk, looks_alike.pk}
+
+
+@pytest.mark.parametrize("arguments", [(), ("41", "--swept"), ("--swept", "--plan")])
+def test_people_and_the_sweep_are_not_mixed(arguments: tuple[str, ...]) -> None:
+    with pytest.raises(CommandError, match="Name people"):
+        badges_retire(*arguments)
