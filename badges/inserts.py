@@ -33,7 +33,7 @@ def insert(
     given: PostgreSQL refuses that. MariaDB and MySQL update for a conflict with any unique constraint of the table.
 
     Nothing is read back, so a primary key that the database generates stays unknown. Fields with ``auto_now`` are not
-    filled.
+    filled. Columns that are NULL in all rows are left out of the statement.
 
     A conflict is an update that changes nothing. ``INSERT IGNORE`` is not used: on MariaDB it also hides wrong data and
     truncates it.
@@ -45,9 +45,11 @@ def insert(
     fields = [field for field in model._meta.concrete_fields if not isinstance(field, models.AutoField)]
     values_of = itemgetter(*(field.attname for field in fields))
     by_field = zip(*(values_of(vars(row)) for row in rows), strict=True)
-    columns = [_adapted(field, values) for field, values in zip(fields, by_field, strict=True)]
-    into = f"INSERT INTO {_quoted(model._meta.db_table)} ({', '.join(_quoted(str(field.column)) for field in fields)})"
     conflict = _on_conflict(fields, _names(unique), _names(update or unique)) if unique else ""
+    given = [(field, values) for field, values in zip(fields, by_field, strict=True) if not _is_null(field, values)]
+    fields = [field for field, _ in given]
+    columns = [_adapted(field, values) for field, values in given]
+    into = f"INSERT INTO {_quoted(model._meta.db_table)} ({', '.join(_quoted(str(field.column)) for field in fields)})"
     placeholders = f"({', '.join(['%s'] * len(fields))})"
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
@@ -61,6 +63,11 @@ def insert(
         else:
             values = list(itertools.chain.from_iterable(zip(*columns, strict=True)))
             cursor.execute(f"{into} VALUES {', '.join([placeholders] * len(rows))} {conflict}", values)
+
+
+def _is_null(field: models.Field[Any, Any], values: Sequence[Any]) -> bool:
+    """Return whether a column is NULL in all rows, also if it is left out."""
+    return values.count(None) == len(values) and not field.has_db_default()
 
 
 def _adapted(field: models.Field[Any, Any], values: Sequence[Any]) -> list[Any]:

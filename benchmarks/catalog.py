@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from typing import Any
 
 import django
 
@@ -38,41 +39,57 @@ def main() -> None:
 
 def make_templates(count: int) -> None:
     """Make active templates, each issued at Credly."""
+    from django.db.models import OuterRef, Subquery  # noqa: PLC0415
+
     from badges.catalog import versions  # noqa: PLC0415
-    from badges.catalog.models import (  # noqa: PLC0415
-        BadgeRequirement,
-        BadgeTemplate,
-        DataRule,
-        TemplateIssuer,
-        TemplateRevision,
-    )
+    from badges.catalog.documents import document_text  # noqa: PLC0415
+    from badges.catalog.models import BadgeRequirement, BadgeTemplate, TemplateRevision  # noqa: PLC0415
     from badges.conf import PASSING_STATUS  # noqa: PLC0415
 
     templates = BadgeTemplate.objects.bulk_create(
         BadgeTemplate(slug=f"t{number}", name=f"Template {number}", is_active=True) for number in range(count)
     )
     templates = list(BadgeTemplate.objects.order_by("id"))
-    TemplateRevision.objects.bulk_create(TemplateRevision(template=row, number=1, document="{}") for row in templates)
-    TemplateIssuer.objects.bulk_create(
-        TemplateIssuer(template=row, provider="credly", organization="o", external_template=row.slug)
-        for row in templates
-    )
     BadgeRequirement.objects.bulk_create(
         BadgeRequirement(template=row, key=f"part-{part}", event_type=PASSING_STATUS)
         for row in templates
         for part in (1, 2)
     )
-    rules = []
-    for number, requirement in enumerate(BadgeRequirement.objects.order_by("template_id", "key")):
-        course, name = course_of(number // 2, number % 2 + 1)
-        wanted = {"is_passing": True, "course.course_key": course}
-        if course == SHARED:
-            wanted["course.display_name"] = name
-        rules += [
-            DataRule(requirement=requirement, path=path, operator="eq", value=value) for path, value in wanted.items()
-        ]
-    DataRule.objects.bulk_create(rules, batch_size=5000)
+    TemplateRevision.objects.bulk_create(
+        TemplateRevision(template=row, number=1, is_active=True, document=document_text(document_of(row, number)))
+        for number, row in enumerate(templates)
+    )
+    newest = TemplateRevision.objects.filter(template=OuterRef("pk"))
+    BadgeTemplate.objects.update(current_revision=Subquery(newest.values("pk")))
     versions.bump_version()
+
+
+def document_of(template: Any, number: int) -> dict[str, Any]:
+    """Return the document of a template: what its revision says."""
+    return {
+        "slug": template.slug,
+        "uuid": str(template.uuid),
+        "name": template.name,
+        "description": "",
+        "image_url": "",
+        "is_active": True,
+        "award_once": False,
+        "issuers": [{"provider": "credly", "organization": "o", "template": template.slug}],
+        "requirements": [_requirement(number, part) for part in (1, 2)],
+        "penalties": [],
+        "criteria": None,
+    }
+
+
+def _requirement(template: int, part: int) -> dict[str, Any]:
+    from badges.conf import PASSING_STATUS  # noqa: PLC0415
+
+    course, name = course_of(template, part)
+    wanted = {"is_passing": True, "course.course_key": course}
+    if course == SHARED:
+        wanted["course.display_name"] = name
+    rules = [{"path": path, "operator": "eq", "value": value} for path, value in wanted.items()]
+    return {"key": f"part-{part}", "event_type": PASSING_STATUS, "group": None, "description": "", "rules": rules}
 
 
 def make_learners(count: int) -> None:

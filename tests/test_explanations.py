@@ -12,6 +12,7 @@ from badges.conf import CCX_PASSING_STATUS
 from badges.intake.models import InboxMessage
 from badges.progress.models import BadgeProgress
 from badges.progress.reading import report, with_reports
+from tests.factories import NOON
 from tests.support.pipeline_factories import make_passing, make_template
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.tables]
@@ -54,7 +55,7 @@ def test_a_fulfilment_that_was_reset_is_not_counted() -> None:
     make_template("both", *BOTH)
     passes(ALGEBRA, 41)
     progress = BadgeProgress.objects.get()
-    progress.fulfillments.update(active_key=None)
+    progress.fulfillments.update(active_key=None, reset_at=NOON, reset_kind="event")
     (progress,) = with_reports(BadgeProgress.objects.all())
     assert (report(progress).fulfilled, report(progress).total) == (0, 2)
     algebra, _botany = api.explain(41, "both").requirements

@@ -12,6 +12,7 @@ from badges.intake.models import InboxMessage
 from badges.outbox.models import OutboxMessage
 from badges.progress.models import Fulfillment
 from tests.factories import (
+    NOON,
     BadgeProgressFactory,
     FulfillmentFactory,
     InboxMessageFactory,
@@ -49,8 +50,24 @@ def test_a_learner_has_one_progress_on_a_template() -> None:
 def test_a_requirement_is_fulfilled_once_at_a_time() -> None:
     row = FulfillmentFactory()
     refused(again(row))
-    again(row, active_key=None)()
-    refused(lambda: Fulfillment.objects.filter(pk=row.pk).update(active_key="other"))
+    reset = {"active_key": None, "reset_at": NOON, "reset_kind": "event"}
+    again(row, **reset)()
+    again(row, **reset)()
+
+
+@pytest.mark.parametrize(
+    "half",
+    [
+        {"active_key": None},
+        {"active_key": None, "reset_at": NOON},
+        {"reset_at": NOON, "reset_kind": "event"},
+        {"active_key": "other"},
+    ],
+    ids=["never", "by nothing", "active", "odd"],
+)
+def test_a_fulfilment_is_active_exactly_until_it_is_reset(half: dict[str, Any]) -> None:
+    row = FulfillmentFactory()
+    refused(lambda: Fulfillment.objects.filter(pk=row.pk).update(**half))
 
 
 def test_a_template_has_each_requirement_revision_and_provider_once() -> None:

@@ -3,6 +3,9 @@ Writing templates: from documents to rows, many at a time, with their revisions.
 
 Packs, the admin and code all save templates here. So each change writes a revision and a new catalog version, in the
 same transaction. Saving a template awards and revokes nothing.
+
+The revision says what a template demands. The rows of issuers, requirements and rules repeat it. No other code writes
+them; ``rebuild`` writes them again after somebody changed them by hand.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from django.db.models import Q
+from django.db.models import OuterRef, Q, Subquery
 from uuid6 import uuid7
 
 from badges.catalog import queries
@@ -54,11 +57,6 @@ class SaveResult:
     outcome: Outcome
     changes: list[Change]
 
-    @property
-    def needs_revision(self) -> bool:
-        """Whether the newest revision differs from the document. Rows may have been changed without a revision."""
-        return self.stored is None or self.stored.revision[1] != document_text(self.document)
-
 
 def plan(drafts: Sequence[Draft], *, progress: Callable[[int], Any] | None = None) -> list[SaveResult]:
     """Return what saving would do, without saving. Raises DocumentError for conflicts with the stored templates."""
@@ -89,36 +87,59 @@ def save(
                 progress(len(chunk))
         if problems:
             raise DocumentError(problems)
-        if any(item.outcome is not Outcome.UNCHANGED or item.needs_revision for item in saved):
+        if any(item.outcome is not Outcome.UNCHANGED for item in saved):
             bump_version()
     return saved
-
-
-def record_revision(template: BadgeTemplate, *, author: Any) -> TemplateRevision | None:
-    """
-    Write a revision after the rows of a template were saved one by one; return None when nothing has changed.
-
-    Call it in the transaction that saves the rows.
-    """
-    with editing_transaction():
-        stored = queries.load(BadgeTemplate.objects.filter(pk=template.pk))[template.pk]
-        # A locking read: on MariaDB this transaction may be older than the newest revision.
-        revisions = TemplateRevision.objects.select_for_update().filter(template=template).order_by("-number")
-        newest = revisions.first()
-        text = document_text(stored.document())
-        bump_version()
-        if newest is not None and newest.document == text:
-            return None
-        number = newest.number + 1 if newest else 1
-        return TemplateRevision.objects.create(template=template, number=number, document=text, author=author)
 
 
 def archive_template(template: BadgeTemplate, *, author: Any, now: dt.datetime) -> None:
     """Archive a template: no event is matched against it any more. Credentials and progress of learners stay."""
     with editing_transaction():
+        stored = queries.load(BadgeTemplate.objects.filter(pk=template.pk))[template.pk]
+        before = stored.document()
         BadgeTemplate.objects.filter(pk=template.pk).update(is_active=False, archived_at=now, modified_at=now)
+        if before["is_active"] or stored.template.current_revision is None:
+            document = {**before, "is_active": False}
+            _write_revisions([SaveResult(document, stored, Outcome.UPDATED, differences(before, document))], author)
         template.refresh_from_db()
-        record_revision(template, author=author)
+        bump_version()
+
+
+def rebuild(
+    *, author: Any, now: dt.datetime, dry_run: bool = False, progress: Callable[[int], Any] | None = None
+) -> list[SaveResult]:
+    """
+    Write the rows of all templates as their current revisions say; return what differed, with the changes.
+
+    This is for rows that were changed by hand. A template without a revision, such as one that was inserted by hand,
+    gets its first revision from its rows. The others get a new revision with the same document, because processes keep
+    what they compiled of a revision, with the ids of its rows. ``dry_run`` writes nothing.
+    """
+    rebuilt: list[SaveResult] = []
+    with editing_transaction():
+        ids = list(BadgeTemplate.objects.order_by("id").values_list("id", flat=True))
+        for start in range(0, len(ids), CHUNK):
+            chunk = queries.load(BadgeTemplate.objects.filter(pk__in=ids[start : start + CHUNK]))
+            found = [item for stored in chunk.values() if (item := _rebuilt(stored)) is not None]
+            if not dry_run:
+                _update_templates(found, now, restore=False)
+                _write_rows_and_revisions(found, author=author, now=now)
+            rebuilt += found
+            if progress:
+                progress(len(chunk))
+        if rebuilt and not dry_run:
+            bump_version()
+    return rebuilt
+
+
+def _rebuilt(stored: StoredTemplate) -> SaveResult | None:
+    rows, document = stored.rows_document(), stored.document()
+    changes = differences(rows, document)
+    if rows["slug"] != document["slug"]:
+        changes.insert(0, Change("slug", rows["slug"], document["slug"]))
+    if stored.template.current_revision is None:
+        changes.append(Change("revision", None, "1"))
+    return SaveResult(document, stored, Outcome.UPDATED, changes) if changes else None
 
 
 def _chunks(drafts: Sequence[Draft]) -> Iterator[Sequence[Draft]]:
@@ -162,6 +183,8 @@ def _planned(document: Document, stored: StoredTemplate | None) -> SaveResult:
     changes = differences(stored.document(), document)
     if stored.template.archived_at is not None:
         changes.insert(0, Change("archived", "true", "false"))
+    if stored.template.current_revision is None:
+        changes.append(Change("revision", None, "1"))
     return SaveResult(document, stored, Outcome.UPDATED if changes else Outcome.UNCHANGED, changes)
 
 
@@ -172,10 +195,14 @@ def _write(planned: Sequence[SaveResult], *, author: Any, now: dt.datetime) -> N
     _create_templates([item for item in planned if item.stored is None])
     changed = [item for item in planned if item.outcome is not Outcome.UNCHANGED]
     _update_templates([item for item in changed if item.outcome is Outcome.UPDATED], now)
-    _write_issuers(changed)
-    _write_requirements(changed, now)
-    _write_rules(changed)
-    _write_revisions([item for item in planned if item.needs_revision], author)
+    _write_rows_and_revisions(changed, author=author, now=now)
+
+
+def _write_rows_and_revisions(planned: Sequence[SaveResult], *, author: Any, now: dt.datetime) -> None:
+    _write_issuers(planned)
+    _write_requirements(planned, now)
+    _write_rules(planned)
+    _write_revisions(planned, author)
 
 
 def _create_templates(planned: Sequence[SaveResult]) -> None:
@@ -190,15 +217,17 @@ def _create_templates(planned: Sequence[SaveResult]) -> None:
         item.stored = StoredTemplate(by_slug[item.document["slug"]])
 
 
-def _update_templates(planned: Sequence[SaveResult], now: dt.datetime) -> None:
+def _update_templates(planned: Sequence[SaveResult], now: dt.datetime, *, restore: bool = True) -> None:
+    """Write the columns of templates. ``restore`` takes them out of the archive."""
     rows = []
     for item in planned:
         row = _stored(item).template
-        for column in _TEMPLATE_COLUMNS:
+        for column in ("slug", *_TEMPLATE_COLUMNS):
             setattr(row, column, item.document[column])
-        row.archived_at, row.modified_at = None, now
+        row.archived_at, row.modified_at = None if restore else row.archived_at, now
         rows.append(row)
-    BadgeTemplate.objects.bulk_update(rows, [*_TEMPLATE_COLUMNS, "archived_at", "modified_at"], batch_size=CHUNK)
+    columns = ["slug", *_TEMPLATE_COLUMNS, "archived_at", "modified_at"]
+    BadgeTemplate.objects.bulk_update(rows, columns, batch_size=CHUNK)
 
 
 def _write_issuers(planned: Sequence[SaveResult]) -> None:
@@ -262,15 +291,30 @@ def _write_rules(planned: Sequence[SaveResult]) -> None:
 
 
 def _write_revisions(planned: Sequence[SaveResult], author: Any) -> None:
-    TemplateRevision.objects.bulk_create(
-        TemplateRevision(
-            template=_stored(item).template,
-            number=_stored(item).revision[0] + 1,
-            document=document_text(item.document),
-            author=author,
+    """Write a revision of each template, and make it the current one."""
+    if not planned:
+        return
+    revisions = []
+    for item in planned:
+        before = _stored(item).template.current_revision
+        revisions.append(
+            TemplateRevision(
+                template=_stored(item).template,
+                number=before.number + 1 if before else 1,
+                document=document_text(item.document),
+                is_active=item.document["is_active"],
+                author=author,
+            )
         )
-        for item in planned
-    )
+    TemplateRevision.objects.bulk_create(revisions)
+    # Read back rather than returned by the insert, which MySQL cannot do.
+    written = TemplateRevision.objects.filter(uuid__in=[revision.uuid for revision in revisions])
+    by_template = {revision.template_id: revision for revision in written}
+    for item in planned:
+        template = _stored(item).template
+        template.current_revision = by_template[template.pk]
+    newest = TemplateRevision.objects.filter(template=OuterRef("pk")).order_by("-number")
+    BadgeTemplate.objects.filter(pk__in=by_template).update(current_revision=Subquery(newest.values("pk")[:1]))
 
 
 def _stored(item: SaveResult) -> StoredTemplate:

@@ -21,6 +21,10 @@ class BadgeTemplate(models.Model):
     new ``CatalogVersion`` number, in the same transaction. A template on which a learner has made progress is archived
     (``archived_at``), not deleted.
 
+    What the template demands is said by the document of ``current_revision`` alone. The other columns, and the rows of
+    issuers, requirements and data rules, repeat the document for lists, filters and foreign keys. Only
+    ``catalog.editing`` writes them.
+
     ``slug`` is the stable name that its author chose, for packs and addresses. ``uuid`` identifies it in other systems.
 
     .. no_pii:
@@ -38,6 +42,11 @@ class BadgeTemplate(models.Model):
         _("award once"),
         default=False,
         help_text=_("A learner who lost this badge to a penalty does not earn it a second time."),
+    )
+    # It is null only until the first revision is written. The revision has a foreign key to the template, too: before
+    # both are deleted, this one is set to null.
+    current_revision = models.ForeignKey(
+        "TemplateRevision", on_delete=models.SET_NULL, null=True, blank=True, editable=False, related_name="+"
     )
     archived_at = models.DateTimeField(_("archived"), null=True, blank=True, editable=False)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
@@ -64,15 +73,19 @@ class TemplateRevision(models.Model):
     """
     A version of a template. The row is written when the template changes, and never changed.
 
-    ``document`` is the text of the template's pack entry. Causes of fulfilments and awards point at a revision. So an
-    old decision can be explained with the rules of that time.
+    ``document`` is the text of the template's pack entry, and ``is_active`` repeats what it says. Causes of fulfilments
+    and awards point at a revision. So an old decision can be explained with the rules of that time.
+
+    Processes keep the compiled document by ``uuid``. A number of the database could be used again after a rollback.
 
     .. no_pii:
     """
 
     template = models.ForeignKey(BadgeTemplate, on_delete=models.CASCADE, related_name="revisions")
     number = models.PositiveIntegerField(_("number"))
+    uuid = models.UUIDField(_("UUID"), unique=True, default=uuid7, editable=False)
     document = models.TextField(_("document"))
+    is_active = models.BooleanField(_("active"), default=False, editable=False)
     author = UnconstrainedForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )

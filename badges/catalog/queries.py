@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
 from dataclasses import dataclass, field
 
-from django.db.models import F, Max, QuerySet
+from django.db.models import QuerySet
 
 from badges.catalog import event_types
 from badges.catalog.documents import Document
-from badges.catalog.models import BadgeRequirement, BadgeTemplate, DataRule, TemplateIssuer, TemplateRevision
+from badges.catalog.models import BadgeRequirement, BadgeTemplate, DataRule, TemplateIssuer
 from badges.rules import RuleError
 
 
 @dataclass
 class StoredTemplate:
-    """The rows of one template, with archived requirements. ``revision`` is the newest one: (number, document)."""
+    """One template with its current revision, and the rows that repeat the revision, archived requirements included."""
 
     template: BadgeTemplate
     issuers: dict[str, TemplateIssuer] = field(default_factory=dict)
     requirements: dict[str, BadgeRequirement] = field(default_factory=dict)
     rules: dict[int, list[DataRule]] = field(default_factory=dict)
-    revision: tuple[int, str] = (0, "")
 
     def document(self) -> Document:
-        """Return the rows as a document in normal form."""
+        """Return the document of the current revision. The rows are read only where there is no revision yet."""
+        revision = self.template.current_revision
+        if revision is None:
+            return self.rows_document()
+        document: Document = json.loads(revision.document)
+        for requirement in document["requirements"]:
+            event_type = requirement["event_type"]
+            requirement["rules"] = [_normal_rule(event_type, rule) for rule in requirement["rules"]]
+        return document
+
+    def rows_document(self) -> Document:
+        """Return the document that the rows repeat. It differs from the revision's if rows were changed by hand."""
         template = self.template
         live = sorted(self.requirements.items())
         return {
@@ -52,12 +62,14 @@ class StoredTemplate:
 
     def rules_of(self, row: BadgeRequirement) -> list[Document]:
         """Return the rules of a requirement, which may be archived."""
-        return [_rule_document(row.event_type, rule) for rule in self.rules.get(row.pk, ())]
+        rows = self.rules.get(row.pk, ())
+        rules = [{"path": rule.path, "operator": rule.operator, "value": rule.value} for rule in rows]
+        return [_normal_rule(row.event_type, rule) for rule in rules]
 
 
-def load(templates: QuerySet[BadgeTemplate] | Iterable[BadgeTemplate]) -> dict[int, StoredTemplate]:
-    """Return templates with all their rows, by id. It costs four statements more than the templates themselves."""
-    stored = {template.pk: StoredTemplate(template) for template in templates}
+def load(templates: QuerySet[BadgeTemplate]) -> dict[int, StoredTemplate]:
+    """Return templates with their current revisions and all their rows, by id; four statements."""
+    stored = {template.pk: StoredTemplate(template) for template in templates.select_related("current_revision")}
     for issuer in TemplateIssuer.objects.filter(template_id__in=stored):
         stored[issuer.template_id].issuers[issuer.provider] = issuer
     owners = {}
@@ -66,9 +78,6 @@ def load(templates: QuerySet[BadgeTemplate] | Iterable[BadgeTemplate]) -> dict[i
         owners[requirement.pk] = requirement.template_id
     for rule in DataRule.objects.filter(requirement__template_id__in=stored).order_by("id"):
         stored[owners[rule.requirement_id]].rules.setdefault(rule.requirement_id, []).append(rule)
-    newest = TemplateRevision.objects.filter(template_id__in=stored).annotate(last=Max("template__revisions__number"))
-    for template_id, number, text in newest.filter(number=F("last")).values_list("template_id", "number", "document"):
-        stored[template_id].revision = (number, text)
     return stored
 
 
@@ -80,14 +89,14 @@ def _issuer_document(issuer: TemplateIssuer) -> Document:
     }
 
 
-def _rule_document(event_type: str, rule: DataRule) -> Document:
+def _normal_rule(event_type: str, rule: Document) -> Document:
     """Return a rule in normal form; as it is stored, when it cannot be compiled here."""
-    path, operator, value = rule.path, rule.operator, rule.value
     definition = event_types.configured().get(event_type)
-    if definition is not None:
-        try:
-            compiled = definition.compile(path, operator, value)
-            path, operator, value = compiled.path, compiled.operator, compiled.value
-        except RuleError:
-            pass  # its event type or an ignored key path has changed since: it is shown, and refused when it is saved
-    return {"path": path, "operator": operator, "value": value}
+    if definition is None:
+        return rule
+    try:
+        compiled = definition.compile(rule["path"], rule["operator"], rule["value"])
+    except RuleError:
+        # Its event type or the ignored key paths have changed since. It is shown, and refused when it is saved.
+        return rule
+    return {"path": compiled.path, "operator": compiled.operator, "value": compiled.value}

@@ -1,9 +1,12 @@
 """
-The compiled catalog: the requirements of all active templates, indexed for matching events.
+The compiled catalog: the interests of all active templates, indexed for matching events.
 
-It is compiled once and cached in the process. A version number in the database tells when to compile it anew; reading
-the number costs one statement. A template with a rule that cannot be compiled is left out as a whole, and the log names
-it. Otherwise a badge could be awarded on half of its requirements.
+A template is compiled from the document of its current revision, once in a process: a revision never changes. A version
+number in the database tells when templates may have new revisions; reading the number costs one statement. Then only
+the new revisions are read and compiled, and the index is changed for them.
+
+A template that cannot be compiled is left out as a whole, and the log names it. Otherwise a badge could be awarded on
+half of its requirements.
 """
 
 from __future__ import annotations
@@ -11,154 +14,188 @@ from __future__ import annotations
 import logging
 import threading
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
-from django.db.models import Max
+from django.db.models import Q
 
-from badges.catalog import event_types
-from badges.catalog.models import BadgeRequirement, BadgeTemplate, CatalogVersion, DataRule, TemplateIssuer
-from badges.rules import DataRule as CompiledRule
-from badges.rules import RuleError, RuleIndex, RuleSet, compile_rule
+from badges.catalog import event_types, interests
+from badges.catalog.compiling import Compiler
+from badges.catalog.interests import CompiledTemplate, Interest
+from badges.catalog.models import BadgeRequirement, BadgeTemplate, CatalogVersion, TemplateRevision
+from badges.rules import RuleError, RuleIndex
 
 log = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True, slots=True)
-class CompiledTemplate:
-    """A template for decisions. ``requirements``: (id, group); ``issuers``: (provider, organization, its template)."""
-
-    id: int
-    uuid: uuid.UUID
-    slug: str
-    revision_id: int
-    award_once: bool
-    requirements: Sequence[tuple[int, str | None]]
-    issuers: Sequence[tuple[str, str, str]]
-
-
-@dataclass(frozen=True, slots=True)
-class CompiledRequirement:
-    """A requirement and the template it belongs to."""
-
-    id: int
-    template: CompiledTemplate
+# So many revisions are read by one statement.
+CHUNK = 500
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """All active templates at one version of the catalog, indexed by event type and by the values in their rules."""
+    """
+    All active templates at one version of the catalog, indexed by event type and by the values in their rules.
+
+    ``compiled`` has the templates by the UUID of their revision; None for a template that is left out. ``general`` has
+    the interests that belong to no template.
+    """
 
     version: int
     definitions: Mapping[str, event_types.EventDefinition] = field(default_factory=dict)
-    indexes: Mapping[str, RuleIndex] = field(default_factory=dict)
+    kinds: tuple[type[Interest], ...] = ()
+    compiled: Mapping[uuid.UUID, CompiledTemplate | None] = field(default_factory=dict, repr=False)
+    indexes: Mapping[str, RuleIndex] = field(default_factory=dict, repr=False)
+    general: Mapping[str, RuleIndex] = field(default_factory=dict, repr=False)
 
-    def matching(self, event_type: str, subject: Any) -> list[CompiledRequirement]:
-        """Return the requirements whose rules hold for an event's single data object."""
+    def matching(self, event_type: str, subject: Any) -> list[Interest]:
+        """Return the interests whose rules hold for an event's single data object."""
         index = self.indexes.get(event_type)
-        return index.matching(subject) if index is not None else []
+        found: list[Interest] = index.matching(subject) if index is not None else []
+        general = self.general.get(event_type)
+        return [*found, *general.matching(subject)] if general is not None else found
+
+
+class _Pointer(NamedTuple):
+    """Which revision of a template is current."""
+
+    template_id: int
+    revision_id: int
+    revision: uuid.UUID
 
 
 _lock = threading.Lock()
 _cached: Snapshot | None = None
-_cached_definitions: object = None
 
 
 def current() -> Snapshot:
     """Return the snapshot of the current catalog. It costs one statement, unless the catalog has changed."""
-    global _cached, _cached_definitions
+    global _cached
     version = _version()
-    configured = event_types.configured()
+    definitions, kinds = event_types.configured(), interests.kinds()
     cached = _cached
-    if cached is not None and cached.version == version and _cached_definitions is configured:
+    if cached is not None and cached.version == version and _is_for(cached, definitions, kinds):
         return cached
     with _lock:
-        _cached, _cached_definitions = _compile_until_unchanged(version), configured
+        before = _cached if _cached is not None and _is_for(_cached, definitions, kinds) else None
+        _cached = _compile_until_unchanged(before or Snapshot(version, definitions, kinds), version)
         return _cached
+
+
+def _is_for(snapshot: Snapshot, definitions: object, kinds: object) -> bool:
+    return snapshot.definitions is definitions and snapshot.kinds is kinds
 
 
 def _version() -> int:
     return CatalogVersion.objects.filter(id=1).values_list("number", flat=True).first() or 0
 
 
-def _compile_until_unchanged(version: int) -> Snapshot:
+def _compile_until_unchanged(before: Snapshot, version: int) -> Snapshot:
     """Compile the catalog; again when it was changed between the statements that read it."""
     while True:
-        snapshot = _compile(version)
+        before = _compile(before, version)
         after = _version()
         if after == version:
-            return snapshot
+            return before
         version = after
 
 
-def _compile(version: int) -> Snapshot:
-    definitions = event_types.configured()
-    rules, broken = _load_rules(definitions)
-    templates = _load_templates(broken)
-    entries: dict[str, list[tuple[RuleSet, CompiledRequirement]]] = {}
-    rows = _live_requirements().values_list("id", "template_id", "event_type")
-    for requirement_id, template_id, event_type in rows:
-        if template_id in templates and event_type in definitions:
-            requirement = CompiledRequirement(requirement_id, templates[template_id])
-            entries.setdefault(event_type, []).append((RuleSet(rules.get(requirement_id, ())), requirement))
-    return Snapshot(version, definitions, {event_type: RuleIndex(found) for event_type, found in entries.items()})
+def _compile(before: Snapshot, version: int) -> Snapshot:
+    """Return the snapshot of a version. Templates that ``before`` has compiled are taken from it."""
+    pointers = list(_pointers())
+    new = [pointer for pointer in pointers if pointer.revision not in before.compiled]
+    compiled = {pointer.revision: before.compiled.get(pointer.revision) for pointer in pointers}
+    compiled |= _compile_revisions(new, Compiler(before.definitions, before.kinds))
+    gone = [template for revision, template in before.compiled.items() if revision not in compiled]
+    added = [compiled[pointer.revision] for pointer in new]
+    return Snapshot(
+        version,
+        before.definitions,
+        before.kinds,
+        compiled,
+        _changed_indexes(before.indexes, gone, added),
+        _general_indexes(before.kinds, before.definitions),
+    )
 
 
-def _live_requirements() -> Any:
-    return BadgeRequirement.objects.filter(
-        archived_at=None, template__is_active=True, template__archived_at=None
-    ).order_by("id")
-
-
-def _load_rules(
-    definitions: Mapping[str, event_types.EventDefinition],
-) -> tuple[dict[int, list[CompiledRule]], set[int]]:
-    """Return the compiled rules by requirement, and the ids of templates of which one could not be compiled."""
-    compiled: dict[int, list[CompiledRule]] = {}
-    broken: set[int] = set()
-    rows = DataRule.objects.filter(
-        requirement__archived_at=None, requirement__template__is_active=True, requirement__template__archived_at=None
-    ).order_by("id")
-    columns = ("requirement_id", "requirement__template_id", "requirement__event_type", "path", "operator", "value")
-    for requirement_id, template_id, event_type, path, operator, value in rows.values_list(*columns):
-        definition = definitions.get(event_type)
-        if definition is None:
-            continue
-        try:
-            rule = compile_rule(definition.subject_shape, path, operator, value)
-        except RuleError as error:
-            broken.add(template_id)
-            log.error("Template %s is left out: requirement %s: %s", template_id, requirement_id, error)
+def _pointers() -> Iterator[_Pointer]:
+    """Yield the current revisions of active templates; one statement. The log names templates without revision."""
+    is_active = Q(current_revision__is_active=True) | Q(current_revision=None, is_active=True)
+    active = BadgeTemplate.objects.filter(is_active)
+    columns = ("id", "current_revision_id", "current_revision__uuid")
+    for template_id, revision_id, revision in active.order_by("id").values_list(*columns):
+        if revision_id is None:
+            log.error("Template %s is left out: it has no revision; run badges_rebuild_catalog.", template_id)
         else:
-            compiled.setdefault(requirement_id, []).append(rule)
-    return compiled, broken
+            yield _Pointer(template_id, revision_id, revision)
 
 
-def _load_templates(broken: set[int]) -> dict[int, CompiledTemplate]:
-    demanded: dict[int, list[tuple[int, str | None]]] = {}
-    for requirement_id, template_id, group in _live_requirements().values_list("id", "template_id", "group"):
-        demanded.setdefault(template_id, []).append((requirement_id, group or None))
-    issued: dict[int, list[tuple[str, str, str]]] = {}
-    issuers = TemplateIssuer.objects.filter(template__is_active=True).order_by("provider")
-    columns = ("template_id", "provider", "organization", "external_template")
-    for template_id, *target in issuers.values_list(*columns):
-        issued.setdefault(template_id, []).append((target[0], target[1], target[2]))
-    templates = BadgeTemplate.objects.filter(is_active=True, archived_at=None).order_by("id")
-    compiled = {}
-    for template in templates.annotate(revision=Max("revisions__id")):
-        if template.id in broken:
-            continue
-        if template.revision is None:
-            log.error("Template %s is left out: it has no revision; save it again.", template.id)
-            continue
-        compiled[template.id] = CompiledTemplate(
-            id=template.id,
-            uuid=template.uuid,
-            slug=template.slug,
-            revision_id=template.revision,
-            award_once=template.award_once,
-            requirements=tuple(demanded.get(template.id, ())),
-            issuers=tuple(issued.get(template.id, ())),
-        )
+def _compile_revisions(pointers: Sequence[_Pointer], compiler: Compiler) -> dict[uuid.UUID, CompiledTemplate | None]:
+    """Return compiled templates by revision, None for those that are left out; two statements for each chunk."""
+    compiled: dict[uuid.UUID, CompiledTemplate | None] = {}
+    for start in range(0, len(pointers), CHUNK):
+        chunk = pointers[start : start + CHUNK]
+        revisions = TemplateRevision.objects.filter(id__in=[pointer.revision_id for pointer in chunk]).order_by()
+        text_of = dict(revisions.values_list("id", "document"))
+        row_ids: dict[int, dict[str, int]] = {pointer.template_id: {} for pointer in chunk}
+        requirements = BadgeRequirement.objects.filter(template_id__in=row_ids).order_by()
+        for template_id, key, requirement_id in requirements.values_list("template_id", "key", "id"):
+            row_ids[template_id][key] = requirement_id
+        for pointer in chunk:
+            text = text_of.get(pointer.revision_id)
+            if text is not None:
+                compiled[pointer.revision] = _compile_one(compiler, pointer, text, row_ids[pointer.template_id])
     return compiled
+
+
+def _compile_one(
+    compiler: Compiler, pointer: _Pointer, text: str, row_ids: Mapping[str, int]
+) -> CompiledTemplate | None:
+    try:
+        return compiler.compile_text(
+            text, template_id=pointer.template_id, revision_id=pointer.revision_id, row_ids=row_ids
+        )
+    except RuleError as error:
+        log.error("Template %s is left out: %s", pointer.template_id, error)
+    except KeyError as error:
+        log.error(
+            "Template %s is left out: its revision %s has no %s, or that has no row; run badges_rebuild_catalog.",
+            pointer.template_id,
+            pointer.revision_id,
+            error,
+        )
+    return None
+
+
+def _changed_indexes(
+    before: Mapping[str, RuleIndex],
+    gone: Iterable[CompiledTemplate | None],
+    added: Iterable[CompiledTemplate | None],
+) -> dict[str, RuleIndex]:
+    removed, new = _by_event_type(gone), _by_event_type(added)
+    indexes = dict(before)
+    for event_type in removed.keys() | new.keys():
+        index = indexes.get(event_type, RuleIndex())
+        indexes[event_type] = index.replace(removed.get(event_type, ()), new.get(event_type, ()))
+        if not indexes[event_type]:
+            del indexes[event_type]
+    return indexes
+
+
+def _by_event_type(templates: Iterable[CompiledTemplate | None]) -> dict[str, list[tuple[Any, Interest]]]:
+    found: dict[str, list[tuple[Any, Interest]]] = {}
+    for template in templates:
+        if template is not None:
+            for interest in template.interests:
+                found.setdefault(interest.event_type, []).append((interest.rules, interest))
+    return found
+
+
+def _general_indexes(
+    kinds: Iterable[type[Interest]], definitions: Mapping[str, event_types.EventDefinition]
+) -> dict[str, RuleIndex]:
+    found: dict[str, list[tuple[Any, Interest]]] = {}
+    for kind in kinds:
+        for interest in kind.of_no_template(definitions):
+            found.setdefault(interest.event_type, []).append((interest.rules, interest))
+    return {event_type: RuleIndex(entries) for event_type, entries in found.items()}

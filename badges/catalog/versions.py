@@ -17,10 +17,11 @@ from django.db import transaction
 from django.db.models import F
 from django.db.models.signals import post_delete, post_save
 
-from badges.catalog.models import BadgeRequirement, BadgeTemplate, CatalogVersion, DataRule, TemplateIssuer
+from badges.catalog.models import BadgeRequirement, BadgeTemplate, CatalogVersion, TemplateRevision
 from badges.inserts import insert
 
-_WATCHED_MODELS = (BadgeTemplate, TemplateIssuer, BadgeRequirement, DataRule)
+# What a process reads when it compiles the catalog. Issuers and data rules are in the documents of revisions.
+_WATCHED_MODELS = (BadgeTemplate, TemplateRevision, BadgeRequirement)
 _bump_is_suspended: ContextVar[bool] = ContextVar("badges_catalog_bump_is_suspended", default=False)
 
 

@@ -16,7 +16,8 @@ from badges.intake import inbox
 from badges.intake.events import Event, Identity
 from badges.intake.learners import LearnerLookup
 from badges.intake.models import InboxMessage, InboxState
-from badges.pipeline.decisions import NO_MATCH, RETIRED, BatchResult, Match, MatchedBatch
+from badges.pipeline.decisions import NO_MATCH, RETIRED, BatchResult, MatchedBatch
+from badges.pipeline.steps import Match
 
 
 class ClaimLostError(Exception):

@@ -2,8 +2,9 @@
 The decision of one batch: what its events mean for learners, progress and credentials.
 
 ``decide`` is read from top to bottom: ask the rules, find the learners, write the inbox rows, apply to progress, award.
-The functions below it stand in the same order. Each step takes one or two statements for the whole batch; everything
-between the statements happens in memory.
+The functions below it stand in the same order. What is done for an event depends on the kinds of interests that it
+meets: ``steps`` has a step for each kind. Each step takes one or two statements for the whole batch; everything between
+the statements happens in memory.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from uuid import UUID
 
 from badges import granting
 from badges.catalog import snapshot
-from badges.catalog.causes import Cause, CauseKind
 from badges.catalog.event_types import LearnerData
+from badges.catalog.interests import Interest
 from badges.catalog.learner_template_ids import learner_template_id
-from badges.catalog.snapshot import CompiledRequirement, CompiledTemplate, Snapshot
+from badges.catalog.snapshot import Snapshot
 from badges.conf import config
 from badges.database import read_committed
 from badges.granting import NewAward
@@ -28,9 +29,10 @@ from badges.intake import learners
 from badges.intake.events import Event, Identity
 from badges.intake.learners import LearnerLookup
 from badges.intake.models import Learner
+from badges.pipeline import steps
+from badges.pipeline.steps import BatchWork, LearnerProgress, Match
 from badges.progress import states
-from badges.progress.states import ProgressState
-from badges.rules import completion
+from badges.progress.states import Change
 
 # Why an event was ignored.
 NOT_CONFIGURED, NO_LEARNER, NO_MATCH, RETIRED = "not configured", "no learner", "no match", "retired"
@@ -60,21 +62,12 @@ class BatchResult:
         return self
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
-    """An event that meets at least one requirement, whom it is about, and the requirements that it meets."""
-
-    event: Event
-    person: LearnerData
-    requirements: Sequence[CompiledRequirement]
-
-
 @dataclass
 class MatchedBatch:
     """
     The answers of the rules for a batch.
 
-    ``near_misses`` are events about a person that meet no requirement. They are collected only when
+    ``near_misses`` are events about a person in which nothing is interested. They are collected only when
     ``LMS_BADGES_CONFIG["keep_unmatched"]`` asks for them. ``ignored`` is the reason for each ignored event, by its
     source and id.
     """
@@ -125,15 +118,6 @@ class EventBatch(Protocol):
         """Keep an event that failed: until a later try, or as a dead letter when ``until`` is None."""
 
 
-@dataclass(frozen=True, slots=True)
-class _LearnerProgress:
-    """A learner, a template, and the state of this learner's progress on it."""
-
-    learner: Learner
-    template: CompiledTemplate
-    state: ProgressState
-
-
 def decide(events: Sequence[Event], batch: EventBatch, *, now: dt.datetime) -> BatchResult:
     """
     Decide a batch in one transaction; when this returns, everything that it changes is committed.
@@ -152,8 +136,8 @@ def decide(events: Sequence[Event], batch: EventBatch, *, now: dt.datetime) -> B
     with read_committed():
         matches = batch.write_inbox(events, matched, lookup, now=now, result=result)
         if matches:
-            learner_of = learners.get_or_create(lookup, {match.person.lms_user_id for match in matches})
-            completed = _apply_to_progress(matches, learner_of, now)
+            learner_of = learners.get_or_create(lookup, _people_with_learner(matches, lookup))
+            completed = _apply_steps(matches, learner_of, now)
             result.awarded = len(granting.award(completed, now=now))
     result.matched = len(matches)
     return result
@@ -168,7 +152,8 @@ def match_events(
     """
     Ask the rules of all templates about each event; no statement.
 
-    Events that meet no requirement are counted in ``result`` by type and reason.
+    An event matches when it meets an interest that keeps events. Other events are counted in ``result`` by type and
+    reason.
     """
     matched = MatchedBatch()
     for event in events:
@@ -178,13 +163,19 @@ def match_events(
             matched.ignore(event, NOT_CONFIGURED, result)
         elif person is None:
             matched.ignore(event, NO_LEARNER, result)
-        elif requirements := catalog.matching(event.type, definition.subject(event.data)):
-            matched.matches.append(Match(event, person, requirements))
+        elif interests := _met_interests(catalog, event.type, definition.subject(event.data)):
+            matched.matches.append(Match(event, person, interests))
         else:
             matched.ignore(event, NO_MATCH, result)
             if keep_unmatched:
                 matched.near_misses.append((event, person))
     return matched
+
+
+def _met_interests(catalog: Snapshot, event_type: str, subject: object) -> list[Interest]:
+    """Return the interests that an event meets; none when it meets only such that keep no events."""
+    found = catalog.matching(event_type, subject)
+    return found if any(interest.keeps_event for interest in found) else []
 
 
 # --- find the learners ---------------------------------------------------------------------------------------------
@@ -208,63 +199,51 @@ def _ignore_matches_without_learner(matched: MatchedBatch, lookup: LearnerLookup
     matches, matched.matches = matched.matches, []
     for match in matches:
         lms_user_id = match.person.lms_user_id
-        if lookup.identifies(lms_user_id) or lms_user_id in lookup.refused:
+        identified = lookup.identifies(lms_user_id) or lms_user_id in lookup.refused
+        if identified or not match.creates_learner:
             matched.matches.append(match)
         else:
             matched.ignore(match.event, NO_LEARNER, result)
 
 
+def _people_with_learner(matches: Iterable[Match], lookup: LearnerLookup) -> set[int]:
+    """Return the people who have a learner, or get one because of a match."""
+    people = ((match, match.person.lms_user_id) for match in matches)
+    return {lms_id for match, lms_id in people if match.creates_learner or lms_id in lookup.known}
+
+
 # --- apply to progress ---------------------------------------------------------------------------------------------
 
 
-def _apply_to_progress(matches: Sequence[Match], learner_of: dict[int, Learner], now: dt.datetime) -> list[NewAward]:
-    """Fulfil requirements and store that; return the awards of what became complete."""
-    in_progress = _load_progress(matches, learner_of)
+def _apply_steps(matches: Sequence[Match], learner_of: dict[int, Learner], now: dt.datetime) -> list[NewAward]:
+    """Let each kind of interest do its step and store that; return the awards of what became complete."""
+    work = BatchWork(matches, learner_of, _load_progress(matches, learner_of), now)
+    batch_steps = steps.steps_for(work)
     completed = []
     for match in matches:
-        cause = _cause_of(match.event)
-        learner = learner_of[match.person.lms_user_id]
-        touched = {}
-        for requirement in match.requirements:
-            progress = touched[requirement.template.id] = in_progress[
-                learner_template_id(learner.pk, requirement.template.id)
-            ]
-            progress.state.fulfill(requirement.id, cause=cause, revision_id=progress.template.revision_id, now=now)
+        work.touched.clear()
+        steps.apply_steps(batch_steps, match, learner_of.get(match.person.lms_user_id))
         completed += [
-            NewAward(learner.pk, progress.template, cause) for progress in touched.values() if _completes(progress, now)
+            NewAward(progress.learner.pk, progress.template, match.cause())
+            for progress in work.touched.values()
+            if progress.state.recompute(progress.template.requirements, now=now) is Change.COMPLETED
         ]
     states.store(
-        ((progress.state, progress.learner.pk, progress.template.id) for progress in in_progress.values()), now=now
+        ((progress.state, progress.learner.pk, progress.template.id) for progress in work.progress.values()), now=now
     )
+    for step in batch_steps:
+        step.store()
     return completed
 
 
-def _load_progress(matches: Iterable[Match], learner_of: dict[int, Learner]) -> dict[UUID, _LearnerProgress]:
+def _load_progress(matches: Iterable[Match], learner_of: dict[int, Learner]) -> dict[UUID, LearnerProgress]:
     """Load the progress of all learners of a batch on all templates that the batch touches; one statement."""
     wanted = {
-        learner_template_id(learner.pk, requirement.template.id): (learner, requirement.template)
+        learner_template_id(learner.pk, interest.template.id): (learner, interest.template)
         for match in matches
-        for learner in [learner_of[match.person.lms_user_id]]
-        for requirement in match.requirements
+        if (learner := learner_of.get(match.person.lms_user_id)) is not None
+        for interest in match.interests
+        if interest.template is not None
     }
-    state_of = states.load(wanted)
-    return {key: _LearnerProgress(learner, template, state_of[key]) for key, (learner, template) in wanted.items()}
-
-
-def _completes(progress: _LearnerProgress, now: dt.datetime) -> bool:
-    """Mark progress as complete if it is complete for the first time; return whether it is."""
-    state = progress.state
-    if state.completed_at is not None or not completion(progress.template.requirements, state.fulfilled).complete:
-        return False
-    state.complete(now=now)
-    return True
-
-
-def _cause_of(event: Event) -> Cause:
-    return Cause(
-        CauseKind.EVENT,
-        event_source=event.source,
-        event_id=event.id,
-        event_type=event.type,
-        event_time=event.time,
-    )
+    state_of = states.load(wanted) if wanted else {}
+    return {key: LearnerProgress(learner, template, state_of[key]) for key, (learner, template) in wanted.items()}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 from uuid6 import uuid7
 
-from badges.catalog.causes import Caused
+from badges.catalog.causes import Caused, CauseKind
 from badges.catalog.models import BadgeRequirement, BadgeTemplate
+from badges.fields import KeyField, UnconstrainedForeignKey
 
 ACTIVE = "active"
 
@@ -52,6 +54,10 @@ class Fulfillment(Caused):
     reset sets ``active_key`` to NULL, and the row stays as history. So the unique constraint allows one active
     fulfilment per progress and requirement on every database; MariaDB and MySQL have no conditional unique index.
 
+    The cause is the fact that fulfilled the requirement. While the fulfilment is active, later facts of the same
+    requirement are not new rows: the newest of them is in the ``newest_event`` columns. They are NULL while there is
+    only the first one. A reset writes ``reset_at`` and its cause into the ``reset`` columns, which are NULL before.
+
     .. no_pii: Points at a learner's progress; holds nothing personal itself.
     """
 
@@ -60,6 +66,21 @@ class Fulfillment(Caused):
     requirement = models.ForeignKey(BadgeRequirement, on_delete=models.PROTECT, related_name="fulfillments")
     active_key = models.CharField(max_length=6, null=True, blank=True, default=ACTIVE, editable=False)
     fulfilled_at = models.DateTimeField(_("fulfilled"))
+    newest_event_source = KeyField(_("source of the newest event"), max_length=255, null=True, blank=True)
+    newest_event_id = KeyField(_("id of the newest event"), max_length=255, null=True, blank=True)
+    newest_event_time = models.DateTimeField(_("time of the newest event"), null=True, blank=True)
+    reset_at = models.DateTimeField(_("reset"), null=True, blank=True)
+    reset_kind = models.CharField(
+        _("cause of the reset"), max_length=10, choices=CauseKind.choices, null=True, blank=True
+    )
+    reset_event_source = KeyField(_("event source of the reset"), max_length=255, null=True, blank=True)
+    reset_event_id = KeyField(_("event id of the reset"), max_length=255, null=True, blank=True)
+    reset_event_type = KeyField(_("event type of the reset"), max_length=255, null=True, blank=True)
+    reset_event_time = models.DateTimeField(_("event time of the reset"), null=True, blank=True)
+    reset_person = UnconstrainedForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    reset_reason = models.CharField(_("reason of the reset"), max_length=500, null=True, blank=True)
 
     class Meta:
         default_permissions = ()
@@ -71,8 +92,9 @@ class Fulfillment(Caused):
                 fields=["progress", "requirement", "active_key"], name="lms_badges_one_active_fulfillment"
             ),
             models.CheckConstraint(
-                condition=models.Q(active_key=ACTIVE) | models.Q(active_key__isnull=True),
-                name="lms_badges_fulfillment_active_key",
+                condition=models.Q(active_key__isnull=False, active_key=ACTIVE, reset_at__isnull=True)
+                | models.Q(active_key__isnull=True, reset_at__isnull=False, reset_kind__isnull=False),
+                name="lms_badges_fulfillment_active_until_reset",
             ),
         ]
 

@@ -83,6 +83,8 @@ def world() -> dict[Any, Any]:
         progress=progress,
         requirement=template.requirements.get(key="any"),
         active_key=None,
+        reset_at=NOON,
+        reset_kind="event",
         cause_event_id="event-of-long-ago",
     )
     credential = UserCredentialFactory(learner=learner, template=template, cause_event_id="event-of-award")

@@ -12,13 +12,13 @@ from badges.catalog.api import (
     DocumentError,
     Outcome,
     archive_template,
+    bump_version,
     export_template,
     problems_of,
-    record_revision,
     save_template,
 )
 from badges.catalog.editing import Draft
-from badges.catalog.models import BadgeRequirement, BadgeTemplate, CatalogVersion, DataRule
+from badges.catalog.models import BadgeRequirement, BadgeTemplate, CatalogVersion, DataRule, TemplateRevision
 from badges.catalog.validation import read_template
 from badges.conf import CCX_PASSING_STATUS, PASSING_STATUS
 from tests.factories import (
@@ -295,59 +295,103 @@ def test_nothing_is_saved_when_one_of_many_is_refused():
     assert version() == before
 
 
-# Editors that save rows one by one
+# Rows that are changed by hand
 
 
-def test_a_direct_change_of_any_row_is_seen_by_every_process():
-    template = make_template(issuers=[credly_issuer()])
+def events_that_count(course: str = ALGEBRA) -> list[str]:
+    """Return the slugs of the templates for which passing a course counts now."""
+    subject = {"is_passing": True, "course": {"course_key": course}}
+    return [found.template.slug for found in snapshot.current().matching(PASSING_STATUS, subject)]
+
+
+def change_rows_by_hand(template: BadgeTemplate) -> None:
+    BadgeTemplate.objects.filter(pk=template.pk).update(name="by hand")
+    template.issuers.all().delete()
+    DataRule.objects.filter(requirement__template=template, path="course.course_key").update(value=GEOMETRY)
+    bump_version()
+
+
+def test_a_change_of_rows_by_hand_changes_nothing_that_the_revision_says():
+    template = make_template(slug="spirou", name="before", issuers=[credly_issuer()])
+    document = export_template(template)
+    change_rows_by_hand(template)
+    assert (events_that_count(ALGEBRA), events_that_count(GEOMETRY)) == (["spirou"], [])
+    assert export_template(BadgeTemplate.objects.get()) == document
+    assert save_template(document, now=LATER).outcome is Outcome.UNCHANGED
+
+
+def test_rebuilding_writes_the_rows_as_the_revisions_say_and_tells_what_differed():
+    template = make_template(slug="spirou", name="before", issuers=[credly_issuer()])
+    make_template()
+    change_rows_by_hand(template)
+    (planned,) = editing.rebuild(author=None, now=LATER, dry_run=True)
+    paths = ["name", "issuers[credly]", "requirements[pass].rules"]
+    assert [change.path for change in planned.changes] == paths
+    assert template.issuers.count() == 0
+    (rebuilt,) = editing.rebuild(author=None, now=LATER)
+    assert rebuilt.changes == planned.changes
+    template.refresh_from_db()
+    assert (template.name, template.issuers.count()) == ("before", 1)
+    assert DataRule.objects.get(requirement__template=template, path="course.course_key").value == ALGEBRA
+    assert editing.rebuild(author=None, now=LATER) == []
+
+
+def test_a_requirement_whose_row_was_deleted_by_hand_counts_again_after_rebuilding(caplog):
+    make_template(slug="spirou")
+    template = make_template(slug="fantasio")
+    template.requirements.all().delete()
+    assert events_that_count() == ["spirou"]
+    assert "badges_rebuild_catalog" in caplog.text
+    editing.rebuild(author=None, now=LATER)
+    assert events_that_count() == ["spirou", "fantasio"]
+
+
+def test_a_template_whose_rows_were_inserted_by_hand_counts_once_it_has_a_revision(caplog):
+    template = BadgeTemplate.objects.create(slug="spip", name="Spip", is_active=True)
+    row = BadgeRequirement.objects.create(template=template, key="pass", event_type=PASSING_STATUS)
+    DataRule.objects.create(requirement=row, path="is_passing", operator="eq", value=True)
+    assert events_that_count() == []
+    assert "it has no revision" in caplog.text
+    (rebuilt,) = editing.rebuild(author=None, now=LATER)
+    assert list(map(str, rebuilt.changes)) == ["revision: added 1"]
+    assert events_that_count() == ["spip"]
+
+
+def test_rebuilding_leaves_archived_templates_in_the_archive():
+    template = make_template(name="before")
+    archive_template(template, author=None, now=LATER)
+    BadgeTemplate.objects.update(name="by hand")
+    editing.rebuild(author=None, now=LATER)
+    template.refresh_from_db()
+    assert (template.name, template.archived_at, template.is_active) == ("before", LATER, False)
+
+
+def test_every_process_is_told_of_changes_that_it_has_to_compile():
+    template = make_template()
     seen = {version()}
     for change in (
         lambda: template.save(),
-        lambda: template.issuers.get().save(),
+        lambda: template.current_revision.save(),
         lambda: template.requirements.get().save(),
-        lambda: DataRule.objects.first().save(),
-        lambda: DataRule.objects.first().delete(),
-        lambda: template.issuers.all().delete(),
     ):
         change()
         assert version() not in seen
         seen.add(version())
 
 
-def test_recording_a_revision_after_direct_changes_writes_what_saving_would_have():
-    template = make_template(name="before")
-    author = UserFactory()
-    template.name = "after"
-    template.save()
-    revision = record_revision(template, author=author)
-    assert (revision.number, revision.author) == (2, author)
-    again = save_template(export_template(template), now=LATER)
-    assert again.outcome is Outcome.UNCHANGED
-    assert template.revisions.latest("number").document == revision.document
-    assert record_revision(template, author=author) is None
-
-
-def test_a_change_behind_the_editors_backs_is_recorded_by_the_next_save():
-    template = make_template(name="before")
-    BadgeTemplate.objects.update(name="after")
-    before = version()
-    assert save_template(export_template(BadgeTemplate.objects.get()), now=LATER).outcome is Outcome.UNCHANGED
-    assert json.loads(template.revisions.get(number=2).document)["name"] == "after"
-    assert version() != before
-
-
-def test_rules_as_a_form_wrote_them_are_exported_as_they_are_meant():
+def test_a_template_and_its_revisions_are_deleted_together():
     template = make_template()
-    DataRule.objects.filter(path="is_passing").update(value="Yes")
-    (exported,) = export_template(template)["requirements"]
-    assert exported["rules"][0] == rule("is_passing", "eq", True)
+    save_template({**export_template(template), "name": "other"}, now=LATER)
+    BadgeTemplate.objects.get().delete()
+    assert (BadgeTemplate.objects.count(), TemplateRevision.objects.count()) == (0, 0)
+    assert events_that_count() == []
 
 
-def test_what_is_wrong_with_stored_rows_can_be_asked():
+def test_why_a_stored_template_could_not_be_saved_any_more_can_be_asked(settings):
     template = make_template()
     assert problems_of(template) == []
-    BadgeRequirement.objects.update(archived_at=NOON)
-    assert [problem.path for problem in problems_of(template)] == ["requirements"]
+    settings.BADGES_CONFIG = {"events": [CCX_PASSING_STATUS]}
+    assert [problem.path for problem in problems_of(template)] == ["requirements[0].event_type"]
 
 
 # The price

@@ -7,13 +7,16 @@ from collections.abc import Callable
 
 import pytest
 from django.db import connection
+from django.db.models import OuterRef, Subquery
 
 from badges import pipeline
 from badges.awarding.models import UserCredential
 from badges.catalog import versions
-from badges.catalog.models import BadgeRequirement, BadgeTemplate, DataRule, TemplateIssuer, TemplateRevision
+from badges.catalog.documents import Document, document_text
+from badges.catalog.models import BadgeRequirement, BadgeTemplate, TemplateRevision
 from badges.conf import PASSING_STATUS
 from badges.fields import KeyField
+from tests.factories import credly_issuer, rule
 from tests.support.statement_counts import counted_statements
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.tables]
@@ -33,27 +36,33 @@ def make_templates(count: int) -> None:
         BadgeTemplate(slug=f"t{number}", name=f"T {number}", is_active=True) for number in range(first, count)
     )
     templates = list(BadgeTemplate.objects.order_by("id")[first:])
-    TemplateRevision.objects.bulk_create(
-        TemplateRevision(template=template, number=1, document="{}") for template in templates
-    )
-    TemplateIssuer.objects.bulk_create(
-        TemplateIssuer(template=template, provider="credly", organization="o", external_template=template.slug)
-        for template in templates
-    )
     BadgeRequirement.objects.bulk_create(
         BadgeRequirement(template=template, key="pass", event_type=PASSING_STATUS) for template in templates
     )
-    rules = []
-    requirements = BadgeRequirement.objects.order_by("template_id")[first:]
-    for number, requirement in enumerate(requirements, start=first):
-        course, name = (SHARED, f"run {number}") if number % 2 == 0 else (f"course-v1:Own+C{number}+1", "")
-        rules.append(DataRule(requirement=requirement, path="is_passing", operator="eq", value=True))
-        rules.append(DataRule(requirement=requirement, path="course.course_key", operator="eq", value=course))
-        if name:
-            rules.append(DataRule(requirement=requirement, path="course.display_name", operator="eq", value=name))
-    DataRule.objects.bulk_create(rules)
+    TemplateRevision.objects.bulk_create(
+        TemplateRevision(
+            template=template, number=1, is_active=True, document=document_text(document_of(template, number))
+        )
+        for number, template in enumerate(templates, start=first)
+    )
+    newest = TemplateRevision.objects.filter(template=OuterRef("pk"))
+    BadgeTemplate.objects.filter(current_revision=None).update(current_revision=Subquery(newest.values("pk")))
     versions.bump_version()
     pipeline.warm_up()
+
+
+def document_of(template: BadgeTemplate, number: int) -> Document:
+    course, name = (SHARED, f"run {number}") if number % 2 == 0 else (f"course-v1:Own+C{number}+1", "")
+    rules = [rule("is_passing", "eq", True), rule("course.course_key", "eq", course)]
+    if name:
+        rules.append(rule("course.display_name", "eq", name))
+    return {
+        "slug": template.slug,
+        "uuid": str(template.uuid),
+        "award_once": False,
+        "issuers": [credly_issuer()],
+        "requirements": [{"key": "pass", "event_type": PASSING_STATUS, "group": None, "rules": rules}],
+    }
 
 
 def statements_of(batch: list[object]) -> list[str]:

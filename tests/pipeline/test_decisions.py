@@ -16,6 +16,7 @@ from badges.issuers.credly.models import CredlyBadge
 from badges.outbox.models import OutboxMessage
 from badges.progress.models import BadgeProgress, Fulfillment
 from badges.testing import events as made
+from tests.factories import NOON
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.tables]
 
@@ -271,7 +272,7 @@ def test_what_was_reset_counts_no_more_and_is_earned_again_unless_the_badge_is_a
     algebra, botany = ({"course_key": course, "lms_user_id": 5} for course in (ALGEBRA, BOTANY))
     pipeline.handle([passing(**algebra), passing(**botany)])
     UserCredential.objects.update(status="revoked", active_key=None)
-    Fulfillment.objects.update(active_key=None)
+    Fulfillment.objects.update(active_key=None, reset_at=NOON, reset_kind="event")
     BadgeProgress.objects.update(completed_at=None)
 
     half = pipeline.handle([passing(**algebra)])

@@ -11,7 +11,6 @@ from django.utils import timezone
 
 from badges import pipeline
 from badges.awarding.models import UserCredential
-from badges.catalog.models import BadgeTemplate
 from badges.exceptions import Retryable
 from badges.intake import inbox
 from badges.intake.models import InboxMessage, InboxState
@@ -68,9 +67,7 @@ def test_an_event_that_comes_from_the_bus_while_it_is_pending_counts_once(templa
 def test_a_pending_event_whose_template_was_switched_off_is_stored_as_no_match(template, passing):
     template("star", {"key": "pass", "course": ALGEBRA})
     pipeline.receive(passing(course_key=ALGEBRA))
-    star = BadgeTemplate.objects.get()
-    star.is_active = False
-    star.save()
+    template("star", {"key": "pass", "course": ALGEBRA}, is_active=False)
 
     pipeline.process_pending()
 

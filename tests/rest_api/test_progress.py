@@ -46,7 +46,8 @@ def test_progress_says_what_is_met_by_which_event_and_what_is_open(learner: Any,
 def test_a_reset_fulfilment_does_not_count(learner: Any, learner_client: Any) -> None:
     template = make_template()
     progress = BadgeProgressFactory(learner=learner, template=template)
-    FulfillmentFactory(progress=progress, requirement=template.requirements.get(), active_key=None)
+    reset = {"active_key": None, "reset_at": NOON, "reset_kind": "event"}
+    FulfillmentFactory(progress=progress, requirement=template.requirements.get(), **reset)
     assert ask(learner_client)[0]["fulfilled_groups"] == 0
 
 

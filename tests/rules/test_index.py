@@ -13,6 +13,7 @@ from tests.rules.examples import PASSING
 from tests.rules.test_data_rules import Watched, any_data, rules
 
 COURSE = "course-v1:Marsu+Houba+1"
+FATES = ("keep", "remove", "add")
 
 
 def rule_set(*written):
@@ -160,3 +161,27 @@ def test_equal_sources_are_looked_at_once_for_all_signatures():
 
     assert RuleIndex(entries).matching(data) == ["a", "b", "c"]
     assert Counter(data.looked_at) == {"user": 1, "attempts": 1}
+
+
+@given(
+    st.lists(st.tuples(st.lists(likely_rules() | rules(), max_size=4), st.sampled_from(FATES))),
+    likely_data | any_data,
+)
+def test_a_changed_index_finds_what_a_new_one_of_the_same_entries_finds(many, data):
+    entries = [((RuleSet(rules), object()), fate) for rules, fate in many]
+    kept, removed, added = ([entry for entry, is_for in entries if is_for == fate] for fate in FATES)
+    before = RuleIndex([*kept, *removed])
+
+    after = before.replace(removed, added)
+
+    assert after.matching(data) == RuleIndex([*kept, *added]).matching(data)
+    assert set(before.matching(data)) == set(brute_force([*kept, *removed], data))
+
+
+def test_what_only_removed_entries_asked_for_is_looked_at_no_more():
+    gone, stays = (rule_set(("user.id", "eq", 7)), "gone"), (rule_set(("attempts", "eq", 1)), "stays")
+    data = Watched(user={"id": 7}, attempts=1)
+
+    assert RuleIndex([gone, stays]).replace([gone], []).matching(data) == ["stays"]
+    assert data.looked_at == ["attempts"]
+    assert not RuleIndex([gone]).replace([gone], [])

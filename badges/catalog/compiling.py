@@ -1,0 +1,82 @@
+"""
+Compiling documents of templates: from the text of a revision, or a draft, to rules that can be asked about events.
+
+Nothing here reads tables. Whoever compiles a stored template passes the ids of its rows.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from badges.catalog.documents import Document
+from badges.catalog.event_types import EventDefinition
+from badges.catalog.interests import NO_ROW, CompiledTemplate, Interest
+from badges.rules import DataRule, RuleSet, compile_rule
+
+
+class Compiler:
+    """
+    Compiles many documents for the same event definitions and kinds of interests.
+
+    Equal rules are compiled once: many templates ask whether a learner is passing. So a compiler is used for one
+    catalog and then dropped.
+    """
+
+    def __init__(self, definitions: Mapping[str, EventDefinition], kinds: Sequence[type[Interest]]):
+        self._definitions = definitions
+        self._kinds = kinds
+        self._rules: dict[tuple[Any, ...], DataRule] = {}
+
+    def compile_text(
+        self, text: str, *, template_id: int, revision_id: int, row_ids: Mapping[str, int]
+    ) -> CompiledTemplate:
+        """Compile the document of a stored revision. Raises RuleError when a rule cannot be compiled any more."""
+        return self.compile(json.loads(text), template_id=template_id, revision_id=revision_id, row_ids=row_ids)
+
+    def compile(
+        self,
+        document: Document,
+        *,
+        template_id: int = NO_ROW,
+        revision_id: int = NO_ROW,
+        row_ids: Mapping[str, int] | None = None,
+    ) -> CompiledTemplate:
+        """Compile a document in normal form; without ids it is a draft. Raises RuleError."""
+        ids = row_ids or {}
+        groups = tuple([(entry["key"], entry["group"] or None) for entry in document["requirements"]])
+        template = CompiledTemplate(
+            id=template_id,
+            revision_id=revision_id,
+            uuid=uuid.UUID(document["uuid"]) if document["uuid"] else None,
+            slug=document["slug"],
+            award_once=document["award_once"],
+            row_ids=ids,
+            groups=groups,
+            issuers=tuple([(item["provider"], item["organization"], item["template"]) for item in document["issuers"]]),
+            requirements=tuple([(ids[key], group) for key, group in groups]) if row_ids is not None else (),
+        )
+        interests: list[Interest] = []
+        for kind in self._kinds:
+            interests += kind.of_template(document, template, self._compile_rules)
+        template.interests = tuple(interests)
+        return template
+
+    def _compile_rules(self, event_type: str, rules: Sequence[Document]) -> RuleSet | None:
+        definition = self._definitions.get(event_type)
+        if definition is None:
+            return None
+        return RuleSet([self._compile_rule(definition, rule) for rule in rules])
+
+    def _compile_rule(self, definition: EventDefinition, rule: Document) -> DataRule:
+        path, operator, value = rule["path"], rule["operator"], rule["value"]
+        if isinstance(value, (list, dict)):
+            return compile_rule(definition.subject_shape, path, operator, value)
+        # With the type of the value: 1 and true are equal in Python.
+        key = (definition.type, path, operator, type(value), value)
+        known = self._rules.get(key)
+        if known is None:
+            known = self._rules[key] = compile_rule(definition.subject_shape, path, operator, value)
+        return known

@@ -1,0 +1,133 @@
+"""
+What wants to know of events: interests, and the compiled templates that they belong to.
+
+An *interest* has an event type and data rules. The snapshot indexes interests, and the pipeline hands each event to the
+interests whose rules hold. The class of an interest is its kind, such as ``Requirement``. A new kind is a new class,
+which is registered here, and a step of the pipeline. Indexing and matching are the same for all kinds.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from badges.catalog.documents import Document
+from badges.catalog.event_types import EventDefinition
+from badges.rules import Completion, RuleSet, completion
+
+# The id of what has no row, because it belongs to a draft.
+NO_ROW = 0
+
+# Compiles the data rules of an event type. Returns None when the type is not configured. Raises RuleError.
+CompileRules = Callable[[str, Sequence[Document]], RuleSet | None]
+
+
+@dataclass(slots=True, eq=False)
+class Interest:
+    """
+    Something that wants to know of the events of one type for which its rules hold.
+
+    ``template`` is the template that it belongs to, or None. An instance is never changed.
+
+    Two facts are said by the kind:
+
+    - ``keeps_event``: whether a matching event is kept in the inbox. Events that meet no such interest are ignored.
+    - ``creates_learner``: whether a person without a learner gets one. It needs ``keeps_event``.
+    """
+
+    keeps_event: ClassVar[bool] = True
+    creates_learner: ClassVar[bool] = True
+
+    event_type: str
+    rules: RuleSet
+    template: CompiledTemplate | None
+
+    @classmethod
+    def of_template(
+        cls, document: Document, template: CompiledTemplate, compile_rules: CompileRules
+    ) -> Iterable[Interest]:
+        """Return the interests of this kind that a template's document describes. Raises RuleError."""
+        return ()
+
+    @classmethod
+    def of_no_template(cls, definitions: Mapping[str, EventDefinition]) -> Iterable[Interest]:
+        """Return the interests of this kind that belong to no template. Called for every new snapshot."""
+        return ()
+
+
+@dataclass(slots=True, eq=False)
+class CompiledTemplate:
+    """
+    A template for decisions, compiled from the document of one revision. An instance is not changed after that.
+
+    - ``id``, ``revision_id``: the rows; ``NO_ROW`` in a draft.
+    - ``row_ids``: the row ids of requirements by key; empty in a draft.
+    - ``groups``: (key, group) of every requirement.
+    - ``issuers``: (provider, organization, the template there).
+    """
+
+    id: int
+    revision_id: int
+    uuid: uuid.UUID | None
+    slug: str
+    award_once: bool
+    row_ids: Mapping[str, int]
+    groups: Sequence[tuple[str, str | None]]
+    issuers: Sequence[tuple[str, str, str]]
+    requirements: Sequence[tuple[int, str | None]] = ()
+    interests: Sequence[Interest] = ()
+
+    def matching(self, event_type: str, subject: Any) -> list[Interest]:
+        """Return the interests whose rules hold for an event's single data object. It asks one after the other."""
+        return [
+            interest
+            for interest in self.interests
+            if interest.event_type == event_type and interest.rules.holds(subject)
+        ]
+
+    def completion(self, fulfilled: Collection[str]) -> Completion:
+        """Return how complete the template is when the requirements with these keys are fulfilled."""
+        return completion(self.groups, fulfilled)
+
+
+@dataclass(slots=True, eq=False)
+class Requirement(Interest):
+    """A requirement of a template. ``id`` is its row, ``NO_ROW`` in a draft."""
+
+    id: int
+    key: str
+    template: CompiledTemplate
+
+    @classmethod
+    def of_template(
+        cls, document: Document, template: CompiledTemplate, compile_rules: CompileRules
+    ) -> Iterable[Requirement]:
+        """Return the requirements of a document. One whose event type is not configured cannot be met now."""
+        for entry in document["requirements"]:
+            event_type, key = entry["event_type"], entry["key"]
+            rules = compile_rules(event_type, entry["rules"])
+            if rules is not None:
+                yield cls(event_type, rules, template, template.row_ids.get(key, NO_ROW), key)
+
+
+_kinds: tuple[type[Interest], ...] = (Requirement,)
+
+
+def register(kind: type[Interest]) -> None:
+    """Add a kind of interests. Call it when the app is ready, before events arrive."""
+    global _kinds
+    if kind not in _kinds:
+        _kinds = (*_kinds, kind)
+
+
+def unregister(kind: type[Interest]) -> None:
+    """Remove a kind of interests that ``register`` has added."""
+    global _kinds
+    _kinds = tuple(known for known in _kinds if known is not kind)
+
+
+def kinds() -> tuple[type[Interest], ...]:
+    """Return the kinds of interests. It is the same object until a kind is added or removed."""
+    return _kinds
