@@ -84,7 +84,8 @@ def _retire(condition: Q, user: Q | None, lms_user_id: int | None, now: dt.datet
         known = [row for row in rows if row not in ours]
         account = _account(user, lms_user_id)
         counts: dict[str, dict[str, int]] = {}
-        for learner in known or [None]:
+        people: list[Learner | None] = [*known] or [None]
+        for learner in people:
             user_id = (learner.user_id if learner else None) or account
             _run_hooks(RetiringPerson(learner.pk if learner else None, lms_user_id, user_id), counts, now)
             if learner:
