@@ -68,7 +68,8 @@ def _carry_out(run: Run, should_stop: Callable[[], bool], now: Now) -> None:
         _close(run, RunState.CANCELLED, now())
         return
     if run.attempts > config.runs["max_attempts"]:
-        raise Permanent(INTERRUPTED)
+        _fail(run, now(), INTERRUPTED)
+        return
     kind = kinds.get(run.kind)
     job = _job(run, now())
     total = kind.total(job)
