@@ -37,18 +37,28 @@ from badges.pipeline import BatchResult, process_pending, receive
 from badges.progress.models import BadgeProgress
 from badges.progress.reading import report, with_reports
 from badges.retirement import RetirementResult
+from badges.runs.kinds import Job, RunKind, Step
+from badges.runs.models import Run, RunMode
+from badges.runs.queue import RunRefused
+from badges.runs.queue import start as start_run
 
 __all__ = [
     "BatchResult",
     "Event",
     "Explanation",
     "ExternalIdentity",
+    "Job",
     "LearnerData",
     "Person",
     "RetirementHook",
     "RetirementResult",
     "RetiringPerson",
     "award",
+    "Run",
+    "RunKind",
+    "RunMode",
+    "RunRefused",
+    "Step",
     "credentials_of",
     "enqueue",
     "enqueue_all",
@@ -67,6 +77,7 @@ __all__ = [
     "retire",
     "retire_swept",
     "revoke",
+    "start_run",
     "undelivered",
     "with_reports",
 ]

@@ -84,6 +84,15 @@ DEFAULTS: dict[str, Any] = {
         # Days that delivered rows are kept.
         "keep_days": 30,
     },
+    # Long work that people ask for.
+    "runs": {
+        # Seconds that one step may take before another worker takes the run.
+        "lease_seconds": 300,
+        # Attempts at one step before the run fails. With the delays between them that takes about half an hour.
+        "max_attempts": 12,
+        # Days that closed runs are kept with their results; None: for ever.
+        "keep_days": 90,
+    },
     "rest_api": {
         # Dotted names of REST framework authentication classes. None: the session, and JWT where the host has it.
         "authentication": None,

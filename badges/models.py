@@ -13,6 +13,7 @@ from badges.catalog.models import (
 from badges.intake.models import InboxMessage, InboxState, Learner, LearnerIdentity, RetiredPerson
 from badges.outbox.models import Circuit, OutboxMessage, OutboxState
 from badges.progress.models import BadgeProgress, Fulfillment
+from badges.runs.models import Run, RunMode, RunState
 
 __all__ = [
     "BadgeProgress",
@@ -30,6 +31,9 @@ __all__ = [
     "OutboxMessage",
     "OutboxState",
     "RetiredPerson",
+    "Run",
+    "RunMode",
+    "RunState",
     "TemplateIssuer",
     "TemplateRevision",
     "UserCredential",

@@ -1,5 +1,5 @@
 """
-Celery tasks: deciding what waits in the inbox, and delivering what the outbox holds.
+Celery tasks: deciding what waits in the inbox, delivering what the outbox holds, and carrying out runs.
 
 None takes arguments, and none returns anything. Losing or repeating one is harmless: rows say what there is to do. They
 are acknowledged late and work for a short time each, so that a worker can be stopped at any time.
@@ -22,7 +22,9 @@ from badges.conf import config
 from badges.fields import clear_gone
 from badges.intake import inbox
 from badges.outbox import mailbox
-from badges.outbox.worker_notifications import DELIVER, PROCESS_PENDING
+from badges.outbox.worker_notifications import CARRY_OUT_RUNS, DELIVER, PROCESS_PENDING
+from badges.runs import queue as run_queue
+from badges.runs import worker as run_worker
 
 # How long one task works. What is left is done by the next one, after whatever else waits in the queue.
 TURN_SECONDS = 30.0
@@ -60,11 +62,21 @@ def process_pending() -> None:
             break
 
 
+@shared_task(name=CARRY_OUT_RUNS, **OPTIONS)
+def carry_out_runs() -> None:
+    """Carry out runs that people have started."""
+    ends_at = time.monotonic() + TURN_SECONDS
+    run_worker.work(should_stop=lambda: time.monotonic() > ends_at)
+    if time.monotonic() > ends_at:
+        carry_out_runs.delay()
+
+
 @shared_task(name="badges.sweep", **OPTIONS)
 def sweep() -> None:
-    """Find what no worker was notified of, in inbox and outbox. Beat sends this every minute."""
+    """Find what no worker was notified of: in inbox, outbox and runs. Beat sends this every minute."""
     process_pending()
     deliver()
+    carry_out_runs()
 
 
 @shared_task(name="badges.retire", **OPTIONS)
@@ -81,11 +93,12 @@ def purge() -> None:
 
 @dataclass(frozen=True)
 class Forgotten:
-    """How many payloads of events, decided events, delivered rows and references to deleted accounts are gone."""
+    """How many payloads, decided events, delivered rows, closed runs and references to deleted accounts are gone."""
 
     payloads: int
     events: int
     delivered: int
+    runs: int
     references: int
 
 
@@ -96,6 +109,7 @@ def forget(*, now: dt.datetime | None = None) -> Forgotten:
         payloads=inbox.expire_payloads(before=now - dt.timedelta(days=config.payload_days)),
         events=_all_of(inbox.forget_decided, config.event_days, now),
         delivered=_all_of(mailbox.forget_delivered, config.delivery["keep_days"], now),
+        runs=_all_of(run_queue.forget, config.runs["keep_days"], now),
         references=sum(clear_gone(model) for model in apps.get_models()),
     )
 

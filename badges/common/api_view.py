@@ -1,7 +1,14 @@
-"""The base of all REST views of both apps. It sets everything that a host could set by REST framework defaults."""
+"""
+The base of all REST views of both apps. It sets everything that a host could set by REST framework defaults.
+
+A view lists its ``operations`` by HTTP method, and in ``needs`` the permission of each method that needs one. A view
+that writes gets its body from ``body``: strict JSON of a limited size, without unknown fields. Whatever is wrong is
+answered with problem details, which ``common.problem_details`` makes of our own errors, too.
+"""
 
 from __future__ import annotations
 
+import io
 from functools import cache
 from importlib.util import find_spec
 from typing import Any, ClassVar
@@ -13,14 +20,19 @@ from rest_framework.authentication import BaseAuthentication, SessionAuthenticat
 from rest_framework.exceptions import ParseError
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.parsers import JSONParser
-from rest_framework.permissions import IsAuthenticated
+from rest_framework.permissions import BasePermission, IsAuthenticated
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.throttling import UserRateThrottle
 from rest_framework.views import APIView
 
 from badges.common.config import Config
-from badges.common.problem_details import problem_response
+from badges.common.openapi import Operation
+from badges.common.problem_details import TooLarge, problem_response
+from badges.common.request_bodies import StrictSerializer
+
+# Much more than any body that our views take.
+MAX_BODY_BYTES = 256 * 1024
 
 JWT_PACKAGE = "edx_rest_framework_extensions"
 JWT_AUTHENTICATION = f"{JWT_PACKAGE}.auth.jwt.authentication.JwtAuthentication"
@@ -48,15 +60,31 @@ class AcceptHeaderNegotiation(DefaultContentNegotiation):
 
 
 class StrictJSONParser(JSONParser):
-    """Accepts valid JSON only. A body that is nested too deeply is answered with status 400, too."""
+    """
+    Accepts valid JSON only. A body that is nested too deeply is answered with status 400, too.
+
+    A body that is larger than the ``max_body_bytes`` of the view is answered with status 413, and not read to its end.
+    """
 
     strict = True
 
     def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> Any:
+        limit = getattr((parser_context or {}).get("view"), "max_body_bytes", MAX_BODY_BYTES)
+        content = stream.read(limit + 1)
+        if len(content) > limit:
+            raise TooLarge(_("The body is larger than %(limit)d bytes. Send less at once.") % {"limit": limit})
         try:
-            return super().parse(stream, media_type, parser_context)
+            return super().parse(io.BytesIO(content), media_type, parser_context)
         except RecursionError:
             raise ParseError(_("The JSON is nested too deeply.")) from None
+
+
+class HasNeededPermission(BasePermission):
+    """Each HTTP method in the ``needs`` of the view needs its permission; the others need none."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        needed = view.needs.get((request.method or "").lower())
+        return needed is None or request.user.has_perm(needed)
 
 
 class PluginAPIView(APIView):
@@ -70,12 +98,32 @@ class PluginAPIView(APIView):
     config: ClassVar[Config]
     realm: ClassVar[str]
 
-    permission_classes: list[Any] = [IsAuthenticated]
+    operations: ClassVar[dict[str, Operation]] = {}
+    needs: ClassVar[dict[str, str]] = {}
+    max_body_bytes: ClassVar[int] = MAX_BODY_BYTES
+
+    permission_classes: list[Any] = [IsAuthenticated, HasNeededPermission]
     renderer_classes: list[Any] = [JSONRenderer]
     parser_classes: list[Any] = [StrictJSONParser]
     content_negotiation_class = AcceptHeaderNegotiation
     versioning_class = None
     metadata_class = None
+
+    def __init_subclass__(cls, **options: Any):
+        super().__init_subclass__(**options)
+        if cls.operations:
+            cls.http_method_names = [*cls.operations, *(["head"] if "get" in cls.operations else [])]
+
+    def body(self, serializer: type[StrictSerializer]) -> dict[str, Any]:
+        """
+        Return the validated fields of the request's body.
+
+        Raises the errors of REST framework that name each wrong or unknown field and the remedy.
+        """
+        given = serializer(data=self.request.data)
+        given.is_valid(raise_exception=True)
+        fields: dict[str, Any] = given.validated_data
+        return fields
 
     def get_authenticators(self) -> list[BaseAuthentication]:
         return authenticators(self.config)

@@ -1,4 +1,9 @@
-"""Errors as problem details of RFC 9457. The exception handler of the host is not used."""
+"""
+Errors as problem details of RFC 9457. The exception handler of the host is not used.
+
+Our own errors are translated here, for all views: ``Permanent`` is 409, because the request is not possible in the
+present state, and ``Retryable`` is 503 with ``Retry-After``.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +13,37 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponse, JsonResponse
-from rest_framework import exceptions
+from rest_framework import exceptions, status
 from rest_framework.settings import api_settings
 
+from badges.exceptions import Permanent, Retryable
+
 MEDIA_TYPE = "application/problem+json"
+SECONDS_TO_WAIT = 30
 # Keys of errors without a field: of serializers and of forms. A host may configure another one (see below).
 _NO_FIELD = ("non_field_errors", "__all__")
+
+
+class Conflict(exceptions.APIException):
+    """The request cannot be carried out in the present state; the detail says what to do."""
+
+    status_code = status.HTTP_409_CONFLICT
+
+
+class Unavailable(exceptions.APIException):
+    """Something that the request needs does not answer, such as the LMS or the database."""
+
+    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+
+    def __init__(self, detail: str, wait: float | None):
+        super().__init__(detail)
+        self.wait = wait or SECONDS_TO_WAIT
+
+
+class TooLarge(exceptions.APIException):
+    """The body of the request is larger than the view accepts."""
+
+    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
 
 
 def problem_response(error: Exception, context: dict[str, Any]) -> HttpResponse | None:
@@ -38,6 +68,10 @@ def _as_api_exception(error: Exception) -> exceptions.APIException | None:
         return exceptions.NotFound()
     if isinstance(error, PermissionDenied):
         return exceptions.PermissionDenied()
+    if isinstance(error, Permanent):
+        return Conflict(str(error))
+    if isinstance(error, Retryable):
+        return Unavailable(str(error), error.retry_after)
     return error if isinstance(error, exceptions.APIException) else None
 
 

@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 DELIVER = "badges.deliver"
 PROCESS_PENDING = "badges.process_pending"
+CARRY_OUT_RUNS = "badges.carry_out_runs"
 
 CONNECT_SECONDS = 1.0
 PAUSE_SECONDS = 30.0

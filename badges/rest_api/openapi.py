@@ -14,7 +14,7 @@ from drf_spectacular.settings import SPECTACULAR_DEFAULTS, patched_settings
 
 from badges import __version__
 from badges.common.api_view import JWT_AUTHENTICATION
-from badges.common.problem_details import MEDIA_TYPE
+from badges.common.openapi import Operation, OperationSchema
 
 _PROBLEM = {
     "type": "object",
@@ -47,49 +47,28 @@ _SETTINGS: dict[str, Any] = {
     "APPEND_COMPONENTS": {"schemas": {"Problem": _PROBLEM}},
 }
 
-_ALWAYS = {"401": "Not authenticated.", "403": "Not allowed.", "406": "No such format.", "429": "Too many requests."}
 
-
-class Schema(AutoSchema):
+class Schema(OperationSchema):
     """
     Describes a view of the plugin. The document has all views whose schema has ``in_plugin_document``.
 
-    The view defines ``operation_id``, ``summary``, ``serializer_class``, the ``parameters`` of its path, and
-    ``problems``, its error responses by status. ``extend_schema`` is not used, because it would build on the default
-    schema class of the host.
+    A view with one method may do without ``operations``. It defines ``operation_id``, ``summary``,
+    ``serializer_class``, the ``parameters`` of its path, ``problems``, its error responses by status, and
+    ``body_serializer_class`` if it has a body.
     """
 
-    in_plugin_document = True
-
-    def get_operation_id(self) -> str:
-        return self.view.operation_id
-
-    def get_tags(self) -> list[str]:
-        return [self.view.operation_id.partition("_")[0]]
-
-    def get_summary(self) -> str:
-        return self.view.summary
-
-    def get_request_serializer(self) -> Any:
-        return getattr(self.view, "body_serializer_class", None)
-
-    def get_response_serializers(self) -> Any:
-        return self.view.serializer_class
-
-    def _is_list_view(self, serializer: Any = None) -> bool:
-        return getattr(self.view, "pagination_class", None) is not None
-
-    def get_override_parameters(self) -> Any:
-        return getattr(self.view, "parameters", [])
-
-    def get_operation(self, *args: Any, **kwargs: Any) -> Any:
-        operation = super().get_operation(*args, **kwargs)
-        if operation is not None:
-            problems = {**_ALWAYS, **getattr(self.view, "problems", {})}
-            content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-            for status, description in sorted(problems.items()):
-                operation["responses"].setdefault(status, {"description": description, "content": content})
-        return operation
+    @property
+    def operation(self) -> Operation:
+        view = self.view
+        return view.operations.get(self.method.lower()) or Operation(
+            view.operation_id,
+            view.summary,
+            view.serializer_class,
+            body=getattr(view, "body_serializer_class", None),
+            many=getattr(view, "pagination_class", None) is not None,
+            problems=getattr(view, "problems", {}),
+            parameters=tuple(getattr(view, "parameters", ())),
+        )
 
 
 class _JwtScheme(OpenApiAuthenticationExtension):

@@ -17,7 +17,7 @@ class PerUserThrottle(api_view.PerUserThrottle):
 
 
 class PluginAPIView(api_view.PluginAPIView):
-    """A read-only view of this app."""
+    """A view of this app. Without ``operations`` it only reads."""
 
     config = config
     realm = "badges"

@@ -11,9 +11,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from badges.common import api_view
+from badges.common.openapi import OperationSchema
 from credentials_config.conf import config
-from credentials_config.rest_api.openapi import Operation, Schema
-from credentials_config.rest_api.problem_details import problem_response
 from credentials_config.verification.throttling import seconds_to_wait
 
 
@@ -36,16 +35,8 @@ class PluginAPIView(api_view.PluginAPIView):
 
     config = config
     realm = "credentials"
-    operations: dict[str, Operation] = {}
     throttle_classes: list[Any] = [PerUserThrottle]
-    schema = Schema()
-
-    def __init_subclass__(cls, **options: Any):
-        super().__init_subclass__(**options)
-        cls.http_method_names = [*cls.operations, *(["head"] if "get" in cls.operations else [])]
-
-    def get_exception_handler(self) -> Any:
-        return problem_response
+    schema = OperationSchema()
 
 
 class PublicAPIView(PluginAPIView):

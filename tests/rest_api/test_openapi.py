@@ -26,6 +26,8 @@ def test_the_document_describes_our_views_only(client: Any) -> None:
         "/api/badges/v1/credentials/{id}/",
         "/api/badges/v1/progress/",
         "/api/badges/v1/retirements/",
+        "/api/badges/v1/runs/",
+        "/api/badges/v1/runs/{id}/",
     ]
 
 

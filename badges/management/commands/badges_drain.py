@@ -1,4 +1,4 @@
-"""Process the inbox and the outbox, without Celery or a broker."""
+"""Process the inbox, the outbox and runs, without Celery or a broker."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from badges.common.stopping import stop_on_signals
 from badges.delivery import DeliveryResult
 from badges.exceptions import Retryable
 from badges.outbox import mailbox
+from badges.runs import worker as run_worker
 
 # The wait when nothing is due, and the time between two progress lines.
 IDLE_SECONDS = 1.0
@@ -21,16 +22,19 @@ REPORT_SECONDS = 5.0
 # Outbox rows that are delivered before the inbox is processed again.
 ROWS_PER_ROUND = 200
 
+# How long runs are carried out before the inbox is processed again.
+RUN_SECONDS = 5.0
+
 DEAD_LETTERS = "The admin says what is wrong with each (inbox and outbox messages); correct it, and retry it there."
 
 
 class Command(BaseCommand):
-    """Decide what waits in the inbox, deliver what is due in the outbox."""
+    """Decide what waits in the inbox, deliver what is due in the outbox, carry out runs."""
 
     help = (
-        "Decide events that wait in the inbox and deliver what is due in the outbox, then end; with --forever keep "
-        "doing so until SIGTERM or Ctrl-C, which finishes the row at hand. Needs no Celery and no broker, and may run "
-        "beside both. Exit code 1: dead letters were made."
+        "Decide events that wait in the inbox, deliver what is due in the outbox and carry out runs, then end; with "
+        "--forever keep doing so until SIGTERM or Ctrl-C, which finishes the row at hand. Needs no Celery and no "
+        "broker, and may run beside both. Exit code 1: dead letters were made."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -68,8 +72,14 @@ class Command(BaseCommand):
             return True
         done = delivery.drain(limit=ROWS_PER_ROUND, should_stop=self._stop)
         self._totals.add_rows(done)
+        runs = self._carry_out_runs()
+        self._totals.add_runs(runs)
         self._report()
-        return not result.seen and not done.more
+        return not result.seen and not done.more and not runs
+
+    def _carry_out_runs(self) -> int:
+        ends_at = time.monotonic() + RUN_SECONDS
+        return run_worker.work(should_stop=lambda: self._stop.requested or time.monotonic() > ends_at)
 
     def _report(self) -> None:
         if time.monotonic() - self._reported_at > REPORT_SECONDS and self._totals.changed:
@@ -96,6 +106,7 @@ class Totals:
 
     def __init__(self) -> None:
         self.decided = self.awarded = self.delivered = self.rescheduled = self.held = self.dead = 0
+        self.runs = 0
         self.changed = False
 
     def add_events(self, result: pipeline.BatchResult) -> None:
@@ -111,9 +122,14 @@ class Totals:
         self.dead += done.dead
         self.changed = self.changed or bool(done.seen)
 
+    def add_runs(self, claimed: int) -> None:
+        self.runs += claimed
+        self.changed = self.changed or bool(claimed)
+
     def __str__(self) -> str:
         parts = [f"Events decided: {self.decided}", f"badges awarded: {self.awarded}", f"delivered: {self.delivered}"]
         parts += [f"to be tried again: {self.rescheduled}"] if self.rescheduled else []
         parts += [f"held, since the other side is down: {self.held}"] if self.held else []
         parts += [f"dead letters: {self.dead}"] if self.dead else []
+        parts += [f"turns at runs: {self.runs}"] if self.runs else []
         return ", ".join(parts)

@@ -14,8 +14,9 @@ class Command(BaseCommand):
     """The ``badges.purge`` task, for hosts without Celery beat."""
 
     help = (
-        "Forget the payloads of events that were decided long ago (payload_days), delete those events (event_days) "
-        "and outbox rows that were delivered long ago (delivery.keep_days); clear references to accounts and periodic "
+        "Forget the payloads of events that were decided long ago (payload_days), delete those events (event_days), "
+        "outbox rows that were delivered long ago (delivery.keep_days) and runs that were closed long ago "
+        "(runs.keep_days); clear references to accounts and periodic "
         "tasks that were deleted while the plugin was not installed. Dead letters stay. Run it once a day."
     )
 
@@ -27,3 +28,4 @@ class Command(BaseCommand):
             f"{gone.delivered} outbox rows delivered more than {config.delivery['keep_days']} days ago, "
             f"and {gone.references} references to rows that the host deleted."
         )
+        self.stdout.write(f"Deleted {gone.runs} runs closed more than {config.runs['keep_days']} days ago.")

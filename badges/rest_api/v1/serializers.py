@@ -11,6 +11,7 @@ from rest_framework import serializers
 
 from badges.awarding.models import CredentialStatus
 from badges.catalog.causes import Caused, CauseKind
+from badges.common.request_bodies import StrictSerializer
 from badges.intake.models import Learner
 
 
@@ -109,7 +110,7 @@ class ProgressSerializer(serializers.Serializer[Any]):
     groups = GroupSerializer(source="report.groups", many=True)
 
 
-class RetiringPersonSerializer(serializers.Serializer[Any]):
+class RetiringPersonSerializer(StrictSerializer):
     """Who is to be retired. Exactly one of the fields is given."""
 
     lms_user_id = serializers.IntegerField(required=False, min_value=1, max_value=2**63 - 1)

@@ -2,11 +2,13 @@
 
 from django.urls import path
 
-from badges.rest_api.v1 import views
+from badges.rest_api.v1 import runs, views
 
 urlpatterns = [
     path("credentials/", views.CredentialListView.as_view(), name="credential-list"),
     path("credentials/<str:id>/", views.CredentialDetailView.as_view(), name="credential-detail"),
     path("retirements/", views.RetirementView.as_view(), name="retirements"),
     path("progress/", views.ProgressListView.as_view(), name="progress-list"),
+    path("runs/", runs.RunListView.as_view(), name="run-list"),
+    path("runs/<str:id>/", runs.RunDetailView.as_view(), name="run-detail"),
 ]

@@ -7,17 +7,14 @@ from typing import Any
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiParameter, OpenApiTypes
-from rest_framework import status
-from rest_framework.exceptions import APIException, NotFound
+from rest_framework.exceptions import NotFound
 from rest_framework.generics import GenericAPIView
-from rest_framework.permissions import BasePermission, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from badges.api import credentials_of, progress_of, report, retire, with_reports
 from badges.awarding.models import UserCredential
-from badges.common.permissions import may
-from badges.exceptions import Retryable
+from badges.common.permissions import may, permission
 from badges.intake.models import Learner
 from badges.issuers import registry
 from badges.progress.models import BadgeProgress
@@ -97,25 +94,12 @@ class ProgressListView(PluginAPIView, GenericAPIView[BadgeProgress]):
         return self.get_paginated_response(ProgressSerializer(page, many=True).data)
 
 
-class Unavailable(APIException):
-    """The database does not answer."""
-
-    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
-
-
-class MayRetire(BasePermission):
-    """Needs the permission to retire learners."""
-
-    def has_permission(self, request: Request, view: Any) -> bool:
-        return may(request.user, "retire", Learner)
-
-
 class RetirementView(PluginAPIView):
     """The retirement of a person who left."""
 
     operation_id, summary = "retirements_create", "Retire a person"
     http_method_names = ["post"]
-    permission_classes = [IsAuthenticated, MayRetire]
+    needs = {"post": permission("retire", Learner)}
     body_serializer_class = RetiringPersonSerializer
     serializer_class = RetirementSerializer
     problems = {
@@ -129,14 +113,8 @@ class RetirementView(PluginAPIView):
 
         Safe to repeat. A person who is not known here is no error.
         """
-        body = RetiringPersonSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
-        (person,) = body.validated_data.values()
-        try:
-            result = retire(person)
-        except Retryable as error:
-            raise Unavailable(str(error)) from error
-        return Response(RetirementSerializer(result).data)
+        (person,) = self.body(RetiringPersonSerializer).values()
+        return Response(RetirementSerializer(retire(person)).data)
 
 
 def _visible_credentials(request: Request) -> QuerySet[UserCredential]:

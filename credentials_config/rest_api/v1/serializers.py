@@ -8,6 +8,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 from rest_framework import serializers
 
+from badges.common.request_bodies import StrictSerializer, TextField
 from credentials_config.rest_api.v1.holdings import KINDS
 from credentials_config.rest_api.v1.people import LARGEST_ID
 from credentials_config.verification.lookup import State
@@ -109,36 +110,12 @@ class MetadataSerializer(serializers.Serializer[Any]):
     reason = serializers.CharField(help_text="Why it was revoked.")
 
 
-class _TextField(serializers.CharField):
-    """Text on one line, without characters that no database stores."""
-
-    def to_internal_value(self, data: Any) -> str:
-        if not isinstance(data, str):
-            raise serializers.ValidationError(_("Write text, in quotes."))
-        if any("\ud800" <= char <= "\udfff" for char in data):
-            raise serializers.ValidationError(_("There is half a character in it (\\ud800 to \\udfff); take it out."))
-        return super().to_internal_value(data)
-
-
-class _StrictSerializer(serializers.Serializer[Any]):
-    """The base of request bodies. An unknown field is refused, since its meaning would be ignored without a word."""
-
-    def to_internal_value(self, data: Any) -> Any:
-        if isinstance(data, dict):
-            known = ", ".join(self.fields)
-            unknown = [str(name)[:100] for name in data if name not in self.fields]
-            if unknown:
-                remedy = _("There is no such field; known are %(known)s.") % {"known": known}
-                raise serializers.ValidationError({name: [remedy] for name in unknown})
-        return super().to_internal_value(data)
-
-
-class IssueSerializer(_StrictSerializer):
+class IssueSerializer(StrictSerializer):
     """The body that issues a certificate."""
 
     configuration = serializers.IntegerField(min_value=1, max_value=LARGEST_ID)
     lms_user_id = serializers.IntegerField(required=False, min_value=0, max_value=LARGEST_ID)
-    username = _TextField(required=False, max_length=255)
+    username = TextField(required=False, max_length=255)
     override_eligibility = serializers.BooleanField(
         default=False, help_text="Give it although the learner has not earned it."
     )
@@ -149,17 +126,17 @@ class IssueSerializer(_StrictSerializer):
         return attrs
 
 
-class ReissueSerializer(_StrictSerializer):
+class ReissueSerializer(StrictSerializer):
     """The body that reissues a certificate."""
 
     mail = serializers.BooleanField(default=True, help_text="Tell the learner by e-mail.")
     ask_names = serializers.BooleanField(default=True, help_text="Ask the LMS for the names as they are now.")
 
 
-class InvalidateSerializer(_StrictSerializer):
+class InvalidateSerializer(StrictSerializer):
     """The body that invalidates a certificate."""
 
-    public_reason = _TextField(max_length=255, help_text="The verification page shows it.")
-    internal_note = _TextField(
+    public_reason = TextField(max_length=255, help_text="The verification page shows it.")
+    internal_note = TextField(
         required=False, default="", allow_blank=True, max_length=10_000, help_text="For staff only."
     )

@@ -11,19 +11,18 @@ from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiParameter, OpenApiTypes
 from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.generics import GenericAPIView
-from rest_framework.permissions import BasePermission, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from badges.common.openapi import Operation
 from badges.common.permissions import permission
+from badges.common.problem_details import Unavailable
 from badges.common.query_parameters import refuse_unknown
 from badges.exceptions import BadgesError, Permanent
 from credentials_config import api
 from credentials_config.contracts import Person
 from credentials_config.models import Credential, CredentialConfiguration
 from credentials_config.rest_api.api_view import PerUserOfTheLms, PerUserThrottle, PluginAPIView, PublicAPIView
-from credentials_config.rest_api.openapi import Operation
-from credentials_config.rest_api.problem_details import Unavailable
 from credentials_config.rest_api.v1 import serializers
 from credentials_config.rest_api.v1.holdings import KINDS, PERMISSIONS, represent, represent_certificate, sources
 from credentials_config.rest_api.v1.pagination import MergedPagination
@@ -47,19 +46,10 @@ _WHO = (
 )
 
 
-class HasNeededPermission(BasePermission):
-    """Each HTTP method in ``needs`` needs its permission; the others need none."""
-
-    def has_permission(self, request: Request, view: Any) -> bool:
-        needed = view.needs.get((request.method or "").lower())
-        return needed is None or request.user.has_perm(needed)
-
-
 class CredentialsView(PluginAPIView, GenericAPIView[Credential]):
     """What a learner holds, and issuing a certificate by hand."""
 
     queryset = Credential.objects.none()
-    permission_classes = [IsAuthenticated, HasNeededPermission]
     pagination_class = MergedPagination
     filter_backends: list[Any] = []
     needs = {"post": ISSUE}
@@ -100,7 +90,7 @@ class CredentialsView(PluginAPIView, GenericAPIView[Credential]):
 
     def post(self, request: Request) -> Response:
         """Issue a certificate by hand, whatever the dates of the context. The document is made in the background."""
-        body = _read(serializers.IssueSerializer, request)
+        body = self.body(serializers.IssueSerializer)
         configuration = CredentialConfiguration.objects.select_related("credential_type").filter(
             pk=body["configuration"]
         )
@@ -118,7 +108,6 @@ class CredentialsView(PluginAPIView, GenericAPIView[Credential]):
 class ReissueView(PluginAPIView):
     """Reissuing a certificate."""
 
-    permission_classes = [IsAuthenticated, HasNeededPermission]
     throttle_classes = [PerUserThrottle, PerUserOfTheLms]
     needs = {"post": REISSUE}
     operations = {
@@ -135,7 +124,7 @@ class ReissueView(PluginAPIView):
 
     def post(self, request: Request, id: str) -> Response:
         """Have a new document made in the background. Code and date stay; the old document is valid until then."""
-        body = _read(serializers.ReissueSerializer, request)
+        body = self.body(serializers.ReissueSerializer)
         api.reissue([_certificate(id)], ask_names=body["ask_names"], mail=body["mail"])
         return Response(_holdings([represent_certificate(_certificate(id))])[0], status=202)
 
@@ -143,7 +132,6 @@ class ReissueView(PluginAPIView):
 class InvalidateView(PluginAPIView):
     """Invalidating a certificate."""
 
-    permission_classes = [IsAuthenticated, HasNeededPermission]
     needs = {"post": INVALIDATE}
     operations = {
         "post": Operation(
@@ -158,7 +146,7 @@ class InvalidateView(PluginAPIView):
 
     def post(self, request: Request, id: str) -> Response:
         """Take a certificate back: its document is removed, and the verification page shows the public reason."""
-        body = _read(serializers.InvalidateSerializer, request)
+        body = self.body(serializers.InvalidateSerializer)
         done = api.invalidate([_certificate(id)], public_reason=body["public_reason"], note=body["internal_note"])
         if not done:
             raise api.Refused(_("It was invalidated before; the reason that was given then stays."))
@@ -258,12 +246,6 @@ def _choice(request: Request, name: str, known: dict[str, Any]) -> Any:
     if text not in known:
         raise ValidationError({name: [_("Write %(known)s.") % {"known": _(" or ").join(filter(None, known))}]})
     return known[text]
-
-
-def _read(kind: type[Any], request: Request) -> dict[str, Any]:
-    body = kind(data=request.data)
-    body.is_valid(raise_exception=True)
-    return body.validated_data
 
 
 def _holdings(rows: list[dict[str, Any]]) -> Any:

@@ -202,3 +202,8 @@ def test_a_public_reason_that_cannot_be_said_is_refused(changer: Any, reason: An
 
 def test_a_body_that_is_no_json_is_refused(issuer: Any) -> None:
     assert send(issuer, LIST, "configuration=1", kind="application/x-www-form-urlencoded")[0] == 415
+
+
+def test_a_body_that_is_too_large_is_refused_before_it_is_read(issuer: Any) -> None:
+    status, said = send(issuer, LIST, '{"username": "' + "a" * 300_000 + '"}')
+    assert (status, said["detail"]) == (413, "The body is larger than 262144 bytes. Send less at once.")

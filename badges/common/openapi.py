@@ -1,4 +1,4 @@
-"""How the views describe themselves in the OpenAPI document that the badges plugin serves at ``/api/schema/``."""
+"""How the views of both apps describe themselves in the OpenAPI document at ``/api/schema/``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ from badges.common.problem_details import MEDIA_TYPE
 
 _ALWAYS = {"406": "No such format.", "429": "Too many requests."}
 _SIGNED_IN = {"401": "Not authenticated.", "403": "Not allowed."}
-_BODY = {"400": "A field is wrong; `errors` says which and what to write instead.", "415": "The body is not JSON."}
+_BODY = {
+    "400": "A field is wrong; `errors` says which and what to write instead.",
+    "413": "The body is too large.",
+    "415": "The body is not JSON.",
+}
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,7 @@ class Operation:
     parameters: tuple[Any, ...] = ()
 
 
-class Schema(AutoSchema):
+class OperationSchema(AutoSchema):
     """
     Describes a view by its ``operations``. Views with this class are in the document.
 
@@ -38,36 +42,39 @@ class Schema(AutoSchema):
     in_plugin_document = True
 
     @property
-    def _operation(self) -> Operation:
-        return self.view.operations[self.method.lower()]
+    def operation(self) -> Operation:
+        """The operation of the method that is described."""
+        view: Any = self.view
+        found: Operation = view.operations[self.method.lower()]
+        return found
 
     def get_operation_id(self) -> str:
-        return self._operation.id
+        return self.operation.id
 
     def get_tags(self) -> list[str]:
-        return [self._operation.id.partition("_")[0]]
+        return [self.operation.id.partition("_")[0]]
 
     def get_summary(self) -> str:
-        return self._operation.summary
+        return self.operation.summary
 
     def get_request_serializer(self) -> Any:
-        return self._operation.body
+        return self.operation.body
 
     def get_response_serializers(self) -> Any:
-        return {self._operation.status: self._operation.answer}
+        return {self.operation.status: self.operation.answer}
 
     def _is_list_view(self, serializer: Any = None) -> bool:
-        return self._operation.many
+        return self.operation.many
 
     def get_override_parameters(self) -> Any:
-        return list(self._operation.parameters)
+        return list(self.operation.parameters)
 
     def get_operation(self, *args: Any, **kwargs: Any) -> Any:
         operation = super().get_operation(*args, **kwargs)
         if operation is None:
             return None
         signed_in = {} if operation.get("security") == [{}] else _SIGNED_IN
-        problems = {**_ALWAYS, **signed_in, **(_BODY if self._operation.body else {}), **self._operation.problems}
+        problems = {**_ALWAYS, **signed_in, **(_BODY if self.operation.body else {}), **self.operation.problems}
         content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
         for status, description in sorted(problems.items()):
             operation["responses"].setdefault(status, {"description": description, "content": content})

@@ -1,0 +1,141 @@
+"""
+Kinds of runs. A kind is an entry point of the group ``badges.run_kinds``, which names a subclass of ``RunKind``.
+
+A kind yields steps. The worker commits each of them with the progress of the run, so a kind says only what there is to
+do and where it goes on::
+
+    class Backfill(RunKind):
+        label = _("backfill")
+        modes = (RunMode.APPLY,)
+
+        def apply(self, job):
+            for people in chunks_after(job.cursor):
+                yield Step(cursor=people[-1], done=len(people), work=lambda: award(people, job.parameters["template"]))
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from abc import ABC
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from badges.common.entry_points import EntryPointLoader
+from badges.exceptions import Permanent
+from badges.runs.models import RunMode
+
+GROUP = "badges.run_kinds"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """
+    What a kind knows of its run.
+
+    ``cursor`` is the cursor of the last step that was committed, None at the beginning. ``undoes`` is the id of the run
+    to be undone. ``counts`` are those of the committed steps, when this worker began.
+    """
+
+    run_id: uuid.UUID
+    parameters: Mapping[str, Any]
+    now: dt.datetime
+    cursor: Any = None
+    asked_by_id: Any = None
+    undoes: uuid.UUID | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """
+    One transaction of a run.
+
+    ``work`` is called in the transaction that stores the progress, and may be called again after a transient error of
+    the database; it returns what it has counted, by name. It only writes to the database: what must happen outside
+    becomes an outbox row. ``cursor`` is a JSON value: where the run goes on after this step. ``done`` is how much of
+    the run's total this step deals with.
+    """
+
+    cursor: Any
+    done: int = 0
+    work: Callable[[], Mapping[str, int] | None] = lambda: None
+
+
+class RunKind(ABC):
+    """
+    A kind of long work.
+
+    The methods for steps are called outside of a transaction. They may raise ``Retryable``: the run goes on at its
+    cursor later; or ``Permanent``: the run fails, and the message tells a person what to do.
+    """
+
+    label: Any
+    """What the admin calls it."""
+
+    modes: tuple[RunMode, ...] = (RunMode.PLAN, RunMode.APPLY)
+    """What may be asked for. A kind with UNDO can take back what it has applied."""
+
+    def check(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Return parameters as they are stored. Raises Permanent, which names the parameter and the remedy."""
+        return dict(parameters)
+
+    def subject(self, parameters: Mapping[str, Any]) -> str:
+        """Return what the run is about, such as the slug of a template. One run of a kind and subject may be open."""
+        return ""
+
+    def total(self, job: Job) -> int | None:
+        """Return how much there is to do, for the progress; None when that is not known."""
+        return None
+
+    def plan(self, job: Job) -> Iterator[Step]:
+        """Yield the steps that find out what ``apply`` would do. They change nothing but the run's progress."""
+        raise NotImplementedError
+
+    def apply(self, job: Job) -> Iterator[Step]:
+        """Yield the steps of the work, from ``job.cursor`` on."""
+        raise NotImplementedError
+
+    def undo(self, job: Job) -> Iterator[Step]:
+        """Yield the steps that take back what the run ``job.undoes`` has applied."""
+        raise NotImplementedError
+
+    def result(self, job: Job) -> tuple[str, bytes] | None:
+        """Return the name and the content of a file for the person who asked. It is called after the last step."""
+        return None
+
+
+_kinds: EntryPointLoader[RunKind] = EntryPointLoader(
+    GROUP,
+    noun="kind of run",
+    kind=RunKind,
+    error=Permanent,
+    remedy="start another kind of run",
+    instantiate=True,
+)
+
+
+def names() -> list[str]:
+    """Return the names of all installed kinds, loading none."""
+    return _kinds.names()
+
+
+def get(name: str) -> RunKind:
+    """Return the kind with this name. Raises Permanent, which names the remedy, when there is no working one."""
+    return _kinds.get(name)
+
+
+def register(name: str, kind: RunKind) -> None:
+    """Use this kind in this process, before any entry point of that name."""
+    _kinds.register(name, kind)
+
+
+def unregister(name: str) -> None:
+    """Undo ``register``."""
+    _kinds.unregister(name)
+
+
+def steps_of(kind: RunKind, mode: str, job: Job) -> Iterator[Step]:
+    """Return the steps of a kind in a mode."""
+    return {RunMode.PLAN: kind.plan, RunMode.APPLY: kind.apply, RunMode.UNDO: kind.undo}[RunMode(mode)](job)
