@@ -125,8 +125,8 @@ def _forget_reasons(learner_id: int) -> int:
         of_learner = "learner_id" if issubclass(model, UserCredential) else "progress__learner_id"
         for field in model._meta.concrete_fields:
             if field.name.endswith("_reason"):
-                rows = model._base_manager.filter(**{of_learner: learner_id}).exclude(**{field.name: ""})
-                changed += rows.update(**{field.name: ""})
+                rows = model._base_manager.filter(**{of_learner: learner_id, f"{field.name}__isnull": False})
+                changed += rows.exclude(**{field.name: ""}).update(**{field.name: ""})
     return changed
 
 
