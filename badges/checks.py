@@ -71,7 +71,7 @@ def check_host(**_: Any) -> list[CheckMessage]:
     if getattr(settings, "CELERY_BROKER_URL", None) and not _sweep_is_scheduled():
         problems.append(
             Warning(
-                "No beat entry runs the task badges.sweep: what a lost wake-up leaves behind stays there.",
+                "No beat entry runs the task badges.sweep: rows whose worker notification was lost stay there.",
                 hint='CELERY_BEAT_SCHEDULE["badges-sweep"] = {"task": "badges.sweep", "schedule": 60.0}, '
                 "or run manage.py badges_drain --forever",
                 id="lms_badges.W002",

@@ -1,5 +1,5 @@
 """
-Delivery: what the outbox holds is done outside, one row after another.
+Delivery: carries out the rows of the outbox, one at a time: calls a provider, sends an event or a mail.
 
 Claim a row, ask whether the other side is up, hand the row to its channel, write down what became of it. Nothing here
 knows what a channel does. No transaction is open while it does it, and the claim was committed before. So a worker that
@@ -70,8 +70,8 @@ def drain(
     """
     Deliver what is due, until nothing is, or ``limit`` rows were seen, or ``seconds`` have passed.
 
-    ``should_stop`` is asked between rows; what was claimed and not begun is then released. ``now`` holds the clock
-    still. Must not be called in a transaction.
+    ``should_stop`` is asked between rows; rows that were claimed and not begun are then released. With ``now``, every
+    row is handled as if it were that time. Must not be called in a transaction.
     """
     ends_at = None if seconds is None else time.monotonic() + seconds
     result = DeliveryResult(more=True)
@@ -108,7 +108,7 @@ class _ClaimLost(Exception):
 
 @dataclass(frozen=True)
 class _Route:
-    """Who delivers a row, and the circuit it belongs to; ``problem`` when that cannot be told."""
+    """The handler and the circuit of a row; ``problem`` is the error when one of them cannot be found."""
 
     handler: channels.Handler | None = None
     circuit: str | None = None
@@ -207,7 +207,7 @@ def _message_of(error: Exception) -> str:
 
 
 def _caught(work: Callable[[], Result]) -> tuple[Result | None, Exception | None]:
-    """Run code of a channel. One of the two worker loops: anything that goes wrong becomes a value."""
+    """Call the code of a channel. Return its result, or the error, so that the worker can go on."""
     try:
         return work(), None
     except Exception as error:

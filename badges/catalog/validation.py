@@ -96,7 +96,9 @@ def _issuer_problems(entry: dict[str, Any], path: str) -> list[Problem]:
     problems = _repeated(issuers, "provider", child_path(path, "issuers"))
     for index, issuer in enumerate(issuers):
         if issuer["provider"] not in providers():
-            message = f"nobody here issues at {issuer['provider']}; {_suggest(issuer['provider'], providers())}"
+            message = (
+                f"no installed provider is called {issuer['provider']}; {_suggest(issuer['provider'], providers())}"
+            )
             problems.append(Problem(child_path(path, "issuers", index, "provider"), message))
     return problems
 

@@ -32,7 +32,7 @@ def _problems(
     for key, value in given.items():
         where = f"{place}[{key!r}]"
         if key not in known:
-            yield Warning(f"{where} is read by nobody.", hint=_hint(str(key), list(known)), id=unknown)
+            yield Warning(f"{where} is not a known setting.", hint=_hint(str(key), list(known)), id=unknown)
         elif not _has_type_of(value, known[key]):
             message = f"{where} is {_type_name(value)}; it should be {_type_name(known[key])}."
             yield Error(message, hint="The settings page of the documentation describes it.", id=wrong)

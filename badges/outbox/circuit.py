@@ -1,5 +1,5 @@
 """
-The circuit breaker: whether the other side, a provider say, is worth talking to.
+The circuit breaker: whether a provider, or another service, may be called now.
 
 ``State`` and its transitions are values and pure functions over ``now``; the functions below them keep one row for each
 circuit. Closed: every row goes through. Open: rows are held, and lose no attempt. Half open, once that time is over:

@@ -1,8 +1,8 @@
 """
 Notifying a worker: a Celery task, sent by its name.
 
-The row is the truth, and a notification may get lost. But it may not hold anybody up: one short try, no retries, and
-after a failure none for a while. The sweep finds what no worker was notified of.
+Only the database row decides what is done, so a notification may get lost. But it must not delay the caller: there is
+one short attempt, no retry, and after a failure no attempt for a while. The sweep finds rows without a notification.
 """
 
 from __future__ import annotations

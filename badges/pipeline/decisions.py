@@ -44,8 +44,8 @@ class BatchResult:
     """
     What became of events, counted.
 
-    ``ignored`` counts by event type and reason; an ignored event cost no write. ``dead`` counts dead letters,
-    ``postponed`` counts events that failed and will be tried again.
+    ``ignored`` counts by event type and reason. Ignored events from a bus are not stored, unless ``keep_unmatched`` is
+    on. ``dead`` counts dead letters, ``postponed`` counts events that failed and will be tried again.
     """
 
     seen: int = 0

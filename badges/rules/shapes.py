@@ -3,7 +3,7 @@ Shapes: what the data of an event type looks like, and the one canonical form of
 
 The same event may arrive in several ways (Avro from Kafka, JSON from a file or by REST, Python objects from a
 signal). ``Shape.canonical`` makes them equal and ``to_text`` spells them as the same bytes, which is what is stored and
-what rules are evaluated on. It is a hot path: a shape is compiled to closures once, on first use.
+what rules are evaluated on. Both run for every event, so a shape is compiled to closures once, on first use.
 """
 
 from __future__ import annotations

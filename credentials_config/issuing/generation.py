@@ -102,7 +102,7 @@ class DocumentBatch:
     def make(self) -> GenerationResult:
         """Make the documents. Afterwards every row is finished, failed, released or lost."""
         configuration = self.rows[0].configuration
-        self._waiting = self._give_up_on_killers()
+        self._waiting = self._fail_rows_that_killed_workers()
         self._stored: list[StoredDocument] = []
         self._begun: Credential | None = None
         self._finished_at = time.monotonic()
@@ -116,7 +116,7 @@ class DocumentBatch:
             clear_problem(configuration, only_hold=True)
         return self.result
 
-    def _give_up_on_killers(self) -> list[Credential]:
+    def _fail_rows_that_killed_workers(self) -> list[Credential]:
         """Fail the rows whose workers were killed again and again, and return the others."""
         most = config.issuing["max_attempts"]
         for row in self.rows:

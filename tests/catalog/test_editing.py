@@ -272,7 +272,7 @@ def test_a_provider_nobody_issues_at_and_one_twice_are_refused():
     issuers = [credly_issuer(template="a"), credly_issuer(template="b"), {**credly_issuer(), "provider": "credy"}]
     assert problems(template_entry(issuers=issuers)) == [
         "issuers[1].provider: credly stands here twice; write another, or merge them",
-        "issuers[2].provider: nobody here issues at credy; write credly",
+        "issuers[2].provider: no installed provider is called credy; write credly",
     ]
 
 

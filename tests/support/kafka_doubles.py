@@ -11,7 +11,7 @@ from openedx_events.event_bus.avro.serializer import AvroSignalSerializer
 from openedx_events.tooling import OpenEdxPublicSignal
 
 from badges.exceptions import EventError
-from badges.intake.consumers.schemas import Decoder, RegistryAwayError, decoder_of
+from badges.intake.consumers.schemas import Decoder, RegistryUnavailableError, decoder_of
 
 
 @dataclass
@@ -50,7 +50,7 @@ class FakeRegistry:
 
     def decoder(self, schema_id: int) -> Decoder:
         if self.is_away:
-            raise RegistryAwayError("it is away")
+            raise RegistryUnavailableError("it is away")
         if schema_id not in self.signals:
             raise EventError(f"the schema registry knows no schema with id {schema_id}")
         text = AvroSignalSerializer(self.signals[schema_id]).schema_string()

@@ -18,7 +18,7 @@ from badges.conf import config
 from badges.intake.consumers import client, messages
 from badges.intake.consumers.base import ConsumerError
 from badges.intake.consumers.loop import WAIT_SECONDS, Bus, CannotDecodeError, Item, Notices
-from badges.intake.consumers.schemas import RegistryAwayError, Schemas
+from badges.intake.consumers.schemas import RegistryUnavailableError, Schemas
 from badges.intake.events import Unreadable
 
 log = logging.getLogger(__name__)
@@ -104,7 +104,7 @@ class KafkaBus(Bus[Any]):
         assert self._schemas is not None
         try:
             items = [messages.read(message, self._schemas, event_bytes=self._event_bytes) for message in batch]
-        except RegistryAwayError as error:
+        except RegistryUnavailableError as error:
             raise _RegistryIsAwayError(f"The schema registry is not available ({error}); waiting for it.") from error
         if self._paused:
             self._resume()

@@ -55,7 +55,7 @@ def read(message: Message, schemas: Schemas, *, event_bytes: int) -> Event | Unr
     Return the event of a message, or why there is none.
 
     A message of a type that is not configured is not decoded. An event that takes more than ``event_bytes`` is
-    unreadable. Raises RegistryAwayError when the schema registry does not answer.
+    unreadable. Raises RegistryUnavailableError when the schema registry does not answer.
     """
     headers = _Headers(message.headers() or ())
     received_from = f"kafka:{message.topic()}/{message.partition()}@{message.offset()}"

@@ -24,7 +24,7 @@ SCHEMA_NOT_FOUND = 40403
 RETRY_REFUSED_SECONDS = 60.0
 
 
-class RegistryAwayError(Retryable):
+class RegistryUnavailableError(Retryable):
     """The schema registry does not answer; nothing can be decoded until it does."""
 
 
@@ -44,8 +44,8 @@ class Schemas:
         """
         Return the decoder of a schema.
 
-        Raises EventError when the registry has no usable schema of that id, RegistryAwayError when it does not answer,
-        and ConsumerError when it refuses the credentials.
+        Raises EventError when the registry has no usable schema of that id, RegistryUnavailableError when it does not
+        answer, and ConsumerError when it refuses the credentials.
         """
         decoder = self._decoders.get(schema_id)
         if decoder is None:
@@ -73,9 +73,9 @@ class Schemas:
                     "The schema registry refuses this consumer; correct EVENT_BUS_KAFKA_SCHEMA_REGISTRY_API_KEY and "
                     "EVENT_BUS_KAFKA_SCHEMA_REGISTRY_API_SECRET."
                 ) from None
-            raise RegistryAwayError(f"it answers with HTTP status {error.http_status_code}") from None
+            raise RegistryUnavailableError(f"it answers with HTTP status {error.http_status_code}") from None
         except Exception as error:  # errors of its HTTP library, which the client does not document
-            raise RegistryAwayError(f"{type(error).__name__} when asked for a schema") from error
+            raise RegistryUnavailableError(f"{type(error).__name__} when asked for a schema") from error
 
 
 def _client() -> Any:

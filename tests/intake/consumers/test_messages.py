@@ -12,7 +12,7 @@ import pytest
 from badges.conf import PASSING_STATUS
 from badges.intake.consumers import messages
 from badges.intake.consumers.base import Skipped
-from badges.intake.consumers.schemas import RegistryAwayError
+from badges.intake.consumers.schemas import RegistryUnavailableError
 from badges.intake.events import Event, Unreadable
 from badges.testing.events import enrollment, passing_status
 from tests.support.kafka_doubles import FakeMessage, FakeRegistry, headers_of
@@ -140,5 +140,5 @@ def test_without_a_time_the_brokers_timestamp_counts() -> None:
 
 
 def test_while_the_registry_does_not_answer_nothing_is_decided() -> None:
-    with pytest.raises(RegistryAwayError):
+    with pytest.raises(RegistryUnavailableError):
         messages.read(FakeMessage(WIRE, headers_of(PASSED)), FakeRegistry(is_away=True), event_bytes=1024)
