@@ -84,6 +84,10 @@ class EventDefinition:
         """Return the part of an event's data that rules see."""
         return data if self.single is None else data.get(self.single)
 
+    def without_personal(self, data: Mapping[str, Any]) -> Any:
+        """Return an event's data without the fields that are declared personal."""
+        return self.shape.without_personal(data)
+
     def learner(self, data: Mapping[str, Any]) -> LearnerData | None:
         """Return the learner that an event is about; None when the event names none."""
         path = self._learner_path

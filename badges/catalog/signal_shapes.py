@@ -22,7 +22,17 @@ from typing import Any, get_args, get_origin
 
 import attrs
 from opaque_keys import OpaqueKey
-from openedx_events.learning.data import DiscussionThreadData, PersistentCourseGradeData, UserData, UserPersonalData
+from openedx_events.learning.data import (
+    CcxCourseData,
+    CertificateData,
+    DiscussionThreadData,
+    LtiProviderLaunchParamsData,
+    ORASubmissionData,
+    PersistentCourseGradeData,
+    UserData,
+    UserPersonalData,
+    VerificationAttemptData,
+)
 from openedx_events.tooling import KNOWN_UNSERIALIZABLE_SIGNALS, OpenEdxPublicSignal
 
 from badges.rules import Kind, Shape, join_path
@@ -38,6 +48,19 @@ _KINDS: tuple[tuple[type, Kind], ...] = (
 )
 # Declared as integers. Depending on the forum's storage, these ids are text or numbers.
 _FORUM_IDS = {(DiscussionThreadData, name) for name in ("id", "category_id", "team_id")}
+# Fields that are personal data besides UserPersonalData: names, addresses, and text that a person wrote.
+_PERSONAL = frozenset(
+    {
+        (CcxCourseData, "coach_email"),
+        (CertificateData, "name"),
+        (DiscussionThreadData, "body"),
+        (DiscussionThreadData, "title"),
+        (DiscussionThreadData, "title_truncated"),
+        (LtiProviderLaunchParamsData, "extra_params"),
+        (ORASubmissionData, "answer"),
+        (VerificationAttemptData, "name"),
+    }
+)
 # Declared as required. The LMS leaves them empty: the time of passing until the learner has passed, the others when the
 # course was never edited.
 _OFTEN_EMPTY = {
@@ -48,7 +71,12 @@ _MAPS = (dict, collections.abc.Mapping)
 
 
 def shape_of(signal: OpenEdxPublicSignal) -> Shape:
-    """Return the shape of a signal's arguments. Raises TypeError, which names the class, when it cannot be derived."""
+    """
+    Return the shape of a signal's arguments. Raises TypeError, which names the class, when it cannot be derived.
+
+    ``UserPersonalData`` is personal. Classes of other packages declare personal fields in the metadata of attrs:
+    ``name: str = attr.ib(metadata={"personal": True})``.
+    """
     lenient = signal.event_type in KNOWN_UNSERIALIZABLE_SIGNALS
     arguments = {name: _shape(given, lenient, ()) for name, given in signal.init_data.items()}
     return Shape(Kind.OBJECT, arguments)
@@ -74,7 +102,8 @@ def _shape(given: Any, lenient: bool, above: tuple[type, ...]) -> Shape:
     if attrs.has(origin):
         if origin in above:  # a class that contains itself: rules cannot use deeper levels
             return Shape(Kind.MAP, nullable=nullable)
-        return Shape(Kind.OBJECT, _fields(origin, lenient, (*above, origin)), nullable=nullable)
+        fields, personal = _fields(origin, lenient, (*above, origin)), issubclass(origin, UserPersonalData)
+        return Shape(Kind.OBJECT, fields, nullable=nullable, personal=personal)
     if origin in _LISTS:
         return Shape(Kind.LIST, item=_item(get_args(wanted)[:1], lenient, above), nullable=nullable)
     if origin in _MAPS:
@@ -100,6 +129,8 @@ def _fields(cls: type, lenient: bool, above: tuple[type, ...]) -> dict[str, Shap
             shape = replace(shape, nullable=True)
         if (cls, attribute.name) in _FORUM_IDS:
             shape = Shape(Kind.ANY, nullable=True)
+        if (cls, attribute.name) in _PERSONAL or attribute.metadata.get("personal"):
+            shape = replace(shape, personal=True)
         fields[attribute.name] = shape
     return fields
 

@@ -46,12 +46,14 @@ class Shape:
     The declared shape of a value.
 
     ``fields`` belongs to objects; ``item`` is the shape of what lists and maps hold, None meaning any JSON.
+    ``personal`` says that the value is personal data, with everything below it.
     """
 
     kind: Kind
     fields: Mapping[str, Shape] = field(default_factory=dict, hash=False)
     item: Shape | None = None
     nullable: bool = False
+    personal: bool = False
 
     def at(self, path: str) -> Shape | None:
         """Return the shape at a path, None if there can be nothing."""
@@ -78,6 +80,14 @@ class Shape:
             return self._check(value)
         except ShapeError as error:
             raise error.below(where) from None
+
+    def without_personal(self, value: Any) -> Any:
+        """Return canonical data without the fields that are declared personal. The given data is not changed."""
+        return value if self._strip is None else self._strip(value)
+
+    @cached_property
+    def _strip(self) -> Check | None:
+        return _compile_strip(self)
 
     @cached_property
     def _check(self) -> Check:
@@ -116,6 +126,44 @@ def to_text(data: Any) -> str:
 
 
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+
+
+# --- personal data ---------------------------------------------------------------------------------------------------
+
+
+def _compile_strip(shape: Shape) -> Check | None:
+    """Return a function that leaves out what is personal, or None when nothing is."""
+    if shape.kind is Kind.OBJECT:
+        return _strip_object(shape)
+    if shape.kind not in (Kind.LIST, Kind.MAP) or shape.item is None:
+        return None
+    if shape.item.personal:
+        return lambda value: type(value)() if value else value
+    strip = _compile_strip(shape.item)
+    if strip is None:
+        return None
+    if shape.kind is Kind.LIST:
+        return lambda value: [strip(item) for item in value] if value else value
+    return lambda value: {key: strip(item) for key, item in value.items()} if value else value
+
+
+def _strip_object(shape: Shape) -> Check | None:
+    personal = frozenset(key for key, child in shape.fields.items() if child.personal)
+    below = {key: _compile_strip(child) for key, child in shape.fields.items() if key not in personal}
+    inner = tuple((key, strip) for key, strip in below.items() if strip is not None)
+    if not personal and not inner:
+        return None
+
+    def strip_object(value: Any) -> Any:
+        if value is None:
+            return None
+        kept = {key: item for key, item in value.items() if key not in personal}
+        for key, strip in inner:
+            if key in kept:
+                kept[key] = strip(kept[key])
+        return kept
+
+    return strip_object
 
 
 # --- checks, one closure per place -----------------------------------------------------------------------------------

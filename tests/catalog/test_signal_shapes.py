@@ -2,12 +2,17 @@
 
 import importlib
 
+import attrs
 import pytest
 from openedx_events.event_bus.avro.schema import schema_from_signal
 from openedx_events.tooling import KNOWN_UNSERIALIZABLE_SIGNALS, OpenEdxPublicSignal, load_all_signals
 
+from badges.catalog import event_types
 from badges.catalog.signal_shapes import shape_of
+from badges.intake.events import event_from_signal
 from badges.rules import Kind, Shape, ShapeError
+from badges.testing.events import passing_status
+from tests.support import signal_samples as samples
 
 load_all_signals()
 SIGNALS = sorted(
@@ -101,3 +106,51 @@ def test_personal_data_may_be_left_out_and_the_id_may_not(duel):
     assert named["pii"] == {"username": "ada", "email": None, "name": None}
     with pytest.raises(ShapeError, match="id"):
         shape.canonical({"is_active": True})
+
+
+def _text_under(data, path=()):
+    """Yield each text of an event's data with its path."""
+    if isinstance(data, dict):
+        for key, value in data.items():
+            yield from _text_under(value, (*path, key))
+    elif isinstance(data, list):
+        for value in data:
+            yield from _text_under(value, path)
+    elif isinstance(data, str):
+        yield path, data
+
+
+@pytest.mark.parametrize("signal", samples.signals_about_learners(), ids=lambda signal: signal.event_type)
+def test_nothing_personal_is_left_of_any_event_about_a_learner(signal, settings):
+    settings.LMS_BADGES_CONFIG = {"events": [signal.event_type]}
+    data = event_from_signal(signal, passing_status().metadata, samples.data_of(signal)).data
+    left = event_types.get(signal.event_type).without_personal(data)
+
+    personal = {"username", "email", "coach_email", "pii", "body", "extra_params"}
+    assert any("pii" in path for path, _text in _text_under(data))
+    assert [path for path, _text in _text_under(left) if personal.intersection(path)] == []
+
+
+def test_the_name_on_a_certificate_and_on_an_identity_document_are_personal():
+    by_type = {signal.event_type: shape_of(signal) for signal in SIGNALS}
+    certificate = by_type["org.openedx.learning.certificate.created.v1"].fields["certificate"]
+    attempt = by_type["org.openedx.learning.idv_attempt.created.v1"].fields["idv_attempt"]
+    cohort = by_type["org.openedx.learning.cohort_membership.changed.v1"].fields["cohort"]
+    assert certificate.fields["name"].personal
+    assert attempt.fields["name"].personal
+    assert not cohort.fields["name"].personal
+
+
+def test_a_class_of_another_package_declares_its_personal_fields():
+    @attrs.frozen
+    class Postcard:
+        street: str = attrs.field(metadata={"personal": True})
+        country: str = attrs.field()
+
+    signal = OpenEdxPublicSignal("org.example.postcard.sent.v1", {"postcard": Postcard})
+    shape = shape_of(signal)
+    OpenEdxPublicSignal._mapping.pop(signal.event_type)
+
+    left = shape.without_personal({"postcard": {"street": "Rue du Labrador 26", "country": "BE"}})
+
+    assert left == {"postcard": {"country": "BE"}}

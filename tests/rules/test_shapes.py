@@ -210,3 +210,34 @@ def test_text_is_sorted_compact_and_not_escaped():
 def test_there_is_no_text_for_what_is_no_number():
     with pytest.raises(ValueError, match="JSON compliant"):
         to_text({"score": float("nan")})
+
+
+# --- personal data ---------------------------------------------------------------------------------------------------
+
+
+def test_personal_fields_are_left_out_wherever_they_are_and_the_data_is_not_changed():
+    person = Shape(Kind.OBJECT, {"id": Shape(Kind.INTEGER), "name": Shape(Kind.TEXT, personal=True)}, nullable=True)
+    shape = Shape(
+        Kind.OBJECT,
+        {
+            "user": person,
+            "members": Shape(Kind.LIST, item=person),
+            "by_role": Shape(Kind.MAP, item=person),
+            "nicknames": Shape(Kind.LIST, item=Shape(Kind.TEXT, personal=True)),
+            "title": Shape(Kind.TEXT),
+        },
+    )
+    given = {"id": 5, "name": "Spirou"}
+    data = {"user": given, "members": [given, None], "by_role": {"bellboy": given}, "nicknames": ["S"], "title": "T"}
+    before = json.dumps(data)
+
+    left = shape.without_personal(data)
+
+    kept = {"id": 5}
+    assert left == {"user": kept, "members": [kept, None], "by_role": {"bellboy": kept}, "nicknames": [], "title": "T"}
+    assert json.dumps(data) == before
+
+
+def test_data_without_personal_fields_is_given_back_as_it_is():
+    data = {"score": 5}
+    assert Shape(Kind.OBJECT, {"score": Shape(Kind.INTEGER)}).without_personal(data) is data
