@@ -35,6 +35,9 @@ DEFAULTS: dict[str, Any] = {
     # Days that the ids of decided events are kept; None: for ever. An event that arrives again after that is decided
     # again. So this must be longer than the bus keeps events, and older files of events must not be read again.
     "event_days": None,
+    # Days that events about a person are remembered, without personal data, for rules that look back: in general, and
+    # for single types ({type: days}). 0: not at all.
+    "event_log": {"days": 180, "types": {}},
     # Whether signals are received: those of the bus's own `consume_events`, and those sent in this process.
     "receivers": True,
     "rules": {

@@ -10,6 +10,7 @@ from badges.catalog.models import (
     TemplateIssuer,
     TemplateRevision,
 )
+from badges.history.models import LoggedEvent
 from badges.intake.models import InboxMessage, InboxState, Learner, LearnerIdentity, RetiredPerson
 from badges.outbox.models import Circuit, OutboxMessage, OutboxState
 from badges.progress.models import BadgeProgress, Fulfillment
@@ -28,6 +29,7 @@ __all__ = [
     "InboxState",
     "Learner",
     "LearnerIdentity",
+    "LoggedEvent",
     "OutboxMessage",
     "OutboxState",
     "RetiredPerson",

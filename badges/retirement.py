@@ -21,6 +21,7 @@ from badges.catalog.causes import Caused
 from badges.common.retirement import RetiringPerson, forget_account, retirement_hooks
 from badges.conf import user_lms_id_field
 from badges.database import retry_transient
+from badges.history import event_log
 from badges.inserts import insert
 from badges.intake import inbox, learners, retired
 from badges.intake.models import Learner
@@ -100,6 +101,8 @@ def forget_in_badges(person: RetiringPerson, *, now: dt.datetime) -> dict[str, i
     """Remove a person from the tables of this app, except the learner; return how many rows changed."""
     names = learners.names_of(person.learner_id, person.user_id)
     counts = {"events": inbox.forget(inbox.rows_about(person.lms_user_id, names), now=now)}
+    keys = {event_log.person_key(person.lms_user_id), event_log.person_key(None, person.learner_id)}
+    counts["logged events"] = sum(event_log.forget_person(key) for key in keys if key is not None)
     counts["dead letters without a person"] = inbox.forget_unreadable()
     counts["reasons"] = _forget_reasons(person.learner_id) if person.learner_id is not None else 0
     counts["causes"] = 0

@@ -20,6 +20,7 @@ from django.utils import timezone
 from badges import api, delivery, pipeline
 from badges.conf import config
 from badges.fields import clear_gone
+from badges.history import event_log
 from badges.intake import inbox
 from badges.outbox import mailbox
 from badges.outbox.worker_notifications import CARRY_OUT_RUNS, DELIVER, PROCESS_PENDING
@@ -93,10 +94,11 @@ def purge() -> None:
 
 @dataclass(frozen=True)
 class Forgotten:
-    """How many payloads, decided events, delivered rows, closed runs and references to deleted accounts are gone."""
+    """How many payloads, events, logged events, delivered rows, closed runs and references to accounts are gone."""
 
     payloads: int
     events: int
+    logged: int
     delivered: int
     runs: int
     references: int
@@ -108,6 +110,7 @@ def forget(*, now: dt.datetime | None = None) -> Forgotten:
     return Forgotten(
         payloads=inbox.expire_payloads(before=now - dt.timedelta(days=config.payload_days)),
         events=_all_of(inbox.forget_decided, config.event_days, now),
+        logged=event_log.forget_expired(now=now),
         delivered=_all_of(mailbox.forget_delivered, config.delivery["keep_days"], now),
         runs=_all_of(run_queue.forget, config.runs["keep_days"], now),
         references=sum(clear_gone(model) for model in apps.get_models()),

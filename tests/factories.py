@@ -19,9 +19,11 @@ from badges.catalog.causes import CauseKind
 from badges.catalog.learner_template_ids import learner_template_id
 from badges.catalog.models import BadgeTemplate
 from badges.conf import PASSING_STATUS
+from badges.history.models import LoggedEvent
 from badges.intake.models import InboxMessage, Learner
 from badges.outbox.models import OutboxMessage
 from badges.progress.models import BadgeProgress, Fulfillment
+from badges.rules import event_digest
 
 NOON = dt.datetime(2026, 3, 14, 12, 0, tzinfo=dt.UTC)
 ALGEBRA = "course-v1:Demo+Algebra+2026"
@@ -162,6 +164,22 @@ class InboxMessageFactory(factory.django.DjangoModelFactory):
     state = "pending"
     due_at = NOON
     received_at = NOON
+
+
+class LoggedEventFactory(factory.django.DjangoModelFactory):
+    """An event of the event log."""
+
+    class Meta:
+        model = LoggedEvent
+
+    person = factory.Sequence(lambda number: 800_000 + number)
+    event_id = factory.Sequence(lambda number: f"0190e3c0-0000-7000-b000-{number:012d}")
+    event_source = "openedx/lms/web"
+    digest = factory.LazyAttribute(lambda event: event_digest(event.event_source, event.event_id))
+    event_type = PASSING_STATUS
+    occurred_at = NOON - dt.timedelta(seconds=10)
+    received_at = NOON
+    data = '{"course_passing_status":{"is_passing":true}}'
 
 
 class OutboxMessageFactory(factory.django.DjangoModelFactory):

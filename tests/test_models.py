@@ -8,6 +8,7 @@ import pytest
 
 from badges.awarding.models import UserCredential
 from badges.catalog.models import BadgeRequirement, CatalogVersion, TemplateIssuer, TemplateRevision
+from badges.history.models import LoggedEvent
 from badges.intake.models import InboxMessage
 from badges.outbox.models import OutboxMessage
 from badges.progress.models import Fulfillment
@@ -17,6 +18,7 @@ from tests.factories import (
     BadgeProgressFactory,
     FulfillmentFactory,
     InboxMessageFactory,
+    LoggedEventFactory,
     OutboxMessageFactory,
     UserCredentialFactory,
     credly_issuer,
@@ -90,6 +92,13 @@ def test_a_pending_row_has_a_due_time_and_a_finished_row_has_none(make: Any) -> 
     refused(lambda: rows.update(due_at=None))
     refused(lambda: rows.update(state="dead"))
     assert rows.update(state="dead", due_at=None) == 1
+
+
+def test_an_event_is_logged_once_for_a_person_and_may_be_logged_for_another() -> None:
+    row = LoggedEventFactory(person=1)
+    refused(again(row))
+    LoggedEventFactory(person=2, event_id=row.event_id)
+    assert LoggedEvent.objects.count() == 2
 
 
 def test_an_event_is_stored_once() -> None:

@@ -1,9 +1,31 @@
 """The admin pages: designers edit templates, operators see rows of the pipeline and retry dead letters."""
 
 from badges import issuers
-from badges.admin import credentials, inbox, learners, outbox, progress, revisions, runs, template_parts, templates
+from badges.admin import (
+    credentials,
+    event_log,
+    inbox,
+    learners,
+    outbox,
+    progress,
+    revisions,
+    runs,
+    template_parts,
+    templates,
+)
 
-__all__ = ["credentials", "inbox", "learners", "outbox", "progress", "revisions", "runs", "template_parts", "templates"]
+__all__ = [
+    "credentials",
+    "event_log",
+    "inbox",
+    "learners",
+    "outbox",
+    "progress",
+    "revisions",
+    "runs",
+    "template_parts",
+    "templates",
+]
 
 # The pages of the providers.
 issuers.import_modules("admin")

@@ -24,6 +24,7 @@ from badges.catalog import snapshot
 from badges.conf import config
 from badges.database import is_unencodable, retry_transient, statement_bytes
 from badges.exceptions import EventError
+from badges.history import event_log
 from badges.intake import inbox
 from badges.intake.events import Event, Identity, Unreadable, parse_event, unreadable_id
 from badges.intake.models import EVENT, InboxMessage, InboxState
@@ -31,7 +32,15 @@ from badges.outbox import mailbox
 from badges.outbox.worker_notifications import PROCESS_PENDING
 from badges.pipeline import inbox_kinds
 from badges.pipeline.batches import BusBatch, ClaimLostError, InboxBatch
-from badges.pipeline.decisions import BatchResult, EventBatch, decide, match_events
+from badges.pipeline.decisions import (
+    BatchResult,
+    EventBatch,
+    decide,
+    events_to_log,
+    look_up_people,
+    match_events,
+    rows_to_log,
+)
 from badges.pipeline.failures import TRANSIENT_ERRORS, next_attempt, reason_of
 
 __all__ = ["BatchResult", "handle", "process_pending", "receive", "warm_up"]
@@ -83,13 +92,19 @@ def receive(event: Event, *, now: dt.datetime | None = None) -> bool:
     Write an event to the inbox if it meets a requirement; return whether the inbox has it now.
 
     ``process_pending`` decides it later. Signal receivers and the REST API come in here. An event that meets no
-    requirement is written too when ``LMS_BADGES_CONFIG["keep_unmatched"]`` is on. The row is part of the caller's
-    transaction, if there is one; a worker is notified when that commits.
+    requirement is logged at once; it is written to the inbox too when ``LMS_BADGES_CONFIG["keep_unmatched"]`` is on.
+    The row is part of the caller's transaction, if there is one; a worker is notified when that commits.
     """
     now = now or timezone.now()
-    matched = match_events([event], snapshot.current(), BatchResult(), keep_unmatched=config.keep_unmatched)
+    catalog = snapshot.current()
+    matched = match_events([event], catalog, BatchResult(), keep_unmatched=config.keep_unmatched)
     people = [*matched.people(), *(person for _, person in matched.near_misses)]
     if not people:
+        # That it meets no requirement is its decision. An event that is decided later is logged then.
+        to_log = events_to_log(matched)
+        if logged := rows_to_log(to_log, look_up_people(matched, to_log), catalog, now):
+            with transaction.atomic():
+                event_log.write(logged)
         return False
     row = inbox.row_of(event, state=InboxState.PENDING, due_at=now, now=now, person=people[0])
     with transaction.atomic():

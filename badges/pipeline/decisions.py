@@ -26,6 +26,8 @@ from badges.catalog.snapshot import Snapshot
 from badges.conf import config
 from badges.database import read_committed
 from badges.granting import NewAward
+from badges.history import event_log
+from badges.history.models import LoggedEvent
 from badges.intake import learners
 from badges.intake.events import Event, Identity
 from badges.intake.learners import LearnerLookup
@@ -69,12 +71,13 @@ class MatchedBatch:
     The answers of the rules for a batch.
 
     ``near_misses`` are events about a person in which nothing is interested. They are collected only when
-    ``LMS_BADGES_CONFIG["keep_unmatched"]`` asks for them. ``ignored`` is the reason for each ignored event, by its
-    source and id.
+    ``LMS_BADGES_CONFIG["keep_unmatched"]`` asks for them. ``about_people`` are all events about a person. ``ignored``
+    is the reason for each ignored event, by its source and id.
     """
 
     matches: list[Match] = field(default_factory=list)
     near_misses: list[tuple[Event, LearnerData]] = field(default_factory=list)
+    about_people: list[tuple[Event, LearnerData]] = field(default_factory=list)
     ignored: dict[Identity, str] = field(default_factory=dict)
 
     def people(self) -> Iterator[LearnerData]:
@@ -127,12 +130,14 @@ def decide(events: Sequence[Event], batch: EventBatch, *, now: dt.datetime) -> B
     may split an insert.
     """
     result = BatchResult()
-    matched = match_events(events, snapshot.current(), result, keep_unmatched=config.keep_unmatched)
-    bystanders = (person.key for _, person in matched.near_misses)
-    lookup = learners.look_up(matched.people(), bystanders=bystanders)
+    catalog = snapshot.current()
+    matched = match_events(events, catalog, result, keep_unmatched=config.keep_unmatched)
+    to_log = events_to_log(matched)
+    lookup = look_up_people(matched, to_log)
+    logged = rows_to_log(to_log, lookup, catalog, now)
     _ignore_retired(matched, lookup, result)
     _ignore_matches_without_learner(matched, lookup, result)
-    if batch.is_idle(matched):
+    if batch.is_idle(matched) and not logged:
         return result
     with read_committed():
         matches = batch.write_inbox(events, matched, lookup, now=now, result=result)
@@ -140,6 +145,7 @@ def decide(events: Sequence[Event], batch: EventBatch, *, now: dt.datetime) -> B
             learner_of = learners.get_or_create(lookup, _people_with_learner(matches, lookup))
             completed = _apply_steps(matches, learner_of, now)
             result.awarded = len(granting.award(completed, now=now))
+        event_log.write(logged)
     result.matched = len(matches)
     return result
 
@@ -162,9 +168,12 @@ def match_events(
         person = definition.learner(event.data) if definition else None
         if definition is None:
             matched.ignore(event, NOT_CONFIGURED, result)
-        elif person is None:
+            continue
+        if person is None:
             matched.ignore(event, NO_LEARNER, result)
-        elif interests := _met_interests(catalog, event.type, definition.subject(event.data)):
+            continue
+        matched.about_people.append((event, person))
+        if interests := _met_interests(catalog, event.type, definition.subject(event.data)):
             matched.matches.append(Match(event, person, interests))
         else:
             matched.ignore(event, NO_MATCH, result)
@@ -179,7 +188,55 @@ def _met_interests(catalog: Snapshot, event_type: str, subject: object) -> list[
     return found if any(interest.keeps_event for interest in found) else []
 
 
+# --- log the events ------------------------------------------------------------------------------------------------
+
+
+def events_to_log(matched: MatchedBatch) -> list[tuple[Event, LearnerData]]:
+    """Return the events of a batch that the event log is to have, whether or not they matched, with their people."""
+    wanted = {type for type in {event.type for event, _person in matched.about_people} if event_log.is_logged(type)}
+    return [(event, person) for event, person in matched.about_people if event.type in wanted]
+
+
+def rows_to_log(
+    to_log: Iterable[tuple[Event, LearnerData]], lookup: LearnerLookup, catalog: Snapshot, now: dt.datetime
+) -> list[LoggedEvent]:
+    """Return the rows of the event log for events. People who were retired or who cannot be named have none."""
+    rows = []
+    for event, person in to_log:
+        key = _log_key(person, lookup)
+        if key is not None:
+            rows.append(
+                event_log.row_of(
+                    catalog.definitions[event.type],
+                    person=key,
+                    source=event.source,
+                    id=event.id,
+                    time=event.time,
+                    data=event.data,
+                    now=now,
+                )
+            )
+    return rows
+
+
+def _log_key(person: LearnerData, lookup: LearnerLookup) -> int | None:
+    if person.key in lookup.retired:
+        return None
+    if person.lms_user_id is not None:
+        return event_log.person_key(person.lms_user_id)
+    known = lookup.known.get(person.key)
+    return event_log.person_key(known.lms_user_id, known.pk) if known else None
+
+
 # --- find the learners ---------------------------------------------------------------------------------------------
+
+
+def look_up_people(matched: MatchedBatch, to_log: Iterable[tuple[Event, LearnerData]] = ()) -> LearnerLookup:
+    """Find the people of a batch. Of those whose events are only stored it is asked who they are and who has left."""
+    others = [*matched.near_misses, *to_log]
+    # An event that has no LMS user id is logged for the learner whom it names.
+    named = (person for _event, person in to_log if person.lms_user_id is None)
+    return learners.look_up([*matched.people(), *named], bystanders={person.key for _event, person in others})
 
 
 def _ignore_retired(matched: MatchedBatch, lookup: LearnerLookup, result: BatchResult) -> None:

@@ -19,6 +19,7 @@ from badges.models import (
     Circuit,
     InboxMessage,
     Learner,
+    LoggedEvent,
     OutboxMessage,
     TemplateRevision,
     UserCredential,
@@ -32,6 +33,7 @@ from tests.factories import (
     FulfillmentFactory,
     InboxMessageFactory,
     LearnerFactory,
+    LoggedEventFactory,
     OutboxMessageFactory,
     UserCredentialFactory,
     UserFactory,
@@ -41,7 +43,17 @@ from tests.factories import (
 )
 
 pytestmark = [pytest.mark.django_db, pytest.mark.tables]
-SHOWN = (BadgeProgress, Circuit, CredlyBadge, InboxMessage, Learner, OutboxMessage, TemplateRevision, UserCredential)
+SHOWN = (
+    BadgeProgress,
+    Circuit,
+    CredlyBadge,
+    InboxMessage,
+    Learner,
+    LoggedEvent,
+    OutboxMessage,
+    TemplateRevision,
+    UserCredential,
+)
 
 
 def address(model: Any, row: Any = None, page: str = "change") -> str:
@@ -104,6 +116,7 @@ def world() -> dict[Any, Any]:
         CredlyBadge: badge,
         InboxMessage: InboxMessageFactory(),
         Learner: learner,
+        LoggedEvent: LoggedEventFactory(person=4711, event_id="event-of-log"),
         OutboxMessage: OutboxMessageFactory(key=str(learner.pk)),
         TemplateRevision: template.revisions.get(),
         UserCredential: credential,
@@ -255,3 +268,12 @@ def test_long_lists_are_not_counted_to_the_end(support: Any, monkeypatch: pytest
     counts = [query["sql"] for query in queries if "COUNT(" in query["sql"]]
     assert counts
     assert all("LIMIT 3" in sql for sql in counts)
+
+
+def test_the_event_log_is_searched_by_the_lms_user_id(support: Any, world: dict[Any, Any]) -> None:
+    LoggedEventFactory(person=4712)
+    assert rows(support, f"{address(LoggedEvent)}?q=4711") == 1
+    assert rows(support, f"{address(LoggedEvent)}?q=marsupilami") == 0
+    page_text = text(support, address(LoggedEvent, world[LoggedEvent]))
+    assert "event-of-log" in page_text
+    assert '"is_passing": true' in page_text

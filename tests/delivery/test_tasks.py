@@ -72,8 +72,8 @@ def test_payloads_and_delivered_rows_are_forgotten_in_their_time(
     assert [row.read()["word"] for row in OutboxMessage.objects.order_by("sequence")] == ["young", "waiting"]
     out = capsys.readouterr().out
     assert (
-        "payloads of 2 events older than 14 days, 0 events decided too long ago (event_days: None), 1 outbox rows"
-        in out
+        "payloads of 2 events older than 14 days, 0 events decided too long ago (event_days: None), "
+        "0 logged events (event_log.days: 180), 1 outbox rows" in out
     )
     assert OutboxMessage.objects.filter(state=OutboxState.DELIVERED).count() == 1
 

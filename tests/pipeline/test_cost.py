@@ -16,12 +16,14 @@ from badges.catalog.documents import Document, document_text
 from badges.catalog.models import BadgeRequirement, BadgeTemplate, TemplateRevision
 from badges.conf import PASSING_STATUS
 from badges.fields import KeyField
+from badges.history.models import LoggedEvent
 from tests.factories import credly_issuer, rule
 from tests.support.statement_counts import counted_statements
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.tables]
 
-LIMIT = 20
+LIMIT, LIMIT_WITH_EVENT_LOG = 20, 22
+LOG_OFF, LOG_ON = {"event_log": {"days": 0}}, {"event_log": {"days": 180}}
 SHARED = "course-v1:Shared+Course+1"
 
 
@@ -82,7 +84,11 @@ def batch(passing: Callable[..., object]) -> Callable[..., list[object]]:
     return make
 
 
-def test_a_batch_of_new_learners_who_complete_costs_the_same_for_any_size_and_any_number_of_templates(batch):
+@pytest.mark.parametrize(("config", "limit"), [(LOG_OFF, LIMIT), (LOG_ON, LIMIT_WITH_EVENT_LOG)])
+def test_a_batch_of_new_learners_who_complete_costs_the_same_for_any_size_and_any_number_of_templates(
+    batch, settings, config, limit
+):
+    settings.LMS_BADGES_CONFIG = config
     costs = {}
     make_templates(1)
     costs["one of one"] = merged(statements_of(batch(1, first=1)))
@@ -94,16 +100,31 @@ def test_a_batch_of_new_learners_who_complete_costs_the_same_for_any_size_and_an
     assert UserCredential.objects.count() == 1_002
     counts = {what: len(statements) for what, statements in costs.items()}
     assert len(set(counts.values())) == 1, counts
-    assert counts["many of many"] <= LIMIT, costs["many of many"]
+    assert counts["many of many"] <= limit, costs["many of many"]
 
 
 @pytest.mark.parametrize("templates", [1, 10_000])
-def test_a_batch_that_matches_nothing_costs_one_statement(batch, templates):
+def test_a_batch_that_matches_nothing_costs_one_statement_while_the_event_log_is_off(batch, templates, settings):
+    settings.LMS_BADGES_CONFIG = LOG_OFF
     make_templates(templates)
 
     statements = statements_of(batch(500, template=77_777))
 
     assert len(statements) == 1, statements
+
+
+@pytest.mark.parametrize("size", [1, 500])
+def test_a_batch_that_matches_nothing_costs_one_transaction_with_one_insert_while_the_event_log_is_on(
+    batch, size, settings
+):
+    settings.LMS_BADGES_CONFIG = LOG_ON
+    make_templates(1)
+
+    statements = merged(statements_of(batch(size, template=77_777)))
+
+    assert LoggedEvent.objects.count() == size
+    assert len([statement for statement in statements if "INSERT" in statement]) == 1
+    assert len(statements) <= 5, statements
 
 
 @pytest.mark.parametrize("size", [1, 500])

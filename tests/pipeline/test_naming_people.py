@@ -11,6 +11,8 @@ from django.contrib.auth import get_user_model
 from badges import api, pipeline
 from badges.awarding.models import UserCredential
 from badges.catalog.event_types import LearnerData
+from badges.history import event_log
+from badges.history.models import LoggedEvent
 from badges.intake.events import Event, parse_event
 from badges.intake.learners import look_up
 from badges.intake.models import InboxMessage, Learner, LearnerIdentity
@@ -136,6 +138,24 @@ def test_an_identity_at_another_system_finds_its_learner_and_nobody_else(named_b
     assert result.ignored == {(QUIZ, "no learner"): 3}
     assert UserCredential.objects.get().learner == learner
     assert list(api.credentials_of(api.ExternalIdentity(ISSUER, "s-1"))) == [UserCredential.objects.get()]
+
+
+def test_an_event_that_names_a_known_person_by_another_name_is_logged_for_them(named_by):
+    named_by(f"external:{ISSUER}:quiz.student")
+    known, nameless = Learner.objects.create(lms_user_id=41), Learner.objects.create()
+    for subject, learner in (("s-1", known), ("s-2", nameless)):
+        LearnerIdentity.objects.create(issuer=ISSUER, subject=subject, learner=learner)
+    events = [quiz(student=student, points=points) for student in ("s-1", "s-2", "s-3") for points in (1, 5)]
+
+    pipeline.handle(events[::2])
+    for event in events[1::2]:
+        pipeline.receive(event)
+    pipeline.process_pending()
+
+    people = [event_log.person_key(41), event_log.person_key(None, nameless.pk)]
+    logged = [{row.event_id for row in event_log.events_of(person)} for person in people]
+    assert logged == [{events[0].id, events[1].id}, {events[2].id, events[3].id}]
+    assert LoggedEvent.objects.count() == 4
 
 
 @pytest.mark.parametrize("path", ["username:quiz.student", f"external:{ISSUER}:quiz.student"])

@@ -1,0 +1,1 @@
+"""What happened, remembered per person: the event log."""
