@@ -209,7 +209,7 @@ def test_event_types_come_from_the_settings_when_the_page_is_opened(designer: An
     page = designer.get(ADD).content.decode()
     assert f'<option value="{enrolled}">' in page
     assert f'<datalist id="lms-badges-paths-{enrolled}">' in page
-    assert '<option value="mode">text</option>' in page
+    assert '<option value="mode">text, the enrollment mode, such as audit, honor or verified</option>' in page
     assert "user.pii" not in page
     assert PASSING_STATUS not in page
 

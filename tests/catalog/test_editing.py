@@ -390,7 +390,7 @@ def test_a_template_and_its_revisions_are_deleted_together():
 def test_why_a_stored_template_could_not_be_saved_any_more_can_be_asked(settings):
     template = make_template()
     assert problems_of(template) == []
-    settings.BADGES_CONFIG = {"events": [CCX_PASSING_STATUS]}
+    settings.LMS_BADGES_CONFIG = {"events": [CCX_PASSING_STATUS]}
     assert [problem.path for problem in problems_of(template)] == ["requirements[0].event_type"]
 
 
