@@ -129,6 +129,15 @@ def test_the_number_of_days_of_a_type_counts_before_the_general_one(settings: An
     assert not LoggedEvent.objects.exists()
 
 
+def test_every_event_can_be_logged_whatever_its_digest_is() -> None:
+    events = [passing(lms_user_id=41) for _ in range(500)]
+
+    pipeline.handle(events)
+
+    assert len(logged()) == 500
+    assert not InboxMessage.objects.exists()
+
+
 def test_an_event_that_is_longer_than_the_server_takes_is_not_logged_and_the_others_are(monkeypatch: Any) -> None:
     monkeypatch.setattr(event_log, "statement_bytes", lambda: 20_000)
     long = passing(lms_user_id=41, course_name="x" * 20_000)
