@@ -36,7 +36,7 @@ def test_an_event_that_kills_its_workers_becomes_a_dead_letter_and_takes_no_othe
     config = {"intake": {"max_attempts": TRIES}, "delivery": {"lease_seconds": 0}}
     env = {
         "DJANGO_SETTINGS_MODULE": "tests.delivery.deadly_host",
-        "DEADLY_LEARNER": str(DEADLY),
+        "DEADLY_USERNAME": f"bill{DEADLY}",
         "LMS_BADGES_CONFIG": json.dumps(config),
     }
     kills = 0

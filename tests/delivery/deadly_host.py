@@ -1,4 +1,4 @@
-"""A host whose own code kills the worker, as running out of memory would, whenever one learner's row is looked at."""
+"""A host whose own code kills the worker, as running out of memory would, whenever one learner's account is made."""
 
 import os
 import signal
@@ -7,11 +7,11 @@ from django.db.models.signals import pre_init
 
 from tests.delivery.host import *  # noqa: F403
 
-DEADLY = int(os.environ["DEADLY_LEARNER"])
+DEADLY = os.environ["DEADLY_USERNAME"]
 
 
 def _kill(sender, kwargs, **_):
-    if sender.__name__ == "Learner" and kwargs.get("lms_user_id") == DEADLY:
+    if sender.__name__ == "User" and kwargs.get("username") == DEADLY:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
