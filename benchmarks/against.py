@@ -1,8 +1,9 @@
 """
 Compare two checkouts of this project in one run: ``--against FOLDER`` names the other one, such as the commit before.
 
-Both consume the same events by turns, each time on a new database of its own. The rate of each is the best of all
-turns, since whatever else runs on a machine can only make a turn slower.
+Both consume the same events by turns, each time on a new database of its own. Two things are measured: events a second,
+and the processor time of the command for one event, without that of an empty run. Each is the best of all turns, since
+other work on the machine can only make a turn worse. Processor time suffers least from other work.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import resource
 import subprocess
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from rich.table import Table
 
@@ -27,37 +30,48 @@ from tests.services.processes import ROOT
 RATE = re.compile(r"\(([\d.]+) a second\)")
 LEAST = 0.95
 
-Rates = dict[tuple[str, str], dict[str, list[float]]]
+
+class Turn(NamedTuple):
+    """What one run measured: events a second, and microseconds of processor time for an event."""
+
+    rate: float
+    microseconds: float
+
+
+Turns = dict[tuple[str, str], dict[str, list[Turn]]]
 
 
 def measure(options: argparse.Namespace) -> list[str]:
     """Print the rates of both checkouts and their ratio; return the rows in which this one is slower than promised."""
     checkouts = {"before": options.against.resolve(), "now": ROOT}
-    rates: Rates = defaultdict(lambda: {name: [] for name in checkouts})
+    turns: Turns = defaultdict(lambda: {name: [] for name in checkouts})
     for turn in range(options.turns):
         for database in options.databases:
             for templates in options.templates:
                 for name, folder in checkouts.items():
                     console.print(f"… turn {turn + 1}, {database}, {templates} templates, {name}")
-                    for kind, rate in _consume(folder, database, templates, options.learners):
-                        rates[f"{database}, {templates} templates", kind][name].append(rate)
-    return _show(rates)
+                    for kind, measured in _consume(folder, database, templates, options.learners):
+                        turns[f"{database}, {templates} templates", kind][name].append(measured)
+    return _show(turns)
 
 
-def _consume(folder: Path, database: str, templates: int, learners: int) -> Iterator[tuple[str, float]]:
-    """Yield the events a second of each kind, as a checkout decides them on a new database."""
+def _consume(folder: Path, database: str, templates: int, learners: int) -> Iterator[tuple[str, Turn]]:
+    """Yield what each kind of events costs a checkout, on a new database."""
     with tempfile.TemporaryDirectory(prefix="bench-") as work, _database(database, Path(work)) as url:
         env = {**os.environ, "DATABASE_URL": url, "CELERY_BROKER_URL": "", "DATA_DIR": work}
         size = ("--templates", str(templates), "--learners", str(learners))
         _run(folder, env, "-m", "benchmarks.catalog", *size)
+        events = Path(work) / "events.jsonl"
+        consume = ("manage.py", "consume_badge_events", "--bus", "file", "--input", str(events))
+        events.touch()
+        _, idle = _run(folder, env, *consume)
         for kind in feed.KINDS:
-            events = Path(work) / "events.jsonl"
             feed.write_file(events, kind, learners=learners, templates=templates)
-            output = _run(folder, env, "manage.py", "consume_badge_events", "--bus", "file", "--input", str(events))
+            output, seconds = _run(folder, env, *consume)
             found = RATE.search(output)
             if not found:
                 raise SystemExit(f"The command did not say how fast it was:\n{output}")
-            yield kind, float(found[1])
+            yield kind, Turn(float(found[1]), 1e6 * (seconds - idle) / feed.number(kind, learners))
 
 
 @contextmanager
@@ -69,27 +83,33 @@ def _database(kind: str, folder: Path) -> Iterator[str]:
         yield server.url
 
 
-def _run(folder: Path, env: dict[str, str], *arguments: str) -> str:
-    """Run a checkout's own Python in its own folder; return what it printed."""
+def _run(folder: Path, env: dict[str, str], *arguments: str) -> tuple[str, float]:
+    """Run a checkout's own Python in its own folder; return what it printed and its seconds of processor time."""
     python = folder / ".venv/bin/python"
     if not python.exists():
         raise SystemExit(f"{folder} has no environment yet: run scripts/venv dev there.")
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(  # noqa: S603 -- our own commands
         [python, *arguments], env=env, cwd=folder, capture_output=True, text=True, check=False
     )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode:
         raise SystemExit(f"{arguments} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
-    return done.stdout
+    return done.stdout, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def _show(rates: Rates) -> list[str]:
-    table = Table(title=f"Events a second, before and now (the best of all turns; at least {LEAST} is promised)")
-    for heading in ("Database, catalog", "Events", "Before", "Now", "Ratio"):
+def _show(turns: Turns) -> list[str]:
+    table = Table(title=f"Before and now, the best of all turns; at least {LEAST} of the rate is promised")
+    for heading in ("Database, catalog", "Events", "Before/s", "Now/s", "Ratio", "µs before", "µs now", "Ratio"):
         table.add_column(heading)
     slower = []
-    for (where, kind), both in rates.items():
-        before, now = max(both["before"]), max(both["now"])
-        table.add_row(where, kind, f"{before:,.0f}", f"{now:,.0f}", f"{now / before:.2f}")
+    for (where, kind), both in turns.items():
+        before, now = (max(turn.rate for turn in both[name]) for name in ("before", "now"))
+        costs = [min(turn.microseconds for turn in both[name]) for name in ("before", "now")]
+        table.add_row(
+            *(where, kind, f"{before:,.0f}", f"{now:,.0f}", f"{now / before:.2f}"),
+            *(f"{costs[0]:,.0f}", f"{costs[1]:,.0f}", f"{costs[0] / costs[1]:.2f}"),
+        )
         if now / before < LEAST:
             slower.append(f"{now / before:.2f} of the rate before: {where}, {kind}")
     console.print(table)
