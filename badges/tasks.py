@@ -112,7 +112,7 @@ def forget(*, now: dt.datetime | None = None) -> Forgotten:
         events=_all_of(inbox.forget_decided, config.event_days, now),
         logged=event_log.forget_expired(now=now),
         delivered=_all_of(mailbox.forget_delivered, config.delivery["keep_days"], now),
-        runs=_all_of(run_queue.forget, config.runs["keep_days"], now),
+        runs=run_queue.forget_old(now=now, limit=PURGE_ROWS),
         references=sum(clear_gone(model) for model in apps.get_models()),
     )
 
