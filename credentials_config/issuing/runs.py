@@ -13,7 +13,7 @@ import logging
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from typing import Any, ClassVar
+from typing import Any
 
 from django.db.models import F
 from django.urls import NoReverseMatch, reverse
@@ -69,7 +69,7 @@ class CredentialRuns(badges.RunKind):
     """Runs that look for the eligible learners of a configuration. ``run_queue.request`` starts them."""
 
     label = gettext_lazy("credentials")
-    modes: ClassVar = (badges.RunMode.APPLY,)
+    modes = (badges.RunMode.APPLY,)
     task = run_queue.TASK
     starts_over = True  # the lists of the LMS have no stable order, so a place in them means nothing later
     is_started_by_staff = False  # the page of a configuration does, since a run needs its row of this app
