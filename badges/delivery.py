@@ -21,6 +21,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from badges.common.backoff import next_delay
+from badges.common.claims import ClaimLostError
 from badges.conf import config
 from badges.exceptions import BadgesError, Permanent, Retryable, Waiting
 from badges.outbox import channels, circuit, mailbox
@@ -102,10 +103,6 @@ def requeue(rows: QuerySet[OutboxMessage], *, now: dt.datetime | None = None) ->
 # --- one row -----------------------------------------------------------------------------------------------------
 
 
-class _ClaimLost(Exception):
-    """Another worker holds the row now."""
-
-
 @dataclass(frozen=True)
 class _Route:
     """The handler and the circuit of a row; ``problem`` is the error when one of them cannot be found."""
@@ -141,7 +138,7 @@ def _attempt(row: OutboxMessage, route: _Route, now: dt.datetime) -> Exception |
     if row.attempts >= config.delivery["max_attempts"]:
         return Permanent(INTERRUPTED)
     if not mailbox.begin(row, now, lease=config.delivery["lease_seconds"]):
-        return _ClaimLost()
+        return ClaimLostError()
     handler = route.handler
     if handler is None or route.problem:
         return route.problem
@@ -152,7 +149,7 @@ def _conclude(row: OutboxMessage, error: Exception | None, now: dt.datetime, res
     """Write down what became of a row."""
     if error is None:
         _count(row, "delivered", mailbox.delivered(row, now), result)
-    elif isinstance(error, _ClaimLost):
+    elif isinstance(error, ClaimLostError):
         _count(row, "lost", False, result)
     elif isinstance(error, Permanent):
         _dead_letter(row, str(error), now, result)

@@ -140,8 +140,8 @@ def record_failure(name: str, now: dt.datetime, *, probe: bool, retry_after: flo
 @retried_when_transient
 def record_answer(name: str) -> bool:
     """Close a circuit: the other side did what was asked. False when it was closed, without failures, already."""
-    unwell = Circuit.objects.filter(name=name).exclude(failures=0, open_until=None)
-    return bool(unwell.update(failures=0, open_until=None))
+    not_closed = Circuit.objects.filter(name=name).exclude(failures=0, open_until=None)
+    return bool(not_closed.update(failures=0, open_until=None))
 
 
 @retried_when_transient

@@ -21,6 +21,7 @@ from django.db import DatabaseError, Error, IntegrityError, transaction
 from django.utils import timezone
 
 from badges.catalog import snapshot
+from badges.common.claims import ClaimLostError
 from badges.conf import config
 from badges.database import is_unencodable, retry_transient, statement_bytes
 from badges.exceptions import EventError
@@ -31,7 +32,7 @@ from badges.intake.models import EVENT, InboxMessage, InboxState
 from badges.outbox import mailbox
 from badges.outbox.worker_notifications import PROCESS_PENDING
 from badges.pipeline import inbox_kinds
-from badges.pipeline.batches import BusBatch, ClaimLostError, InboxBatch
+from badges.pipeline.batches import BusBatch, InboxBatch
 from badges.pipeline.decisions import (
     BatchResult,
     EventBatch,
@@ -98,7 +99,7 @@ def receive(event: Event, *, now: dt.datetime | None = None) -> bool:
     now = now or timezone.now()
     catalog = snapshot.current()
     matched = match_events([event], catalog, BatchResult(), keep_unmatched=config.keep_unmatched)
-    people = [*matched.people(), *(person for _, person in matched.near_misses)]
+    people = [*matched.people(), *(person for _, person in matched.unmatched)]
     if not people:
         # That it meets no requirement is its decision. An event that is decided later is logged then.
         to_log = events_to_log(matched)

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Sequence
 
 from django.db import transaction
 
+from badges.common.claims import ClaimLostError
 from badges.database import retry_transient
 from badges.exceptions import EventError, Retryable
 from badges.intake import inbox, kinds
 from badges.intake.models import InboxMessage, InboxState
-from badges.pipeline.batches import ClaimLostError
 from badges.pipeline.decisions import BatchResult
 from badges.pipeline.failures import TRANSIENT_ERRORS, next_attempt, reason_of
 

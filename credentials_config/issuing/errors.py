@@ -24,10 +24,6 @@ DATABASE_PATIENCE = 60.0
 INTERRUPTIONS = (SoftTimeLimitExceeded, SystemExit, KeyboardInterrupt)
 
 
-class LeaseLost(Exception):
-    """This worker no longer has the claim: it was too slow, or a person changed the row meanwhile."""
-
-
 def storable_message(error: BaseException) -> str:
     """
     Return what went wrong, without personal data.
@@ -55,10 +51,10 @@ def next_attempt_at(now: dt.datetime, attempts: int, *, retry_after: float | Non
 
     ``retry_after``: the seconds that the other side asked for.
     """
-    delay = next_delay(
+    backoff_delay = next_delay(
         attempts, base=config.issuing["base_delay"], cap=config.issuing["max_delay"], retry_after=retry_after
     )
-    return now + dt.timedelta(seconds=delay)
+    return now + dt.timedelta(seconds=backoff_delay)
 
 
 def report_problem(configuration: CredentialConfiguration, problem: str) -> None:

@@ -2,8 +2,8 @@
 The queue of runs: a run is asked for, claimed by one worker, and closed, released or rescheduled by that worker.
 
 A run is a row before anything is done, so no request is forgotten. Each configuration has at most one open run, which
-the database enforces. Only the worker that has the claim can change a run; for any other the functions raise LeaseLost
-or do nothing.
+the database enforces. Only the worker that has the claim can change a run; for any other the functions raise
+ClaimLostError or do nothing.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from django.db.models import Q
 from django.utils import timezone
 
 from badges import api as badges
-from badges.common.claims import Claims
+from badges.common.claims import ClaimLostError, Claims
 from badges.database import retry_transient
 from credentials_config.conf import config
 from credentials_config.issuing import periodic
-from credentials_config.issuing.errors import DATABASE_PATIENCE, MESSAGE_LENGTH, LeaseLost
+from credentials_config.issuing.errors import DATABASE_PATIENCE, MESSAGE_LENGTH
 from credentials_config.models import ACTIVE, CredentialConfiguration, CredentialRun, RunCause, RunOutcome
 
 # The Celery task that carries out runs.
@@ -84,9 +84,9 @@ def claim(*, now: dt.datetime | None = None, run: CredentialRun | None = None) -
 
 
 def renew(run: CredentialRun, now: dt.datetime, **changes: Any) -> None:
-    """Let the lease begin again, and write ``changes``. Raises LeaseLost when another worker has the run."""
+    """Let the lease begin again, and write ``changes``. Raises ClaimLostError when another worker has the run."""
     if not claims.renew([run], now=now, lease=config.issuing["run_lease_seconds"], **changes):
-        raise LeaseLost
+        raise ClaimLostError
 
 
 def close(
@@ -102,7 +102,7 @@ def close(
     End a run; returns False when it stays open.
 
     ``final``: it was the last run of its context, which is closed with it. ``unless_overridden``: the run stays open
-    when somebody has asked for it in spite of the gates meanwhile. Raises LeaseLost when another worker has the run.
+    when somebody has asked for it in spite of the gates meanwhile. Raises ClaimLostError when another worker has it.
     """
 
     def work() -> bool:
@@ -120,7 +120,7 @@ def close(
             if not may_close.update(claim=None, lease_until=None, **changes):
                 if unless_overridden and still_claimed.exists():
                     return False
-                raise LeaseLost
+                raise ClaimLostError
             if final:
                 CredentialConfiguration.objects.filter(pk=run.configuration_id).update(closed_at=now)
         if final:

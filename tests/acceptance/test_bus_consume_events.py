@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.bus_stories import count, holders, passes, take_down, template
+from tests.acceptance.bus_helpers import count, holders, passes, take_down, template
 from tests.services.processes import Process
 from tests.support.event_bus import Bus
 

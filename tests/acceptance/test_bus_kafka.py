@@ -16,7 +16,7 @@ import pytest
 from django.db import connection
 
 from badges.testing.events import enrollment
-from tests.acceptance.bus_stories import (
+from tests.acceptance.bus_helpers import (
     assert_once_each,
     count,
     dead_letters,

@@ -17,7 +17,7 @@ from redis import Redis as Client
 from badges import delivery
 from badges.awarding.models import UserCredential
 from badges.outbox.models import Circuit, OutboxMessage
-from tests.acceptance.delivery_stories import pass_course
+from tests.acceptance.delivery_helpers import pass_course
 from tests.factories import make_template
 from tests.services import Kafka, Redis, SchemaRegistry
 from tests.services.processes import Process

@@ -20,7 +20,7 @@ from redis import Redis as Client
 from badges.issuers.credly.models import CredlyBadge
 from badges.outbox.models import Circuit, OutboxMessage, OutboxState
 from badges.testing.credly import CredlyProcess
-from tests.acceptance.delivery_stories import (
+from tests.acceptance.delivery_helpers import (
     assert_one_badge_each,
     host_env,
     issued_template,

@@ -12,7 +12,7 @@ from badges.outbox import circuit, mailbox
 from badges.outbox.circuit import Verdict
 from badges.outbox.mailbox import NewMessage
 from badges.outbox.models import OutboxMessage
-from tests.support.celery_wakeups import notified_tasks, use_memory_broker
+from tests.support.celery_notifications import notified_tasks, use_memory_broker
 from tests.support.claims import taken_by_another
 
 pytestmark = [pytest.mark.tables, pytest.mark.django_db]

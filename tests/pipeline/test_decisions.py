@@ -158,7 +158,7 @@ def test_a_known_learner_needs_no_personal_data_in_the_event(template, passing):
     assert UserCredential.objects.get().learner.user.get_username() == "houba"
 
 
-def test_near_misses_are_kept_when_asked_for(template, passing, settings):
+def test_unmatched_events_are_kept_when_asked_for(template, passing, settings):
     settings.LMS_BADGES_CONFIG = {"keep_unmatched": True}
     template("star", {"key": "pass", "course": ALGEBRA})
 

@@ -105,7 +105,7 @@ class Command(BaseCommand):
             self.stdout.write("E-mails wait in the outbox: a Celery worker or badges_drain sends them.")
 
 
-def _outcome_of(found: api.Finding) -> str:
+def _outcome_of(found: api.PersonEligibility) -> str:
     """Return which of ``OUTCOMES`` is a person's."""
     would_get_one, has_one, would_not = OUTCOMES
     if found.holds:
