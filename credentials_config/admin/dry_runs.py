@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from credentials_config import api, lms
+from credentials_config.api import PersonEligibility
 from credentials_config.models import CredentialConfiguration, CredentialStatus
 from credentials_config.processors.csv_list import MAX_ID_DIGITS
 from credentials_config.schedules import Closed, Decision, Skip, decide
