@@ -41,13 +41,14 @@ class DeliveryResult:
     """
     What became of claimed rows.
 
-    ``held`` were not tried, because their circuit is open; ``lost`` were taken by another worker meanwhile.
-    ``next_due_at`` is when the first of the rescheduled and held ones is due again. ``more``: some may still be due.
+    ``postponed`` were not tried, because their circuit is open; ``lost`` were taken by another worker meanwhile.
+    ``next_due_at`` is when the first of the rescheduled and postponed ones is due again. ``more``: some may still be
+    due.
     """
 
     delivered: int = 0
     rescheduled: int = 0
-    held: int = 0
+    postponed: int = 0
     dead: int = 0
     lost: int = 0
     more: bool = False
@@ -55,7 +56,7 @@ class DeliveryResult:
 
     @property
     def seen(self) -> int:
-        return self.delivered + self.rescheduled + self.held + self.dead + self.lost
+        return self.delivered + self.rescheduled + self.postponed + self.dead + self.lost
 
     def note_due(self, at: dt.datetime) -> None:
         self.next_due_at = min(self.next_due_at or at, at)
@@ -124,8 +125,8 @@ def _deliver(row: OutboxMessage, now: dt.datetime | None, result: DeliveryResult
     """Try one claimed row, unless the other side is down, and write down what became of it."""
     route = _Route.of(row)
     verdict, until = circuit.may_pass(route.circuit, _at(now))
-    if route.circuit and verdict is Verdict.HOLD:
-        _count(row, "held", mailbox.hold(row, route.circuit, until=until), result)
+    if route.circuit and verdict is Verdict.POSTPONE:
+        _count(row, "postponed", mailbox.postpone(row, route.circuit, until=until), result)
         result.note_due(until)
         return
     error = _attempt(row, route, _at(now))

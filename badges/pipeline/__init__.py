@@ -201,7 +201,7 @@ def _defer(event: Event, error: Exception, batch: EventBatch, now: dt.datetime) 
         if not is_unencodable(storing_error):
             raise
         return _dead_letter([_without_body(event)], now)
-    return BatchResult(dead=1) if until is None else BatchResult(postponed=1)
+    return BatchResult(dead=1) if until is None else BatchResult(rescheduled=1)
 
 
 def _store_deferred(event: Event, batch: EventBatch, reason: str, until: dt.datetime | None, now: dt.datetime) -> None:

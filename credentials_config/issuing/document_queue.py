@@ -121,8 +121,8 @@ def _due(now: dt.datetime, configurations: Iterable[int] | None) -> QuerySet[Cre
     due = Credential.objects.filter(due_at__lte=now)
     if configurations is not None:
         due = due.filter(configuration__in=list(configurations))
-    held = list(CredentialConfiguration.objects.filter(problem_until__gt=now).values_list("pk", flat=True))
-    return due.exclude(configuration__in=held) if held else due
+    postponed = list(CredentialConfiguration.objects.filter(problem_until__gt=now).values_list("pk", flat=True))
+    return due.exclude(configuration__in=postponed) if postponed else due
 
 
 def _fail(row: Credential, message: str, now: dt.datetime) -> bool:

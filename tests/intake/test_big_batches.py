@@ -54,7 +54,7 @@ def test_a_batch_of_big_events_is_written_in_statements_that_the_server_accepts(
 
     result = pipeline.handle([big(learner, 100_000) for learner in range(1, 41)])
 
-    assert (result.awarded, result.dead, result.postponed) == (40, 0, 0)
+    assert (result.awarded, result.dead, result.rescheduled) == (40, 0, 0)
     assert UserCredential.objects.count() == 40
     assert {len(payload) > 200_000 for payload in InboxMessage.objects.values_list("payload", flat=True)} == {True}
 

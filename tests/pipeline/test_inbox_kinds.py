@@ -110,7 +110,7 @@ def test_a_row_that_fails_alone_is_tried_later_and_nothing_that_it_wrote_stays(p
     result = pipeline.process_pending()
 
     row = InboxMessage.objects.get()
-    assert (result.postponed, row.state, row.attempts, row.claim) == (1, "pending", 1, None)
+    assert (result.rescheduled, row.state, row.attempts, row.claim) == (1, "pending", 1, None)
     assert row.due_at > timezone.now()
     assert "Spirou" not in row.reason
     assert not delivered()
