@@ -26,7 +26,7 @@ from badges.database import retry_transient
 from credentials_config.conf import config
 from credentials_config.contracts import JSON
 from credentials_config.issuing import documents, mail
-from credentials_config.issuing.errors import DATABASE_PATIENCE, MESSAGE_LENGTH, next_attempt_at
+from credentials_config.issuing.errors import DATABASE_GIVE_UP_SECONDS, MESSAGE_LENGTH, next_attempt_at
 from credentials_config.models import ACTIVE, Credential, CredentialConfiguration, CredentialRun, CredentialStatus
 
 log = logging.getLogger(__name__)
@@ -114,7 +114,7 @@ def finish(stored: Sequence[StoredDocument]) -> set[uuid.UUID]:
 
 
 def _retry(work: Callable[[], T]) -> T:
-    return retry_transient(work, patience=DATABASE_PATIENCE)
+    return retry_transient(work, give_up_seconds=DATABASE_GIVE_UP_SECONDS)
 
 
 def _due(now: dt.datetime, configurations: Iterable[int] | None) -> QuerySet[Credential]:

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 MESSAGE_LENGTH = 500
 # Seconds that a worker waits for a database that does not answer.
-DATABASE_PATIENCE = 60.0
+DATABASE_GIVE_UP_SECONDS = 60.0
 # What stops a worker in the middle of its work. Nothing that the worker has claimed has failed then.
 INTERRUPTIONS = (SoftTimeLimitExceeded, SystemExit, KeyboardInterrupt)
 

@@ -24,7 +24,7 @@ from credentials_config.conf import config
 from credentials_config.contracts import Context, GenerationError
 from credentials_config.issuing import document_queue, documents, new_credentials, periodic, renderers, run_queue
 from credentials_config.issuing.errors import (
-    DATABASE_PATIENCE,
+    DATABASE_GIVE_UP_SECONDS,
     INTERRUPTIONS,
     clear_problem,
     log_unforeseen,
@@ -135,10 +135,10 @@ def _reopen(configuration: CredentialConfiguration, decision: Decision) -> None:
 
 def _skip(run: CredentialRun, decision: Decision, now: dt.datetime) -> bool:
     """Close the run when the dates forbid it, and return whether it was closed."""
-    if run.override_gates or not isinstance(decision, (Skip, Closed)):
+    if run.ignore_dates or not isinstance(decision, (Skip, Closed)):
         return False
-    # Somebody may have asked for the run in spite of the gates since the worker read it.
-    return run_queue.close(run, now, RunOutcome.SKIPPED, decision.reason, unless_overridden=True)
+    # Somebody may have asked for the run in spite of the date checks since the worker read it.
+    return run_queue.close(run, now, RunOutcome.SKIPPED, decision.reason, unless_forced=True)
 
 
 def _check_documents(configuration: CredentialConfiguration, now: dt.datetime) -> None:
@@ -180,7 +180,7 @@ def _write_chunk(
                 document_queue.notify_worker_on_commit()
         return refused
 
-    return retry_transient(work, patience=DATABASE_PATIENCE)
+    return retry_transient(work, give_up_seconds=DATABASE_GIVE_UP_SECONDS)
 
 
 # --- how a run ends ----------------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ PACKET = 2 * 1024 * 1024
 @pytest.fixture(autouse=True)
 def _small_packets(settings: Any) -> Iterator[None]:
     """Let the server, where it has such a limit, take statements of no more than two megabytes."""
-    settings.LMS_BADGES_CONFIG = {"intake": {"patience": 0}}  # taking it for a transient error fails at once
+    settings.LMS_BADGES_CONFIG = {"intake": {"give_up_seconds": 0}}  # taking it for a transient error fails at once
     if connection.vendor != "mysql":
         yield
         return

@@ -100,7 +100,7 @@ def deadlock() -> OperationalError:
 
 
 def test_a_database_that_stays_down_ends_in_an_error_and_nothing_is_acknowledged(template, passing, settings):
-    settings.LMS_BADGES_CONFIG = {"intake": {"patience": 0.2}}
+    settings.LMS_BADGES_CONFIG = {"intake": {"give_up_seconds": 0.2}}
     template("star", {"key": "pass", "course": ALGEBRA})
 
     def down(execute, sql, params, many, context):
