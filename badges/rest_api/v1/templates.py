@@ -68,7 +68,7 @@ T = TypeVar("T")
 MAY_VIEW = (permission("view", BadgeTemplate), permission("change", BadgeTemplate))
 MAY_VIEW_REVISIONS = permission("view", TemplateRevision)
 
-PATIENCE = 5  # seconds that a request waits for the database
+GIVE_UP_SECONDS = 5  # seconds that a request waits for the database
 MAX_PROBLEMS = 100  # in one answer
 
 _SLUG = OpenApiParameter("slug", str, OpenApiParameter.PATH)
@@ -119,7 +119,7 @@ class TemplateView(PluginAPIView):
                 return work()
 
         try:
-            return retry_transient(exclusively, patience=PATIENCE)
+            return retry_transient(exclusively, give_up_seconds=GIVE_UP_SECONDS)
         except DocumentError as error:
             raise ValidationError(_by_path(error.problems)) from None
 
