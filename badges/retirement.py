@@ -57,7 +57,7 @@ def retire(
 
     ``learner`` and ``user`` are the conditions by which the learner and the account are found, ``lms_user_id`` is the
     LMS user id if it was given. Raises Retryable when the database did not answer for longer than the setting
-    ``intake.patience``.
+    ``intake.give_up_seconds``.
     """
     if lms_user_id is not None and not 0 < lms_user_id < 2**63:
         lms_user_id = None  # nobody has it, and no database stores it

@@ -321,7 +321,7 @@ class Migration(migrations.Migration):
                 ('state', models.CharField(choices=[('pending', 'waiting'), ('delivered', 'delivered'), ('dead', 'dead letter')], default='pending', max_length=10, verbose_name='state')),
                 ('due_at', models.DateTimeField(blank=True, null=True, verbose_name='due')),
                 ('claim', models.UUIDField(blank=True, editable=False, null=True)),
-                ('held_for', badges.fields.KeyField(blank=True, default='', max_length=255, verbose_name='held for')),
+                ('postponed_for', badges.fields.KeyField(blank=True, default='', max_length=255, verbose_name='postponed for')),
                 ('attempts', models.PositiveSmallIntegerField(default=0, verbose_name='attempts')),
                 ('last_error', models.CharField(blank=True, max_length=500, verbose_name='last error')),
                 ('created_at', models.DateTimeField(verbose_name='created')),

@@ -142,8 +142,8 @@ def test_a_released_row_has_lost_no_attempt() -> None:
 def test_rows_that_rest_are_freed_together_and_others_are_not() -> None:
     post(*[message(number) for number in range(5)])
     rows = claim()
-    mailbox.release(rows[:2], due_at=later(600), held_for="credly:A")
-    mailbox.release(rows[2:4], due_at=later(600), held_for="credly:B")
+    mailbox.release(rows[:2], due_at=later(600), postponed_for="credly:A")
+    mailbox.release(rows[2:4], due_at=later(600), postponed_for="credly:B")
     mailbox.reschedule(rows[4], due_at=later(600), error="its own fault")
     assert mailbox.release_circuit("credly:A", now=later(1)) == 2
     assert contents(claim(now=later(1))) == ["c-0", "c-1"]
@@ -151,7 +151,7 @@ def test_rows_that_rest_are_freed_together_and_others_are_not() -> None:
 
 def test_a_row_that_rested_and_is_claimed_again_is_not_taken_from_its_worker() -> None:
     post(message(1))
-    mailbox.release(claim(), due_at=later(60), held_for="credly:A")
+    mailbox.release(claim(), due_at=later(60), postponed_for="credly:A")
     (row,) = claim(now=later(60))
     assert mailbox.release_circuit("credly:A", now=later(61)) == 0
     assert claim(now=later(61)) == []

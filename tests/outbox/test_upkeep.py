@@ -12,7 +12,7 @@ from badges.outbox import circuit, mailbox
 from badges.outbox.circuit import Verdict
 from badges.outbox.mailbox import NewMessage
 from badges.outbox.models import OutboxMessage
-from tests.support.celery_wakeups import notified_tasks, use_memory_broker
+from tests.support.celery_notifications import notified_tasks, use_memory_broker
 from tests.support.claims import taken_by_another
 
 pytestmark = [pytest.mark.tables, pytest.mark.django_db]
@@ -41,14 +41,14 @@ def words(rows: list[OutboxMessage]) -> list[str]:
 def test_of_rows_that_rest_the_first_few_are_those_due_first() -> None:
     post("joe", "jack", "jim")
     for row, seconds in zip(claim(), (900, 300, 600), strict=True):
-        mailbox.release([row], due_at=later(seconds), held_for="dodge-city")
+        mailbox.release([row], due_at=later(seconds), postponed_for="dodge-city")
     assert mailbox.release_circuit("dodge-city", now=later(1), limit=2) == 2
     assert words(claim(later(1))) == ["jack", "jim"]
 
 
 def test_a_row_that_was_tried_after_its_rest_waits_for_itself_and_is_not_freed() -> None:
     post("joe")
-    mailbox.release(claim(), due_at=later(60), held_for="dodge-city")
+    mailbox.release(claim(), due_at=later(60), postponed_for="dodge-city")
     (row,) = claim(later(60))
     mailbox.begin(row, later(60), lease=LEASE)
     mailbox.reschedule(row, due_at=later(900), error="Illegible")
@@ -92,7 +92,7 @@ def test_a_probe_that_fails_doubles_the_rest() -> None:
         circuit.record_failure("dodge-city", NOW, probe=False)
     assert circuit.may_pass("dodge-city", later(60))[0] is Verdict.PROBE
     circuit.record_failure("dodge-city", later(70), probe=True)
-    assert circuit.may_pass("dodge-city", later(71)) == (Verdict.HOLD, later(70 + 120))
+    assert circuit.may_pass("dodge-city", later(71)) == (Verdict.POSTPONE, later(70 + 120))
 
 
 @pytest.mark.django_db(transaction=True)

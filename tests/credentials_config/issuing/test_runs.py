@@ -149,10 +149,10 @@ def test_nothing_happens_before_the_start_and_the_run_says_why(lms: LmsStandIn) 
     assert "completions" not in lms.asked
 
 
-def test_somebody_may_override_the_gates_once(lms: LmsStandIn) -> None:
+def test_somebody_may_ignore_the_dates_once(lms: LmsStandIn) -> None:
     add_algebra(lms)
     configuration = configure_certificate(availability="on_date", available_on=NOW + 90 * DAY)
-    done = run(configuration, cause=RunCause.PERSON, override_gates=True)
+    done = run(configuration, cause=RunCause.PERSON, ignore_dates=True)
     assert (done.outcome, done.eligible) == (RunOutcome.DONE, 3)
     assert run(configuration, now=LATER).outcome == RunOutcome.SKIPPED
 
@@ -163,7 +163,7 @@ def test_a_run_that_waits_takes_on_the_override_that_somebody_asks_for_meanwhile
     waits = run_queue.request(configuration, cause=RunCause.SCHEDULE, now=START - HOUR)
     claimed = run_queue.claim(run=waits, now=START - HOUR)
     assert claimed is not None
-    assert run_queue.request(configuration, cause=RunCause.PERSON, override_gates=True).pk == waits.pk
+    assert run_queue.request(configuration, cause=RunCause.PERSON, ignore_dates=True).pk == waits.pk
     assert runs.carry_out(claimed, now=START - HOUR).outcome == RunOutcome.DONE
     assert Credential.objects.count() == 3
 
@@ -433,7 +433,7 @@ def test_who_got_none_is_told_how_they_get_one_although_the_schedule_is_over(
     assert remedy in done.note
     assert done.note.startswith("1 eligible learners got none")
     Learner.objects.filter(lms_user_id=999_999).update(lms_user_id=1002)
-    assert run(configuration, now=LATER, cause=RunCause.PERSON, override_gates=True).eligible == 1, "as the note says"
+    assert run(configuration, now=LATER, cause=RunCause.PERSON, ignore_dates=True).eligible == 1, "as the note says"
 
 
 def test_a_language_that_no_database_can_hold_costs_nobody_a_credential(lms: LmsStandIn) -> None:
