@@ -74,7 +74,6 @@ def document_of(template: Any, number: int) -> dict[str, Any]:
         "image_url": "",
         "is_active": True,
         "award_once": False,
-        "criteria": None,
         "issuers": [{"provider": "credly", "organization": "o", "template": template.slug}],
         "requirements": [_requirement(number, part) for part in (1, 2)],
         "penalties": [],
