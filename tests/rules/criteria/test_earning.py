@@ -31,7 +31,13 @@ COUNTED = {"event": "login", "criteria": {"$eventCount": {"$gte": 3}}}
 
 any_history = histories(min_size=1) | dense_histories()
 timeless = documents.filter(lambda document: not parse_criteria(document).needs_recheck)
-growing = documents.filter(lambda document: parse_criteria(document).root.grows and moves_evenly(document))
+at_least = st.tuples(types, st.integers(2, 4)).map(
+    lambda pair: {"event": pair[0], "criteria": {"$eventCount": {"$gte": pair[1]}}}
+)
+moving = st.tuples(st.sampled_from(["1d", "3d", "1w"]), at_least).map(
+    lambda pair: {"$timeWindow": {"last": pair[0], "flow": pair[1]}}
+)
+growing = (documents | moving).filter(lambda document: parse_criteria(document).root.grows and moves_evenly(document))
 
 
 def past(history, moment):
@@ -145,6 +151,17 @@ def test_documents_that_more_events_never_make_false_are_earned_in_any_order_of_
         apart.receive(batch)
     for learner in (together, apart):
         learner.check(NOW + timedelta(days=30))
+
+    assert (apart.earned is None) == (together.earned is None)
+
+
+@settings(max_examples=300)
+@given(moving, dense_histories(), st.randoms(use_true_random=False))
+def test_an_event_that_arrives_late_counts_at_later_moments(document, history, random):
+    together, apart = Learner(document), Learner(document)
+    together.receive(history)
+    for one in random.sample(history, len(history)):
+        apart.receive([one])
 
     assert (apart.earned is None) == (together.earned is None)
 
