@@ -1,1 +1,1 @@
-"""The tests: one folder for each package of the source, ``services`` for the servers, ``acceptance`` for whole flows."""
+"""The tests: one folder for each package, ``services`` for the servers, ``acceptance`` for whole flows."""
