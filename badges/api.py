@@ -71,11 +71,11 @@ __all__ = [
     "carry_out_run",
     "claim_run",
     "credentials_of",
+    "delete_old_runs",
     "due_runs",
     "enqueue",
     "enqueue_all",
     "explain",
-    "forget_runs",
     "get_or_create_learners",
     "holders_of",
     "join_run",
@@ -266,7 +266,7 @@ def retire(person: Person, *, now: dt.datetime | None = None, plan: bool = False
     the LMS user id where it is known: a person without a learner is remembered, too.
 
     ``now`` is the time that is stored with dead letters. ``plan``: return what would be changed, and change nothing.
-    Raises Retryable when the database did not answer for longer than ``LMS_BADGES_CONFIG["intake"]["patience"]``
+    Raises Retryable when the database did not answer for longer than ``LMS_BADGES_CONFIG["intake"]["give_up_seconds"]``
     seconds.
     """
     now = now or timezone.now()
@@ -340,9 +340,9 @@ def enqueue_all(channel: str, messages: Iterable[tuple[str, Mapping[str, Any]]],
     )
 
 
-def forget_runs(kind: str, *, now: dt.datetime | None = None) -> int:
+def delete_old_runs(kind: str, *, now: dt.datetime | None = None) -> int:
     """Delete closed runs of a kind that are older than the kind allows, with their results; return how many."""
-    return run_queue.forget_old(now=now or timezone.now(), limit=RUNS_AT_ONCE, kind=kind)
+    return run_queue.delete_old(now=now or timezone.now(), limit=RUNS_AT_ONCE, kind=kind)
 
 
 def undelivered(channel: str) -> Iterator[dict[str, Any]]:

@@ -32,7 +32,7 @@ class CredentialsConfigConfig(AppConfig):
 
         periodic.connect()
         register_run_kind(run_queue.KIND, runs.CredentialRuns())
-        register_retirement_hook(self.label, retirement.forget)
+        register_retirement_hook(self.label, retirement.delete_personal_data)
 
     def stored_files(self) -> Iterator[tuple[Storage, str]]:
         """Yield what ``badges_uninstall`` cannot know from file fields: storage and name of each document."""

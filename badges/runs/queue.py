@@ -1,8 +1,8 @@
 """
 The queue of runs: a person starts, cancels, resumes or undoes a run, and one worker at a time has it.
 
-A run is a row before anything is done, so no request is forgotten. Only the worker that has the claim changes the
-progress of a run; for any other the functions raise LeaseLost.
+A run is a row before anything is done, so no request gets lost. Only the worker that has the claim changes the
+progress of a run; for any other the functions raise ClaimLostError.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
-from badges.common.claims import Claims
+from badges.common.claims import ClaimLostError, Claims
 from badges.exceptions import Permanent
 from badges.outbox.worker_notifications import CARRY_OUT_RUNS, notify_worker_on_commit
 from badges.runs import kinds
@@ -32,10 +32,6 @@ SEEN = 20
 
 class RunRefused(Permanent):
     """A run cannot be started, cancelled, resumed or undone now; the message says why and what to do."""
-
-
-class LeaseLost(Exception):
-    """Another worker has the run, since this one took longer than its lease."""
 
 
 # --- by people -------------------------------------------------------------------------------------------------------
@@ -215,7 +211,7 @@ def begin(run: Run, *, now: dt.datetime, total: int | None, starts_over: bool = 
     """
     Note that a worker begins, with how much there is to do. ``starts_over``: progress and counts begin at zero.
 
-    Raises LeaseLost.
+    Raises ClaimLostError.
     """
     anew = {"done": 0, "counts": "{}", "cursor": "null"} if starts_over else {}
     changes = {"total": total, "started_at": run.started_at or now, **anew}
@@ -229,7 +225,7 @@ def commit_step(run: Run, step: Step, *, now: dt.datetime, keeps_attempts: bool 
     Do the work of a step and store the progress, in one transaction; the run is closed in it when the step ends it.
 
     Return False, and do nothing, when the run is to be cancelled. ``keeps_attempts``: the attempts do not begin anew
-    with this step. Raises LeaseLost.
+    with this step. Raises ClaimLostError.
     """
     attempts = F("attempts") if keeps_attempts else 1
     with transaction.atomic():
@@ -254,10 +250,10 @@ def commit_step(run: Run, step: Step, *, now: dt.datetime, keeps_attempts: bool 
 
 
 def close(run: Run, state: RunState, *, now: dt.datetime, note: str = "", result: str = "") -> None:
-    """End a claimed run. ``result`` is the name of its file in the storage. Raises LeaseLost."""
+    """End a claimed run. ``result`` is the name of its file in the storage. Raises ClaimLostError."""
     changes = {"result": result} if result else {}
     if not _close(claims.still_claimed([run]), state, now, note=note[:NOTE_LENGTH], **changes):
-        raise LeaseLost
+        raise ClaimLostError
 
 
 def reschedule(run: Run, *, due_at: dt.datetime, note: str | None = None) -> None:
@@ -270,7 +266,7 @@ def release(run: Run, *, now: dt.datetime) -> None:
     claims.release([run], due_at=now)
 
 
-def forget_old(*, now: dt.datetime, limit: int, kind: str | None = None) -> int:
+def delete_old(*, now: dt.datetime, limit: int, kind: str | None = None) -> int:
     """
     Delete closed runs, with their results, that are older than their kind allows; return how many.
 
@@ -282,12 +278,12 @@ def forget_old(*, now: dt.datetime, limit: int, kind: str | None = None) -> int:
         days = kinds.limits_of(name).keep_days
         if days is None:
             continue
-        while gone := _forget(name, now - dt.timedelta(days=days), limit):
+        while gone := _delete_closed(name, now - dt.timedelta(days=days), limit):
             total += gone
     return total
 
 
-def _forget(kind: str, before: dt.datetime, limit: int) -> int:
+def _delete_closed(kind: str, before: dt.datetime, limit: int) -> int:
     closed = Run.objects.filter(kind=kind, finished_at__lt=before, active_key=None)
     old = list(closed.order_by("finished_at")[:limit])
     for run in old:
@@ -299,7 +295,7 @@ def _forget(kind: str, before: dt.datetime, limit: int) -> int:
 
 def _renew(run: Run, now: dt.datetime, **changes: Any) -> None:
     if not claims.renew([run], now=now, lease=kinds.limits_of(run.kind).lease_seconds, **changes):
-        raise LeaseLost
+        raise ClaimLostError
 
 
 def _close(rows: Any, state: RunState, now: dt.datetime, **changes: Any) -> int:

@@ -20,6 +20,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from badges.common.backoff import next_delay
+from badges.common.claims import ClaimLostError
 from badges.common.stopping import INTERRUPTIONS
 from badges.database import retry_transient
 from badges.exceptions import Permanent, Retryable
@@ -27,7 +28,6 @@ from badges.outbox.worker_notifications import CARRY_OUT_RUNS
 from badges.runs import kinds, queue
 from badges.runs.kinds import Job, RunKind, Step
 from badges.runs.models import Run, RunState
-from badges.runs.queue import LeaseLost
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ def carry_out(
     except INTERRUPTIONS:
         retry_transient(lambda: queue.reschedule(run, due_at=now()))
         raise
-    except LeaseLost:
+    except ClaimLostError:
         log.warning("Run %s: the lease ended before a step was finished; another worker has the run now.", run.pk)
     except Permanent as error:
         _fail(run, now(), str(error))
@@ -119,7 +119,7 @@ def _finish(run: Run, kind: RunKind, now: Now) -> None:
     stored = storage.save(f"lms_badges/runs/{run.pk}/{PurePosixPath(name).name}", ContentFile(content))
     try:
         _close(run, RunState.DONE, now(), result=stored)
-    except LeaseLost:
+    except ClaimLostError:
         storage.delete(stored)
         raise
 
@@ -141,7 +141,7 @@ def _fail(run: Run, at: dt.datetime, note: str) -> None:
         kind = None
     try:
         retry_transient(close)
-    except LeaseLost:
+    except ClaimLostError:
         log.warning("Run %s failed, but another worker has it now: %s", run.pk, note)
 
 

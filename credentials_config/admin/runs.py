@@ -28,7 +28,7 @@ class CredentialRunAdmin(ReadOnlyPage):
     list_select_related = ("configuration__credential_type", "run")
     ordering = ("-pk",)
     fields = (
-        *("run_link", "configuration_link", "cause", "person", "override_gates", "asked_at", "finished_at"),
+        *("run_link", "configuration_link", "cause", "person", "ignore_dates", "asked_at", "finished_at"),
         *("outcome", "note", "asked", "eligible", "issued", "failed", "credentials_link"),
     )
 

@@ -48,4 +48,4 @@ def reopen(*, now: dt.datetime | None = None) -> int:
 
 def delete_old_runs(*, now: dt.datetime | None = None) -> int:
     """Delete finished runs that are older than the settings allow; returns how many. Their credentials stay."""
-    return badges.forget_runs(run_queue.KIND, now=now)
+    return badges.delete_old_runs(run_queue.KIND, now=now)

@@ -3,7 +3,7 @@ The queue of runs: a run is asked for, and claimed by one worker.
 
 The runs are rows of ``badges.runs`` with the kind ``credentials``; the subject is the id of the configuration, so that
 each configuration has at most one open run. ``CredentialRun`` holds what only these runs have. A run is a row before
-anything is done, so no request is forgotten.
+anything is done, so no request gets lost.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ def request(
     *,
     cause: RunCause,
     person: Any = None,
-    override_gates: bool = False,
+    ignore_dates: bool = False,
     now: dt.datetime | None = None,
 ) -> CredentialRun:
     """
     Return the open run of a configuration, a new one where there is none, and notify a worker.
 
-    ``person``: the user of the host who asks. ``override_gates``: this run ignores start, availability and closure.
+    ``person``: the user of the host who asks. ``ignore_dates``: this run ignores start, availability and closure.
     When a person or a command asks while a run of the schedule is open, that run becomes theirs. It is then carried out
     even when the configuration is switched off.
     """
     with transaction.atomic():
-        run = _join(configuration, cause, person, override_gates)
+        run = _join(configuration, cause, person, ignore_dates)
         if run is None:
             try:
-                return _start(configuration, cause, person, override_gates, now)
+                return _start(configuration, cause, person, ignore_dates, now)
             except badges.RunRefused:  # somebody else asked at the same moment
-                run = _join(configuration, cause, person, override_gates)
+                run = _join(configuration, cause, person, ignore_dates)
                 if run is None:
                     raise
     return run
@@ -79,7 +79,7 @@ def claim(*, now: dt.datetime | None = None, run: CredentialRun | None = None) -
 
 
 def _join(
-    configuration: CredentialConfiguration, cause: RunCause, person: Any, override_gates: bool
+    configuration: CredentialConfiguration, cause: RunCause, person: Any, ignore_dates: bool
 ) -> CredentialRun | None:
     """Ask for the run that is open, as far as it is not asked for in that way; None when none is open."""
     joined = badges.join_run(KIND, subject=str(configuration.pk), person=person)
@@ -87,10 +87,10 @@ def _join(
         return None
     run = CredentialRun.objects.get(pk=joined.pk)
     run.run = joined
-    run.override_gates = run.override_gates or override_gates
+    run.ignore_dates = run.ignore_dates or ignore_dates
     if run.cause == RunCause.SCHEDULE:
         run.cause = cause
-    run.save(update_fields=["override_gates", "cause"])
+    run.save(update_fields=["ignore_dates", "cause"])
     return run
 
 
@@ -98,11 +98,9 @@ def _start(
     configuration: CredentialConfiguration,
     cause: RunCause,
     person: Any,
-    override_gates: bool,
+    ignore_dates: bool,
     now: dt.datetime | None,
 ) -> CredentialRun:
     parameters = {"configuration": configuration.pk}
     run = badges.start_run(KIND, mode=badges.RunMode.APPLY, parameters=parameters, person=person, now=now)
-    return CredentialRun.objects.create(
-        run=run, configuration=configuration, cause=cause, override_gates=override_gates
-    )
+    return CredentialRun.objects.create(run=run, configuration=configuration, cause=cause, ignore_dates=ignore_dates)

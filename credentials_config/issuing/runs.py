@@ -26,7 +26,7 @@ from credentials_config.conf import config
 from credentials_config.contracts import Context, GenerationError
 from credentials_config.issuing import document_queue, documents, new_credentials, periodic, renderers, run_queue
 from credentials_config.issuing.errors import clear_problem, report_problem
-from credentials_config.issuing.search import Finding, Search
+from credentials_config.issuing.search import PersonEligibility, Search
 from credentials_config.models import Credential, CredentialConfiguration, CredentialRun, CredentialStatus, RunCause
 from credentials_config.schedules import Closed, Decision, FinalRun, Run, Skip, decide, over_from_the_start
 
@@ -132,9 +132,9 @@ class _Search:
         context = search.context()
         decision = decide(self._configuration.schedule_rules, context, self._job.now)
         self._reopen(decision)
-        if isinstance(decision, (Skip, Closed)) and not self._is_overridden():
-            # Somebody may ask for the run in spite of the gates before this is committed. Then it goes on.
-            yield _end(badges.RunState.SKIPPED, decision.reason, unless=self._is_overridden)
+        if isinstance(decision, (Skip, Closed)) and not self._ignores_dates():
+            # Somebody may ask for the run in spite of the date checks before this is committed. Then it goes on.
+            yield _end(badges.RunState.SKIPPED, decision.reason, unless=self._ignores_dates)
         self._check_documents()
         clear_problem(self._configuration)
         if self._job.counts or self._job.done:
@@ -154,8 +154,8 @@ class _Search:
 
     # --- before anybody is looked for --------------------------------------------------------------------------------
 
-    def _is_overridden(self) -> bool:
-        return CredentialRun.objects.filter(pk=self._run.pk, override_gates=True).exists()
+    def _ignores_dates(self) -> bool:
+        return CredentialRun.objects.filter(pk=self._run.pk, ignore_dates=True).exists()
 
     def _reopen(self, decision: Decision) -> None:
         """Open a closed context again when its end date has moved. What was switched off stays off."""
@@ -182,7 +182,7 @@ class _Search:
 
     # --- one chunk of people -----------------------------------------------------------------------------------------
 
-    def _chunk(self, context: Context, looked_at: int, findings: list[Finding]) -> badges.Step:
+    def _chunk(self, context: Context, looked_at: int, findings: list[PersonEligibility]) -> badges.Step:
         """Return the step that writes a credential for each eligible person of a chunk."""
         people = [found.person for found in findings if found.eligibility.eligible]
         languages = new_credentials.languages_of(people)

@@ -30,7 +30,7 @@ class CredentialRun(models.Model):
     many of them were eligible (``counts``), and why it was skipped or failed (``note``). It is deleted with its ``Run``
     or with its configuration; its credentials stay.
 
-    ``cause`` and ``override_gates`` change while the run is open: when a person asks while a run of the schedule waits,
+    ``cause`` and ``ignore_dates`` change while the run is open: when a person asks while a run of the schedule waits,
     that run becomes theirs. ``issued`` and ``failed`` count what became of its credentials. They change after the run
     is closed, until the last document is made, so they cannot be counts of the ``Run``, which end with it.
 
@@ -40,7 +40,7 @@ class CredentialRun(models.Model):
     run = models.OneToOneField("lms_badges.Run", on_delete=models.CASCADE, primary_key=True, related_name="+")
     configuration = models.ForeignKey(CredentialConfiguration, on_delete=models.CASCADE, related_name="runs")
     cause = models.CharField(gettext_lazy("started by"), max_length=10, choices=RunCause.choices)
-    override_gates = models.BooleanField(gettext_lazy("in spite of the gates"), default=False)
+    ignore_dates = models.BooleanField(gettext_lazy("in spite of the date checks"), default=False)
     issued = models.PositiveIntegerField(gettext_lazy("issued"), default=0)
     failed = models.PositiveIntegerField(gettext_lazy("failed"), default=0)
 

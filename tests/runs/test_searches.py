@@ -120,9 +120,9 @@ def test_a_kind_has_limits_of_its_own() -> None:
     assert queue.claim(now=timezone.now() + timedelta(seconds=880), task=TASK) is None
     work(hours=1)
     Run.objects.update(finished_at=timezone.now() - timedelta(days=6))
-    assert tasks.forget().runs == 0
+    assert tasks.delete_old_data().runs == 0
     Run.objects.update(finished_at=timezone.now() - timedelta(days=8))
-    assert tasks.forget().runs == 1
+    assert tasks.delete_old_data().runs == 1
 
 
 def test_the_run_that_waits_longest_is_claimed_first() -> None:
