@@ -83,6 +83,8 @@ def award_one(
     def work() -> UserCredential:
         found = learner if isinstance(learner, Learner) else learner()
         _lock(found)
+        if not _is_known(found):
+            raise UnknownPersonError
         if not _may_be_awarded(template):
             raise TemplateNotActiveError(template.slug)
         _require_awardable(found, template)
@@ -158,7 +160,7 @@ def lift_block(
         )
         if not lifted:
             raise NotBlockedError(template.slug)
-        if not _may_be_awarded(template) or not _is_complete(learner, template):
+        if not (_is_known(learner) and _may_be_awarded(template) and _is_complete(learner, template)):
             return None
         awarded = award([NewAward(learner.pk, _granted(template), _cause(by, reason))], now=now)
         return awarded[0] if awarded else None
@@ -187,6 +189,11 @@ def _lock(learner: Learner) -> None:
     # An update locks the row on every database. SQLite does not know SELECT ... FOR UPDATE.
     if not Learner.objects.filter(pk=learner.pk).update(created_at=learner.created_at):
         raise UnknownPersonError
+
+
+def _is_known(learner: Learner) -> bool:
+    """Return whether the learner is still somebody: a retirement may have come before the lock."""
+    return Learner.objects.filter(pk=learner.pk).exclude(lms_user_id=None, user=None).exists()
 
 
 def _may_be_awarded(template: BadgeTemplate) -> bool:
