@@ -290,7 +290,7 @@ def retire(person: Person, *, now: dt.datetime | None = None, plan: bool = False
     the LMS user id where it is known: a person without a learner is remembered, too.
 
     ``now`` is the time that is stored with dead letters. ``plan``: return what would be changed, and change nothing.
-    Raises Retryable when the database did not answer for longer than ``LMS_BADGES_CONFIG["intake"]["patience"]``
+    Raises Retryable when the database did not answer for longer than ``LMS_BADGES_CONFIG["intake"]["give_up_seconds"]``
     seconds.
     """
     now = now or timezone.now()

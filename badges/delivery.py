@@ -21,6 +21,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from badges.common.backoff import next_delay
+from badges.common.claims import ClaimLostError
 from badges.conf import config
 from badges.exceptions import BadgesError, Permanent, Retryable, Waiting
 from badges.outbox import channels, circuit, mailbox
@@ -40,13 +41,14 @@ class DeliveryResult:
     """
     What became of claimed rows.
 
-    ``held`` were not tried, because their circuit is open; ``lost`` were taken by another worker meanwhile.
-    ``next_due_at`` is when the first of the rescheduled and held ones is due again. ``more``: some may still be due.
+    ``postponed`` were not tried, because their circuit is open; ``lost`` were taken by another worker meanwhile.
+    ``next_due_at`` is when the first of the rescheduled and postponed ones is due again. ``more``: some may still be
+    due.
     """
 
     delivered: int = 0
     rescheduled: int = 0
-    held: int = 0
+    postponed: int = 0
     dead: int = 0
     lost: int = 0
     more: bool = False
@@ -54,7 +56,7 @@ class DeliveryResult:
 
     @property
     def seen(self) -> int:
-        return self.delivered + self.rescheduled + self.held + self.dead + self.lost
+        return self.delivered + self.rescheduled + self.postponed + self.dead + self.lost
 
     def note_due(self, at: dt.datetime) -> None:
         self.next_due_at = min(self.next_due_at or at, at)
@@ -102,10 +104,6 @@ def requeue(rows: QuerySet[OutboxMessage], *, now: dt.datetime | None = None) ->
 # --- one row -----------------------------------------------------------------------------------------------------
 
 
-class _ClaimLost(Exception):
-    """Another worker holds the row now."""
-
-
 @dataclass(frozen=True)
 class _Route:
     """The handler and the circuit of a row; ``problem`` is the error when one of them cannot be found."""
@@ -127,8 +125,8 @@ def _deliver(row: OutboxMessage, now: dt.datetime | None, result: DeliveryResult
     """Try one claimed row, unless the other side is down, and write down what became of it."""
     route = _Route.of(row)
     verdict, until = circuit.may_pass(route.circuit, _at(now))
-    if route.circuit and verdict is Verdict.HOLD:
-        _count(row, "held", mailbox.hold(row, route.circuit, until=until), result)
+    if route.circuit and verdict is Verdict.POSTPONE:
+        _count(row, "postponed", mailbox.postpone(row, route.circuit, until=until), result)
         result.note_due(until)
         return
     error = _attempt(row, route, _at(now))
@@ -141,7 +139,7 @@ def _attempt(row: OutboxMessage, route: _Route, now: dt.datetime) -> Exception |
     if row.attempts >= config.delivery["max_attempts"]:
         return Permanent(INTERRUPTED)
     if not mailbox.begin(row, now, lease=config.delivery["lease_seconds"]):
-        return _ClaimLost()
+        return ClaimLostError()
     handler = route.handler
     if handler is None or route.problem:
         return route.problem
@@ -152,7 +150,7 @@ def _conclude(row: OutboxMessage, error: Exception | None, now: dt.datetime, res
     """Write down what became of a row."""
     if error is None:
         _count(row, "delivered", mailbox.delivered(row, now), result)
-    elif isinstance(error, _ClaimLost):
+    elif isinstance(error, ClaimLostError):
         _count(row, "lost", False, result)
     elif isinstance(error, Permanent):
         _dead_letter(row, str(error), now, result)

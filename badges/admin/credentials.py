@@ -25,7 +25,7 @@ from badges.admin.decisions import (
     decision_page,
     may_revoke,
 )
-from badges.admin.descriptions import describe_cause, describe_person, describe_revocation
+from badges.admin.descriptions import describe_cause, describe_revocation
 from badges.admin.readonly import (
     ExactSearchMixin,
     ReadOnlyAdmin,
@@ -103,10 +103,11 @@ class UserCredentialAdmin(ButtonsMixin, ExactSearchMixin, ReadOnlyAdmin):
             return _("The learner does not get this badge again until staff lift the block.")
         if credential.block_lifted_at is None:
             return _("There is none. The learner can get this badge again.")
-        text = _("Lifted on %(time)s.") % {"time": format_time(credential.block_lifted_at)}
-        if credential.block_lifted_person_id is not None:
-            text += " " + _("%(person)s did it.") % {"person": describe_person(credential.block_lifted_person)}
-        return f"{text} {credential.block_lifted_reason}".strip()
+        text = _("Lifted by %(person)s, %(time)s") % {
+            "person": credential.block_lifted_person or _("other code, or somebody whose account is gone"),
+            "time": format_time(credential.block_lifted_at),
+        }
+        return f"{text}: {credential.block_lifted_reason}" if credential.block_lifted_reason else text
 
     # --- what staff decide -------------------------------------------------------------------------------------------
 

@@ -125,7 +125,9 @@ def _describe(row: Any, prefix: str, *, reason: str, revision: TemplateRevision 
         if time := getattr(row, f"{prefix}_event_time"):
             text += _(" of %(time)s") % {"time": format_time(time)}
     elif kind == CauseKind.PERSON:
-        text = _("%(person)s did it by hand") % {"person": describe_person(getattr(row, f"{prefix}_person"))}
+        text = _("%(person)s did it by hand") % {
+            "person": getattr(row, f"{prefix}_person") or _("Somebody whose account is gone")
+        }
     else:
         text = _("Other code did it")
     if reason:
@@ -133,11 +135,6 @@ def _describe(row: Any, prefix: str, *, reason: str, revision: TemplateRevision 
     if revision is None:
         return f"{text}."
     return text + _(", under revision %(number)s of the template.") % {"number": revision.number}
-
-
-def describe_person(person: Any) -> str:
-    """Return the name of an account, or that it is gone."""
-    return str(person or _("Somebody whose account is gone"))
 
 
 def pretty(text: str | None) -> SafeString:

@@ -29,7 +29,7 @@ class OutboxMessageAdmin(ExactSearchMixin, ReadOnlyAdmin):
     actions = ("retry_dead_letters",)
     fields = (
         *("sequence", "id", "channel", "type", "key", "stored_payload", "state", "attempts", "last_error"),
-        *("due_at", "held_for", "created_at", "finished_at"),
+        *("due_at", "postponed_for", "created_at", "finished_at"),
     )
 
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
@@ -59,7 +59,7 @@ class OutboxMessageAdmin(ExactSearchMixin, ReadOnlyAdmin):
 
 @admin.register(Circuit)
 class CircuitAdmin(ReadOnlyAdmin):
-    """Which providers failed too often, and until when their rows are held."""
+    """Which providers failed too often, and until when their rows are postponed."""
 
     list_display = ("name", "failures", "open_until")
     ordering = ("name",)

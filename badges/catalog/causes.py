@@ -16,7 +16,7 @@ REASON_LENGTH = 500
 
 
 class CauseKind(models.TextChoices):
-    """What kind of thing caused a fulfilment or an award."""
+    """Who or what caused a fulfilment, a reset, an award or a revocation: an event, a person, or code for nobody."""
 
     EVENT = "event", _("learning event")
     PERSON = "person", _("person")

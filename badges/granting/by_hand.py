@@ -56,7 +56,7 @@ def awardable_templates() -> QuerySet[BadgeTemplate]:
     """
     Return the templates whose badges are awarded now.
 
-    A template without requirements is never active, and people award it.
+    A template that demands nothing is never active, and people award it.
     """
     demanded = BadgeRequirement.objects.filter(template=OuterRef("pk"), archived_at=None)
     return BadgeTemplate.objects.filter(Q(is_active=True) | ~Exists(demanded), archived_at=None)

@@ -29,7 +29,7 @@ class Handler(Protocol):
 
 @runtime_checkable
 class Breakable(Protocol):
-    """A handler that names the circuit of a message; its rows are held while the other side is down."""
+    """A handler that names the circuit of a message; its rows are postponed while the other side is down."""
 
     def circuit(self, message: OutboxMessage) -> str | None:
         """Return the circuit's name, or None for a message without one."""

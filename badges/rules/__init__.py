@@ -9,17 +9,22 @@ network: everything is an argument.
 
 from badges.rules.completion import Completion, OpenGroup, completion
 from badges.rules.criteria import (
+    Answer,
     Condition,
     Criteria,
     Event,
+    Moment,
     Result,
     TraceStep,
     Translations,
+    TriggerRules,
     condition_slugs,
     criteria_schema,
     describe,
+    earned,
     missing_text,
     parse_criteria,
+    rules_of,
 )
 from badges.rules.data_rules import DataRule, RuleSet, Step, compile_rule
 from badges.rules.errors import CriteriaError, RuleError, ShapeError
@@ -31,6 +36,7 @@ from badges.rules.shapes import Kind, Shape, to_text
 from badges.rules.times import canonical_time
 
 __all__ = [
+    "Answer",
     "Completion",
     "Condition",
     "Criteria",
@@ -38,6 +44,7 @@ __all__ = [
     "DataRule",
     "Event",
     "Kind",
+    "Moment",
     "OpenGroup",
     "Operator",
     "Result",
@@ -49,6 +56,7 @@ __all__ = [
     "Step",
     "TraceStep",
     "Translations",
+    "TriggerRules",
     "UnknownOperator",
     "canonical_time",
     "compile_rule",
@@ -56,6 +64,7 @@ __all__ = [
     "condition_slugs",
     "criteria_schema",
     "describe",
+    "earned",
     "event_digest",
     "find_operator",
     "join_path",
@@ -63,6 +72,7 @@ __all__ = [
     "operator_names",
     "operators_for",
     "parse_criteria",
+    "rules_of",
     "split_path",
     "to_text",
 ]

@@ -24,7 +24,7 @@ class CredentialRunAdmin(ReadOnlyPage):
     list_select_related = ("configuration__credential_type",)
     ordering = ("-started_at", "-pk")
     fields = (
-        *("configuration_link", "cause", "person", "override_gates", "started_at", "finished_at", "outcome", "note"),
+        *("configuration_link", "cause", "person", "ignore_dates", "started_at", "finished_at", "outcome", "note"),
         *("asked", "eligible", "issued", "failed", "credentials_link"),
     )
 

@@ -29,7 +29,7 @@ from django.contrib.auth import get_user_model
 from opaque_keys.edx.keys import CourseKey, UsageKey
 
 from badges.exceptions import Permanent
-from credentials_config.contexts import Kind, block_type_of, course_of
+from credentials_config.context_keys import Kind, block_type_of, course_of
 from credentials_config.contracts import Context, Person
 from credentials_config.lms.base import Assignment, Grades, Lms, Section, UnknownContext, kind
 from credentials_config.lms.chunks import chunks, earliest, latest

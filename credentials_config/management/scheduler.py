@@ -38,7 +38,7 @@ def run_schedules(stop: StopRequest, *, stdout: OutputWrapper) -> None:
             worked = True
         result = generation.make_due(seconds=GENERATION_SECONDS, should_stop=stop)
         if result.seen:
-            stdout.write(f"Documents made: {result.made}, failed: {result.failed}, held: {result.held}.")
+            stdout.write(f"Documents made: {result.made}, failed: {result.failed}, postponed: {result.postponed}.")
         elif not worked:
             stop.wait(IDLE_SECONDS)
 

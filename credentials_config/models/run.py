@@ -51,7 +51,7 @@ class CredentialRun(models.Model):
     person = UnconstrainedForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
-    override_gates = models.BooleanField(_("in spite of the gates"), default=False)
+    ignore_dates = models.BooleanField(_("in spite of the date checks"), default=False)
     active_key = models.CharField(max_length=6, null=True, blank=True, default="active", editable=False)
     lease_until = models.DateTimeField(null=True, blank=True, editable=False)
     claim = models.UUIDField(null=True, blank=True, editable=False)

@@ -145,7 +145,8 @@ def test_a_block_is_lifted_from_the_page_which_then_says_who_did_it_and_why(mana
     page = manager.post(address, {"reason": "It was another learner."}, follow=True)
     assert page.redirect_chain == [(page_of(credential), 302)]
     assert "The block was lifted. The learner can get the badge again." in text(page)
-    assert "fantasio did it. It was another learner." in text(page)
+    assert "Lifted by fantasio, " in text(page)
+    assert ": It was another learner." in text(page)
     assert buttons(manager, page_of(credential)) == []
     again = manager.post(address, {}, follow=True)
     assert "There is no block to lift." in text(again)

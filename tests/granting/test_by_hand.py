@@ -267,7 +267,7 @@ def test_issue_revoke_and_issue_again_have_one_channel_and_key() -> None:
     rows = OutboxMessage.objects.filter(channel="credly", state=OutboxState.PENDING).order_by("sequence")
     assert [row.type for row in rows] == ["issue", "revoke", "issue", "issue"]
     assert len({row.key for row in rows[:3]}) == 1
-    assert rows[3].key != rows[0].key  # a badge that waits holds up no other
+    assert rows[3].key != rows[0].key  # a badge that waits delays no other
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ def _defaults() -> dict[str, Any]:
         # A new group gets what was sent before it was created; the bus's own consumer would skip that.
         "auto.offset.reset": "earliest",
         # While the database is down, a batch may wait twice: for its events and for its dead letters.
-        "max.poll.interval.ms": (2 * intake["patience"] + 120) * 1000,
+        "max.poll.interval.ms": (2 * intake["give_up_seconds"] + 120) * 1000,
         # Limits what is fetched in advance, so that memory does not depend on the consumer's lag. The limit is in
         # bytes. At a limit in messages the client pauses for a second, so it reads no more than that number a second.
         "queued.max.messages.kbytes": 16 * 1024,

@@ -166,8 +166,8 @@ class Command(BaseCommand):
             f"{result.matched} matched, {result.awarded} awarded, {result.duplicates} duplicates, "
             f"{result.dead} dead letters, {sum(ignored.values())} ignored."
         )
-        if result.postponed:
-            self.stdout.write(f"{result.postponed} failed for now and will be tried again.")
+        if result.rescheduled:
+            self.stdout.write(f"{result.rescheduled} failed for now and will be tried again.")
         for (event_type, reason), number in sorted(ignored.items()):
             self.stdout.write(f"  ignored {number}: {event_type}: {reason}")
 

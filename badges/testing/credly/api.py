@@ -89,7 +89,7 @@ class Api:
         undone = failure is not None and not failure.carried_out
         reply = Reply(200) if undone else self._carry_out(request, endpoint, parts)
         if failure is not None:
-            failure.spoil(reply)
+            failure.apply_to(reply)
             if failure.next_page_url and isinstance(reply.body, dict) and "metadata" in reply.body:
                 reply.body["metadata"]["next_page_url"] = failure.next_page_url
         if not reply.drop:

@@ -36,7 +36,7 @@ class Provider:
             "state <> 'replaced'" if revoked_counts_as_duplicate else "state NOT IN ('replaced', 'revoked')"
         )
 
-    def heard(self, event: Event) -> None:
+    def record_event(self, event: Event) -> None:
         """Told of every event after it has been written; whoever wants to know overrides this."""
 
     # Organizations and their keys
@@ -112,7 +112,7 @@ class Provider:
             )
             self.store.save(badge)
             event = self._badge_event("badge.created", badge)
-        self.heard(event)
+        self.record_event(event)
         return badge
 
     def accept_badge(self, badge_id: str) -> Badge:
@@ -141,7 +141,7 @@ class Provider:
         with self.store.transaction():
             self.store.delete(Badge, "id = ?", [badge.id])
             event = self._badge_event("badge.deleted", badge)
-        self.heard(event)
+        self.record_event(event)
 
     def badge(self, badge_id: str) -> Badge:
         """Find a badge by its id."""
@@ -199,7 +199,7 @@ class Provider:
         with self.store.transaction():
             self.store.delete(Template, "id = ?", [template.id])
             event = self._template_event("badge_template.deleted", template)
-        self.heard(event)
+        self.record_event(event)
 
     def template(self, template_id: str) -> Template:
         """Find a template by its id."""
@@ -253,14 +253,14 @@ class Provider:
             changed = replace(badge, updated_at=_now(), **changes)
             self.store.save(changed)
             event = self._badge_event(event_type, changed)
-        self.heard(event)
+        self.record_event(event)
         return changed
 
     def _save_template(self, template: Template, event_type: str) -> Template:
         with self.store.transaction():
             self.store.save(template)
             event = self._template_event(event_type, template)
-        self.heard(event)
+        self.record_event(event)
         return template
 
     def _badge_event(self, event_type: str, badge: Badge) -> Event:

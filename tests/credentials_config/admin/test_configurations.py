@@ -197,7 +197,7 @@ def test_a_type_is_given_once_in_a_context(designer: Any, kind: Any) -> None:
 
 
 @pytest.mark.parametrize(("availability", "field"), [("after_end", "days_after_end"), ("on_date", "available_on")])
-def test_a_gate_without_its_value_is_refused_with_an_error_on_the_field(
+def test_a_date_check_without_its_value_is_refused_with_an_error_on_the_field(
     designer: Any, availability: str, field: str
 ) -> None:
     page = save(designer, page_of(configure_certificate()), availability=availability)

@@ -38,7 +38,7 @@ def test_generate_now_asks_for_a_run_and_says_who_did(operator: Any, course: Any
     configuration = configure_certificate()
     assert "Asked for a run." in press(operator, configuration, "generate")
     asked = CredentialRun.objects.get()
-    assert (asked.cause, asked.override_gates) == ("person", False)
+    assert (asked.cause, asked.ignore_dates) == ("person", False)
     assert asked.person is not None
     assert LogEntry.objects.get().get_change_message() == "Asked for a run."
     done = carried_out()
@@ -53,13 +53,13 @@ def test_pressing_twice_asks_for_one_run(operator: Any, course: Any) -> None:
     assert CredentialRun.objects.count() == 1
 
 
-def test_gates_hold_for_generate_now_unless_they_are_overridden(operator: Any, course: Any) -> None:
+def test_date_checks_apply_to_generate_now_unless_dates_are_ignored(operator: Any, course: Any) -> None:
     configuration = configure_certificate(availability="on_date", available_on=NOON.replace(year=2099))
     press(operator, configuration, "generate")
     skipped = carried_out()
     assert (skipped.outcome, Credential.objects.count()) == ("skipped", 0)
     assert "available from 2099-03-14" in operator.get(page_of(configuration)).content.decode()
-    assert "in spite of the gates" in press(operator, configuration, "generate", override_gates="on")
+    assert "in spite of the date checks" in press(operator, configuration, "generate", ignore_dates="on")
     assert (carried_out().outcome, Credential.objects.count()) == ("done", 3)
 
 
@@ -79,7 +79,7 @@ def test_a_dry_run_says_who_would_get_it_and_who_not_and_why(operator: Any, cour
     assert (Credential.objects.count(), CredentialRun.objects.count()) == (1, 0)
 
 
-def test_a_dry_run_says_what_the_gates_say(operator: Any, course: Any) -> None:
+def test_a_dry_run_says_what_the_date_checks_say(operator: Any, course: Any) -> None:
     configuration = configure_certificate(availability="on_date", available_on=NOON.replace(year=2099))
     assert "A schedule that fires now gives nothing: Credentials are available from 2099" in press(
         operator, configuration, "dry_run"

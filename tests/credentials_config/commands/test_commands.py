@@ -127,20 +127,20 @@ def test_a_dry_run_says_who_would_get_one_who_not_and_why_and_writes_nothing(lms
     assert "would get one: 0, has one: 2, would not: 1." in again
 
 
-def test_a_dry_run_says_when_a_gate_is_shut(lms: LmsStandIn) -> None:
+def test_a_dry_run_says_which_date_check_fails(lms: LmsStandIn) -> None:
     add_algebra(lms)
     configuration = configure_certificate(availability="on_date", available_on="2999-01-01T00:00:00Z")
     said = say("credentials_generate", configuration=configuration.pk, dry_run=True)
     assert "A run now would be skipped: Credentials are available from 2999-01-01" in said
 
 
-def test_generating_keeps_to_the_gates_unless_they_are_overridden(lms: LmsStandIn) -> None:
+def test_generating_keeps_to_the_date_checks_unless_dates_are_ignored(lms: LmsStandIn) -> None:
     add_algebra(lms)
     configuration = configure_certificate(enabled=False, availability="on_date", available_on="2999-01-01T00:00:00Z")
     said = say("credentials_generate", configuration=configuration.pk)
     assert "skipped. Credentials are available from 2999-01-01" in said
-    assert "--override-gates" in said
-    say("credentials_generate", configuration=configuration.pk, override_gates=True)
+    assert "--ignore-dates" in said
+    say("credentials_generate", configuration=configuration.pk, ignore_dates=True)
     assert_one_each(learners=3)
 
 

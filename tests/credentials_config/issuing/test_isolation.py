@@ -78,15 +78,15 @@ def test_a_run_that_was_released_counts_nobody_twice(lms: LmsStandIn, settings: 
     assert (done.asked, done.eligible) == (4, 3)
 
 
-def test_what_is_asked_for_in_spite_of_the_gates_is_one_run(lms: LmsStandIn) -> None:
+def test_what_is_asked_for_in_spite_of_the_date_checks_is_one_run(lms: LmsStandIn) -> None:
     add_algebra(lms)
-    gates: dict[str, Any] = {"availability": "on_date", "available_on": NOW + 90 * DAY}
-    one, other = configure_certificate(**gates), configure_certificate(**gates)
+    dates: dict[str, Any] = {"availability": "on_date", "available_on": NOW + 90 * DAY}
+    one, other = configure_certificate(**dates), configure_certificate(**dates)
     waits = run_queue.request(other, cause=RunCause.SCHEDULE, now=NOW)
     run_queue.request(one, cause=RunCause.SCHEDULE, now=NOW)
-    run_queue.request(one, cause=RunCause.PERSON, override_gates=True, now=NOW)
+    run_queue.request(one, cause=RunCause.PERSON, ignore_dates=True, now=NOW)
     waits.refresh_from_db()
-    assert not waits.override_gates
+    assert not waits.ignore_dates
 
 
 def test_a_course_that_opens_again_opens_no_other_configuration(lms: LmsStandIn) -> None:

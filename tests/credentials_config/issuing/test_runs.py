@@ -104,7 +104,7 @@ def test_a_second_run_gives_nothing_twice_and_asks_the_lms_only_about_learners_w
     configuration = configure_certificate()
     issue(configuration)
     lms.complete(ALGEBRA, "half-2", 1.0)
-    lms.forget_calls()
+    lms.clear_calls()
     done = issue(configuration, now=LATER)
     assert (done.asked, done.eligible, done.issued) == (8, 1, 1)
     assert_one_each(learners=7)
@@ -141,7 +141,7 @@ def test_credentials_expire_as_the_configuration_says(lms: LmsStandIn) -> None:
 
 def test_nothing_happens_before_the_start_and_the_run_says_why(lms: LmsStandIn) -> None:
     add_algebra(lms)
-    lms.forget_calls()
+    lms.clear_calls()
     done = run(configure_certificate(), now=START - HOUR)
     assert done.outcome == RunOutcome.SKIPPED
     assert done.note == "The context starts on 2026-02-01 09:00 UTC."
@@ -149,10 +149,10 @@ def test_nothing_happens_before_the_start_and_the_run_says_why(lms: LmsStandIn) 
     assert "completions" not in lms.asked
 
 
-def test_somebody_may_override_the_gates_once(lms: LmsStandIn) -> None:
+def test_somebody_may_ignore_the_dates_once(lms: LmsStandIn) -> None:
     add_algebra(lms)
     configuration = configure_certificate(availability="on_date", available_on=NOW + 90 * DAY)
-    done = run(configuration, cause=RunCause.PERSON, override_gates=True)
+    done = run(configuration, cause=RunCause.PERSON, ignore_dates=True)
     assert (done.outcome, done.eligible) == (RunOutcome.DONE, 3)
     assert run(configuration, now=LATER).outcome == RunOutcome.SKIPPED
 
@@ -163,7 +163,7 @@ def test_a_run_that_waits_takes_on_the_override_that_somebody_asks_for_meanwhile
     waits = run_queue.request(configuration, cause=RunCause.SCHEDULE, now=START - HOUR)
     claimed = run_queue.claim(run=waits, now=START - HOUR)
     assert claimed is not None
-    assert run_queue.request(configuration, cause=RunCause.PERSON, override_gates=True).pk == waits.pk
+    assert run_queue.request(configuration, cause=RunCause.PERSON, ignore_dates=True).pk == waits.pk
     assert runs.carry_out(claimed, now=START - HOUR).outcome == RunOutcome.DONE
     assert Credential.objects.count() == 3
 
@@ -433,7 +433,7 @@ def test_who_got_none_is_told_how_they_get_one_although_the_schedule_is_over(
     assert remedy in done.note
     assert done.note.startswith("1 eligible learners got none")
     Learner.objects.filter(lms_user_id=999_999).update(lms_user_id=1002)
-    assert run(configuration, now=LATER, cause=RunCause.PERSON, override_gates=True).eligible == 1, "as the note says"
+    assert run(configuration, now=LATER, cause=RunCause.PERSON, ignore_dates=True).eligible == 1, "as the note says"
 
 
 def test_a_language_that_no_database_can_hold_costs_nobody_a_credential(lms: LmsStandIn) -> None:
@@ -531,7 +531,7 @@ def test_a_run_that_is_stopped_is_released_and_loses_no_attempt(lms: LmsStandIn)
     assert run_queue.claim(now=NOW) is not None
 
 
-def test_old_runs_are_forgotten_and_their_credentials_stay(lms: LmsStandIn) -> None:
+def test_old_runs_are_deleted_and_their_credentials_stay(lms: LmsStandIn) -> None:
     add_algebra(lms)
     configuration = configure_certificate()
     issue(configuration)
