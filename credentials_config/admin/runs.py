@@ -29,7 +29,7 @@ class CredentialRunAdmin(ReadOnlyPage):
     ordering = ("-pk",)
     fields = (
         *("run_link", "configuration_link", "cause", "person", "ignore_dates", "asked_at", "finished_at"),
-        *("outcome", "note", "asked", "eligible", "issued", "failed", "credentials_link"),
+        *("outcome", "note", "checked", "eligible", "issued", "failed", "credentials_link"),
     )
 
     def get_queryset(self, request: HttpRequest) -> Any:
@@ -56,8 +56,8 @@ class CredentialRunAdmin(ReadOnlyPage):
         return row.note
 
     @admin.display(description=gettext_lazy("looked at"))
-    def asked(self, row: CredentialRun) -> int:
-        return row.asked
+    def checked(self, row: CredentialRun) -> int:
+        return row.checked
 
     @admin.display(description=gettext_lazy("eligible"))
     def eligible(self, row: CredentialRun) -> int:

@@ -28,7 +28,7 @@ from credentials_config.issuing import document_queue, documents, new_credential
 from credentials_config.issuing.errors import clear_problem, report_problem
 from credentials_config.issuing.search import PersonEligibility, Search
 from credentials_config.models import Credential, CredentialConfiguration, CredentialRun, CredentialStatus, RunCause
-from credentials_config.schedules import Closed, Decision, FinalRun, Run, Skip, decide, over_from_the_start
+from credentials_config.schedules import Closed, Decision, FinalRun, Run, Skip, decide, expiry_error
 
 log = logging.getLogger(__name__)
 
@@ -165,7 +165,7 @@ class _Search:
     def _check_documents(self) -> None:
         """Raise Permanent or GenerationError when no document can be made: once for the run, not for each learner."""
         configuration = self._configuration
-        problem = over_from_the_start(
+        problem = expiry_error(
             self._job.now, valid_days=configuration.valid_days, valid_until=configuration.valid_until
         )
         if problem:

@@ -74,7 +74,7 @@ class CredentialRun(models.Model):
         return self.run.note
 
     @property
-    def asked(self) -> int:
+    def checked(self) -> int:
         """How many learners were looked at."""
         return self.run.done
 
