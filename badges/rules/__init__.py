@@ -20,6 +20,7 @@ from badges.rules.criteria import (
     describe,
     missing_text,
     parse_criteria,
+    step_text,
 )
 from badges.rules.data_rules import DataRule, RuleSet, Step, compile_rule
 from badges.rules.errors import CriteriaError, RuleError, ShapeError
@@ -64,5 +65,6 @@ __all__ = [
     "operators_for",
     "parse_criteria",
     "split_path",
+    "step_text",
     "to_text",
 ]

@@ -13,7 +13,7 @@ from badges.rules.criteria.events import Event
 from badges.rules.criteria.rendering import describe
 from badges.rules.criteria.schema import criteria_schema
 from badges.rules.criteria.texts import Translations
-from badges.rules.criteria.trace import TraceStep, missing_text
+from badges.rules.criteria.trace import TraceStep, missing_text, step_text
 
 __all__ = [
     "Condition",
@@ -27,4 +27,5 @@ __all__ = [
     "describe",
     "missing_text",
     "parse_criteria",
+    "step_text",
 ]
