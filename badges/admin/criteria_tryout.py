@@ -167,6 +167,7 @@ def _shown(form: TryoutForm, criteria: Criteria) -> dict[str, Any]:
     words = Translations(translation)
     return {
         "evaluation": evaluation,
+        "at": f"{at:%Y-%m-%dT%H:%M:%SZ}",
         "description": describe(criteria, words),
         "missing": evaluation.result.missing(words),
         "tree": trace_tree(evaluation.result.trace, history.names),
