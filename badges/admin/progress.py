@@ -36,7 +36,9 @@ class BadgeProgressAdmin(ExactSearchMixin, ReadOnlyAdmin):
     list_display = ("learner", "template", "state", "created_at", "completed_at")
     list_display_links = ("learner",)
     list_filter = (_CompletedFilter,)
-    search_help_text = gettext_lazy("An LMS user id, a username or its beginning, or the slug of a template.")
+    search_help_text = gettext_lazy(
+        "An LMS user id, a username or its beginning, the UUID of a learner, or the slug of a template."
+    )
     ordering = ("-pk",)  # ids begin with the learner, so the newest learner is first; an index has this order
     fields = ("badge", "holder", "created_at", "completed_at", "state", "demands", "past")
 

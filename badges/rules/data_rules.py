@@ -48,7 +48,7 @@ class Source:
         self.seen = seen
         self._walk = walker(keys)
         self._observe = seen.observe
-        self._identity = (keys, seen)
+        self._identity: tuple[object, ...] = (keys, seen)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Source) and self._identity == other._identity

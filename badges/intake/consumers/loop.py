@@ -51,7 +51,7 @@ class Notices:
         self._open: set[str] = set()
 
     def start(self, subject: str, text: str) -> None:
-        """Notify the operator that a condition has begun, unless that was said already."""
+        """Notify the operator that a condition has begun, unless the operator was notified already."""
         if subject not in self._open:
             self._open.add(subject)
             self._notify(text)

@@ -31,6 +31,23 @@ class Scope(NamedTuple):
     figures: Mapping[str, Any]
 
 
+class Trigger(NamedTuple):
+    """
+    Events that can change an answer: those of a type (None: of every type) that a filter can hold for (None: all).
+
+    A condition on the time of the event can hold for every event, because it may be relative to now.
+    """
+
+    event_type: str | None
+    filter: Filter | None = None
+
+    def includes(self, event: Event) -> bool:
+        """Return whether an event is one of them."""
+        if self.event_type is not None and event.type != self.event_type:
+            return False
+        return self.filter is None or self.filter.predicate(event.payload)
+
+
 class Entry(ABC):
     """
     A compiled entry of a document.
@@ -68,6 +85,16 @@ class Entry(ABC):
     def figures(self) -> frozenset[str]:
         """Return the names of the figures that it reads."""
         return frozenset(name for child in self.children() for name in child.figures())
+
+    def triggers(self) -> Iterator[Trigger]:
+        """
+        Yield which events can make it true when they are the latest event of the learner.
+
+        If it is false after an event and the next event is none of them, it is still false, unless time alone makes it
+        true. For an entry that ``grows`` they are also all events that can make it true when they arrive late.
+        """
+        for child in self.children():
+            yield from child.triggers()
 
     def children(self) -> tuple[Entry, ...]:
         """Return the entries inside this one."""
@@ -146,6 +173,11 @@ class SelectingEntry(Entry):
         """Yield the event types that it reads, each with the path where it is written; None stands for every type."""
         for one in self.selections:
             yield one.path, one.event_type
+
+    def triggers(self) -> Iterator[Trigger]:
+        """Yield which events can make it true when they are the latest event of the learner."""
+        for one in self.selections:
+            yield Trigger(one.event_type, one.filter if one.filter.conditions else None)
 
     def earliest(self, now: datetime) -> datetime:
         """Return the first moment of events that can matter."""

@@ -162,7 +162,7 @@ class Provider:
         allows_duplicates: bool = False,
         organization: str | None = None,
     ) -> Template:
-        """Make a template, in the first account unless said otherwise. One with this id is left as it is."""
+        """Make a template, in the first account unless another is named. One with this id is left as it is."""
         id = _uuid(id)
         known = self.store.first(Template, "id = ?", [id])
         if known is not None:
