@@ -141,7 +141,7 @@ def resume(run: Run, *, now: dt.datetime | None = None) -> None:
             )
             notify_worker_on_commit(CARRY_OUT_RUNS)
     except IntegrityError:
-        raise _one_is_open(run) from None
+        raise _another_is_open(run) from None
     if not resumed:
         raise RunRefused("Only a cancelled or failed run can be resumed.")
 
@@ -152,11 +152,11 @@ def _write(run: Run) -> Run:
             run.save(force_insert=True)
             notify_worker_on_commit(CARRY_OUT_RUNS)
     except IntegrityError:
-        raise _one_is_open(run) from None
+        raise _another_is_open(run) from None
     return run
 
 
-def _one_is_open(run: Run) -> RunRefused:
+def _another_is_open(run: Run) -> RunRefused:
     about = f" about {run.subject}" if run.subject else ""
     return RunRefused(f"Another run of the kind {run.kind}{about} is open. Wait for it, or cancel it.")
 

@@ -25,7 +25,7 @@ class CredentialRunAdmin(ReadOnlyPage):
     ordering = ("-started_at", "-pk")
     fields = (
         *("configuration_link", "cause", "person", "ignore_dates", "started_at", "finished_at", "outcome", "note"),
-        *("asked", "eligible", "issued", "failed", "credentials_link"),
+        *("checked", "eligible", "issued", "failed", "credentials_link"),
     )
 
     def get_queryset(self, request: HttpRequest) -> Any:

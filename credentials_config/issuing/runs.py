@@ -40,7 +40,7 @@ from credentials_config.models import (
     RunCause,
     RunOutcome,
 )
-from credentials_config.schedules import Closed, Decision, FinalRun, Run, Skip, decide, over_from_the_start
+from credentials_config.schedules import Closed, Decision, FinalRun, Run, Skip, decide, expiry_error
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +104,7 @@ def _carry_out(
     refused = 0
     for looked_at, findings in search.chunks():
         refused += _write_chunk(run, context, looked_at, findings, now)
-        run.refresh_from_db(fields=["asked", "eligible", "issued", "failed"])
+        run.refresh_from_db(fields=["checked", "eligible", "issued", "failed"])
         on_progress(run)
         if should_stop():
             run_queue.release(run, _at(now))
@@ -143,7 +143,7 @@ def _skip(run: CredentialRun, decision: Decision, now: dt.datetime) -> bool:
 
 def _check_documents(configuration: CredentialConfiguration, now: dt.datetime) -> None:
     """Raise Permanent or GenerationError when no document can be made: once for the run, and not for each learner."""
-    problem = over_from_the_start(now, valid_days=configuration.valid_days, valid_until=configuration.valid_until)
+    problem = expiry_error(now, valid_days=configuration.valid_days, valid_until=configuration.valid_until)
     if problem:
         raise Permanent(problem)
     with renderers.renderer_for(configuration):
@@ -152,10 +152,10 @@ def _check_documents(configuration: CredentialConfiguration, now: dt.datetime) -
 
 def _begin_counting(run: CredentialRun) -> None:
     """Begin with what an earlier worker of this run has written: those people are not found again."""
-    if run.asked:
+    if run.checked:
         found = Credential.objects.filter(run=run)
         failed = found.filter(status=CredentialStatus.ERROR).count()
-        run_queue.claims.still_claimed([run]).update(asked=0, eligible=found.count(), failed=failed)
+        run_queue.claims.still_claimed([run]).update(checked=0, eligible=found.count(), failed=failed)
 
 
 # --- one chunk of people -----------------------------------------------------------------------------------------
@@ -172,7 +172,7 @@ def _write_chunk(
         at = _at(now)
         with transaction.atomic():
             # The run's row first: two transactions that both hold a shared lock on it could not both change it.
-            run_queue.renew(run, at, asked=F("asked") + looked_at, eligible=F("eligible") + len(people))
+            run_queue.renew(run, at, checked=F("checked") + looked_at, eligible=F("eligible") + len(people))
             refused = len(new_credentials.write(run.configuration, people, context, languages, now=at, run=run))
             if refused:
                 run_queue.claims.still_claimed([run]).update(failed=F("failed") + refused)

@@ -98,7 +98,7 @@ class Migration(migrations.Migration):
                 ('started_at', models.DateTimeField(verbose_name='started')),
                 ('finished_at', models.DateTimeField(blank=True, null=True, verbose_name='finished')),
                 ('outcome', models.CharField(blank=True, choices=[('done', 'done'), ('skipped', 'skipped'), ('failed', 'failed')], max_length=7, verbose_name='outcome')),
-                ('asked', models.PositiveIntegerField(default=0, verbose_name='looked at')),
+                ('checked', models.PositiveIntegerField(default=0, verbose_name='looked at')),
                 ('eligible', models.PositiveIntegerField(default=0, verbose_name='eligible')),
                 ('issued', models.PositiveIntegerField(default=0, verbose_name='issued')),
                 ('failed', models.PositiveIntegerField(default=0, verbose_name='failed')),

@@ -47,7 +47,7 @@ LATER = NOW + dt.timedelta(hours=12)
 def test_who_finished_gets_one_credential_with_its_document_and_who_did_not_gets_none(lms: LmsStandIn) -> None:
     add_algebra(lms, finished=5, unfinished=4)
     done = issue(configure_certificate())
-    assert (done.outcome, done.asked, done.eligible, done.issued, done.failed) == (RunOutcome.DONE, 9, 5, 5, 0)
+    assert (done.outcome, done.checked, done.eligible, done.issued, done.failed) == (RunOutcome.DONE, 9, 5, 5, 0)
     assert_one_each(learners=5)
 
 
@@ -96,7 +96,7 @@ def test_one_learner_with_odd_figures_does_not_stop_the_others(lms: LmsStandIn) 
     add_algebra(lms, finished=3, unfinished=0)
     lms.garble_completion(ALGEBRA, "done-2", "most of it")
     done = issue(configure_certificate())
-    assert (done.outcome, done.asked, done.issued) == (RunOutcome.DONE, 3, 2)
+    assert (done.outcome, done.checked, done.issued) == (RunOutcome.DONE, 3, 2)
 
 
 def test_a_second_run_gives_nothing_twice_and_asks_the_lms_only_about_learners_without_one(lms: LmsStandIn) -> None:
@@ -106,7 +106,7 @@ def test_a_second_run_gives_nothing_twice_and_asks_the_lms_only_about_learners_w
     lms.complete(ALGEBRA, "half-2", 1.0)
     lms.clear_calls()
     done = issue(configuration, now=LATER)
-    assert (done.asked, done.eligible, done.issued) == (8, 1, 1)
+    assert (done.checked, done.eligible, done.issued) == (8, 1, 1)
     assert_one_each(learners=7)
     assert lms.asked["completions"] == ["1007", "1008"], "those who had not finished"
 
@@ -497,7 +497,7 @@ def test_a_killed_run_is_taken_over_when_its_lease_ends_and_finds_the_rest(lms: 
     taken_over = run_queue.claim(now=NOW + HOUR)
     assert taken_over is not None
     done = runs.carry_out(taken_over, now=NOW + HOUR)
-    assert (done.pk, done.outcome, done.asked, done.eligible) == (claimed.pk, RunOutcome.DONE, 5, 5)
+    assert (done.pk, done.outcome, done.checked, done.eligible) == (claimed.pk, RunOutcome.DONE, 5, 5)
     make(now=NOW + HOUR)
     assert_one_each(learners=5)
 
@@ -517,7 +517,7 @@ def test_a_slow_worker_whose_run_was_taken_over_writes_nothing_any_more(lms: Lms
     runs.carry_out(slow, now=NOW, on_progress=another_takes_over)
     (done,) = CredentialRun.objects.all()
     assert (done.outcome, done.finished_at, done.eligible) == (RunOutcome.DONE, NOW + HOUR, 5)
-    assert (done.asked, done.lease_until) == (5, None)
+    assert (done.checked, done.lease_until) == (5, None)
     assert Credential.objects.count() == 5
 
 
