@@ -2,7 +2,7 @@
 Retire a person who left: remove their personal data from all tables and files, of this app and of others.
 
 The hooks of all apps run in one transaction (``badges.common.retirement``), in which the learner is locked. Then the
-learner loses the LMS user id and the account. A keyed hash of the LMS user id stays (``badges.intake.retired``).
+learner loses the LMS user id and the account. Keyed hashes of both stay (``badges.intake.retired``).
 """
 
 from __future__ import annotations
@@ -71,25 +71,32 @@ def _retire(condition: Q, user: Q | None, lms_user_id: int | None, now: dt.datet
     with transaction.atomic():
         if lms_user_id is None:
             lms_user_id = _lms_user_id(condition, user)
-        added = None
+        account = _account(user, lms_user_id)
+        added = []
+        # In this order: whoever creates this learner now waits for the second insert, and then finds the first.
         if lms_user_id is not None:
-            # In this order: whoever creates this learner now waits for the second insert, and then finds the first.
             retired.remember(lms_user_id, now=now)
-            added = Learner(lms_user_id=lms_user_id, created_at=now)
-            insert([added], unique="lms_user_id")
+            added.append(Learner(lms_user_id=lms_user_id, created_at=now))
+            insert(added, unique="lms_user_id")
             condition |= Q(lms_user_id=lms_user_id)
+        if account is not None:
+            retired.remember_account(account, now=now)
+            added.append(Learner(user_id=account, created_at=now))
+            insert(added[-1:], unique="user")
+            condition |= Q(user=account)
         # In two statements: PostgreSQL does not lock what an outer join may not find, such as an account.
         found = list(Learner.objects.filter(condition).values_list("pk", flat=True))
         rows = list(Learner.objects.select_for_update().filter(pk__in=found).order_by("pk"))
-        ours = [row for row in rows if added is not None and row.uuid == added.uuid]
+        ours = [row for row in rows if row.uuid in {each.uuid for each in added}]
         known = [row for row in rows if row not in ours]
-        account = _account(user, lms_user_id)
         counts: dict[str, dict[str, int]] = {}
         people: list[Learner | None] = [*known] or [None]
         for learner in people:
             user_id = (learner.user_id if learner else None) or account
             _run_hooks(RetiringPerson(learner.pk if learner else None, lms_user_id, user_id), counts, now)
             if learner:
+                if learner.user_id is not None:
+                    retired.remember_account(learner.user_id, now=now)
                 learners.retire(learner)
         Learner.objects.filter(pk__in=[row.pk for row in ours]).delete()
         if plan:
