@@ -8,7 +8,7 @@ learner loses the LMS user id and the account. Keyed hashes of both stay (``badg
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from django.apps import apps
@@ -18,6 +18,7 @@ from django.db.models import Q
 
 from badges.awarding.models import UserCredential
 from badges.catalog.causes import Caused
+from badges.catalog.learner_paths import ExternalIdentity
 from badges.common.retirement import RetiringPerson, clear_account_references, retirement_hooks
 from badges.conf import user_lms_id_field
 from badges.database import retry_transient
@@ -25,6 +26,7 @@ from badges.history import event_log
 from badges.inserts import insert
 from badges.intake import inbox, learners, retired
 from badges.intake.models import Learner
+from badges.runs import personal_data
 
 APP_LABEL = "lms_badges"
 
@@ -111,6 +113,7 @@ def delete_personal_data(person: RetiringPerson, *, now: dt.datetime) -> dict[st
     keys = {event_log.person_key(person.lms_user_id), event_log.person_key(None, person.learner_id)}
     counts["logged events"] = sum(event_log.delete_events_of(key) for key in keys if key is not None)
     counts["dead letters without a person"] = inbox.clear_unreadable_payloads()
+    counts |= personal_data.delete(_identifiers(person, names))
     counts["reasons"] = _clear_reasons(person.learner_id) if person.learner_id is not None else 0
     counts["causes"] = 0
     if person.user_id is not None:
@@ -124,6 +127,18 @@ def _run_hooks(person: RetiringPerson, counts: dict[str, dict[str, int]], now: d
         of_app = counts.setdefault(name, {})
         for what, number in hook(person, now=now).items():
             of_app[what] = of_app.get(what, 0) + number
+
+
+def _identifiers(person: RetiringPerson, names: Iterable[str | ExternalIdentity]) -> set[str]:
+    """Return the texts that identify a person: ids, username, and what the host's account says."""
+    texts = {name.subject if isinstance(name, ExternalIdentity) else name for name in names}
+    if person.lms_user_id is not None:
+        texts.add(str(person.lms_user_id))
+    if person.user_id is not None:
+        account = get_user_model()._default_manager.filter(pk=person.user_id).first()
+        texts |= {str(getattr(account, name, "") or "") for name in ("email", "full_name")}
+        texts.add(f"{getattr(account, 'first_name', '')} {getattr(account, 'last_name', '')}".strip())
+    return {text for text in texts if len(text) > 1 or text.isdigit()}
 
 
 def _clear_reasons(learner_id: int) -> int:

@@ -72,6 +72,7 @@ class CredentialRuns(badges.RunKind):
     modes = (badges.RunMode.APPLY,)
     task = run_queue.TASK
     starts_over = True  # the lists of the LMS have no stable order, so a place in them means nothing later
+    result_names_people = False  # it has none
     is_started_by_staff = False  # the page of a configuration does, since a run needs its row of this app
 
     def limits(self) -> badges.RunLimits:
