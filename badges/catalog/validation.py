@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import uuid
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
@@ -27,8 +27,16 @@ from badges.rules import RuleError
 _is_url = URLValidator(schemes=["http", "https"])
 
 
-def read_template(entry: Any, *, path: str = "") -> tuple[Document | None, list[Problem]]:
-    """Return the document of a template entry, or None and all problems. ``path`` is the path of the entry."""
+def read_template(
+    entry: Any, *, path: str = "", definitions: Mapping[str, EventDefinition] | None = None
+) -> tuple[Document | None, list[Problem]]:
+    """
+    Return the document of a template entry, or None and all problems.
+
+    ``path`` is the path of the entry. ``definitions`` are the event types that it may use; None: the configured ones.
+    """
+    if definitions is None:
+        definitions = event_types.configured()
     problems = template_problems(entry, path)
     if problems:
         return None, problems
@@ -40,7 +48,8 @@ def read_template(entry: Any, *, path: str = "") -> tuple[Document | None, list[
     problems = [*_issuer_problems(entry, path), *_content_problems(document, path)]
     requirements = []
     for index, requirement in enumerate(document["requirements"]):
-        requirements.append(_read_requirement(requirement, child_path(path, "requirements", index), problems))
+        place = child_path(path, "requirements", index)
+        requirements.append(_read_requirement(requirement, place, problems, definitions))
     document["requirements"] = sorted(requirements, key=lambda requirement: requirement["key"])
     problems += _repeated(entry["requirements"], "key", child_path(path, "requirements"))
     return (None, problems) if problems else (document, [])
@@ -123,11 +132,14 @@ def _repeated(items: list[dict[str, Any]], name: str, path: str) -> list[Problem
     return problems
 
 
-def _read_requirement(entry: dict[str, Any], path: str, problems: list[Problem]) -> Document:
+def _read_requirement(
+    entry: dict[str, Any], path: str, problems: list[Problem], definitions: Mapping[str, EventDefinition]
+) -> Document:
     requirement = _with_defaults("requirement", entry)
-    definition = event_types.configured().get(requirement["event_type"])
+    definition = definitions.get(requirement["event_type"])
     if definition is None:
-        problems.append(Problem(child_path(path, "event_type"), _unknown_type(requirement["event_type"])))
+        message = _unknown_type(requirement["event_type"], definitions)
+        problems.append(Problem(child_path(path, "event_type"), message))
         return requirement
     if definition.learner_path is None:
         message = "events of this type do not say which learner they are about; manage.py check tells what to configure"
@@ -148,10 +160,12 @@ def _read_rule(definition: EventDefinition, rule: Document, path: str, problems:
     return {"path": compiled.path, "operator": compiled.operator, "value": compiled.value}
 
 
-def _unknown_type(event_type: str) -> str:
-    if event_types.is_known(event_type):
+def _unknown_type(event_type: str, definitions: Mapping[str, EventDefinition]) -> str:
+    if event_types.find_signal(event_type) is not None:
         return f"{event_type} is not configured here; add it to LMS_BADGES_CONFIG['events']"
-    return f"there is no event type {event_type}; {_suggest(event_type, list(event_types.configured()))}"
+    if event_types.is_known(event_type):
+        return f"the event type {event_type} is not active; make it active first"
+    return f"there is no event type {event_type}; {_suggest(event_type, list(definitions))}"
 
 
 def _suggest(wrong: str, right: Iterable[str]) -> str:
