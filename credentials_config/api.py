@@ -28,7 +28,7 @@ from credentials_config.issuing.lifecycle import (
     retry_configuration,
 )
 from credentials_config.issuing.maintenance import reopen
-from credentials_config.issuing.search import Finding, Search
+from credentials_config.issuing.search import PersonEligibility, Search
 from credentials_config.models import Credential, CredentialConfiguration, CredentialRun, CredentialType, RunCause
 from credentials_config.schedules import Decision, decide
 
@@ -37,8 +37,8 @@ __all__ = [
     "Decision",
     "Document",
     "Eligibility",
-    "Finding",
     "Person",
+    "PersonEligibility",
     "Refused",
     "credential_by_code",
     "credentials_of",
@@ -59,15 +59,15 @@ __all__ = [
 
 
 def generate(
-    configuration: CredentialConfiguration, *, person: Any = None, override_gates: bool = False
+    configuration: CredentialConfiguration, *, person: Any = None, ignore_dates: bool = False
 ) -> CredentialRun:
     """
     Request a run of a configuration now, and return it. A worker, the sweep or ``credentials_run`` carries it out.
 
     When a run of this configuration is open already, that run is returned. ``person`` is the user of the host who asks.
-    ``override_gates``: the run ignores start, availability and closure of the context.
+    ``ignore_dates``: the run ignores start, availability and closure of the context.
     """
-    return run_queue.request(configuration, cause=RunCause.PERSON, person=person, override_gates=override_gates)
+    return run_queue.request(configuration, cause=RunCause.PERSON, person=person, ignore_dates=ignore_dates)
 
 
 def decision_for(configuration: CredentialConfiguration, *, now: dt.datetime | None = None) -> Decision:
@@ -80,7 +80,7 @@ def decision_for(configuration: CredentialConfiguration, *, now: dt.datetime | N
     return decide(configuration.schedule_rules, context, now or timezone.now())
 
 
-def survey(configuration: CredentialConfiguration) -> Iterator[Finding]:
+def survey(configuration: CredentialConfiguration) -> Iterator[PersonEligibility]:
     """
     Yield a finding for every learner of the context: who would get a credential, who not and why, and who has one.
 
@@ -92,7 +92,7 @@ def survey(configuration: CredentialConfiguration) -> Iterator[Finding]:
         yield from findings
 
 
-def eligibility(configuration: CredentialConfiguration, people: list[Person]) -> list[Finding]:
+def eligibility(configuration: CredentialConfiguration, people: list[Person]) -> list[PersonEligibility]:
     """
     Return a finding for each of these people, in their order, whether they have a credential or not.
 

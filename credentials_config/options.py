@@ -183,7 +183,7 @@ def read_layout(options: Options) -> tuple[Layout | None, list[str]]:
     return (None if reader.errors else layout), reader.errors
 
 
-def near_misses(given: Collection[str], known: Collection[str]) -> list[tuple[str, str]]:
+def similar_keys(given: Collection[str], known: Collection[str]) -> list[tuple[str, str]]:
     """
     Return each key that is similar to a known one, with that one.
 
@@ -233,7 +233,7 @@ class _Reader:
                 self._add_error(key, f"this form is no longer read; write text_elements.{element}.{flat[2]}")
             elif key == "template_two_lines":
                 self._add_error(key, "this form is no longer read; write template_multiline")
-        for key, near in near_misses([key for key in options if not _FLAT.fullmatch(key)], LAYOUT_KEYS):
+        for key, near in similar_keys([key for key in options if not _FLAT.fullmatch(key)], LAYOUT_KEYS):
             if key != "template_two_lines":
                 self._add_error(key, f"there is no such key; write {near}")
 

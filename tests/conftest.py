@@ -166,13 +166,13 @@ def s3proxy(pytestconfig: pytest.Config) -> S3Proxy:
 
 @pytest.fixture
 def postgresql(pytestconfig: pytest.Config) -> PostgreSQL:
-    """Start PostgreSQL, whichever database the tests run on."""
+    """Start PostgreSQL, whichever database the tests run on. It may be that database, so no test stops it."""
     return _started(pytestconfig, "postgresql")
 
 
 @pytest.fixture
 def mariadb(pytestconfig: pytest.Config) -> MariaDB:
-    """Start MariaDB, whichever database the tests run on."""
+    """Start MariaDB, whichever database the tests run on. It may be that database, so no test stops it."""
     return _started(pytestconfig, "mariadb")
 
 

@@ -108,8 +108,8 @@ class RuleRowsField(forms.Field):
     default_validators = [lambda rows: [ProhibitNullCharactersValidator()(part) for row in rows for part in row[:3]]]
 
     def has_changed(self, initial: Any, data: Any) -> bool:
-        return _counted(initial or ()) != _counted(data or ())
+        return _parts_that_count(initial or ()) != _parts_that_count(data or ())
 
 
-def _counted(rows: Iterable[Row]) -> list[tuple[str, ...]]:
+def _parts_that_count(rows: Iterable[Row]) -> list[tuple[str, ...]]:
     return [row[:3] for row in rows if row.counts]

@@ -12,6 +12,7 @@ number of the catalog. A wrong setting raises nothing here: system checks report
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import json
 import logging
@@ -117,7 +118,9 @@ class EventDefinition:
         return self.schema.notes.get(path) if self.schema else None
 
     def subject(self, data: Mapping[str, Any]) -> Any:
-        """Return the part of an event's data that rules see."""
+        """Return the part of an event's data that rules see. They see no personal data of own event types."""
+        if self.schema is not None:
+            return self.shape.without_personal(data)
         return data if self.single is None else data.get(self.single)
 
     def without_personal(self, data: Mapping[str, Any]) -> Any:
@@ -293,6 +296,22 @@ def at(number: int) -> Mapping[str, EventDefinition]:
                 _own = _read_own(number, _own)
     _own.read_at = time.monotonic()
     return configured()
+
+
+def why_unusable(event_type: str, definitions: Mapping[str, EventDefinition]) -> str:
+    """Return why requirements and criteria cannot use an event type, and the remedy; empty when they can."""
+    definition = definitions.get(event_type)
+    if definition is not None:
+        if definition.learner_path is not None:
+            return ""
+        return "events of this type do not say which learner they are about; manage.py check tells what to configure"
+    if find_signal(event_type) is not None:
+        return f"{event_type} is not configured here; add it to LMS_BADGES_CONFIG['events']"
+    if is_known(event_type):
+        return f"the event type {event_type} is not active; make it active first, or write another one"
+    near = difflib.get_close_matches(event_type, definitions, n=2)
+    remedy = " or ".join(near) if near else f"one of {', '.join(definitions)}"
+    return f"there is no event type {event_type}; write {remedy}"
 
 
 def is_known(event_type: str) -> bool:

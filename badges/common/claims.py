@@ -46,6 +46,14 @@ LOOK_AHEAD = 4
 ROUNDS = 3
 
 
+class ClaimLostError(Exception):
+    """
+    This worker no longer has the claim of a row, so it must not change it.
+
+    It took longer than its lease and another worker has claimed the row, or a person changed the row meanwhile.
+    """
+
+
 @dataclass(frozen=True, slots=True)
 class Claims(Generic[Row]):
     """

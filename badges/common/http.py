@@ -103,7 +103,7 @@ class RetryPolicy:
     base_delay: float = 0.5
     max_delay: float = 30.0
 
-    def delay(self, attempt: int) -> float:
+    def backoff_delay(self, attempt: int) -> float:
         """Return the seconds to wait after this many failed attempts."""
         return next_delay(attempt, base=self.base_delay, cap=self.max_delay)
 
@@ -127,7 +127,7 @@ class RenewableAuth(AuthBase):
 
     @abstractmethod
     def renew(self, refused: requests.PreparedRequest) -> None:
-        """Forget the credentials that this request carried."""
+        """Drop the credentials that this request carried."""
 
 
 class HttpApi:
@@ -241,7 +241,7 @@ class HttpApi:
             except AnswerTooBig:  # the next answer would be as big
                 raise
             except Retryable as error:
-                wait = self.retries.delay(attempt) if error.retry_after is None else error.retry_after
+                wait = self.retries.backoff_delay(attempt) if error.retry_after is None else error.retry_after
                 if attempt == attempts or wait > self.retries.max_delay:
                     raise
                 log.info("%s Trying again in %.1f s.", error, wait)

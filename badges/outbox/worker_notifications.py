@@ -76,8 +76,8 @@ class _Notification:
 
 def _send(app: Celery, task: str) -> None:
     """Send over a connection of its own: the pool's would wait and retry as the host's settings say."""
-    impatient = {"socket_connect_timeout": CONNECT_SECONDS, "socket_timeout": CONNECT_SECONDS, "max_retries": 0}
-    with app.connection_for_write(connect_timeout=CONNECT_SECONDS, transport_options=impatient) as connection:
+    short_timeouts = {"socket_connect_timeout": CONNECT_SECONDS, "socket_timeout": CONNECT_SECONDS, "max_retries": 0}
+    with app.connection_for_write(connect_timeout=CONNECT_SECONDS, transport_options=short_timeouts) as connection:
         app.send_task(task, connection=connection, retry=False, ignore_result=True)
 
 
@@ -105,8 +105,8 @@ def _own_app() -> Celery:
 
 
 @receiver(setting_changed)
-def _forget_broker(*, setting: str, **_changed: object) -> None:
-    """Forget the broker that a test replaces."""
+def _clear_broker(*, setting: str, **_changed: object) -> None:
+    """Drop what is known of a broker that a test replaces."""
     global _paused_until
     if setting.startswith("CELERY_"):
         _own_app.cache_clear()

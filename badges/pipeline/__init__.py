@@ -21,6 +21,7 @@ from django.db import DatabaseError, Error, IntegrityError, transaction
 from django.utils import timezone
 
 from badges.catalog import snapshot
+from badges.common.claims import ClaimLostError
 from badges.conf import config
 from badges.database import is_unencodable, retry_transient, statement_bytes
 from badges.exceptions import EventError
@@ -31,7 +32,7 @@ from badges.intake.models import EVENT, InboxMessage, InboxState
 from badges.outbox import mailbox
 from badges.outbox.worker_notifications import PROCESS_PENDING
 from badges.pipeline import inbox_kinds
-from badges.pipeline.batches import BusBatch, ClaimLostError, InboxBatch
+from badges.pipeline.batches import BusBatch, InboxBatch
 from badges.pipeline.decisions import (
     BatchResult,
     EventBatch,
@@ -71,7 +72,7 @@ def handle(batch: Iterable[Event | Unreadable], *, now: dt.datetime | None = Non
     fails for another reason is split until the failing event stands alone. That event is tried again later or becomes
     a dead letter, and the others are decided.
 
-    Raises Retryable when the database did not answer for longer than ``LMS_BADGES_CONFIG["intake"]["patience"]``
+    Raises Retryable when the database did not answer for longer than ``LMS_BADGES_CONFIG["intake"]["give_up_seconds"]``
     seconds. Then the caller must not acknowledge anything of this batch.
     """
     now = now or timezone.now()
@@ -98,7 +99,7 @@ def receive(event: Event, *, now: dt.datetime | None = None) -> bool:
     now = now or timezone.now()
     catalog = snapshot.current()
     matched = match_events([event], catalog, BatchResult(), keep_unmatched=config.keep_unmatched)
-    people = [*matched.people(), *(person for _, person in matched.near_misses)]
+    people = [*matched.people(), *(person for _, person in matched.unmatched)]
     if not people:
         # That it meets no requirement is its decision. An event that is decided later is logged then.
         to_log = events_to_log(matched)
@@ -118,7 +119,7 @@ def process_pending(*, limit: int = 500, now: dt.datetime | None = None) -> Batc
     Claim up to ``limit`` pending rows of the inbox that are due. Decide the events; hand others to their handlers.
 
     ``seen`` of the result is 0 when no row was due. Raises Retryable when the database did not answer for longer than
-    ``LMS_BADGES_CONFIG["intake"]["patience"]`` seconds. The rows are then due again, and no attempt is counted.
+    ``LMS_BADGES_CONFIG["intake"]["give_up_seconds"]`` seconds. The rows are then due again, and no attempt is counted.
     """
     now = now or timezone.now()
     rows = retry_transient(lambda: inbox.claim(limit, now, lease=config.delivery["lease_seconds"]))
@@ -201,7 +202,7 @@ def _defer(event: Event, error: Exception, batch: EventBatch, now: dt.datetime) 
         if not is_unencodable(storing_error):
             raise
         return _dead_letter([_without_body(event)], now)
-    return BatchResult(dead=1) if until is None else BatchResult(postponed=1)
+    return BatchResult(dead=1) if until is None else BatchResult(rescheduled=1)
 
 
 def _store_deferred(event: Event, batch: EventBatch, reason: str, until: dt.datetime | None, now: dt.datetime) -> None:

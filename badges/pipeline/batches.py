@@ -12,6 +12,7 @@ import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 
 from badges.catalog import event_types
+from badges.common.claims import ClaimLostError
 from badges.intake import inbox
 from badges.intake.events import Event, Identity
 from badges.intake.learners import LearnerLookup
@@ -20,15 +21,11 @@ from badges.pipeline.decisions import NO_MATCH, RETIRED, BatchResult, MatchedBat
 from badges.pipeline.steps import Match
 
 
-class ClaimLostError(Exception):
-    """Another worker has claimed an event of this batch and decides it."""
-
-
 class BusBatch:
     """Events that a consumer has just read. They have no inbox row."""
 
-    def is_idle(self, matched: MatchedBatch) -> bool:
-        return not matched.matches and not matched.near_misses
+    def has_nothing_to_write(self, matched: MatchedBatch) -> bool:
+        return not matched.matches and not matched.unmatched
 
     def write_inbox(
         self,
@@ -41,7 +38,7 @@ class BusBatch:
     ) -> list[Match]:
         rows = [
             inbox.row_of(event, state=InboxState.UNMATCHED, now=now, person=person, reason=NO_MATCH)
-            for event, person in matched.near_misses
+            for event, person in matched.unmatched
         ]
         rows += [_row_of_match(match, lookup, now) for match in matched.matches]
         new = inbox.write(rows)
@@ -73,7 +70,7 @@ class InboxBatch:
     def __init__(self, claimed: Mapping[Identity, InboxMessage]):
         self._claimed = claimed
 
-    def is_idle(self, matched: MatchedBatch) -> bool:
+    def has_nothing_to_write(self, matched: MatchedBatch) -> bool:
         return False
 
     def write_inbox(
@@ -95,7 +92,7 @@ class InboxBatch:
             outcome = outcomes.get(event.identity) or (InboxState.UNMATCHED, matched.ignored[event.identity])
             rows_by_outcome.setdefault(outcome, []).append(self._claimed[event.identity])
         for (state, reason), rows in rows_by_outcome.items():
-            if inbox.finish(rows, state=state, now=now, reason=reason, forget=reason == RETIRED) != len(rows):
+            if inbox.finish(rows, state=state, now=now, reason=reason, clear=reason == RETIRED) != len(rows):
                 raise ClaimLostError
         return _without_refused(matched.matches, lookup, result)
 

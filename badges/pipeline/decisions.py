@@ -47,7 +47,7 @@ class BatchResult:
     What became of events, counted.
 
     ``ignored`` counts by event type and reason. Ignored events from a bus are not stored, unless ``keep_unmatched`` is
-    on. ``dead`` counts dead letters, ``postponed`` counts events that failed and will be tried again.
+    on. ``dead`` counts dead letters, ``rescheduled`` counts events that failed and will be tried again.
     """
 
     seen: int = 0
@@ -55,11 +55,11 @@ class BatchResult:
     awarded: int = 0
     duplicates: int = 0
     dead: int = 0
-    postponed: int = 0
+    rescheduled: int = 0
     ignored: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def __iadd__(self, other: BatchResult) -> Self:
-        for name in ("seen", "matched", "awarded", "duplicates", "dead", "postponed"):
+        for name in ("seen", "matched", "awarded", "duplicates", "dead", "rescheduled"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.ignored.update(other.ignored)
         return self
@@ -70,13 +70,13 @@ class MatchedBatch:
     """
     The answers of the rules for a batch.
 
-    ``near_misses`` are events about a person in which nothing is interested. They are collected only when
+    ``unmatched`` are events about a person in which nothing is interested. They are collected only when
     ``LMS_BADGES_CONFIG["keep_unmatched"]`` asks for them. ``about_people`` are all events about a person. ``ignored``
     is the reason for each ignored event, by its source and id.
     """
 
     matches: list[Match] = field(default_factory=list)
-    near_misses: list[tuple[Event, LearnerData]] = field(default_factory=list)
+    unmatched: list[tuple[Event, LearnerData]] = field(default_factory=list)
     about_people: list[tuple[Event, LearnerData]] = field(default_factory=list)
     ignored: dict[Identity, str] = field(default_factory=dict)
 
@@ -97,7 +97,7 @@ class EventBatch(Protocol):
     ``badges.pipeline.batches`` has the two kinds: ``BusBatch`` and ``InboxBatch``.
     """
 
-    def is_idle(self, matched: MatchedBatch) -> bool:
+    def has_nothing_to_write(self, matched: MatchedBatch) -> bool:
         """Return whether nothing has to be written for this batch."""
 
     def write_inbox(
@@ -137,7 +137,7 @@ def decide(events: Sequence[Event], batch: EventBatch, *, now: dt.datetime) -> B
     logged = rows_to_log(to_log, lookup, catalog, now)
     _ignore_retired(matched, lookup, result)
     _ignore_matches_without_learner(matched, lookup, result)
-    if batch.is_idle(matched) and not logged:
+    if batch.has_nothing_to_write(matched) and not logged:
         return result
     with read_committed():
         matches = batch.write_inbox(events, matched, lookup, now=now, result=result)
@@ -178,7 +178,7 @@ def match_events(
         else:
             matched.ignore(event, NO_MATCH, result)
             if keep_unmatched:
-                matched.near_misses.append((event, person))
+                matched.unmatched.append((event, person))
     return matched
 
 
@@ -233,7 +233,7 @@ def _log_key(person: LearnerData, lookup: LearnerLookup) -> int | None:
 
 def look_up_people(matched: MatchedBatch, to_log: Iterable[tuple[Event, LearnerData]] = ()) -> LearnerLookup:
     """Find the people of a batch. Of those whose events are only stored it is asked who they are and who has left."""
-    others = [*matched.near_misses, *to_log]
+    others = [*matched.unmatched, *to_log]
     # An event that has no LMS user id is logged for the learner whom it names.
     named = (person for _event, person in to_log if person.lms_user_id is None)
     return learners.look_up([*matched.people(), *named], bystanders={person.key for _event, person in others})
@@ -245,12 +245,12 @@ def _ignore_retired(matched: MatchedBatch, lookup: LearnerLookup, result: BatchR
     for match in matched.matches:
         if match.person.key in lookup.retired:
             matched.ignore(match.event, RETIRED, result)
-    for event, person in matched.near_misses:
+    for event, person in matched.unmatched:
         if person.key in lookup.retired:
             result.ignored[event.type, NO_MATCH] -= 1
             matched.ignore(event, RETIRED, result)
     matched.matches = [match for match in matched.matches if match.person.key not in lookup.retired]
-    matched.near_misses = [miss for miss in matched.near_misses if miss[1].key not in lookup.retired]
+    matched.unmatched = [(event, person) for event, person in matched.unmatched if person.key not in lookup.retired]
 
 
 def _ignore_matches_without_learner(matched: MatchedBatch, lookup: LearnerLookup, result: BatchResult) -> None:

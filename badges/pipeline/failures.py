@@ -1,4 +1,4 @@
-"""What becomes of a row that failed: whose fault it was, when it is tried again, and what is said about it."""
+"""What becomes of a row that failed: whose fault it was, when it is tried again, and the reason that is stored."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def next_attempt(error: Exception, *, attempts: int, now: dt.datetime) -> dt.dat
     """Return when to try again what failed alone, or None when it becomes a dead letter."""
     if isinstance(error, EventError) or attempts >= config.intake["max_attempts"]:
         return None
-    delay = next_delay(attempts, base=config.delivery["base_delay"], cap=config.delivery["max_delay"])
-    return now + dt.timedelta(seconds=delay)
+    backoff_delay = next_delay(attempts, base=config.delivery["base_delay"], cap=config.delivery["max_delay"])
+    return now + dt.timedelta(seconds=backoff_delay)
 
 
 def reason_of(error: Exception) -> str:

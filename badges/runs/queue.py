@@ -1,8 +1,8 @@
 """
 The queue of runs: a person starts, cancels, resumes or undoes a run, and one worker at a time has it.
 
-A run is a row before anything is done, so no request is forgotten. Only the worker that has the claim changes the
-progress of a run; for any other the functions raise LeaseLost.
+A run is a row before anything is done, so no request gets lost. Only the worker that has the claim changes the
+progress of a run; for any other the functions raise ClaimLostError.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
-from badges.common.claims import Claims
+from badges.common.claims import ClaimLostError, Claims
 from badges.conf import config
 from badges.exceptions import Permanent
 from badges.outbox.worker_notifications import CARRY_OUT_RUNS, notify_worker_on_commit
@@ -29,10 +29,6 @@ claims = Claims(Run, unfinished=Q(active_key=ACTIVE), counts=("attempts",))
 
 class RunRefused(Permanent):
     """A run cannot be started, cancelled, resumed or undone now; the message says why and what to do."""
-
-
-class LeaseLost(Exception):
-    """Another worker has the run, since this one took longer than its lease."""
 
 
 # --- by people -------------------------------------------------------------------------------------------------------
@@ -145,7 +141,7 @@ def resume(run: Run, *, now: dt.datetime | None = None) -> None:
             )
             notify_worker_on_commit(CARRY_OUT_RUNS)
     except IntegrityError:
-        raise _one_is_open(run) from None
+        raise _another_is_open(run) from None
     if not resumed:
         raise RunRefused("Only a cancelled or failed run can be resumed.")
 
@@ -156,11 +152,11 @@ def _write(run: Run) -> Run:
             run.save(force_insert=True)
             notify_worker_on_commit(CARRY_OUT_RUNS)
     except IntegrityError:
-        raise _one_is_open(run) from None
+        raise _another_is_open(run) from None
     return run
 
 
-def _one_is_open(run: Run) -> RunRefused:
+def _another_is_open(run: Run) -> RunRefused:
     about = f" about {run.subject}" if run.subject else ""
     return RunRefused(f"Another run of the kind {run.kind}{about} is open. Wait for it, or cancel it.")
 
@@ -180,7 +176,7 @@ def claim(*, now: dt.datetime) -> Run | None:
 
 
 def begin(run: Run, *, now: dt.datetime, total: int | None) -> None:
-    """Note that a worker begins, with how much there is to do. Raises LeaseLost."""
+    """Note that a worker begins, with how much there is to do. Raises ClaimLostError."""
     started_at = run.started_at or now
     _renew(run, now, total=total, started_at=started_at)
 
@@ -189,7 +185,7 @@ def commit_step(run: Run, step: Step, *, now: dt.datetime) -> bool:
     """
     Do the work of a step and store the progress, in one transaction.
 
-    Return False, and do nothing, when the run is to be cancelled. Raises LeaseLost.
+    Return False, and do nothing, when the run is to be cancelled. Raises ClaimLostError.
     """
     with transaction.atomic():
         # The run's row first: it is locked until the commit, so nobody else can carry out the same step.
@@ -208,10 +204,10 @@ def commit_step(run: Run, step: Step, *, now: dt.datetime) -> bool:
 
 
 def close(run: Run, state: RunState, *, now: dt.datetime, note: str = "", result: str = "") -> None:
-    """End a claimed run. ``result`` is the name of its file in the storage. Raises LeaseLost."""
+    """End a claimed run. ``result`` is the name of its file in the storage. Raises ClaimLostError."""
     changes = {"result": result} if result else {}
     if not _close(claims.still_claimed([run]), state, now, note=note[:NOTE_LENGTH], **changes):
-        raise LeaseLost
+        raise ClaimLostError
 
 
 def reschedule(run: Run, *, due_at: dt.datetime, note: str) -> None:
@@ -224,7 +220,7 @@ def release(run: Run, *, now: dt.datetime) -> None:
     claims.release([run], due_at=now)
 
 
-def forget(*, before: dt.datetime, limit: int) -> int:
+def delete_closed(*, before: dt.datetime, limit: int) -> int:
     """Delete at most ``limit`` runs that were closed before a time, with their results; return how many."""
     old = list(Run.objects.filter(finished_at__lt=before, active_key=None).order_by("finished_at")[:limit])
     for run in old:
@@ -236,7 +232,7 @@ def forget(*, before: dt.datetime, limit: int) -> int:
 
 def _renew(run: Run, now: dt.datetime, **changes: Any) -> None:
     if not claims.renew([run], now=now, lease=config.runs["lease_seconds"], **changes):
-        raise LeaseLost
+        raise ClaimLostError
 
 
 def _close(rows: Any, state: RunState, now: dt.datetime, **changes: Any) -> int:

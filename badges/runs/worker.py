@@ -18,13 +18,13 @@ from django.core.files.base import ContentFile
 from django.utils import timezone
 
 from badges.common.backoff import next_delay
+from badges.common.claims import ClaimLostError
 from badges.conf import config
 from badges.database import retry_transient
 from badges.exceptions import Permanent, Retryable
 from badges.runs import kinds, queue
 from badges.runs.kinds import Job, RunKind, Step
 from badges.runs.models import Run, RunState
-from badges.runs.queue import LeaseLost
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ def carry_out(run: Run, *, should_stop: Callable[[], bool] = lambda: False, now:
     """
     try:
         _carry_out(run, should_stop, now)
-    except LeaseLost:
+    except ClaimLostError:
         log.warning("Run %s: the lease ended before a step was finished; another worker has the run now.", run.pk)
     except Permanent as error:
         _fail(run, now(), str(error))
@@ -100,7 +100,7 @@ def _finish(run: Run, kind: RunKind, now: Now) -> None:
     stored = storage.save(f"lms_badges/runs/{run.pk}/{PurePosixPath(name).name}", ContentFile(content))
     try:
         _close(run, RunState.DONE, now(), result=stored)
-    except LeaseLost:
+    except ClaimLostError:
         storage.delete(stored)
         raise
 
@@ -112,7 +112,7 @@ def _close(run: Run, state: RunState, at: dt.datetime, **given: Any) -> None:
 def _fail(run: Run, at: dt.datetime, note: str) -> None:
     try:
         _close(run, RunState.FAILED, at, note=note)
-    except LeaseLost:
+    except ClaimLostError:
         log.warning("Run %s failed, but another worker has it now: %s", run.pk, note)
 
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from credentials_config import api, lms
-from credentials_config.api import Finding
+from credentials_config.api import PersonEligibility
 from credentials_config.models import CredentialConfiguration, CredentialStatus
 from credentials_config.processors.csv_list import MAX_ID_DIGITS
 from credentials_config.schedules import Closed, Decision, Skip, decide
@@ -31,7 +31,7 @@ def dry_run_page(admin: Any, request: HttpRequest, configuration: CredentialConf
         "opts": admin.opts,
         "original": configuration,
         "context": context,
-        "gates": _describe(decide(configuration.schedule_rules, context, timezone.now())),
+        "date_checks": _describe(decide(configuration.schedule_rules, context, timezone.now())),
         "who": who,
         "findings": [{"person": one.person, "reasons": one.eligibility.reasons, **_result(one)} for one in found],
         "would": sum(_would_get(one) for one in found),
@@ -41,12 +41,12 @@ def dry_run_page(admin: Any, request: HttpRequest, configuration: CredentialConf
     return TemplateResponse(request, "admin/lms_credentials_config/dry_run.html", page)
 
 
-def _first(configuration: CredentialConfiguration) -> tuple[list[Finding], bool]:
+def _first(configuration: CredentialConfiguration) -> tuple[list[PersonEligibility], bool]:
     found = list(islice(api.survey(configuration), MOST + 1))
     return found[:MOST], len(found) > MOST
 
 
-def _ask(configuration: CredentialConfiguration, who: str) -> list[Finding]:
+def _ask(configuration: CredentialConfiguration, who: str) -> list[PersonEligibility]:
     """Return the finding on one person. Digits are always an LMS user id, which is never longer than MAX_ID_DIGITS."""
     if who.isascii() and who.isdigit():
         people = lms.client().find(lms_user_ids=[int(who)] if len(who) <= MAX_ID_DIGITS else [])
@@ -55,11 +55,11 @@ def _ask(configuration: CredentialConfiguration, who: str) -> list[Finding]:
     return api.eligibility(configuration, list(people))
 
 
-def _would_get(one: Finding) -> bool:
+def _would_get(one: PersonEligibility) -> bool:
     return one.eligibility.eligible and not one.holds
 
 
-def _result(one: Finding) -> dict[str, Any]:
+def _result(one: PersonEligibility) -> dict[str, Any]:
     if one.holds:
         label = CredentialStatus(one.holds).label
         return {"result": _("has one already (%(status)s)") % {"status": label}, "css_class": "has"}

@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class PersonEligibility:
     """A person, and whether they are eligible. ``holds``: the status of the credential they have or had, or blank."""
 
     person: Person
@@ -51,7 +51,7 @@ class Search:
         """Return the context's name and dates as they are now."""
         return lms.client().context(self.configuration.context_key)
 
-    def chunks(self, *, everyone: bool = False) -> Iterator[tuple[int, list[Finding]]]:
+    def chunks(self, *, everyone: bool = False) -> Iterator[tuple[int, list[PersonEligibility]]]:
         """
         Yield for each chunk how many people were looked at, and the findings on those who have no credential.
 
@@ -63,7 +63,7 @@ class Search:
             asked = people if everyone else [person for person in people if person.lms_user_id not in holders]
             yield len(people), self._ask(asked, holders)
 
-    def ask(self, people: Collection[Person]) -> list[Finding]:
+    def ask(self, people: Collection[Person]) -> list[PersonEligibility]:
         """Return the findings on these people, whether they have a credential or not."""
         return self._ask(people, self.holders(people))
 
@@ -77,13 +77,13 @@ class Search:
     def _people(self) -> Iterator[Person]:
         return self.processor.people(self.configuration.context_key, self.options)
 
-    def _ask(self, people: Collection[Person], holders: dict[int, str]) -> list[Finding]:
+    def _ask(self, people: Collection[Person], holders: dict[int, str]) -> list[PersonEligibility]:
         if not people:
             return []
         answers = self.processor.retrieve(self.configuration.context_key, self.options, list(people))
         no_answer = Eligibility(False, reasons=("The processor said nothing about this learner.",))
         return [
-            Finding(person, answers.get(person.lms_user_id, no_answer), holders.get(person.lms_user_id, ""))
+            PersonEligibility(person, answers.get(person.lms_user_id, no_answer), holders.get(person.lms_user_id, ""))
             for person in people
         ]
 

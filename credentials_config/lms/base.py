@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from badges.exceptions import Permanent
-from credentials_config.contexts import Kind, kind_of
+from credentials_config.context_keys import Kind, kind_of
 from credentials_config.contracts import JSON, Context, Person
 
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from badges.common.http import NotFound, RetryPolicy
 from badges.exceptions import Permanent, Retryable
-from credentials_config.contexts import Kind, block_type_of, course_of
+from credentials_config.context_keys import Kind, block_type_of, course_of
 from credentials_config.contracts import Context, Person
 from credentials_config.lms.base import Assignment, Grades, Lms, Section, UnknownContext, kind
 from credentials_config.lms.chunks import chunks, earliest, latest

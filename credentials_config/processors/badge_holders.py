@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy
 
 from badges import api as badges
 from credentials_config import lms
-from credentials_config.contexts import Kind, kind_of
+from credentials_config.context_keys import Kind, kind_of
 from credentials_config.contracts import JSON, Eligibility, Options, Person
 from credentials_config.lms.chunks import chunks
 from credentials_config.processors.base import SteppedProcessor

@@ -15,9 +15,9 @@ from django.utils.translation import gettext as _
 
 from badges.exceptions import Permanent
 from credentials_config import lms
-from credentials_config.contexts import Kind, block_type_of, kind_of
+from credentials_config.context_keys import Kind, block_type_of, kind_of
 from credentials_config.contracts import Eligibility, Options, Person, Processor
-from credentials_config.options import merge, near_misses
+from credentials_config.options import merge, similar_keys
 
 STEPS = "steps"
 
@@ -77,7 +77,7 @@ class SteppedProcessor(Processor):
         steps = options.get(STEPS)
         found = [
             _("%(key)s: this is not known. Do you mean “%(near)s”?") % {"key": key, "near": near}
-            for key, near in near_misses(options, self.option_keys | {STEPS})
+            for key, near in similar_keys(options, self.option_keys | {STEPS})
         ]
         common = _without_steps(options)
         # With options for steps, the common ones need not be complete.

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy
 
 from badges.exceptions import Permanent
 from credentials_config import lms
-from credentials_config.contexts import Kind, kind_of
+from credentials_config.context_keys import Kind, kind_of
 from credentials_config.contracts import Eligibility, GenerationError, Options, Person
 from credentials_config.models.asset import StoredAssets
 from credentials_config.processors.base import SteppedProcessor

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from credentials_config import lms
-from credentials_config.contexts import Kind, course_of, kind_of
+from credentials_config.context_keys import Kind, course_of, kind_of
 from credentials_config.contracts import Eligibility, Options, Person
 from credentials_config.processors.base import SteppedProcessor, not_enrolled
 from credentials_config.processors.grading import evaluate_grades

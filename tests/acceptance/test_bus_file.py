@@ -16,7 +16,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from badges.testing.events import line_of, write_events
-from tests.acceptance.bus_stories import COURSES, assert_once_each, dead_letters, holders, passes, query, template
+from tests.acceptance.bus_helpers import COURSES, assert_once_each, dead_letters, holders, passes, query, template
 from tests.services.databases import test_database_url
 from tests.services.processes import ROOT, Process
 

@@ -18,7 +18,7 @@ import pytest
 from openedx_events.event_bus.avro.serializer import AvroSignalSerializer
 
 from badges.testing.events import passing_status, passing_status_lines, write_events
-from tests.acceptance.bus_stories import COURSES, count, start_consumer, template
+from tests.acceptance.bus_helpers import COURSES, count, start_consumer, template
 from tests.services.processes import Process
 from tests.support.event_bus import Bus
 

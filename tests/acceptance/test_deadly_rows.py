@@ -14,7 +14,7 @@ from badges.intake import inbox
 from badges.intake.events import parse_event
 from badges.intake.models import InboxMessage
 from badges.testing import events
-from tests.acceptance.bus_stories import holders
+from tests.acceptance.bus_helpers import holders
 from tests.factories import make_template
 from tests.services.processes import Process
 

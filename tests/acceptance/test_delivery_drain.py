@@ -15,7 +15,7 @@ from badges.outbox.models import OutboxMessage, OutboxState
 from badges.pipeline import receive
 from badges.testing import events
 from badges.testing.credly import CredlyProcess
-from tests.acceptance.delivery_stories import (
+from tests.acceptance.delivery_helpers import (
     assert_one_badge_each,
     host_env,
     issued_template,

@@ -14,7 +14,7 @@ from badges.intake.consumers import messages
 from badges.intake.events import Event
 from badges.intake.models import Learner
 from badges.testing.events import LearningEvent, grade_changed
-from tests.acceptance.bus_stories import holders
+from tests.acceptance.bus_helpers import holders
 from tests.factories import LearnerFactory, make_template, rule
 from tests.services.processes import Process
 from tests.support.kafka_doubles import FakeMessage, FakeRegistry, headers_of

@@ -15,8 +15,8 @@ from django.contrib.auth import get_user_model
 from django.test import Client
 
 from badges.testing.credly import CredlyProcess
-from tests.acceptance.bus_stories import passes
-from tests.acceptance.delivery_stories import issued_template
+from tests.acceptance.bus_helpers import passes
+from tests.acceptance.delivery_helpers import issued_template
 from tests.services import Redis
 from tests.services.processes import Process
 from tests.support.event_bus import Bus

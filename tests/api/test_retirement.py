@@ -48,7 +48,7 @@ def test_a_person_without_a_learner_is_remembered_too(template: None) -> None:
     assert not get_user_model().objects.exists()
 
 
-def test_an_event_that_waited_in_the_inbox_is_forgotten_when_its_turn_comes(template: None) -> None:
+def test_an_event_that_waited_in_the_inbox_is_cleared_when_its_turn_comes(template: None) -> None:
     api.retire(41)
     pipeline.receive(passes())
 
@@ -58,7 +58,7 @@ def test_an_event_that_waited_in_the_inbox_is_forgotten_when_its_turn_comes(temp
     assert (row.state, row.reason, row.payload, row.lms_user_id) == (InboxState.UNMATCHED, "retired", None, None)
 
 
-def test_near_misses_of_a_retired_person_are_not_kept(template: None, settings: Any) -> None:
+def test_unmatched_events_of_a_retired_person_are_not_kept(template: None, settings: Any) -> None:
     settings.LMS_BADGES_CONFIG = {"keep_unmatched": True}
     api.retire(41)
 

@@ -14,7 +14,7 @@ from badges.checks import check_character_set
 from badges.intake.events import Event, Unreadable, parse_event
 from badges.intake.models import InboxMessage, InboxState
 from badges.testing.events import passing_status
-from tests.acceptance.bus_stories import holders
+from tests.acceptance.bus_helpers import holders
 from tests.factories import make_template
 
 pytestmark = [pytest.mark.tables, pytest.mark.django_db(transaction=True)]

@@ -158,7 +158,7 @@ def test_a_known_learner_needs_no_personal_data_in_the_event(template, passing):
     assert UserCredential.objects.get().learner.user.get_username() == "houba"
 
 
-def test_near_misses_are_kept_when_asked_for(template, passing, settings):
+def test_unmatched_events_are_kept_when_asked_for(template, passing, settings):
     settings.LMS_BADGES_CONFIG = {"keep_unmatched": True}
     template("star", {"key": "pass", "course": ALGEBRA})
 
@@ -291,7 +291,7 @@ def test_one_event_that_fails_does_not_stop_its_batch(template, passing):
 
     assert UserCredential.objects.count() == 5
     assert result.awarded == 5
-    assert result.dead + result.postponed == 1
+    assert result.dead + result.rescheduled == 1
 
 
 # --- the same id from two sources ------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from badges import pipeline
 from badges.awarding.models import UserCredential
 from badges.intake.models import InboxMessage
 from badges.progress.models import BadgeProgress
-from tests.support.celery_wakeups import notified_tasks, use_memory_broker
+from tests.support.celery_notifications import notified_tasks, use_memory_broker
 from tests.support.pipeline_factories import NOW
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.tables]

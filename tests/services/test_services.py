@@ -11,6 +11,7 @@ import pytest
 from confluent_kafka import Consumer, Producer
 from redis import Redis as RedisClient
 
+from tests.conftest import LEFT_OUT
 from tests.services import ALL, Kafka, MariaDB, PostgreSQL, Redis, SchemaRegistry
 from tests.services.service import Service, ServiceUnavailable
 
@@ -46,18 +47,22 @@ def test_schema_registry_keeps_a_schema_and_its_id_over_a_restart(schema_registr
         assert json.loads(json.load(response)["schema"]) == json.loads(schema)
 
 
-def test_postgresql_keeps_committed_rows_over_a_crash(postgresql: PostgreSQL) -> None:
-    with psycopg.connect(postgresql.url) as connection:
-        connection.execute("CREATE TABLE smoke AS SELECT 'houba' AS word")
-        assert connection.info.server_version >= 150000
-        assert connection.info.parameter_status("server_encoding") == "UTF8"
+@pytest.mark.live
+def test_postgresql_keeps_committed_rows_over_a_crash(pytestconfig: pytest.Config) -> None:
+    if PostgreSQL.name in pytestconfig.option.without:
+        pytest.skip(f"{LEFT_OUT}: {PostgreSQL.name}")
+    # A server of its own: on the one of this test run, the crash would end the connection of the next test.
+    with PostgreSQL() as postgresql:
+        with psycopg.connect(postgresql.url) as connection:
+            connection.execute("CREATE TABLE smoke AS SELECT 'houba' AS word")
+            assert connection.info.server_version >= 150000
+            assert connection.info.parameter_status("server_encoding") == "UTF8"
 
-    postgresql.kill()
-    postgresql.start()
+        postgresql.kill()
+        postgresql.start()
 
-    with psycopg.connect(postgresql.url) as connection:
-        assert connection.execute("SELECT word FROM smoke").fetchall() == [("houba",)]
-        connection.execute("DROP TABLE smoke")
+        with psycopg.connect(postgresql.url) as connection:
+            assert connection.execute("SELECT word FROM smoke").fetchall() == [("houba",)]
 
 
 def test_mariadb_equates_what_debian_s_default_collation_equates(mariadb: MariaDB) -> None:

@@ -71,11 +71,11 @@ def missing_text(step: TraceStep, translations: Translations = ENGLISH) -> str:
     """Return what is missing at one step, translated; empty if it holds or rests on other steps."""
     if step.result or not step.subject:
         return ""
-    if step.subject in _COUNTED:
+    if step.subject in _NOUNS:
         if step.operator in ("$gte", "$eq") and step.observed < step.operand:
-            return _count_of(step, translations)
+            return _count_so_far(step, translations)
         return translations.gettext("{observed} {counted}, needs {operand}").format(
-            observed=step.observed, counted=_counted(step, translations), operand=_needed(step, translations)
+            observed=step.observed, counted=_counted_noun(step, translations), operand=_needed(step, translations)
         )
     if step.observed is None:
         return translations.gettext("no {field}, needs {operand}").format(
@@ -92,6 +92,28 @@ def missing_of(step: TraceStep, translations: Translations = ENGLISH) -> list[st
         return []
     here = missing_text(step, translations)
     return ([here] if here else []) + [text for child in step.children for text in missing_of(child, translations)]
+
+
+def step_text(
+    step: TraceStep,
+    translations: Translations = ENGLISH,
+    event_name: Callable[[str], str | None] = lambda event_id: None,
+) -> str:
+    """
+    Return one step in one line: what is asked, what was found or is missing, and the event that decided.
+
+    ``event_name`` returns what readers call an event, by its id; None leaves the id.
+    """
+    text = step.operator if step.operand is None else f"{step.operator} {value_text(step.operand)}"
+    details = [missing_text(step, translations)]
+    if not step.children and step.observed is not None and not details[0]:
+        details.append(translations.gettext("found {value}").format(value=value_text(step.observed)))
+    details.append(step.note)
+    if step.event_id is not None:
+        name = event_name(step.event_id) or step.event_id
+        details.append(translations.gettext("event {event}").format(event=name))
+    said = "; ".join(detail for detail in details if detail)
+    return f"{text} ({said})" if said else text
 
 
 def log_trace(root: TraceStep) -> None:
@@ -114,9 +136,9 @@ def _word(result: bool) -> str:
     return "satisfied" if result else "not satisfied"
 
 
-def _count_of(step: TraceStep, translations: Translations) -> str:
+def _count_so_far(step: TraceStep, translations: Translations) -> str:
     return translations.gettext("{observed} of {operand} {counted}").format(
-        observed=step.observed, operand=step.operand, counted=_counted(step, translations, step.operand)
+        observed=step.observed, operand=step.operand, counted=_counted_noun(step, translations, step.operand)
     )
 
 
@@ -156,7 +178,7 @@ def _plural(number: float) -> int:
     return int(number) if number == int(number) else 2
 
 
-_COUNTED: dict[str, Callable[[Translations, Any], str]] = {
+_NOUNS: dict[str, Callable[[Translations, Any], str]] = {
     "events": _events,
     "values": _values,
     "periods": _periods,
@@ -168,8 +190,8 @@ _COUNTED: dict[str, Callable[[Translations, Any], str]] = {
 }
 
 
-def _counted(step: TraceStep, translations: Translations, number: int | None = None) -> str:
-    return _COUNTED[step.subject](translations, step.observed if number is None else number)
+def _counted_noun(step: TraceStep, translations: Translations, number: int | None = None) -> str:
+    return _NOUNS[step.subject](translations, step.observed if number is None else number)
 
 
 def _needed(step: TraceStep, translations: Translations) -> str:

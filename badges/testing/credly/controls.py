@@ -51,9 +51,9 @@ class Controls(StandIn, Provider):
         super().__init__(port=port, store=store, **habits)
         self._webhooks = Webhooks(store, url=webhook_url)
 
-    def heard(self, event: Event) -> None:
+    def record_event(self, event: Event) -> None:
         """Hand what happened to the webhooks."""
-        self._webhooks.heard(event)
+        self._webhooks.record_event(event)
 
     # Observations
 

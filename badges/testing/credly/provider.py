@@ -36,7 +36,7 @@ class Provider:
             "state <> 'replaced'" if revoked_counts_as_duplicate else "state NOT IN ('replaced', 'revoked')"
         )
 
-    def heard(self, event: Event) -> None:
+    def record_event(self, event: Event) -> None:
         """Told of every event after it has been written; whoever wants to know overrides this."""
 
     # Organizations and their keys
@@ -61,7 +61,7 @@ class Provider:
         self.store.save(organization)
         return organization
 
-    def hand_out_token(self, client_id: str, client_secret: str) -> AccessToken:
+    def issue_token(self, client_id: str, client_secret: str) -> AccessToken:
         """Give an OAuth2 access token to who knows the secret."""
         known = self.store.first(Organization, "client_id = ? AND client_secret = ?", [client_id, client_secret])
         if known is None:
@@ -112,7 +112,7 @@ class Provider:
             )
             self.store.save(badge)
             event = self._badge_event("badge.created", badge)
-        self.heard(event)
+        self.record_event(event)
         return badge
 
     def accept_badge(self, badge_id: str) -> Badge:
@@ -141,7 +141,7 @@ class Provider:
         with self.store.transaction():
             self.store.delete(Badge, "id = ?", [badge.id])
             event = self._badge_event("badge.deleted", badge)
-        self.heard(event)
+        self.record_event(event)
 
     def badge(self, badge_id: str) -> Badge:
         """Find a badge by its id."""
@@ -162,7 +162,7 @@ class Provider:
         allows_duplicates: bool = False,
         organization: str | None = None,
     ) -> Template:
-        """Make a template, in the first account unless said otherwise. One with this id is left as it is."""
+        """Make a template, in the first account unless another is named. One with this id is left as it is."""
         id = _uuid(id)
         known = self.store.first(Template, "id = ?", [id])
         if known is not None:
@@ -199,7 +199,7 @@ class Provider:
         with self.store.transaction():
             self.store.delete(Template, "id = ?", [template.id])
             event = self._template_event("badge_template.deleted", template)
-        self.heard(event)
+        self.record_event(event)
 
     def template(self, template_id: str) -> Template:
         """Find a template by its id."""
@@ -253,14 +253,14 @@ class Provider:
             changed = replace(badge, updated_at=_now(), **changes)
             self.store.save(changed)
             event = self._badge_event(event_type, changed)
-        self.heard(event)
+        self.record_event(event)
         return changed
 
     def _save_template(self, template: Template, event_type: str) -> Template:
         with self.store.transaction():
             self.store.save(template)
             event = self._template_event(event_type, template)
-        self.heard(event)
+        self.record_event(event)
         return template
 
     def _badge_event(self, event_type: str, badge: Badge) -> Event:

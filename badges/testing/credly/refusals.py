@@ -29,7 +29,7 @@ def _sentences(refused: Refused) -> dict[str, Any]:
     return {"errors": [f"{name} {message}" for name, message in refused.errors] or [refused.message]}
 
 
-def _one_text(refused: Refused) -> dict[str, Any]:
+def _errors_as_one_text(refused: Refused) -> dict[str, Any]:
     details = "; ".join(f"{name} {message}" for name, message in refused.errors)
     return {"data": {"errors": details or refused.message}}
 
@@ -42,7 +42,7 @@ SHAPES: dict[str, Callable[[Refused], dict[str, Any]]] = {
     "listed": _listed,
     "mapped": _mapped,
     "sentences": _sentences,
-    "one_text": _one_text,
+    "one_text": _errors_as_one_text,
     "bare": _bare,
 }
 VARYING = "varying"

@@ -35,7 +35,7 @@ class Webhooks:
         self.retries = 0
         self.retry_after = 0.1
 
-    def heard(self, event: Event) -> None:
+    def record_event(self, event: Event) -> None:
         """Post this event, if anybody wants to know."""
         if self.url is None:
             return
@@ -51,11 +51,11 @@ class Webhooks:
         else:
             events = self._store.all(Event, "id NOT IN (SELECT event_id FROM delivery WHERE status = 200)")
         for event in events:
-            self.heard(event)
+            self.record_event(event)
         return len(events)
 
     def wait(self, timeout: float = 10.0) -> bool:
-        """Wait until everything heard so far has been posted. False: it took too long."""
+        """Wait until every event so far has been posted. False: it took too long."""
         with self._events.all_tasks_done:
             return self._events.all_tasks_done.wait_for(lambda: not self._events.unfinished_tasks, timeout)
 

@@ -24,11 +24,11 @@ FAILURE_VERBS: dict[str, Any] = dict.fromkeys(
 )
 
 
-class Answering(Protocol):
-    """Whoever answers for the service."""
+class AnswersRequests(Protocol):
+    """The part of a stand-in that answers the requests which the real service would answer."""
 
     def answer(self, request: Request) -> Reply:
-        """Answer truly, or fail as somebody wished."""
+        """Return what the service answers, or the failure that was asked for."""
 
 
 class StandIn:
@@ -45,7 +45,7 @@ class StandIn:
     throttled: ClassVar[str]
     broken: ClassVar[str]
 
-    _api: Answering
+    _api: AnswersRequests
 
     def __init__(self, *, port: int = 0, **others: Any) -> None:
         super().__init__(**others)

@@ -45,7 +45,7 @@ class Failure:
         if self.times is not None and self.times < 1:
             raise ValueError("times: at least 1, or None for 'until cleared'.")
 
-    def spoil(self, reply: Reply) -> None:
+    def apply_to(self, reply: Reply) -> None:
         """Make of the true reply what the caller sees; where the next page leads is each stand-in's own affair."""
         reply.delay, reply.drop = self.delay, self.drop
         if self.status is not None:

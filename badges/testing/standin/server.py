@@ -23,7 +23,7 @@ from badges.testing.standin.messages import Refused, Reply, Request
 HOST = "127.0.0.1"
 LARGEST_BODY = 1_048_576
 # A body over the limit is read to its end and thrown away up to here, so that the client gets to read the refusal.
-LARGEST_BODY_SWALLOWED = 64 * LARGEST_BODY
+LARGEST_BODY_DISCARDED = 64 * LARGEST_BODY
 # An outgoing connection of somebody else may sit on the port for a moment.
 OPEN_WITHIN, REOPEN_WITHIN = 1.0, 10.0
 
@@ -102,7 +102,7 @@ class _Server(ThreadingHTTPServer):
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
-        """Forget the connection."""
+        """Take the connection off the list of open ones."""
         with self._connections_lock:
             self._connections.discard(request)
         super().shutdown_request(request)
@@ -171,13 +171,13 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             raise Refused(400, "The Content-Length is not a number")
         if int(length) > LARGEST_BODY:
-            self._swallow(int(length))
+            self._discard_body(int(length))
             raise Refused(413, f"The body is larger than {LARGEST_BODY} bytes")
         return self.rfile.read(int(length))
 
-    def _swallow(self, length: int) -> None:
+    def _discard_body(self, length: int) -> None:
         self.close_connection = True
-        left = min(length, LARGEST_BODY_SWALLOWED)
+        left = min(length, LARGEST_BODY_DISCARDED)
         while left > 0 and (chunk := self.rfile.read(min(left, 65_536))):
             left -= len(chunk)
 

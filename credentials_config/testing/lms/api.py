@@ -71,7 +71,7 @@ class Api:
         with self._lock:
             self._tokens.clear()
 
-    def forget_calls(self) -> None:
+    def clear_calls(self) -> None:
         """Clear the record of calls."""
         with self._lock:
             self.calls.clear()
@@ -84,7 +84,7 @@ class Api:
         undone = failure is not None and not failure.carried_out
         reply = Reply(200) if undone else self._regular_answer(endpoint, key, request, about)
         if failure is not None:
-            failure.spoil(reply)
+            failure.apply_to(reply)
             if failure.next_page_url and reply.status == 200:
                 reply.body = _linking_to(failure.next_page_url, reply.body)
         status = 0 if reply.drop else reply.status

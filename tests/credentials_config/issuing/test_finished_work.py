@@ -12,7 +12,7 @@ from badges.outbox.models import Circuit, OutboxMessage
 from credentials_config.issuing import document_queue, lifecycle, periodic, run_queue
 from credentials_config.models import Credential, CredentialConfiguration, RunCause
 from credentials_config.testing.lms import LmsStandIn
-from tests.support.celery_wakeups import notified_tasks, use_memory_broker
+from tests.support.celery_notifications import notified_tasks, use_memory_broker
 from tests.support.certificates import DAY, HOUR, NOW, add_algebra, configure_certificate, deliver, issue, make, run
 from tests.support.claims import taken_by_another
 from tests.support.smtp_server import SmtpServer

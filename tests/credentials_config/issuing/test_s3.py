@@ -112,8 +112,8 @@ def test_a_server_that_crashes_and_comes_back_has_each_document_once(
 ) -> None:
     from botocore.config import Config  # noqa: PLC0415
 
-    impatient = Config(connect_timeout=1, read_timeout=2, retries={"max_attempts": 1}, s3={"addressing_style": "path"})
-    keep_in(settings, {**s3proxy.options, "client_config": impatient}, folder="crash")
+    timeouts = Config(connect_timeout=1, read_timeout=2, retries={"max_attempts": 1}, s3={"addressing_style": "path"})
+    keep_in(settings, {**s3proxy.options, "client_config": timeouts}, folder="crash")
     add_algebra(lms, finished=4, unfinished=0)
     configuration = configure_certificate()
     run(configuration)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from credentials_config.contexts import Kind, block_type_of, course_of, kind_of
+from credentials_config.context_keys import Kind, block_type_of, course_of, kind_of
 
 LESSON = "block-v1:Demo+Algebra+2026+type@sequential+block@sheet_1"
 

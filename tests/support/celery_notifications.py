@@ -1,4 +1,4 @@
-"""Wake-ups of Celery workers: the tasks that were sent to a broker in the memory of this process."""
+"""Notifications of Celery workers: the tasks that were sent to a broker in the memory of this process."""
 
 from __future__ import annotations
 
