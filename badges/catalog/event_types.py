@@ -268,7 +268,7 @@ def _remedy(event_type: str) -> str:
         return "add it to LMS_BADGES_CONFIG['events']"
     if event_type in _own.inactive:
         return "make it active again, on the page of event types"
-    return "no installed package defines it, and the page of event types does not have it"
+    return "no installed package defines it, and this site has no event type of this name"
 
 
 def refreshed() -> Mapping[str, EventDefinition]:

@@ -2,7 +2,7 @@
 Validation of template entries: an entry becomes a document that can be saved, or a list of all its problems.
 
 The structure is validated first. Then follows what a schema cannot know: configured event types, rules that compile,
-names that occur twice. Nothing here reads tables.
+names that occur twice. The only table that may be asked is that of event types.
 """
 
 from __future__ import annotations
@@ -34,10 +34,11 @@ def read_template(
     """
     Return the document of a template entry, or None and all problems.
 
-    ``path`` is the path of the entry. ``definitions`` are the event types that it may use; None: the configured ones.
+    ``path`` is the path of the entry. ``definitions`` are the event types that it may use. None: the configured ones,
+    after a statement that asks whether this site has changed its own.
     """
     if definitions is None:
-        definitions = event_types.configured()
+        definitions = event_types.refreshed()
     problems = template_problems(entry, path)
     if problems:
         return None, problems

@@ -148,7 +148,11 @@ def test_types_that_are_not_configured_are_counted_and_unknown_types_are_dead_le
     assert [type(item) for item in reading.items] == [Event, Unreadable]
     assert reading.consumer.counts.skipped == {(enrollment().signal.event_type, "not configured"): 2}
     assert reading.line_errors == [
-        (4, "The event type org.example.unheard.of.v1 is not configured here: no installed package defines it.")
+        (
+            4,
+            "The event type org.example.unheard.of.v1 is not configured here: no installed package defines it, and this "
+            "site has no event type of this name.",
+        )
     ]
 
 
