@@ -9,6 +9,7 @@ named by its slug.
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -83,6 +84,7 @@ __all__ = [
 ]
 
 UUID_LENGTH = 36  # with hyphens, the only form that is taken for a UUID
+TOO_MANY_DIGITS = 20  # the largest number of 63 bits has 19
 
 Person = Learner | AbstractBaseUser | ExternalIdentity | uuid.UUID | int | str
 
@@ -129,14 +131,20 @@ def award(
     """
     Award a badge to a person and return the credential. It is announced and issued at providers later.
 
+    A person who has no learner yet gets one, if there is an account of the host: ``person`` is the account, its
+    username, or the LMS user id that the host stores with it. Somebody else needs a learner first
+    (``get_or_create_learners``), so that a mistyped LMS user id awards nothing.
+
     ``by`` is the account of the person who decided it; None means the calling code. ``reason`` is for staff and holds
     at most 500 characters. This is the only way to get a template without requirements. ``award_once`` does not limit
     it. Runs in a transaction of its own, or in the caller's. Of several calls at the same time, one awards.
 
-    Raises BadgeTemplate.DoesNotExist, and these errors of ``badges.exceptions``: UnknownPersonError,
-    TemplateNotActiveError, AlreadyHeldError, BlockedError. Raises Retryable when the database did not answer.
+    Raises BadgeTemplate.DoesNotExist, and these errors of ``badges.exceptions``, which all are GrantingErrors:
+    UnknownPersonError, TemplateNotActiveError, AlreadyHeldError and BlockedError (both have the ``credential_id`` that
+    is in the way), UnusableReasonError. Raises Retryable when the database did not answer.
     """
-    learner, known = _learner_and_template(person, template)
+    known = BadgeTemplate.objects.get(slug=template)
+    learner = learner_of(person) or functools.partial(_create_learner, person)
     return granting.award_one(learner, known, by=by, reason=reason, now=now or timezone.now())
 
 
@@ -148,6 +156,7 @@ def revoke(
     reason: str = "",
     internal_reason: str = "",
     block: bool | None = None,
+    credential_id: uuid.UUID | None = None,
     now: dt.datetime | None = None,
 ) -> UserCredential:
     """
@@ -155,10 +164,11 @@ def revoke(
 
     ``reason`` is public: the learner may read it, and providers get it (at most 255 characters). ``internal_reason`` is
     for staff (at most 500). With ``block``, the learner does not get the badge again until ``lift_block`` is called; by
-    default a revocation by a person (``by``) blocks, and one by the calling code does not.
+    default a revocation by a person (``by``) blocks, and one by the calling code does not. With ``credential_id`` only
+    this credential is revoked, and not one that the person has got since.
 
-    Raises BadgeTemplate.DoesNotExist, UnknownPersonError or NotHeldError. Raises Retryable when the database did not
-    answer.
+    Raises BadgeTemplate.DoesNotExist, UnknownPersonError, NotHeldError or UnusableReasonError. Raises Retryable when
+    the database did not answer.
     """
     learner, known = _learner_and_template(person, template)
     return granting.revoke_one(
@@ -168,6 +178,7 @@ def revoke(
         public_reason=reason,
         internal_reason=internal_reason,
         block=by is not None if block is None else block,
+        credential_id=credential_id,
         now=now or timezone.now(),
     )
 
@@ -178,19 +189,24 @@ def lift_block(
     *,
     by: AbstractBaseUser | None = None,
     reason: str = "",
+    credential_id: uuid.UUID | None = None,
     now: dt.datetime | None = None,
 ) -> UserCredential | None:
     """
     Let a person get a badge again that a person revoked.
 
     The progress is evaluated anew: if the requirements of today are fulfilled, the badge is awarded at once and the new
-    credential is returned, with ``by`` and ``reason`` as the cause. Else returns None.
+    credential is returned, with ``by`` and ``reason`` as the cause. Else returns None. The revoked credential keeps
+    when the block was lifted, by whom and why. ``reason`` is for staff and holds at most 500 characters. With
+    ``credential_id`` only the block of this credential is lifted.
 
-    Raises BadgeTemplate.DoesNotExist, UnknownPersonError or NotBlockedError. Raises Retryable when the database did not
-    answer.
+    Raises BadgeTemplate.DoesNotExist, UnknownPersonError, NotBlockedError or UnusableReasonError. Raises Retryable when
+    the database did not answer.
     """
     learner, known = _learner_and_template(person, template)
-    return granting.lift_block(learner, known, by=by, reason=reason, now=now or timezone.now())
+    return granting.lift_block(
+        learner, known, by=by, reason=reason, credential_id=credential_id, now=now or timezone.now()
+    )
 
 
 def _learner_and_template(person: Person, template: str) -> tuple[Learner, BadgeTemplate]:
@@ -199,6 +215,31 @@ def _learner_and_template(person: Person, template: str) -> tuple[Learner, Badge
     if learner is None:
         raise UnknownPersonError
     return learner, known
+
+
+def _create_learner(person: Person) -> Learner:
+    """Create the learner of an account of the host. Raises UnknownPersonError when there is none for this person."""
+    user = _account_of(person)
+    if user is None:
+        raise UnknownPersonError
+    data = LearnerData(_lms_user_id(user), is_active=True, username=user.get_username(), email=None, name=None)
+    learner = _get_or_create([data], without_account=False).get(data.key)
+    if learner is None or learner.user_id != user.pk:  # retired, or the LMS user id belongs to somebody else
+        raise UnknownPersonError
+    return learner
+
+
+def _account_of(person: Person) -> AbstractBaseUser | None:
+    if isinstance(person, AbstractBaseUser):
+        return person
+    if isinstance(person, Learner | ExternalIdentity | uuid.UUID) or "\0" in str(person):
+        return None
+    users = get_user_model()._default_manager
+    number = _lms_user_id(person)
+    if number is None:
+        return users.filter(**{get_user_model().USERNAME_FIELD: str(person)}).first()
+    field = user_lms_id_field()
+    return users.filter(**{field: number}).order_by("pk").first() if field else None
 
 
 def learner_of(person: Person) -> Learner | None:
@@ -249,7 +290,7 @@ def retire(person: Person, *, now: dt.datetime | None = None, plan: bool = False
     the LMS user id where it is known: a person without a learner is remembered, too.
 
     ``now`` is the time that is stored with dead letters. ``plan``: return what would be changed, and change nothing.
-    Raises Retryable when the database did not answer for longer than ``LMS_BADGES_CONFIG["intake"]["patience"]``
+    Raises Retryable when the database did not answer for longer than ``LMS_BADGES_CONFIG["intake"]["give_up_seconds"]``
     seconds.
     """
     now = now or timezone.now()
@@ -340,12 +381,17 @@ def _lms_user_id(person: Person) -> int | None:
     text = str(person)
     if isinstance(person, Learner | ExternalIdentity | uuid.UUID) or not _is_number(text):
         return None
-    return int(text)
+    return _number(text)
 
 
 def _is_number(text: str) -> bool:
-    """Return whether a text can be an LMS user id: ASCII digits, positive, and at most 63 bits."""
+    """Return whether a text is read as an LMS user id: ASCII digits."""
     return text.isascii() and text.isdigit()
+
+
+def _number(text: str) -> int:
+    """Return digits as a number. Longer ones than those of any LMS user id become one that nobody has."""
+    return int(text) if len(text) < TOO_MANY_DIGITS else 0
 
 
 def _is_person(person: Person, prefix: str = "") -> Q:
@@ -361,7 +407,7 @@ def _is_person(person: Person, prefix: str = "") -> Q:
         return Q(**{f"{prefix}uuid": person})
     text = str(person)
     if _is_number(text):
-        return Q(**{f"{prefix}lms_user_id": int(text)})
+        return Q(**{f"{prefix}lms_user_id": _number(text)})
     if "\0" in text:  # no username has it, and PostgreSQL raises an error for it
         return Q(pk__in=[])
     return Q(**{f"{prefix}user__{get_user_model().USERNAME_FIELD}": text})

@@ -62,7 +62,7 @@ DEFAULTS: dict[str, Any] = {
         # Attempts before a single event that fails is a dead letter. Transient errors are not counted.
         "max_attempts": 5,
         # Seconds to wait for a database that is down before the process ends. Below Kafka's max.poll.interval.ms.
-        "patience": 240,
+        "give_up_seconds": 240,
     },
     # Settings of the Kafka client of consume_badge_events, with librdkafka's names. They replace the plugin's own.
     # "session.timeout.ms" is how long the partitions of a killed consumer wait for another one. With a

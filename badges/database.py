@@ -161,15 +161,15 @@ def _is_postgresql_transient(error: BaseException) -> bool:
     return isinstance(error, OperationalError) if state is None else state.startswith(_POSTGRESQL_TRANSIENT)
 
 
-def retry_transient(work: Callable[[], T], *, patience: float | None = None) -> T:
+def retry_transient(work: Callable[[], T], *, give_up_seconds: float | None = None) -> T:
     """
     Call ``work`` and return what it returns; call it again after each transient error of the database.
 
     ``work`` must be one transaction, or be safe to repeat. A longer wait is logged once. Raises Retryable when the
-    errors last for more than ``patience`` seconds (default: ``LMS_BADGES_CONFIG["intake"]["patience"]``). Other errors
-    are raised at once.
+    errors last for longer than ``give_up_seconds``, which is ``LMS_BADGES_CONFIG["intake"]["give_up_seconds"]`` by
+    default. Other errors are raised at once.
     """
-    patience = config.intake["patience"] if patience is None else patience
+    give_up_seconds = config.intake["give_up_seconds"] if give_up_seconds is None else give_up_seconds
     began, tries = time.monotonic(), 0
     while True:
         try:
@@ -178,7 +178,7 @@ def retry_transient(work: Callable[[], T], *, patience: float | None = None) -> 
             if not is_transient(error):
                 raise
             waited = time.monotonic() - began
-            if waited > patience:
+            if waited > give_up_seconds:
                 raise Retryable(
                     f"The database did not answer for {waited:.0f} seconds; nothing was changed."
                 ) from error

@@ -41,13 +41,14 @@ class DeliveryResult:
     """
     What became of claimed rows.
 
-    ``held`` were not tried, because their circuit is open; ``lost`` were taken by another worker meanwhile.
-    ``next_due_at`` is when the first of the rescheduled and held ones is due again. ``more``: some may still be due.
+    ``postponed`` were not tried, because their circuit is open; ``lost`` were taken by another worker meanwhile.
+    ``next_due_at`` is when the first of the rescheduled and postponed ones is due again. ``more``: some may still be
+    due.
     """
 
     delivered: int = 0
     rescheduled: int = 0
-    held: int = 0
+    postponed: int = 0
     dead: int = 0
     lost: int = 0
     more: bool = False
@@ -55,7 +56,7 @@ class DeliveryResult:
 
     @property
     def seen(self) -> int:
-        return self.delivered + self.rescheduled + self.held + self.dead + self.lost
+        return self.delivered + self.rescheduled + self.postponed + self.dead + self.lost
 
     def note_due(self, at: dt.datetime) -> None:
         self.next_due_at = min(self.next_due_at or at, at)
@@ -113,10 +114,10 @@ class _Route:
 
     @classmethod
     def of(cls, row: OutboxMessage) -> _Route:
-        handler, problem = _caught(lambda: channels.handler_of(row.channel))
+        handler, problem = _result_or_error(lambda: channels.handler_of(row.channel))
         if handler is None:
             return cls(problem=problem)
-        name, problem = _caught(lambda: channels.circuit_of(handler, row))
+        name, problem = _result_or_error(lambda: channels.circuit_of(handler, row))
         return cls(handler, name, problem)
 
 
@@ -124,8 +125,8 @@ def _deliver(row: OutboxMessage, now: dt.datetime | None, result: DeliveryResult
     """Try one claimed row, unless the other side is down, and write down what became of it."""
     route = _Route.of(row)
     verdict, until = circuit.may_pass(route.circuit, _at(now))
-    if route.circuit and verdict is Verdict.HOLD:
-        _count(row, "held", mailbox.hold(row, route.circuit, until=until), result)
+    if route.circuit and verdict is Verdict.POSTPONE:
+        _count(row, "postponed", mailbox.postpone(row, route.circuit, until=until), result)
         result.note_due(until)
         return
     error = _attempt(row, route, _at(now))
@@ -142,7 +143,7 @@ def _attempt(row: OutboxMessage, route: _Route, now: dt.datetime) -> Exception |
     handler = route.handler
     if handler is None or route.problem:
         return route.problem
-    return _caught(lambda: handler(row))[1]
+    return _result_or_error(lambda: handler(row))[1]
 
 
 def _conclude(row: OutboxMessage, error: Exception | None, now: dt.datetime, result: DeliveryResult) -> None:
@@ -154,7 +155,7 @@ def _conclude(row: OutboxMessage, error: Exception | None, now: dt.datetime, res
     elif isinstance(error, Permanent):
         _dead_letter(row, str(error), now, result)
     elif isinstance(error, Waiting):
-        _let_wait(row, error, now, result)
+        _reschedule_uncounted(row, error, now, result)
     elif row.attempts >= config.delivery["max_attempts"]:
         _dead_letter(row, GIVEN_UP.format(attempts=row.attempts, reason=_message_of(error)), now, result)
     else:
@@ -179,10 +180,10 @@ def _reschedule(row: OutboxMessage, error: Exception, now: dt.datetime, result: 
     log.info("Outbox row %s is tried again at %s: %s", row, due_at, _message_of(error))
 
 
-def _let_wait(row: OutboxMessage, error: Waiting, now: dt.datetime, result: DeliveryResult) -> None:
+def _reschedule_uncounted(row: OutboxMessage, error: Waiting, now: dt.datetime, result: DeliveryResult) -> None:
     """Reschedule a row without counting the attempt, however long it waits."""
     due_at = now + dt.timedelta(seconds=error.retry_after or config.delivery["max_delay"])
-    _count(row, "rescheduled", mailbox.let_wait(row, due_at=due_at, error=str(error)), result)
+    _count(row, "rescheduled", mailbox.reschedule_uncounted(row, due_at=due_at, error=str(error)), result)
     result.note_due(due_at)
     log.info("Outbox row %s waits until %s: %s", row, due_at, error)
 
@@ -203,7 +204,7 @@ def _message_of(error: Exception) -> str:
     return f"{type(error).__name__} in {Path(innermost.filename).name}:{innermost.lineno}; the worker's log has more."
 
 
-def _caught(work: Callable[[], Result]) -> tuple[Result | None, Exception | None]:
+def _result_or_error(work: Callable[[], Result]) -> tuple[Result | None, Exception | None]:
     """Call the code of a channel. Return its result, or the error, so that the worker can go on."""
     try:
         return work(), None

@@ -59,15 +59,15 @@ __all__ = [
 
 
 def generate(
-    configuration: CredentialConfiguration, *, person: Any = None, override_gates: bool = False
+    configuration: CredentialConfiguration, *, person: Any = None, ignore_dates: bool = False
 ) -> CredentialRun:
     """
     Request a run of a configuration now, and return it. A worker, the sweep or ``credentials_run`` carries it out.
 
     When a run of this configuration is open already, that run is returned. ``person`` is the user of the host who asks.
-    ``override_gates``: the run ignores start, availability and closure of the context.
+    ``ignore_dates``: the run ignores start, availability and closure of the context.
     """
-    return run_queue.request(configuration, cause=RunCause.PERSON, person=person, override_gates=override_gates)
+    return run_queue.request(configuration, cause=RunCause.PERSON, person=person, ignore_dates=ignore_dates)
 
 
 def decision_for(configuration: CredentialConfiguration, *, now: dt.datetime | None = None) -> Decision:

@@ -38,9 +38,9 @@ DEFAULTS: dict[str, Any] = {
         "max_attempts": 8,
         "base_delay": 60.0,
         "max_delay": 3600.0,
-        # How many seconds a configuration is held when none of its documents can be made, or none can be stored.
-        "hold_seconds": 600.0,
-        "storage_hold_seconds": 60.0,
+        # For how many seconds all documents of a configuration are postponed when none of them can be made, or stored.
+        "postpone_seconds": 600.0,
+        "storage_postpone_seconds": 60.0,
         # The format of dates on documents: the name of a format of Django (DATE_FORMAT, SHORT_DATE_FORMAT) or a format.
         "date_format": "DATE_FORMAT",
         # Ask the LMS for learners' languages, for dates and e-mails. Over HTTP that is one request per credential.

@@ -36,7 +36,9 @@ class BadgeProgressAdmin(ExactSearchMixin, ReadOnlyAdmin):
     list_display = ("learner", "template", "state", "created_at", "completed_at")
     list_display_links = ("learner",)
     list_filter = (_CompletedFilter,)
-    search_help_text = gettext_lazy("An LMS user id, a username or its beginning, or the slug of a template.")
+    search_help_text = gettext_lazy(
+        "An LMS user id, a username or its beginning, the UUID of a learner, or the slug of a template."
+    )
     ordering = ("-pk",)  # ids begin with the learner, so the newest learner is first; an index has this order
     fields = ("badge", "holder", "created_at", "completed_at", "state", "demands", "past")
 
@@ -87,7 +89,7 @@ def _group(group: GroupReport) -> SafeString:
 
 def _requirement(reported: RequirementReport) -> SafeString:
     requirement, met = reported.requirement, reported.fulfillment
-    text = requirement.description or describe_rules(requirement.rules.all(), requirement.event_type)
+    text = reported.description or describe_rules(requirement.rules.all(), requirement.event_type)
     if met is None:
         return format_html("{}: {}", requirement.key, text)
     return format_html("{}: {}<br>{} · {}", requirement.key, text, format_time(met.fulfilled_at), describe_cause(met))

@@ -139,7 +139,20 @@ _REVOCATION = (
 )
 
 
-def lift_blocks(learner_template_id: uuid.UUID) -> int:
-    """Lift the blocks of a learner on a template; return how many there were. One statement."""
+def lift_blocks(
+    learner_template_id: uuid.UUID,
+    *,
+    credential_id: uuid.UUID | None,
+    person_id: object,
+    reason: str,
+    now: dt.datetime,
+) -> int:
+    """
+    Lift the blocks of a learner on a template, or only that of one credential; return how many there were.
+
+    One statement. ``person_id`` is the account of who lifts them, or None.
+    """
     blocked = UserCredential.objects.filter(learner_template_id=learner_template_id, blocked=True)
-    return blocked.update(blocked=False)
+    if credential_id is not None:
+        blocked = blocked.filter(pk=credential_id)
+    return blocked.update(blocked=False, block_lifted_at=now, block_lifted_person=person_id, block_lifted_reason=reason)

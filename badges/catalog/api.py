@@ -33,6 +33,7 @@ __all__ = [
     "compile_draft",
     "editing_transaction",
     "export_template",
+    "plan_template",
     "problems_of",
     "save_template",
 ]
@@ -54,6 +55,19 @@ def save_template(document: Any, *, author: Any = None, now: dt.datetime) -> Sav
     if read is None:
         raise DocumentError(problems)
     return editing.save([Draft("", read)], author=author, now=now)[0]
+
+
+def plan_template(document: Any) -> SaveResult:
+    """
+    Return what ``save_template`` would do with a document, and write nothing.
+
+    ``stored`` of the result is None when the template would be created; its ``uuid`` is not decided then. Raises
+    DocumentError with all problems.
+    """
+    read, problems = read_template(document)
+    if read is None:
+        raise DocumentError(problems)
+    return editing.plan([Draft("", read)])[0]
 
 
 def export_template(template: BadgeTemplate) -> Document:

@@ -8,7 +8,8 @@ answered with problem details, which ``common.problem_details`` makes of our own
 
 from __future__ import annotations
 
-import io
+import json
+from collections.abc import Iterable
 from functools import cache
 from importlib.util import find_spec
 from typing import Any, ClassVar
@@ -19,7 +20,7 @@ from django.utils.translation import gettext as _
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 from rest_framework.exceptions import ParseError
 from rest_framework.negotiation import DefaultContentNegotiation
-from rest_framework.parsers import JSONParser
+from rest_framework.parsers import BaseParser
 from rest_framework.permissions import BasePermission, IsAuthenticated
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
@@ -29,7 +30,7 @@ from rest_framework.views import APIView
 from badges.common.config import Config
 from badges.common.openapi import Operation
 from badges.common.problem_details import TooLarge, problem_response
-from badges.common.request_bodies import StrictSerializer
+from badges.common.request_bodies import NAME_SHOWN, StrictSerializer
 
 # Much more than any body that our views take.
 MAX_BODY_BYTES = 256 * 1024
@@ -59,14 +60,15 @@ class AcceptHeaderNegotiation(DefaultContentNegotiation):
     settings = _NoFormatParameter()  # type: ignore[assignment]  # the only setting that the base class reads
 
 
-class StrictJSONParser(JSONParser):
+class StrictJSONParser(BaseParser):
     """
-    Accepts valid JSON only. A body that is nested too deeply is answered with status 400, too.
+    Accepts valid JSON only. Status 400 is also the answer to a key that is written twice, and to deep nesting.
 
     A body that is larger than the ``max_body_bytes`` of the view is answered with status 413, and not read to its end.
+    It is no subclass of the framework's JSONParser, because that always gets the whole body.
     """
 
-    strict = True
+    media_type = "application/json"
 
     def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> Any:
         limit = getattr((parser_context or {}).get("view"), "max_body_bytes", MAX_BODY_BYTES)
@@ -74,17 +76,45 @@ class StrictJSONParser(JSONParser):
         if len(content) > limit:
             raise TooLarge(_("The body is larger than %(limit)d bytes. Send less at once.") % {"limit": limit})
         try:
-            return super().parse(io.BytesIO(content), media_type, parser_context)
+            return json.loads(
+                content.decode("utf-8-sig"),
+                object_pairs_hook=_object,
+                parse_constant=_refuse_constant,
+                parse_float=_finite,
+            )
         except RecursionError:
             raise ParseError(_("The JSON is nested too deeply.")) from None
+        except ValueError as error:
+            raise ParseError(_("The body cannot be read as JSON: %(error)s") % {"error": error}) from None
+
+
+def _object(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(_("the key %(key)s is written twice in one object") % {"key": key[:NAME_SHOWN]})
+        found[key] = value
+    return found
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(_("%(name)s is not a number in JSON") % {"name": name})
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if number - number != 0:
+        raise ValueError(_("the number %(number)s is too large") % {"number": text[:NAME_SHOWN]})
+    return number
 
 
 class HasNeededPermission(BasePermission):
-    """Each HTTP method in the ``needs`` of the view needs its permission; the others need none."""
+    """Each HTTP method in the ``needs`` of the view needs its permission, or one of several; the others need none."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        needed = view.needs.get((request.method or "").lower())
-        return needed is None or request.user.has_perm(needed)
+        needed = view.needs.get((request.method or "").lower(), ())
+        alternatives = (needed,) if isinstance(needed, str) else needed
+        return not alternatives or any(request.user.has_perm(name) for name in alternatives)
 
 
 class PluginAPIView(APIView):
@@ -99,7 +129,7 @@ class PluginAPIView(APIView):
     realm: ClassVar[str]
 
     operations: ClassVar[dict[str, Operation]] = {}
-    needs: ClassVar[dict[str, str]] = {}
+    needs: ClassVar[dict[str, str | tuple[str, ...]]] = {}
     max_body_bytes: ClassVar[int] = MAX_BODY_BYTES
 
     permission_classes: list[Any] = [IsAuthenticated, HasNeededPermission]

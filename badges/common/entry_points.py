@@ -35,7 +35,7 @@ class EntryPointLoader(Generic[Plugin]):
     - ``instantiate``: the entry points name classes, and the plug-in is an instance. It is made once.
     - ``built_in``: plug-ins that need no entry point. No entry point can take their names.
 
-    What was found and loaded is kept until ``forget``. This includes failures: a broken package is imported once.
+    What was found and loaded is kept until ``clear``. This includes failures: a broken package is imported once.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class EntryPointLoader(Generic[Plugin]):
         """Undo ``register``."""
         self._registered.pop(name, None)
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """Look again for what is installed. For code that installs a package into a running process, such as a test."""
         self._found = None
         self._loaded.clear()
@@ -100,10 +100,10 @@ class EntryPointLoader(Generic[Plugin]):
             found: dict[str, list[EntryPoint]] = {}
             for entry_point in entry_points(group=self.group):
                 found.setdefault(entry_point.name, []).append(entry_point)
-            self._found = {name: self._without_imitations(points) for name, points in found.items()}
+            self._found = {name: self._own_first(points) for name, points in found.items()}
         return self._found
 
-    def _without_imitations(self, points: list[EntryPoint]) -> list[EntryPoint]:
+    def _own_first(self, points: list[EntryPoint]) -> list[EntryPoint]:
         owner = self.group.partition(".")[0]
         return [point for point in points if point.module.partition(".")[0] == owner] or points
 

@@ -20,7 +20,12 @@ _BODY = {
 
 @dataclass(frozen=True)
 class Operation:
-    """What one HTTP method of a view does. ``problems`` are descriptions by status."""
+    """
+    What one HTTP method of a view does.
+
+    ``other_answers`` are answers by status, where ``status`` is not the only good one. ``problems`` are descriptions by
+    status.
+    """
 
     id: str
     summary: str
@@ -28,6 +33,7 @@ class Operation:
     status: int = 200
     body: Any = None
     many: bool = False
+    other_answers: dict[int, Any] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
     parameters: tuple[Any, ...] = ()
 
@@ -61,7 +67,7 @@ class OperationSchema(AutoSchema):
         return self.operation.body
 
     def get_response_serializers(self) -> Any:
-        return {self.operation.status: self.operation.answer}
+        return {self.operation.status: self.operation.answer, **self.operation.other_answers}
 
     def _is_list_view(self, serializer: Any = None) -> bool:
         return self.operation.many

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.http import Http404, HttpResponse, JsonResponse
 from rest_framework import exceptions, status
 from rest_framework.settings import api_settings
@@ -38,6 +38,18 @@ class Unavailable(exceptions.APIException):
     def __init__(self, detail: str, wait: float | None):
         super().__init__(detail)
         self.wait = wait or SECONDS_TO_WAIT
+
+
+class PreconditionFailed(exceptions.APIException):
+    """What the client wants to change has changed since it was read (RFC 9110)."""
+
+    status_code = status.HTTP_412_PRECONDITION_FAILED
+
+
+class PreconditionRequired(exceptions.APIException):
+    """The request has to say which version of the resource it changes (RFC 6585)."""
+
+    status_code = status.HTTP_428_PRECONDITION_REQUIRED
 
 
 class TooLarge(exceptions.APIException):
@@ -68,6 +80,8 @@ def _as_api_exception(error: Exception) -> exceptions.APIException | None:
         return exceptions.NotFound()
     if isinstance(error, PermissionDenied):
         return exceptions.PermissionDenied()
+    if isinstance(error, RequestDataTooBig):  # of Django, when something else read the body before
+        return TooLarge(str(error))
     if isinstance(error, Permanent):
         return Conflict(str(error))
     if isinstance(error, Retryable):

@@ -2,7 +2,7 @@
 The outbox messages of awards and revocations.
 
 The channel is the destination: the slug of a provider, or ``announce``. The key of a provider's messages is learner and
-template. So issuing, revoking and issuing again stay in order, and a badge that waits holds up no other badge.
+template. So issuing, revoking and issuing again stay in order, and a badge that waits delays no other badge.
 Announcements are in order for each learner.
 """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -26,7 +27,8 @@ class NewRevocation:
     A badge that a learner is to lose, with the cause and the revision of the template at this time.
 
     ``public_reason`` may be shown to the learner and is sent to providers. ``block``: the learner does not get the
-    badge again until staff lift the block.
+    badge again until staff lift the block. With ``credential_id`` only this credential is revoked, and not one that the
+    learner has got since.
     """
 
     learner_id: int
@@ -36,19 +38,21 @@ class NewRevocation:
     public_reason: str = ""
     internal_reason: str = ""
     block: bool = False
+    credential_id: uuid.UUID | None = None
 
 
 def revoke(new: Sequence[NewRevocation], *, now: dt.datetime) -> list[UserCredential]:
     """
     Revoke the active credentials of learners and write the outbox messages; return the credentials.
 
-    Who does not hold the badge is left out. Must run in a transaction that has locked the rows of the learners. Three
-    statements and one for each provider, however many revocations there are.
+    Who does not hold the badge, or not by the given credential, is left out. Must run in a transaction that has locked
+    the rows of the learners. Three statements and one for each provider, however many revocations there are.
     """
     if not new:
         return []
     wanted = {learner_template_id(each.learner_id, each.template_id): each for each in new}
-    credentials = list(awards.load_active(wanted).values())
+    active = awards.load_active(wanted).values()
+    credentials = [each for each in active if wanted[each.learner_template_id].credential_id in (None, each.pk)]
     if not credentials:
         return []
     for credential in credentials:

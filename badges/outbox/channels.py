@@ -28,8 +28,8 @@ class Handler(Protocol):
 
 
 @runtime_checkable
-class Breakable(Protocol):
-    """A handler that names the circuit of a message; its rows are held while the other side is down."""
+class HandlerWithCircuit(Protocol):
+    """A handler that names the circuit of a message; its rows are postponed while the other side is down."""
 
     def circuit(self, message: OutboxMessage) -> str | None:
         """Return the circuit's name, or None for a message without one."""
@@ -65,4 +65,4 @@ def handler_of(channel: str) -> Handler:
 
 def circuit_of(handler: Handler, message: OutboxMessage) -> str | None:
     """Return the name of the circuit that a message belongs to, if any."""
-    return handler.circuit(message) if isinstance(handler, Breakable) else None
+    return handler.circuit(message) if isinstance(handler, HandlerWithCircuit) else None

@@ -2,8 +2,8 @@
 The circuit breaker: whether a provider, or another service, may be called now.
 
 ``State`` and its transitions are values and pure functions over ``now``; the functions below them keep one row for each
-circuit. Closed: every row goes through. Open: rows are held, and lose no attempt. Half open, once that time is over:
-one row goes through as a probe, and what becomes of it decides for the others.
+circuit. Closed: every row goes through. Open: rows are postponed, and lose no attempt. Half open, once that time is
+over: one row goes through as a probe, and what becomes of it decides for the others.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Verdict(Enum):
 
     GO = "go"
     PROBE = "probe"  # go, and the others wait for what becomes of this one
-    HOLD = "hold"
+    POSTPONE = "postpone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class State:
     def verdict(self, now: dt.datetime) -> Verdict:
         if self.open_until is None:
             return Verdict.GO
-        return Verdict.HOLD if self.open_until > now else Verdict.PROBE
+        return Verdict.POSTPONE if self.open_until > now else Verdict.PROBE
 
 
 def failed(
@@ -63,7 +63,7 @@ def failed(
     From ``threshold`` failures in a row on, the circuit is open for ``seconds``, then for twice as long with each
     further one. ``retry_after``, in seconds, is what the other side asked for; it opens the circuit at once.
     """
-    if state.verdict(now) is Verdict.HOLD and not probe:
+    if state.verdict(now) is Verdict.POSTPONE and not probe:
         return state  # on its way before the circuit opened: it tells nothing new
     failures = state.failures + 1
     beyond = failures - threshold
@@ -83,7 +83,7 @@ def undecided(state: State, now: dt.datetime) -> State:
 @retried_when_transient
 def may_pass(name: str | None, now: dt.datetime) -> tuple[Verdict, dt.datetime]:
     """
-    Return what a row of this circuit may do now, and until when it is held if it is.
+    Return what a row of this circuit may do now, and until when it is postponed if it is.
 
     Only one caller is told to probe. A row without a circuit always goes.
     """
@@ -91,17 +91,17 @@ def may_pass(name: str | None, now: dt.datetime) -> tuple[Verdict, dt.datetime]:
     if known is None or known.open_until is None:
         return Verdict.GO, now
     state = State(known.failures, known.open_until)
-    if state.verdict(now) is Verdict.HOLD:
-        return Verdict.HOLD, known.open_until
-    held_until = now + dt.timedelta(seconds=config.delivery["lease_seconds"])
+    if state.verdict(now) is Verdict.POSTPONE:
+        return Verdict.POSTPONE, known.open_until
+    postponed_until = now + dt.timedelta(seconds=config.delivery["lease_seconds"])
     # Whoever changes the value that both have read is the one who probes; the others wait for what becomes of it.
-    won = Circuit.objects.filter(name=name, open_until=known.open_until).update(open_until=held_until)
-    return (Verdict.PROBE if won else Verdict.HOLD), held_until
+    won = Circuit.objects.filter(name=name, open_until=known.open_until).update(open_until=postponed_until)
+    return (Verdict.PROBE if won else Verdict.POSTPONE), postponed_until
 
 
 def record(name: str | None, error: Exception | None, now: dt.datetime, *, probe: bool) -> None:
     """
-    Let what became of a row show in its circuit, and in the rows that are held for it.
+    Let what became of a row show in its circuit, and in the rows that are postponed for it.
 
     ``error`` is what went wrong, None for a success. ``probe``: the row went through as a probe.
     """
@@ -113,7 +113,7 @@ def record(name: str | None, error: Exception | None, now: dt.datetime, *, probe
     elif isinstance(error, Retryable) and error.circuit:
         until = record_failure(name, now, probe=probe, retry_after=error.retry_after)
         if probe and until:
-            mailbox.extend_hold(name, until=until)
+            mailbox.postpone_circuit(name, until=until)
     elif probe:
         record_undecided(name, now)
         mailbox.release_circuit(name, now=now, limit=config.delivery["batch_size"])

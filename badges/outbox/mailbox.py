@@ -29,12 +29,12 @@ __all__ = [
     "begin",
     "claim",
     "dead_letter",
+    "delete_delivered",
     "delivered",
-    "extend_hold",
-    "forget_delivered",
-    "hold",
     "notify_worker_on_commit",
     "post",
+    "postpone",
+    "postpone_circuit",
     "release",
     "release_circuit",
     "requeue",
@@ -103,7 +103,7 @@ def begin(row: OutboxMessage, now: dt.datetime, *, lease: float) -> bool:
 
     The attempt is counted before and not after, so that a row that kills its workers does not do so for ever.
     """
-    if not _claims.renew([row], now=now, lease=lease, attempts=F("attempts") + 1, held_for=""):
+    if not _claims.renew([row], now=now, lease=lease, attempts=F("attempts") + 1, postponed_for=""):
         return False
     row.attempts += 1
     return True
@@ -122,7 +122,7 @@ def reschedule(row: OutboxMessage, *, due_at: dt.datetime, error: str) -> bool:
 
 
 @retried_when_transient
-def let_wait(row: OutboxMessage, *, due_at: dt.datetime, error: str) -> bool:
+def reschedule_uncounted(row: OutboxMessage, *, due_at: dt.datetime, error: str) -> bool:
     """Give a row back that waits for something: as ``reschedule``, but the attempt does not count."""
     return bool(_claims.reschedule([row], due_at=due_at, last_error=error[:ERROR_LENGTH], attempts=F("attempts") - 1))
 
@@ -134,48 +134,50 @@ def dead_letter(row: OutboxMessage, now: dt.datetime, *, error: str) -> bool:
 
 
 @retried_when_transient
-def release(rows: Sequence[OutboxMessage], *, due_at: dt.datetime, held_for: str = "") -> int:
+def release(rows: Sequence[OutboxMessage], *, due_at: dt.datetime, postponed_for: str = "") -> int:
     """
-    Give claimed rows back untried; they are due again at ``due_at``, or once the circuit ``held_for`` closes.
+    Give claimed rows back untried; they are due again at ``due_at``, or once the circuit ``postponed_for`` closes.
 
     Returns how many were still claimed.
     """
-    return _claims.release(rows, due_at=due_at, held_for=held_for)
+    return _claims.release(rows, due_at=due_at, postponed_for=postponed_for)
 
 
-def hold(row: OutboxMessage, circuit: str, *, until: dt.datetime) -> bool:
+def postpone(row: OutboxMessage, circuit: str, *, until: dt.datetime) -> bool:
     """
     Give a row back untried because its circuit is open; it is due when the circuit closes, at ``until`` at the latest.
 
-    A row that was held before takes the others with it, so that they are not looked at one by one. False when the claim
-    was lost.
+    A row that was postponed before takes the others with it, so that they are not looked at one by one. False when the
+    claim was lost.
     """
-    held = release([row], due_at=until, held_for=circuit)
-    if row.held_for == circuit:
-        extend_hold(circuit, until=until)
-    return bool(held)
+    postponed = release([row], due_at=until, postponed_for=circuit)
+    if row.postponed_for == circuit:
+        postpone_circuit(circuit, until=until)
+    return bool(postponed)
 
 
 @retried_when_transient
-def extend_hold(circuit: str, *, until: dt.datetime) -> int:
+def postpone_circuit(circuit: str, *, until: dt.datetime) -> int:
     """
-    Let all rows that are held for a circuit be held until then, if the circuit still is open until then.
+    Let all rows that are postponed for a circuit be postponed until then, if the circuit still is open until then.
 
     One statement, however many rows there are. Returns how many.
     """
     still_open = Circuit.objects.filter(name=circuit, open_until=until)
-    held = OutboxMessage.objects.filter(Exists(still_open), held_for=circuit, due_at__gt=BEGINNING, claim=None)
-    return held.exclude(due_at=until).update(due_at=until)
+    postponed = OutboxMessage.objects.filter(
+        Exists(still_open), postponed_for=circuit, due_at__gt=BEGINNING, claim=None
+    )
+    return postponed.exclude(due_at=until).update(due_at=until)
 
 
 @retried_when_transient
 def release_circuit(circuit: str, *, now: dt.datetime, limit: int | None = None) -> int:
-    """Let rows that are held for a circuit be due now: all of them, or the first few. Returns how many."""
-    held = OutboxMessage.objects.filter(held_for=circuit, due_at__gt=now, claim=None)
+    """Let rows that are postponed for a circuit be due now: all of them, or the first few. Returns how many."""
+    postponed = OutboxMessage.objects.filter(postponed_for=circuit, due_at__gt=now, claim=None)
     if limit is not None:
-        first = list(held.order_by("due_at").values_list("pk", flat=True)[:limit])
-        held = held.filter(pk__in=first)
-    return held.update(due_at=now)
+        first = list(postponed.order_by("due_at").values_list("pk", flat=True)[:limit])
+        postponed = postponed.filter(pk__in=first)
+    return postponed.update(due_at=now)
 
 
 def requeue(rows: QuerySet[OutboxMessage], *, now: dt.datetime) -> int:
@@ -187,7 +189,7 @@ def requeue(rows: QuerySet[OutboxMessage], *, now: dt.datetime) -> int:
     return requeued
 
 
-def forget_delivered(*, before: dt.datetime, limit: int) -> int:
+def delete_delivered(*, before: dt.datetime, limit: int) -> int:
     """Delete up to ``limit`` rows that were delivered before a time; returns how many. Dead letters stay."""
     old = OutboxMessage.objects.filter(state=OutboxState.DELIVERED, created_at__lt=before, finished_at__lt=before)
     found = list(old.order_by("created_at").values_list("pk", flat=True)[:limit])

@@ -30,7 +30,7 @@ class OutboxMessage(models.Model):
     expects.
 
     A worker claims a row before it delivers it (``common.claims``). ``due_at`` is NULL once nothing is left to do. A
-    row that was not tried because its circuit is open names that in ``held_for``, and is due when the circuit closes.
+    row that was not tried because its circuit is open has it in ``postponed_for``, and is due when the circuit closes.
 
     .. no_pii: Payloads are ids and slugs by contract.
     """
@@ -44,7 +44,7 @@ class OutboxMessage(models.Model):
     state = models.CharField(_("state"), max_length=10, choices=OutboxState.choices, default=OutboxState.PENDING)
     due_at = models.DateTimeField(_("due"), null=True, blank=True)
     claim = models.UUIDField(null=True, blank=True, editable=False)
-    held_for = KeyField(_("held for"), max_length=255, blank=True, default="")  # the circuit that was open
+    postponed_for = KeyField(_("postponed for"), max_length=255, blank=True, default="")  # the circuit that was open
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
     last_error = models.CharField(_("last error"), max_length=500, blank=True)
     created_at = models.DateTimeField(_("created"))
@@ -86,7 +86,7 @@ class Circuit(models.Model):
     Whether the other side (``credly:<organization>``) is worth talking to right now.
 
     Written by delivery after failures of the other side as a whole. ``open_until`` in the future means that its rows
-    are held, without losing an attempt. A success resets it.
+    are postponed, without losing an attempt. A success resets it.
 
     .. no_pii:
     """

@@ -72,7 +72,7 @@ def handle(batch: Iterable[Event | Unreadable], *, now: dt.datetime | None = Non
     fails for another reason is split until the failing event stands alone. That event is tried again later or becomes
     a dead letter, and the others are decided.
 
-    Raises Retryable when the database did not answer for longer than ``LMS_BADGES_CONFIG["intake"]["patience"]``
+    Raises Retryable when the database did not answer for longer than ``LMS_BADGES_CONFIG["intake"]["give_up_seconds"]``
     seconds. Then the caller must not acknowledge anything of this batch.
     """
     now = now or timezone.now()
@@ -119,7 +119,7 @@ def process_pending(*, limit: int = 500, now: dt.datetime | None = None) -> Batc
     Claim up to ``limit`` pending rows of the inbox that are due. Decide the events; hand others to their handlers.
 
     ``seen`` of the result is 0 when no row was due. Raises Retryable when the database did not answer for longer than
-    ``LMS_BADGES_CONFIG["intake"]["patience"]`` seconds. The rows are then due again, and no attempt is counted.
+    ``LMS_BADGES_CONFIG["intake"]["give_up_seconds"]`` seconds. The rows are then due again, and no attempt is counted.
     """
     now = now or timezone.now()
     rows = retry_transient(lambda: inbox.claim(limit, now, lease=config.delivery["lease_seconds"]))
@@ -201,7 +201,7 @@ def _defer(event: Event, error: Exception, batch: EventBatch, now: dt.datetime) 
         if not is_unencodable(storing_error):
             raise
         return _dead_letter([_without_body(event)], now)
-    return BatchResult(dead=1) if until is None else BatchResult(postponed=1)
+    return BatchResult(dead=1) if until is None else BatchResult(rescheduled=1)
 
 
 def _store_deferred(event: Event, batch: EventBatch, reason: str, until: dt.datetime | None, now: dt.datetime) -> None:

@@ -47,7 +47,7 @@ class BatchResult:
     What became of events, counted.
 
     ``ignored`` counts by event type and reason. Ignored events from a bus are not stored, unless ``keep_unmatched`` is
-    on. ``dead`` counts dead letters, ``postponed`` counts events that failed and will be tried again.
+    on. ``dead`` counts dead letters, ``rescheduled`` counts events that failed and will be tried again.
     """
 
     seen: int = 0
@@ -55,11 +55,11 @@ class BatchResult:
     awarded: int = 0
     duplicates: int = 0
     dead: int = 0
-    postponed: int = 0
+    rescheduled: int = 0
     ignored: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def __iadd__(self, other: BatchResult) -> Self:
-        for name in ("seen", "matched", "awarded", "duplicates", "dead", "postponed"):
+        for name in ("seen", "matched", "awarded", "duplicates", "dead", "rescheduled"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.ignored.update(other.ignored)
         return self

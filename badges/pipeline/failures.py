@@ -1,4 +1,4 @@
-"""What becomes of a row that failed: whose fault it was, when it is tried again, and what is said about it."""
+"""What becomes of a row that failed: whose fault it was, when it is tried again, and the reason that is stored."""
 
 from __future__ import annotations
 

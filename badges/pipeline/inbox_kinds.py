@@ -45,7 +45,7 @@ def handle(rows: Iterable[InboxMessage], *, now: dt.datetime) -> BatchResult:
         except kinds.KindMissing as error:
             log.error("%d inbox rows of the kind %s wait: %s", len(of_kind), kind, error)
             _wait(of_kind, str(error), now)
-            result.postponed += len(of_kind)
+            result.rescheduled += len(of_kind)
         else:
             result += _handle_or_split(of_kind, handler, now)
     return result
@@ -79,7 +79,7 @@ def _handle(rows: Sequence[InboxMessage], handler: kinds.Handler, now: dt.dateti
         try:
             handler(rows, now=now)
         except Retryable as error:
-            # Only the database may hold up all rows.
+            # Only the database may delay all rows.
             raise HandlerError from error
 
 
@@ -95,4 +95,4 @@ def _defer(row: InboxMessage, error: Exception, now: dt.datetime) -> BatchResult
         retry_transient(lambda: inbox.finish([row], state=InboxState.DEAD, now=now, reason=reason))
         return BatchResult(dead=1)
     retry_transient(lambda: inbox.reschedule(row, due_at=due_at, reason=reason))
-    return BatchResult(postponed=1)
+    return BatchResult(rescheduled=1)

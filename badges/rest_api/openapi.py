@@ -13,8 +13,10 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.settings import SPECTACULAR_DEFAULTS, patched_settings
 
 from badges import __version__
+from badges.catalog.structure import schema as pack_schema
 from badges.common.api_view import JWT_AUTHENTICATION
 from badges.common.openapi import Operation, OperationSchema
+from badges.rules import criteria_schema
 
 _PROBLEM = {
     "type": "object",
@@ -29,13 +31,22 @@ _PROBLEM = {
             "description": "What is wrong with each parameter.",
             "items": {
                 "type": "object",
-                "properties": {"field": {"type": "string"}, "detail": {"type": "string"}},
+                "properties": {
+                    "field": {"type": "string"},
+                    "detail": {"type": "string"},
+                    "kind": {"type": "string", "description": "What is wrong with a criteria document."},
+                    "pointer": {"type": "string", "description": "Where in it, as a JSON Pointer (RFC 6901)."},
+                },
                 "required": ["field", "detail"],
             },
         },
     },
     "required": ["type", "title", "status", "detail"],
 }
+
+# The document of a template. Its schema is that of a pack's entry; the names of components begin with their schema's.
+TEMPLATE_DOCUMENT_SCHEMA = {"$ref": "#/components/schemas/PackTemplate"}
+TEMPLATE_DOCUMENT = {"application/json": TEMPLATE_DOCUMENT_SCHEMA}
 
 # All settings that shape the document. So the settings of a host with its own document have no effect here.
 _SETTINGS: dict[str, Any] = {
@@ -46,6 +57,28 @@ _SETTINGS: dict[str, Any] = {
     "OAS_VERSION": "3.1.0",
     "APPEND_COMPONENTS": {"schemas": {"Problem": _PROBLEM}},
 }
+
+
+def _components(prefix: str, schema: Any) -> dict[str, Any]:
+    """Return the definitions of a JSON Schema as components. Their names begin with the prefix."""
+    inside, outside = "#/$defs/", f"#/components/schemas/{prefix}"
+
+    def moved(value: Any) -> Any:
+        if isinstance(value, list):
+            return [moved(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        found = {key: moved(item) for key, item in value.items()}
+        reference = value.get("$ref")
+        if isinstance(reference, str) and reference.startswith(inside):
+            found["$ref"] = outside + _capitalized(reference.removeprefix(inside))
+        return found
+
+    return {f"{prefix}{_capitalized(name)}": moved(definition) for name, definition in schema["$defs"].items()}
+
+
+def _capitalized(name: str) -> str:
+    return name[:1].upper() + name[1:]
 
 
 class Schema(OperationSchema):
@@ -104,4 +137,7 @@ def document() -> dict[str, Any]:
     drf-spectacular are global to the process. They are replaced while the document is built, once per process.
     """
     with _lock, patched_settings(_SETTINGS), translation.override("en"):
-        return _PluginSchemaGenerator().get_schema(public=True)
+        found: dict[str, Any] = _PluginSchemaGenerator().get_schema(public=True)
+    # Added afterwards, because drf-spectacular would read them as schemas of its own.
+    found["components"]["schemas"] |= _components("Pack", pack_schema()) | _components("Criteria", criteria_schema())
+    return found

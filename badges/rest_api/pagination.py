@@ -1,15 +1,18 @@
-"""Keyset pagination of one table, newest first."""
+"""Keyset pagination of one table: newest first, or by a column of its own."""
 
 from __future__ import annotations
 
 import datetime as dt
 import uuid
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db.models import Model, Q, QuerySet
 from rest_framework.request import Request
 
 from badges.common.pagination import KeysetPagination, read_time
+
+# of a positive integer field, in every database
+LARGEST_NUMBER = 2**31 - 1
 
 Position = tuple[dt.datetime | None, uuid.UUID]
 
@@ -44,3 +47,54 @@ class NewestFirstPagination(KeysetPagination):
             return Q(**{f"pk__{beyond}": row_id})
         by_id = Q(**{f"{self.time_field}__{beyond}": time}) | Q(**{f"pk__{beyond}": row_id})
         return Q(**{f"{self.time_field}__{beyond}e": time}) & by_id
+
+
+class ByColumnPagination(KeysetPagination):
+    """A position is the value of a column that is unique in the list. Subclasses name the column and its values."""
+
+    column: ClassVar[str]
+    descending: ClassVar[bool] = False
+
+    def paginate_queryset(self, queryset: QuerySet[Any], request: Request, view: Any = None) -> list[Any]:
+        self.rows = queryset
+        return self.page(request)
+
+    def entries_beyond(self, position: Any, *, backward: bool, limit: int) -> list[Any]:
+        greater = backward == self.descending
+        rows = self.rows
+        if position is not None:
+            rows = rows.filter(**{f"{self.column}__{'gt' if greater else 'lt'}": position})
+        return list(rows.order_by(self.column if greater else f"-{self.column}")[:limit])
+
+    def position_of(self, row: Model) -> list[Any]:
+        return [getattr(row, self.column)]
+
+
+class BySlugPagination(ByColumnPagination):
+    """Templates in the order of their slugs."""
+
+    column = "slug"
+
+    def read_position(self, parts: list[Any]) -> str:
+        (slug,) = parts
+        if not isinstance(slug, str) or not is_storable(slug):
+            raise ValueError("this is no slug")
+        return slug
+
+
+class NewestRevisionFirstPagination(ByColumnPagination):
+    """Revisions of one template, the newest first."""
+
+    column = "number"
+    descending = True
+
+    def read_position(self, parts: list[Any]) -> int:
+        (number,) = parts
+        if type(number) is not int or not 0 <= number <= LARGEST_NUMBER:
+            raise ValueError("this is no number of a revision")
+        return number
+
+
+def is_storable(text: str) -> bool:
+    """Return whether all databases can store a text. Other texts find nothing."""
+    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)

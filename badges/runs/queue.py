@@ -1,7 +1,7 @@
 """
 The queue of runs: a person starts, cancels, resumes or undoes a run, and one worker at a time has it.
 
-A run is a row before anything is done, so no request is forgotten. Only the worker that has the claim changes the
+A run is a row before anything is done, so no request gets lost. Only the worker that has the claim changes the
 progress of a run; for any other the functions raise ClaimLostError.
 """
 
@@ -141,7 +141,7 @@ def resume(run: Run, *, now: dt.datetime | None = None) -> None:
             )
             notify_worker_on_commit(CARRY_OUT_RUNS)
     except IntegrityError:
-        raise _one_is_open(run) from None
+        raise _another_is_open(run) from None
     if not resumed:
         raise RunRefused("Only a cancelled or failed run can be resumed.")
 
@@ -152,11 +152,11 @@ def _write(run: Run) -> Run:
             run.save(force_insert=True)
             notify_worker_on_commit(CARRY_OUT_RUNS)
     except IntegrityError:
-        raise _one_is_open(run) from None
+        raise _another_is_open(run) from None
     return run
 
 
-def _one_is_open(run: Run) -> RunRefused:
+def _another_is_open(run: Run) -> RunRefused:
     about = f" about {run.subject}" if run.subject else ""
     return RunRefused(f"Another run of the kind {run.kind}{about} is open. Wait for it, or cancel it.")
 
@@ -220,7 +220,7 @@ def release(run: Run, *, now: dt.datetime) -> None:
     claims.release([run], due_at=now)
 
 
-def forget(*, before: dt.datetime, limit: int) -> int:
+def delete_closed(*, before: dt.datetime, limit: int) -> int:
     """Delete at most ``limit`` runs that were closed before a time, with their results; return how many."""
     old = list(Run.objects.filter(finished_at__lt=before, active_key=None).order_by("finished_at")[:limit])
     for run in old:

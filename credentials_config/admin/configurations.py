@@ -36,7 +36,7 @@ from credentials_config.models import (
 from credentials_config.options import merge
 
 _RUNS_SHOWN = 8
-_GATES = ("availability", "days_after_end", "available_on", "ignore_start", "grace_hours")
+_DATE_FIELDS = ("availability", "days_after_end", "available_on", "ignore_start", "grace_hours")
 _VALIDITY = ("valid_days", "valid_until")
 
 
@@ -47,7 +47,7 @@ class ConfigurationForm(schedule_fields.ScheduleForm, forms.ModelForm):  # type:
 
     class Meta:
         model = CredentialConfiguration
-        fields = ["context_key", "credential_type", "enabled", "options", *_GATES, *_VALIDITY]
+        fields = ["context_key", "credential_type", "enabled", "options", *_DATE_FIELDS, *_VALIDITY]
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
@@ -125,7 +125,7 @@ class CredentialConfigurationAdmin(PreviewMixin, Page):
         return [
             (None, {"fields": ("context_key", "credential_type", "enabled")}),
             (_("Schedule"), {"fields": when, "classes": ["lms-cc-schedule"]}),
-            (_("From when on"), {"fields": _GATES}),
+            (_("From when on"), {"fields": _DATE_FIELDS}),
             (_("For how long it is valid"), {"fields": _VALIDITY}),
             (_("Options"), {"fields": options}),
         ]
@@ -221,9 +221,9 @@ class CredentialConfigurationAdmin(PreviewMixin, Page):
 
     def generate(self, request: HttpRequest, configuration: CredentialConfiguration) -> HttpResponse:
         """Request a run now."""
-        override = "override_gates" in request.POST
-        run = api.generate(configuration, person=request.user, override_gates=override)
-        message = _("Asked for a run, in spite of the gates.") if override else _("Asked for a run.")
+        ignored = "ignore_dates" in request.POST
+        run = api.generate(configuration, person=request.user, ignore_dates=ignored)
+        message = _("Asked for a run, in spite of the date checks.") if ignored else _("Asked for a run.")
         self.log_change(request, configuration, message)
         self.message_user(request, format_html("{} {}", message, link_to(run, _("Watch it here."))), messages.SUCCESS)
         return self.back_to(configuration)

@@ -31,7 +31,7 @@ def dry_run_page(admin: Any, request: HttpRequest, configuration: CredentialConf
         "opts": admin.opts,
         "original": configuration,
         "context": context,
-        "gates": _describe(decide(configuration.schedule_rules, context, timezone.now())),
+        "date_checks": _describe(decide(configuration.schedule_rules, context, timezone.now())),
         "who": who,
         "findings": [{"person": one.person, "reasons": one.eligibility.reasons, **_result(one)} for one in found],
         "would": sum(_would_get(one) for one in found),

@@ -24,8 +24,8 @@ class CredentialRunAdmin(ReadOnlyPage):
     list_select_related = ("configuration__credential_type",)
     ordering = ("-started_at", "-pk")
     fields = (
-        *("configuration_link", "cause", "person", "override_gates", "started_at", "finished_at", "outcome", "note"),
-        *("asked", "eligible", "issued", "failed", "credentials_link"),
+        *("configuration_link", "cause", "person", "ignore_dates", "started_at", "finished_at", "outcome", "note"),
+        *("checked", "eligible", "issued", "failed", "credentials_link"),
     )
 
     def get_queryset(self, request: HttpRequest) -> Any:

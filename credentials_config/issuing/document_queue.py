@@ -26,7 +26,7 @@ from badges.database import retry_transient
 from credentials_config.conf import config
 from credentials_config.contracts import JSON
 from credentials_config.issuing import documents, mail
-from credentials_config.issuing.errors import DATABASE_PATIENCE, MESSAGE_LENGTH, next_attempt_at
+from credentials_config.issuing.errors import DATABASE_GIVE_UP_SECONDS, MESSAGE_LENGTH, next_attempt_at
 from credentials_config.models import ACTIVE, Credential, CredentialConfiguration, CredentialRun, CredentialStatus
 
 log = logging.getLogger(__name__)
@@ -114,15 +114,15 @@ def finish(stored: Sequence[StoredDocument]) -> set[uuid.UUID]:
 
 
 def _retry(work: Callable[[], T]) -> T:
-    return retry_transient(work, patience=DATABASE_PATIENCE)
+    return retry_transient(work, give_up_seconds=DATABASE_GIVE_UP_SECONDS)
 
 
 def _due(now: dt.datetime, configurations: Iterable[int] | None) -> QuerySet[Credential]:
     due = Credential.objects.filter(due_at__lte=now)
     if configurations is not None:
         due = due.filter(configuration__in=list(configurations))
-    held = list(CredentialConfiguration.objects.filter(problem_until__gt=now).values_list("pk", flat=True))
-    return due.exclude(configuration__in=held) if held else due
+    postponed = list(CredentialConfiguration.objects.filter(problem_until__gt=now).values_list("pk", flat=True))
+    return due.exclude(configuration__in=postponed) if postponed else due
 
 
 def _fail(row: Credential, message: str, now: dt.datetime) -> bool:

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 MESSAGE_LENGTH = 500
 # Seconds that a worker waits for a database that does not answer.
-DATABASE_PATIENCE = 60.0
+DATABASE_GIVE_UP_SECONDS = 60.0
 # What stops a worker in the middle of its work. Nothing that the worker has claimed has failed then.
 INTERRUPTIONS = (SoftTimeLimitExceeded, SystemExit, KeyboardInterrupt)
 
@@ -65,16 +65,16 @@ def report_problem(configuration: CredentialConfiguration, problem: str) -> None
     )
 
 
-def hold(configuration: CredentialConfiguration, problem: str, until: dt.datetime) -> None:
+def postpone(configuration: CredentialConfiguration, problem: str, until: dt.datetime) -> None:
     """Write on a configuration why none of its documents can be made. No worker tries before ``until``."""
-    log.error("Configuration %s is held: %s", configuration.pk, problem)
+    log.error("The documents of configuration %s are postponed: %s", configuration.pk, problem)
     CredentialConfiguration.objects.filter(pk=configuration.pk).update(
         problem=problem[:MESSAGE_LENGTH], problem_until=until
     )
 
 
-def clear_problem(configuration: CredentialConfiguration, *, only_hold: bool = False) -> None:
-    """Remove the problem of a configuration. ``only_hold``: only one that holds its documents."""
+def clear_problem(configuration: CredentialConfiguration, *, only_postponed: bool = False) -> None:
+    """Remove the problem of a configuration. ``only_postponed``: only one for which its documents are postponed."""
     rows = CredentialConfiguration.objects.filter(pk=configuration.pk)
-    rows = rows.filter(problem_until__isnull=False) if only_hold else rows.exclude(problem="")
+    rows = rows.filter(problem_until__isnull=False) if only_postponed else rows.exclude(problem="")
     rows.update(problem="", problem_until=None)

@@ -4,8 +4,8 @@ Making documents: claim due rows, make each document, store it, and finish the r
 There are three kinds of failure:
 
 * The document of one learner: that row alone is tried again later. After some attempts it waits for a person.
-* Every document of a configuration (a broken template, a missing font), or the storage: the configuration is held with
-  the reason, and its rows lose no attempt.
+* Every document of a configuration (a broken template, a missing font), or the storage: all are postponed, with the
+  reason, and lose no attempt.
 * The worker itself: its rows are claimed again when the lease ends, one at a time, so that a row that kills workers
   takes no other with it. A worker that is told to stop, such as by Celery's soft time limit, releases its rows.
 """
@@ -27,7 +27,7 @@ from credentials_config.contracts import Document, GenerationError, Renderer
 from credentials_config.issuing import document_queue, documents, renderers
 from credentials_config.issuing.document_context import document_context_of
 from credentials_config.issuing.document_queue import StoredDocument
-from credentials_config.issuing.errors import INTERRUPTIONS, clear_problem, hold, log_unforeseen, storable_message
+from credentials_config.issuing.errors import INTERRUPTIONS, clear_problem, log_unforeseen, postpone, storable_message
 from credentials_config.models import Credential, CredentialConfiguration
 
 log = logging.getLogger(__name__)
@@ -38,21 +38,21 @@ FINISH_SECONDS = 10.0
 
 @dataclass
 class GenerationResult:
-    """What became of claimed rows. ``held``: their configuration is held; ``lost``: another worker has them."""
+    """What became of claimed rows. ``postponed``: all of the configuration are; ``lost``: another worker has them."""
 
     made: int = 0
     failed: int = 0
-    held: int = 0
+    postponed: int = 0
     lost: int = 0
 
     @property
     def seen(self) -> int:
-        return self.made + self.failed + self.held + self.lost
+        return self.made + self.failed + self.postponed + self.lost
 
     def __iadd__(self, other: GenerationResult) -> GenerationResult:
         self.made += other.made
         self.failed += other.failed
-        self.held += other.held
+        self.postponed += other.postponed
         self.lost += other.lost
         return self
 
@@ -112,8 +112,8 @@ class DocumentBatch:
         finally:  # also when the worker has to stop
             self._finish_stored()
             self._release_waiting()
-        if self.result.made and configuration.problem_until is not None and not self.result.held:
-            clear_problem(configuration, only_hold=True)
+        if self.result.made and configuration.problem_until is not None and not self.result.postponed:
+            clear_problem(configuration, only_postponed=True)
         return self.result
 
     def _fail_rows_that_killed_workers(self) -> list[Credential]:
@@ -138,10 +138,10 @@ class DocumentBatch:
         except INTERRUPTIONS:
             raise
         except (Permanent, GenerationError) as error:
-            self._hold("hold_seconds", log_unforeseen(error, what))
+            self._postpone("postpone_seconds", log_unforeseen(error, what))
         except Exception as error:  # a worker loop: storages fail in ways that nobody can list
             problem = f"Templates or assets cannot be read: {log_unforeseen(error, what)}"
-            self._hold("storage_hold_seconds", problem)
+            self._postpone("storage_postpone_seconds", problem)
 
     def _make_next(self, renderer: Renderer) -> bool:
         """
@@ -170,25 +170,25 @@ class DocumentBatch:
         except INTERRUPTIONS:
             raise
         except Exception as error:
-            self._hold_for_storage(row, error)
+            self._postpone_for_storage(row, error)
             return False
         self._waiting.pop(0)
         self._stored.append(StoredDocument(row, name, dict(getattr(renderer, "made_from", {}))))
         return True
 
-    def _hold_for_storage(self, row: Credential, error: Exception) -> None:
+    def _postpone_for_storage(self, row: Credential, error: Exception) -> None:
         """Count the attempt of this row, since the storage may refuse only its file. The others lose none."""
         message = log_unforeseen(error, "one was stored")
         problem = f"The storage {config.documents['storage']!r} does not take documents: {message}"
         self._waiting.pop(0)
         self._fail(row, problem)
-        self._hold("storage_hold_seconds", problem)
+        self._postpone("storage_postpone_seconds", problem)
 
-    def _hold(self, setting: str, problem: str) -> None:
+    def _postpone(self, setting: str, problem: str) -> None:
         self._begun = None
         until = self._at() + dt.timedelta(seconds=config.issuing[setting])
-        hold(self.rows[0].configuration, problem, until)
-        self.result.held += len(self._waiting)
+        postpone(self.rows[0].configuration, problem, until)
+        self.result.postponed += len(self._waiting)
 
     def _fail(self, row: Credential, message: str) -> None:
         if document_queue.fail(row, message, self._at()):

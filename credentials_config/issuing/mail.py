@@ -34,7 +34,7 @@ from badges.exceptions import Permanent, Retryable
 from credentials_config.conf import config
 from credentials_config.issuing import documents, smtp
 from credentials_config.issuing.document_context import document_date, supported_language
-from credentials_config.issuing.errors import DATABASE_PATIENCE, storable_message
+from credentials_config.issuing.errors import DATABASE_GIVE_UP_SECONDS, storable_message
 from credentials_config.models import Credential, CredentialStatus
 
 CHANNEL = "credential-mail"
@@ -120,15 +120,15 @@ class _MailedMark:
             if not self.is_set:
                 raise
             # The mail was sent, and the commit failed: write it again as soon as the database answers.
-            retry_transient(self._write, patience=DATABASE_PATIENCE)
+            retry_transient(self._write, give_up_seconds=DATABASE_GIVE_UP_SECONDS)
         except BaseException:  # the last line was not sent, and the transaction was rolled back
             self.is_set = False
             raise
 
     def set(self) -> None:
-        retry_transient(self._write, patience=DATABASE_PATIENCE)
+        retry_transient(self._write, give_up_seconds=DATABASE_GIVE_UP_SECONDS)
 
-    def set_back(self) -> None:
+    def undo(self) -> None:
         Credential.objects.filter(pk=self._pk, mailed=self._now).update(mailed=self._before)
 
     def _write(self) -> bool:
@@ -170,7 +170,7 @@ def _send_by_smtp(backend: SmtpBackend, email: EmailMultiAlternatives, mark: _Ma
         raise Retryable("The credential changed, or another worker told the learner, at the same moment.") from error
     except BaseException:
         if mark.is_set:
-            mark.set_back()
+            mark.undo()
         raise
     finally:
         _close(backend.close)

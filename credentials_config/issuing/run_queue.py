@@ -1,7 +1,7 @@
 """
 The queue of runs: a run is asked for, claimed by one worker, and closed, released or rescheduled by that worker.
 
-A run is a row before anything is done, so no request is forgotten. Each configuration has at most one open run, which
+A run is a row before anything is done, so no request gets lost. Each configuration has at most one open run, which
 the database enforces. Only the worker that has the claim can change a run; for any other the functions raise
 ClaimLostError or do nothing.
 """
@@ -20,7 +20,7 @@ from badges.common.claims import ClaimLostError, Claims
 from badges.database import retry_transient
 from credentials_config.conf import config
 from credentials_config.issuing import periodic
-from credentials_config.issuing.errors import DATABASE_PATIENCE, MESSAGE_LENGTH
+from credentials_config.issuing.errors import DATABASE_GIVE_UP_SECONDS, MESSAGE_LENGTH
 from credentials_config.models import ACTIVE, CredentialConfiguration, CredentialRun, RunCause, RunOutcome
 
 # The Celery task that carries out runs.
@@ -37,26 +37,26 @@ def request(
     *,
     cause: RunCause,
     person: Any = None,
-    override_gates: bool = False,
+    ignore_dates: bool = False,
     now: dt.datetime | None = None,
 ) -> CredentialRun:
     """
     Return the open run of a configuration, a new one where there is none, and notify a worker.
 
-    ``person``: the user of the host who asks. ``override_gates``: this run ignores start, availability and closure.
+    ``person``: the user of the host who asks. ``ignore_dates``: this run ignores start, availability and closure.
     When a person or a command asks while a run of the schedule is open, that run becomes theirs. It is then carried out
     even when the configuration is switched off.
     """
     with transaction.atomic():
         run = _open_run(configuration)
         if run is None:
-            run = _create(configuration, cause, person, override_gates, now or timezone.now())
-        changes: dict[str, Any] = {"override_gates": True} if override_gates and not run.override_gates else {}
+            run = _create(configuration, cause, person, ignore_dates, now or timezone.now())
+        changes: dict[str, Any] = {"ignore_dates": True} if ignore_dates and not run.ignore_dates else {}
         if cause != RunCause.SCHEDULE and run.cause == RunCause.SCHEDULE:
             changes |= {"cause": cause, "person": person}
         if changes:
             CredentialRun.objects.filter(pk=run.pk).update(**changes)
-            run.refresh_from_db(fields=["override_gates", "cause", "person"])
+            run.refresh_from_db(fields=["ignore_dates", "cause", "person"])
         badges.notify_worker_on_commit(TASK)
     return run
 
@@ -96,13 +96,13 @@ def close(
     note: str = "",
     *,
     final: bool = False,
-    unless_overridden: bool = False,
+    unless_forced: bool = False,
 ) -> bool:
     """
     End a run; returns False when it stays open.
 
-    ``final``: it was the last run of its context, which is closed with it. ``unless_overridden``: the run stays open
-    when somebody has asked for it in spite of the gates meanwhile. Raises ClaimLostError when another worker has it.
+    ``final``: it was the last run of its context, which is closed with it. ``unless_forced``: the run stays open
+    when somebody has asked meanwhile to ignore the dates. Raises ClaimLostError when another worker has it.
     """
 
     def work() -> bool:
@@ -116,9 +116,9 @@ def close(
             if final and run.cause == RunCause.SCHEDULE:
                 changes["cause"] = RunCause.FINAL
             still_claimed = claims.still_claimed([run])
-            may_close = still_claimed.filter(override_gates=False) if unless_overridden else still_claimed
+            may_close = still_claimed.filter(ignore_dates=False) if unless_forced else still_claimed
             if not may_close.update(claim=None, lease_until=None, **changes):
-                if unless_overridden and still_claimed.exists():
+                if unless_forced and still_claimed.exists():
                     return False
                 raise ClaimLostError
             if final:
@@ -128,24 +128,25 @@ def close(
             periodic.sync_task(run.configuration)
         return True
 
-    return retry_transient(work, patience=DATABASE_PATIENCE)
+    return retry_transient(work, give_up_seconds=DATABASE_GIVE_UP_SECONDS)
 
 
 def reschedule(run: CredentialRun, due_at: dt.datetime, note: str) -> None:
     """Let the run be tried again at ``due_at``. The attempt counts."""
     retry_transient(
-        lambda: claims.reschedule([run], due_at=due_at, note=note[:MESSAGE_LENGTH]), patience=DATABASE_PATIENCE
+        lambda: claims.reschedule([run], due_at=due_at, note=note[:MESSAGE_LENGTH]),
+        give_up_seconds=DATABASE_GIVE_UP_SECONDS,
     )
 
 
 def release(run: CredentialRun, now: dt.datetime) -> None:
     """Give the run to another worker: this one was asked to stop, and stops between chunks. No attempt is lost."""
-    retry_transient(lambda: claims.release([run], due_at=now), patience=DATABASE_PATIENCE)
+    retry_transient(lambda: claims.release([run], due_at=now), give_up_seconds=DATABASE_GIVE_UP_SECONDS)
 
 
 def release_interrupted(run: CredentialRun, now: dt.datetime) -> None:
     """Give the run to another worker in the middle of a chunk. The attempt counts: no worker may ever have the time."""
-    retry_transient(lambda: claims.reschedule([run], due_at=now), patience=DATABASE_PATIENCE)
+    retry_transient(lambda: claims.reschedule([run], due_at=now), give_up_seconds=DATABASE_GIVE_UP_SECONDS)
 
 
 def _open_run(configuration: CredentialConfiguration) -> CredentialRun | None:
@@ -156,7 +157,7 @@ def _create(
     configuration: CredentialConfiguration,
     cause: RunCause,
     person: Any,
-    override_gates: bool,
+    ignore_dates: bool,
     now: dt.datetime,
 ) -> CredentialRun:
     try:
@@ -165,7 +166,7 @@ def _create(
                 configuration=configuration,
                 cause=cause,
                 person=person,
-                override_gates=override_gates,
+                ignore_dates=ignore_dates,
                 started_at=now,
                 lease_until=now,
             )

@@ -24,7 +24,7 @@ from credentials_config.conf import config
 from credentials_config.contracts import Context, GenerationError
 from credentials_config.issuing import document_queue, documents, new_credentials, periodic, renderers, run_queue
 from credentials_config.issuing.errors import (
-    DATABASE_PATIENCE,
+    DATABASE_GIVE_UP_SECONDS,
     INTERRUPTIONS,
     clear_problem,
     log_unforeseen,
@@ -40,7 +40,7 @@ from credentials_config.models import (
     RunCause,
     RunOutcome,
 )
-from credentials_config.schedules import Closed, Decision, FinalRun, Run, Skip, decide, over_from_the_start
+from credentials_config.schedules import Closed, Decision, FinalRun, Run, Skip, decide, expiry_error
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +104,7 @@ def _carry_out(
     refused = 0
     for looked_at, findings in search.chunks():
         refused += _write_chunk(run, context, looked_at, findings, now)
-        run.refresh_from_db(fields=["asked", "eligible", "issued", "failed"])
+        run.refresh_from_db(fields=["checked", "eligible", "issued", "failed"])
         on_progress(run)
         if should_stop():
             run_queue.release(run, _at(now))
@@ -135,15 +135,15 @@ def _reopen(configuration: CredentialConfiguration, decision: Decision) -> None:
 
 def _skip(run: CredentialRun, decision: Decision, now: dt.datetime) -> bool:
     """Close the run when the dates forbid it, and return whether it was closed."""
-    if run.override_gates or not isinstance(decision, (Skip, Closed)):
+    if run.ignore_dates or not isinstance(decision, (Skip, Closed)):
         return False
-    # Somebody may have asked for the run in spite of the gates since the worker read it.
-    return run_queue.close(run, now, RunOutcome.SKIPPED, decision.reason, unless_overridden=True)
+    # Somebody may have asked for the run in spite of the date checks since the worker read it.
+    return run_queue.close(run, now, RunOutcome.SKIPPED, decision.reason, unless_forced=True)
 
 
 def _check_documents(configuration: CredentialConfiguration, now: dt.datetime) -> None:
     """Raise Permanent or GenerationError when no document can be made: once for the run, and not for each learner."""
-    problem = over_from_the_start(now, valid_days=configuration.valid_days, valid_until=configuration.valid_until)
+    problem = expiry_error(now, valid_days=configuration.valid_days, valid_until=configuration.valid_until)
     if problem:
         raise Permanent(problem)
     with renderers.renderer_for(configuration):
@@ -152,10 +152,10 @@ def _check_documents(configuration: CredentialConfiguration, now: dt.datetime) -
 
 def _begin_counting(run: CredentialRun) -> None:
     """Begin with what an earlier worker of this run has written: those people are not found again."""
-    if run.asked:
+    if run.checked:
         found = Credential.objects.filter(run=run)
         failed = found.filter(status=CredentialStatus.ERROR).count()
-        run_queue.claims.still_claimed([run]).update(asked=0, eligible=found.count(), failed=failed)
+        run_queue.claims.still_claimed([run]).update(checked=0, eligible=found.count(), failed=failed)
 
 
 # --- one chunk of people -----------------------------------------------------------------------------------------
@@ -172,7 +172,7 @@ def _write_chunk(
         at = _at(now)
         with transaction.atomic():
             # The run's row first: two transactions that both hold a shared lock on it could not both change it.
-            run_queue.renew(run, at, asked=F("asked") + looked_at, eligible=F("eligible") + len(people))
+            run_queue.renew(run, at, checked=F("checked") + looked_at, eligible=F("eligible") + len(people))
             refused = len(new_credentials.write(run.configuration, people, context, languages, now=at, run=run))
             if refused:
                 run_queue.claims.still_claimed([run]).update(failed=F("failed") + refused)
@@ -180,7 +180,7 @@ def _write_chunk(
                 document_queue.notify_worker_on_commit()
         return refused
 
-    return retry_transient(work, patience=DATABASE_PATIENCE)
+    return retry_transient(work, give_up_seconds=DATABASE_GIVE_UP_SECONDS)
 
 
 # --- how a run ends ----------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ def carry_out(run: CredentialRun, stop: StopRequest, *, stderr: OutputWrapper, v
     with ProgressBar(stderr, title=title, unit="people", verbosity=verbosity) as bar:
 
         def on_progress(run: CredentialRun) -> None:
-            bar.show(run.asked, eligible=run.eligible)
+            bar.show(run.checked, eligible=run.eligible)
 
         return runs.carry_out(run, should_stop=stop, on_progress=on_progress)
 
@@ -54,7 +54,7 @@ def make_documents(
 def summary_of(run: CredentialRun) -> str:
     """Return one line that says how a run ended."""
     if run.outcome == RunOutcome.DONE:
-        ending = f"{run.asked} people looked at, {run.eligible} newly eligible."
+        ending = f"{run.checked} people looked at, {run.eligible} newly eligible."
     elif run.outcome == RunOutcome.SKIPPED:
         ending = "skipped."
     elif run.outcome == RunOutcome.FAILED:

@@ -31,14 +31,14 @@ def run_schedules(stop: StopRequest, *, stdout: OutputWrapper) -> None:
     ]
     while not stop.requested:
         for work in periodic_work:
-            work.do_when_due()
+            work.run_if_due()
         worked = False
         while not stop.requested and (run := run_queue.claim()) is not None:
             stdout.write(summary_of(runs.carry_out(run, should_stop=stop)))
             worked = True
         result = generation.make_due(seconds=GENERATION_SECONDS, should_stop=stop)
         if result.seen:
-            stdout.write(f"Documents made: {result.made}, failed: {result.failed}, held: {result.held}.")
+            stdout.write(f"Documents made: {result.made}, failed: {result.failed}, postponed: {result.postponed}.")
         elif not worked:
             stop.wait(IDLE_SECONDS)
 
@@ -55,7 +55,7 @@ class _PeriodicWork:
         self._seconds, self._do = seconds, do
         self._due_at = time.monotonic()
 
-    def do_when_due(self) -> None:
+    def run_if_due(self) -> None:
         if time.monotonic() >= self._due_at:
             self._do()
             self._due_at = time.monotonic() + self._seconds

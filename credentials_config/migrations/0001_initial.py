@@ -90,7 +90,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('cause', models.CharField(choices=[('schedule', 'schedule'), ('final', 'last run of a closed context'), ('person', 'person'), ('command', 'command')], max_length=10, verbose_name='started by')),
-                ('override_gates', models.BooleanField(default=False, verbose_name='in spite of the gates')),
+                ('ignore_dates', models.BooleanField(default=False, verbose_name='in spite of the date checks')),
                 ('active_key', models.CharField(blank=True, default='active', editable=False, max_length=6, null=True)),
                 ('lease_until', models.DateTimeField(blank=True, editable=False, null=True)),
                 ('claim', models.UUIDField(blank=True, editable=False, null=True)),
@@ -98,7 +98,7 @@ class Migration(migrations.Migration):
                 ('started_at', models.DateTimeField(verbose_name='started')),
                 ('finished_at', models.DateTimeField(blank=True, null=True, verbose_name='finished')),
                 ('outcome', models.CharField(blank=True, choices=[('done', 'done'), ('skipped', 'skipped'), ('failed', 'failed')], max_length=7, verbose_name='outcome')),
-                ('asked', models.PositiveIntegerField(default=0, verbose_name='looked at')),
+                ('checked', models.PositiveIntegerField(default=0, verbose_name='looked at')),
                 ('eligible', models.PositiveIntegerField(default=0, verbose_name='eligible')),
                 ('issued', models.PositiveIntegerField(default=0, verbose_name='issued')),
                 ('failed', models.PositiveIntegerField(default=0, verbose_name='failed')),

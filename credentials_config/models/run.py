@@ -40,7 +40,7 @@ class CredentialRun(models.Model):
     A run is open while ``active_key`` has its constant. A unique constraint allows one open run per configuration, so
     that runs never overlap.
 
-    The counts are the progress that the admin and the commands show. ``asked`` and ``eligible`` grow while the run is
+    The counts are the progress that the admin and the commands show. ``checked`` and ``eligible`` grow while the run is
     carried out. ``issued`` and ``failed`` count what became of its credentials, until the last document is made.
 
     .. no_pii:
@@ -51,7 +51,7 @@ class CredentialRun(models.Model):
     person = UnconstrainedForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
-    override_gates = models.BooleanField(_("in spite of the gates"), default=False)
+    ignore_dates = models.BooleanField(_("in spite of the date checks"), default=False)
     active_key = models.CharField(max_length=6, null=True, blank=True, default="active", editable=False)
     lease_until = models.DateTimeField(null=True, blank=True, editable=False)
     claim = models.UUIDField(null=True, blank=True, editable=False)
@@ -59,7 +59,7 @@ class CredentialRun(models.Model):
     started_at = models.DateTimeField(_("started"))
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
     outcome = models.CharField(_("outcome"), max_length=7, choices=RunOutcome.choices, blank=True)
-    asked = models.PositiveIntegerField(_("looked at"), default=0)
+    checked = models.PositiveIntegerField(_("looked at"), default=0)
     eligible = models.PositiveIntegerField(_("eligible"), default=0)
     issued = models.PositiveIntegerField(_("issued"), default=0)
     failed = models.PositiveIntegerField(_("failed"), default=0)

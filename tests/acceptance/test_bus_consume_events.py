@@ -57,7 +57,7 @@ def test_while_the_database_is_down_it_acknowledges_nothing_and_leaves(
     bus: Bus, stock_consumer: Callable[..., Process], database_server: Any, debug: bool
 ) -> None:
     template()
-    process = stock_consumer(debug=debug, intake={"patience": 3})
+    process = stock_consumer(debug=debug, intake={"give_up_seconds": 3})
     bus.send(passes(1))
     process.wait_until(lambda: bus.committed() == {0: 1}, what="the acknowledgement of the first")
     take_down(database_server)

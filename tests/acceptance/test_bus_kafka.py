@@ -196,7 +196,7 @@ def test_a_database_that_stays_away_ends_the_process_and_nothing_is_acknowledged
 ) -> None:
     template()
     bus.create_topic()
-    process = consume(intake={"patience": 3})
+    process = consume(intake={"give_up_seconds": 3})
     process.wait_for("Assigned")
     take_down(database_server)
     bus.send(passes(1))

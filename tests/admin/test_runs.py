@@ -38,7 +38,7 @@ def page_of(run: Run) -> str:
     return f"{LIST}{run.pk}/change/"
 
 
-def press(client: Any, run: Run, verb: str) -> Any:
+def click(client: Any, run: Run, verb: str) -> Any:
     return client.post(reverse("admin:lms_badges_run_do", args=[run.pk, verb]), follow=True)
 
 
@@ -74,28 +74,28 @@ def test_wrong_parameters_are_refused_with_the_reason(operator: Any, parameters:
 
 def test_a_run_is_cancelled_resumed_and_undone_by_its_buttons(operator: Any) -> None:
     run = queue.start("counting", mode=RunMode.APPLY, parameters={"number": 8})
-    press(operator, run, "cancel")
+    click(operator, run, "cancel")
     run.refresh_from_db()
     assert run.state == RunState.CANCELLED
     assert ">Resume</button>" in operator.get(page_of(run)).content.decode()
-    press(operator, run, "resume")
+    click(operator, run, "resume")
     worker.work()
     assert Circuit.objects.count() == 8
-    page = press(operator, run, "undo")
+    page = click(operator, run, "undo")
     undoing = Run.objects.get(undoes=run)
     assert page.redirect_chain == [(page_of(undoing), 302)]
     worker.work()
     assert Circuit.objects.count() == 0
     page = operator.get(page_of(run)).content.decode()
     assert ">Undo</button>" not in page
-    assert "is closed, so there is nothing to cancel" in press(operator, run, "cancel").content.decode()
+    assert "is closed, so there is nothing to cancel" in click(operator, run, "cancel").content.decode()
 
 
 def test_those_who_may_only_view_see_runs_and_change_nothing(staff: Any) -> None:
     viewer = signed_in(staff("view_run"))
     run = queue.start("counting", mode=RunMode.APPLY, parameters={"number": 8})
     assert ">Cancel</button>" not in viewer.get(page_of(run)).content.decode()
-    assert press(viewer, run, "cancel").status_code == 403
+    assert click(viewer, run, "cancel").status_code == 403
     assert viewer.get(ADD).status_code == 403
     stranger = signed_in(staff("view_badgetemplate"))
     assert stranger.get(page_of(run)).status_code == 403

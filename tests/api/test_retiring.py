@@ -18,7 +18,7 @@ from tests.services import Service
 
 pytestmark = [pytest.mark.tables, pytest.mark.django_db(transaction=True)]
 
-PATIENCE = 60
+TIMEOUT_SECONDS = 60
 
 
 def passes(course: str) -> Any:
@@ -55,7 +55,7 @@ def test_a_consumer_and_a_retirement_of_its_learner_recover_from_their_deadlock(
         """After writing the event, lock the learner only when the other thread has locked it."""
         if "FOR UPDATE" in sql and "learner" in sql:
             event_is_held.set()
-            learner_is_held.wait(PATIENCE)
+            learner_is_held.wait(TIMEOUT_SECONDS)
         return noting(execute, sql, *rest)
 
     def retire(execute: Any, sql: str, *rest: Any) -> Any:
@@ -72,10 +72,10 @@ def test_a_consumer_and_a_retirement_of_its_learner_recover_from_their_deadlock(
             raise
 
     consumer = in_a_thread(pipeline.process_pending, consume, errors)
-    assert event_is_held.wait(PATIENCE)
+    assert event_is_held.wait(TIMEOUT_SECONDS)
     retirer = in_a_thread(lambda: api.retire("17"), retire, errors)
-    consumer.join(PATIENCE)
-    retirer.join(PATIENCE)
+    consumer.join(TIMEOUT_SECONDS)
+    retirer.join(TIMEOUT_SECONDS)
 
     assert "deadlock" in deadlocks[0].lower()
     assert not errors
@@ -94,7 +94,7 @@ def test_a_consumer_that_is_just_creating_the_learner_and_a_retirement_leave_not
         """After inserting the learner, go on only when the other thread has written the hash."""
         if "FOR UPDATE" in sql and "learner" in sql:
             learner_is_inserted.set()
-            hash_is_inserted.wait(PATIENCE)
+            hash_is_inserted.wait(TIMEOUT_SECONDS)
         return execute(sql, *rest)
 
     def retire(execute: Any, sql: str, *rest: Any) -> Any:
@@ -104,10 +104,10 @@ def test_a_consumer_that_is_just_creating_the_learner_and_a_retirement_leave_not
         return execute(sql, *rest)
 
     consumer = in_a_thread(lambda: pipeline.handle([passes(ALGEBRA)]), consume, errors)
-    assert learner_is_inserted.wait(PATIENCE)
+    assert learner_is_inserted.wait(TIMEOUT_SECONDS)
     retirer = in_a_thread(lambda: api.retire("17"), retire, errors)
-    consumer.join(PATIENCE)
-    retirer.join(PATIENCE)
+    consumer.join(TIMEOUT_SECONDS)
+    retirer.join(TIMEOUT_SECONDS)
 
     assert hash_is_inserted.is_set()
     assert not errors

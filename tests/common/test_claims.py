@@ -68,7 +68,7 @@ def test_a_released_row_has_not_been_tried_and_a_rescheduled_one_has() -> None:
 
 def test_a_renewed_lease_ends_later() -> None:
     rows = claim()
-    assert CLAIMS.renew(rows, now=later(60), lease=LEASE, held_for="x") == 3
+    assert CLAIMS.renew(rows, now=later(60), lease=LEASE, postponed_for="x") == 3
     assert claim(now=later(LEASE)) == []
     assert keys(claim(now=later(60 + LEASE))) == "a"
 

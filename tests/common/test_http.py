@@ -118,7 +118,7 @@ def test_too_many_requests_wait_as_long_as_the_provider_says(provider: CredlySta
     provider.throttle(retry_after=17)
     with pytest.raises(NoAnswer, match="429") as failed:
         ask(api, "post")
-    # The provider works and only we are too fast, so the circuit breaker must not hold all badges.
+    # The provider works and only we are too fast, so the circuit breaker must not postpone all badges.
     assert (failed.value.uncertain, failed.value.circuit, failed.value.retry_after) == (False, False, 17)
 
 

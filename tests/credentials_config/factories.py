@@ -72,4 +72,4 @@ class CredentialRunFactory(factory.django.DjangoModelFactory):
     outcome = "done"
     started_at = NOON
     finished_at = NOON + dt.timedelta(minutes=2)
-    asked, eligible, issued, failed = 40, 12, 11, 1
+    checked, eligible, issued, failed = 40, 12, 11, 1

@@ -176,7 +176,7 @@ def test_after_five_failures_the_others_rest_and_lose_no_attempt(telegraph: Tele
     telegraph.always = Retryable("Nobody there.", circuit=True)
     post(*"abcdefgh")
     done = delivery.drain(now=NOW)
-    assert (done.rescheduled, done.held, telegraph.tried) == (5, 3, list("abcde"))
+    assert (done.rescheduled, done.postponed, telegraph.tried) == (5, 3, list("abcde"))
     assert {row(word).attempts for word in "fgh"} == {0}
     assert {row(word).due_at for word in "fgh"} == {later(60)}
 
@@ -199,7 +199,7 @@ def test_rows_that_rested_go_at_once_when_the_other_side_is_back(telegraph: Tele
     telegraph.office = "dodge-city"
     post("probe", "f", "g", "h")
     Circuit.objects.create(name="dodge-city", failures=9, open_until=later(600))
-    assert delivery.drain(now=NOW).held == 4
+    assert delivery.drain(now=NOW).postponed == 4
     OutboxMessage.objects.filter(key="to-probe").update(due_at=later(1))
     Circuit.objects.update(open_until=later(1))
     assert delivery.drain(now=later(1)).delivered == 4
@@ -213,13 +213,13 @@ def test_a_sweep_costs_the_same_however_many_rows_rest(telegraph: Telegraph) -> 
         Circuit.objects.update_or_create(name="dodge-city", defaults={"failures": 9, "open_until": later(600)})
         post(*(f"{round_}-{number}" for number in range(more)))
         delivery.drain(now=NOW)
-        OutboxMessage.objects.exclude(held_for="").update(due_at=later(600))
+        OutboxMessage.objects.exclude(postponed_for="").update(due_at=later(600))
         telegraph.tried.clear()
         with CaptureQueriesContext(connection) as sweep:
             done = delivery.drain(now=later(600))
         costs.append(len(sweep))
         assert (done.rescheduled, done.more, len(telegraph.tried)) == (1, False, 1)
-        assert OutboxMessage.objects.exclude(held_for="").count() > more - 2
+        assert OutboxMessage.objects.exclude(postponed_for="").count() > more - 2
         assert delivery.drain(now=later(600)).seen == 0
     assert costs[0] == costs[1], "\n".join(query["sql"] for query in sweep)
 
@@ -234,7 +234,7 @@ def test_rows_do_not_rest_for_a_circuit_that_closed_meanwhile(telegraph: Telegra
     delivery.drain(now=NOW)
     Circuit.objects.update(open_until=None)
     mailbox.release_circuit("dodge-city", now=later(1))
-    assert mailbox.extend_hold("dodge-city", until=later(600)) == 0
+    assert mailbox.postpone_circuit("dodge-city", until=later(600)) == 0
     assert delivery.drain(now=later(1)).delivered == 1
 
 
@@ -270,7 +270,7 @@ def test_a_pause_the_other_side_asks_of_everybody_holds_everybody(telegraph: Tel
     telegraph.answers.append(Retryable("Closed for lunch.", retry_after=1800, circuit=True))
     post("one", "two")
     done = delivery.drain(now=NOW)
-    assert (done.rescheduled, done.held) == (1, 1)
+    assert (done.rescheduled, done.postponed) == (1, 1)
     assert row("two").due_at == later(1800)
 
 

@@ -26,7 +26,7 @@ def later(seconds: float) -> dt.datetime:
     [
         (State(), Verdict.GO),
         (State(4, None), Verdict.GO),  # not often enough yet
-        (State(5, later(1)), Verdict.HOLD),
+        (State(5, later(1)), Verdict.POSTPONE),
         (State(5, NOW), Verdict.PROBE),  # the time is over at this very moment
         (State(5, later(-3600)), Verdict.PROBE),
     ],
@@ -68,7 +68,7 @@ def test_five_failures_open_it_and_an_answer_closes_it() -> None:
     for _ in range(5):
         assert circuit.may_pass(NAME, NOW)[0] is Verdict.GO
         circuit.record_failure(NAME, NOW, probe=False)
-    assert circuit.may_pass(NAME, NOW) == (Verdict.HOLD, later(60))
+    assert circuit.may_pass(NAME, NOW) == (Verdict.POSTPONE, later(60))
     assert circuit.record_answer(NAME)
     assert circuit.may_pass(NAME, NOW)[0] is Verdict.GO
     assert not circuit.record_answer(NAME)
@@ -84,7 +84,7 @@ def test_circuits_differ_by_every_letter_of_their_names() -> None:
 @pytest.mark.tables
 def test_only_one_is_told_to_probe(open_circuit: Circuit) -> None:
     verdicts = [circuit.may_pass(NAME, NOW)[0] for _ in range(4)]
-    assert verdicts == [Verdict.PROBE, Verdict.HOLD, Verdict.HOLD, Verdict.HOLD]
+    assert verdicts == [Verdict.PROBE, Verdict.POSTPONE, Verdict.POSTPONE, Verdict.POSTPONE]
 
 
 @pytest.mark.tables
@@ -111,5 +111,5 @@ def test_of_workers_that_ask_at_the_same_moment_only_one_is_told_to_probe() -> N
 
 def test_a_probe_that_never_came_back_is_replaced_after_its_lease(open_circuit: Circuit) -> None:
     assert circuit.may_pass(NAME, NOW)[0] is Verdict.PROBE
-    assert circuit.may_pass(NAME, later(119))[0] is Verdict.HOLD
+    assert circuit.may_pass(NAME, later(119))[0] is Verdict.POSTPONE
     assert circuit.may_pass(NAME, later(120))[0] is Verdict.PROBE

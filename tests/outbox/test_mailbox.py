@@ -142,8 +142,8 @@ def test_a_released_row_has_lost_no_attempt() -> None:
 def test_rows_that_rest_are_freed_together_and_others_are_not() -> None:
     post(*[message(number) for number in range(5)])
     rows = claim()
-    mailbox.release(rows[:2], due_at=later(600), held_for="credly:A")
-    mailbox.release(rows[2:4], due_at=later(600), held_for="credly:B")
+    mailbox.release(rows[:2], due_at=later(600), postponed_for="credly:A")
+    mailbox.release(rows[2:4], due_at=later(600), postponed_for="credly:B")
     mailbox.reschedule(rows[4], due_at=later(600), error="its own fault")
     assert mailbox.release_circuit("credly:A", now=later(1)) == 2
     assert contents(claim(now=later(1))) == ["c-0", "c-1"]
@@ -151,7 +151,7 @@ def test_rows_that_rest_are_freed_together_and_others_are_not() -> None:
 
 def test_a_row_that_rested_and_is_claimed_again_is_not_taken_from_its_worker() -> None:
     post(message(1))
-    mailbox.release(claim(), due_at=later(60), held_for="credly:A")
+    mailbox.release(claim(), due_at=later(60), postponed_for="credly:A")
     (row,) = claim(now=later(60))
     assert mailbox.release_circuit("credly:A", now=later(61)) == 0
     assert claim(now=later(61)) == []
@@ -170,15 +170,15 @@ def test_an_operator_revives_dead_letters_and_nothing_else() -> None:
     assert (contents([row]), row.attempts) == (["c-1"], 0)
 
 
-def test_old_delivered_rows_are_forgotten_and_dead_letters_are_not() -> None:
+def test_old_delivered_rows_are_deleted_and_dead_letters_are_not() -> None:
     post(message(1), message(2), message(3))
     done, dead, _waiting = claim()
     mailbox.delivered(done, NOW)
     mailbox.dead_letter(dead, NOW, error="No e-mail")
     post(message(4), now=later(50))
     mailbox.delivered(claim(now=later(50))[0], later(50))
-    assert mailbox.forget_delivered(before=later(10), limit=100) == 1
-    assert mailbox.forget_delivered(before=later(10), limit=100) == 0
+    assert mailbox.delete_delivered(before=later(10), limit=100) == 1
+    assert mailbox.delete_delivered(before=later(10), limit=100) == 0
     assert OutboxMessage.objects.count() == 3
 
 

@@ -1,4 +1,4 @@
-"""Freeing, forgetting, reviving: what touches some rows touches no others."""
+"""Releasing, deleting, requeueing: what changes some rows changes no others."""
 
 from __future__ import annotations
 
@@ -41,29 +41,29 @@ def words(rows: list[OutboxMessage]) -> list[str]:
 def test_of_rows_that_rest_the_first_few_are_those_due_first() -> None:
     post("joe", "jack", "jim")
     for row, seconds in zip(claim(), (900, 300, 600), strict=True):
-        mailbox.release([row], due_at=later(seconds), held_for="dodge-city")
+        mailbox.release([row], due_at=later(seconds), postponed_for="dodge-city")
     assert mailbox.release_circuit("dodge-city", now=later(1), limit=2) == 2
     assert words(claim(later(1))) == ["jack", "jim"]
 
 
 def test_a_row_that_was_tried_after_its_rest_waits_for_itself_and_is_not_freed() -> None:
     post("joe")
-    mailbox.release(claim(), due_at=later(60), held_for="dodge-city")
+    mailbox.release(claim(), due_at=later(60), postponed_for="dodge-city")
     (row,) = claim(later(60))
     mailbox.begin(row, later(60), lease=LEASE)
     mailbox.reschedule(row, due_at=later(900), error="Illegible")
     assert mailbox.release_circuit("dodge-city", now=later(61)) == 0
 
 
-def test_no_more_are_forgotten_at_a_time_than_was_asked_and_the_oldest_first() -> None:
+def test_no_more_are_deleted_at_a_time_than_was_asked_and_the_oldest_first() -> None:
     for seconds, word in enumerate(("first", "second", "third")):
         with transaction.atomic():
             mailbox.post([NewMessage("telegraph", "7", "spoken", {"word": word})], now=later(seconds))
         for row in claim(later(seconds)):
             mailbox.delivered(row, later(seconds))
-    assert mailbox.forget_delivered(before=later(60), limit=2) == 2
+    assert mailbox.delete_delivered(before=later(60), limit=2) == 2
     assert words(list(OutboxMessage.objects.all())) == ["third"]
-    assert mailbox.forget_delivered(before=later(60), limit=2) == 1
+    assert mailbox.delete_delivered(before=later(60), limit=2) == 1
 
 
 def test_what_is_delivered_is_never_due_next() -> None:
@@ -92,7 +92,7 @@ def test_a_probe_that_fails_doubles_the_rest() -> None:
         circuit.record_failure("dodge-city", NOW, probe=False)
     assert circuit.may_pass("dodge-city", later(60))[0] is Verdict.PROBE
     circuit.record_failure("dodge-city", later(70), probe=True)
-    assert circuit.may_pass("dodge-city", later(71)) == (Verdict.HOLD, later(70 + 120))
+    assert circuit.may_pass("dodge-city", later(71)) == (Verdict.POSTPONE, later(70 + 120))
 
 
 @pytest.mark.django_db(transaction=True)

@@ -291,7 +291,7 @@ def test_one_event_that_fails_does_not_stop_its_batch(template, passing):
 
     assert UserCredential.objects.count() == 5
     assert result.awarded == 5
-    assert result.dead + result.postponed == 1
+    assert result.dead + result.rescheduled == 1
 
 
 # --- the same id from two sources ------------------------------------------------------------------------------------

@@ -15,12 +15,12 @@ from badges.intake.models import InboxMessage
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-PATIENCE = 60
+TIMEOUT_SECONDS = 60
 
 
 @pytest.fixture(params=["DELETE", "WAL"])
 def _foreign_sqlite(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Let connections that are opened from now on begin deferred transactions, and lose patience soon."""
+    """Let new connections begin deferred transactions, and wait only a short time for a lock."""
     options = connections.settings["default"]["OPTIONS"]
     before = dict(options)
     if connection.vendor == "sqlite":
@@ -44,7 +44,7 @@ def test_consumers_that_find_the_database_locked_wait_and_lose_nothing(template:
         """Stay in the middle of the transaction until the other one found the database locked."""
         if sql.startswith("INSERT INTO") and "usercredential" in sql:
             first_writes.set()
-            second_was_refused.wait(PATIENCE if connection.vendor == "sqlite" else 1)
+            second_was_refused.wait(TIMEOUT_SECONDS if connection.vendor == "sqlite" else 1)
         return execute(sql, *rest)
 
     def begin_too(execute: Any, sql: str, *rest: Any) -> Any:
@@ -66,11 +66,11 @@ def test_consumers_that_find_the_database_locked_wait_and_lose_nothing(template:
     event = passing(lms_user_id=2, username="u2")
     first = threading.Thread(target=run, args=(lambda: pipeline.handle([event]), linger))
     first.start()
-    assert first_writes.wait(PATIENCE)
+    assert first_writes.wait(TIMEOUT_SECONDS)
     second = threading.Thread(target=run, args=(pipeline.process_pending, begin_too))
     second.start()
-    first.join(PATIENCE)
-    second.join(PATIENCE)
+    first.join(TIMEOUT_SECONDS)
+    second.join(TIMEOUT_SECONDS)
 
     assert not errors
     assert second_was_refused.is_set() == (connection.vendor == "sqlite")

@@ -110,7 +110,7 @@ def test_a_row_that_fails_alone_is_tried_later_and_nothing_that_it_wrote_stays(p
     result = pipeline.process_pending()
 
     row = InboxMessage.objects.get()
-    assert (result.postponed, row.state, row.attempts, row.claim) == (1, "pending", 1, None)
+    assert (result.rescheduled, row.state, row.attempts, row.claim) == (1, "pending", 1, None)
     assert row.due_at > timezone.now()
     assert "Spirou" not in row.reason
     assert not delivered()
@@ -120,7 +120,7 @@ def test_a_row_that_fails_alone_is_tried_later_and_nothing_that_it_wrote_stays(p
 
 
 def test_a_transient_error_of_the_database_counts_no_attempt_of_any_row(postcards, settings):
-    settings.LMS_BADGES_CONFIG = {"intake": {"patience": 0}}
+    settings.LMS_BADGES_CONFIG = {"intake": {"give_up_seconds": 0}}
     receive("a")
     locked = {"sqlite": ("database is locked",), "mysql": (1205, "Lock wait timeout exceeded")}
     words = locked.get(connection.vendor, ("canceling statement due to lock timeout",))

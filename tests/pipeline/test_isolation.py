@@ -15,7 +15,7 @@ from badges.progress.models import Fulfillment
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.tables]
 
 ALGEBRA, BOTANY, CHESS = "course-v1:Uni+Algebra+1", "course-v1:Uni+Botany+2", "course-v1:Uni+Chess+3"
-PATIENCE = 20
+TIMEOUT_SECONDS = 20
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_a_consumer_that_waited_for_a_learner_sees_what_the_other_one_wrote(temp
         """The first consumer writes its fulfilment once the second one has begun its transaction."""
         if sql.startswith("INSERT INTO") and "fulfillment" in sql:
             first_holds_the_learner.set()
-            second_has_looked.wait(1 if connection.vendor == "sqlite" else PATIENCE)
+            second_has_looked.wait(1 if connection.vendor == "sqlite" else TIMEOUT_SECONDS)
         return execute(sql, params, many, context)
 
     def look(execute, sql, params, many, context):
@@ -54,7 +54,7 @@ def test_a_consumer_that_waited_for_a_learner_sees_what_the_other_one_wrote(temp
 
     def consume(event, wrapper, gate) -> None:
         try:
-            gate.wait(PATIENCE)
+            gate.wait(TIMEOUT_SECONDS)
             with connection.execute_wrapper(wrapper):
                 pipeline.handle([event])
         except Exception as error:

@@ -126,7 +126,7 @@ def test_events_that_a_worker_did_not_finish_are_tried_one_by_one_and_the_others
 
 
 def test_a_transient_error_of_the_database_counts_no_attempt(template, passing, settings):
-    settings.LMS_BADGES_CONFIG = {"intake": {"patience": 0}}
+    settings.LMS_BADGES_CONFIG = {"intake": {"give_up_seconds": 0}}
     template("star", {"key": "pass", "course": ALGEBRA})
     pipeline.receive(passing(course_key=ALGEBRA, lms_user_id=1, username="u1"))
 

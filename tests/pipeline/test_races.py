@@ -89,7 +89,7 @@ def test_a_batch_with_a_transient_database_error_is_tried_again_as_a_whole(templ
     with connection.execute_wrapper(stumble):
         result = pipeline.handle([passing(course_key=ALGEBRA, lms_user_id=n, username=f"u{n}") for n in (1, 2)])
 
-    assert (result.awarded, result.dead, result.postponed) == (2, 0, 0)
+    assert (result.awarded, result.dead, result.rescheduled) == (2, 0, 0)
     assert not InboxMessage.objects.filter(attempts__gt=0).exists()
 
 
@@ -100,7 +100,7 @@ def deadlock() -> OperationalError:
 
 
 def test_a_database_that_stays_down_ends_in_an_error_and_nothing_is_acknowledged(template, passing, settings):
-    settings.LMS_BADGES_CONFIG = {"intake": {"patience": 0.2}}
+    settings.LMS_BADGES_CONFIG = {"intake": {"give_up_seconds": 0.2}}
     template("star", {"key": "pass", "course": ALGEBRA})
 
     def down(execute, sql, params, many, context):
@@ -126,7 +126,7 @@ def test_an_event_that_fails_alone_is_tried_later_and_then_becomes_a_dead_letter
         second = pipeline.process_pending()
 
     row = InboxMessage.objects.get()
-    assert (first.postponed, second.dead, row.state, row.attempts) == (1, 1, "dead", 2)
+    assert (first.rescheduled, second.dead, row.state, row.attempts) == (1, 1, "dead", 2)
     assert "ValueError" in row.reason
     assert "spip" not in row.reason
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 
 import pytest
@@ -9,6 +11,8 @@ import yaml
 from django.contrib.staticfiles import finders
 from drf_spectacular.validation import validate_schema
 from jsonschema import Draft202012Validator
+
+from badges.catalog import structure
 
 
 def test_the_document_is_valid_openapi(client: Any) -> None:
@@ -28,7 +32,32 @@ def test_the_document_describes_our_views_only(client: Any) -> None:
         "/api/badges/v1/retirements/",
         "/api/badges/v1/runs/",
         "/api/badges/v1/runs/{id}/",
+        "/api/badges/v1/templates/",
+        "/api/badges/v1/templates/{slug}/",
+        "/api/badges/v1/templates/{slug}/revisions/",
+        "/api/badges/v1/templates/{slug}/revisions/{number}/",
     ]
+
+
+def test_the_document_of_a_template_is_described_as_packs_are(client: Any) -> None:
+    document = client.get("/api/schema/").json()
+    body = document["paths"]["/api/badges/v1/templates/"]["post"]["requestBody"]["content"]["application/json"]
+    assert body["schema"] == {"$ref": "#/components/schemas/PackTemplate"}
+    components = document["components"]["schemas"]
+    assert components["PackTemplate"]["properties"]["requirements"]["items"] == {
+        "$ref": "#/components/schemas/PackRequirement"
+    }
+    assert components["PackRequirement"]["required"] == structure.schema()["$defs"]["requirement"]["required"]
+
+
+def test_every_reference_in_the_document_leads_somewhere(client: Any) -> None:
+    document = client.get("/api/schema/").json()
+    references = set(re.findall(r'"\$ref": "([^"]+)"', json.dumps(document)))
+    assert len(references) > 40
+    for reference in references:
+        found = document
+        for key in reference.removeprefix("#/").split("/"):
+            found = found[key]
 
 
 def test_each_filter_that_is_answered_is_described(client: Any) -> None:

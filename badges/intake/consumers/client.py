@@ -59,7 +59,7 @@ def make_consumer(group: str, *, on_error: Any) -> Any:
     from confluent_kafka import Consumer, KafkaException  # noqa: PLC0415 -- an extra
     from edx_event_bus_kafka.internal.config import load_common_settings  # noqa: PLC0415
 
-    conf = {**(load_common_settings() or {}), **_defaults(), **config.kafka_client, **_protected(group, on_error)}
+    conf = {**(load_common_settings() or {}), **_defaults(), **config.kafka_client, **_fixed_settings(group, on_error)}
     try:
         return Consumer(conf, logger=_ClientLog())
     except KafkaException as error:
@@ -75,7 +75,7 @@ def _defaults() -> dict[str, Any]:
         # A new group gets what was sent before it was created; the bus's own consumer would skip that.
         "auto.offset.reset": "earliest",
         # While the database is down, a batch may wait twice: for its events and for its dead letters.
-        "max.poll.interval.ms": (2 * intake["patience"] + 120) * 1000,
+        "max.poll.interval.ms": (2 * intake["give_up_seconds"] + 120) * 1000,
         # Limits what is fetched in advance, so that memory does not depend on the consumer's lag. The limit is in
         # bytes. At a limit in messages the client pauses for a second, so it reads no more than that number a second.
         "queued.max.messages.kbytes": 16 * 1024,
@@ -86,7 +86,7 @@ def _defaults() -> dict[str, Any]:
     }
 
 
-def _protected(group: str, on_error: Any) -> dict[str, Any]:
+def _fixed_settings(group: str, on_error: Any) -> dict[str, Any]:
     return {
         "group.id": group,
         "enable.auto.commit": False,

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from badges.conf import config
 from badges.exceptions import EventError
 from badges.intake.consumers.base import ConsumerError, Skipped, definition_of
-from badges.intake.consumers.loop import Bus, Item, Notices
+from badges.intake.consumers.loop import Bus, Item, OperatorNotices
 from badges.intake.events import (
     TOO_BIG,
     TYPE_LENGTH,
@@ -75,7 +75,7 @@ class FileBus(Bus[FileMessage]):
         self._event_bytes = config.intake["event_bytes"]
         self._name = "stdin" if path == STDIN else Path(path).name
         self._descriptor = _open(path)
-        self._lines = read_lines(self._descriptor, limit=self._event_bytes, patience=self.gather_seconds)
+        self._lines = read_lines(self._descriptor, limit=self._event_bytes, wait_seconds=self.gather_seconds)
         self._at_end = False
 
     @property
@@ -83,7 +83,7 @@ class FileBus(Bus[FileMessage]):
         """The size of the file, or None for a pipe or a terminal."""
         return os.fstat(self._descriptor).st_size or None
 
-    def open(self, *, notices: Notices, discard: Callable[[Callable[[FileMessage], bool]], None]) -> None:
+    def open(self, *, notices: OperatorNotices, discard: Callable[[Callable[[FileMessage], bool]], None]) -> None:
         """Do nothing: the file is open already, so that a wrong path is an error before anything else begins."""
 
     def fetch(self, number: int, seconds: float) -> list[FileMessage]:
@@ -131,9 +131,9 @@ class FileBus(Bus[FileMessage]):
 # --- from a file to lines --------------------------------------------------------------------------------------------
 
 
-def read_lines(descriptor: int, *, limit: int, patience: float) -> Generator[Line | None, None, None]:
+def read_lines(descriptor: int, *, limit: int, wait_seconds: float) -> Generator[Line | None, None, None]:
     """
-    Yield the lines of an open file, and None each time that nothing arrived for ``patience`` seconds.
+    Yield the lines of an open file, and None each time that nothing arrived for ``wait_seconds`` seconds.
 
     ``limit`` is the number of bytes of the longest line whose text is wanted. At most one chunk and one line of that
     length are in memory, however long a line of the file is.
@@ -141,7 +141,7 @@ def read_lines(descriptor: int, *, limit: int, patience: float) -> Generator[Lin
     may_wait = not stat.S_ISREG(os.fstat(descriptor).st_mode)
     number, pending, size = 1, bytearray(), 0
     while True:
-        if may_wait and not select.select([descriptor], [], [], patience)[0]:
+        if may_wait and not select.select([descriptor], [], [], wait_seconds)[0]:
             yield None
             continue
         chunk = os.read(descriptor, CHUNK)

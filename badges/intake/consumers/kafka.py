@@ -17,7 +17,7 @@ from typing import Any
 from badges.conf import config
 from badges.intake.consumers import client, messages
 from badges.intake.consumers.base import ConsumerError
-from badges.intake.consumers.loop import WAIT_SECONDS, Bus, CannotDecodeError, Item, Notices
+from badges.intake.consumers.loop import WAIT_SECONDS, Bus, CannotDecodeError, Item, OperatorNotices
 from badges.intake.consumers.schemas import RegistryUnavailableError, Schemas
 from badges.intake.events import Unreadable
 
@@ -28,10 +28,10 @@ TopicPartition = tuple[str, int]
 GATHER_SECONDS = 0.1  # for more messages after the first
 ADDED_BYTES = 512  # that the names of fields add to an event when it is stored
 IDLE_SECONDS = 1.0  # without a message, at the end of all partitions: the consumer is idle
-TOPIC_PATIENCE = 30.0  # for a topic that does not exist, when the consumer shall end by itself
+TOPIC_WAIT_SECONDS = 30.0  # for a topic that does not exist, when the consumer shall end by itself
 
 
-class _RegistryIsAwayError(CannotDecodeError):
+class _RegistryPauseError(CannotDecodeError):
     when_over = "The schema registry is back."
 
 
@@ -39,20 +39,20 @@ class KafkaBus(Bus[Any]):
     """
     One member of a consumer group. Its messages are those of ``confluent_kafka``.
 
-    ``topic_patience`` is how many seconds a topic may be missing before ``is_idle`` raises ConsumerError. Raises
+    ``topic_wait_seconds`` is how many seconds a topic may be missing before ``is_idle`` raises ConsumerError. Raises
     ConsumerError when Kafka cannot be used as it is configured.
     """
 
     gather_seconds = GATHER_SECONDS
 
-    def __init__(self, topics: Sequence[str], group: str, *, topic_patience: float = TOPIC_PATIENCE) -> None:
+    def __init__(self, topics: Sequence[str], group: str, *, topic_wait_seconds: float = TOPIC_WAIT_SECONDS) -> None:
         client.check_ready()
         self._topics = client.full_topics(list(topics))
         self._group = group
         self._event_bytes = config.intake["event_bytes"]
-        self._topic_patience = topic_patience
+        self._topic_wait_seconds = topic_wait_seconds
         self._schemas: Schemas | None = None
-        self._notices: Notices
+        self._notices: OperatorNotices
         self._discard: Callable[[Callable[[Any], bool]], None]
         self._consumer: Any = None
         self._uncommitted: dict[TopicPartition, int] = {}  # the offsets after what was acknowledged
@@ -63,7 +63,7 @@ class KafkaBus(Bus[Any]):
         self._failure: ConsumerError | None = None
         self._paused = False
 
-    def open(self, *, notices: Notices, discard: Callable[[Callable[[Any], bool]], None]) -> None:
+    def open(self, *, notices: OperatorNotices, discard: Callable[[Callable[[Any], bool]], None]) -> None:
         self._notices, self._discard = notices, discard
         self._consumer = client.make_consumer(self._group, on_error=self._note_client_error)
         self._schemas = Schemas()
@@ -105,7 +105,7 @@ class KafkaBus(Bus[Any]):
         try:
             items = [messages.read(message, self._schemas, event_bytes=self._event_bytes) for message in batch]
         except RegistryUnavailableError as error:
-            raise _RegistryIsAwayError(f"The schema registry is not available ({error}); waiting for it.") from error
+            raise _RegistryPauseError(f"The schema registry is not available ({error}); waiting for it.") from error
         if self._paused:
             self._resume()
         for item in items:
@@ -238,7 +238,7 @@ class KafkaBus(Bus[Any]):
         """Return whether all partitions were read to their ends. Raises ConsumerError when a topic stays missing."""
         now = time.monotonic()
         for topic, since in self._missing.items():
-            if now - since > self._topic_patience:
+            if now - since > self._topic_wait_seconds:
                 raise ConsumerError(f"The topic {topic} is not there. Create it, or correct -t.")
         if self._missing or self._assigned is None or self._notices.is_open("broker"):
             return False

@@ -105,7 +105,7 @@ class Totals:
     """Counts of a run. As text it is the summary line."""
 
     def __init__(self) -> None:
-        self.decided = self.awarded = self.delivered = self.rescheduled = self.held = self.dead = 0
+        self.decided = self.awarded = self.delivered = self.rescheduled = self.postponed = self.dead = 0
         self.runs = 0
         self.changed = False
 
@@ -118,7 +118,7 @@ class Totals:
     def add_rows(self, done: DeliveryResult) -> None:
         self.delivered += done.delivered
         self.rescheduled += done.rescheduled
-        self.held += done.held
+        self.postponed += done.postponed
         self.dead += done.dead
         self.changed = self.changed or bool(done.seen)
 
@@ -129,7 +129,7 @@ class Totals:
     def __str__(self) -> str:
         parts = [f"Events decided: {self.decided}", f"badges awarded: {self.awarded}", f"delivered: {self.delivered}"]
         parts += [f"to be tried again: {self.rescheduled}"] if self.rescheduled else []
-        parts += [f"held, since the other side is down: {self.held}"] if self.held else []
+        parts += [f"postponed, since the other side is down: {self.postponed}"] if self.postponed else []
         parts += [f"dead letters: {self.dead}"] if self.dead else []
         parts += [f"turns at runs: {self.runs}"] if self.runs else []
         return ", ".join(parts)

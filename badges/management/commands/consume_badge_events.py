@@ -74,7 +74,7 @@ class Command(BaseCommand):
         try:
             with stop_on_signals() as self.stop:
                 pipeline.warm_up()
-                with _frozen_memory():
+                with _gc_frozen():
                     if bus == "file":
                         self._consume_file(options)
                     else:
@@ -166,8 +166,8 @@ class Command(BaseCommand):
             f"{result.matched} matched, {result.awarded} awarded, {result.duplicates} duplicates, "
             f"{result.dead} dead letters, {sum(ignored.values())} ignored."
         )
-        if result.postponed:
-            self.stdout.write(f"{result.postponed} failed for now and will be tried again.")
+        if result.rescheduled:
+            self.stdout.write(f"{result.rescheduled} failed for now and will be tried again.")
         for (event_type, reason), number in sorted(ignored.items()):
             self.stdout.write(f"  ignored {number}: {event_type}: {reason}")
 
@@ -197,7 +197,7 @@ def _check_options(options: dict[str, Any]) -> str:
 
 
 @contextmanager
-def _frozen_memory() -> Iterator[None]:
+def _gc_frozen() -> Iterator[None]:
     """
     Let Python's garbage collector look at objects of the batches only.
 

@@ -10,12 +10,13 @@ import django_filters
 from django import forms
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils.translation import gettext as _
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework.request import Request
 
 from badges.awarding.models import CredentialStatus
+from badges.catalog.models import BadgeRequirement, TemplateIssuer
 from badges.common.query_parameters import refuse_unknown
 from badges.rest_api.pagination import NewestFirstPagination
 from badges.rules import canonical_time
@@ -97,3 +98,34 @@ class ProgressFilters(LearnerFilters):
     completed = _YesNoFilter(
         field_name="completed_at", lookup_expr="isnull", exclude=True, label="Whether it was completed."
     )
+
+
+class TemplateFilters(django_filters.FilterSet):
+    """Filters by what templates are and demand. Archived ones are left out unless they are asked for."""
+
+    search = django_filters.CharFilter(method="of_search", label="A part of the name or slug.")
+    is_active = _YesNoFilter(label="Whether events are matched against it.")
+    archived = django_filters.ChoiceFilter(
+        choices=[(word, word) for word in ("false", "true", "all")],
+        method="of_archived",
+        label="Whether archived templates are listed; false when it is left out.",
+    )
+    event_type = django_filters.CharFilter(method="of_event_type", label="An event type that a requirement reads.")
+    provider = django_filters.CharFilter(method="of_provider", label="A provider where badges are issued, too.")
+
+    def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        rows = super().filter_queryset(queryset)
+        return rows if self.form.cleaned_data["archived"] else rows.filter(archived_at=None)
+
+    def of_search(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        return rows.filter(Q(name__icontains=value) | Q(slug__icontains=value))
+
+    def of_archived(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        return rows if value == "all" else rows.filter(archived_at__isnull=value == "false")
+
+    def of_event_type(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        live = BadgeRequirement.objects.filter(template=OuterRef("pk"), archived_at=None, event_type=value)
+        return rows.filter(Exists(live))
+
+    def of_provider(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        return rows.filter(Exists(TemplateIssuer.objects.filter(template=OuterRef("pk"), provider=value)))

@@ -37,6 +37,23 @@ class Scope:
         return Scope(events, self.now, self.figures)
 
 
+class Trigger(NamedTuple):
+    """
+    Events that can change an answer: those of a type (None: of every type) that a filter can hold for (None: all).
+
+    A condition on the time of the event can hold for every event, because it may be relative to now.
+    """
+
+    event_type: str | None
+    filter: Filter | None = None
+
+    def includes(self, event: Event) -> bool:
+        """Return whether an event is one of them."""
+        if self.event_type is not None and event.type != self.event_type:
+            return False
+        return self.filter is None or self.filter.predicate(event.payload)
+
+
 class Entry(ABC):
     """
     A compiled entry of a document.
@@ -64,11 +81,26 @@ class Entry(ABC):
 
     def event_types(self) -> frozenset[str | None]:
         """Return the event types that it reads; None stands for every type."""
-        return frozenset(name for child in self.children() for name in child.event_types())
+        return frozenset(event_type for _, event_type in self.reads())
+
+    def reads(self) -> Iterator[tuple[str, str | None]]:
+        """Yield the event types that it reads, each with the path where it is written; None stands for every type."""
+        for child in self.children():
+            yield from child.reads()
 
     def figures(self) -> frozenset[str]:
         """Return the names of the figures that it reads."""
         return frozenset(name for child in self.children() for name in child.figures())
+
+    def triggers(self) -> Iterator[Trigger]:
+        """
+        Yield which events can make it true when they are the latest event of the learner.
+
+        If it is false after an event and the next event is none of them, it is still false, unless time alone makes it
+        true. For an entry that ``grows`` they are also all events that can make it true when they arrive late.
+        """
+        for child in self.children():
+            yield from child.triggers()
 
     def children(self) -> tuple[Entry, ...]:
         """Return the entries inside this one."""
@@ -88,9 +120,14 @@ class Entry(ABC):
 
 
 class Selection:
-    """Which events an entry looks at: those of a type (None: of every type) that satisfy a filter."""
+    """
+    Which events an entry looks at: those of a type (None: of every type) that satisfy a filter.
 
-    def __init__(self, event_type: str | None, filtered: Filter):
+    ``path`` is where the event type is written.
+    """
+
+    def __init__(self, path: str, event_type: str | None, filtered: Filter):
+        self.path = path
         self.event_type = event_type
         self.filter = filtered
 
@@ -141,9 +178,15 @@ class SelectingEntry(Entry):
         self.turns_true = (enters and not shrinks) or (leaves and not grows)
         self.turns_false = (enters and not grows) or (leaves and not shrinks)
 
-    def event_types(self) -> frozenset[str | None]:
-        """Return the event types that it reads; None stands for every type."""
-        return frozenset(one.event_type for one in self.selections)
+    def reads(self) -> Iterator[tuple[str, str | None]]:
+        """Yield the event types that it reads, each with the path where it is written; None stands for every type."""
+        for one in self.selections:
+            yield one.path, one.event_type
+
+    def triggers(self) -> Iterator[Trigger]:
+        """Yield which events can make it true when they are the latest event of the learner."""
+        for one in self.selections:
+            yield Trigger(one.event_type, one.filter if one.filter.conditions else None)
 
     def earliest(self, now: datetime) -> datetime:
         """Return the first moment of events that can matter."""

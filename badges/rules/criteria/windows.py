@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime, tzinfo
 
 from badges.rules.criteria.calendar import LAST_MOMENT, Last, Length, local_day
-from badges.rules.criteria.entries import Clock, Entry, Scope, passing
+from badges.rules.criteria.entries import Clock, Entry, Scope, Trigger, passing
 from badges.rules.criteria.events import Event
 from badges.rules.criteria.trace import TraceStep
 
@@ -103,6 +103,14 @@ class WithinEntry(Entry):
     def children(self) -> tuple[Entry, ...]:
         """Return the entries inside this one."""
         return (self.flow,)
+
+    def triggers(self) -> Iterator[Trigger]:
+        """Yield which events can make it true when they are the latest event of the learner."""
+        if self.grows and not self.flow.figures() and not self.flow.holds(Scope([], LAST_MOMENT, {})):
+            # An interval that satisfies the flow still does when it begins at the first event that the flow looks at.
+            yield from self.flow.triggers()
+        else:
+            yield from map(Trigger, self.flow.event_types())
 
     def holds(self, scope: Scope) -> bool:
         """Return whether the entry is satisfied."""

@@ -35,10 +35,12 @@ class Command(BaseCommand):
             "--dry-run", action="store_true", help="Say who would get one, who not and why; write nothing."
         )
         parser.add_argument(
-            "--override-gates", action="store_true", help="In spite of start, availability and closure of the context."
+            "--ignore-dates",
+            action="store_true",
+            help="In spite of start, availability and closure of the context.",
         )
 
-    def handle(self, *args: Any, dry_run: bool, override_gates: bool, **options: Any) -> None:
+    def handle(self, *args: Any, dry_run: bool, ignore_dates: bool, **options: Any) -> None:
         configuration = (
             CredentialConfiguration.objects.select_related("credential_type")
             .filter(pk=options["configuration"])
@@ -47,11 +49,11 @@ class Command(BaseCommand):
         if configuration is None:
             raise CommandError(f"There is no configuration {options['configuration']}. The admin lists them.")
         if dry_run:
-            self._list_eligibility(configuration, override_gates, options["verbosity"])
+            self._list_eligibility(configuration, ignore_dates, options["verbosity"])
         else:
-            self._generate(configuration, override_gates, options["verbosity"])
+            self._generate(configuration, ignore_dates, options["verbosity"])
 
-    def _list_eligibility(self, configuration: CredentialConfiguration, override_gates: bool, verbosity: int) -> None:
+    def _list_eligibility(self, configuration: CredentialConfiguration, ignore_dates: bool, verbosity: int) -> None:
         counts: Counter[str] = Counter()
         try:
             decision = api.decision_for(configuration)
@@ -67,12 +69,12 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         totals = ", ".join(f"{outcome}: {counts[outcome]}" for outcome in OUTCOMES)
         self.stdout.write(f"{totals}. Nothing was written.")
-        if isinstance(decision, (Skip, Closed)) and not override_gates:
-            self.stdout.write(f"A run now would be skipped: {decision.reason} --override-gates runs in spite of that.")
+        if isinstance(decision, (Skip, Closed)) and not ignore_dates:
+            self.stdout.write(f"A run now would be skipped: {decision.reason} --ignore-dates runs in spite of that.")
 
-    def _generate(self, configuration: CredentialConfiguration, override_gates: bool, verbosity: int) -> None:
+    def _generate(self, configuration: CredentialConfiguration, ignore_dates: bool, verbosity: int) -> None:
         with stop_on_signals() as stop:
-            asked = run_queue.request(configuration, cause=RunCause.COMMAND, override_gates=override_gates)
+            asked = run_queue.request(configuration, cause=RunCause.COMMAND, ignore_dates=ignore_dates)
             run = run_queue.claim(run=asked)
             if run is None:
                 raise CommandError(
@@ -93,7 +95,7 @@ class Command(BaseCommand):
             if stop.requested:
                 raise CommandError("Stopped before the end. Run this again; it continues where it stopped.")
         if run.outcome == RunOutcome.SKIPPED:
-            self.stdout.write("--override-gates runs in spite of the context's dates.")
+            self.stdout.write("--ignore-dates runs in spite of the context's dates.")
         elif run.outcome != RunOutcome.DONE:
             raise CommandError(run.note)
         configuration.refresh_from_db()

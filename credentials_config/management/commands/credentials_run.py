@@ -64,7 +64,7 @@ class Command(BaseCommand):
                 self.stdout.write(NEXT_STEP)
             if stop.requested:
                 raise CommandError("Stopped before the end. Run this again; it continues where it stopped.")
-        problems += self._held(chosen)
+        problems += self._postponed(chosen)
         if result.failed:
             problems.append(
                 f"{result.failed} documents failed and are tried again by themselves a few times; the admin says why "
@@ -120,6 +120,6 @@ class Command(BaseCommand):
                 problems.append(summary_of(done))
         return problems
 
-    def _held(self, chosen: QuerySet[CredentialConfiguration]) -> list[str]:
-        held = chosen.filter(problem_until__gt=timezone.now())
-        return [f"Configuration {row.pk} ({row}) is on hold: {row.problem}" for row in held]
+    def _postponed(self, chosen: QuerySet[CredentialConfiguration]) -> list[str]:
+        postponed = chosen.filter(problem_until__gt=timezone.now())
+        return [f"The documents of configuration {row.pk} ({row}) are postponed: {row.problem}" for row in postponed]

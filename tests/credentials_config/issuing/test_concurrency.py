@@ -82,7 +82,7 @@ def test_the_database_allows_one_active_credential_even_if_runs_overlap(lms: Lms
                 with transaction.atomic():
                     new_credentials.write(configuration, order, Context(ALGEBRA, "Algebra"), {}, now=NOW)
 
-            retry_transient(once, patience=30)
+            retry_transient(once, give_up_seconds=30)
 
         return do
 

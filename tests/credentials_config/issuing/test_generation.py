@@ -99,12 +99,12 @@ def test_a_template_that_breaks_while_documents_are_made_holds_the_configuration
     run(configuration)
     configuration.options = {"text_generator": {"broken": True}}
     configuration.save()
-    assert make().held == 3
+    assert make().postponed == 3
     configuration.refresh_from_db()
     assert configuration.problem == "text_generator.broken: it is; repair it"
     assert set(statuses().values()) == {"generating"}, "not one error for each learner"
     assert set(Credential.objects.values_list("attempts", "error")) == {(0, "")}
-    assert make(now=NOW + MINUTE).seen == 0, "it is held"
+    assert make(now=NOW + MINUTE).seen == 0, "it is postponed"
     configuration.options = {}
     configuration.save()
     assert make(now=NOW + HOUR).made == 3
@@ -120,7 +120,7 @@ def test_another_configuration_is_not_disturbed(lms: LmsStandIn) -> None:
     broken.options = {"text_generator": {"asset": "red"}}
     broken.save()
     result = make()
-    assert (result.made, result.held) == (2, 2)
+    assert (result.made, result.postponed) == (2, 2)
     broken.refresh_from_db()
     assert "no asset 'red'" in broken.problem
     assert set(fine.credentials.values_list("status", flat=True)) == {"available"}

@@ -63,7 +63,7 @@ def test_a_run_that_is_taken_over_counts_whom_it_found_and_of_those_who_failed(l
     taken_over = run_queue.claim(now=LATER)
     assert taken_over is not None
     done = runs.carry_out(taken_over, now=LATER)
-    assert (done.pk, done.asked, done.eligible, done.failed) == (begun.pk, 4, 3, 1)
+    assert (done.pk, done.checked, done.eligible, done.failed) == (begun.pk, 4, 3, 1)
 
 
 def test_a_run_that_was_released_counts_nobody_twice(lms: LmsStandIn, settings: Any) -> None:
@@ -71,22 +71,22 @@ def test_a_run_that_was_released_counts_nobody_twice(lms: LmsStandIn, settings: 
     add_algebra(lms, finished=3, unfinished=1)
     begun = run_queue.claim(run=run_queue.request(configure_certificate(), cause=RunCause.PERSON, now=NOW), now=NOW)
     assert begun is not None
-    assert runs.carry_out(begun, now=NOW, should_stop=lambda: True).asked == 2
+    assert runs.carry_out(begun, now=NOW, should_stop=lambda: True).checked == 2
     again = run_queue.claim(now=NOW)
     assert again is not None
     done = runs.carry_out(again, now=NOW)
-    assert (done.asked, done.eligible) == (4, 3)
+    assert (done.checked, done.eligible) == (4, 3)
 
 
-def test_what_is_asked_for_in_spite_of_the_gates_is_one_run(lms: LmsStandIn) -> None:
+def test_what_is_asked_for_in_spite_of_the_date_checks_is_one_run(lms: LmsStandIn) -> None:
     add_algebra(lms)
-    gates: dict[str, Any] = {"availability": "on_date", "available_on": NOW + 90 * DAY}
-    one, other = configure_certificate(**gates), configure_certificate(**gates)
+    dates: dict[str, Any] = {"availability": "on_date", "available_on": NOW + 90 * DAY}
+    one, other = configure_certificate(**dates), configure_certificate(**dates)
     waits = run_queue.request(other, cause=RunCause.SCHEDULE, now=NOW)
     run_queue.request(one, cause=RunCause.SCHEDULE, now=NOW)
-    run_queue.request(one, cause=RunCause.PERSON, override_gates=True, now=NOW)
+    run_queue.request(one, cause=RunCause.PERSON, ignore_dates=True, now=NOW)
     waits.refresh_from_db()
-    assert not waits.override_gates
+    assert not waits.ignore_dates
 
 
 def test_a_course_that_opens_again_opens_no_other_configuration(lms: LmsStandIn) -> None:

@@ -89,7 +89,7 @@ def test_what_is_no_document_holds_the_configuration_and_says_whose_turn_it_is(
     configuration = configured()
     run(configuration)
     written["PostcardRenderer"].render = lambda self, context: answer
-    assert make().held == 2
+    assert make().postponed == 2
     configuration.refresh_from_db()
     assert configuration.problem.startswith("PostcardRenderer.render gave no credentials_config.contracts.Document")
     assert set(Credential.objects.values_list("status", "attempts")) == {(CredentialStatus.GENERATING, 0)}

@@ -47,7 +47,7 @@ LATER = NOW + dt.timedelta(hours=12)
 def test_who_finished_gets_one_credential_with_its_document_and_who_did_not_gets_none(lms: LmsStandIn) -> None:
     add_algebra(lms, finished=5, unfinished=4)
     done = issue(configure_certificate())
-    assert (done.outcome, done.asked, done.eligible, done.issued, done.failed) == (RunOutcome.DONE, 9, 5, 5, 0)
+    assert (done.outcome, done.checked, done.eligible, done.issued, done.failed) == (RunOutcome.DONE, 9, 5, 5, 0)
     assert_one_each(learners=5)
 
 
@@ -96,7 +96,7 @@ def test_one_learner_with_odd_figures_does_not_stop_the_others(lms: LmsStandIn) 
     add_algebra(lms, finished=3, unfinished=0)
     lms.garble_completion(ALGEBRA, "done-2", "most of it")
     done = issue(configure_certificate())
-    assert (done.outcome, done.asked, done.issued) == (RunOutcome.DONE, 3, 2)
+    assert (done.outcome, done.checked, done.issued) == (RunOutcome.DONE, 3, 2)
 
 
 def test_a_second_run_gives_nothing_twice_and_asks_the_lms_only_about_learners_without_one(lms: LmsStandIn) -> None:
@@ -104,9 +104,9 @@ def test_a_second_run_gives_nothing_twice_and_asks_the_lms_only_about_learners_w
     configuration = configure_certificate()
     issue(configuration)
     lms.complete(ALGEBRA, "half-2", 1.0)
-    lms.forget_calls()
+    lms.clear_calls()
     done = issue(configuration, now=LATER)
-    assert (done.asked, done.eligible, done.issued) == (8, 1, 1)
+    assert (done.checked, done.eligible, done.issued) == (8, 1, 1)
     assert_one_each(learners=7)
     assert lms.asked["completions"] == ["1007", "1008"], "those who had not finished"
 
@@ -141,7 +141,7 @@ def test_credentials_expire_as_the_configuration_says(lms: LmsStandIn) -> None:
 
 def test_nothing_happens_before_the_start_and_the_run_says_why(lms: LmsStandIn) -> None:
     add_algebra(lms)
-    lms.forget_calls()
+    lms.clear_calls()
     done = run(configure_certificate(), now=START - HOUR)
     assert done.outcome == RunOutcome.SKIPPED
     assert done.note == "The context starts on 2026-02-01 09:00 UTC."
@@ -149,10 +149,10 @@ def test_nothing_happens_before_the_start_and_the_run_says_why(lms: LmsStandIn) 
     assert "completions" not in lms.asked
 
 
-def test_somebody_may_override_the_gates_once(lms: LmsStandIn) -> None:
+def test_somebody_may_ignore_the_dates_once(lms: LmsStandIn) -> None:
     add_algebra(lms)
     configuration = configure_certificate(availability="on_date", available_on=NOW + 90 * DAY)
-    done = run(configuration, cause=RunCause.PERSON, override_gates=True)
+    done = run(configuration, cause=RunCause.PERSON, ignore_dates=True)
     assert (done.outcome, done.eligible) == (RunOutcome.DONE, 3)
     assert run(configuration, now=LATER).outcome == RunOutcome.SKIPPED
 
@@ -163,7 +163,7 @@ def test_a_run_that_waits_takes_on_the_override_that_somebody_asks_for_meanwhile
     waits = run_queue.request(configuration, cause=RunCause.SCHEDULE, now=START - HOUR)
     claimed = run_queue.claim(run=waits, now=START - HOUR)
     assert claimed is not None
-    assert run_queue.request(configuration, cause=RunCause.PERSON, override_gates=True).pk == waits.pk
+    assert run_queue.request(configuration, cause=RunCause.PERSON, ignore_dates=True).pk == waits.pk
     assert runs.carry_out(claimed, now=START - HOUR).outcome == RunOutcome.DONE
     assert Credential.objects.count() == 3
 
@@ -433,7 +433,7 @@ def test_who_got_none_is_told_how_they_get_one_although_the_schedule_is_over(
     assert remedy in done.note
     assert done.note.startswith("1 eligible learners got none")
     Learner.objects.filter(lms_user_id=999_999).update(lms_user_id=1002)
-    assert run(configuration, now=LATER, cause=RunCause.PERSON, override_gates=True).eligible == 1, "as the note says"
+    assert run(configuration, now=LATER, cause=RunCause.PERSON, ignore_dates=True).eligible == 1, "as the note says"
 
 
 def test_a_language_that_no_database_can_hold_costs_nobody_a_credential(lms: LmsStandIn) -> None:
@@ -497,7 +497,7 @@ def test_a_killed_run_is_taken_over_when_its_lease_ends_and_finds_the_rest(lms: 
     taken_over = run_queue.claim(now=NOW + HOUR)
     assert taken_over is not None
     done = runs.carry_out(taken_over, now=NOW + HOUR)
-    assert (done.pk, done.outcome, done.asked, done.eligible) == (claimed.pk, RunOutcome.DONE, 5, 5)
+    assert (done.pk, done.outcome, done.checked, done.eligible) == (claimed.pk, RunOutcome.DONE, 5, 5)
     make(now=NOW + HOUR)
     assert_one_each(learners=5)
 
@@ -517,7 +517,7 @@ def test_a_slow_worker_whose_run_was_taken_over_writes_nothing_any_more(lms: Lms
     runs.carry_out(slow, now=NOW, on_progress=another_takes_over)
     (done,) = CredentialRun.objects.all()
     assert (done.outcome, done.finished_at, done.eligible) == (RunOutcome.DONE, NOW + HOUR, 5)
-    assert (done.asked, done.lease_until) == (5, None)
+    assert (done.checked, done.lease_until) == (5, None)
     assert Credential.objects.count() == 5
 
 
@@ -531,7 +531,7 @@ def test_a_run_that_is_stopped_is_released_and_loses_no_attempt(lms: LmsStandIn)
     assert run_queue.claim(now=NOW) is not None
 
 
-def test_old_runs_are_forgotten_and_their_credentials_stay(lms: LmsStandIn) -> None:
+def test_old_runs_are_deleted_and_their_credentials_stay(lms: LmsStandIn) -> None:
     add_algebra(lms)
     configuration = configure_certificate()
     issue(configuration)

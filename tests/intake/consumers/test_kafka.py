@@ -31,7 +31,7 @@ class Member:
         self._decide: Callable[[Any], None] = options.pop("decide", lambda batch: None)
         topics = options.pop("topics", [bus.topic])
         self.kafka = KafkaBus(
-            topics, bus.group, **{key: options.pop(key) for key in ["topic_patience"] if key in options}
+            topics, bus.group, **{key: options.pop(key) for key in ["topic_wait_seconds"] if key in options}
         )
         self.consumer = Consumer(self.kafka, handle=self._handle, stop=self.stop, notify=self.notices.append, **options)
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -215,7 +215,7 @@ def test_a_topic_that_stays_missing_ends_a_consumer_that_shall_end_when_idle(
     bus: Bus, member: Callable[..., Member]
 ) -> None:
     with pytest.raises(ConsumerError, match=r"is not there\. Create it, or correct -t"):
-        member(until_idle=True, topic_patience=2).run()
+        member(until_idle=True, topic_wait_seconds=2).run()
 
 
 def assert_each_outage_is_notified_once(notices: list[str]) -> None:

@@ -18,7 +18,7 @@ def _lines_of(content: bytes, folder: Path, *, limit: int = LIMIT) -> list[Line 
     file = folder / "lines"
     file.write_bytes(content)
     with file.open("rb") as stream:
-        return list(read_lines(stream.fileno(), limit=limit, patience=0.05))
+        return list(read_lines(stream.fileno(), limit=limit, wait_seconds=0.05))
 
 
 @pytest.mark.parametrize(
@@ -59,14 +59,14 @@ def test_a_line_of_a_gigabyte_is_not_kept_in_memory(tmp_path: Path) -> None:
         stream.write(b"\nlast\n")
     before = psutil.Process().memory_info().rss
     with file.open("rb") as stream:
-        texts = [line.text for line in read_lines(stream.fileno(), limit=LIMIT, patience=1) if line]
+        texts = [line.text for line in read_lines(stream.fileno(), limit=LIMIT, wait_seconds=1) if line]
     assert texts == [None, b"last"]
     assert psutil.Process().memory_info().rss - before < 64 * 1024**2
 
 
 def test_a_pipe_without_data_yields_none() -> None:
     reading, writing = os.pipe()
-    lines = read_lines(reading, limit=LIMIT, patience=0.05)
+    lines = read_lines(reading, limit=LIMIT, wait_seconds=0.05)
     os.write(writing, b"one\ntw")
     assert next(lines) == Line(1, b"one", 4)
     assert next(lines) is None  # "tw" may go on

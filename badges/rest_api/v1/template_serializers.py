@@ -1,0 +1,122 @@
+"""Serializers of templates, their documents and their revisions."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from badges.catalog.documents import Document, pack_entry
+from badges.catalog.editing import Outcome, SaveResult
+from badges.catalog.models import BadgeTemplate, TemplateRevision
+from badges.rest_api.openapi import TEMPLATE_DOCUMENT_SCHEMA
+
+
+def _utc_time_field(**options: Any) -> serializers.DateTimeField:
+    return serializers.DateTimeField(format="iso-8601", default_timezone=dt.UTC, **options)
+
+
+class DocumentProblemSerializer(serializers.Serializer[Any]):
+    """Something in a document that has to be changed."""
+
+    path = serializers.CharField(help_text="Where in the document; empty for the whole.")
+    message = serializers.CharField(help_text="What to write instead.")
+
+
+class ChangeSerializer(serializers.Serializer[Any]):
+    """One difference between two documents."""
+
+    path = serializers.CharField()
+    before = serializers.CharField(allow_null=True, help_text="As text; null for what was added.")
+    after = serializers.CharField(allow_null=True, help_text="As text; null for what was removed.")
+
+
+class BadgeTemplateSerializer(serializers.Serializer[BadgeTemplate]):
+    """A badge template."""
+
+    uuid = serializers.UUIDField()
+    slug = serializers.CharField()
+    name = serializers.CharField()
+    description = serializers.CharField()
+    image_url = serializers.CharField(help_text="Empty when there is no image.")
+    is_active = serializers.BooleanField(help_text="Only active templates are matched against events.")
+    award_once = serializers.BooleanField()
+    archived_at = _utc_time_field(allow_null=True)
+    created_at = _utc_time_field()
+    modified_at = _utc_time_field()
+    revision = serializers.IntegerField(
+        source="current_revision.number", allow_null=True, default=None, help_text="The number of the revision."
+    )
+
+
+class TemplateDetailSerializer(BadgeTemplateSerializer):
+    """A badge template with its document."""
+
+    document = serializers.SerializerMethodField()
+    problems = serializers.SerializerMethodField(
+        help_text="Why the document could not be saved today; a change of settings can be the reason."
+    )
+
+    @extend_schema_field(TEMPLATE_DOCUMENT_SCHEMA)
+    def get_document(self, template: BadgeTemplate) -> Document:
+        document: Document = self.context["document"]
+        return document
+
+    @extend_schema_field(DocumentProblemSerializer(many=True))
+    def get_problems(self, template: BadgeTemplate) -> Any:
+        return DocumentProblemSerializer(self.context["problems"], many=True).data
+
+
+class SavedTemplateSerializer(serializers.Serializer[SaveResult]):
+    """The effect of saving a template."""
+
+    outcome = serializers.ChoiceField(choices=[(outcome.value, outcome.value) for outcome in Outcome])
+    dry_run = serializers.SerializerMethodField(help_text="Whether nothing was written.")
+    changes = ChangeSerializer(many=True)
+    revision = serializers.SerializerMethodField(
+        help_text="The number of the present revision. A dry run makes none: it is the one before the change."
+    )
+    document = serializers.SerializerMethodField(help_text="As it is stored, or would be.")
+
+    def get_dry_run(self, result: SaveResult) -> bool:
+        return bool(self.context["is_dry_run"])
+
+    @extend_schema_field({"type": ["integer", "null"]})
+    def get_revision(self, result: SaveResult) -> int | None:
+        template = self.context["template"]
+        return template.current_revision.number if template and template.current_revision else None
+
+    @extend_schema_field(TEMPLATE_DOCUMENT_SCHEMA)
+    def get_document(self, result: SaveResult) -> Document:
+        document = pack_entry(result.document)
+        return document if self.context["template"] else {**document, "uuid": None}
+
+
+class TemplateRevisionSerializer(serializers.Serializer[TemplateRevision]):
+    """A revision of a template."""
+
+    number = serializers.IntegerField()
+    is_active = serializers.BooleanField()
+    author = serializers.SerializerMethodField(help_text="A username; null when no account saved it or it is gone.")
+    created_at = _utc_time_field()
+
+    @extend_schema_field({"type": ["string", "null"]})
+    def get_author(self, revision: TemplateRevision) -> str | None:
+        return revision.author.get_username() if revision.author else None
+
+
+class TemplateRevisionDetailSerializer(TemplateRevisionSerializer):
+    """A revision of a template with its document."""
+
+    changes = serializers.SerializerMethodField(help_text="Since the revision before; empty for the first.")
+    document = serializers.SerializerMethodField()
+
+    @extend_schema_field(ChangeSerializer(many=True))
+    def get_changes(self, revision: TemplateRevision) -> Any:
+        return ChangeSerializer(self.context["changes"], many=True).data
+
+    @extend_schema_field(TEMPLATE_DOCUMENT_SCHEMA)
+    def get_document(self, revision: TemplateRevision) -> Document:
+        return pack_entry(self.context["document"])
