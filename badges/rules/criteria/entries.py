@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from badges.rules.criteria.calendar import LAST_MOMENT, MICROSECOND
 from badges.rules.criteria.events import Event
