@@ -38,13 +38,20 @@ from badges.pipeline import BatchResult, process_pending, receive
 from badges.progress.models import BadgeProgress
 from badges.progress.reading import report, with_reports
 from badges.retirement import RetirementResult
-from badges.runs.kinds import Job, RunKind, Step
-from badges.runs.models import Run, RunMode
+from badges.runs import queue as run_queue
+from badges.runs.kinds import Ending, Job, RunKind, RunLimits, Step
+from badges.runs.kinds import register as register_run_kind
+from badges.runs.models import Run, RunMode, RunState
 from badges.runs.queue import RunRefused
+from badges.runs.queue import claim as claim_run
+from badges.runs.queue import due as due_runs
+from badges.runs.queue import join as join_run
 from badges.runs.queue import start as start_run
+from badges.runs.worker import carry_out as carry_out_run
 
 __all__ = [
     "BatchResult",
+    "Ending",
     "Event",
     "Explanation",
     "ExternalIdentity",
@@ -56,24 +63,33 @@ __all__ = [
     "RetiringPerson",
     "Run",
     "RunKind",
+    "RunLimits",
     "RunMode",
     "RunRefused",
+    "RunState",
     "Step",
     "award",
+    "carry_out_run",
+    "claim_run",
     "credentials_of",
+    "delete_old_runs",
+    "due_runs",
     "enqueue",
     "enqueue_all",
     "explain",
     "get_or_create_learners",
     "holders_of",
+    "join_run",
     "learner_of",
     "lift_block",
+    "missing_criteria",
     "notify_worker_on_commit",
     "person_named",
     "process_pending",
     "progress_of",
     "receive",
     "register_retirement_hook",
+    "register_run_kind",
     "report",
     "retire",
     "retire_swept",
@@ -82,6 +98,8 @@ __all__ = [
     "undelivered",
     "with_reports",
 ]
+
+RUNS_AT_ONCE = 500  # deleted in one statement
 
 UUID_LENGTH = 36  # with hyphens, the only form that is taken for a UUID
 TOO_MANY_DIGITS = 20  # the largest number of 63 bits has 19
@@ -327,16 +345,30 @@ def person_named(text: str) -> Person:
         return text
 
 
-def explain(person: Person, template: str) -> Explanation:
+def missing_criteria(rows: Iterable[BadgeProgress], *, at: dt.datetime | None = None) -> dict[uuid.UUID, list[str]]:
+    """
+    Return what is missing of criteria documents that are not fulfilled, such as ``3 of 5 events``, by id of the row.
+
+    ``rows`` come from ``progress_of`` or ``with_reports``; ``report(row, missing=…)`` takes the result of a row. ``at``
+    is the moment at which the documents are asked, by default now. The texts are in the active language and may hold
+    values of the person's logged events. At most two statements for each learner.
+    """
+    return explanations.missing_criteria(rows, at=at or timezone.now())
+
+
+def explain(person: Person, template: str, *, at: dt.datetime | None = None) -> Explanation:
     """
     Return why a person did or did not get a template's badge.
 
     The explanation has the requirements of today with their fulfilments, the credentials, their causes, and the result
     of every rule for each stored event. It may hold personal data. A person who never met a requirement has no learner;
-    near misses of such a person are found by the LMS user id only. Raises BadgeTemplate.DoesNotExist.
+    near misses of such a person are found by the LMS user id only. Its ``criteria`` is what the logged events say of
+    the template's criteria document ``at`` a moment, by default now: the verdict, the trace, and what is missing.
+    Raises BadgeTemplate.DoesNotExist.
     """
     known = BadgeTemplate.objects.get(slug=template)
-    return explanations.explain(learner_of(person), known, lms_user_id=_lms_user_id(person))
+    learner, lms_user_id = learner_of(person), _lms_user_id(person)
+    return explanations.explain(learner, known, lms_user_id=lms_user_id, at=at or timezone.now())
 
 
 def enqueue(channel: str, key: str, payload: Mapping[str, Any], *, type: str = "") -> None:
@@ -362,6 +394,11 @@ def enqueue_all(channel: str, messages: Iterable[tuple[str, Mapping[str, Any]]],
     mailbox.post(
         NewMessage(channel=channel, key=key, type=type or channel, payload=payload) for key, payload in messages
     )
+
+
+def delete_old_runs(kind: str, *, now: dt.datetime | None = None) -> int:
+    """Delete closed runs of a kind that are older than the kind allows, with their results; return how many."""
+    return run_queue.delete_old(now=now or timezone.now(), limit=RUNS_AT_ONCE, kind=kind)
 
 
 def undelivered(channel: str) -> Iterator[dict[str, Any]]:

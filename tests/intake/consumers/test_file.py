@@ -150,8 +150,8 @@ def test_types_that_are_not_configured_are_counted_and_unknown_types_are_dead_le
     assert reading.line_errors == [
         (
             4,
-            "The event type org.example.unheard.of.v1 is not configured here: no installed package defines it, and this "
-            "site has no event type of this name.",
+            "The event type org.example.unheard.of.v1 is not configured here: no installed package defines it, and "
+            "this site has no event type of this name.",
         )
     ]
 
