@@ -38,13 +38,20 @@ from badges.pipeline import BatchResult, process_pending, receive
 from badges.progress.models import BadgeProgress
 from badges.progress.reading import report, with_reports
 from badges.retirement import RetirementResult
-from badges.runs.kinds import Job, RunKind, Step
-from badges.runs.models import Run, RunMode
+from badges.runs import queue as run_queue
+from badges.runs.kinds import Ending, Job, RunKind, RunLimits, Step
+from badges.runs.kinds import register as register_run_kind
+from badges.runs.models import Run, RunMode, RunState
 from badges.runs.queue import RunRefused
+from badges.runs.queue import claim as claim_run
+from badges.runs.queue import due as due_runs
+from badges.runs.queue import join as join_run
 from badges.runs.queue import start as start_run
+from badges.runs.worker import carry_out as carry_out_run
 
 __all__ = [
     "BatchResult",
+    "Ending",
     "Event",
     "Explanation",
     "ExternalIdentity",
@@ -56,16 +63,23 @@ __all__ = [
     "RetiringPerson",
     "Run",
     "RunKind",
+    "RunLimits",
     "RunMode",
     "RunRefused",
+    "RunState",
     "Step",
     "award",
+    "carry_out_run",
+    "claim_run",
     "credentials_of",
+    "delete_old_runs",
+    "due_runs",
     "enqueue",
     "enqueue_all",
     "explain",
     "get_or_create_learners",
     "holders_of",
+    "join_run",
     "learner_of",
     "lift_block",
     "notify_worker_on_commit",
@@ -74,6 +88,7 @@ __all__ = [
     "progress_of",
     "receive",
     "register_retirement_hook",
+    "register_run_kind",
     "report",
     "retire",
     "retire_swept",
@@ -82,6 +97,8 @@ __all__ = [
     "undelivered",
     "with_reports",
 ]
+
+RUNS_AT_ONCE = 500  # deleted in one statement
 
 UUID_LENGTH = 36  # with hyphens, the only form that is taken for a UUID
 TOO_MANY_DIGITS = 20  # the largest number of 63 bits has 19
@@ -362,6 +379,11 @@ def enqueue_all(channel: str, messages: Iterable[tuple[str, Mapping[str, Any]]],
     mailbox.post(
         NewMessage(channel=channel, key=key, type=type or channel, payload=payload) for key, payload in messages
     )
+
+
+def delete_old_runs(kind: str, *, now: dt.datetime | None = None) -> int:
+    """Delete closed runs of a kind that are older than the kind allows, with their results; return how many."""
+    return run_queue.delete_old(now=now or timezone.now(), limit=RUNS_AT_ONCE, kind=kind)
 
 
 def undelivered(channel: str) -> Iterator[dict[str, Any]]:

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from badges import api, granting
+from badges.admin.criteria_tryout import TryoutForm, show_reference, try_criteria
 from badges.admin.decisions import AWARDED, AwardTemplateForm, decided, decision_page, may_award
 from badges.admin.descriptions import describe_rules, describe_values
 from badges.admin.template_forms import (
@@ -35,6 +36,7 @@ from badges.models import (
     BadgeProgress,
     BadgeRequirement,
     BadgeTemplate,
+    LoggedEvent,
     TemplateIssuer,
     TemplateRevision,
     UserCredential,
@@ -135,6 +137,25 @@ class RequirementsSection(TemplateSection):
                 "This template has too many requirements to be edited on a page, so they are only shown. "
                 "Change them in a pack: manage.py badges_pack export, then apply."
             )
+        ]
+
+
+@register
+class CriteriaSection(TemplateSection):
+    """The box below the form that tries out the criteria document, and the pages about the language."""
+
+    order = 20
+    below_template_name = "lms_badges/template_criteria.html"
+
+    def context(self, request: HttpRequest, template: BadgeTemplate | None) -> dict[str, Any]:
+        may_view_log = may(request.user, "view", LoggedEvent)
+        return {"badges_tryout": TryoutForm(may_view_log=may_view_log, initial={"template": template and template.pk})}
+
+    def urls(self, model_admin: Any) -> Sequence[Any]:
+        wrap = model_admin.admin_site.admin_view
+        return [
+            path("criteria/try/", wrap(try_criteria), name="lms_badges_try_criteria"),
+            path("criteria/reference/", wrap(show_reference), name="lms_badges_criteria_reference"),
         ]
 
 

@@ -13,6 +13,7 @@ from badges.runs import kinds, queue, worker
 from badges.runs.models import Run, RunMode, RunState
 from tests.support.counting_run import Counting
 from tests.support.learner_factories import signed_in
+from tests.support.searching_run import Searching
 
 pytestmark = [pytest.mark.django_db(transaction=True)]
 
@@ -24,8 +25,10 @@ LIST = "/admin/lms_badges/run/"
 def counting(settings: Any, tmp_path: Any) -> Iterator[None]:
     settings.MEDIA_ROOT = tmp_path / "media"
     kinds.register("counting", Counting())
+    kinds.register("searching", Searching())
     yield
     kinds.unregister("counting")
+    kinds.unregister("searching")
 
 
 @pytest.fixture
@@ -100,3 +103,11 @@ def test_those_who_may_only_view_see_runs_and_change_nothing(staff: Any) -> None
     stranger = signed_in(staff("view_badgetemplate"))
     assert stranger.get(page_of(run)).status_code == 403
     assert stranger.get(reverse("admin:lms_badges_run_result", args=[run.pk])).status_code == 403
+
+
+def test_a_run_that_code_starts_has_a_link_to_more_and_is_not_offered(operator: Any) -> None:
+    run = queue.start("searching", mode=RunMode.APPLY, parameters={"names": []})
+    assert f'href="/admin/searches/{run.pk}/"' in operator.get(page_of(run)).content.decode()
+    form = operator.get(ADD).content.decode()
+    assert 'value="counting"' in form
+    assert 'value="searching"' not in form

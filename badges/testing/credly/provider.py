@@ -61,7 +61,7 @@ class Provider:
         self.store.save(organization)
         return organization
 
-    def hand_out_token(self, client_id: str, client_secret: str) -> AccessToken:
+    def issue_token(self, client_id: str, client_secret: str) -> AccessToken:
         """Give an OAuth2 access token to who knows the secret."""
         known = self.store.first(Organization, "client_id = ? AND client_secret = ?", [client_id, client_secret])
         if known is None:

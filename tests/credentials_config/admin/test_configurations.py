@@ -227,8 +227,8 @@ def test_the_page_shows_counts_last_runs_and_what_is_wrong(designer: Any) -> Non
     CredentialFactory(configuration=configuration)
     CredentialFactory(configuration=configuration, status=CredentialStatus.EXPIRED)
     CredentialFactory(status=CredentialStatus.EXPIRED)
-    CredentialRunFactory(configuration=configuration, note="Skipped for a <b>reason</b>.", asked=4711)
-    CredentialRunFactory(configuration=configuration, active_key="active", finished_at=None, outcome="", asked=1234)
+    CredentialRunFactory(configuration=configuration, run__note="Skipped for a <b>reason</b>.", run__done=4711)
+    CredentialRunFactory(configuration=configuration, run__is_open=True, run__done=1234)
     page = designer.get(page_of(configuration)).content.decode()
     for phrase in (
         *("Problem: The font is missing; upload it.", "Try again what failed"),

@@ -157,12 +157,12 @@ def test_nothing_is_added_changed_or_deleted_by_hand(admin_client: Any) -> None:
 
 
 def test_runs_are_shown_with_their_credentials(operator: Any) -> None:
-    run = CredentialRunFactory(note="Skipped.", outcome="skipped")
+    run = CredentialRunFactory(run__note="Skipped.", run__state="skipped")
     assert "Skipped." in operator.get(RUNS).content.decode()
-    assert f"{CREDENTIALS}?run__id__exact={run.pk}" in operator.get(page_of(run)).content.decode()
+    assert f"{CREDENTIALS}?run__pk__exact={run.pk}" in operator.get(page_of(run)).content.decode()
     CredentialFactory(run=run, configuration=run.configuration)
     CredentialFactory()
-    assert "1 credential" in operator.get(f"{CREDENTIALS}?run__id__exact={run.pk}").content.decode()
+    assert "1 credential" in operator.get(f"{CREDENTIALS}?run__pk__exact={run.pk}").content.decode()
 
 
 @pytest.mark.parametrize("address", [CREDENTIALS, RUNS])
