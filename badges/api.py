@@ -82,6 +82,7 @@ __all__ = [
     "join_run",
     "learner_of",
     "lift_block",
+    "missing_criteria",
     "notify_worker_on_commit",
     "person_named",
     "process_pending",
@@ -355,16 +356,30 @@ def person_named(text: str) -> Person:
         return text
 
 
-def explain(person: Person, template: str) -> Explanation:
+def missing_criteria(rows: Iterable[BadgeProgress], *, at: dt.datetime | None = None) -> dict[uuid.UUID, list[str]]:
+    """
+    Return what is missing of criteria documents that are not fulfilled, such as ``3 of 5 events``, by id of the row.
+
+    ``rows`` come from ``progress_of`` or ``with_reports``; ``report(row, missing=…)`` takes the result of a row. ``at``
+    is the moment at which the documents are asked, by default now. The texts are in the active language and may hold
+    values of the person's logged events. At most two statements for each learner.
+    """
+    return explanations.missing_criteria(rows, at=at or timezone.now())
+
+
+def explain(person: Person, template: str, *, at: dt.datetime | None = None) -> Explanation:
     """
     Return why a person did or did not get a template's badge.
 
     The explanation has the requirements of today with their fulfilments, the credentials, their causes, and the result
     of every rule for each stored event. It may hold personal data. A person who never met a requirement has no learner;
-    near misses of such a person are found by the LMS user id only. Raises BadgeTemplate.DoesNotExist.
+    near misses of such a person are found by the LMS user id only. Its ``criteria`` is what the logged events say of
+    the template's criteria document ``at`` a moment, by default now: the verdict, the trace, and what is missing.
+    Raises BadgeTemplate.DoesNotExist.
     """
     known = BadgeTemplate.objects.get(slug=template)
-    return explanations.explain(learner_of(person), known, lms_user_id=_lms_user_id(person))
+    learner, lms_user_id = learner_of(person), _lms_user_id(person)
+    return explanations.explain(learner, known, lms_user_id=lms_user_id, at=at or timezone.now())
 
 
 def enqueue(channel: str, key: str, payload: Mapping[str, Any], *, type: str = "") -> None:

@@ -16,6 +16,7 @@ from badges.catalog.documents import Document
 from badges.common.admin import format_time
 from badges.conf import config
 from badges.history import event_log
+from badges.history.criteria import MAX_EVENTS
 from badges.rules import Criteria, CriteriaError, TraceStep, Translations, describe, parse_criteria, step_text
 
 # So many steps of a tree are shown.
@@ -59,6 +60,7 @@ def _events(criteria: Criteria, now: dt.datetime) -> Iterator[str]:
         yield _("Asked today, it looks back to %(time)s.") % {"time": format_time(reach)}
     if days := config.event_log["days"]:
         yield _("Events are remembered for %(days)d days here.") % {"days": days}
+    yield _("Of one learner, the newest %(most)d events are read.") % {"most": MAX_EVENTS}
     forgotten = sorted(name for name in criteria.event_types if name is not None and not event_log.is_logged(name))
     if forgotten:
         yield _("Events of these types are not remembered (LMS_BADGES_CONFIG['event_log']): %(types)s") % {

@@ -29,6 +29,7 @@ from badges.rules import Criteria, CriteriaError, Translations, condition_slugs,
 from badges.rules.times import instant
 
 MAX_CHARACTERS = 500_000
+MAX_LINES = 1000
 MAX_PROBLEMS = 20
 
 
@@ -83,8 +84,8 @@ class TryoutForm(forms.Form):
         """Return the events of the lines. ``unread`` then says which lines could not be read, and why."""
         rows, definitions = {}, event_types.configured()
         lines = [line for line in enumerate(self.cleaned_data["events"].splitlines(), 1) if line[1].strip()]
-        if len(lines) > MAX_EVENTS:
-            raise ValidationError(_("Write at most %(most)d lines.") % {"most": MAX_EVENTS})
+        if len(lines) > MAX_LINES:
+            raise ValidationError(_("Write at most %(most)d lines.") % {"most": MAX_LINES})
         for number, line in lines:
             try:
                 event = parse_event(line, received_from=f"line {number}")
@@ -97,8 +98,8 @@ class TryoutForm(forms.Form):
             rows[row.digest] = row
         return history_of_rows(rows.values())
 
-    def clean_learner(self) -> int | None:
-        """Return what the log knows the person by; None if nobody was named."""
+    def clean_learner(self) -> tuple[int | None, int | None] | None:
+        """Return the LMS user id and the learner's id of a person; None if nobody was named."""
         text = self.cleaned_data["learner"].strip()
         if not text:
             return None
@@ -107,10 +108,11 @@ class TryoutForm(forms.Form):
         person = api.person_named(text)
         learner = api.learner_of(person)
         number = int(text) if text.isascii() and text.isdigit() else None
-        key = event_log.person_key(learner.lms_user_id, learner.pk) if learner else event_log.person_key(number)
-        if key is None:
+        if learner is not None:
+            return learner.lms_user_id, learner.pk
+        if event_log.person_key(number) is None:
             raise ValidationError(_("There is nobody here with this LMS user id, username or UUID."))
-        return key
+        return number, None
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
@@ -162,11 +164,16 @@ def _document(form: TryoutForm) -> Criteria:
 
 def _shown(form: TryoutForm, criteria: Criteria) -> dict[str, Any]:
     person, at = form.cleaned_data["learner"], form.cleaned_data["at"]
-    history = form.cleaned_data["events"] if person is None else logged_history(person, criteria, until=at)
+    if person is None:
+        history = form.cleaned_data["events"]
+    else:
+        lms_user_id, learner_id = person
+        history = logged_history(lms_user_id, learner_id, [criteria], until=at)
     evaluation = evaluate(criteria, history, at=at)
     words = Translations(translation)
     return {
         "evaluation": evaluation,
+        "earned": evaluation.earned and f"{evaluation.earned.time:%Y-%m-%dT%H:%M:%SZ}",
         "at": f"{at:%Y-%m-%dT%H:%M:%SZ}",
         "description": describe(criteria, words),
         "missing": evaluation.result.missing(words),

@@ -17,7 +17,6 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from badges.awarding import awards
 from badges.awarding.models import ACTIVE, INTERNAL_REASON_LENGTH, PUBLIC_REASON_LENGTH, UserCredential
 from badges.catalog.causes import REASON_LENGTH, Cause, CauseKind
 from badges.catalog.learner_template_ids import learner_template_id
@@ -33,7 +32,7 @@ from badges.exceptions import (
 )
 from badges.granting.awards import NewAward, award
 from badges.granting.reasons import check_reason
-from badges.granting.revocations import NewRevocation, revoke
+from badges.granting.revocations import NewRevocation, lift_blocks, revoke
 from badges.intake.models import Learner
 from badges.progress import states
 from badges.rules import completion
@@ -151,7 +150,7 @@ def lift_block(
 
     def work() -> UserCredential | None:
         _lock(learner)
-        lifted = awards.lift_blocks(
+        lifted = lift_blocks(
             learner_template_id(learner.pk, template.pk),
             credential_id=credential_id,
             person_id=by.pk if by else None,

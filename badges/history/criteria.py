@@ -7,7 +7,7 @@ Decides and writes nothing.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,10 +15,12 @@ from badges.catalog import event_types
 from badges.catalog.event_types import EventDefinition
 from badges.history import event_log
 from badges.history.models import LoggedEvent
-from badges.rules import Criteria, Event, Result
+from badges.rules import Criteria, Event, Moment, Result, earned
 
-# So many events are evaluated, the newest ones.
-MAX_EVENTS = 1000
+# So many logged events are evaluated, the newest ones.
+MAX_EVENTS = 10_000
+# At so many moments it is asked when a document was earned.
+MAX_MOMENTS = 300
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,8 @@ class CriteriaEvaluation:
     What a history says of a document at a moment.
 
     ``number`` is how many events were evaluated. ``result`` has the verdict, the trace and what is missing. The trace
-    holds what events hold, so it may be personal.
+    holds what events hold, so it may be personal. ``earned`` is the first moment at which the document held, and its
+    event: a document that held once stays fulfilled. It is None if there was none, or if there are too many to ask.
     """
 
     criteria: Criteria
@@ -48,22 +51,36 @@ class CriteriaEvaluation:
     at: dt.datetime
     number: int
     result: Result
+    earned: Moment | None = None
 
 
 def evaluate(criteria: Criteria, history: History, *, at: dt.datetime) -> CriteriaEvaluation:
     """Return what a history says of a document at a moment. Later events are left out."""
     events = [event for event in history.events if event.occurred_at <= at]
-    return CriteriaEvaluation(criteria, history, at, len(events), criteria.evaluate(events, now=at))
+    result = criteria.evaluate(events, now=at)
+    since = min((event.occurred_at for event in events), default=at)
+    held = earned(criteria, events, since=since, now=at, limit=MAX_MOMENTS).earned
+    return CriteriaEvaluation(criteria, history, at, len(events), result, held)
 
 
-def logged_history(person: int, criteria: Criteria, *, until: dt.datetime, limit: int = MAX_EVENTS) -> History:
+def logged_history(
+    lms_user_id: int | None,
+    learner_id: int | None,
+    documents: Collection[Criteria],
+    *,
+    until: dt.datetime,
+    limit: int = MAX_EVENTS,
+) -> History:
     """
-    Return the logged events of a person that a document reads, the newest ones; one statement.
+    Return the logged events of a person that documents read, the newest ones; at most two statements.
 
-    ``person`` is a ``person_key``.
+    A learner may have events from before the LMS user id was known.
     """
-    types = None if None in criteria.event_types else [name for name in criteria.event_types if name is not None]
-    rows = event_log.events_of(person, types, until=until, limit=limit + 1)
+    read = {name for criteria in documents for name in criteria.event_types}
+    types = None if None in read else [name for name in read if name is not None]
+    keys = {event_log.person_key(lms_user_id), event_log.person_key(None, learner_id)} - {None}
+    rows = [row for key in keys if key for row in event_log.events_of(key, types, until=until, limit=limit + 1)]
+    rows.sort(key=lambda row: (row.occurred_at, row.digest), reverse=True)
     return history_of_rows(rows[:limit], is_cut=len(rows) > limit)
 
 

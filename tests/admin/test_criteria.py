@@ -13,7 +13,7 @@ from badges.catalog.api import export_template
 from badges.conf import PASSING_STATUS
 from badges.models import BadgeTemplate, InboxMessage, Learner, LoggedEvent
 from tests.admin.pages import ADD, change, errors, fields, save
-from tests.factories import ALGEBRA, GEOMETRY, LearnerFactory, LoggedEventFactory, make_template
+from tests.factories import ALGEBRA, GEOMETRY, BadgeProgressFactory, LearnerFactory, LoggedEventFactory, make_template
 
 pytestmark = [pytest.mark.django_db, pytest.mark.tables]
 
@@ -165,7 +165,7 @@ def test_what_is_wrong_is_said_for_each_field(designer: Any) -> None:
 
 
 def test_there_are_limits_on_what_is_pasted(designer: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr(criteria_tryout, "MAX_EVENTS", 2)
+    monkeypatch.setattr(criteria_tryout, "MAX_LINES", 2)
     assert "Write at most 2 lines." in tried(designer, criteria=json.dumps(TWO), events="x\n" * 3)
     assert "at most 500000 characters" in tried(designer, criteria=json.dumps(TWO), events="x" * 500_001)
 
@@ -208,3 +208,15 @@ def test_the_reference_shows_every_entry_of_the_language(designer: Any) -> None:
     page = designer.get("/admin/lms_badges/badgetemplate/criteria/reference/").content.decode()
     for name in ("$sequence", "$timeWindow", "$pattern", "$duration", PASSING_STATUS, "$between"):
         assert name in page
+
+
+def test_the_page_of_progress_says_what_is_missing_to_those_who_may_view_the_log(
+    client: Any, staff: Callable[..., Any]
+) -> None:
+    progress = BadgeProgressFactory(template=make_template(criteria=TWO))
+    page = f"/admin/lms_badges/badgeprogress/{progress.pk}/change/"
+    client.force_login(staff("view_badgeprogress"))
+    assert "earned when: at least 2" in (shown := client.get(page).content.decode())
+    assert "Missing:" not in shown
+    client.force_login(staff("view_badgeprogress", "view_loggedevent"))
+    assert "Missing: 0 of 2 different values" in client.get(page).content.decode()
