@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from django.apps import apps
 from django.contrib.auth import get_user_model
@@ -165,7 +166,7 @@ def _lms_user_id(condition: Q, user: Q | None) -> int | None:
     return known
 
 
-def _account(user: Q | None, lms_user_id: int | None) -> object:
+def _account(user: Q | None, lms_user_id: int | None) -> Any:
     """Return the primary key of the host's account of a person without a learner, or None."""
     if user is None and lms_user_id is not None and (field_name := user_lms_id_field()):
         user = Q(**{field_name: lms_user_id})

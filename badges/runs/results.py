@@ -16,7 +16,7 @@ CHANNEL = "run-result"
 
 def storage() -> Any:
     """Return the storage of all results."""
-    return Run._meta.get_field("result").storage  # type: ignore[union-attr]
+    return Run._meta.get_field("result").storage
 
 
 def folder(run: Run) -> str:
