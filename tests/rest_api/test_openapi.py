@@ -32,6 +32,7 @@ def test_the_document_describes_our_views_only(client: Any) -> None:
         "/api/badges/v1/retirements/",
         "/api/badges/v1/runs/",
         "/api/badges/v1/runs/{id}/",
+        "/api/badges/v1/schemas/{name}.json",
         "/api/badges/v1/templates/",
         "/api/badges/v1/templates/{slug}/",
         "/api/badges/v1/templates/{slug}/revisions/",
