@@ -26,4 +26,4 @@ class BadgesConfig(AppConfig):
         from badges.intake import receivers  # noqa: PLC0415
 
         receivers.connect(pipeline.receive)
-        register_retirement_hook(self.label, retirement.forget_in_badges)
+        register_retirement_hook(self.label, retirement.delete_personal_data)

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 
 from badges.awarding.models import UserCredential
 from badges.catalog import event_types
+from badges.catalog.documents import CRITERIA_KEY
 from badges.catalog.learner_paths import ExternalIdentity
 from badges.catalog.models import BadgeRequirement, BadgeTemplate, DataRule, TemplateRevision
 from badges.exceptions import EventError
@@ -122,6 +123,8 @@ def _stored_events(
 def _evaluate_all(
     requirement: BadgeRequirement, rows: Sequence[InboxMessage], newest: TemplateRevision | None
 ) -> list[EventEvaluation]:
+    if requirement.key == CRITERIA_KEY:
+        return []  # it is no rule about a single event
     try:
         definition = event_types.get(requirement.event_type)
         rules = RuleSet(_compiled(requirement, definition))

@@ -18,7 +18,7 @@ from django.db.models import Q
 
 from badges.awarding.models import UserCredential
 from badges.catalog.causes import Caused
-from badges.common.retirement import RetiringPerson, forget_account, retirement_hooks
+from badges.common.retirement import RetiringPerson, clear_account_references, retirement_hooks
 from badges.conf import user_lms_id_field
 from badges.database import retry_transient
 from badges.history import event_log
@@ -97,18 +97,18 @@ def _retire(condition: Q, user: Q | None, lms_user_id: int | None, now: dt.datet
     return RetirementResult(bool(known) or account is not None, lms_user_id is not None, counts)
 
 
-def forget_in_badges(person: RetiringPerson, *, now: dt.datetime) -> dict[str, int]:
+def delete_personal_data(person: RetiringPerson, *, now: dt.datetime) -> dict[str, int]:
     """Remove a person from the tables of this app, except the learner; return how many rows changed."""
     names = learners.names_of(person.learner_id, person.user_id)
-    counts = {"events": inbox.forget(inbox.rows_about(person.lms_user_id, names), now=now)}
+    counts = {"events": inbox.clear_personal_data(inbox.rows_about(person.lms_user_id, names), now=now)}
     keys = {event_log.person_key(person.lms_user_id), event_log.person_key(None, person.learner_id)}
-    counts["logged events"] = sum(event_log.forget_person(key) for key in keys if key is not None)
-    counts["dead letters without a person"] = inbox.forget_unreadable()
-    counts["reasons"] = _forget_reasons(person.learner_id) if person.learner_id is not None else 0
+    counts["logged events"] = sum(event_log.delete_events_of(key) for key in keys if key is not None)
+    counts["dead letters without a person"] = inbox.clear_unreadable_payloads()
+    counts["reasons"] = _clear_reasons(person.learner_id) if person.learner_id is not None else 0
     counts["causes"] = 0
     if person.user_id is not None:
         others = [model for model in apps.get_app_config(APP_LABEL).get_models() if model is not Learner]
-        counts["causes"] = forget_account(others, person.user_id, get_user_model())
+        counts["causes"] = clear_account_references(others, person.user_id, get_user_model())
     return counts
 
 
@@ -119,7 +119,7 @@ def _run_hooks(person: RetiringPerson, counts: dict[str, dict[str, int]], now: d
             of_app[what] = of_app.get(what, 0) + number
 
 
-def _forget_reasons(learner_id: int) -> int:
+def _clear_reasons(learner_id: int) -> int:
     """Remove what people wrote about the awards and the progress of a learner."""
     changed = 0
     for model in apps.get_app_config(APP_LABEL).get_models():

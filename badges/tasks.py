@@ -88,12 +88,12 @@ def retire_swept() -> None:
 
 @shared_task(name="badges.purge", **OPTIONS)
 def purge() -> None:
-    """Forget what is older than the settings allow. Beat sends this once a day."""
-    forget()
+    """Delete and clear what is older than the settings allow. Beat sends this once a day."""
+    delete_old_data()
 
 
 @dataclass(frozen=True)
-class Forgotten:
+class PurgeResult:
     """How many payloads, events, logged events, delivered rows, closed runs and references to accounts are gone."""
 
     payloads: int
@@ -104,23 +104,23 @@ class Forgotten:
     references: int
 
 
-def forget(*, now: dt.datetime | None = None) -> Forgotten:
-    """Do what ``purge`` is for."""
+def delete_old_data(*, now: dt.datetime | None = None) -> PurgeResult:
+    """Clear payloads and delete rows that are older than the settings allow."""
     now = now or timezone.now()
-    return Forgotten(
-        payloads=inbox.expire_payloads(before=now - dt.timedelta(days=config.payload_days)),
-        events=_all_of(inbox.forget_decided, config.event_days, now),
-        logged=event_log.forget_expired(now=now),
-        delivered=_all_of(mailbox.forget_delivered, config.delivery["keep_days"], now),
-        runs=_all_of(run_queue.forget, config.runs["keep_days"], now),
+    return PurgeResult(
+        payloads=inbox.clear_payloads(before=now - dt.timedelta(days=config.payload_days)),
+        events=_all_of(inbox.delete_decided, config.event_days, now),
+        logged=event_log.delete_expired(now=now),
+        delivered=_all_of(mailbox.delete_delivered, config.delivery["keep_days"], now),
+        runs=_all_of(run_queue.delete_closed, config.runs["keep_days"], now),
         references=sum(clear_gone(model) for model in apps.get_models()),
     )
 
 
-def _all_of(forget: Callable[..., int], days: int | None, now: dt.datetime) -> int:
+def _all_of(delete: Callable[..., int], days: int | None, now: dt.datetime) -> int:
     if days is None:
         return 0
     total, before = 0, now - dt.timedelta(days=days)
-    while gone := forget(before=before, limit=PURGE_ROWS):
+    while gone := delete(before=before, limit=PURGE_ROWS):
         total += gone
     return total

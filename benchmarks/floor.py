@@ -76,7 +76,7 @@ def measure(tables: Sequence[tuple[Any, list[Any]]], write: Callable[[Any, list[
 
     for model, rows in reversed(tables):
         _delete(model, [row.pk for row in rows])
-    _forget_deleted()
+    _vacuum_deleted()
     events = len(tables[0][1])
     began = time.perf_counter()
     for number in range(0, events, BATCH):
@@ -92,7 +92,7 @@ def _delete(model: Any, keys: Sequence[Any]) -> None:
         model.objects.filter(pk__in=part)._raw_delete("default")
 
 
-def _forget_deleted() -> None:
+def _vacuum_deleted() -> None:
     """Let PostgreSQL remove the deleted rows, which would otherwise slow down the inserts."""
     from django.db import connection  # noqa: PLC0415
 

@@ -30,7 +30,7 @@ class CredentialsConfigConfig(AppConfig):
         from credentials_config.issuing import periodic, retirement  # noqa: PLC0415 -- models must be loaded
 
         periodic.connect()
-        register_retirement_hook(self.label, retirement.forget)
+        register_retirement_hook(self.label, retirement.delete_personal_data)
 
     def stored_files(self) -> Iterator[tuple[Storage, str]]:
         """Yield what ``badges_uninstall`` cannot know from file fields: storage and name of each document."""

@@ -106,10 +106,10 @@ def unregister(plugin: Processor | Generator) -> None:
         _generators.unregister(plugin.slug)
 
 
-def forget() -> None:
+def clear_cache() -> None:
     """Look again for what is installed. For code that installs a package into a running process, such as a test."""
-    _processors.forget()
-    _generators.forget()
+    _processors.clear()
+    _generators.clear()
 
 
 def _working(plugins: EntryPointLoader[Plugin]) -> dict[str, Plugin]:

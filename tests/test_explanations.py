@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from badges import api, pipeline
-from badges.conf import CCX_PASSING_STATUS
+from badges.conf import CCX_PASSING_STATUS, PASSING_STATUS
 from badges.intake.models import InboxMessage
 from badges.progress.models import BadgeProgress
 from badges.progress.reading import report, with_reports
@@ -39,6 +39,17 @@ def test_a_requirement_is_evaluated_for_events_of_its_own_type_only() -> None:
     passes(ALGEBRA, 41)
     ccx, course = api.explain(41, "mixed").requirements
     assert (len(ccx.evaluations), len(course.evaluations)) == (0, 1)
+
+
+def test_the_criteria_document_is_explained_as_a_group_and_by_no_single_event() -> None:
+    make_template("both", BOTH[0], criteria={"event": PASSING_STATUS, "criteria": {"$eventCount": {"$gte": 2}}})
+    passes(ALGEBRA, 41)
+    explained = api.explain(41, "both")
+    assert [(one.requirement.key, len(one.evaluations)) for one in explained.requirements] == [
+        ("a", 1),
+        ("criteria", 0),
+    ]
+    assert (explained.completion.satisfied, explained.completion.total) == (1, 2)
 
 
 def test_a_removed_requirement_is_not_counted_any_more() -> None:

@@ -87,7 +87,7 @@ def _group(group: GroupReport) -> SafeString:
 
 def _requirement(reported: RequirementReport) -> SafeString:
     requirement, met = reported.requirement, reported.fulfillment
-    text = requirement.description or describe_rules(requirement.rules.all(), requirement.event_type)
+    text = reported.description or describe_rules(requirement.rules.all(), requirement.event_type)
     if met is None:
         return format_html("{}: {}", requirement.key, text)
     return format_html("{}: {}<br>{} · {}", requirement.key, text, format_time(met.fulfilled_at), describe_cause(met))

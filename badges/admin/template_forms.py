@@ -20,6 +20,8 @@ from django.utils.translation import gettext_lazy
 from badges.admin.rule_rows import Row, RuleRowsField, row_of
 from badges.catalog import event_types
 from badges.catalog.api import Document, export_template
+from badges.catalog.criteria import criteria_of
+from badges.catalog.documents import CRITERIA_KEY
 from badges.catalog.models import BadgeRequirement, BadgeTemplate, TemplateIssuer
 from badges.catalog.validation import providers
 from badges.exceptions import UnknownEventType
@@ -29,7 +31,11 @@ _no_spaces = RegexValidator(r"^\S+\Z", gettext_lazy("Write it without spaces."))
 _slug = RegexValidator(
     r"^[^\s/\\?#]+\Z", gettext_lazy("Write it without spaces, slashes, question marks and number signs.")
 )
-
+_not_criteria = RegexValidator(
+    rf"^{CRITERIA_KEY}\Z",
+    gettext_lazy("This is the key of the criteria document; write another one."),
+    inverse_match=True,
+)
 
 MOST_REQUIREMENTS = 100
 FIELDS_OF_A_PAGE = 200  # the fields of the template, and a reserve for new requirements
@@ -96,6 +102,7 @@ class RequirementForm(forms.ModelForm):
     key = forms.CharField(
         max_length=100,
         required=False,
+        validators=[_not_criteria],
         label=gettext_lazy("Key"),
         widget=AdminTextInputWidget,
         help_text=gettext_lazy(
@@ -207,7 +214,12 @@ class RequirementFormSet(forms.BaseInlineFormSet):
     def get_queryset(self) -> Any:
         if not hasattr(self, "_live"):
             self._live = (
-                super().get_queryset().filter(archived_at=None).select_related("template").prefetch_related("rules")
+                super()
+                .get_queryset()
+                .filter(archived_at=None)
+                .exclude(key=CRITERIA_KEY)
+                .select_related("template")
+                .prefetch_related("rules")
             )
         return self._live
 
@@ -217,10 +229,14 @@ class RequirementFormSet(forms.BaseInlineFormSet):
     def clean(self) -> None:
         super().clean()
         self._name_keys()
-        if self.instance.is_active and not any(form.counts for form in self.forms):
-            raise ValidationError(
-                _("An active template needs at least one requirement: add one, or deactivate it."), code="empty"
+        if self.instance.is_active and not any(form.counts for form in self.forms) and not self._has_criteria():
+            message = _(
+                "An active template needs at least one requirement or a criteria document: add one, or deactivate it."
             )
+            raise ValidationError(message, code="empty")
+
+    def _has_criteria(self) -> bool:
+        return bool(self.instance.pk) and criteria_of(self.instance) is not None
 
     def _name_keys(self) -> None:
         forms = [form for form in self.forms if form.counts]

@@ -1,9 +1,10 @@
 """
 Publishing on the event bus, and knowing that it arrived.
 
-The producers of the event bus packages fire and forget: their ``send`` logs every failure, with the whole event and so
-a learner, and returns. A row of the outbox may only be finished once the broker has the event. So the producers here
-write the same messages with the functions of those packages, wait for the broker, and raise what went wrong.
+The producers of the event bus packages do not say what becomes of an event: their ``send`` logs every failure, with the
+whole event and so a learner, and returns. A row of the outbox may only be finished once the broker has the event. So
+the producers here write the same messages with the functions of those packages, wait for the broker, and raise what
+went wrong.
 """
 
 from __future__ import annotations
@@ -199,5 +200,5 @@ def _cannot_be_made(setting: str) -> Retryable:
 
 
 @receiver(setting_changed)
-def _forget_producers(**_changed: Any) -> None:
+def _clear_producers(**_changed: Any) -> None:
     _confirming_producer.cache_clear()

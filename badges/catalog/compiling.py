@@ -11,10 +11,11 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from badges.catalog.documents import Document
+from badges.catalog.criteria import compile_criteria
+from badges.catalog.documents import Document, demands
 from badges.catalog.event_types import EventDefinition
 from badges.catalog.interests import NO_ROW, CompiledTemplate, Interest
-from badges.rules import DataRule, RuleSet, compile_rule
+from badges.rules import Criteria, DataRule, RuleSet, compile_rule
 
 
 class Compiler:
@@ -33,7 +34,7 @@ class Compiler:
     def compile_text(
         self, text: str, *, template_id: int, revision_id: int, row_ids: Mapping[str, int]
     ) -> CompiledTemplate:
-        """Compile the document of a stored revision. Raises RuleError when a rule cannot be compiled any more."""
+        """Compile the document of a stored revision. Raises RuleError or CriteriaError when it is no longer usable."""
         return self.compile(json.loads(text), template_id=template_id, revision_id=revision_id, row_ids=row_ids)
 
     def compile(
@@ -44,9 +45,9 @@ class Compiler:
         revision_id: int = NO_ROW,
         row_ids: Mapping[str, int] | None = None,
     ) -> CompiledTemplate:
-        """Compile a document in normal form; without ids it is a draft. Raises RuleError."""
+        """Compile a document in normal form; without ids it is a draft. Raises RuleError or CriteriaError."""
         ids = row_ids or {}
-        groups = tuple([(entry["key"], entry["group"] or None) for entry in document["requirements"]])
+        groups = tuple([(entry["key"], entry["group"] or None) for entry in demands(document)])
         template = CompiledTemplate(
             id=template_id,
             revision_id=revision_id,
@@ -57,12 +58,17 @@ class Compiler:
             groups=groups,
             issuers=tuple([(item["provider"], item["organization"], item["template"]) for item in document["issuers"]]),
             requirements=tuple([(ids[key], group) for key, group in groups]) if row_ids is not None else (),
+            criteria=self._compile_criteria(document["criteria"]),
         )
         interests: list[Interest] = []
         for kind in self._kinds:
             interests += kind.of_template(document, template, self._compile_rules)
         template.interests = tuple(interests)
         return template
+
+    def _compile_criteria(self, document: Document | None) -> Criteria | None:
+        # An event type that is not configured any more would never be seen, and so satisfy every $not.
+        return compile_criteria(document, self._definitions) if document is not None else None
 
     def _compile_rules(self, event_type: str, rules: Sequence[Document]) -> RuleSet | None:
         definition = self._definitions.get(event_type)

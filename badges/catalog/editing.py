@@ -21,7 +21,7 @@ from django.db.models import OuterRef, Q, Subquery
 from uuid6 import uuid7
 
 from badges.catalog import queries
-from badges.catalog.documents import Change, Document, DocumentError, Problem, differences, document_text
+from badges.catalog.documents import Change, Document, DocumentError, Problem, demands, differences, document_text
 from badges.catalog.models import BadgeRequirement, BadgeTemplate, DataRule, TemplateIssuer, TemplateRevision
 from badges.catalog.queries import StoredTemplate
 from badges.catalog.structure import child_path
@@ -252,7 +252,7 @@ def _write_requirements(planned: Sequence[SaveResult], now: dt.datetime) -> None
     changed: list[BadgeRequirement] = []
     for item in planned:
         stored = _stored(item)
-        wanted = {requirement["key"]: requirement for requirement in item.document["requirements"]}
+        wanted = {requirement["key"]: requirement for requirement in demands(item.document)}
         for key, live in stored.requirements.items():
             if key not in wanted and live.archived_at is None:
                 live.archived_at = now

@@ -8,6 +8,7 @@ once and dropped when settings change. A wrong setting raises nothing here: syst
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import logging
 import threading
@@ -185,6 +186,20 @@ def get(event_type: str) -> EventDefinition:
         remedy = "add it to LMS_BADGES_CONFIG['events']" if is_known(event_type) else "no installed package defines it"
         raise UnknownEventType(f"The event type {event_type} is not configured here: {remedy}.")
     return found
+
+
+def why_unusable(event_type: str, definitions: Mapping[str, EventDefinition]) -> str:
+    """Return why requirements and criteria cannot use an event type, and the remedy; empty when they can."""
+    definition = definitions.get(event_type)
+    if definition is not None:
+        if definition.learner_path is not None:
+            return ""
+        return "events of this type do not say which learner they are about; manage.py check tells what to configure"
+    if is_known(event_type):
+        return f"{event_type} is not configured here; add it to LMS_BADGES_CONFIG['events']"
+    near = difflib.get_close_matches(event_type, definitions, n=2)
+    remedy = " or ".join(near) if near else f"one of {', '.join(definitions)}"
+    return f"there is no event type {event_type}; write {remedy}"
 
 
 def is_known(event_type: str) -> bool:

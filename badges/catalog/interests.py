@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from badges.catalog.documents import Document
 from badges.catalog.event_types import EventDefinition
-from badges.rules import Completion, RuleSet, completion
+from badges.rules import Completion, Criteria, RuleSet, completion
 
 # The id of what has no row, because it belongs to a draft.
 NO_ROW = 0
@@ -64,8 +64,10 @@ class CompiledTemplate:
 
     - ``id``, ``revision_id``: the rows; ``NO_ROW`` in a draft.
     - ``row_ids``: the row ids of requirements by key; empty in a draft.
-    - ``groups``: (key, group) of every requirement.
+    - ``groups``: (key, group) of every requirement. The criteria document is one, with the key ``criteria``.
     - ``issuers``: (provider, organization, the template there).
+    - ``requirements``: (row id, group) of every requirement, as ``groups``; empty in a draft.
+    - ``criteria``: the compiled criteria document, or None.
     """
 
     id: int
@@ -78,6 +80,7 @@ class CompiledTemplate:
     issuers: Sequence[tuple[str, str, str]]
     requirements: Sequence[tuple[int, str | None]] = ()
     interests: Sequence[Interest] = ()
+    criteria: Criteria | None = None
 
     def matching(self, event_type: str, subject: Any) -> list[Interest]:
         """Return the interests whose rules hold for an event's single data object. It asks one after the other."""

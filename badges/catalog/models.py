@@ -138,6 +138,9 @@ class BadgeRequirement(models.Model):
     Requirements with the same ``group`` are alternatives. A requirement without a group is a group of its own. The
     badge is complete when every group has a fulfilled member. Without data rules every event of the type counts.
 
+    The criteria document of a template has a row, too, with the reserved key ``criteria`` and without event type, group
+    and data rules. The revision holds the document.
+
     A removed requirement is archived, because fulfilments point at it. Adding the same ``key`` again restores it.
 
     .. no_pii:
@@ -161,7 +164,14 @@ class BadgeRequirement(models.Model):
         verbose_name = _("badge requirement")
         verbose_name_plural = _("badge requirements")
         ordering = ["template", "id"]
-        constraints = [models.UniqueConstraint(fields=["template", "key"], name="lms_badges_requirement_key")]
+        constraints = [
+            models.UniqueConstraint(fields=["template", "key"], name="lms_badges_requirement_key"),
+            models.CheckConstraint(
+                condition=models.Q(key="criteria", event_type="", group=None)
+                | ~models.Q(key="criteria") & ~models.Q(event_type=""),
+                name="lms_badges_requirement_criteria",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.template}: {self.key}"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from django.db.models import QuerySet
 
 from badges.catalog import event_types
-from badges.catalog.documents import Document
+from badges.catalog.documents import CRITERIA_KEY, Document
 from badges.catalog.models import BadgeRequirement, BadgeTemplate, DataRule, TemplateIssuer
 from badges.rules import RuleError
 
@@ -36,7 +36,7 @@ class StoredTemplate:
     def rows_document(self) -> Document:
         """Return the document that the rows repeat. It differs from the revision's if rows were changed by hand."""
         template = self.template
-        live = sorted(self.requirements.items())
+        live = [row for _, row in sorted(self.requirements.items()) if row.archived_at is None]
         return {
             "slug": template.slug,
             "uuid": str(template.uuid),
@@ -46,10 +46,15 @@ class StoredTemplate:
             "is_active": template.is_active,
             "award_once": template.award_once,
             "issuers": [_issuer_document(issuer) for _, issuer in sorted(self.issuers.items())],
-            "requirements": [self._requirement_document(row) for _, row in live if row.archived_at is None],
+            "requirements": [self._requirement_document(row) for row in live if row.key != CRITERIA_KEY],
             "penalties": [],
-            "criteria": None,
+            "criteria": self._criteria_document() if any(row.key == CRITERIA_KEY for row in live) else None,
         }
+
+    def _criteria_document(self) -> Document | None:
+        """Return the criteria document of a live row, which only the revision holds; empty when it has none."""
+        revision = self.template.current_revision
+        return None if revision is None else json.loads(revision.document)["criteria"] or {}
 
     def _requirement_document(self, row: BadgeRequirement) -> Document:
         return {

@@ -24,7 +24,7 @@ from badges.catalog import event_types, interests
 from badges.catalog.compiling import Compiler
 from badges.catalog.interests import CompiledTemplate, Interest
 from badges.catalog.models import BadgeRequirement, BadgeTemplate, CatalogVersion, TemplateRevision
-from badges.rules import RuleError, RuleIndex
+from badges.rules import CriteriaError, RuleError, RuleIndex
 
 log = logging.getLogger(__name__)
 
@@ -155,7 +155,7 @@ def _compile_one(
         return compiler.compile_text(
             text, template_id=pointer.template_id, revision_id=pointer.revision_id, row_ids=row_ids
         )
-    except RuleError as error:
+    except (RuleError, CriteriaError) as error:
         log.error("Template %s is left out: %s", pointer.template_id, error)
     except KeyError as error:
         log.error(

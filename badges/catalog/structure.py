@@ -17,7 +17,7 @@ from typing import Any
 from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.validators import extend
 
-from badges.catalog.documents import Problem
+from badges.catalog.documents import CRITERIA_KEY, Problem
 
 SCHEMA_PATH = Path(__file__).with_name("pack.schema.json")
 
@@ -32,7 +32,8 @@ def pack_problems(pack: Any) -> list[Problem]:
 def template_problems(entry: Any, path: str = "") -> list[Problem]:
     """Return the structural problems of one template entry. ``path`` is its path in the pack."""
     problems = _problems(_validator("template"), entry, path)
-    return problems or list(_unstorable_text(entry, path))
+    # The text of a criteria document is checked when it is parsed, which copes with any depth.
+    return problems or list(_unstorable_text({key: entry[key] for key in entry if key != CRITERIA_KEY}, path))
 
 
 def default_of(part: str, key: str) -> Any:

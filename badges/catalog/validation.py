@@ -18,11 +18,12 @@ from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator
 
 from badges.catalog import event_types
+from badges.catalog.criteria import event_type_errors
 from badges.catalog.documents import Document, Problem
 from badges.catalog.event_types import EventDefinition
 from badges.catalog.structure import child_path, default_of, template_problems
 from badges.common.entry_points import installed_names
-from badges.rules import RuleError
+from badges.rules import CriteriaError, RuleError, parse_criteria
 
 _is_url = URLValidator(schemes=["http", "https"])
 
@@ -43,6 +44,8 @@ def read_template(entry: Any, *, path: str = "") -> tuple[Document | None, list[
         requirements.append(_read_requirement(requirement, child_path(path, "requirements", index), problems))
     document["requirements"] = sorted(requirements, key=lambda requirement: requirement["key"])
     problems += _repeated(entry["requirements"], "key", child_path(path, "requirements"))
+    if document["criteria"] is not None:
+        document["criteria"] = _read_criteria(document["criteria"], child_path(path, "criteria"), problems)
     return (None, problems) if problems else (document, [])
 
 
@@ -80,8 +83,11 @@ def _defaults(part: str) -> dict[str, Any]:
 
 def _content_problems(document: Document, path: str) -> list[Problem]:
     problems = []
-    if document["is_active"] and not document["requirements"]:
-        message = 'an active template needs at least one requirement; add one, or write "is_active": false'
+    if document["is_active"] and not document["requirements"] and document["criteria"] is None:
+        message = (
+            "an active template needs at least one requirement or a criteria document; "
+            'add one, or write "is_active": false'
+        )
         problems.append(Problem(child_path(path, "requirements"), message))
     if document["image_url"]:
         try:
@@ -123,15 +129,26 @@ def _repeated(items: list[dict[str, Any]], name: str, path: str) -> list[Problem
     return problems
 
 
+def _read_criteria(document: Document, path: str, problems: list[Problem]) -> Document:
+    """Return a criteria document as it is stored. A problem has the path of the document plus a JSON Pointer."""
+    try:
+        criteria = parse_criteria(document)
+    except CriteriaError as error:
+        problems.append(Problem(path + error.path, error.message, error.kind))
+        return document
+    errors = event_type_errors(criteria, event_types.configured())
+    problems += [Problem(path + error.path, error.message, error.kind) for error in errors]
+    return criteria.document
+
+
 def _read_requirement(entry: dict[str, Any], path: str, problems: list[Problem]) -> Document:
     requirement = _with_defaults("requirement", entry)
-    definition = event_types.configured().get(requirement["event_type"])
+    definitions = event_types.configured()
+    if why := event_types.why_unusable(requirement["event_type"], definitions):
+        problems.append(Problem(child_path(path, "event_type"), why))
+    definition = definitions.get(requirement["event_type"])
     if definition is None:
-        problems.append(Problem(child_path(path, "event_type"), _unknown_type(requirement["event_type"])))
         return requirement
-    if definition.learner_path is None:
-        message = "events of this type do not say which learner they are about; manage.py check tells what to configure"
-        problems.append(Problem(child_path(path, "event_type"), message))
     requirement["rules"] = [
         _read_rule(definition, rule, child_path(path, "rules", index), problems)
         for index, rule in enumerate(requirement["rules"])
@@ -143,15 +160,9 @@ def _read_rule(definition: EventDefinition, rule: Document, path: str, problems:
     try:
         compiled = definition.compile(rule["path"], rule["operator"], rule["value"])
     except RuleError as error:
-        problems.append(Problem(child_path(path, error.field), error.message))
+        problems.append(Problem(child_path(path, error.field), error.message, error.kind))
         return rule
     return {"path": compiled.path, "operator": compiled.operator, "value": compiled.value}
-
-
-def _unknown_type(event_type: str) -> str:
-    if event_types.is_known(event_type):
-        return f"{event_type} is not configured here; add it to LMS_BADGES_CONFIG['events']"
-    return f"there is no event type {event_type}; {_suggest(event_type, list(event_types.configured()))}"
 
 
 def _suggest(wrong: str, right: Iterable[str]) -> str:

@@ -35,7 +35,7 @@ class EntryPointLoader(Generic[Plugin]):
     - ``instantiate``: the entry points name classes, and the plug-in is an instance. It is made once.
     - ``built_in``: plug-ins that need no entry point. No entry point can take their names.
 
-    What was found and loaded is kept until ``forget``. This includes failures: a broken package is imported once.
+    What was found and loaded is kept until ``clear``. This includes failures: a broken package is imported once.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class EntryPointLoader(Generic[Plugin]):
         """Undo ``register``."""
         self._registered.pop(name, None)
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """Look again for what is installed. For code that installs a package into a running process, such as a test."""
         self._found = None
         self._loaded.clear()

@@ -127,7 +127,7 @@ class RenewableAuth(AuthBase):
 
     @abstractmethod
     def renew(self, refused: requests.PreparedRequest) -> None:
-        """Forget the credentials that this request carried."""
+        """Drop the credentials that this request carried."""
 
 
 class HttpApi:

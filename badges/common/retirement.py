@@ -51,7 +51,7 @@ def retirement_hooks() -> Mapping[str, RetirementHook]:
     return dict(_hooks)
 
 
-def forget_account(models: Any, user_id: Any, user_model: type) -> int:
+def clear_account_references(models: Any, user_id: Any, user_model: type) -> int:
     """
     Set every nullable foreign key to an account to NULL; return the number of changed rows.
 

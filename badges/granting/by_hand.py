@@ -144,7 +144,7 @@ def _lock(learner: Learner) -> None:
 
 
 def _may_be_awarded(template: BadgeTemplate) -> bool:
-    """Return whether badges are awarded now. A template without requirements is never active; people award it."""
+    """Return whether badges are awarded now. A template that demands nothing is never active; people award it."""
     template.refresh_from_db(fields=["is_active", "archived_at", "award_once"])
     if template.archived_at is not None:
         return False

@@ -104,12 +104,12 @@ def events_of(
     return list(rows.order_by("-occurred_at", "-digest")[:limit])
 
 
-def forget_person(person: int) -> int:
+def delete_events_of(person: int) -> int:
     """Delete the logged events of a person; return how many."""
     return LoggedEvent.objects.filter(person=person).delete()[0]
 
 
-def forget_expired(*, now: dt.datetime, step: int = 1000) -> int:
+def delete_expired(*, now: dt.datetime, step: int = 1000) -> int:
     """
     Delete the events that were logged longer ago than the settings say; return how many.
 

@@ -132,16 +132,16 @@ def reschedule(row: InboxMessage, *, due_at: dt.datetime, reason: str) -> None:
 
 
 def finish(
-    rows: Sequence[InboxMessage], *, state: InboxState, now: dt.datetime, reason: str = "", forget: bool = False
+    rows: Sequence[InboxMessage], *, state: InboxState, now: dt.datetime, reason: str = "", clear: bool = False
 ) -> int:
     """
     Write down what became of claimed rows; returns how many were still claimed.
 
-    ``forget``: the rows lose their payloads, LMS user ids and digests of names. Must be the first write of its
+    ``clear``: the rows lose their payloads, LMS user ids and digests of names. Must be the first write of its
     transaction.
     """
-    forgotten: dict[str, None] = {"payload": None, "lms_user_id": None, "name_digest": None} if forget else {}
-    return _claims.finish(rows, state=state, processed_at=now, reason=reason[:REASON_LENGTH], **forgotten)
+    cleared: dict[str, None] = {"payload": None, "lms_user_id": None, "name_digest": None} if clear else {}
+    return _claims.finish(rows, state=state, processed_at=now, reason=reason[:REASON_LENGTH], **cleared)
 
 
 def requeue(rows: QuerySet[InboxMessage], *, now: dt.datetime) -> int:
@@ -150,7 +150,7 @@ def requeue(rows: QuerySet[InboxMessage], *, now: dt.datetime) -> int:
     return dead.update(state=InboxState.PENDING, due_at=now, attempts=0, processed_at=None)
 
 
-def expire_payloads(*, before: dt.datetime, step: int = 500) -> int:
+def clear_payloads(*, before: dt.datetime, step: int = 500) -> int:
     """
     Delete the payloads of events that were decided before a time; return how many.
 
@@ -165,7 +165,7 @@ def expire_payloads(*, before: dt.datetime, step: int = 500) -> int:
     return gone
 
 
-def forget_decided(*, before: dt.datetime, limit: int) -> int:
+def delete_decided(*, before: dt.datetime, limit: int) -> int:
     """
     Delete up to ``limit`` rows of events that were decided before a time; return how many. Dead letters stay.
 
@@ -186,7 +186,7 @@ def rows_about(lms_user_id: int | None, names: Iterable[str | ExternalIdentity])
     return InboxMessage.objects.filter(condition)
 
 
-def forget(rows: QuerySet[InboxMessage], *, now: dt.datetime) -> int:
+def clear_personal_data(rows: QuerySet[InboxMessage], *, now: dt.datetime) -> int:
     """Delete payloads and names of events about a person; return how many. Pending ones become dead letters."""
     rows.filter(state=InboxState.PENDING).update(
         state=InboxState.DEAD, due_at=None, claim=None, processed_at=now, reason="The learner was retired."
@@ -194,7 +194,7 @@ def forget(rows: QuerySet[InboxMessage], *, now: dt.datetime) -> int:
     return rows.update(payload=None, lms_user_id=None, name_digest=None)
 
 
-def forget_unreadable() -> int:
+def clear_unreadable_payloads() -> int:
     """
     Delete the payloads of events that are dead letters and name no person; return how many.
 

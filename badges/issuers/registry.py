@@ -53,9 +53,9 @@ def settings() -> dict[str, Mapping[str, Any]]:
     return known
 
 
-def forget() -> None:
+def clear_cache() -> None:
     """Look again for what is installed. For code that installs an issuer into a running process, such as a test."""
-    _issuers.forget()
+    _issuers.clear()
 
 
 def prepare(targets: Iterable[tuple[UserCredential, tuple[str, str, str]]]) -> None:

@@ -29,8 +29,8 @@ __all__ = [
     "begin",
     "claim",
     "dead_letter",
+    "delete_delivered",
     "delivered",
-    "forget_delivered",
     "notify_worker_on_commit",
     "post",
     "postpone",
@@ -189,7 +189,7 @@ def requeue(rows: QuerySet[OutboxMessage], *, now: dt.datetime) -> int:
     return requeued
 
 
-def forget_delivered(*, before: dt.datetime, limit: int) -> int:
+def delete_delivered(*, before: dt.datetime, limit: int) -> int:
     """Delete up to ``limit`` rows that were delivered before a time; returns how many. Dead letters stay."""
     old = OutboxMessage.objects.filter(state=OutboxState.DELIVERED, created_at__lt=before, finished_at__lt=before)
     found = list(old.order_by("created_at").values_list("pk", flat=True)[:limit])

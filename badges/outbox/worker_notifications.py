@@ -105,8 +105,8 @@ def _own_app() -> Celery:
 
 
 @receiver(setting_changed)
-def _forget_broker(*, setting: str, **_changed: object) -> None:
-    """Forget the broker that a test replaces."""
+def _clear_broker(*, setting: str, **_changed: object) -> None:
+    """Drop what is known of a broker that a test replaces."""
     global _paused_until
     if setting.startswith("CELERY_"):
         _own_app.cache_clear()

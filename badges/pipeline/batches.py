@@ -91,7 +91,7 @@ class InboxBatch:
             outcome = outcomes.get(event.identity) or (InboxState.UNMATCHED, matched.ignored[event.identity])
             rows_by_outcome.setdefault(outcome, []).append(self._claimed[event.identity])
         for (state, reason), rows in rows_by_outcome.items():
-            if inbox.finish(rows, state=state, now=now, reason=reason, forget=reason == RETIRED) != len(rows):
+            if inbox.finish(rows, state=state, now=now, reason=reason, clear=reason == RETIRED) != len(rows):
                 raise ClaimLostError
         return _without_refused(matched.matches, lookup, result)
 

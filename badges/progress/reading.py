@@ -8,6 +8,8 @@ from typing import Any, cast
 
 from django.db.models import Prefetch, QuerySet
 
+from badges.catalog.criteria import criteria_of, describe_criteria
+from badges.catalog.documents import CRITERIA_KEY, Document
 from badges.catalog.models import BadgeRequirement
 from badges.progress.models import ACTIVE, BadgeProgress, Fulfillment
 from badges.rules import completion
@@ -15,10 +17,20 @@ from badges.rules import completion
 
 @dataclass(frozen=True)
 class RequirementReport:
-    """A requirement and its active fulfilment, or None."""
+    """
+    A requirement and its active fulfilment, or None.
+
+    ``criteria`` is the document if the requirement is the criteria document of its template, else None.
+    """
 
     requirement: BadgeRequirement
     fulfillment: Fulfillment | None
+    criteria: Document | None = None
+
+    @property
+    def description(self) -> str:
+        """What the author wrote about it; a criteria document in the reader's language."""
+        return self.requirement.description if self.criteria is None else describe_criteria(self.criteria)
 
 
 @dataclass(frozen=True)
@@ -52,10 +64,11 @@ class ProgressReport:
 
 
 def with_reports(rows: QuerySet[BadgeProgress]) -> QuerySet[BadgeProgress]:
-    """Return rows with what ``report`` needs of them; two more statements, however many rows there are."""
+    """Return rows with what ``report`` needs of them; three more statements, however many rows there are."""
     live = BadgeRequirement.objects.filter(archived_at=None).order_by("id")
     active = Fulfillment.objects.filter(active_key=ACTIVE).select_related("revision")
     return rows.prefetch_related(
+        "template__current_revision",  # holds the criteria documents
         Prefetch("template__requirements", queryset=live, to_attr="live_requirements"),
         Prefetch("fulfillments", queryset=active, to_attr="active_fulfillments"),
     )
@@ -65,13 +78,20 @@ def report(progress: BadgeProgress) -> ProgressReport:
     """Return the report of a row that was read through ``with_reports``; no statement."""
     requirements = cast(Any, progress.template).live_requirements
     fulfillments = {fulfillment.requirement_id: fulfillment for fulfillment in cast(Any, progress).active_fulfillments}
-    return ProgressReport(tuple(_groups(requirements, fulfillments)))
+    criteria = criteria_of(progress.template) if any(row.key == CRITERIA_KEY for row in requirements) else None
+    return ProgressReport(tuple(_groups(requirements, fulfillments, criteria)))
 
 
-def _groups(requirements: Iterable[BadgeRequirement], fulfillments: dict[int, Fulfillment]) -> Iterable[GroupReport]:
+def _groups(
+    requirements: Iterable[BadgeRequirement], fulfillments: dict[int, Fulfillment], criteria: Document | None
+) -> Iterable[GroupReport]:
     by_id = {requirement.pk: requirement for requirement in requirements}
     # With nothing fulfilled, every group is open. So this names all groups.
     nothing_fulfilled = completion(((requirement.pk, requirement.group) for requirement in by_id.values()), frozenset())
     for group in nothing_fulfilled.open:
         ids = cast("tuple[int, ...]", group.requirements)
-        yield GroupReport(group.group, tuple(RequirementReport(by_id[key], fulfillments.get(key)) for key in ids))
+        members = (
+            RequirementReport(row, fulfillments.get(row.pk), criteria if row.key == CRITERIA_KEY else None)
+            for row in map(by_id.__getitem__, ids)
+        )
+        yield GroupReport(group.group, tuple(members))

@@ -1,7 +1,7 @@
 """
 The queue of runs: a person starts, cancels, resumes or undoes a run, and one worker at a time has it.
 
-A run is a row before anything is done, so no request is forgotten. Only the worker that has the claim changes the
+A run is a row before anything is done, so no request gets lost. Only the worker that has the claim changes the
 progress of a run; for any other the functions raise ClaimLostError.
 """
 
@@ -220,7 +220,7 @@ def release(run: Run, *, now: dt.datetime) -> None:
     claims.release([run], due_at=now)
 
 
-def forget(*, before: dt.datetime, limit: int) -> int:
+def delete_closed(*, before: dt.datetime, limit: int) -> int:
     """Delete at most ``limit`` runs that were closed before a time, with their results; return how many."""
     old = list(Run.objects.filter(finished_at__lt=before, active_key=None).order_by("finished_at")[:limit])
     for run in old:

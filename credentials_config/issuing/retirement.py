@@ -8,7 +8,7 @@ from django.apps import apps
 from django.contrib.auth import get_user_model
 
 from badges import api as badges
-from badges.common.retirement import forget_account
+from badges.common.retirement import clear_account_references
 from credentials_config.issuing import documents, lifecycle
 from credentials_config.models import Credential, CredentialStatus
 
@@ -24,7 +24,7 @@ _WIPED: dict[str, object] = {
 }
 
 
-def forget(person: badges.RetiringPerson, *, now: dt.datetime) -> dict[str, int]:
+def delete_personal_data(person: badges.RetiringPerson, *, now: dt.datetime) -> dict[str, int]:
     """
     Remove the names and the documents of a learner who left; return how many rows changed.
 
@@ -34,7 +34,7 @@ def forget(person: badges.RetiringPerson, *, now: dt.datetime) -> dict[str, int]
     counts = {"certificates": 0, "documents": 0, "runs": 0}
     if person.user_id is not None:
         models = apps.get_app_config("lms_credentials_config").get_models()
-        counts["runs"] = forget_account(models, person.user_id, get_user_model())
+        counts["runs"] = clear_account_references(models, person.user_id, get_user_model())
     if person.learner_id is None:
         return counts
     found = Credential.objects.select_for_update().filter(learner=person.learner_id).exclude(learner_name="")

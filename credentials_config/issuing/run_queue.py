@@ -1,7 +1,7 @@
 """
 The queue of runs: a run is asked for, claimed by one worker, and closed, released or rescheduled by that worker.
 
-A run is a row before anything is done, so no request is forgotten. Each configuration has at most one open run, which
+A run is a row before anything is done, so no request gets lost. Each configuration has at most one open run, which
 the database enforces. Only the worker that has the claim can change a run; for any other the functions raise
 ClaimLostError or do nothing.
 """

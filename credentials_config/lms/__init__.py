@@ -19,7 +19,7 @@ from credentials_config.lms.base import Assignment, Grades, Lms, Section, Unknow
 from credentials_config.lms.http import HttpLms
 from credentials_config.lms.platform import PlatformLms, is_in_platform
 
-__all__ = ["Assignment", "Grades", "Lms", "Section", "UnknownContext", "client", "forget", "is_configured"]
+__all__ = ["Assignment", "Grades", "Lms", "Section", "UnknownContext", "client", "close_clients", "is_configured"]
 
 _lock = threading.Lock()
 _clients: dict[str, Lms] = {}
@@ -31,7 +31,7 @@ def client() -> Lms:
     key = json.dumps(settings, sort_keys=True, default=str)
     with _lock:
         if key not in _clients:
-            _forget()
+            _close_clients()
             _clients[key] = _new_client(settings)
         return _clients[key]
 
@@ -41,13 +41,13 @@ def is_configured() -> bool:
     return config.lms["transport"] == "python" or bool(config.lms["url"]) or is_in_platform()
 
 
-def forget() -> None:
+def close_clients() -> None:
     """Close the connections. The next ``client()`` returns a new one."""
     with _lock:
-        _forget()
+        _close_clients()
 
 
-def _forget() -> None:
+def _close_clients() -> None:
     for known in _clients.values():
         if isinstance(known, HttpLms):
             with contextlib.suppress(OSError):

@@ -194,12 +194,13 @@ def test_requirements_without_rules_are_said_to_match_every_event(designer: Any)
 
 
 def test_an_active_template_needs_a_requirement(designer: Any) -> None:
+    empty = "An active template needs at least one requirement or a criteria document: add one, or deactivate it."
     page = save(designer, ADD, name="Empty", slug="empty", is_active="on")
-    assert errors(page) == ["An active template needs at least one requirement: add one, or deactivate it."]
+    assert errors(page) == [empty]
     assert save(designer, ADD, name="Empty", slug="empty").status_code == 302
     template = make_template()
     page = save(designer, change(template), r0_removed="on")
-    assert errors(page) == ["An active template needs at least one requirement: add one, or deactivate it."]
+    assert errors(page) == [empty]
 
 
 def test_event_types_come_from_the_settings_when_the_page_is_opened(designer: Any, settings: Any) -> None:

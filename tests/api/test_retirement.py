@@ -48,7 +48,7 @@ def test_a_person_without_a_learner_is_remembered_too(template: None) -> None:
     assert not get_user_model().objects.exists()
 
 
-def test_an_event_that_waited_in_the_inbox_is_forgotten_when_its_turn_comes(template: None) -> None:
+def test_an_event_that_waited_in_the_inbox_is_cleared_when_its_turn_comes(template: None) -> None:
     api.retire(41)
     pipeline.receive(passes())
 

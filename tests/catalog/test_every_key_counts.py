@@ -33,6 +33,7 @@ OTHER: dict[str, dict[str, Any]] = {
         "award_once": True,
         "issuers": [],
         "requirements": [demand(key="quite-different", rules=[])],
+        "criteria": {"event": CCX_PASSING_STATUS},
     },
     "issuer": {"provider": "accredible", "organization": "org-8", "template": "tpl-8"},
     "requirement": {
@@ -46,7 +47,7 @@ OTHER: dict[str, dict[str, Any]] = {
 }
 # The keys that identify a template, and those that have one value only in this version of the format.
 IDENTITY = {"slug", "uuid"}
-FIXED = {"penalties", "criteria"}
+FIXED = {"penalties"}
 
 
 @pytest.fixture

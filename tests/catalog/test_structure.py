@@ -85,8 +85,13 @@ def test_an_entry_with_every_key_and_one_with_as_few_as_possible_are_well_built(
             "templates[3].penalties: expected an empty list: this version has no penalties yet",
         ),
         (
-            template_entry(criteria={}),
-            "templates[3].criteria: expected null: this version has no criteria documents yet",
+            template_entry(criteria=[]),
+            'templates[3].criteria: expected null, or a criteria document: an object such as {"event": "org.openedx',
+        ),
+        (
+            with_requirement(key="criteria"),
+            "templates[3].requirements[0].key: expected the requirement's stable name inside its template: "
+            "1 to 100 characters, no spaces around them; the name criteria is taken by the criteria document",
         ),
         (with_requirement(key=" a"), "templates[3].requirements[0].key: expected the requirement's stable name"),
         (with_requirement(group=""), "templates[3].requirements[0].group: expected the name that alternatives share"),

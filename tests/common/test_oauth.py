@@ -1,4 +1,4 @@
-"""OAuth2 client credentials: how long a token is used, and which one is forgotten after a refusal."""
+"""OAuth2 client credentials: how long a token is used, and which one is dropped after a refusal."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_a_token_is_used_until_shortly_before_its_end(clock: list[float], second
     assert header(auth) == "Bearer token-2"
 
 
-def test_only_the_token_that_was_refused_is_forgotten(clock: list[float]) -> None:
+def test_only_the_token_that_was_refused_is_dropped(clock: list[float]) -> None:
     auth = credentials(TokenApi(3600))
     refused = signed(auth)
     auth.renew(refused)

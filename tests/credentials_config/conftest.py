@@ -34,7 +34,7 @@ def use_lms(settings: Any) -> Iterator[Callable[..., None]]:
         settings.CREDENTIALS_CONFIG = {**given, "lms": {**standin.settings, **QUICK, **more}}
 
     yield use
-    lms_client.forget()
+    lms_client.close_clients()
 
 
 @pytest.fixture

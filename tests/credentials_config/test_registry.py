@@ -45,9 +45,9 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     (meta / "METADATA").write_text("Metadata-Version: 2.1\nName: lms-test-plugin\nVersion: 1.0\n")
     (meta / "entry_points.txt").write_text(ENTRY_POINTS)
     monkeypatch.syspath_prepend(str(tmp_path))
-    registry.forget()
+    registry.clear_cache()
     yield
-    registry.forget()
+    registry.clear_cache()
     sys.modules.pop("lms_test_plugin", None)
 
 

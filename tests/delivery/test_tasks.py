@@ -1,4 +1,4 @@
-"""The tasks' own decisions: how long they work, what they forget."""
+"""The tasks' own decisions: how long they work, what they delete."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def inbox_row(number: int, processed_at: dt.datetime | None, state: InboxState) 
     )
 
 
-def test_payloads_and_delivered_rows_are_forgotten_in_their_time(
+def test_payloads_and_delivered_rows_are_deleted_in_their_time(
     telegraph: Telegraph, capsys: pytest.CaptureFixture[str]
 ) -> None:
     now = timezone.now()
@@ -78,7 +78,7 @@ def test_payloads_and_delivered_rows_are_forgotten_in_their_time(
     assert OutboxMessage.objects.filter(state=OutboxState.DELIVERED).count() == 1
 
 
-def test_events_are_forgotten_where_that_is_wanted_and_one_that_comes_again_gives_nothing_twice(settings: Any) -> None:
+def test_events_are_deleted_where_that_is_wanted_and_one_that_comes_again_gives_nothing_twice(settings: Any) -> None:
     make_template()
     line = passing_status(lms_user_id=7, username="jane").line
     pipeline.handle([parse_event(line, received_from="file:march.jsonl:1")])
@@ -90,9 +90,9 @@ def test_events_are_forgotten_where_that_is_wanted_and_one_that_comes_again_give
     InboxMessage.objects.update(received_at=long_ago)
     InboxMessage.objects.filter(lms_user_id=7).update(processed_at=long_ago)
 
-    assert tasks.forget().events == 0
+    assert tasks.delete_old_data().events == 0
     settings.LMS_BADGES_CONFIG = {**settings.LMS_BADGES_CONFIG, "event_days": 400}
-    assert tasks.forget().events == 2
+    assert tasks.delete_old_data().events == 2
     assert sorted(InboxMessage.objects.values_list("event_id", flat=True)) == ["event-1", "event-3", "event-4"]
 
     again = pipeline.handle([parse_event(line, received_from="file:march.jsonl:1")])

@@ -174,7 +174,7 @@ def test_a_learner_without_an_lms_user_id_has_a_key_of_its_own() -> None:
     assert event_log.person_key(None) is None
 
 
-# --- forgetting ------------------------------------------------------------------------------------------------------
+# --- deleting --------------------------------------------------------------------------------------------------------
 
 
 def at(days: int) -> dt.datetime:
@@ -190,7 +190,7 @@ def test_purging_deletes_what_is_older_than_the_days_of_its_type(settings: Any) 
     other.pk, other.event_type, other.digest = None, CCX_PASSING_STATUS, event_digest("other", old.id)
     other.save()
 
-    assert tasks.forget().logged == 1
+    assert tasks.delete_old_data().logged == 1
 
     assert set(LoggedEvent.objects.values_list("event_type", "event_id")) == {
         (PASSING_STATUS, young.id),
@@ -198,16 +198,16 @@ def test_purging_deletes_what_is_older_than_the_days_of_its_type(settings: Any) 
     }
 
 
-def test_switching_the_log_off_forgets_what_was_logged_at_the_next_purge(settings: Any) -> None:
+def test_switching_the_log_off_deletes_what_was_logged_at_the_next_purge(settings: Any) -> None:
     pipeline.handle([passing()], now=at(1))
     settings.LMS_BADGES_CONFIG = {"event_log": {"days": 0}}
 
-    assert tasks.forget().logged == 1
+    assert tasks.delete_old_data().logged == 1
 
 
 def test_purging_goes_on_until_nothing_old_is_left() -> None:
     pipeline.handle([passing(lms_user_id=41) for _ in range(5)], now=at(365))
-    assert event_log.forget_expired(now=timezone.now(), step=2) == 5
+    assert event_log.delete_expired(now=timezone.now(), step=2) == 5
 
 
 def test_retiring_a_person_deletes_their_events_and_no_others() -> None:

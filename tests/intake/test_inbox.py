@@ -32,7 +32,7 @@ def test_payloads_of_old_events_are_deleted_in_steps_and_their_ids_are_not():
     kept = [row(7, days_ago=1), row(8, state=InboxState.PENDING)]
     InboxMessage.objects.bulk_create([*old, *kept])
 
-    gone = inbox.expire_payloads(before=NOW - dt.timedelta(days=14), step=3)
+    gone = inbox.clear_payloads(before=NOW - dt.timedelta(days=14), step=3)
 
     assert gone == 7
     with_payload = InboxMessage.objects.filter(payload__isnull=False).order_by("event_id")
@@ -42,9 +42,9 @@ def test_payloads_of_old_events_are_deleted_in_steps_and_their_ids_are_not():
 
 def test_payloads_that_were_deleted_are_not_found_again():
     InboxMessage.objects.bulk_create(row(number) for number in range(4))
-    inbox.expire_payloads(before=NOW, step=2)
+    inbox.clear_payloads(before=NOW, step=2)
 
-    assert inbox.expire_payloads(before=NOW, step=2) == 0
+    assert inbox.clear_payloads(before=NOW, step=2) == 0
 
 
 def test_a_worker_whose_lease_has_ended_cannot_finish_rows_of_the_next_worker():

@@ -55,9 +55,9 @@ def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         f"[badges.issuers]\npaper = {name}:PaperIssuer\nburning = {name}_broken:Issuer\nrock = {name}:NoIssuer\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    registry.forget()
+    registry.clear_cache()
     yield name
-    registry.forget()
+    registry.clear_cache()
     sys.modules.pop(name, None)
 
 

@@ -170,15 +170,15 @@ def test_an_operator_revives_dead_letters_and_nothing_else() -> None:
     assert (contents([row]), row.attempts) == (["c-1"], 0)
 
 
-def test_old_delivered_rows_are_forgotten_and_dead_letters_are_not() -> None:
+def test_old_delivered_rows_are_deleted_and_dead_letters_are_not() -> None:
     post(message(1), message(2), message(3))
     done, dead, _waiting = claim()
     mailbox.delivered(done, NOW)
     mailbox.dead_letter(dead, NOW, error="No e-mail")
     post(message(4), now=later(50))
     mailbox.delivered(claim(now=later(50))[0], later(50))
-    assert mailbox.forget_delivered(before=later(10), limit=100) == 1
-    assert mailbox.forget_delivered(before=later(10), limit=100) == 0
+    assert mailbox.delete_delivered(before=later(10), limit=100) == 1
+    assert mailbox.delete_delivered(before=later(10), limit=100) == 0
     assert OutboxMessage.objects.count() == 3
 
 

@@ -1,4 +1,4 @@
-"""Freeing, forgetting, reviving: what touches some rows touches no others."""
+"""Releasing, deleting, requeueing: what changes some rows changes no others."""
 
 from __future__ import annotations
 
@@ -55,15 +55,15 @@ def test_a_row_that_was_tried_after_its_rest_waits_for_itself_and_is_not_freed()
     assert mailbox.release_circuit("dodge-city", now=later(61)) == 0
 
 
-def test_no_more_are_forgotten_at_a_time_than_was_asked_and_the_oldest_first() -> None:
+def test_no_more_are_deleted_at_a_time_than_was_asked_and_the_oldest_first() -> None:
     for seconds, word in enumerate(("first", "second", "third")):
         with transaction.atomic():
             mailbox.post([NewMessage("telegraph", "7", "spoken", {"word": word})], now=later(seconds))
         for row in claim(later(seconds)):
             mailbox.delivered(row, later(seconds))
-    assert mailbox.forget_delivered(before=later(60), limit=2) == 2
+    assert mailbox.delete_delivered(before=later(60), limit=2) == 2
     assert words(list(OutboxMessage.objects.all())) == ["third"]
-    assert mailbox.forget_delivered(before=later(60), limit=2) == 1
+    assert mailbox.delete_delivered(before=later(60), limit=2) == 1
 
 
 def test_what_is_delivered_is_never_due_next() -> None:

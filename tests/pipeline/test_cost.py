@@ -62,6 +62,7 @@ def document_of(template: BadgeTemplate, number: int) -> Document:
         "slug": template.slug,
         "uuid": str(template.uuid),
         "award_once": False,
+        "criteria": None,
         "issuers": [credly_issuer()],
         "requirements": [{"key": "pass", "event_type": PASSING_STATUS, "group": None, "rules": rules}],
     }

@@ -11,6 +11,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from badges.conf import PASSING_STATUS
 from badges.models import BadgeProgress
 from tests.factories import GEOMETRY, NOON, BadgeProgressFactory, FulfillmentFactory, make_template, requirement
 from tests.rest_api.schema import assert_as_promised
@@ -41,6 +42,17 @@ def test_progress_says_what_is_met_by_which_event_and_what_is_open(learner: Any,
     assert either["requirements"][1]["cause"]["event_id"] == met.cause_event_id
     assert (alone["group"], alone["fulfilled"], alone["requirements"][0]["cause"]) == (None, False, None)
     assert alone["requirements"][0]["description"] == "Pass something"
+
+
+def test_the_criteria_document_is_a_requirement_in_words(learner: Any, learner_client: Any) -> None:
+    template = make_template(requirements=[], criteria={"event": PASSING_STATUS})
+    progress = BadgeProgressFactory(learner=learner, template=template)
+    FulfillmentFactory(progress=progress, requirement=template.requirements.get(key="criteria"))
+    ((group,),) = [row["groups"] for row in ask(learner_client)]
+    (shown,) = group["requirements"]
+    assert (shown["key"], shown["event_type"]) == ("criteria", None)
+    assert shown["description"] == f"earned when: one '{PASSING_STATUS}' event"
+    assert (group["fulfilled"], shown["fulfilled_at"]) == (True, "2026-03-14T12:00:00Z")
 
 
 def test_a_reset_fulfilment_does_not_count(learner: Any, learner_client: Any) -> None:

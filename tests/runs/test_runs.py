@@ -198,14 +198,14 @@ def test_a_run_whose_kind_is_gone_fails_with_the_remedy() -> None:
     assert "Install the package that brings it" in run.note
 
 
-def test_closed_runs_are_forgotten_with_their_results(settings: Any) -> None:
+def test_closed_runs_are_deleted_with_their_results(settings: Any) -> None:
     old, recent, waiting = start(1, name="old"), start(1, name="recent"), start(1, name="waiting")
     for run in (old, recent):
         worker.carry_out(queue.claims.claim(Run.objects.filter(pk=run.pk), limit=1, now=timezone.now(), lease=60)[0])
     Run.objects.filter(pk=old.pk).update(finished_at=timezone.now() - timedelta(days=91))
     old.refresh_from_db()
     recent.refresh_from_db()
-    assert tasks.forget().runs == 1
+    assert tasks.delete_old_data().runs == 1
     assert set(Run.objects.all()) == {recent, waiting}
     assert (default_storage.exists(old.result.name), default_storage.exists(recent.result.name)) == (False, True)
 

@@ -14,16 +14,16 @@ class Command(BaseCommand):
     """The ``badges.purge`` task, for hosts without Celery beat."""
 
     help = (
-        "Forget the payloads of events that were decided long ago (payload_days). Delete those events (event_days), "
+        "Clear the payloads of events that were decided long ago (payload_days). Delete those events (event_days), "
         "events that were logged long ago (event_log), outbox rows that were delivered long ago (delivery.keep_days) "
         "and runs that were closed long ago (runs.keep_days). Clear references to accounts and periodic tasks that "
         "were deleted while the plugin was not installed. Dead letters stay. Run it once a day."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        gone = tasks.forget()
+        gone = tasks.delete_old_data()
         self.stdout.write(
-            f"Forgot the payloads of {gone.payloads} events older than {config.payload_days} days, "
+            f"Cleared the payloads of {gone.payloads} events older than {config.payload_days} days, "
             f"{gone.events} events decided too long ago (event_days: {config.event_days}), "
             f"{gone.logged} logged events (event_log.days: {config.event_log['days']}), "
             f"{gone.delivered} outbox rows delivered more than {config.delivery['keep_days']} days ago, "

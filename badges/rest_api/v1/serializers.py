@@ -13,6 +13,7 @@ from badges.awarding.models import CredentialStatus
 from badges.catalog.causes import Caused, CauseKind
 from badges.common.request_bodies import StrictSerializer
 from badges.intake.models import Learner
+from badges.progress.reading import RequirementReport
 
 
 def _utc_time_field(**options: Any) -> serializers.DateTimeField:
@@ -80,13 +81,17 @@ class CredentialSerializer(serializers.Serializer[Any]):
 
 
 class RequirementSerializer(serializers.Serializer[Any]):
-    """A requirement of a group, with its fulfilment."""
+    """A requirement of a group, with its fulfilment. The criteria document is the one with the key ``criteria``."""
 
     key = serializers.CharField(source="requirement.key")
-    event_type = serializers.CharField(source="requirement.event_type")
-    description = serializers.CharField(source="requirement.description")
+    event_type = serializers.SerializerMethodField(help_text="Null for the criteria document.")
+    description = serializers.CharField(help_text="The criteria document is described in the reader's language.")
     fulfilled_at = _utc_time_field(source="fulfillment.fulfilled_at", allow_null=True, default=None)
     cause = CauseSerializer(source="fulfillment", allow_null=True)
+
+    @extend_schema_field({"type": ["string", "null"]})
+    def get_event_type(self, reported: RequirementReport) -> str | None:
+        return reported.requirement.event_type or None
 
 
 class GroupSerializer(serializers.Serializer[Any]):

@@ -13,6 +13,7 @@ from badges.rules.criteria.calendar import MICROSECOND
 from badges.rules.criteria.entries import Clock, Scope, SelectingEntry, Selection, passing
 from badges.rules.criteria.events import Event
 from badges.rules.criteria.fields import Filter
+from badges.rules.criteria.pointers import below
 from badges.rules.criteria.thresholds import Number, Threshold, shown
 from badges.rules.criteria.trace import TraceStep
 from badges.rules.paths import NOTHING
@@ -46,9 +47,11 @@ class SequenceEntry(SelectingEntry):
         self.written = len(steps)
         self.settle(grows=not require_strict, shrinks=False)
 
-    def event_types(self) -> frozenset[str | None]:
-        """Return the event types that it reads; every type if nothing may happen in between."""
-        return super().event_types() | ({None} if self.require_strict else frozenset())
+    def reads(self) -> Iterator[tuple[str, str | None]]:
+        """Yield the event types that it reads with their paths; every type if nothing may happen in between."""
+        yield from super().reads()
+        if self.require_strict:
+            yield below(self.path, "requireStrict"), None
 
     def holds(self, scope: Scope) -> bool:
         """Return whether the entry is satisfied."""

@@ -75,6 +75,10 @@ class Criteria:
             log_trace(result.trace)
         return result
 
+    def reads(self) -> list[tuple[str, str | None]]:
+        """Return the event types that it reads, each with the JSON Pointer of what names it; None is every type."""
+        return list(self.root.reads())
+
     @property
     def monotone(self) -> bool:
         """

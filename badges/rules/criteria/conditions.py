@@ -22,6 +22,7 @@ from badges.exceptions import BadgesError
 from badges.rules.criteria.calendar import FIRST_MOMENT
 from badges.rules.criteria.entries import Scope, SelectingEntry, Selection
 from badges.rules.criteria.events import Event
+from badges.rules.criteria.pointers import below
 from badges.rules.criteria.trace import TraceStep
 from badges.rules.errors import CriteriaError
 
@@ -69,9 +70,11 @@ class ConditionEntry(SelectingEntry):
         self._history_types = frozenset(condition.event_types) or {one.event_type for one in selections}
         self.settle(grows=False, shrinks=False)
 
-    def event_types(self) -> frozenset[str | None]:
-        """Return the event types that it reads, those of the history included."""
-        return super().event_types() | self._history_types
+    def reads(self) -> Iterator[tuple[str, str | None]]:
+        """Yield the event types that it reads, those of the history included, with the paths that name them."""
+        yield from super().reads()
+        for event_type in sorted(self.condition.event_types):
+            yield below(self.path, "type"), event_type
 
     def holds(self, scope: Scope) -> bool:
         """Return whether the entry is satisfied."""

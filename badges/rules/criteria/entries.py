@@ -58,7 +58,12 @@ class Entry(ABC):
 
     def event_types(self) -> frozenset[str | None]:
         """Return the event types that it reads; None stands for every type."""
-        return frozenset(name for child in self.children() for name in child.event_types())
+        return frozenset(event_type for _, event_type in self.reads())
+
+    def reads(self) -> Iterator[tuple[str, str | None]]:
+        """Yield the event types that it reads, each with the path where it is written; None stands for every type."""
+        for child in self.children():
+            yield from child.reads()
 
     def figures(self) -> frozenset[str]:
         """Return the names of the figures that it reads."""
@@ -82,9 +87,14 @@ class Entry(ABC):
 
 
 class Selection:
-    """Which events an entry looks at: those of a type (None: of every type) that satisfy a filter."""
+    """
+    Which events an entry looks at: those of a type (None: of every type) that satisfy a filter.
 
-    def __init__(self, event_type: str | None, filtered: Filter):
+    ``path`` is where the event type is written.
+    """
+
+    def __init__(self, path: str, event_type: str | None, filtered: Filter):
+        self.path = path
         self.event_type = event_type
         self.filter = filtered
 
@@ -132,9 +142,10 @@ class SelectingEntry(Entry):
         self.turns_true = (enters and not shrinks) or (leaves and not grows)
         self.turns_false = (enters and not grows) or (leaves and not shrinks)
 
-    def event_types(self) -> frozenset[str | None]:
-        """Return the event types that it reads; None stands for every type."""
-        return frozenset(one.event_type for one in self.selections)
+    def reads(self) -> Iterator[tuple[str, str | None]]:
+        """Yield the event types that it reads, each with the path where it is written; None stands for every type."""
+        for one in self.selections:
+            yield one.path, one.event_type
 
     def earliest(self, now: datetime) -> datetime:
         """Return the first moment of events that can matter."""

@@ -73,11 +73,11 @@ class Parser(NamedTuple):
 
     def _event(self, value: Any, path: str) -> EventEntry:
         options = Options(value, path, "an event entry", _FILTERS)
-        event_type = options.text("event")
+        event_type, where = options.text("event"), options.where("event")
         if "criteria" not in options:
-            return EventEntry(path, Selection(event_type, Filter(below(path, "criteria"), ())), None)
+            return EventEntry(path, Selection(where, event_type, Filter(below(path, "criteria"), ())), None)
         filtered, count = read_counted_filter(options.value("criteria"), options.where("criteria"))
-        return EventEntry(path, Selection(event_type, filtered), count)
+        return EventEntry(path, Selection(where, event_type, filtered), count)
 
     def _list(self, value: Any, path: str) -> tuple[Entry, ...]:
         if not isinstance(value, list) or not value:
@@ -249,7 +249,9 @@ class Parser(NamedTuple):
         types = [filtered.event_type] if filtered.event_type else list(condition.event_types)
         if not types:
             refuse(path, f"the condition {condition.slug!r} names no event types; add 'event'")
-        return ConditionEntry(path, condition, params, tuple(Selection(name, filtered.filter) for name in types))
+        where = options.where("event") if filtered.event_type else options.where("type")
+        selections = tuple(Selection(where, name, filtered.filter) for name in types)
+        return ConditionEntry(path, condition, params, selections)
 
 
 _ENTRIES: dict[str, Callable[[Parser, Any, str], Entry]] = {
@@ -285,16 +287,17 @@ def _unknown(name: str) -> str:
 
 def _selection(options: Options) -> Selection:
     event_type = options.text("event") if "event" in options else None
+    named = options.where("event") if "event" in options else options.path
     where = options.where("criteria")
     filtered = read_filter(options.value("criteria"), where) if "criteria" in options else Filter(where, ())
-    return Selection(event_type, filtered)
+    return Selection(named, event_type, filtered)
 
 
 def _step(value: Any, path: str) -> Selection:
     if isinstance(value, str):
         if not value:
             refuse(path, "write an event type that is not empty")
-        return Selection(value, Filter(path, ()))
+        return Selection(path, value, Filter(path, ()))
     options = Options(value, path, "an event entry", _FILTERS)
     options.text("event")
     return _selection(options)
@@ -304,7 +307,7 @@ def _one_end(options: Options, name: str) -> Selection:
     found = Options(options.value(name), options.where(name), name, ("type", "criteria", COMMENT))
     where = found.where("criteria")
     filtered = read_filter(found.value("criteria"), where) if "criteria" in found else Filter(where, ())
-    return Selection(found.text("type"), filtered)
+    return Selection(found.where("type"), found.text("type"), filtered)
 
 
 def _optional_number(options: Options, name: str) -> Number | None:

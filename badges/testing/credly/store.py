@@ -99,7 +99,7 @@ class Store:
         return dict(self._run("SELECT endpoint, count(*) FROM call GROUP BY endpoint ORDER BY endpoint"))
 
     def delete(self, record: type[Record], where: str, values: Any = ()) -> None:
-        """Forget the records that fit."""
+        """Delete the records that fit."""
         self._run(f"DELETE FROM {_table(record)}{_where(where)}", values)  # noqa: S608
 
     def close(self) -> None:

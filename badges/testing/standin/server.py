@@ -102,7 +102,7 @@ class _Server(ThreadingHTTPServer):
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
-        """Forget the connection."""
+        """Take the connection off the list of open ones."""
         with self._connections_lock:
             self._connections.discard(request)
         super().shutdown_request(request)

@@ -41,7 +41,7 @@ class WorkerProcess:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._answered = False
-        os.register_at_fork(after_in_child=self._forget_parents_process)
+        os.register_at_fork(after_in_child=self._drop_parents_process)
 
     def ask(self, request: dict[str, Any]) -> bytes:
         """
@@ -146,7 +146,7 @@ class WorkerProcess:
             with contextlib.suppress(OSError):
                 pipe.close()  # type: ignore[union-attr]
 
-    def _forget_parents_process(self) -> None:
+    def _drop_parents_process(self) -> None:
         """In a forked process: close our copies of the pipes, so that the worker notices when the parent ends."""
         process, self._process, self._answered, self._lock = self._process, None, False, threading.Lock()
         if process is not None:

@@ -13,7 +13,7 @@ whole document. ``garble_grades`` and ``garble_completion`` make the data of one
 ``expire_tokens``. Each is for one kind of endpoint (``on="gradebook"``) or for all, for a number of ``times`` or until
 ``recover()``.
 
-*The record of calls*: ``calls``, ``counts``, ``asked`` (about whom, by kind of endpoint). ``forget_calls`` clears it.
+*The record of calls*: ``calls``, ``counts``, ``asked`` (about whom, by kind of endpoint). ``clear_calls`` clears it.
 """
 
 from credentials_config.testing.lms.data import Call, Course, Learner, Path, Subsection

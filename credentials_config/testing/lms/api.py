@@ -71,7 +71,7 @@ class Api:
         with self._lock:
             self._tokens.clear()
 
-    def forget_calls(self) -> None:
+    def clear_calls(self) -> None:
         """Clear the record of calls."""
         with self._lock:
             self.calls.clear()

@@ -26,7 +26,7 @@ VERBS: dict[str, type | None] = {
     "garble_grades": None,
     "garble_completion": None,
     "load": None,
-    "forget_calls": None,
+    "clear_calls": None,
     "expire_tokens": None,
     **FAILURE_VERBS,
 }
@@ -76,9 +76,9 @@ class LmsStandIn(StandIn, LmsData):
                 asked.setdefault(call.endpoint, set()).update(call.about)
         return {endpoint: sorted(about) for endpoint, about in sorted(asked.items())}
 
-    def forget_calls(self) -> None:
+    def clear_calls(self) -> None:
         """Clear the record of calls."""
-        self._api.forget_calls()
+        self._api.clear_calls()
 
     def expire_tokens(self) -> None:
         """Make all access tokens expire."""

@@ -104,7 +104,7 @@ def test_a_second_run_gives_nothing_twice_and_asks_the_lms_only_about_learners_w
     configuration = configure_certificate()
     issue(configuration)
     lms.complete(ALGEBRA, "half-2", 1.0)
-    lms.forget_calls()
+    lms.clear_calls()
     done = issue(configuration, now=LATER)
     assert (done.asked, done.eligible, done.issued) == (8, 1, 1)
     assert_one_each(learners=7)
@@ -141,7 +141,7 @@ def test_credentials_expire_as_the_configuration_says(lms: LmsStandIn) -> None:
 
 def test_nothing_happens_before_the_start_and_the_run_says_why(lms: LmsStandIn) -> None:
     add_algebra(lms)
-    lms.forget_calls()
+    lms.clear_calls()
     done = run(configure_certificate(), now=START - HOUR)
     assert done.outcome == RunOutcome.SKIPPED
     assert done.note == "The context starts on 2026-02-01 09:00 UTC."
@@ -531,7 +531,7 @@ def test_a_run_that_is_stopped_is_released_and_loses_no_attempt(lms: LmsStandIn)
     assert run_queue.claim(now=NOW) is not None
 
 
-def test_old_runs_are_forgotten_and_their_credentials_stay(lms: LmsStandIn) -> None:
+def test_old_runs_are_deleted_and_their_credentials_stay(lms: LmsStandIn) -> None:
     add_algebra(lms)
     configuration = configure_certificate()
     issue(configuration)

@@ -99,4 +99,4 @@ def test_outside_of_the_platform_auto_means_http(settings):
     settings.CREDENTIALS_CONFIG = {"lms": {"url": "http://127.0.0.1:1"}}
 
     assert isinstance(lms_client.client(), HttpLms)
-    lms_client.forget()
+    lms_client.close_clients()

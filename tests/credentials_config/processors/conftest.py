@@ -28,7 +28,7 @@ def ask(school_lms: LmsStandIn) -> Callable[..., dict[str, Eligibility]]:
         people: list[Person] | None = None
         if usernames:
             people = list(lms_client.client().find(usernames=usernames))
-            school_lms.forget_calls()
+            school_lms.clear_calls()
         answers = processor(slug).retrieve(context_key, options, people)
         return {school_lms.by_id[lms_user_id].username: answer for lms_user_id, answer in answers.items()}
 

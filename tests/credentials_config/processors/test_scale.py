@@ -37,4 +37,4 @@ def test_memory_stays_flat_over_ten_thousand_learners_and_only_the_open_ones_are
     assert (seen, eligible) == (MANY, 300)
     assert asked == set(range(1001 + MANY - 300, 1001 + MANY))
     assert max(peaks[2:]) - peaks[2] < 1_000_000
-    lms_client.forget()
+    lms_client.close_clients()

@@ -223,7 +223,7 @@ def test_refusing_connections_ends_by_itself_on_the_same_port(lms, ask):
 
 def test_calls_are_counted_and_tell_whom_they_were_about(lms, ask):
     lms.enroll_many(ALGEBRA, 3)
-    lms.forget_calls()
+    lms.clear_calls()
 
     ask(f"/api/grades/v1/gradebook/{ALGEBRA}/", username="learner-3")
     ask("/api/user/v1/accounts", username="learner-1,learner-2")
