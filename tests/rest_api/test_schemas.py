@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
+from referencing import Registry, Resource
 
 from badges.catalog import packs
+from badges.conf import PASSING_STATUS
 from badges.rules import criteria_schema
 from tests.factories import credly_issuer, make_template
 from tests.rest_api.schema import assert_as_promised
@@ -25,11 +27,18 @@ def test_everybody_can_fetch_the_schema_of_criteria(client: Any) -> None:
 
 @pytest.mark.django_db
 def test_everybody_can_fetch_the_schema_of_packs_which_fits_an_export(client: Any) -> None:
-    make_template(issuers=[credly_issuer()])
+    passed = {"event": PASSING_STATUS, "criteria": {"is_passing": True}}
+    make_template(issuers=[credly_issuer()], criteria=passed)
+    pack: Any = {"$schema": f"http://testserver{SCHEMAS}pack.json", **packs.export()}
     schema = assert_as_promised(client.get(f"{SCHEMAS}pack.json"), PATH)
     Draft202012Validator.check_schema(schema)
-    Draft202012Validator(schema).validate({"$schema": f"http://testserver{SCHEMAS}pack.json", **packs.export()})
-    assert not Draft202012Validator(schema).is_valid({"pack": 1, "templates": [{"slug": "houba"}]})
+    # The address of the schema of criteria is relative to that of packs.
+    language = Resource.from_contents(client.get(f"{SCHEMAS}criteria.json").json())
+    registry: Any = Registry().with_resource("http://testserver/criteria.json", language)
+    validator = Draft202012Validator({"$id": "http://testserver/pack.json", **schema}, registry=registry)
+    validator.validate(pack)
+    pack["templates"][0]["criteria"] = {"event": PASSING_STATUS, "criteria": {"is_passing": {"$almost": True}}}
+    assert not validator.is_valid(pack)
 
 
 @pytest.mark.parametrize("accept", ["application/json", "application/schema+json", "*/*"])

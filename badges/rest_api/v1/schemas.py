@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from drf_spectacular.utils import OpenApiParameter
@@ -11,12 +13,15 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from badges.catalog.structure import schema as pack_schema
+from badges.catalog.structure import schema_with_criteria
 from badges.common.openapi import Operation
 from badges.rest_api.views import PluginAPIView
 from badges.rules import criteria_schema
 
-_SCHEMAS = {"criteria": criteria_schema, "pack": pack_schema}
+_SCHEMAS: dict[str, Callable[[], dict[str, Any]]] = {
+    "criteria": criteria_schema,
+    "pack": partial(schema_with_criteria, "criteria.json"),  # beside it
+}
 
 
 class SchemaRenderer(JSONRenderer):
