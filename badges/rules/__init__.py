@@ -9,17 +9,23 @@ network: everything is an argument.
 
 from badges.rules.completion import Completion, OpenGroup, completion
 from badges.rules.criteria import (
+    Answer,
     Condition,
     Criteria,
     Event,
+    Moment,
     Result,
     TraceStep,
     Translations,
+    TriggerRules,
     condition_slugs,
     criteria_schema,
     describe,
+    earned,
     missing_text,
     parse_criteria,
+    rules_of,
+    step_text,
 )
 from badges.rules.data_rules import DataRule, RuleSet, Step, compile_rule
 from badges.rules.errors import CriteriaError, RuleError, ShapeError
@@ -31,6 +37,7 @@ from badges.rules.shapes import Kind, Shape, to_text
 from badges.rules.times import canonical_time
 
 __all__ = [
+    "Answer",
     "Completion",
     "Condition",
     "Criteria",
@@ -38,6 +45,7 @@ __all__ = [
     "DataRule",
     "Event",
     "Kind",
+    "Moment",
     "OpenGroup",
     "Operator",
     "Result",
@@ -49,6 +57,7 @@ __all__ = [
     "Step",
     "TraceStep",
     "Translations",
+    "TriggerRules",
     "UnknownOperator",
     "canonical_time",
     "compile_rule",
@@ -56,6 +65,7 @@ __all__ = [
     "condition_slugs",
     "criteria_schema",
     "describe",
+    "earned",
     "event_digest",
     "find_operator",
     "join_path",
@@ -63,6 +73,8 @@ __all__ = [
     "operator_names",
     "operators_for",
     "parse_criteria",
+    "rules_of",
     "split_path",
+    "step_text",
     "to_text",
 ]

@@ -13,9 +13,9 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Hashable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
-from badges.rules.data_rules import DataRule, RuleSet, Source
+from badges.rules.data_rules import Source
 from badges.rules.paths import NOTHING
 
 # A short list of choices is that many equalities. Longer ones would copy the entry too often and are asked instead.
@@ -24,13 +24,35 @@ MAX_KEYS_PER_ENTRY = 20
 _Key = tuple[Hashable, ...]
 
 
+class IndexedRule(Protocol):
+    """
+    A rule, as the index sees it; a ``DataRule`` is one.
+
+    ``choices`` is the set of values of its ``source`` for which it holds, None if that is no such set.
+    """
+
+    @property
+    def source(self) -> Source | None: ...
+    @property
+    def choices(self) -> frozenset[Hashable] | None: ...
+    def holds(self, data: Any) -> bool: ...
+
+
+class IndexedRules(Protocol):
+    """Rules that must all hold, as the index sees them; a ``RuleSet`` is one."""
+
+    @property
+    def rules(self) -> Iterable[IndexedRule]: ...
+    def holds(self, data: Any) -> bool: ...
+
+
 class _Candidate(NamedTuple):
     position: int
-    remaining: tuple[DataRule, ...]
+    remaining: tuple[IndexedRule, ...]
     entry: Any
 
 
-_Entries = Iterable[tuple[RuleSet, Any]]
+_Entries = Iterable[tuple[IndexedRules, Any]]
 _Table = dict[_Key, tuple[_Candidate, ...]]
 
 
@@ -71,7 +93,7 @@ class RuleIndex:
     def _add(self, entries: _Entries) -> None:
         lists: dict[tuple[tuple[int, ...], _Key], list[_Candidate]] = {}
         for rule_set, entry in entries:
-            signature, keys, remaining = self._place(rule_set)
+            signature, keys, remaining = self._locate(rule_set)
             candidate = _Candidate(self._next_position, remaining, entry)
             self._next_position += 1
             for key in keys:
@@ -83,7 +105,7 @@ class RuleIndex:
     def _remove(self, entries: _Entries) -> None:
         gone: dict[tuple[tuple[int, ...], _Key], set[int]] = {}
         for rule_set, entry in entries:
-            signature, keys, _ = self._place(rule_set)
+            signature, keys, _ = self._locate(rule_set)
             for key in keys:
                 gone.setdefault((signature, key), set()).add(id(entry))
         for (signature, key), ids in gone.items():
@@ -95,7 +117,7 @@ class RuleIndex:
                 table.pop(key, None)
         self._tables = {signature: table for signature, table in self._tables.items() if table}
 
-    def _place(self, rule_set: RuleSet) -> tuple[tuple[int, ...], Iterable[_Key], tuple[DataRule, ...]]:
+    def _locate(self, rule_set: IndexedRules) -> tuple[tuple[int, ...], Iterable[_Key], tuple[IndexedRule, ...]]:
         wanted, remaining = _split(rule_set)
         numbers = self._numbers
         by_number = {numbers.setdefault(source, len(numbers)): choices for source, choices in wanted.items()}
@@ -125,16 +147,16 @@ def _position(candidate: _Candidate) -> int:
     return candidate.position
 
 
-def _holds(rules: tuple[DataRule, ...], data: Any) -> bool:
+def _holds(rules: tuple[IndexedRule, ...], data: Any) -> bool:
     return all(rule.holds(data) for rule in rules)
 
 
-def _split(rule_set: RuleSet) -> tuple[dict[Source, frozenset[Hashable]], tuple[DataRule, ...]]:
+def _split(rule_set: IndexedRules) -> tuple[dict[Source, frozenset[Hashable]], tuple[IndexedRule, ...]]:
     """The values that a rule set wants at its sources, and the rules that those do not answer."""
     wanted: dict[Source, frozenset[Hashable]] = {}
     remaining = []
     for rule in sorted(rule_set.rules, key=_breadth):
-        if rule.choices is None:
+        if rule.choices is None or rule.source is None:
             remaining.append(rule)
             continue
         # Two equalities at one source leave what both allow, perhaps nothing: then the entry is in no table at all.
@@ -147,5 +169,5 @@ def _split(rule_set: RuleSet) -> tuple[dict[Source, frozenset[Hashable]], tuple[
     return wanted, tuple(remaining)
 
 
-def _breadth(rule: DataRule) -> int:
+def _breadth(rule: IndexedRule) -> int:
     return len(rule.choices) if rule.choices is not None else 0

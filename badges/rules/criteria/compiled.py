@@ -11,7 +11,7 @@ from typing import Any
 from badges.rules.criteria.calendar import FIRST_MOMENT, LAST_MOMENT
 from badges.rules.criteria.conditions import ConditionLookup
 from badges.rules.criteria.documents import read_document
-from badges.rules.criteria.entries import Entry, Scope
+from badges.rules.criteria.entries import Entry, Scope, Trigger
 from badges.rules.criteria.events import Event, in_order
 from badges.rules.criteria.parsing import Parser
 from badges.rules.criteria.texts import ENGLISH, Translations
@@ -69,7 +69,13 @@ class Criteria:
         what is in moving windows. ``figures`` are the learner's engagement figures by name, for ``$stat``. Raises
         ValueError if ``now`` has no offset; never raises for what an event holds.
         """
-        scope = Scope(in_order(history), _aware(now), {} if figures is None else figures)
+        return self.evaluate_in_order(in_order(history), now=now, figures=figures)
+
+    def evaluate_in_order(
+        self, events: list[Event], *, now: datetime, figures: Mapping[str, Any] | None = None
+    ) -> Result:
+        """Return the same for events that are in order already, each once (``badges.rules.criteria.in_order``)."""
+        scope = Scope(events, _aware(now), {} if figures is None else figures)
         result = Result(self.root.holds(scope), self.root, scope)
         if logger.isEnabledFor(logging.DEBUG):
             log_trace(result.trace)
@@ -84,10 +90,19 @@ class Criteria:
         """
         Can only a new event make it true, and no event make it false again?
 
-        True may be withheld from documents that are. It is said for histories without events that are later than now,
+        False may be answered for documents that are. The answer is about histories without events later than now,
         and leaves aside that a window of months reaches back unevenly where the month before is shorter.
         """
         return self.root.grows and not self.root.turns_true
+
+    @property
+    def cumulative(self) -> bool:
+        """
+        Does it depend on the events alone, and do more events never make it false?
+
+        Then what is true after an event is true after every later one. True may be withheld from documents that are.
+        """
+        return self.root.grows and not self.root.turns_true and not self.root.turns_false
 
     @property
     def needs_recheck(self) -> bool:
@@ -98,6 +113,21 @@ class Criteria:
     def satisfied_without_events(self) -> bool:
         """Whether it is satisfied for a learner without events; then any event of the learner has to evaluate it."""
         return self.root.holds(Scope([], LAST_MOMENT, {}))
+
+    @cached_property
+    def triggers(self) -> tuple[Trigger, ...]:
+        """
+        Which events have to evaluate it: when it was false before and the latest event is none of them, it is false.
+
+        Only time alone may have made it true (``needs_recheck``). For a document that is satisfied without events these
+        are all events.
+        """
+        found = tuple(self.root.triggers())
+        return (*found, Trigger(None)) if self.satisfied_without_events else found
+
+    def is_triggered_by(self, event: Event) -> bool:
+        """Return whether an event has to evaluate it."""
+        return any(trigger.includes(event) for trigger in self.triggers)
 
     def reach(self, now: datetime) -> datetime | None:
         """

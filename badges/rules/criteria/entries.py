@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -23,12 +24,34 @@ from badges.rules.values import strict
 Clock = Callable[[list[Event], datetime], datetime]  # the next moment after now at which time alone changes something
 
 
-class Scope(NamedTuple):
+@dataclass(slots=True)
+class Scope:
     """What an entry is asked about. ``events`` are in order, each once; ``figures`` are the learner's by name."""
 
     events: list[Event]
     now: datetime
     figures: Mapping[str, Any]
+
+    def over(self, events: list[Event]) -> Scope:
+        """Return the same scope with other events, which are in order too."""
+        return Scope(events, self.now, self.figures)
+
+
+class Trigger(NamedTuple):
+    """
+    Events that can change an answer: those of a type (None: of every type) that a filter can hold for (None: all).
+
+    A condition on the time of the event can hold for every event, because it may be relative to now.
+    """
+
+    event_type: str | None
+    filter: Filter | None = None
+
+    def includes(self, event: Event) -> bool:
+        """Return whether an event is one of them."""
+        if self.event_type is not None and event.type != self.event_type:
+            return False
+        return self.filter is None or self.filter.predicate(event.payload)
 
 
 class Entry(ABC):
@@ -69,6 +92,16 @@ class Entry(ABC):
         """Return the names of the figures that it reads."""
         return frozenset(name for child in self.children() for name in child.figures())
 
+    def triggers(self) -> Iterator[Trigger]:
+        """
+        Yield which events can make it true when they are the latest event of the learner.
+
+        If it is false after an event and the next event is none of them, it is still false, unless time alone makes it
+        true. For an entry that ``grows`` they are also all events that can make it true when they arrive late.
+        """
+        for child in self.children():
+            yield from child.triggers()
+
     def children(self) -> tuple[Entry, ...]:
         """Return the entries inside this one."""
         return ()
@@ -105,7 +138,10 @@ class Selection:
     def of_type(self, scope: Scope) -> list[Event]:
         """Return the events of the type, whether or not they satisfy the filter."""
         wanted = self.event_type
-        return scope.events if wanted is None else [event for event in scope.events if event.type == wanted]
+        events = scope.events
+        if wanted is None or (len(events) == 1 and events[0].type == wanted):
+            return events  # quicker for a single event, which is a frequent history
+        return [event for event in events if event.type == wanted]
 
     def pick(self, scope: Scope) -> list[Event]:
         """Return the events that are looked at, in order."""
@@ -146,6 +182,11 @@ class SelectingEntry(Entry):
         """Yield the event types that it reads, each with the path where it is written; None stands for every type."""
         for one in self.selections:
             yield one.path, one.event_type
+
+    def triggers(self) -> Iterator[Trigger]:
+        """Yield which events can make it true when they are the latest event of the learner."""
+        for one in self.selections:
+            yield Trigger(one.event_type, one.filter if one.filter.conditions else None)
 
     def earliest(self, now: datetime) -> datetime:
         """Return the first moment of events that can matter."""

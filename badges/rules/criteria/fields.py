@@ -8,7 +8,7 @@ value, checks its type and asks the operator. What an event holds never makes it
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, NamedTuple
@@ -47,7 +47,12 @@ _MOMENT_OPERATORS = ("$eq", "$ne", "$neq", "$gt", "$gte", "$lt", "$lte", "$betwe
 
 
 class PayloadCondition:
-    """One operator on one field of the payload. ``predicate`` answers for a payload."""
+    """
+    One operator on one field of the payload. ``predicate`` answers for a payload.
+
+    ``choices`` are the values of the field for which it holds, in the form that ``seen`` observes. It is None for
+    operators other than ``$eq`` and ``$in``.
+    """
 
     payload_only = True
     enters = leaves = False
@@ -60,6 +65,7 @@ class PayloadCondition:
         self.written = written
         self.seen = operator.seen_untyped(written)
         operand = operator.prepare(operator.accept(written, self.seen))
+        self.choices = _choices(operator, operand)
         ask = operator.holds if is_built_in(operator) else _guarded(operator, self.field)
         self._find = finder(keys)
         self._regex = operator.name == "regex"
@@ -95,6 +101,12 @@ class PayloadCondition:
         if self._regex and len(found.encode(errors="replace")) > MAX_SUBJECT_BYTES:
             return f"the value is longer than {MAX_SUBJECT_BYTES // 1024} KiB"
         return ""
+
+
+def _choices(operator: Operator, operand: Any) -> frozenset[Hashable] | None:
+    if operator.name == "eq":
+        return frozenset((operand,))
+    return operand if operator.name == "in" else None
 
 
 class MomentCondition:
@@ -182,8 +194,9 @@ class Filter:
     """
     Conditions that must all hold for one event; none filter nothing.
 
-    ``predicate`` answers for a payload, and is only to be asked if ``payload_only``. ``enters`` and ``leaves`` tell
-    whether an event can begin or cease to satisfy it as time goes on.
+    ``predicate`` answers for a payload. If the filter is not ``payload_only``, it answers whether an event with this
+    payload can satisfy it at some time. ``enters`` and ``leaves`` tell whether an event can begin or cease to satisfy
+    it as time goes on.
     """
 
     def __init__(self, path: str, conditions: tuple[Condition, ...]):
@@ -192,7 +205,7 @@ class Filter:
         self.payload_only: bool = all(condition.payload_only for condition in conditions)
         self.enters: bool = any(condition.enters for condition in conditions)
         self.leaves: bool = any(condition.leaves for condition in conditions)
-        self.predicate: Predicate = _all_of(
+        self.predicate: Predicate = all_of(
             tuple(one.predicate for one in conditions if not isinstance(one, MomentCondition))
         )
 
@@ -296,7 +309,8 @@ def _always(payload: Any) -> bool:
     return True
 
 
-def _all_of(predicates: tuple[Predicate, ...]) -> Predicate:
+def all_of(predicates: tuple[Predicate, ...]) -> Predicate:
+    """Return a predicate that holds when all of them do."""
     if not predicates:
         return _always
     if len(predicates) == 1:

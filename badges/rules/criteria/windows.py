@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime, tzinfo
 
 from badges.rules.criteria.calendar import LAST_MOMENT, Last, Length, local_day
-from badges.rules.criteria.entries import Clock, Entry, Scope, passing
+from badges.rules.criteria.entries import Clock, Entry, Scope, Trigger, passing
 from badges.rules.criteria.events import Event
 from badges.rules.criteria.trace import TraceStep
 
@@ -82,7 +82,7 @@ class WindowEntry(Entry):
             and (end is None or event.occurred_at <= end)
             and not (self.business_days_only and local_day(event.occurred_at, self.zone).weekday() >= _SATURDAY)
         ]
-        return scope._replace(events=events)
+        return scope.over(events)
 
 
 class WithinEntry(Entry):
@@ -103,6 +103,14 @@ class WithinEntry(Entry):
     def children(self) -> tuple[Entry, ...]:
         """Return the entries inside this one."""
         return (self.flow,)
+
+    def triggers(self) -> Iterator[Trigger]:
+        """Yield which events can make it true when they are the latest event of the learner."""
+        if self.grows and not self.flow.figures() and not self.flow.holds(Scope([], LAST_MOMENT, {})):
+            # An interval that satisfies the flow still does when it begins at the first event that the flow looks at.
+            yield from self.flow.triggers()
+        else:
+            yield from map(Trigger, self.flow.event_types())
 
     def holds(self, scope: Scope) -> bool:
         """Return whether the entry is satisfied."""
@@ -133,7 +141,7 @@ class WithinEntry(Entry):
                 continue  # the interval is that of the event before
             previous = event.occurred_at
             stop = bisect_right(times, _later(event.occurred_at, self.window), position)
-            yield event, scope._replace(events=events[position:stop])
+            yield event, scope.over(events[position:stop])
 
 
 def _next_event(events: list[Event], now: datetime) -> datetime:
