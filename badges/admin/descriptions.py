@@ -109,6 +109,8 @@ def describe_cause(cause: Caused) -> str:
         }
         if cause.cause_event_time:
             text += _(" of %(time)s") % {"time": format_time(cause.cause_event_time)}
+    elif cause.cause_kind == CauseKind.TIME:
+        text = _("Time passed, until %(time)s") % {"time": format_time(cause.cause_event_time)}
     else:
         text = _("%(person)s did it by hand") % {"person": cause.cause_person or _("Somebody whose account is gone")}
     if cause.cause_reason:
