@@ -30,5 +30,5 @@ docs: ## Build the documentation into docs/_build
 	@echo "docs/_build/index.html"
 
 clean: ## Remove everything that was made here
-	rm -rf .venv .venv-3.12 .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist var docs/_build *.egg-info
+	rm -rf .venv .venv-3.12 .venv-bench .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist var docs/_build *.egg-info
 	find badges credentials_config service tests -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true

@@ -9,6 +9,7 @@ named by its slug.
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -37,13 +38,20 @@ from badges.pipeline import BatchResult, process_pending, receive
 from badges.progress.models import BadgeProgress
 from badges.progress.reading import report, with_reports
 from badges.retirement import RetirementResult
-from badges.runs.kinds import Job, RunKind, Step
-from badges.runs.models import Run, RunMode
+from badges.runs import queue as run_queue
+from badges.runs.kinds import Ending, Job, RunKind, RunLimits, Step
+from badges.runs.kinds import register as register_run_kind
+from badges.runs.models import Run, RunMode, RunState
 from badges.runs.queue import RunRefused
+from badges.runs.queue import claim as claim_run
+from badges.runs.queue import due as due_runs
+from badges.runs.queue import join as join_run
 from badges.runs.queue import start as start_run
+from badges.runs.worker import carry_out as carry_out_run
 
 __all__ = [
     "BatchResult",
+    "Ending",
     "Event",
     "Explanation",
     "ExternalIdentity",
@@ -55,24 +63,33 @@ __all__ = [
     "RetiringPerson",
     "Run",
     "RunKind",
+    "RunLimits",
     "RunMode",
     "RunRefused",
+    "RunState",
     "Step",
     "award",
+    "carry_out_run",
+    "claim_run",
     "credentials_of",
+    "delete_old_runs",
+    "due_runs",
     "enqueue",
     "enqueue_all",
     "explain",
     "get_or_create_learners",
     "holders_of",
+    "join_run",
     "learner_of",
     "lift_block",
+    "missing_criteria",
     "notify_worker_on_commit",
     "person_named",
     "process_pending",
     "progress_of",
     "receive",
     "register_retirement_hook",
+    "register_run_kind",
     "report",
     "retire",
     "retire_swept",
@@ -82,7 +99,10 @@ __all__ = [
     "with_reports",
 ]
 
+RUNS_AT_ONCE = 500  # deleted in one statement
+
 UUID_LENGTH = 36  # with hyphens, the only form that is taken for a UUID
+TOO_MANY_DIGITS = 20  # the largest number of 63 bits has 19
 
 Person = Learner | AbstractBaseUser | ExternalIdentity | uuid.UUID | int | str
 
@@ -129,14 +149,20 @@ def award(
     """
     Award a badge to a person and return the credential. It is announced and issued at providers later.
 
+    A person who has no learner yet gets one, if there is an account of the host: ``person`` is the account, its
+    username, or the LMS user id that the host stores with it. Somebody else needs a learner first
+    (``get_or_create_learners``), so that a mistyped LMS user id awards nothing.
+
     ``by`` is the account of the person who decided it; None means the calling code. ``reason`` is for staff and holds
     at most 500 characters. This is the only way to get a template without requirements. ``award_once`` does not limit
     it. Runs in a transaction of its own, or in the caller's. Of several calls at the same time, one awards.
 
-    Raises BadgeTemplate.DoesNotExist, and these errors of ``badges.exceptions``: UnknownPersonError,
-    TemplateNotActiveError, AlreadyHeldError, BlockedError. Raises Retryable when the database did not answer.
+    Raises BadgeTemplate.DoesNotExist, and these errors of ``badges.exceptions``, which all are GrantingErrors:
+    UnknownPersonError, TemplateNotActiveError, AlreadyHeldError and BlockedError (both have the ``credential_id`` that
+    is in the way), UnusableReasonError. Raises Retryable when the database did not answer.
     """
-    learner, known = _learner_and_template(person, template)
+    known = BadgeTemplate.objects.get(slug=template)
+    learner = learner_of(person) or functools.partial(_create_learner, person)
     return granting.award_one(learner, known, by=by, reason=reason, now=now or timezone.now())
 
 
@@ -148,6 +174,7 @@ def revoke(
     reason: str = "",
     internal_reason: str = "",
     block: bool | None = None,
+    credential_id: uuid.UUID | None = None,
     now: dt.datetime | None = None,
 ) -> UserCredential:
     """
@@ -155,10 +182,11 @@ def revoke(
 
     ``reason`` is public: the learner may read it, and providers get it (at most 255 characters). ``internal_reason`` is
     for staff (at most 500). With ``block``, the learner does not get the badge again until ``lift_block`` is called; by
-    default a revocation by a person (``by``) blocks, and one by the calling code does not.
+    default a revocation by a person (``by``) blocks, and one by the calling code does not. With ``credential_id`` only
+    this credential is revoked, and not one that the person has got since.
 
-    Raises BadgeTemplate.DoesNotExist, UnknownPersonError or NotHeldError. Raises Retryable when the database did not
-    answer.
+    Raises BadgeTemplate.DoesNotExist, UnknownPersonError, NotHeldError or UnusableReasonError. Raises Retryable when
+    the database did not answer.
     """
     learner, known = _learner_and_template(person, template)
     return granting.revoke_one(
@@ -168,6 +196,7 @@ def revoke(
         public_reason=reason,
         internal_reason=internal_reason,
         block=by is not None if block is None else block,
+        credential_id=credential_id,
         now=now or timezone.now(),
     )
 
@@ -178,19 +207,24 @@ def lift_block(
     *,
     by: AbstractBaseUser | None = None,
     reason: str = "",
+    credential_id: uuid.UUID | None = None,
     now: dt.datetime | None = None,
 ) -> UserCredential | None:
     """
     Let a person get a badge again that a person revoked.
 
     The progress is evaluated anew: if the requirements of today are fulfilled, the badge is awarded at once and the new
-    credential is returned, with ``by`` and ``reason`` as the cause. Else returns None.
+    credential is returned, with ``by`` and ``reason`` as the cause. Else returns None. The revoked credential keeps
+    when the block was lifted, by whom and why. ``reason`` is for staff and holds at most 500 characters. With
+    ``credential_id`` only the block of this credential is lifted.
 
-    Raises BadgeTemplate.DoesNotExist, UnknownPersonError or NotBlockedError. Raises Retryable when the database did not
-    answer.
+    Raises BadgeTemplate.DoesNotExist, UnknownPersonError, NotBlockedError or UnusableReasonError. Raises Retryable when
+    the database did not answer.
     """
     learner, known = _learner_and_template(person, template)
-    return granting.lift_block(learner, known, by=by, reason=reason, now=now or timezone.now())
+    return granting.lift_block(
+        learner, known, by=by, reason=reason, credential_id=credential_id, now=now or timezone.now()
+    )
 
 
 def _learner_and_template(person: Person, template: str) -> tuple[Learner, BadgeTemplate]:
@@ -199,6 +233,31 @@ def _learner_and_template(person: Person, template: str) -> tuple[Learner, Badge
     if learner is None:
         raise UnknownPersonError
     return learner, known
+
+
+def _create_learner(person: Person) -> Learner:
+    """Create the learner of an account of the host. Raises UnknownPersonError when there is none for this person."""
+    user = _account_of(person)
+    if user is None:
+        raise UnknownPersonError
+    data = LearnerData(_lms_user_id(user), is_active=True, username=user.get_username(), email=None, name=None)
+    learner = _get_or_create([data], without_account=False).get(data.key)
+    if learner is None or learner.user_id != user.pk:  # retired, or the LMS user id belongs to somebody else
+        raise UnknownPersonError
+    return learner
+
+
+def _account_of(person: Person) -> AbstractBaseUser | None:
+    if isinstance(person, AbstractBaseUser):
+        return person
+    if isinstance(person, Learner | ExternalIdentity | uuid.UUID) or "\0" in str(person):
+        return None
+    users = get_user_model()._default_manager
+    number = _lms_user_id(person)
+    if number is None:
+        return users.filter(**{get_user_model().USERNAME_FIELD: str(person)}).first()
+    field = user_lms_id_field()
+    return users.filter(**{field: number}).order_by("pk").first() if field else None
 
 
 def learner_of(person: Person) -> Learner | None:
@@ -286,16 +345,30 @@ def person_named(text: str) -> Person:
         return text
 
 
-def explain(person: Person, template: str) -> Explanation:
+def missing_criteria(rows: Iterable[BadgeProgress], *, at: dt.datetime | None = None) -> dict[uuid.UUID, list[str]]:
+    """
+    Return what is missing of criteria documents that are not fulfilled, such as ``3 of 5 events``, by id of the row.
+
+    ``rows`` come from ``progress_of`` or ``with_reports``; ``report(row, missing=…)`` takes the result of a row. ``at``
+    is the moment at which the documents are asked, by default now. The texts are in the active language and may hold
+    values of the person's logged events. At most two statements for each learner.
+    """
+    return explanations.missing_criteria(rows, at=at or timezone.now())
+
+
+def explain(person: Person, template: str, *, at: dt.datetime | None = None) -> Explanation:
     """
     Return why a person did or did not get a template's badge.
 
     The explanation has the requirements of today with their fulfilments, the credentials, their causes, and the result
     of every rule for each stored event. It may hold personal data. A person who never met a requirement has no learner;
-    near misses of such a person are found by the LMS user id only. Raises BadgeTemplate.DoesNotExist.
+    near misses of such a person are found by the LMS user id only. Its ``criteria`` is what the logged events say of
+    the template's criteria document ``at`` a moment, by default now: the verdict, the trace, and what is missing.
+    Raises BadgeTemplate.DoesNotExist.
     """
     known = BadgeTemplate.objects.get(slug=template)
-    return explanations.explain(learner_of(person), known, lms_user_id=_lms_user_id(person))
+    learner, lms_user_id = learner_of(person), _lms_user_id(person)
+    return explanations.explain(learner, known, lms_user_id=lms_user_id, at=at or timezone.now())
 
 
 def enqueue(channel: str, key: str, payload: Mapping[str, Any], *, type: str = "") -> None:
@@ -323,6 +396,11 @@ def enqueue_all(channel: str, messages: Iterable[tuple[str, Mapping[str, Any]]],
     )
 
 
+def delete_old_runs(kind: str, *, now: dt.datetime | None = None) -> int:
+    """Delete closed runs of a kind that are older than the kind allows, with their results; return how many."""
+    return run_queue.delete_old(now=now or timezone.now(), limit=RUNS_AT_ONCE, kind=kind)
+
+
 def undelivered(channel: str) -> Iterator[dict[str, Any]]:
     """Yield the payloads of a channel's messages that were not delivered, oldest first: waiting and dead letters."""
     yield from mailbox.undelivered(channel)
@@ -340,12 +418,17 @@ def _lms_user_id(person: Person) -> int | None:
     text = str(person)
     if isinstance(person, Learner | ExternalIdentity | uuid.UUID) or not _is_number(text):
         return None
-    return int(text)
+    return _number(text)
 
 
 def _is_number(text: str) -> bool:
-    """Return whether a text can be an LMS user id: ASCII digits, positive, and at most 63 bits."""
+    """Return whether a text is read as an LMS user id: ASCII digits."""
     return text.isascii() and text.isdigit()
+
+
+def _number(text: str) -> int:
+    """Return digits as a number. Longer ones than those of any LMS user id become one that nobody has."""
+    return int(text) if len(text) < TOO_MANY_DIGITS else 0
 
 
 def _is_person(person: Person, prefix: str = "") -> Q:
@@ -361,7 +444,7 @@ def _is_person(person: Person, prefix: str = "") -> Q:
         return Q(**{f"{prefix}uuid": person})
     text = str(person)
     if _is_number(text):
-        return Q(**{f"{prefix}lms_user_id": int(text)})
+        return Q(**{f"{prefix}lms_user_id": _number(text)})
     if "\0" in text:  # no username has it, and PostgreSQL raises an error for it
         return Q(pk__in=[])
     return Q(**{f"{prefix}user__{get_user_model().USERNAME_FIELD}": text})

@@ -114,10 +114,10 @@ class _Route:
 
     @classmethod
     def of(cls, row: OutboxMessage) -> _Route:
-        handler, problem = _caught(lambda: channels.handler_of(row.channel))
+        handler, problem = _result_or_error(lambda: channels.handler_of(row.channel))
         if handler is None:
             return cls(problem=problem)
-        name, problem = _caught(lambda: channels.circuit_of(handler, row))
+        name, problem = _result_or_error(lambda: channels.circuit_of(handler, row))
         return cls(handler, name, problem)
 
 
@@ -143,7 +143,7 @@ def _attempt(row: OutboxMessage, route: _Route, now: dt.datetime) -> Exception |
     handler = route.handler
     if handler is None or route.problem:
         return route.problem
-    return _caught(lambda: handler(row))[1]
+    return _result_or_error(lambda: handler(row))[1]
 
 
 def _conclude(row: OutboxMessage, error: Exception | None, now: dt.datetime, result: DeliveryResult) -> None:
@@ -155,7 +155,7 @@ def _conclude(row: OutboxMessage, error: Exception | None, now: dt.datetime, res
     elif isinstance(error, Permanent):
         _dead_letter(row, str(error), now, result)
     elif isinstance(error, Waiting):
-        _let_wait(row, error, now, result)
+        _reschedule_uncounted(row, error, now, result)
     elif row.attempts >= config.delivery["max_attempts"]:
         _dead_letter(row, GIVEN_UP.format(attempts=row.attempts, reason=_message_of(error)), now, result)
     else:
@@ -180,10 +180,10 @@ def _reschedule(row: OutboxMessage, error: Exception, now: dt.datetime, result: 
     log.info("Outbox row %s is tried again at %s: %s", row, due_at, _message_of(error))
 
 
-def _let_wait(row: OutboxMessage, error: Waiting, now: dt.datetime, result: DeliveryResult) -> None:
+def _reschedule_uncounted(row: OutboxMessage, error: Waiting, now: dt.datetime, result: DeliveryResult) -> None:
     """Reschedule a row without counting the attempt, however long it waits."""
     due_at = now + dt.timedelta(seconds=error.retry_after or config.delivery["max_delay"])
-    _count(row, "rescheduled", mailbox.let_wait(row, due_at=due_at, error=str(error)), result)
+    _count(row, "rescheduled", mailbox.reschedule_uncounted(row, due_at=due_at, error=str(error)), result)
     result.note_due(due_at)
     log.info("Outbox row %s waits until %s: %s", row, due_at, error)
 
@@ -204,7 +204,7 @@ def _message_of(error: Exception) -> str:
     return f"{type(error).__name__} in {Path(innermost.filename).name}:{innermost.lineno}; the worker's log has more."
 
 
-def _caught(work: Callable[[], Result]) -> tuple[Result | None, Exception | None]:
+def _result_or_error(work: Callable[[], Result]) -> tuple[Result | None, Exception | None]:
     """Call the code of a channel. Return its result, or the error, so that the worker can go on."""
     try:
         return work(), None

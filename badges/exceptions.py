@@ -7,6 +7,8 @@ inbox and outbox rows, shown in the admin and logged.
 
 from __future__ import annotations
 
+import uuid
+
 
 class BadgesError(Exception):
     """The base of all errors of this package."""
@@ -48,11 +50,34 @@ class UnknownEventType(EventError):
 
 
 class GrantingError(BadgesError):
-    """A badge cannot be awarded or revoked. The message names the remedy."""
+    """
+    A badge cannot be awarded or revoked. The message names the remedy.
+
+    ``code`` names the error for programs, also in the REST API. ``credential_id`` is the credential that is in the way,
+    if there is one.
+    """
+
+    code = "refused"
+
+    def __init__(self, message: str, *, credential_id: uuid.UUID | None = None):
+        super().__init__(message)
+        self.credential_id = credential_id
+
+
+class UnusableReasonError(GrantingError):
+    """A reason cannot be stored. ``field`` is the name of the argument, ``problem`` is the message without it."""
+
+    code = "unusable_reason"
+
+    def __init__(self, field: str, problem: str):
+        super().__init__(f"{field}: {problem}")
+        self.field, self.problem = field, problem
 
 
 class UnknownPersonError(GrantingError):
     """There is no such person here."""
+
+    code = "unknown_person"
 
     def __init__(self) -> None:
         super().__init__("There is no such person here. Check the LMS user id or the username.")
@@ -61,26 +86,36 @@ class UnknownPersonError(GrantingError):
 class TemplateNotActiveError(GrantingError):
     """Badges of a template that is inactive or archived are not awarded."""
 
+    code = "template_not_active"
+
     def __init__(self, slug: str) -> None:
         super().__init__(f"The template {slug} is not active. Activate it, or restore it from the archive, first.")
 
 
 class AlreadyHeldError(GrantingError):
-    """The learner holds this badge."""
+    """The learner holds this badge. ``credential_id`` is the credential."""
 
-    def __init__(self, slug: str) -> None:
-        super().__init__(f"The learner holds the badge {slug} already. Revoke it before awarding it again.")
+    code = "already_held"
+
+    def __init__(self, slug: str, credential_id: uuid.UUID) -> None:
+        message = f"The learner holds the badge {slug} already. Revoke it before awarding it again."
+        super().__init__(message, credential_id=credential_id)
 
 
 class BlockedError(GrantingError):
-    """A person revoked this badge, and the block is not lifted."""
+    """A person revoked this badge, and the block is not lifted. ``credential_id`` is the revoked credential."""
 
-    def __init__(self, slug: str) -> None:
-        super().__init__(f"The badge {slug} was revoked for this learner and is blocked. Lift the block first.")
+    code = "blocked"
+
+    def __init__(self, slug: str, credential_id: uuid.UUID) -> None:
+        message = f"The badge {slug} was revoked for this learner and is blocked. Lift the block first."
+        super().__init__(message, credential_id=credential_id)
 
 
 class NotHeldError(GrantingError):
-    """The learner does not hold this badge."""
+    """The learner does not hold this badge, or holds it by another credential than the given one."""
+
+    code = "not_held"
 
     def __init__(self, slug: str) -> None:
         super().__init__(f"The learner does not hold the badge {slug}, so there is nothing to revoke.")
@@ -88,6 +123,8 @@ class NotHeldError(GrantingError):
 
 class NotBlockedError(GrantingError):
     """There is no block to lift."""
+
+    code = "not_blocked"
 
     def __init__(self, slug: str) -> None:
         super().__init__(f"The badge {slug} is not blocked for this learner, so there is no block to lift.")

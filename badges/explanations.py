@@ -6,24 +6,41 @@ Reads what is stored and evaluates every rule again. Decides and writes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import datetime as dt
+import uuid
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from django.db.models import QuerySet
+from django.utils import translation
 from django.utils.translation import gettext as _
 
 from badges.awarding.models import UserCredential
 from badges.catalog import event_types
+from badges.catalog.criteria import compile_criteria, criteria_of
 from badges.catalog.documents import CRITERIA_KEY
 from badges.catalog.learner_paths import ExternalIdentity
 from badges.catalog.models import BadgeRequirement, BadgeTemplate, DataRule, TemplateRevision
 from badges.exceptions import EventError
+from badges.history.criteria import CriteriaEvaluation, evaluate, logged_history
 from badges.intake import inbox
 from badges.intake.events import parse_event
 from badges.intake.learners import names_of
 from badges.intake.models import InboxMessage, InboxState, Learner
-from badges.progress.models import Fulfillment
-from badges.rules import Completion, RuleError, RuleSet, Step, compile_rule, completion
+from badges.progress.models import BadgeProgress, Fulfillment
+from badges.progress.reading import open_criteria
+from badges.rules import (
+    Completion,
+    Criteria,
+    CriteriaError,
+    RuleError,
+    RuleSet,
+    Step,
+    Translations,
+    compile_rule,
+    completion,
+)
 from badges.rules import DataRule as CompiledRule
 
 # So many events are evaluated, the newest ones.
@@ -66,6 +83,9 @@ class Explanation:
     their causes. ``completion`` counts the groups of requirements. ``observed`` values in steps come from events and
     may be personal: show them only to people who may see the learner, and do not log them. Events whose payload was
     deleted are missing, and so are events that met no requirement unless ``keep_unmatched`` is on.
+
+    ``criteria`` is what the logged events say of the criteria document, None without one. ``criteria_problem`` says why
+    the document cannot be used, and is empty otherwise.
     """
 
     learner: Learner | None
@@ -73,11 +93,15 @@ class Explanation:
     credentials: Sequence[UserCredential]
     completion: Completion
     requirements: Sequence[RequirementExplanation]
+    criteria: CriteriaEvaluation | None = None
+    criteria_problem: str = ""
 
 
-def explain(learner: Learner | None, template: BadgeTemplate, *, lms_user_id: int | None = None) -> Explanation:
+def explain(
+    learner: Learner | None, template: BadgeTemplate, *, lms_user_id: int | None = None, at: dt.datetime
+) -> Explanation:
     """
-    Return why a learner did or did not get a template's badge.
+    Return why a learner did or did not get a template's badge. ``at`` is the moment at which criteria are asked.
 
     ``learner`` is None for a person about whom no event met a requirement. There may be stored near misses of such a
     person, found by ``lms_user_id``.
@@ -95,13 +119,53 @@ def explain(learner: Learner | None, template: BadgeTemplate, *, lms_user_id: in
     ]
     active = {pk for pk, fulfillments in met.items() if any(row.active_key for row in fulfillments)}
     credentials = UserCredential.objects.filter(learner=learner, template=template) if learner else []
+    evaluation, problem = _evaluate_criteria(template, lms_user_id, learner, at)
     return Explanation(
         learner=learner,
         template=template,
         credentials=list(credentials),
         completion=completion(((requirement.pk, requirement.group) for requirement in live), active),
         requirements=requirements,
+        criteria=evaluation,
+        criteria_problem=problem,
     )
+
+
+def _evaluate_criteria(
+    template: BadgeTemplate, lms_user_id: int | None, learner: Learner | None, at: dt.datetime
+) -> tuple[CriteriaEvaluation | None, str]:
+    document = criteria_of(template)
+    if document is None:
+        return None, ""
+    try:
+        criteria = compile_criteria(document, event_types.configured())
+    except CriteriaError as error:
+        return None, str(error)
+    history = logged_history(lms_user_id, learner.pk if learner else None, [criteria], until=at)
+    return evaluate(criteria, history, at=at), ""
+
+
+def missing_criteria(rows: Iterable[BadgeProgress], *, at: dt.datetime) -> dict[uuid.UUID, list[str]]:
+    """
+    Return what is missing of the criteria documents that are not fulfilled, by the id of the progress.
+
+    ``rows`` come from ``with_reports``. The texts are in the reader's language and may hold values of events. At most
+    two statements for each learner.
+    """
+    documents: dict[Learner, list[tuple[uuid.UUID, Criteria]]] = {}
+    for progress in rows:
+        document = open_criteria(progress)
+        if document is not None:
+            with suppress(CriteriaError):
+                criteria = compile_criteria(document, event_types.configured())
+                documents.setdefault(progress.learner, []).append((progress.pk, criteria))
+    words, found = Translations(translation), {}
+    for learner, wanted in documents.items():
+        read = [criteria for _, criteria in wanted]
+        history = logged_history(learner.lms_user_id, learner.pk, read, until=at)
+        for pk, criteria in wanted:
+            found[pk] = criteria.evaluate(history.events, now=at).missing(words)
+    return found
 
 
 def _fulfillments(learner: Learner | None, template: BadgeTemplate) -> dict[int, list[Fulfillment]]:

@@ -35,7 +35,7 @@ def exact_collation(connection: Any) -> str:
 
 
 class _NoneWhenGone:
-    """Reads a row of a table that the database does not guard: one that is gone is None, as if nothing was said."""
+    """Reads a row of a table that the database does not guard: one that is gone is None, as if there was none."""
 
     field: Any
 

@@ -112,7 +112,7 @@ def delete_old_data(*, now: dt.datetime | None = None) -> PurgeResult:
         events=_all_of(inbox.delete_decided, config.event_days, now),
         logged=event_log.delete_expired(now=now),
         delivered=_all_of(mailbox.delete_delivered, config.delivery["keep_days"], now),
-        runs=_all_of(run_queue.delete_closed, config.runs["keep_days"], now),
+        runs=run_queue.delete_old(now=now, limit=PURGE_ROWS),
         references=sum(clear_gone(model) for model in apps.get_models()),
     )
 

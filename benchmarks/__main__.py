@@ -1,6 +1,6 @@
 """
 What the main jobs cost: events per second of consume_badge_events, seconds to compile the catalog, documents per second
-of credentials_run.
+of credentials_run, decisions per second of the criteria language.
 
 All of it takes about a quarter of an hour on two cores; "--templates 1 --buses file --documents 0" takes one minute. It
 ends with an error when a batch or a document costs more SQL statements than promised. Times depend on the machine, so
@@ -13,7 +13,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import against, certificates, consuming
+from benchmarks import against, certificates, consuming, criteria
 from benchmarks.processes import console
 
 
@@ -27,14 +27,17 @@ def main() -> None:
     parser.add_argument("--templates", nargs="+", type=int, default=[1, 100, 10_000], help="sizes of the catalog")
     parser.add_argument("--learners", type=int, default=10_000, help="people, each with an event of each kind")
     parser.add_argument("--documents", type=int, default=1_000, help="certificates to make; 0: none")
-    parser.add_argument("--no-events", action="store_true", help="measure certificates only")
+    parser.add_argument("--no-events", action="store_true", help="do not measure events")
+    parser.add_argument("--no-criteria", action="store_true", help="do not measure the criteria language")
     parser.add_argument("--against", type=Path, help="another checkout: measure both by turns and print the ratio")
     parser.add_argument("--turns", type=int, default=3, help="how often each checkout is measured (with --against)")
     options = parser.parse_args()
     broken: list[str] = []
     if options.against:
         broken += against.measure(options)
-        options.no_events, options.documents = True, 0
+        options.no_events, options.no_criteria, options.documents = True, True, 0
+    if not options.no_criteria:
+        criteria.measure()
     if not options.no_events:
         broken += consuming.measure(options)
     if options.documents:

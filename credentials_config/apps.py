@@ -26,10 +26,12 @@ class CredentialsConfigConfig(AppConfig):
     plugin_app = as_plugin("lms_credentials_config")
 
     def ready(self) -> None:
+        from badges.api import register_run_kind  # noqa: PLC0415 -- models must be loaded
         from credentials_config import checks  # noqa: F401, PLC0415 -- registers the system checks
-        from credentials_config.issuing import periodic, retirement  # noqa: PLC0415 -- models must be loaded
+        from credentials_config.issuing import periodic, retirement, run_queue, runs  # noqa: PLC0415 -- models must be loaded
 
         periodic.connect()
+        register_run_kind(run_queue.KIND, runs.CredentialRuns())
         register_retirement_hook(self.label, retirement.delete_personal_data)
 
     def stored_files(self) -> Iterator[tuple[Storage, str]]:

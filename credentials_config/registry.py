@@ -82,12 +82,12 @@ def generator(slug: str) -> Generator:
 
 def processors() -> dict[str, Processor]:
     """Return all processors that work, by slug. The log names those that do not."""
-    return _working(_processors)
+    return _loadable(_processors)
 
 
 def generators() -> dict[str, Generator]:
     """Return all generators that work, by slug. The log names those that do not."""
-    return _working(_generators)
+    return _loadable(_generators)
 
 
 def register(plugin: Processor | Generator) -> None:
@@ -112,7 +112,7 @@ def clear_cache() -> None:
     _generators.clear()
 
 
-def _working(plugins: EntryPointLoader[Plugin]) -> dict[str, Plugin]:
+def _loadable(plugins: EntryPointLoader[Plugin]) -> dict[str, Plugin]:
     found = {}
     for slug in plugins.names():
         try:

@@ -106,7 +106,7 @@ def expires_at(
     return min(ends, default=None)
 
 
-def over_from_the_start(now: dt.datetime, *, valid_days: int | None, valid_until: dt.datetime | None) -> str:
+def expiry_error(now: dt.datetime, *, valid_days: int | None, valid_until: dt.datetime | None) -> str:
     """Return an error with its remedy when a credential given at ``now`` would have expired already, else ""."""
     ends = expires_at(now, valid_days=valid_days, valid_until=valid_until)
     if ends is None or ends > now:

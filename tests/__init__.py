@@ -1,1 +1,1 @@
-"""The tests: one folder for each room of the source tree, ``services`` for the servers, ``acceptance`` for stories."""
+"""The tests: one folder for each package, ``services`` for the servers, ``acceptance`` for whole flows."""

@@ -23,6 +23,7 @@ from tests.services.processes import Process, manage, python_process
 
 if TYPE_CHECKING:
     from tests.support.event_bus import Bus
+    from tests.support.flush import Flush
 
 LEFT_OUT = "LEFT OUT by choice"
 # A test that uses one of these starts a server or a process, and is marked as `live`.
@@ -177,7 +178,7 @@ def mariadb(pytestconfig: pytest.Config) -> MariaDB:
 
 
 @pytest.fixture
-def database_server(pytestconfig: pytest.Config, transactional_db: None) -> Iterator[Service]:
+def database_server(pytestconfig: pytest.Config, flush_by_django: None) -> Iterator[Service]:
     """
     Return the server of the database of this test run, so that a test can stop and start it.
 
@@ -222,11 +223,26 @@ def django_db_modify_db_settings(
         _started(pytestconfig, pytestconfig.option.db)
 
 
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None) -> Flush:
+    """Create the test database. It is emptied faster than by Django after tests that commit."""
+    from tests.support import flush  # noqa: PLC0415 -- Django is not ready when this file is imported
+
+    return flush.install()
+
+
+@pytest.fixture
+def flush_by_django(django_db_setup: Flush, transactional_db: None) -> Iterator[None]:
+    """Let Django empty the database after the test, for tests with processes that may still commit."""
+    yield
+    django_db_setup.by_django = True
+
+
 # Processes
 
 
 @pytest.fixture
-def run_manage(transactional_db: None, tmp_path: Path) -> Iterator[Callable[..., Process]]:
+def run_manage(flush_by_django: None, tmp_path: Path) -> Iterator[Callable[..., Process]]:
     """
     Start ``manage.py`` commands as processes on the test database: ``run_manage("badges_drain", env={…})``.
 
@@ -236,7 +252,7 @@ def run_manage(transactional_db: None, tmp_path: Path) -> Iterator[Callable[...,
 
 
 @pytest.fixture
-def run_celery(transactional_db: None, tmp_path: Path, redis: Redis) -> Iterator[Callable[..., Process]]:
+def run_celery(flush_by_django: None, tmp_path: Path, redis: Redis) -> Iterator[Callable[..., Process]]:
     """Start ``celery`` of the reference host as a process on the test database: ``run_celery("worker", "-c", "1")``."""
 
     def start(*arguments: str, env: Mapping[str, str], **options: object) -> Process:

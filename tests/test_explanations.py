@@ -98,3 +98,23 @@ def test_an_event_whose_payload_was_deleted_is_not_evaluated() -> None:
     passes(ALGEBRA, 41)
     InboxMessage.objects.update(payload=None)
     assert [requirement.evaluations for requirement in api.explain(41, "both").requirements] == [[], []]
+
+
+def test_an_explanation_says_what_is_missing_of_the_criteria_document() -> None:
+    make_template("five", criteria={"event": PASSING_STATUS, "criteria": {"$eventCount": {"$gte": 3}}})
+    passes(ALGEBRA, 41)
+    passes(BOTANY, 41)
+    explained = api.explain(41, "five").criteria
+    assert explained is not None
+    assert explained.result.missing() == ["2 of 3 events"]
+    assert (explained.number, explained.result.satisfied, explained.earned) == (2, False, None)
+    assert api.explain(41, "five", at=NOON.replace(year=2001)).criteria.number == 0  # type: ignore[union-attr]
+
+
+def test_a_document_that_cannot_be_used_is_a_problem_of_the_explanation(settings: Any) -> None:
+    settings.LMS_BADGES_CONFIG = {"events": [PASSING_STATUS, CCX_PASSING_STATUS]}
+    make_template("ccx", criteria={"event": CCX_PASSING_STATUS})
+    settings.LMS_BADGES_CONFIG = {"events": [PASSING_STATUS]}
+    explained = api.explain(41, "ccx")
+    assert explained.criteria is None
+    assert explained.criteria_problem.startswith(f"/event: {CCX_PASSING_STATUS} is not configured here")

@@ -12,9 +12,11 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from badges.awarding.models import UserCredential
 from badges.catalog import event_types
 from badges.catalog.causes import Caused, CauseKind
 from badges.catalog.learner_paths import Naming
+from badges.catalog.models import TemplateRevision
 from badges.common.admin import format_time
 from badges.rules import Kind, operator_names, split_path
 
@@ -100,22 +102,41 @@ def describe_rules(rules: Iterable[Any], event_type: str) -> str:
 
 
 def describe_cause(cause: Caused) -> str:
-    """Return a description of a cause: the event, or the person and the reason."""
-    if cause.cause_kind == CauseKind.EVENT:
+    """Return a description of a cause: the event, the person or other code; the reason, and the template's revision."""
+    return _describe(cause, "cause", reason=cause.cause_reason, revision=cause.revision)
+
+
+def describe_revocation(credential: UserCredential) -> str:
+    """Return a description of the cause of a revocation, without the reasons; "-" when there was none."""
+    if not credential.revocation_kind:
+        return "-"
+    return _describe(credential, "revocation", reason="", revision=credential.revocation_revision)
+
+
+def _describe(row: Any, prefix: str, *, reason: str, revision: TemplateRevision | None) -> str:
+    """Return a description of a cause. ``prefix`` is the beginning of the names of its columns."""
+    kind = getattr(row, f"{prefix}_kind")
+    if kind == CauseKind.EVENT:
         text = _("The event %(id)s of %(source)s (%(type)s)") % {
-            "id": cause.cause_event_id,
-            "source": cause.cause_event_source or "?",
-            "type": cause.cause_event_type,
+            "id": getattr(row, f"{prefix}_event_id"),
+            "source": getattr(row, f"{prefix}_event_source") or "?",
+            "type": getattr(row, f"{prefix}_event_type"),
         }
-        if cause.cause_event_time:
-            text += _(" of %(time)s") % {"time": format_time(cause.cause_event_time)}
-    elif cause.cause_kind == CauseKind.TIME:
-        text = _("Time passed, until %(time)s") % {"time": format_time(cause.cause_event_time)}
+        if time := getattr(row, f"{prefix}_event_time"):
+            text += _(" of %(time)s") % {"time": format_time(time)}
+    elif kind == CauseKind.PERSON:
+        text = _("%(person)s did it by hand") % {
+            "person": getattr(row, f"{prefix}_person") or _("Somebody whose account is gone")
+        }
+    elif kind == CauseKind.TIME:
+        text = _("Time passed, until %(time)s") % {"time": format_time(getattr(row, f"{prefix}_event_time"))}
     else:
-        text = _("%(person)s did it by hand") % {"person": cause.cause_person or _("Somebody whose account is gone")}
-    if cause.cause_reason:
-        text += f": {cause.cause_reason}"
-    return text + _(", under revision %(number)s of the template.") % {"number": cause.revision.number}
+        text = _("Other code did it")
+    if reason:
+        text += f": {reason}"
+    if revision is None:
+        return f"{text}."
+    return text + _(", under revision %(number)s of the template.") % {"number": revision.number}
 
 
 def pretty(text: str | None) -> SafeString:

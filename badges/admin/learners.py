@@ -7,14 +7,26 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.urls import path, reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from badges import api
+from badges.admin.decisions import (
+    AWARDED,
+    AwardToLearnerForm,
+    ButtonsMixin,
+    decided,
+    decision_page,
+    may_award,
+    suggested_templates,
+)
 from badges.admin.readonly import ExactSearchMixin, ReadOnlyAdmin, learner_ids_for
 from badges.common.admin import LongTableAdmin, link_to_list
 from badges.models import BadgeProgress, InboxMessage, Learner, LearnerIdentity, OutboxMessage, UserCredential
@@ -22,12 +34,12 @@ from badges.retirement import RetirementResult
 
 
 @admin.register(Learner)
-class LearnerAdmin(ExactSearchMixin, ReadOnlyAdmin):
-    """Learners that matched events were about."""
+class LearnerAdmin(ButtonsMixin, ExactSearchMixin, ReadOnlyAdmin):
+    """Learners that matched events were about, or whom staff awarded a badge. A button awards one."""
 
     list_display = ("__str__", "lms_user_id", "created_at")
     list_select_related = ("user",)
-    search_help_text = gettext_lazy("An LMS user id, or a username or its beginning.")
+    search_help_text = gettext_lazy("An LMS user id, a username or its beginning, or the UUID of a learner.")
     ordering = ("-pk",)
     fields = ("uuid", "lms_user_id", "user", "created_at", "known_at", "badges")
 
@@ -64,6 +76,39 @@ class LearnerAdmin(ExactSearchMixin, ReadOnlyAdmin):
             "changed": [(app, what, number) for (app, what), number in changed.items() if number],
         }
 
+    def get_urls(self) -> list[Any]:
+        award = self.admin_site.admin_view(self.award)
+        return [path("<path:object_id>/award/", award, name="lms_badges_learner_award"), *super().get_urls()]
+
+    def buttons(self, request: HttpRequest, row: Learner) -> list[tuple[str, str]]:
+        if row.is_anonymous or not may_award(request.user):
+            return []
+        return [(reverse("admin:lms_badges_learner_award", args=[row.pk]), _("Award a badge"))]
+
+    def award(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Award one of the templates to the learner."""
+        if not (self.has_view_permission(request) and may_award(request.user)):
+            raise PermissionDenied
+        learner = self.get_object(request, unquote(object_id))
+        if learner is None:
+            raise Http404
+
+        def decide(given: dict[str, Any]) -> HttpResponse:
+            awarded = api.award(learner, given["template"], by=request.user, reason=given["reason"])
+            return decided(request, self, awarded, text=AWARDED, back=learner)
+
+        return decision_page(
+            request,
+            self,
+            learner,
+            form_class=AwardToLearnerForm,
+            title=_("Award a badge"),
+            button=_("Award"),
+            explanation=_("%(learner)s gets the badge, whatever its requirements say.") % {"learner": learner},
+            decide=decide,
+            suggestions=suggested_templates(learner),
+        )
+
     def search_condition(self, term: str) -> Q:
         return Q(pk__in=learner_ids_for(term))
 
@@ -76,7 +121,7 @@ class LearnerAdmin(ExactSearchMixin, ReadOnlyAdmin):
         links: list[Any] = [
             link_to_list(UserCredential, _("credentials"), learner__id__exact=learner.pk),
             link_to_list(BadgeProgress, _("progress"), learner__id__exact=learner.pk),
-            link_to_list(OutboxMessage, _("outbox messages"), key=learner.pk),
+            link_to_list(OutboxMessage, _("outbox messages"), q=learner.uuid),
         ]
         if learner.lms_user_id is not None:
             links.append(link_to_list(InboxMessage, _("inbox messages"), lms_user_id=learner.lms_user_id))

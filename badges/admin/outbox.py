@@ -13,7 +13,10 @@ from django.utils.translation import gettext_lazy, ngettext
 from badges import delivery
 from badges.admin.descriptions import pretty
 from badges.admin.readonly import ExactSearchMixin, ReadOnlyAdmin, learner_ids_for
-from badges.models import Circuit, OutboxMessage
+from badges.models import Circuit, OutboxMessage, UserCredential
+
+# A search for the beginning of a username may find many learners. So many of their credentials are looked at.
+MOST_CREDENTIALS = 5_000
 
 
 @admin.register(OutboxMessage)
@@ -22,7 +25,7 @@ class OutboxMessageAdmin(ExactSearchMixin, ReadOnlyAdmin):
 
     list_display = ("sequence", "channel", "type", "state", "last_error", "key", "created_at", "due_at", "attempts")
     list_filter = ("state", "created_at")
-    search_help_text = gettext_lazy("An LMS user id, or a username or its beginning.")
+    search_help_text = gettext_lazy("An LMS user id, a username or its beginning, or the UUID of a learner.")
     actions = ("retry_dead_letters",)
     fields = (
         *("sequence", "id", "channel", "type", "key", "stored_payload", "state", "attempts", "last_error"),
@@ -34,7 +37,11 @@ class OutboxMessageAdmin(ExactSearchMixin, ReadOnlyAdmin):
         return ("-created_at", "-pk") if "state__exact" in request.GET else ("-pk",)
 
     def search_condition(self, term: str) -> Q:
-        return Q(key__in=[str(learner) for learner in learner_ids_for(term)])
+        """Return the condition of what is about these learners: announcements, and their badges at providers."""
+        learners = learner_ids_for(term)
+        held = UserCredential.objects.filter(learner__in=learners).order_by("-awarded_at")
+        badges = set(held.values_list("learner_template_id", flat=True)[:MOST_CREDENTIALS])
+        return Q(key__in=[*map(str, learners), *map(str, badges)])
 
     @admin.display(description=gettext_lazy("payload"))
     def stored_payload(self, message: OutboxMessage) -> SafeString:

@@ -13,8 +13,10 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from badges.admin.descriptions import describe_cause, describe_rules
 from badges.admin.readonly import ExactSearchMixin, ReadOnlyAdmin, learner_ids_for, template_ids_for
+from badges.api import missing_criteria
 from badges.common.admin import format_time, link_to
-from badges.models import BadgeProgress, Fulfillment
+from badges.common.permissions import may
+from badges.models import BadgeProgress, Fulfillment, LoggedEvent
 from badges.progress.reading import GroupReport, RequirementReport, report, with_reports
 
 
@@ -36,7 +38,9 @@ class BadgeProgressAdmin(ExactSearchMixin, ReadOnlyAdmin):
     list_display = ("learner", "template", "state", "created_at", "completed_at")
     list_display_links = ("learner",)
     list_filter = (_CompletedFilter,)
-    search_help_text = gettext_lazy("An LMS user id, a username or its beginning, or the slug of a template.")
+    search_help_text = gettext_lazy(
+        "An LMS user id, a username or its beginning, the UUID of a learner, or the slug of a template."
+    )
     ordering = ("-pk",)  # ids begin with the learner, so the newest learner is first; an index has this order
     fields = ("badge", "holder", "created_at", "completed_at", "state", "demands", "past")
 
@@ -60,9 +64,17 @@ class BadgeProgressAdmin(ExactSearchMixin, ReadOnlyAdmin):
         found = report(progress)
         return _("%(met)s of %(all)s") % {"met": found.fulfilled, "all": found.total}
 
+    def get_object(self, request: Any, object_id: str, from_field: str | None = None) -> Any:
+        """Return a row; for who may view logged events with what is missing of its criteria document."""
+        progress = super().get_object(request, object_id, from_field)
+        if progress is not None and may(request.user, "view", LoggedEvent):
+            progress.missing = missing_criteria([progress]).get(progress.pk)
+        return progress
+
     @admin.display(description=gettext_lazy("current requirements"))
     def demands(self, progress: BadgeProgress) -> SafeString:
-        items = format_html_join("", "<li>{}</li>", ((_group(group),) for group in report(progress).groups))
+        groups = report(progress, missing=getattr(progress, "missing", None)).groups
+        items = format_html_join("", "<li>{}</li>", ((_group(group),) for group in groups))
         return format_html('<ul class="lms-badges-requirements">{}</ul>', items)
 
     @admin.display(description=gettext_lazy("no longer counted"))
@@ -89,5 +101,8 @@ def _requirement(reported: RequirementReport) -> SafeString:
     requirement, met = reported.requirement, reported.fulfillment
     text = reported.description or describe_rules(requirement.rules.all(), requirement.event_type)
     if met is None:
-        return format_html("{}: {}", requirement.key, text)
+        missing = format_html_join(
+            "", "<br>{}", ((_("Missing: %(what)s") % {"what": it},) for it in reported.missing or ())
+        )
+        return format_html("{}: {}{}", requirement.key, text, missing)
     return format_html("{}: {}<br>{} · {}", requirement.key, text, format_time(met.fulfilled_at), describe_cause(met))

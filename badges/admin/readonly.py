@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import uuid
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -51,9 +53,11 @@ def lms_user_id(term: str) -> int | None:
 
 
 def learner_ids_for(term: str) -> list[int]:
-    """Return the ids of learners by LMS user id, or by the beginning of the username."""
+    """Return the ids of learners by LMS user id, by the beginning of the username, or by UUID."""
     number = lms_user_id(term)
     found = list(Learner.objects.filter(lms_user_id=number).values_list("pk", flat=True)) if number is not None else []
+    with contextlib.suppress(ValueError):
+        found += Learner.objects.filter(uuid=uuid.UUID(term)).values_list("pk", flat=True)
     by_name = {f"user__{get_user_model().USERNAME_FIELD}__startswith": term}
     return found + list(Learner.objects.filter(**by_name).values_list("pk", flat=True)[:200])
 

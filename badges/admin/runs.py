@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any
 
 from django import forms
@@ -35,7 +36,7 @@ MODES = [(mode.value, mode.label) for mode in (RunMode.PLAN, RunMode.APPLY)]
 class StartForm(forms.ModelForm):
     """What to start."""
 
-    kind = forms.ChoiceField(choices=lambda: [("", "---------"), *((name, name) for name in kinds.names())])
+    kind = forms.ChoiceField(choices=lambda: [("", "---------"), *((name, name) for name in _offered())])
     mode = forms.ChoiceField(choices=MODES, help_text=gettext_lazy("A plan changes nothing."))
     parameters = forms.JSONField(
         initial=dict, required=False, help_text=gettext_lazy("A JSON object; the documentation of the kind lists them.")
@@ -77,8 +78,9 @@ class RunAdmin(LongTableAdmin):
     list_select_related = ("asked_by",)
     ordering = ("-asked_at", "-id")
     readonly_fields = (
-        *("id", "kind", "subject", "mode", "state_text", "progress", "counted", "note", "given", "result_link"),
-        *("asked_by", "asked_at", "started_at", "finished_at", "attempts", "undoes_link", "undone_by_link"),
+        *("id", "kind", "subject", "mode", "state_text", "progress", "counted", "note", "given", "more_link"),
+        *("result_link", "asked_by", "asked_at", "started_at", "finished_at", "attempts"),
+        *("undoes_link", "undone_by_link"),
     )
 
     class Media:
@@ -130,6 +132,14 @@ class RunAdmin(LongTableAdmin):
             return "-"
         address = reverse("admin:lms_badges_run_result", args=[run.pk])
         return format_html('<a href="{}">{}</a>', address, _file_name(run))
+
+    @admin.display(description=gettext_lazy("more"))
+    def more_link(self, run: Run) -> SafeString | str:
+        try:
+            address = kinds.get(run.kind).page(run.pk)
+        except Permanent:  # the package that brings the kind is gone
+            address = None
+        return format_html('<a href="{}">{}</a>', address, _("What this kind of run tells of it")) if address else "-"
 
     @admin.display(description=gettext_lazy("undoes"))
     def undoes_link(self, run: Run) -> SafeString | str:
@@ -220,6 +230,17 @@ class RunAdmin(LongTableAdmin):
         if not run.result:
             raise Http404
         return FileResponse(run.result.open("rb"), as_attachment=True, filename=_file_name(run))
+
+
+def _offered() -> list[str]:
+    """Return the names of the kinds that staff start here. One that cannot be loaded says why when it is chosen."""
+    offered = []
+    for name in kinds.names():
+        with suppress(Permanent):
+            if not kinds.get(name).is_started_by_staff:
+                continue
+        offered.append(name)
+    return offered
 
 
 def _file_name(run: Run) -> str:

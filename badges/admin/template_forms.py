@@ -6,6 +6,7 @@ The forms validate the fields and show errors beside them. They write no rows.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from django import forms
@@ -17,11 +18,12 @@ from django.db.models import Count
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from badges.admin.criteria_tryout import read_criteria
 from badges.admin.rule_rows import Row, RuleRowsField, row_of
 from badges.catalog import event_types
 from badges.catalog.api import Document, export_template
 from badges.catalog.criteria import criteria_of
-from badges.catalog.documents import CRITERIA_KEY
+from badges.catalog.documents import CRITERIA_KEY, in_reading_order
 from badges.catalog.models import BadgeRequirement, BadgeTemplate, TemplateIssuer
 from badges.catalog.validation import providers
 from badges.exceptions import UnknownEventType
@@ -57,6 +59,21 @@ class TemplateForm(forms.ModelForm):
         widget=AdminURLFieldWidget,
         label=gettext_lazy("Image address"),
     )
+    criteria = forms.CharField(
+        required=False,
+        label=gettext_lazy("Criteria"),
+        widget=forms.Textarea(
+            attrs={
+                "rows": 14,
+                "class": "vLargeTextField lms-badges-code",
+                "spellcheck": "false",
+                "autocomplete": "off",
+                "autocapitalize": "off",
+                "dir": "ltr",
+            }
+        ),
+        help_text=gettext_lazy('A JSON object, such as {"event": "…"}. Left empty, only the requirements count.'),
+    )
     opened_revision = forms.IntegerField(required=False, widget=forms.HiddenInput)
 
     class Meta:
@@ -68,12 +85,22 @@ class TemplateForm(forms.ModelForm):
         if self.instance.pk and "opened_revision" in self.fields:
             self.initial["opened_revision"] = self._newest()
             self.fields["slug"].disabled = True
+        if self.instance.pk and "criteria" in self.fields:
+            stored = in_reading_order(criteria_of(self.instance))
+            self.initial["criteria"] = "" if stored is None else json.dumps(stored, indent=2, ensure_ascii=False)
 
     def _newest(self) -> int:
         return self.instance.revisions.order_by("-number").values_list("number", flat=True).first() or 0
 
+    def clean_criteria(self) -> Document | None:
+        """Return the document; None if the field is empty."""
+        text = self.cleaned_data["criteria"]
+        return read_criteria(text).document if text else None
+
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
+        # The formset of the requirements asks for it. A document with a problem is one, too.
+        self.instance.has_criteria = "criteria" in self.errors or bool(cleaned.get("criteria"))
         opened = cleaned.get("opened_revision")
         if self.instance.pk and opened is not None and opened != self._newest():
             message = _("Somebody saved this template since you opened it. Open it anew in another tab and compare.")
@@ -229,14 +256,11 @@ class RequirementFormSet(forms.BaseInlineFormSet):
     def clean(self) -> None:
         super().clean()
         self._name_keys()
-        if self.instance.is_active and not any(form.counts for form in self.forms) and not self._has_criteria():
+        if self.instance.is_active and not any(form.counts for form in self.forms) and not self.instance.has_criteria:
             message = _(
                 "An active template needs at least one requirement or a criteria document: add one, or deactivate it."
             )
             raise ValidationError(message, code="empty")
-
-    def _has_criteria(self) -> bool:
-        return bool(self.instance.pk) and criteria_of(self.instance) is not None
 
     def _name_keys(self) -> None:
         forms = [form for form in self.forms if form.counts]
@@ -274,7 +298,7 @@ def fits_one_page(template: BadgeTemplate) -> bool:
 def template_document(form: TemplateForm, *, stored: BadgeTemplate | None) -> Document:
     """Return the stored template as an entry of a pack, with the changes of the form."""
     document = export_template(stored) if stored else {"uuid": None, "penalties": [], "criteria": None}
-    written = ("name", "slug", "description", "image_url", "is_active", "award_once")
+    written = ("name", "slug", "description", "image_url", "is_active", "award_once", "criteria")
     return document | {key: form.cleaned_data[key] for key in written if key in form.cleaned_data}
 
 

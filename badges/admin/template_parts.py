@@ -6,11 +6,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import path, reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from badges import api, granting
+from badges.admin.criteria_tryout import TryoutForm, show_reference, try_criteria
+from badges.admin.decisions import AWARDED, AwardTemplateForm, decided, decision_page, may_award
 from badges.admin.descriptions import describe_rules, describe_values
 from badges.admin.template_forms import (
     MOST_REQUIREMENTS,
@@ -30,6 +36,7 @@ from badges.models import (
     BadgeProgress,
     BadgeRequirement,
     BadgeTemplate,
+    LoggedEvent,
     TemplateIssuer,
     TemplateRevision,
     UserCredential,
@@ -134,6 +141,25 @@ class RequirementsSection(TemplateSection):
 
 
 @register
+class CriteriaSection(TemplateSection):
+    """The box below the form that tries out the criteria document, and the pages about the language."""
+
+    order = 20
+    below_template_name = "lms_badges/template_criteria.html"
+
+    def context(self, request: HttpRequest, template: BadgeTemplate | None) -> dict[str, Any]:
+        may_view_log = may(request.user, "view", LoggedEvent)
+        return {"badges_tryout": TryoutForm(may_view_log=may_view_log, initial={"template": template and template.pk})}
+
+    def urls(self, model_admin: Any) -> Sequence[Any]:
+        wrap = model_admin.admin_site.admin_view
+        return [
+            path("criteria/try/", wrap(try_criteria), name="lms_badges_try_criteria"),
+            path("criteria/reference/", wrap(show_reference), name="lms_badges_criteria_reference"),
+        ]
+
+
+@register
 class IssuersSection(TemplateSection):
     """Where the badge is issued."""
 
@@ -156,6 +182,52 @@ class RevisionsSection(TemplateSection):
             link_to_list(UserCredential, _("credentials"), template__id__exact=template.pk),
             link_to_list(BadgeProgress, _("progress"), template__id__exact=template.pk),
         )
+
+
+@register
+class AwardSection(TemplateSection):
+    """The button that awards the badge to a learner."""
+
+    order = 80
+    template_name = "lms_badges/template_award.html"
+
+    def context(self, request: HttpRequest, template: BadgeTemplate | None) -> dict[str, Any]:
+        if template is None or not may_award(request.user):
+            return {}
+        if not granting.awardable_templates().filter(pk=template.pk).exists():
+            return {}
+        return {"badges_award_address": reverse("admin:lms_badges_badgetemplate_award", args=[template.pk])}
+
+    def urls(self, model_admin: Any) -> Sequence[Any]:
+        def award(request: HttpRequest, object_id: str) -> HttpResponse:
+            return _award(request, model_admin, object_id)
+
+        view = model_admin.admin_site.admin_view(award)
+        return [path("<path:object_id>/award/", view, name="lms_badges_badgetemplate_award")]
+
+
+def _award(request: HttpRequest, model_admin: Any, object_id: str) -> HttpResponse:
+    """Award the badge of a template to a learner."""
+    if not (model_admin.has_view_permission(request) and may_award(request.user)):
+        raise PermissionDenied
+    template = model_admin.get_object(request, unquote(object_id))
+    if template is None:
+        raise Http404
+
+    def decide(given: dict[str, Any]) -> HttpResponse:
+        awarded = api.award(given["person"], template.slug, by=request.user, reason=given["reason"])
+        return decided(request, model_admin, awarded, text=AWARDED, back=template)
+
+    return decision_page(
+        request,
+        model_admin,
+        template,
+        form_class=AwardTemplateForm,
+        title=_("Award to a learner"),
+        button=_("Award"),
+        explanation=_("The learner gets %(badge)s, whatever its requirements say.") % {"badge": template.name},
+        decide=decide,
+    )
 
 
 def _fits(request: HttpRequest, template: BadgeTemplate) -> bool:

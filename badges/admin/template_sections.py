@@ -44,6 +44,9 @@ class TemplateSection:
     template_name: str | None = None
     """A Django template that is rendered below the inlines, with the context of the page."""
 
+    below_template_name: str | None = None
+    """A Django template that is rendered below the form of the page. It may hold a form of its own."""
+
     def write(self, document: Document, formset: Any) -> None:
         """
         Write the input of the inline into a document, which is a template entry of a pack.

@@ -14,6 +14,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from badges.admin.criteria_texts import criteria_in_words
+from badges.admin.descriptions import pretty
 from badges.admin.template_forms import TemplateForm, template_document
 from badges.admin.template_sections import section_of, sections
 from badges.catalog.api import (
@@ -24,8 +26,11 @@ from badges.catalog.api import (
     export_template,
     save_template,
 )
+from badges.catalog.criteria import criteria_of
+from badges.catalog.documents import in_reading_order
 from badges.common.admin import CappedPaginator, PluginModelAdmin
 from badges.models import BadgeProgress, BadgeTemplate, TemplateRevision, UserCredential
+from badges.rules import to_text
 
 
 class _ArchivedFilter(admin.SimpleListFilter):
@@ -79,14 +84,15 @@ class BadgeTemplateAdmin(PluginModelAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: BadgeTemplate | None = None) -> Any:
         about = ["name", "slug", "description", "image_url"]
         if obj is None:
-            return [(None, {"fields": [*about, "is_active", "award_once"]})]
+            return [(None, {"fields": [*about, "is_active", "award_once"]}), _criteria_fieldset(None, "criteria")]
         if not self.has_change_permission(request, obj):
-            about = [*about, "archived_at"]
-            return [(None, {"fields": [*about, "is_active", "award_once", "more"]})]
-        return [(None, {"fields": [*about, "is_active", "award_once", "more", "opened_revision"]})]
+            about = [*about, "archived_at", "is_active", "award_once", "more"]
+            return [(None, {"fields": about}), _criteria_fieldset(obj, "criteria_text")]
+        about = [*about, "is_active", "award_once", "more", "opened_revision"]
+        return [(None, {"fields": about}), _criteria_fieldset(obj, "criteria")]
 
     def get_readonly_fields(self, request: HttpRequest, obj: BadgeTemplate | None = None) -> tuple[str, ...]:
-        return ("more", "archived_at") if obj else ()
+        return ("more", "archived_at", "criteria_text", "criteria_words") if obj else ()
 
     def get_prepopulated_fields(self, request: HttpRequest, obj: BadgeTemplate | None = None) -> dict[str, Any]:
         return {} if obj else dict(self.prepopulated_fields)
@@ -99,6 +105,16 @@ class BadgeTemplateAdmin(PluginModelAdmin):
     def more(self, template: BadgeTemplate) -> SafeString:
         links = [link for section in sections() for link in section.links(template)]
         return SafeString(" · ".join(links))
+
+    @admin.display(description=gettext_lazy("criteria"))
+    def criteria_text(self, template: BadgeTemplate) -> SafeString | str:
+        document = criteria_of(template)
+        return "-" if document is None else pretty(to_text(in_reading_order(document)))
+
+    @admin.display(description=gettext_lazy("in words"))
+    def criteria_words(self, template: BadgeTemplate) -> SafeString:
+        document = criteria_of(template)
+        return SafeString("-") if document is None else criteria_in_words(document, now=timezone.now())
 
     def get_inlines(self, request: HttpRequest, obj: BadgeTemplate | None) -> list[Any]:
         return [section.inline for section in sections() if section.inline]
@@ -113,6 +129,7 @@ class BadgeTemplateAdmin(PluginModelAdmin):
             if template and self.has_change_permission(request, template):
                 for warning in section.warnings(request, template):
                     self.message_user(request, warning, messages.WARNING)
+        context["badges_below_templates"] = [one.below_template_name for one in sections() if one.below_template_name]
         context["badges_section_templates"] = [section.template_name for section in sections() if section.template_name]
         return super().render_change_form(request, context, *args, **kwargs)
 
@@ -210,6 +227,19 @@ class BadgeTemplateAdmin(PluginModelAdmin):
         if done:
             text = ngettext("%d template was changed.", "%d templates were changed.", done) % done
             self.message_user(request, text, messages.SUCCESS)
+
+
+def _criteria_fieldset(template: BadgeTemplate | None, field: str) -> Any:
+    """Return the fieldset of the criteria document, closed when there is none."""
+    given = template is not None and criteria_of(template) is not None
+    options: dict[str, Any] = {
+        "fields": [field, "criteria_words"] if given else [field],
+        "description": _(
+            "When the badge is earned, beyond single events: counts, periods, sequences. "
+            "A template with requirements and criteria needs both."
+        ),
+    }
+    return _("Criteria"), options if given else options | {"classes": ["collapse"]}
 
 
 def _is_used(template: BadgeTemplate) -> bool:

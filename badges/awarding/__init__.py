@@ -1,1 +1,1 @@
-"""Which learner holds which badge, and why."""
+"""The table of credentials: which learner holds which badge, and why. ``badges.granting`` writes it."""

@@ -7,11 +7,13 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 from uuid6 import uuid7
 
-from badges.catalog.causes import Caused, CauseKind
+from badges.catalog.causes import REASON_LENGTH, Caused, CauseKind
 from badges.catalog.models import BadgeTemplate, TemplateRevision
 from badges.fields import KeyField, UnconstrainedForeignKey
 
 ACTIVE = "active"
+PUBLIC_REASON_LENGTH = 255
+INTERNAL_REASON_LENGTH = 500
 
 
 class CredentialStatus(models.TextChoices):
@@ -34,7 +36,9 @@ class UserCredential(Caused):
 
     A revoked credential has a second cause: when it was revoked, by what or whom, and why. ``public_reason`` is what
     the learner and the providers may read, ``internal_reason`` is for staff. ``blocked`` is set when a person revoked
-    it: the learner does not get the badge again until staff lift the block. Nothing else of a revocation changes.
+    it: the learner does not get the badge again until staff lift the block. Then ``blocked`` is cleared, and
+    ``block_lifted_at``, ``block_lifted_person`` (None for other code) and ``block_lifted_reason`` say when, by whom and
+    why. Nothing else of a revocation changes.
 
     ``learner_template_id`` is computed from learner and template (``catalog.learner_template_ids``), so a batch finds
     its rows by it. The tables of providers (``CredlyBadge``) extend a row one-to-one and share its id.
@@ -50,8 +54,8 @@ class UserCredential(Caused):
     active_key = models.CharField(max_length=6, null=True, blank=True, default=ACTIVE, editable=False)
     awarded_at = models.DateTimeField(_("awarded"))
     revoked_at = models.DateTimeField(_("revoked"), null=True, blank=True)
-    public_reason = models.CharField(_("reason for the learner"), max_length=255, blank=True)
-    internal_reason = models.CharField(_("reason for staff"), max_length=500, blank=True)
+    public_reason = models.CharField(_("reason for the learner"), max_length=PUBLIC_REASON_LENGTH, blank=True)
+    internal_reason = models.CharField(_("reason for staff"), max_length=INTERNAL_REASON_LENGTH, blank=True)
     blocked = models.BooleanField(_("blocked"), default=False)
     revocation_kind = models.CharField(_("cause of the revocation"), max_length=10, choices=CauseKind, blank=True)
     revocation_event_source = KeyField(_("event source"), max_length=255, blank=True)
@@ -64,11 +68,18 @@ class UserCredential(Caused):
     revocation_revision = models.ForeignKey(
         TemplateRevision, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
     )
+    block_lifted_at = models.DateTimeField(_("block lifted"), null=True, blank=True)
+    block_lifted_person = UnconstrainedForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    block_lifted_reason = models.CharField(_("reason"), max_length=REASON_LENGTH, blank=True)
 
     class Meta:
         default_permissions = ()
         permissions = [
             ("view_lms_badges_usercredential", "Can view user credentials"),
+            ("award_lms_badges_usercredential", "Can award badges"),
+            ("revoke_lms_badges_usercredential", "Can revoke badges and lift blocks"),
         ]
         verbose_name = _("user credential")
         verbose_name_plural = _("user credentials")
@@ -90,6 +101,11 @@ class UserCredential(Caused):
             ),
             models.CheckConstraint(
                 condition=models.Q(blocked=False) | models.Q(status="revoked"), name="lms_badges_blocked_while_revoked"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(block_lifted_at__isnull=True, block_lifted_reason="")
+                | models.Q(block_lifted_at__isnull=False, status="revoked", blocked=False),
+                name="lms_badges_lifted_after_block",
             ),
         ]
         indexes = [

@@ -12,6 +12,8 @@ from django.utils.translation import gettext_lazy as _
 from badges.catalog.models import TemplateRevision
 from badges.fields import KeyField, UnconstrainedForeignKey
 
+REASON_LENGTH = 500
+
 
 class CauseKind(models.TextChoices):
     """Who or what caused a fulfilment, a reset, an award or a revocation: an event, a person, or code for nobody."""
@@ -67,7 +69,7 @@ class Caused(models.Model):
     cause_person = UnconstrainedForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
-    cause_reason = models.CharField(_("reason"), max_length=500, blank=True)
+    cause_reason = models.CharField(_("reason"), max_length=REASON_LENGTH, blank=True)
     revision = models.ForeignKey(TemplateRevision, on_delete=models.PROTECT, related_name="+")
 
     class Meta:

@@ -14,8 +14,12 @@ from badges.catalog.models import BadgeTemplate
 from badges.rules import Criteria, CriteriaError, Translations, describe, parse_criteria
 
 
-def compile_criteria(document: Document, definitions: Mapping[str, EventDefinition]) -> Criteria:
-    """Return a compiled criteria document. Raises CriteriaError, also for event types that cannot be used."""
+def compile_criteria(document: Document | str, definitions: Mapping[str, EventDefinition]) -> Criteria:
+    """
+    Return a compiled criteria document, given as JSON or as its text.
+
+    Raises CriteriaError, also for event types that cannot be used here.
+    """
     criteria = parse_criteria(document)
     for error in event_type_errors(criteria, definitions):
         raise error

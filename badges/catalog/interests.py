@@ -32,7 +32,7 @@ class Interest:
 
     ``template`` is the template that it belongs to, or None. An instance is never changed.
 
-    Three facts are said by the kind:
+    The kind decides three facts:
 
     - ``keeps_event``: whether a matching event is kept in the inbox. Events that meet no such interest are ignored.
     - ``creates_learner``: whether a person without a learner gets one. It needs ``keeps_event``.

@@ -21,7 +21,7 @@ class BadgeTemplate(models.Model):
     new ``CatalogVersion`` number, in the same transaction. A template on which a learner has made progress is archived
     (``archived_at``), not deleted.
 
-    What the template demands is said by the document of ``current_revision`` alone. The other columns, and the rows of
+    What the template demands is in the document of ``current_revision`` alone. The other columns, and the rows of
     issuers, requirements and data rules, repeat the document for lists, filters and foreign keys. Only
     ``catalog.editing`` writes them.
 

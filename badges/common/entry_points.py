@@ -100,10 +100,10 @@ class EntryPointLoader(Generic[Plugin]):
             found: dict[str, list[EntryPoint]] = {}
             for entry_point in entry_points(group=self.group):
                 found.setdefault(entry_point.name, []).append(entry_point)
-            self._found = {name: self._without_imitations(points) for name, points in found.items()}
+            self._found = {name: self._own_first(points) for name, points in found.items()}
         return self._found
 
-    def _without_imitations(self, points: list[EntryPoint]) -> list[EntryPoint]:
+    def _own_first(self, points: list[EntryPoint]) -> list[EntryPoint]:
         owner = self.group.partition(".")[0]
         return [point for point in points if point.module.partition(".")[0] == owner] or points
 

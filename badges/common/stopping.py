@@ -8,7 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from celery.exceptions import SoftTimeLimitExceeded
+
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+# What stops a worker in the middle of its work. Nothing that the worker has claimed has failed then.
+INTERRUPTIONS = (SoftTimeLimitExceeded, SystemExit, KeyboardInterrupt)
 
 
 class StopRequest:

@@ -7,7 +7,16 @@ not depend on the number of credentials.
 """
 
 from badges.granting.awards import NewAward, award
-from badges.granting.by_hand import award_one, lift_block, revoke_one
+from badges.granting.by_hand import award_one, awardable_templates, lift_block, revoke_one
 from badges.granting.revocations import NewRevocation, revoke
 
-__all__ = ["NewAward", "NewRevocation", "award", "award_one", "lift_block", "revoke", "revoke_one"]
+__all__ = [
+    "NewAward",
+    "NewRevocation",
+    "award",
+    "award_one",
+    "awardable_templates",
+    "lift_block",
+    "revoke",
+    "revoke_one",
+]

@@ -1,20 +1,26 @@
-"""Awarding: write the credentials of those who may have one, and what has to happen outside."""
+"""
+Awarding: who may have a credential, the new rows, and what has to happen outside.
+
+One statement reads the credentials of a whole batch, and one writes them.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Sequence
+import uuid
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from django.db import transaction
+from uuid6 import uuid7
 
-from badges.awarding import awards
-from badges.awarding.models import UserCredential
+from badges.awarding.models import ACTIVE, CredentialStatus, UserCredential
 from badges.catalog.causes import Cause, CauseKind
 from badges.catalog.learner_template_ids import learner_template_id
 from badges.granting.messages import messages_of_award
+from badges.inserts import insert
 from badges.issuers import registry
 from badges.outbox import mailbox
 
@@ -63,11 +69,11 @@ def award(new: Sequence[NewAward], *, now: dt.datetime) -> list[UserCredential]:
     if not new:
         return []
     template_of = {learner_template_id(each.learner_id, each.template.id): each.template for each in new}
-    holdings = awards.holdings(template_of)
+    holdings = _holdings(template_of)
     credentials = [
         _credential_of(each, now)
         for each in new
-        if awards.may_award(
+        if _may_award(
             holdings[learner_template_id(each.learner_id, each.template.id)],
             award_once=each.template.award_once and each.cause.kind in (CauseKind.EVENT, CauseKind.TIME),
         )
@@ -75,7 +81,7 @@ def award(new: Sequence[NewAward], *, now: dt.datetime) -> list[UserCredential]:
     if not credentials:
         return []
     issuers_of = [(credential, template_of[credential.learner_template_id].issuers) for credential in credentials]
-    awards.store(credentials)
+    insert(sorted(credentials, key=lambda credential: credential.learner_template_id))
     registry.prepare((credential, issuer) for credential, issuers in issuers_of for issuer in issuers)
     mailbox.post(
         [
@@ -91,14 +97,57 @@ def award(new: Sequence[NewAward], *, now: dt.datetime) -> list[UserCredential]:
     return credentials
 
 
+@dataclass
+class _Holding:
+    """
+    What a learner has of one template.
+
+    ``active``: the badge is held. ``blocked``: a person revoked it, and the block is not lifted. ``lost``: an event
+    revoked it, now or before.
+    """
+
+    active: bool = False
+    blocked: bool = False
+    lost: bool = False
+
+
+def _holdings(learner_template_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, _Holding]:
+    """Return what learners have, for every learner_template_id, also for one without credentials; one statement."""
+    found = {key: _Holding() for key in learner_template_ids}
+    rows = (
+        UserCredential.objects.filter(learner_template_id__in=list(found))
+        .order_by()
+        .values_list("learner_template_id", "status", "blocked", "revocation_kind")
+    )
+    for key, status, blocked, revocation_kind in rows:
+        holding = found[key]
+        holding.active |= status == CredentialStatus.AWARDED
+        holding.blocked |= blocked
+        holding.lost |= revocation_kind == CauseKind.EVENT
+    return found
+
+
+def _may_award(holding: _Holding, *, award_once: bool) -> bool:
+    """
+    Return whether a learner may get a badge.
+
+    Nobody holds a badge twice, or gets one again while a block stands. With ``award_once``, a learner who lost the
+    badge to an event does not get it again.
+    """
+    return not (holding.active or holding.blocked or (award_once and holding.lost))
+
+
 def _credential_of(new: NewAward, now: dt.datetime) -> UserCredential:
-    return awards.credential_of(
+    return UserCredential(
+        id=uuid7(),
         learner_template_id=learner_template_id(new.learner_id, new.template.id),
         learner_id=new.learner_id,
         template_id=new.template.id,
         revision_id=new.template.revision_id,
-        cause=new.cause,
-        now=now,
+        status=CredentialStatus.AWARDED,
+        active_key=ACTIVE,
+        awarded_at=now,
+        **new.cause.fields(),
     )
 
 

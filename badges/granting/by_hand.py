@@ -8,18 +8,19 @@ time the others see what the first has done.
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import IntegrityError, transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from badges.awarding import awards
-from badges.awarding.models import UserCredential
-from badges.catalog.causes import Cause, CauseKind
+from badges.awarding.models import ACTIVE, INTERNAL_REASON_LENGTH, PUBLIC_REASON_LENGTH, UserCredential
+from badges.catalog.causes import REASON_LENGTH, Cause, CauseKind
 from badges.catalog.learner_template_ids import learner_template_id
-from badges.catalog.models import BadgeTemplate
+from badges.catalog.models import BadgeRequirement, BadgeTemplate
 from badges.database import read_committed, retry_transient
 from badges.exceptions import (
     AlreadyHeldError,
@@ -30,7 +31,8 @@ from badges.exceptions import (
     UnknownPersonError,
 )
 from badges.granting.awards import NewAward, award
-from badges.granting.revocations import NewRevocation, revoke
+from badges.granting.reasons import check_reason
+from badges.granting.revocations import NewRevocation, lift_blocks, revoke
 from badges.intake.models import Learner
 from badges.progress import states
 from badges.rules import completion
@@ -49,21 +51,43 @@ class _Template:
     issuers: Sequence[tuple[str, str, str]]
 
 
+def awardable_templates() -> QuerySet[BadgeTemplate]:
+    """
+    Return the templates whose badges are awarded now.
+
+    A template that demands nothing is never active, and people award it.
+    """
+    demanded = BadgeRequirement.objects.filter(template=OuterRef("pk"), archived_at=None)
+    return BadgeTemplate.objects.filter(Q(is_active=True) | ~Exists(demanded), archived_at=None)
+
+
 def award_one(
-    learner: Learner, template: BadgeTemplate, *, by: AbstractBaseUser | None, reason: str, now: dt.datetime
+    learner: Learner | Callable[[], Learner],
+    template: BadgeTemplate,
+    *,
+    by: AbstractBaseUser | None,
+    reason: str,
+    now: dt.datetime,
 ) -> UserCredential:
     """
     Award a badge and return the credential.
 
-    Raises TemplateNotActiveError, AlreadyHeldError or BlockedError.
+    ``learner`` may be a function that creates the learner. It is called in the transaction of the award, so a refused
+    award leaves no learner. It is called again if another process creates the same learner meanwhile.
+
+    Raises UnusableReasonError, TemplateNotActiveError, AlreadyHeldError or BlockedError.
     """
+    check_reason("reason", reason, longest=REASON_LENGTH)
 
     def work() -> UserCredential:
-        _lock(learner)
+        found = learner if isinstance(learner, Learner) else learner()
+        _lock(found)
+        if not _is_known(found):
+            raise UnknownPersonError
         if not _may_be_awarded(template):
             raise TemplateNotActiveError(template.slug)
-        _require_awardable(learner, template)
-        return award([NewAward(learner.pk, _granted(template), _cause(by, reason))], now=now)[0]
+        _require_awardable(found, template)
+        return award([NewAward(found.pk, _granted(template), _cause(by, reason))], now=now)[0]
 
     return _in_transaction(work)
 
@@ -76,9 +100,16 @@ def revoke_one(
     public_reason: str,
     internal_reason: str,
     block: bool,
+    credential_id: uuid.UUID | None,
     now: dt.datetime,
 ) -> UserCredential:
-    """Revoke the badge that a learner holds and return the credential. Raises NotHeldError."""
+    """
+    Revoke the badge that a learner holds and return the credential.
+
+    With ``credential_id`` only this credential is revoked. Raises UnusableReasonError or NotHeldError.
+    """
+    check_reason("reason", public_reason, longest=PUBLIC_REASON_LENGTH)
+    check_reason("internal_reason", internal_reason, longest=INTERNAL_REASON_LENGTH)
 
     def work() -> UserCredential:
         _lock(learner)
@@ -90,6 +121,7 @@ def revoke_one(
             public_reason=public_reason,
             internal_reason=internal_reason,
             block=block,
+            credential_id=credential_id,
         )
         revoked = revoke([revocation], now=now)
         if not revoked:
@@ -100,19 +132,34 @@ def revoke_one(
 
 
 def lift_block(
-    learner: Learner, template: BadgeTemplate, *, by: AbstractBaseUser | None, reason: str, now: dt.datetime
+    learner: Learner,
+    template: BadgeTemplate,
+    *,
+    by: AbstractBaseUser | None,
+    reason: str,
+    credential_id: uuid.UUID | None,
+    now: dt.datetime,
 ) -> UserCredential | None:
     """
     Lift the block of a learner on a template, and evaluate the progress anew.
 
-    Returns the new credential if the requirements of today are fulfilled, else None. Raises NotBlockedError.
+    With ``credential_id`` only the block of this credential is lifted. Returns the new credential if the requirements
+    of today are fulfilled, else None. Raises UnusableReasonError or NotBlockedError.
     """
+    check_reason("reason", reason, longest=REASON_LENGTH)
 
     def work() -> UserCredential | None:
         _lock(learner)
-        if not awards.lift_blocks(learner_template_id(learner.pk, template.pk)):
+        lifted = lift_blocks(
+            learner_template_id(learner.pk, template.pk),
+            credential_id=credential_id,
+            person_id=by.pk if by else None,
+            reason=reason,
+            now=now,
+        )
+        if not lifted:
             raise NotBlockedError(template.slug)
-        if not _may_be_awarded(template) or not _is_complete(learner, template):
+        if not (_is_known(learner) and _may_be_awarded(template) and _is_complete(learner, template)):
             return None
         awarded = award([NewAward(learner.pk, _granted(template), _cause(by, reason))], now=now)
         return awarded[0] if awarded else None
@@ -143,21 +190,21 @@ def _lock(learner: Learner) -> None:
         raise UnknownPersonError
 
 
+def _is_known(learner: Learner) -> bool:
+    """Return whether the learner is still somebody: a retirement may have come before the lock."""
+    return Learner.objects.filter(pk=learner.pk).exclude(lms_user_id=None, user=None).exists()
+
+
 def _may_be_awarded(template: BadgeTemplate) -> bool:
-    """Return whether badges are awarded now. A template that demands nothing is never active; people award it."""
-    template.refresh_from_db(fields=["is_active", "archived_at", "award_once"])
-    if template.archived_at is not None:
-        return False
-    return template.is_active or not template.requirements.filter(archived_at=None).exists()
+    return awardable_templates().filter(pk=template.pk).exists()
 
 
 def _require_awardable(learner: Learner, template: BadgeTemplate) -> None:
-    key = learner_template_id(learner.pk, template.pk)
-    holding = awards.holdings([key])[key]
-    if holding.active:
-        raise AlreadyHeldError(template.slug)
-    if holding.blocked:
-        raise BlockedError(template.slug)
+    rows = UserCredential.objects.filter(learner_template_id=learner_template_id(learner.pk, template.pk))
+    for credential in rows.filter(Q(active_key=ACTIVE) | Q(blocked=True)):
+        if credential.active_key == ACTIVE:
+            raise AlreadyHeldError(template.slug, credential.pk)
+        raise BlockedError(template.slug, credential.pk)
 
 
 def _is_complete(learner: Learner, template: BadgeTemplate) -> bool:

@@ -75,7 +75,7 @@ def dead_row_of(unreadable: Unreadable, *, now: dt.datetime) -> InboxMessage:
     return InboxMessage(
         id=uuid7(),
         source="",
-        event_id=_fitting(unreadable.id),
+        event_id=_id_or_digest(unreadable.id),
         event_type=unreadable.type,
         payload=unreadable.body,
         received_from=unreadable.received_from[:PLACE_LENGTH],
@@ -206,7 +206,7 @@ def clear_unreadable_payloads() -> int:
     return rows.filter(payload__isnull=False).update(payload=None)
 
 
-def _fitting(text: str) -> str:
+def _id_or_digest(text: str) -> str:
     """Return the text, or a digest of it where it is longer than its column: cut off, two of them could be one."""
     if len(text) <= ID_LENGTH:
         return text

@@ -132,7 +132,7 @@ def look_up(
     if not wanted and not others and not asked:
         return lookup
     _find_known_and_retired(wanted.keys() | asked, others, lookup)
-    missing = {key: person for key, person in wanted.items() if _lacks_account(key, person, lookup)}
+    missing = {key: person for key, person in wanted.items() if _needs_account_look_up(key, person, lookup)}
     if missing and (field_name := user_lms_id_field()):
         _match_host_field(missing, lookup, field_name)
     if missing:
@@ -340,7 +340,7 @@ def _any_identity(keys: Iterable[PersonKey]) -> Q:
     return reduce(or_, conditions, Q(pk__in=[]))
 
 
-def _lacks_account(key: PersonKey, person: LearnerData, lookup: LearnerLookup) -> bool:
+def _needs_account_look_up(key: PersonKey, person: LearnerData, lookup: LearnerLookup) -> bool:
     """Return whether the account of a person has to be looked up."""
     known = lookup.known.get(key)
     if key in lookup.retired:

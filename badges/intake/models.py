@@ -51,6 +51,11 @@ class Learner(models.Model):
     def __str__(self) -> str:
         return self.user.get_username() if self.user else str(self.lms_user_id or self.uuid)
 
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether nothing says any more who this is: the person was retired, or the only account is gone."""
+        return self.lms_user_id is None and self.user_id is None
+
 
 class LearnerIdentity(models.Model):
     """

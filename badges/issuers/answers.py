@@ -42,7 +42,7 @@ def hidden(text: str, private: Collection[str]) -> str:
     text = _ADDRESS.sub(HIDDEN, text)
     for word in sorted({word.strip() for word in private}, key=len, reverse=True):
         if any(character.isalnum() for character in word):
-            text = re.sub(_as_a_word(word), HIDDEN, text, flags=re.IGNORECASE)
+            text = re.sub(_whole_word_pattern(word), HIDDEN, text, flags=re.IGNORECASE)
     return text
 
 
@@ -53,7 +53,7 @@ def next_link(page: Any) -> str | None:
     return str(link) if link else None
 
 
-def _as_a_word(word: str) -> str:
+def _whole_word_pattern(word: str) -> str:
     """ "Li" must not eat half of "invalid"; scripts that write without spaces have no such edges."""
     return rf"(?<!\w){re.escape(word)}(?!\w)" if word.isascii() else re.escape(word)
 

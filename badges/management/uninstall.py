@@ -27,18 +27,18 @@ class UninstallError(BadgesError):
 
 
 @dataclass(frozen=True)
-class Found:
+class Remnant:
     """So many of something that the plugin has left."""
 
     count: int
     what: str
 
 
-def plan() -> list[Found]:
+def plan() -> list[Remnant]:
     """Return what there is to remove, counted; nothing is changed. What is not there is not named."""
     tables = set(connection.introspection.table_names())
     found = [
-        Found(model._base_manager.count(), f"rows in the table {model._meta.db_table}")
+        Remnant(model._base_manager.count(), f"rows in the table {model._meta.db_table}")
         for model in _models()
         if model._meta.db_table in tables
     ]
@@ -50,7 +50,7 @@ def plan() -> list[Found]:
         (ContentType.objects.filter(app_label__in=LABELS).count(), "content types"),
         (_migrations().count(), "records of migrations"),
     ]
-    return found + [Found(count, what) for count, what in counted if count]
+    return found + [Remnant(count, what) for count, what in counted if count]
 
 
 def apply(*, on_file: Callable[[], object] = lambda: None) -> None:

@@ -28,7 +28,7 @@ class Handler(Protocol):
 
 
 @runtime_checkable
-class Breakable(Protocol):
+class HandlerWithCircuit(Protocol):
     """A handler that names the circuit of a message; its rows are postponed while the other side is down."""
 
     def circuit(self, message: OutboxMessage) -> str | None:
@@ -65,4 +65,4 @@ def handler_of(channel: str) -> Handler:
 
 def circuit_of(handler: Handler, message: OutboxMessage) -> str | None:
     """Return the name of the circuit that a message belongs to, if any."""
-    return handler.circuit(message) if isinstance(handler, Breakable) else None
+    return handler.circuit(message) if isinstance(handler, HandlerWithCircuit) else None

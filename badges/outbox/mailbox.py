@@ -122,7 +122,7 @@ def reschedule(row: OutboxMessage, *, due_at: dt.datetime, error: str) -> bool:
 
 
 @retried_when_transient
-def let_wait(row: OutboxMessage, *, due_at: dt.datetime, error: str) -> bool:
+def reschedule_uncounted(row: OutboxMessage, *, due_at: dt.datetime, error: str) -> bool:
     """Give a row back that waits for something: as ``reschedule``, but the attempt does not count."""
     return bool(_claims.reschedule([row], due_at=due_at, last_error=error[:ERROR_LENGTH], attempts=F("attempts") - 1))
 

@@ -1,9 +1,9 @@
 """
-From events to decisions: the public interface of the pipeline, and what happens when a decision fails.
+From events to decisions: the public interface of the pipeline.
 
 ``decisions`` decides one batch in one transaction: ask the rules, find the learners, apply to progress, award.
-``batches`` holds what differs between events of a bus and events of the inbox. What has to happen outside becomes
-outbox rows of the same transaction.
+``batches`` has what differs between events of a bus and events of the inbox. ``failures`` says what happens when a
+decision fails. What has to happen outside becomes outbox rows of the same transaction.
 
 A batch takes the same number of SQL statements for one event or five hundred, and for one template or ten thousand.
 """
@@ -11,43 +11,35 @@ A batch takes the same number of SQL statements for one event or five hundred, a
 from __future__ import annotations
 
 import datetime as dt
-import logging
-import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 
-from django.db import DatabaseError, Error, IntegrityError, transaction
+from django.db import Error, transaction
 from django.utils import timezone
 
 from badges.catalog import snapshot
-from badges.common.claims import ClaimLostError
 from badges.conf import config
-from badges.database import is_unencodable, retry_transient, statement_bytes
+from badges.database import retry_transient, statement_bytes
 from badges.exceptions import EventError
 from badges.history import event_log
 from badges.intake import inbox
-from badges.intake.events import Event, Identity, Unreadable, parse_event, unreadable_id
+from badges.intake.events import Event, Identity, Unreadable, parse_event
 from badges.intake.models import EVENT, InboxMessage, InboxState
 from badges.outbox import mailbox
 from badges.outbox.worker_notifications import PROCESS_PENDING
-from badges.pipeline import inbox_kinds, steps
+from badges.pipeline import failures, inbox_kinds, steps
 from badges.pipeline.batches import BusBatch, InboxBatch
 from badges.pipeline.criteria import EvaluateCriteria
 from badges.pipeline.decisions import (
     BatchResult,
-    EventBatch,
-    decide,
     events_to_log,
     look_up_people,
     match_events,
     rows_to_log,
 )
-from badges.pipeline.failures import TRANSIENT_ERRORS, next_attempt, reason_of
 
 __all__ = ["BatchResult", "handle", "process_pending", "receive", "warm_up"]
-
-log = logging.getLogger(__name__)
 
 steps.register(EvaluateCriteria)
 
@@ -83,11 +75,11 @@ def handle(batch: Iterable[Event | Unreadable], *, now: dt.datetime | None = Non
     result = BatchResult(seen=len(items))
     unreadable = [item for item in items if isinstance(item, Unreadable)]
     if unreadable:
-        result += _dead_letter(unreadable, now)
+        result += failures.dead_letter(unreadable, now)
     events = _first_of_each_identity(item for item in items if isinstance(item, Event))
     result.duplicates += len(items) - len(unreadable) - len(events)
     if events:
-        result += _decide_or_split(events, BusBatch(), now)
+        result += failures.decide_or_split(events, BusBatch(), now)
     return result
 
 
@@ -134,7 +126,7 @@ def process_pending(*, limit: int = 500, now: dt.datetime | None = None) -> Batc
     events, others = [], []
     for row in rows:
         if row.attempts > config.intake["max_attempts"]:
-            _finish_as_dead(row, GIVEN_UP.format(attempts=row.attempts - 1), now)
+            failures.finish_as_dead(row, GIVEN_UP.format(attempts=row.attempts - 1), now)
             result.dead += 1
             continue
         if row.kind != EVENT:
@@ -146,13 +138,13 @@ def process_pending(*, limit: int = 500, now: dt.datetime | None = None) -> Batc
             events.append(replace(event, source=row.source, id=row.event_id))
             claimed[row.source, row.event_id] = row
         except EventError as error:
-            _finish_as_dead(row, str(error), now)
+            failures.finish_as_dead(row, str(error), now)
             result.dead += 1
     try:
         if events:
-            result += _decide_or_split(events, InboxBatch(claimed), now)
+            result += failures.decide_or_split(events, InboxBatch(claimed), now)
         result += inbox_kinds.handle(others, now=now)
-    except TRANSIENT_ERRORS:
+    except failures.TRANSIENT_ERRORS:
         # If the database cannot be reached now either, the rows are due again when their lease ends.
         with suppress(Error):
             inbox.release(rows, due_at=now)
@@ -165,92 +157,3 @@ def _first_of_each_identity(events: Iterable[Event]) -> list[Event]:
     for event in events:
         found.setdefault(event.identity, event)
     return list(found.values())
-
-
-# --- decisions that fail -------------------------------------------------------------------------------------------
-
-
-def _decide_or_split(events: Sequence[Event], batch: EventBatch, now: dt.datetime) -> BatchResult:
-    """Decide events; when that fails for a reason that is not transient, decide each half by itself."""
-    try:
-        return _decide_retrying(events, batch, now)
-    except TRANSIENT_ERRORS:
-        raise
-    except Exception as error:
-        if len(events) == 1:
-            return _defer(events[0], error, batch, now)
-    middle = len(events) // 2
-    result = _decide_or_split(events[:middle], batch, now)
-    result += _decide_or_split(events[middle:], batch, now)
-    return result
-
-
-def _decide_retrying(events: Sequence[Event], batch: EventBatch, now: dt.datetime) -> BatchResult:
-    try:
-        return retry_transient(lambda: decide(events, batch, now=now))
-    except IntegrityError:
-        # Another process has just written the same row. The second attempt reads that row.
-        return retry_transient(lambda: decide(events, batch, now=now))
-
-
-def _defer(event: Event, error: Exception, batch: EventBatch, now: dt.datetime) -> BatchResult:
-    """Keep an event that failed alone: for a later try, or as a dead letter."""
-    if isinstance(error, ClaimLostError):
-        return BatchResult(duplicates=1)
-    attempts = batch.attempts_of(event)
-    reason = reason_of(error)
-    _log_failure(event, reason, error)
-    until = next_attempt(error, attempts=attempts, now=now)
-    try:
-        retry_transient(lambda: _store_deferred(event, batch, reason, until, now))
-    except DatabaseError as storing_error:
-        if not is_unencodable(storing_error):
-            raise
-        return _dead_letter([_without_body(event)], now)
-    return BatchResult(dead=1) if until is None else BatchResult(rescheduled=1)
-
-
-def _store_deferred(event: Event, batch: EventBatch, reason: str, until: dt.datetime | None, now: dt.datetime) -> None:
-    with transaction.atomic(durable=True):
-        batch.defer(event, reason=reason, until=until, now=now)
-
-
-def _without_body(event: Event) -> Unreadable:
-    """
-    Return an event without its text, which the database cannot store.
-
-    The dead letter gets an id of its own, so that the event is new when it is sent again.
-    """
-    row_id = unreadable_id(event.received_from, event.source, event.id)
-    return Unreadable(row_id, inbox.UNENCODABLE, received_from=event.received_from, type=event.type)
-
-
-def _log_failure(event: Event, reason: str, error: Exception) -> None:
-    """Log a failure with the lines of code that it came through. The error's message may quote personal data."""
-    frames = "" if isinstance(error, EventError) else "\n" + "".join(traceback.format_tb(error.__traceback__))
-    log.error("Event %s of %s (%s) failed: %s%s", event.id, event.source, event.type, reason, frames)
-
-
-def _finish_as_dead(row: InboxMessage, reason: str, now: dt.datetime) -> None:
-    retry_transient(lambda: inbox.finish([row], state=InboxState.DEAD, now=now, reason=reason))
-
-
-def _dead_letter(unreadable: Sequence[Unreadable], now: dt.datetime) -> BatchResult:
-    """Store dead letters. One whose text the database cannot store loses its text."""
-    try:
-        return retry_transient(lambda: _store_dead_letters(unreadable, now))
-    except DatabaseError as error:
-        if not is_unencodable(error) or (len(unreadable) == 1 and unreadable[0].body is None):
-            raise
-    if len(unreadable) == 1:
-        return _dead_letter([replace(unreadable[0], body=None)], now)
-    middle = len(unreadable) // 2
-    result = _dead_letter(unreadable[:middle], now)
-    result += _dead_letter(unreadable[middle:], now)
-    return result
-
-
-def _store_dead_letters(unreadable: Sequence[Unreadable], now: dt.datetime) -> BatchResult:
-    with transaction.atomic(durable=True):
-        new = inbox.write([inbox.dead_row_of(item, now=now) for item in unreadable])
-    return BatchResult(dead=len(new), duplicates=len(unreadable) - len(new))

@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from typing import Protocol, Self
 from uuid import UUID
 
-from badges import granting
 from badges.catalog import snapshot
 from badges.catalog.event_types import LearnerData
 from badges.catalog.learner_paths import PersonKey
@@ -24,7 +23,7 @@ from badges.catalog.learner_template_ids import learner_template_id
 from badges.catalog.snapshot import Snapshot
 from badges.conf import config
 from badges.database import read_committed
-from badges.granting import NewAward
+from badges.granting.awards import NewAward, award
 from badges.history import event_log
 from badges.history.models import LoggedEvent
 from badges.intake import learners
@@ -147,7 +146,7 @@ def decide(events: Sequence[Event], batch: EventBatch, *, now: dt.datetime) -> B
             learner_of = learners.get_or_create(lookup, _people_with_learner(everything, lookup))
             logged += rows_to_log(to_log, lookup, catalog, now, new_learners=learner_of)
             completed = _apply_steps(everything, learner_of, catalog, logged, now)
-            result.awarded = len(granting.award(completed, now=now))
+            result.awarded = len(award(completed, now=now))
         event_log.write(logged)
     result.matched = len(matches)
     return result

@@ -5,9 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 
-from badges import granting
 from badges.catalog import snapshot
-from badges.granting import NewAward
+from badges.granting.awards import NewAward, award
 from badges.intake import checks
 from badges.intake.models import InboxMessage, Learner
 from badges.pipeline.criteria import Evaluation, Question
@@ -47,5 +46,5 @@ def handle(rows: Sequence[InboxMessage], *, now: dt.datetime) -> None:
             completed.append(NewAward(progress.learner.pk, progress.template, cause))
     changed = [each.progress for each in questions]
     states.store(((each.state, each.learner.pk, each.template.id) for each in changed), now=now)
-    granting.award(completed, now=now)
+    award(completed, now=now)
     evaluation.store()

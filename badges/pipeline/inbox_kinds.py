@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-import traceback
 from collections.abc import Iterable, Sequence
 
 from badges.common.claims import ClaimLostError
 from badges.database import read_committed, retry_transient
-from badges.exceptions import EventError, Retryable
+from badges.exceptions import Retryable
 from badges.intake import inbox, kinds
 from badges.intake.models import InboxMessage, InboxState
 from badges.pipeline.decisions import BatchResult
-from badges.pipeline.failures import TRANSIENT_ERRORS, next_attempt, reason_of
+from badges.pipeline.failures import code_lines_of, finish_as_dead, next_attempt, reason_of, split_when_it_fails
 
 log = logging.getLogger(__name__)
 
@@ -55,19 +54,11 @@ def _wait(rows: Sequence[InboxMessage], reason: str, now: dt.datetime) -> None:
 
 
 def _handle_or_split(rows: Sequence[InboxMessage], handler: kinds.Handler, now: dt.datetime) -> BatchResult:
-    try:
-        retry_transient(lambda: _handle(rows, handler, now))
-    except TRANSIENT_ERRORS:
-        raise
-    except Exception as error:
-        if len(rows) == 1:
-            return _defer(rows[0], error, now)
-    else:
+    def work(some: Sequence[InboxMessage]) -> BatchResult:
+        retry_transient(lambda: _handle(some, handler, now))
         return BatchResult()
-    middle = len(rows) // 2
-    result = _handle_or_split(rows[:middle], handler, now)
-    result += _handle_or_split(rows[middle:], handler, now)
-    return result
+
+    return split_when_it_fails(rows, work, lambda row, error: _defer(row, error, now))
 
 
 def _handle(rows: Sequence[InboxMessage], handler: kinds.Handler, now: dt.datetime) -> None:
@@ -86,11 +77,9 @@ def _defer(row: InboxMessage, error: Exception, now: dt.datetime) -> BatchResult
     if isinstance(error, ClaimLostError):
         return BatchResult(duplicates=1)
     reason, due_at = reason_of(error), next_attempt(error, attempts=row.attempts, now=now)
-    # The message of an error that is not ours may quote personal data.
-    frames = "" if isinstance(error, EventError) else "\n" + "".join(traceback.format_tb(error.__traceback__))
-    log.error("Inbox row %s of the kind %s failed: %s%s", row.pk, row.kind, reason, frames)
+    log.error("Inbox row %s of the kind %s failed: %s%s", row.pk, row.kind, reason, code_lines_of(error))
     if due_at is None:
-        retry_transient(lambda: inbox.finish([row], state=InboxState.DEAD, now=now, reason=reason))
+        finish_as_dead(row, reason, now)
         return BatchResult(dead=1)
     retry_transient(lambda: inbox.reschedule(row, due_at=due_at, reason=reason))
     return BatchResult(rescheduled=1)

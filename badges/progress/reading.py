@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -20,12 +20,14 @@ class RequirementReport:
     """
     A requirement and its active fulfilment, or None.
 
-    ``criteria`` is the document if the requirement is the criteria document of its template, else None.
+    ``criteria`` is the document if the requirement is the criteria document of its template, else None. ``missing`` is
+    what is missing of it, as far as whoever asked gave that to ``report``.
     """
 
     requirement: BadgeRequirement
     fulfillment: Fulfillment | None
     criteria: Document | None = None
+    missing: Sequence[str] | None = None
 
     @property
     def description(self) -> str:
@@ -74,16 +76,32 @@ def with_reports(rows: QuerySet[BadgeProgress]) -> QuerySet[BadgeProgress]:
     )
 
 
-def report(progress: BadgeProgress) -> ProgressReport:
-    """Return the report of a row that was read through ``with_reports``; no statement."""
+def open_criteria(progress: BadgeProgress) -> Document | None:
+    """Return the criteria document of a row's template if it is not fulfilled; no statement after ``with_reports``."""
+    for group in report(progress).groups:
+        for reported in group.requirements:
+            if reported.criteria is not None and reported.fulfillment is None:
+                return reported.criteria
+    return None
+
+
+def report(progress: BadgeProgress, *, missing: Sequence[str] | None = None) -> ProgressReport:
+    """
+    Return the report of a row that was read through ``with_reports``; no statement.
+
+    ``missing`` is what is missing of the criteria document (``badges.api.missing_criteria``).
+    """
     requirements = cast(Any, progress.template).live_requirements
     fulfillments = {fulfillment.requirement_id: fulfillment for fulfillment in cast(Any, progress).active_fulfillments}
     criteria = criteria_of(progress.template) if any(row.key == CRITERIA_KEY for row in requirements) else None
-    return ProgressReport(tuple(_groups(requirements, fulfillments, criteria)))
+    return ProgressReport(tuple(_groups(requirements, fulfillments, criteria, missing)))
 
 
 def _groups(
-    requirements: Iterable[BadgeRequirement], fulfillments: dict[int, Fulfillment], criteria: Document | None
+    requirements: Iterable[BadgeRequirement],
+    fulfillments: dict[int, Fulfillment],
+    criteria: Document | None,
+    missing: Sequence[str] | None,
 ) -> Iterable[GroupReport]:
     by_id = {requirement.pk: requirement for requirement in requirements}
     # With nothing fulfilled, every group is open. So this names all groups.
@@ -91,7 +109,9 @@ def _groups(
     for group in nothing_fulfilled.open:
         ids = cast("tuple[int, ...]", group.requirements)
         members = (
-            RequirementReport(row, fulfillments.get(row.pk), criteria if row.key == CRITERIA_KEY else None)
+            RequirementReport(row, fulfillments.get(row.pk), criteria, missing)
+            if row.key == CRITERIA_KEY
+            else RequirementReport(row, fulfillments.get(row.pk))
             for row in map(by_id.__getitem__, ids)
         )
         yield GroupReport(group.group, tuple(members))

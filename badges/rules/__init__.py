@@ -25,6 +25,7 @@ from badges.rules.criteria import (
     missing_text,
     parse_criteria,
     rules_of,
+    step_text,
 )
 from badges.rules.data_rules import DataRule, RuleSet, Step, compile_rule
 from badges.rules.errors import CriteriaError, RuleError, ShapeError
@@ -75,5 +76,6 @@ __all__ = [
     "parse_criteria",
     "rules_of",
     "split_path",
+    "step_text",
     "to_text",
 ]

@@ -160,7 +160,7 @@ class RuleSet:
 
 def compile_rule(shape: Shape, path: str, operator: str, value: Any) -> DataRule:
     """Compile one rule against the shape of an event's data. Raises RuleError, which says what to write instead."""
-    keys, place = _place(shape, path)
+    keys, place = _locate(shape, path)
     try:
         found = find_operator(str(operator))
     except UnknownOperator as error:
@@ -171,7 +171,7 @@ def compile_rule(shape: Shape, path: str, operator: str, value: Any) -> DataRule
     return DataRule(Source(keys, seen), found, _operand(path, found, value, seen))
 
 
-def _place(shape: Shape, path: str) -> tuple[tuple[str, ...], Shape]:
+def _locate(shape: Shape, path: str) -> tuple[tuple[str, ...], Shape]:
     found = shape.find(path) if isinstance(path, str) else None
     if found is None:
         raise RuleError("invalid_criteria", str(path), _unknown_path(shape, str(path)), field="path")

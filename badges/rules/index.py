@@ -93,7 +93,7 @@ class RuleIndex:
     def _add(self, entries: _Entries) -> None:
         lists: dict[tuple[tuple[int, ...], _Key], list[_Candidate]] = {}
         for rule_set, entry in entries:
-            signature, keys, remaining = self._place(rule_set)
+            signature, keys, remaining = self._locate(rule_set)
             candidate = _Candidate(self._next_position, remaining, entry)
             self._next_position += 1
             for key in keys:
@@ -105,7 +105,7 @@ class RuleIndex:
     def _remove(self, entries: _Entries) -> None:
         gone: dict[tuple[tuple[int, ...], _Key], set[int]] = {}
         for rule_set, entry in entries:
-            signature, keys, _ = self._place(rule_set)
+            signature, keys, _ = self._locate(rule_set)
             for key in keys:
                 gone.setdefault((signature, key), set()).add(id(entry))
         for (signature, key), ids in gone.items():
@@ -117,7 +117,7 @@ class RuleIndex:
                 table.pop(key, None)
         self._tables = {signature: table for signature, table in self._tables.items() if table}
 
-    def _place(self, rule_set: IndexedRules) -> tuple[tuple[int, ...], Iterable[_Key], tuple[IndexedRule, ...]]:
+    def _locate(self, rule_set: IndexedRules) -> tuple[tuple[int, ...], Iterable[_Key], tuple[IndexedRule, ...]]:
         wanted, remaining = _split(rule_set)
         numbers = self._numbers
         by_number = {numbers.setdefault(source, len(numbers)): choices for source, choices in wanted.items()}

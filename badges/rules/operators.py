@@ -17,12 +17,11 @@ import json
 import operator as compare
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache
-from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 import re2
 
+from badges.common.entry_points import EntryPointLoader
 from badges.exceptions import BadgesError
 from badges.rules.errors import LimitError
 from badges.rules.paths import NOTHING
@@ -314,6 +313,16 @@ _ELSEWHERE = {
 # --- the registry ----------------------------------------------------------------------------------------------------
 
 
+_plug_ins: EntryPointLoader[Operator] = EntryPointLoader(
+    ENTRY_POINT_GROUP,
+    noun="operator",
+    kind=Operator,
+    kind_name="badges.rules.Operator",
+    error=UnknownOperator,
+    remedy="use another operator",
+)
+
+
 def find_operator(name: str) -> Operator:
     """Return the operator with a name. Raises UnknownOperator with near matches or the entry point that is broken."""
     built_in = _BUILT_IN.get(_ALIASES.get(name, name))
@@ -327,7 +336,7 @@ def is_built_in(operator: Operator) -> bool:
 
 def operator_names() -> list[str]:
     """Return every name that can be used, other packages' included; loads none of them."""
-    return [*_BUILT_IN, *_ALIASES, *sorted(set(_entry_points()) - _BUILT_IN.keys() - _ALIASES.keys())]
+    return [*_BUILT_IN, *_ALIASES, *sorted(set(_plug_ins.names()) - _BUILT_IN.keys() - _ALIASES.keys())]
 
 
 def operators_for(shape: Shape) -> list[str]:
@@ -335,17 +344,10 @@ def operators_for(shape: Shape) -> list[str]:
     return [name for name, operator in _BUILT_IN.items() if operator.view(shape)]
 
 
-@cache
 def _plug_in(name: str) -> Operator:
-    found = _entry_points().get(name)
-    if found is None:
+    if name not in _plug_ins.names():
         raise UnknownOperator(f"there is no operator {name!r}; {_suggest(name)}")
-    if len(found) > 1:
-        values = ", ".join(sorted(point.value for point in found))
-        raise UnknownOperator(
-            f"the operator {name!r} is brought by several entry points: {values}; uninstall all but one"
-        )
-    return _load(found[0])
+    return replace(_plug_ins.get(name), name=name)
 
 
 def _suggest(name: str) -> str:
@@ -354,22 +356,3 @@ def _suggest(name: str) -> str:
     meant = name.lower().lstrip("$").replace("_", "")
     near = [meant] if meant in by_fold else difflib.get_close_matches(meant, by_fold, n=3)
     return "write " + " or ".join(by_fold[word] for word in near) if near else "write one of " + ", ".join(words)
-
-
-@cache
-def _entry_points() -> dict[str, list[EntryPoint]]:
-    found: dict[str, list[EntryPoint]] = {}
-    for point in entry_points(group=ENTRY_POINT_GROUP):
-        found.setdefault(point.name, []).append(point)
-    return found
-
-
-def _load(point: EntryPoint) -> Operator:
-    where = f"the entry point {point.name} = {point.value} of {ENTRY_POINT_GROUP}"
-    try:
-        operator = point.load()
-    except Exception as error:  # whatever another package's import does wrong, it is an operator that is not there
-        raise UnknownOperator(f"{where} cannot be loaded: {type(error).__name__}: {error}") from error
-    if not isinstance(operator, Operator):
-        raise UnknownOperator(f"{where} is no badges.rules.Operator but a {type(operator).__name__}")
-    return replace(operator, name=point.name)

@@ -22,9 +22,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.utils import timezone
+
 from badges.common.entry_points import EntryPointLoader
+from badges.conf import config
 from badges.exceptions import Permanent
-from badges.runs.models import RunMode
+from badges.outbox.worker_notifications import CARRY_OUT_RUNS
+from badges.runs.models import RunMode, RunState
 
 GROUP = "badges.run_kinds"
 
@@ -35,7 +39,8 @@ class Job:
     What a kind knows of its run.
 
     ``cursor`` is the cursor of the last step that was committed, None at the beginning. ``undoes`` is the id of the run
-    to be undone. ``counts`` are those of the committed steps, when this worker began.
+    to be undone. ``done`` and ``counts`` are those of the committed steps, when this worker began. ``now`` is when it
+    began; ``clock`` returns the time of a later step.
     """
 
     run_id: uuid.UUID
@@ -44,7 +49,32 @@ class Job:
     cursor: Any = None
     asked_by_id: Any = None
     undoes: uuid.UUID | None = None
+    done: int = 0
     counts: Mapping[str, int] = field(default_factory=dict)
+    clock: Callable[[], dt.datetime] = timezone.now
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a run ends: its state, and a note of at most 500 characters that says why, or what to do."""
+
+    state: RunState = RunState.DONE
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunLimits:
+    """
+    The limits of a run: how long a step may take, how often one is tried and when, how long a closed run is kept.
+
+    All times but ``keep_days`` are seconds. ``keep_days``: None keeps runs for ever.
+    """
+
+    lease_seconds: float
+    max_attempts: int
+    base_delay: float
+    max_delay: float
+    keep_days: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +85,15 @@ class Step:
     ``work`` is called in the transaction that stores the progress, and may be called again after a transient error of
     the database; it returns what it has counted, by name. It only writes to the database: what must happen outside
     becomes an outbox row. ``cursor`` is a JSON value: where the run goes on after this step. ``done`` is how much of
-    the run's total this step deals with.
+    the run's total this step deals with. ``ends`` is called after ``work`` in the same transaction, with the counts of
+    the run so far. When it returns an ``Ending``, the run is closed with it, without a result, and no other step is
+    asked for.
     """
 
     cursor: Any
     done: int = 0
     work: Callable[[], Mapping[str, int] | None] = lambda: None
+    ends: Callable[[Mapping[str, int]], Ending | None] = lambda counts: None
 
 
 class RunKind(ABC):
@@ -76,6 +109,22 @@ class RunKind(ABC):
 
     modes: tuple[RunMode, ...] = (RunMode.PLAN, RunMode.APPLY)
     """What may be asked for. A kind with UNDO can take back what it has applied."""
+
+    task: str = CARRY_OUT_RUNS
+    """The Celery task whose workers carry out runs of this kind."""
+
+    starts_over: bool = False
+    """
+    Whether a run cannot go on at a cursor. Each worker then begins anew, progress and counts begin at zero, and all
+    claims count as attempts. Use a ``task`` that gives it enough time.
+    """
+
+    is_started_by_staff: bool = True
+    """Whether the page of runs offers this kind. Otherwise only code starts it, with ``badges.api.start_run``."""
+
+    def limits(self) -> RunLimits:
+        """Return the limits of runs of this kind; by default those of the settings."""
+        return default_limits()
 
     def check(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Return parameters as they are stored. Raises Permanent, which names the parameter and the remedy."""
@@ -104,6 +153,13 @@ class RunKind(ABC):
     def result(self, job: Job) -> tuple[str, bytes] | None:
         """Return the name and the content of a file for the person who asked. It is called after the last step."""
         return None
+
+    def page(self, run_id: uuid.UUID) -> str | None:
+        """Return the address of an admin page that shows more of a run, or None."""
+        return None
+
+    def failed(self, job: Job, note: str) -> None:  # noqa: B027 -- most kinds have nothing to do
+        """Do what has to be done when a run fails. It is called in the transaction that closes the run."""
 
 
 _kinds: EntryPointLoader[RunKind] = EntryPointLoader(
@@ -134,6 +190,25 @@ def register(name: str, kind: RunKind) -> None:
 def unregister(name: str) -> None:
     """Undo ``register``."""
     _kinds.unregister(name)
+
+
+def default_limits() -> RunLimits:
+    """Return the limits that the settings have for all kinds."""
+    return RunLimits(
+        lease_seconds=config.runs["lease_seconds"],
+        max_attempts=config.runs["max_attempts"],
+        base_delay=2.0,
+        max_delay=600.0,
+        keep_days=config.runs["keep_days"],
+    )
+
+
+def limits_of(name: str) -> RunLimits:
+    """Return the limits of a kind; those of the settings when there is no working kind of this name."""
+    try:
+        return get(name).limits()
+    except Permanent:
+        return default_limits()
 
 
 def steps_of(kind: RunKind, mode: str, job: Job) -> Iterator[Step]:

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from uuid6 import uuid7
 
 from badges.fields import KeyField, UnconstrainedForeignKey
+from badges.outbox.worker_notifications import CARRY_OUT_RUNS
 
 ACTIVE = "active"
 NOTE_LENGTH = 500
@@ -29,21 +30,22 @@ class RunState(models.TextChoices):
 
     OPEN = "open", _("open")  # it waits for a worker, or one carries it out, which is who has the claim
     DONE = "done", _("done")
+    SKIPPED = "skipped", _("skipped")  # the time for it has not come, or is over; ``note`` says why
     CANCELLED = "cancelled", _("cancelled")  # by a person; it may be resumed
     FAILED = "failed", _("failed")  # ``note`` says what to do; it may be resumed
 
 
 class Run(models.Model):
     """
-    A piece of long work that a person asked for.
+    A piece of long work that a person or a schedule asked for.
 
     ``kind`` is the name of a plug-in (``badges.runs.kinds``), ``parameters`` what it needs. Written when somebody
-    starts it. A worker claims it (``common.claims``) and carries it out in steps. Each step is one transaction: its
-    work, the progress (``done`` of ``total``, ``counts``), the ``cursor`` where the next step begins, and the lease.
-    When a worker is killed, another one claims the run after the lease and goes on at the cursor. ``attempts`` counts
-    the claims since the last step that was committed.
+    starts it. ``task`` is the Celery task whose workers carry it out. A worker claims it (``common.claims``) and
+    carries it out in steps. Each step is one transaction: its work, the progress (``done`` of ``total``, ``counts``),
+    the ``cursor`` where the next step begins, and the lease. When a worker is killed, another one claims the run after
+    the lease and goes on at the cursor. ``attempts`` counts the claims since the last step that was committed.
 
-    Closed runs are deleted with their results after ``runs.keep_days``.
+    Closed runs are deleted with their results after ``runs.keep_days``, or after the days that their kind says.
 
     A run is open while ``active_key`` has its constant. A unique constraint allows one open run for each kind and
     subject. The kind says what its subject is, such as a template.
@@ -56,6 +58,7 @@ class Run(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     kind = KeyField(_("kind"), max_length=50)
     subject = KeyField(_("subject"), max_length=255, blank=True)
+    task = KeyField(_("task"), max_length=100, default=CARRY_OUT_RUNS, editable=False)
     mode = models.CharField(_("mode"), max_length=5, choices=RunMode.choices)
     parameters = models.TextField(_("parameters"), default="{}")
     asked_by = UnconstrainedForeignKey(

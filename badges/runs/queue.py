@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from badges.common.claims import ClaimLostError, Claims
-from badges.conf import config
 from badges.exceptions import Permanent
 from badges.outbox.worker_notifications import CARRY_OUT_RUNS, notify_worker_on_commit
 from badges.runs import kinds
@@ -25,6 +25,9 @@ from badges.runs.kinds import Step
 from badges.runs.models import ACTIVE, NOTE_LENGTH, Run, RunMode, RunState
 
 claims = Claims(Run, unfinished=Q(active_key=ACTIVE), counts=("attempts",))
+
+# How many runs a worker tries to claim, one after the other, before it leaves the rest to other workers.
+SEEN = 20
 
 
 class RunRefused(Permanent):
@@ -62,6 +65,7 @@ def prepare(kind: str, *, mode: RunMode, parameters: Mapping[str, Any]) -> Run:
     checked = known.check(parameters)
     return Run(
         kind=kind,
+        task=known.task,
         subject=known.subject(checked),
         mode=mode,
         parameters=json.dumps(checked, sort_keys=True),
@@ -82,6 +86,7 @@ def undo(run: Run, *, person: Any = None, now: dt.datetime | None = None) -> Run
     return _write(
         Run(
             kind=run.kind,
+            task=run.task,
             subject=run.subject,
             mode=RunMode.UNDO,
             parameters=run.parameters,
@@ -91,6 +96,22 @@ def undo(run: Run, *, person: Any = None, now: dt.datetime | None = None) -> Run
             due_at=now or timezone.now(),
         )
     )
+
+
+def join(kind: str, *, subject: str, person: Any = None) -> Run | None:
+    """
+    Return the open run of a kind and subject, or None; it is locked until the caller's transaction ends.
+
+    ``person`` is noted as who asked for it, unless somebody has asked before. A worker is notified.
+    """
+    run = Run.objects.select_for_update().filter(kind=kind, subject=subject, active_key=ACTIVE).first()
+    if run is None:
+        return None
+    if person is not None and run.asked_by_id is None:
+        run.asked_by = person
+        run.save(update_fields=["asked_by"])
+    notify_worker_on_commit(run.task)
+    return run
 
 
 def can_undo(run: Run) -> bool:
@@ -139,9 +160,9 @@ def resume(run: Run, *, now: dt.datetime | None = None) -> None:
                 finished_at=None,
                 note="",
             )
-            notify_worker_on_commit(CARRY_OUT_RUNS)
+            notify_worker_on_commit(run.task)
     except IntegrityError:
-        raise _one_is_open(run) from None
+        raise _another_is_open(run) from None
     if not resumed:
         raise RunRefused("Only a cancelled or failed run can be resumed.")
 
@@ -150,13 +171,13 @@ def _write(run: Run) -> Run:
     try:
         with transaction.atomic():
             run.save(force_insert=True)
-            notify_worker_on_commit(CARRY_OUT_RUNS)
+            notify_worker_on_commit(run.task)
     except IntegrityError:
-        raise _one_is_open(run) from None
+        raise _another_is_open(run) from None
     return run
 
 
-def _one_is_open(run: Run) -> RunRefused:
+def _another_is_open(run: Run) -> RunRefused:
     about = f" about {run.subject}" if run.subject else ""
     return RunRefused(f"Another run of the kind {run.kind}{about} is open. Wait for it, or cancel it.")
 
@@ -164,42 +185,67 @@ def _one_is_open(run: Run) -> RunRefused:
 # --- by workers ------------------------------------------------------------------------------------------------------
 
 
-def claim(*, now: dt.datetime) -> Run | None:
+def due(*, now: dt.datetime, task: str = CARRY_OUT_RUNS) -> QuerySet[Run]:
+    """Return the runs that wait for a worker of a task, the longest due first."""
+    return Run.objects.filter(active_key=ACTIVE, task=task, due_at__lte=now).order_by("due_at", "id")
+
+
+def claim(*, now: dt.datetime, task: str = CARRY_OUT_RUNS, run_id: uuid.UUID | None = None) -> Run | None:
     """
-    Claim the run that is due longest; committed when this returns. None: nothing is due, or other workers are at it.
+    Claim the run that is due longest, or the one with this id; committed when this returns.
 
-    Must not be called in a transaction.
+    ``task``: of the runs that this task carries out. None: nothing is due, or other workers are at it. Must not be
+    called in a transaction.
     """
-    due = Run.objects.filter(active_key=ACTIVE, due_at__lte=now).order_by("due_at", "id")
-    claimed = claims.claim(due, limit=1, now=now, lease=config.runs["lease_seconds"])
-    return claimed[0] if claimed else None
+    waiting = due(now=now, task=task)
+    waiting = waiting[:SEEN] if run_id is None else waiting.filter(pk=run_id)
+    for pk, kind in list(waiting.values_list("pk", "kind")):
+        # One by one: a claim of several rows does not promise to take the one that waits longest.
+        one = due(now=now, task=task).filter(pk=pk)
+        if claimed := claims.claim(one, limit=1, now=now, lease=kinds.limits_of(kind).lease_seconds):
+            return claimed[0]
+    return None
 
 
-def begin(run: Run, *, now: dt.datetime, total: int | None) -> None:
-    """Note that a worker begins, with how much there is to do. Raises ClaimLostError."""
-    started_at = run.started_at or now
-    _renew(run, now, total=total, started_at=started_at)
-
-
-def commit_step(run: Run, step: Step, *, now: dt.datetime) -> bool:
+def begin(run: Run, *, now: dt.datetime, total: int | None, starts_over: bool = False) -> None:
     """
-    Do the work of a step and store the progress, in one transaction.
+    Note that a worker begins, with how much there is to do. ``starts_over``: progress and counts begin at zero.
 
-    Return False, and do nothing, when the run is to be cancelled. Raises ClaimLostError.
+    Raises ClaimLostError.
     """
+    anew = {"done": 0, "counts": "{}", "cursor": "null"} if starts_over else {}
+    changes = {"total": total, "started_at": run.started_at or now, **anew}
+    _renew(run, now, **changes)
+    for name, value in changes.items():
+        setattr(run, name, value)
+
+
+def commit_step(run: Run, step: Step, *, now: dt.datetime, keeps_attempts: bool = False) -> bool:
+    """
+    Do the work of a step and store the progress, in one transaction; the run is closed in it when the step ends it.
+
+    Return False, and do nothing, when the run is to be cancelled. ``keeps_attempts``: the attempts do not begin anew
+    with this step. Raises ClaimLostError.
+    """
+    attempts = F("attempts") if keeps_attempts else 1
     with transaction.atomic():
         # The run's row first: it is locked until the commit, so nobody else can carry out the same step.
-        _renew(run, now, done=F("done") + step.done, cursor=json.dumps(step.cursor), attempts=1)
-        stored = Run.objects.only("cancel_requested", "counts", "done").get(pk=run.pk)
+        _renew(run, now, done=F("done") + step.done, cursor=json.dumps(step.cursor), attempts=attempts)
+        stored = Run.objects.only("cancel_requested", "counts", "done", "attempts").get(pk=run.pk)
         if stored.cancel_requested:
             transaction.set_rollback(True)
             return False
         counts = stored.read_counts()
-        for name, number in (step.work() or {}).items():
+        counted = step.work() or {}
+        for name, number in counted.items():
             counts[name] = counts.get(name, 0) + number
-        if counts:
+        if counted:
             claims.still_claimed([run]).update(counts=json.dumps(counts, sort_keys=True))
-    run.done, run.counts, run.attempts = stored.done, json.dumps(counts, sort_keys=True), 1
+        if ending := step.ends(counts):
+            close(run, ending.state, now=now, note=ending.note)
+    run.done, run.counts, run.attempts = stored.done, json.dumps(counts, sort_keys=True), stored.attempts
+    if ending:
+        run.state = ending.state
     return True
 
 
@@ -210,9 +256,9 @@ def close(run: Run, state: RunState, *, now: dt.datetime, note: str = "", result
         raise ClaimLostError
 
 
-def reschedule(run: Run, *, due_at: dt.datetime, note: str) -> None:
-    """Let a claimed run go on at ``due_at``. The attempt counts."""
-    claims.reschedule([run], due_at=due_at, note=note[:NOTE_LENGTH])
+def reschedule(run: Run, *, due_at: dt.datetime, note: str | None = None) -> None:
+    """Let a claimed run go on at ``due_at``. The attempt counts. Without a ``note`` it keeps the one that it has."""
+    claims.reschedule([run], due_at=due_at, **({} if note is None else {"note": note[:NOTE_LENGTH]}))
 
 
 def release(run: Run, *, now: dt.datetime) -> None:
@@ -220,9 +266,26 @@ def release(run: Run, *, now: dt.datetime) -> None:
     claims.release([run], due_at=now)
 
 
-def delete_closed(*, before: dt.datetime, limit: int) -> int:
-    """Delete at most ``limit`` runs that were closed before a time, with their results; return how many."""
-    old = list(Run.objects.filter(finished_at__lt=before, active_key=None).order_by("finished_at")[:limit])
+def delete_old(*, now: dt.datetime, limit: int, kind: str | None = None) -> int:
+    """
+    Delete closed runs, with their results, that are older than their kind allows; return how many.
+
+    ``kind``: only of this kind. ``limit``: how many runs one statement deletes.
+    """
+    names = [kind] if kind else list(Run.objects.order_by().values_list("kind", flat=True).distinct())
+    total = 0
+    for name in names:
+        days = kinds.limits_of(name).keep_days
+        if days is None:
+            continue
+        while gone := _delete_closed(name, now - dt.timedelta(days=days), limit):
+            total += gone
+    return total
+
+
+def _delete_closed(kind: str, before: dt.datetime, limit: int) -> int:
+    closed = Run.objects.filter(kind=kind, finished_at__lt=before, active_key=None)
+    old = list(closed.order_by("finished_at")[:limit])
     for run in old:
         if run.result:
             run.result.delete(save=False)
@@ -231,7 +294,7 @@ def delete_closed(*, before: dt.datetime, limit: int) -> int:
 
 
 def _renew(run: Run, now: dt.datetime, **changes: Any) -> None:
-    if not claims.renew([run], now=now, lease=config.runs["lease_seconds"], **changes):
+    if not claims.renew([run], now=now, lease=kinds.limits_of(run.kind).lease_seconds, **changes):
         raise ClaimLostError
 
 

@@ -10,18 +10,21 @@ from __future__ import annotations
 import datetime as dt
 import json
 import logging
+import traceback
 from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import Any
 
 from django.core.files.base import ContentFile
+from django.db import transaction
 from django.utils import timezone
 
 from badges.common.backoff import next_delay
 from badges.common.claims import ClaimLostError
-from badges.conf import config
+from badges.common.stopping import INTERRUPTIONS
 from badges.database import retry_transient
 from badges.exceptions import Permanent, Retryable
+from badges.outbox.worker_notifications import CARRY_OUT_RUNS
 from badges.runs import kinds, queue
 from badges.runs.kinds import Job, RunKind, Step
 from badges.runs.models import Run, RunState
@@ -29,32 +32,45 @@ from badges.runs.models import Run, RunState
 log = logging.getLogger(__name__)
 
 INTERRUPTED = (
-    "Its worker was killed, or did not finish a step in time, again and again. Look at the log and the memory of the "
-    "worker, then resume the run."
+    "Its worker was killed, or had to stop before it was finished, again and again. Look at the log and the memory of "
+    "the worker, then resume the run."
 )
 UNFORESEEN = "{error} at {done} of the run; the log of the worker has the details."
 GIVEN_UP = "Given up after {attempts} tries; remove the cause, then resume the run. {reason}"
 
 Now = Callable[[], dt.datetime]
+Progress = Callable[[Run], None]
 
 
-def work(*, should_stop: Callable[[], bool] = lambda: False, now: Now = timezone.now) -> int:
-    """Carry out runs until none is due or ``should_stop`` returns True; return how many were claimed."""
+def work(
+    *, should_stop: Callable[[], bool] = lambda: False, now: Now = timezone.now, task: str = CARRY_OUT_RUNS
+) -> int:
+    """Carry out runs of a task until none is due or ``should_stop`` returns True; return how many were claimed."""
     claimed = 0
-    while not should_stop() and (run := retry_transient(lambda: queue.claim(now=now()))) is not None:
+    while not should_stop() and (run := retry_transient(lambda: queue.claim(now=now(), task=task))) is not None:
         claimed += 1
         carry_out(run, should_stop=should_stop, now=now)
     return claimed
 
 
-def carry_out(run: Run, *, should_stop: Callable[[], bool] = lambda: False, now: Now = timezone.now) -> None:
+def carry_out(
+    run: Run,
+    *,
+    should_stop: Callable[[], bool] = lambda: False,
+    now: Now = timezone.now,
+    on_progress: Progress = lambda run: None,
+) -> None:
     """
     Carry out a claimed run until it ends or ``should_stop`` returns True after a step.
 
-    Errors of the kind are written on the run and never raised.
+    Errors of the kind are written on the run and never raised. ``on_progress`` is called after each step. When the
+    worker is interrupted, as by Celery's soft time limit, the run is given to another one.
     """
     try:
-        _carry_out(run, should_stop, now)
+        _carry_out(run, should_stop, now, on_progress)
+    except INTERRUPTIONS:
+        retry_transient(lambda: queue.reschedule(run, due_at=now()))
+        raise
     except ClaimLostError:
         log.warning("Run %s: the lease ended before a step was finished; another worker has the run now.", run.pk)
     except Permanent as error:
@@ -63,20 +79,23 @@ def carry_out(run: Run, *, should_stop: Callable[[], bool] = lambda: False, now:
         _try_again_later(run, now(), error)
 
 
-def _carry_out(run: Run, should_stop: Callable[[], bool], now: Now) -> None:
+def _carry_out(run: Run, should_stop: Callable[[], bool], now: Now, on_progress: Progress) -> None:
     if run.cancel_requested:
         _close(run, RunState.CANCELLED, now())
         return
-    if run.attempts > config.runs["max_attempts"]:
+    if run.attempts > kinds.limits_of(run.kind).max_attempts:
         _fail(run, now(), INTERRUPTED)
         return
     kind = kinds.get(run.kind)
-    job = _job(run, now())
+    job = _job(run, now)
     total = kind.total(job)
-    retry_transient(lambda: queue.begin(run, now=now(), total=total))
+    retry_transient(lambda: queue.begin(run, now=now(), total=total, starts_over=kind.starts_over))
     for step in kinds.steps_of(kind, run.mode, job):
-        if not _commit(run, step, now):
+        if not _commit(run, step, now, keeps_attempts=kind.starts_over):
             _close(run, RunState.CANCELLED, now())
+            return
+        on_progress(run)
+        if run.state != RunState.OPEN:  # the step has ended it
             return
         if should_stop():
             retry_transient(lambda: queue.release(run, now=now()))
@@ -84,13 +103,13 @@ def _carry_out(run: Run, should_stop: Callable[[], bool], now: Now) -> None:
     _finish(run, kind, now)
 
 
-def _commit(run: Run, step: Step, now: Now) -> bool:
-    return retry_transient(lambda: queue.commit_step(run, step, now=now()))
+def _commit(run: Run, step: Step, now: Now, *, keeps_attempts: bool) -> bool:
+    return retry_transient(lambda: queue.commit_step(run, step, now=now(), keeps_attempts=keeps_attempts))
 
 
 def _finish(run: Run, kind: RunKind, now: Now) -> None:
     run.refresh_from_db(fields=["cursor", "counts", "done"])
-    given = kind.result(_job(run, now()))
+    given = kind.result(_job(run, now))
     if given is None:
         _close(run, RunState.DONE, now())
         return
@@ -110,8 +129,18 @@ def _close(run: Run, state: RunState, at: dt.datetime, **given: Any) -> None:
 
 
 def _fail(run: Run, at: dt.datetime, note: str) -> None:
+    def close() -> None:
+        with transaction.atomic():
+            queue.close(run, RunState.FAILED, now=at, note=note)
+            if kind is not None:
+                kind.failed(_job(run, lambda: at), note)
+
     try:
-        _close(run, RunState.FAILED, at, note=note)
+        kind: RunKind | None = kinds.get(run.kind)
+    except Permanent:  # the package that brings the kind is gone
+        kind = None
+    try:
+        retry_transient(close)
     except ClaimLostError:
         log.warning("Run %s failed, but another worker has it now: %s", run.pk, note)
 
@@ -121,25 +150,29 @@ def _try_again_later(run: Run, at: dt.datetime, error: Exception) -> None:
     if isinstance(error, Retryable):
         reason = str(error)
     else:
-        # The message of an unknown error may hold personal data, so only its type is stored.
-        log.exception("Run %s (%s) failed", run.pk, run.kind)
+        # The message of an unknown error may hold personal data, so it is neither stored nor logged.
+        trace = "".join(traceback.format_tb(error.__traceback__))
+        log.error("%s while run %s (%s) was carried out:\n%s", type(error).__name__, run.pk, run.kind, trace)
         reason = UNFORESEEN.format(error=type(error).__name__, done=run.done)
-    if run.attempts >= config.runs["max_attempts"]:
+    limits = kinds.limits_of(run.kind)
+    if run.attempts >= limits.max_attempts:
         _fail(run, at, GIVEN_UP.format(attempts=run.attempts, reason=reason))
         return
     retry_after = error.retry_after if isinstance(error, Retryable) else None
-    seconds = next_delay(run.attempts, base=2.0, cap=600.0, retry_after=retry_after)
+    seconds = next_delay(run.attempts, base=limits.base_delay, cap=limits.max_delay, retry_after=retry_after)
     due_at = at + dt.timedelta(seconds=seconds)
     retry_transient(lambda: queue.reschedule(run, due_at=due_at, note=reason))
 
 
-def _job(run: Run, now: dt.datetime) -> Job:
+def _job(run: Run, now: Now) -> Job:
     return Job(
         run_id=run.pk,
         parameters=run.read_parameters(),
-        now=now,
+        now=now(),
         cursor=json.loads(run.cursor),
         asked_by_id=run.asked_by_id,
         undoes=run.undoes_id,
+        done=run.done,
         counts=run.read_counts(),
+        clock=now,
     )

@@ -164,7 +164,7 @@ def line_of(signal: OpenEdxPublicSignal, metadata: EventsMetadata, data: dict[st
             "source": metadata.source,
             "type": signal.event_type,
             "time": metadata.time.isoformat(),
-            "data": _Serializer(signal).to_dict({name: _without_gaps(value) for name, value in data.items()}),
+            "data": _Serializer(signal).to_dict({name: _with_empty_pii(value) for name, value in data.items()}),
         },
         ensure_ascii=False,
     )
@@ -198,13 +198,13 @@ class _Serializer(AvroSignalSerializer):
         return [_NobodySerializer]
 
 
-def _without_gaps(value: Any) -> Any:
+def _with_empty_pii(value: Any) -> Any:
     if isinstance(value, UserData) and value.pii is None:
         return attrs.evolve(value, pii=_Nobody())
     if not attrs.has(type(value)):
         return value
     return attrs.evolve(
-        value, **{one.name: _without_gaps(getattr(value, one.name)) for one in attrs.fields(type(value))}
+        value, **{one.name: _with_empty_pii(getattr(value, one.name)) for one in attrs.fields(type(value))}
     )
 
 

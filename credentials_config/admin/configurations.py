@@ -114,10 +114,10 @@ class CredentialConfigurationAdmin(PreviewMixin, Page):
     # --- what is shown -----------------------------------------------------------------------------------------------
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[CredentialConfiguration]:
-        latest = CredentialRun.objects.filter(configuration=OuterRef("pk")).order_by("-started_at", "-pk")
+        latest = CredentialRun.objects.filter(configuration=OuterRef("pk")).order_by("-pk")
         related = ("credential_type", "periodic_task__interval", "periodic_task__crontab")
         rows = super().get_queryset(request).select_related(*related)
-        return rows.annotate(last_started=Subquery(latest.values("started_at")[:1]))
+        return rows.annotate(last_started=Subquery(latest.values("run__asked_at")[:1]))
 
     def get_fieldsets(self, request: HttpRequest, obj: CredentialConfiguration | None = None) -> Any:
         when = schedule_fields.ROWS if self._may_write(request, obj) else ("fires",)
@@ -192,7 +192,7 @@ class CredentialConfigurationAdmin(PreviewMixin, Page):
                 for value, label in CredentialStatus.choices
             ],
             "failed": counted.get(CredentialStatus.ERROR, 0),
-            "runs": CredentialRun.objects.filter(configuration=configuration)[:_RUNS_SHOWN],
+            "runs": CredentialRun.objects.filter(configuration=configuration).select_related("run")[:_RUNS_SHOWN],
             "runs_link": runs_link,
             "can_run_actions": self.may(request, "generate"),
         }

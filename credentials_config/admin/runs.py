@@ -1,4 +1,4 @@
-"""The admin of runs."""
+"""The admin of credential runs: what the page of runs does not show."""
 
 from __future__ import annotations
 
@@ -17,24 +17,60 @@ from credentials_config.models import Credential, CredentialRun
 
 @admin.register(CredentialRun)
 class CredentialRunAdmin(ReadOnlyPage):
-    """Shows runs. The counts grow while a run is carried out."""
+    """
+    Shows credential runs. The counts grow while a run is carried out.
 
-    list_display = ("started_at", "configuration", "cause", "outcome", "eligible", "issued", "failed", "note")
-    list_filter = ("outcome", "cause")
-    list_select_related = ("configuration__credential_type",)
-    ordering = ("-started_at", "-pk")
+    A run is cancelled and resumed on the page that all runs have.
+    """
+
+    list_display = ("asked_at", "configuration", "cause", "outcome", "eligible", "issued", "failed", "note")
+    list_filter = ("run__state", "cause")
+    list_select_related = ("configuration__credential_type", "run")
+    ordering = ("-pk",)
     fields = (
-        *("configuration_link", "cause", "person", "ignore_dates", "started_at", "finished_at", "outcome", "note"),
-        *("asked", "eligible", "issued", "failed", "credentials_link"),
+        *("run_link", "configuration_link", "cause", "person", "ignore_dates", "asked_at", "finished_at"),
+        *("outcome", "note", "checked", "eligible", "issued", "failed", "credentials_link"),
     )
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).select_related("configuration__credential_type", "person")
+        return super().get_queryset(request).select_related("configuration__credential_type", "run__asked_by")
+
+    @admin.display(description=gettext_lazy("started"))
+    def asked_at(self, row: CredentialRun) -> Any:
+        return row.asked_at
+
+    @admin.display(description=gettext_lazy("finished"))
+    def finished_at(self, row: CredentialRun) -> Any:
+        return row.finished_at
+
+    @admin.display(description=gettext_lazy("started by"))
+    def person(self, row: CredentialRun) -> Any:
+        return row.person
+
+    @admin.display(description=gettext_lazy("outcome"))
+    def outcome(self, row: CredentialRun) -> str:
+        return str(row.run.get_state_display()) if row.outcome else ""
+
+    @admin.display(description=gettext_lazy("note"))
+    def note(self, row: CredentialRun) -> str:
+        return row.note
+
+    @admin.display(description=gettext_lazy("looked at"))
+    def checked(self, row: CredentialRun) -> int:
+        return row.checked
+
+    @admin.display(description=gettext_lazy("eligible"))
+    def eligible(self, row: CredentialRun) -> int:
+        return row.eligible
+
+    @admin.display(description=gettext_lazy("run"))
+    def run_link(self, row: CredentialRun) -> SafeString | str:
+        return link_to(row.run, _("Progress, cancelling and resuming"))
 
     @admin.display(description=gettext_lazy("configuration"))
-    def configuration_link(self, run: CredentialRun) -> Any:
-        return link_to(run.configuration)
+    def configuration_link(self, row: CredentialRun) -> Any:
+        return link_to(row.configuration)
 
     @admin.display(description=gettext_lazy("credentials"))
-    def credentials_link(self, run: CredentialRun) -> SafeString:
-        return link_to_list(Credential, _("of this run"), run__id__exact=run.pk)
+    def credentials_link(self, row: CredentialRun) -> SafeString:
+        return link_to_list(Credential, _("of this run"), run__pk__exact=row.pk)

@@ -183,9 +183,9 @@ def _write_available(stored: Sequence[StoredDocument]) -> None:
 
 def _count(rows: Sequence[Credential]) -> None:
     """Count on their runs the documents that are there for the first time, and those of them that had failed before."""
-    first = [row for row in rows if row.run_id is not None and row.status != CredentialStatus.AVAILABLE]
-    issued = Counter(int(row.run_id or 0) for row in first)
-    recovered = Counter(int(row.run_id or 0) for row in first if row.status == CredentialStatus.ERROR)
+    first = [row for row in rows if row.run_id and row.status != CredentialStatus.AVAILABLE]
+    issued = Counter(row.run_id for row in first)
+    recovered = Counter(row.run_id for row in first if row.status == CredentialStatus.ERROR)
     for run, number in sorted(issued.items()):
         counted: dict[str, Any] = {"issued": F("issued") + number}
         if again := recovered[run]:

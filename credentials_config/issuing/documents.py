@@ -25,10 +25,11 @@ from django.core.signing import BadSignature, Signer
 from django.utils.crypto import salted_hmac
 
 from badges import api as badges
+from badges.common.stopping import INTERRUPTIONS
 from badges.exceptions import Permanent, Retryable
 from credentials_config.conf import config
 from credentials_config.contracts import Document
-from credentials_config.issuing.errors import INTERRUPTIONS, storable_message
+from credentials_config.issuing.errors import storable_message
 from credentials_config.models import Credential
 
 CHANNEL = "credential-file"

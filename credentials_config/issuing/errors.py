@@ -7,8 +7,6 @@ import logging
 import traceback
 from pathlib import Path
 
-from celery.exceptions import SoftTimeLimitExceeded
-
 from badges.common.backoff import next_delay
 from badges.exceptions import BadgesError
 from credentials_config.conf import config
@@ -20,8 +18,6 @@ log = logging.getLogger(__name__)
 MESSAGE_LENGTH = 500
 # Seconds that a worker waits for a database that does not answer.
 DATABASE_GIVE_UP_SECONDS = 60.0
-# What stops a worker in the middle of its work. Nothing that the worker has claimed has failed then.
-INTERRUPTIONS = (SoftTimeLimitExceeded, SystemExit, KeyboardInterrupt)
 
 
 def storable_message(error: BaseException) -> str:

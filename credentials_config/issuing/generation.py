@@ -21,13 +21,14 @@ from itertools import groupby
 
 from django.utils import timezone
 
+from badges.common.stopping import INTERRUPTIONS
 from badges.exceptions import Permanent, Retryable
 from credentials_config.conf import config
 from credentials_config.contracts import Document, GenerationError, Renderer
 from credentials_config.issuing import document_queue, documents, renderers
 from credentials_config.issuing.document_context import document_context_of
 from credentials_config.issuing.document_queue import StoredDocument
-from credentials_config.issuing.errors import INTERRUPTIONS, clear_problem, log_unforeseen, postpone, storable_message
+from credentials_config.issuing.errors import clear_problem, log_unforeseen, postpone, storable_message
 from credentials_config.models import Credential, CredentialConfiguration
 
 log = logging.getLogger(__name__)

@@ -23,7 +23,7 @@ from credentials_config.issuing.document_context import document_context, docume
 from credentials_config.issuing.errors import clear_problem
 from credentials_config.issuing.search import Search, chunked
 from credentials_config.models import ACTIVE, Credential, CredentialConfiguration, CredentialStatus
-from credentials_config.schedules import over_from_the_start
+from credentials_config.schedules import expiry_error
 
 # Rows that are changed in one transaction: few enough that nobody waits long for their locks.
 CHUNK_SIZE = 500
@@ -50,7 +50,7 @@ def issue(
     Raises Retryable when the LMS does not answer, and Permanent when the configuration cannot be used.
     """
     now = now or timezone.now()
-    if problem := over_from_the_start(now, valid_days=configuration.valid_days, valid_until=configuration.valid_until):
+    if problem := expiry_error(now, valid_days=configuration.valid_days, valid_until=configuration.valid_until):
         raise Refused(problem)
     search = Search(configuration)
     people = list(lms.client().find(usernames=usernames, lms_user_ids=lms_user_ids))

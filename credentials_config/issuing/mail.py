@@ -128,7 +128,7 @@ class _MailedMark:
     def set(self) -> None:
         retry_transient(self._write, give_up_seconds=DATABASE_GIVE_UP_SECONDS)
 
-    def set_back(self) -> None:
+    def undo(self) -> None:
         Credential.objects.filter(pk=self._pk, mailed=self._now).update(mailed=self._before)
 
     def _write(self) -> bool:
@@ -170,7 +170,7 @@ def _send_by_smtp(backend: SmtpBackend, email: EmailMultiAlternatives, mark: _Ma
         raise Retryable("The credential changed, or another worker told the learner, at the same moment.") from error
     except BaseException:
         if mark.is_set:
-            mark.set_back()
+            mark.undo()
         raise
     finally:
         _close(backend.close)

@@ -7,12 +7,12 @@ import logging
 
 from django.utils import timezone
 
+from badges import api as badges
 from badges.exceptions import Permanent, Retryable
 from credentials_config import lms
-from credentials_config.conf import config
-from credentials_config.issuing import periodic
+from credentials_config.issuing import periodic, run_queue
 from credentials_config.issuing.lifecycle import expire
-from credentials_config.models import CredentialConfiguration, CredentialRun
+from credentials_config.models import CredentialConfiguration
 from credentials_config.schedules import Run, Skip, decide
 
 __all__ = ["delete_old_runs", "expire", "reopen"]
@@ -48,10 +48,4 @@ def reopen(*, now: dt.datetime | None = None) -> int:
 
 def delete_old_runs(*, now: dt.datetime | None = None) -> int:
     """Delete finished runs that are older than the settings allow; returns how many. Their credentials stay."""
-    before = (now or timezone.now()) - dt.timedelta(days=config.issuing["keep_runs_days"])
-    old = CredentialRun.objects.filter(active_key=None, finished_at__lt=before)
-    deleted = 0
-    while chunk := list(old.order_by("pk").values_list("pk", flat=True)[:500]):
-        CredentialRun.objects.filter(pk__in=chunk).delete()
-        deleted += len(chunk)
-    return deleted
+    return badges.delete_old_runs(run_queue.KIND, now=now)

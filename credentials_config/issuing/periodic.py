@@ -53,7 +53,7 @@ def due(now: dt.datetime) -> list[CredentialConfiguration]:
         closed_at=None,
         periodic_task__enabled=True,
     )
-    asked = running.annotate(asked_at=Max("runs__started_at")).select_related(*related).order_by("pk")
+    asked = running.annotate(asked_at=Max("runs__run__asked_at")).select_related(*related).order_by("pk")
     return [row for row in asked if _is_due(row, row.asked_at)]
 
 

@@ -1,9 +1,9 @@
 """
-The queue of runs: a run is asked for, claimed by one worker, and closed, released or rescheduled by that worker.
+The queue of runs: a run is asked for, and claimed by one worker.
 
-A run is a row before anything is done, so no request gets lost. Each configuration has at most one open run, which
-the database enforces. Only the worker that has the claim can change a run; for any other the functions raise
-ClaimLostError or do nothing.
+The runs are rows of ``badges.runs`` with the kind ``credentials``; the subject is the id of the configuration, so that
+each configuration has at most one open run. ``CredentialRun`` holds what only these runs have. A run is a row before
+anything is done, so no request gets lost.
 """
 
 from __future__ import annotations
@@ -11,25 +11,16 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from badges import api as badges
-from badges.common.claims import ClaimLostError, Claims
-from badges.database import retry_transient
-from credentials_config.conf import config
-from credentials_config.issuing import periodic
-from credentials_config.issuing.errors import DATABASE_GIVE_UP_SECONDS, MESSAGE_LENGTH
-from credentials_config.models import ACTIVE, CredentialConfiguration, CredentialRun, RunCause, RunOutcome
+from credentials_config.models import CredentialConfiguration, CredentialRun, RunCause
 
-# The Celery task that carries out runs.
+# The kind of the runs, and the Celery task that carries them out.
+KIND = "credentials"
 TASK = "credentials_config.run"
-
-# How many runs a worker tries to claim, one after the other, before it leaves the rest to other workers.
-SEEN = 20
-
-claims = Claims(CredentialRun, unfinished=Q(active_key=ACTIVE), due="lease_until", counts=("attempts",))
 
 
 def request(
@@ -48,22 +39,26 @@ def request(
     even when the configuration is switched off.
     """
     with transaction.atomic():
-        run = _open_run(configuration)
+        run = _join(configuration, cause, person, ignore_dates)
         if run is None:
-            run = _create(configuration, cause, person, ignore_dates, now or timezone.now())
-        changes: dict[str, Any] = {"ignore_dates": True} if ignore_dates and not run.ignore_dates else {}
-        if cause != RunCause.SCHEDULE and run.cause == RunCause.SCHEDULE:
-            changes |= {"cause": cause, "person": person}
-        if changes:
-            CredentialRun.objects.filter(pk=run.pk).update(**changes)
-            run.refresh_from_db(fields=["ignore_dates", "cause", "person"])
-        badges.notify_worker_on_commit(TASK)
+            try:
+                return _start(configuration, cause, person, ignore_dates, now)
+            except badges.RunRefused:  # somebody else asked at the same moment
+                run = _join(configuration, cause, person, ignore_dates)
+                if run is None:
+                    raise
     return run
 
 
 def anything_due(*, now: dt.datetime | None = None) -> bool:
     """Return whether a run waits for a worker."""
-    return _due(now or timezone.now()).exists()
+    return badges.due_runs(now=now or timezone.now(), task=TASK).exists()
+
+
+def due(*, now: dt.datetime | None = None) -> QuerySet[CredentialRun]:
+    """Return the runs that wait for a worker, the longest due first."""
+    waiting = badges.due_runs(now=now or timezone.now(), task=TASK).values("pk")
+    return CredentialRun.objects.filter(run__in=waiting).order_by("run__due_at", "run_id").select_related("run")
 
 
 def claim(*, now: dt.datetime | None = None, run: CredentialRun | None = None) -> CredentialRun | None:
@@ -72,110 +67,40 @@ def claim(*, now: dt.datetime | None = None, run: CredentialRun | None = None) -
 
     Returns None when no run is due, or another worker has it. Must not be called in a transaction.
     """
-    now = now or timezone.now()
-    waiting = _due(now).values_list("pk", flat=True)[:SEEN] if run is None else [run.pk]
-    for pk in list(waiting):
-        # One by one: a claim of several rows does not promise to take the one that waits longest.
-        due = _due(now).filter(pk=pk)
-        if claimed := claims.claim(due, limit=1, now=now, lease=config.issuing["run_lease_seconds"]):
-            rows = CredentialRun.objects.select_related("configuration__credential_type")
-            return rows.filter(pk=pk, claim=claimed[0].claim).first()
+    at = now or timezone.now()
+    run_id = None if run is None else run.pk
+    related = CredentialRun.objects.select_related("configuration__credential_type")
+    while (claimed := badges.claim_run(now=at, task=TASK, run_id=run_id)) is not None:
+        if found := related.filter(pk=claimed.pk).first():
+            found.run = claimed
+            return found
+        badges.carry_out_run(claimed, now=lambda: at)  # its configuration was deleted, so this closes it
     return None
 
 
-def renew(run: CredentialRun, now: dt.datetime, **changes: Any) -> None:
-    """Let the lease begin again, and write ``changes``. Raises ClaimLostError when another worker has the run."""
-    if not claims.renew([run], now=now, lease=config.issuing["run_lease_seconds"], **changes):
-        raise ClaimLostError
+def _join(
+    configuration: CredentialConfiguration, cause: RunCause, person: Any, ignore_dates: bool
+) -> CredentialRun | None:
+    """Ask for the run that is open, as far as it is not asked for in that way; None when none is open."""
+    joined = badges.join_run(KIND, subject=str(configuration.pk), person=person)
+    if joined is None:
+        return None
+    run = CredentialRun.objects.get(pk=joined.pk)
+    run.run = joined
+    run.ignore_dates = run.ignore_dates or ignore_dates
+    if run.cause == RunCause.SCHEDULE:
+        run.cause = cause
+    run.save(update_fields=["ignore_dates", "cause"])
+    return run
 
 
-def close(
-    run: CredentialRun,
-    now: dt.datetime,
-    outcome: RunOutcome,
-    note: str = "",
-    *,
-    final: bool = False,
-    unless_forced: bool = False,
-) -> bool:
-    """
-    End a run; returns False when it stays open.
-
-    ``final``: it was the last run of its context, which is closed with it. ``unless_forced``: the run stays open
-    when somebody has asked meanwhile to ignore the dates. Raises ClaimLostError when another worker has it.
-    """
-
-    def work() -> bool:
-        with transaction.atomic():
-            changes: dict[str, Any] = {
-                "active_key": None,
-                "finished_at": now,
-                "outcome": outcome,
-                "note": note[:MESSAGE_LENGTH],
-            }
-            if final and run.cause == RunCause.SCHEDULE:
-                changes["cause"] = RunCause.FINAL
-            still_claimed = claims.still_claimed([run])
-            may_close = still_claimed.filter(ignore_dates=False) if unless_forced else still_claimed
-            if not may_close.update(claim=None, lease_until=None, **changes):
-                if unless_forced and still_claimed.exists():
-                    return False
-                raise ClaimLostError
-            if final:
-                CredentialConfiguration.objects.filter(pk=run.configuration_id).update(closed_at=now)
-        if final:
-            run.configuration.closed_at = now
-            periodic.sync_task(run.configuration)
-        return True
-
-    return retry_transient(work, give_up_seconds=DATABASE_GIVE_UP_SECONDS)
-
-
-def reschedule(run: CredentialRun, due_at: dt.datetime, note: str) -> None:
-    """Let the run be tried again at ``due_at``. The attempt counts."""
-    retry_transient(
-        lambda: claims.reschedule([run], due_at=due_at, note=note[:MESSAGE_LENGTH]),
-        give_up_seconds=DATABASE_GIVE_UP_SECONDS,
-    )
-
-
-def release(run: CredentialRun, now: dt.datetime) -> None:
-    """Give the run to another worker: this one was asked to stop, and stops between chunks. No attempt is lost."""
-    retry_transient(lambda: claims.release([run], due_at=now), give_up_seconds=DATABASE_GIVE_UP_SECONDS)
-
-
-def release_interrupted(run: CredentialRun, now: dt.datetime) -> None:
-    """Give the run to another worker in the middle of a chunk. The attempt counts: no worker may ever have the time."""
-    retry_transient(lambda: claims.reschedule([run], due_at=now), give_up_seconds=DATABASE_GIVE_UP_SECONDS)
-
-
-def _open_run(configuration: CredentialConfiguration) -> CredentialRun | None:
-    return CredentialRun.objects.filter(configuration=configuration, active_key=ACTIVE).first()
-
-
-def _create(
+def _start(
     configuration: CredentialConfiguration,
     cause: RunCause,
     person: Any,
     ignore_dates: bool,
-    now: dt.datetime,
+    now: dt.datetime | None,
 ) -> CredentialRun:
-    try:
-        with transaction.atomic():
-            return CredentialRun.objects.create(
-                configuration=configuration,
-                cause=cause,
-                person=person,
-                ignore_dates=ignore_dates,
-                started_at=now,
-                lease_until=now,
-            )
-    except IntegrityError:  # somebody else asked at the same moment
-        run = _open_run(configuration)
-        if run is None:
-            raise
-        return run
-
-
-def _due(now: dt.datetime) -> Any:
-    return CredentialRun.objects.filter(active_key=ACTIVE, lease_until__lte=now).order_by("lease_until")
+    parameters = {"configuration": configuration.pk}
+    run = badges.start_run(KIND, mode=badges.RunMode.APPLY, parameters=parameters, person=person, now=now)
+    return CredentialRun.objects.create(run=run, configuration=configuration, cause=cause, ignore_dates=ignore_dates)

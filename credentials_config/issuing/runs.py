@@ -1,50 +1,42 @@
 """
-Carrying out a run: look at the dates, find the eligible learners chunk by chunk, write a row for each of them.
+What a run does: look at the dates, find the eligible learners chunk by chunk, write a row for each of them.
 
-Each chunk is one transaction: the new rows, the counts of the run, and the lease for the next chunk. When a worker is
-killed, another one carries the run out from its beginning. People who were found before have a credential by then, so
-they are not found again.
+``CredentialRuns`` is the kind ``credentials`` of ``badges.runs``. Each chunk is a step: the new rows, the counts of the
+run and the lease for the next chunk are one transaction. When a worker is killed, another one carries the run out from
+its beginning. People who were found before have a credential by then, so they are not found again.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from typing import Any
 
-from django.db import transaction
 from django.db.models import F
+from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
+from django.utils.translation import gettext_lazy
 
-from badges.common.claims import ClaimLostError
-from badges.database import retry_transient
-from badges.exceptions import Permanent, Retryable
+from badges import api as badges
+from badges.exceptions import Permanent
 from credentials_config.conf import config
 from credentials_config.contracts import Context, GenerationError
 from credentials_config.issuing import document_queue, documents, new_credentials, periodic, renderers, run_queue
-from credentials_config.issuing.errors import (
-    DATABASE_GIVE_UP_SECONDS,
-    INTERRUPTIONS,
-    clear_problem,
-    log_unforeseen,
-    next_attempt_at,
-    report_problem,
-)
+from credentials_config.issuing.errors import clear_problem, report_problem
 from credentials_config.issuing.search import PersonEligibility, Search
-from credentials_config.models import (
-    Credential,
-    CredentialConfiguration,
-    CredentialRun,
-    CredentialStatus,
-    RunCause,
-    RunOutcome,
-)
-from credentials_config.schedules import Closed, Decision, FinalRun, Run, Skip, decide, over_from_the_start
+from credentials_config.models import Credential, CredentialConfiguration, CredentialRun, CredentialStatus, RunCause
+from credentials_config.schedules import Closed, Decision, FinalRun, Run, Skip, decide, expiry_error
 
 log = logging.getLogger(__name__)
 
 Progress = Callable[[CredentialRun], None]
+
+DELETED = "Its configuration was deleted."
+SWITCHED_OFF = "The configuration is switched off."
+SWITCHED_OFF_MEANWHILE = "The configuration was switched off while the run was going."
 
 
 def carry_out(
@@ -61,129 +53,182 @@ def carry_out(
     asked after each chunk; when it returns True the run is released for another worker. ``on_progress`` is called after
     each chunk. ``now`` is the time to act at, for tests and imports.
     """
-    try:
-        _carry_out(run, now, should_stop, on_progress)
-    except INTERRUPTIONS:
-        run_queue.release_interrupted(run, _at(now))
-        raise
-    except ClaimLostError:
-        log.warning(
-            "Run %s: the lease ended before it was finished; the worker that has it now carries it out.", run.pk
-        )
-    except (Permanent, GenerationError) as error:
-        _fail(run, _at(now), log_unforeseen(error, f"run {run.pk} was carried out"))
-    except Exception as error:  # a worker loop: LMS, plug-ins and database fail in ways that nobody can list
-        _try_again_later(run, _at(now), error)
-    with suppress(CredentialRun.DoesNotExist):  # its configuration was deleted meanwhile, and the run with it
+
+    def report(changed: badges.Run) -> None:
+        run.run = changed
+        on_progress(run)
+
+    clock = timezone.now if now is None else lambda: now
+    badges.carry_out_run(run.run, now=clock, should_stop=should_stop, on_progress=report)
+    with suppress(CredentialRun.DoesNotExist):  # its configuration was deleted meanwhile, and this row with it
         run.refresh_from_db()
     return run
 
 
-def _carry_out(
-    run: CredentialRun, now: dt.datetime | None, should_stop: Callable[[], bool], on_progress: Progress
-) -> None:
-    configuration = run.configuration
-    if run.attempts > config.issuing["max_attempts"]:
-        raise Permanent(
-            "Its worker was killed, or had to stop, before the search was finished, again and again. Look at its log; "
-            "the next run tries again."
+class CredentialRuns(badges.RunKind):
+    """Runs that look for the eligible learners of a configuration. ``run_queue.request`` starts them."""
+
+    label = gettext_lazy("credentials")
+    modes = (badges.RunMode.APPLY,)
+    task = run_queue.TASK
+    starts_over = True  # the lists of the LMS have no stable order, so a place in them means nothing later
+    is_started_by_staff = False  # the page of a configuration does, since a run needs its row of this app
+
+    def limits(self) -> badges.RunLimits:
+        """Return the limits of the settings of this app."""
+        return badges.RunLimits(
+            lease_seconds=config.issuing["run_lease_seconds"],
+            max_attempts=config.issuing["max_attempts"],
+            base_delay=config.issuing["base_delay"],
+            max_delay=config.issuing["max_delay"],
+            keep_days=config.issuing["keep_runs_days"],
         )
-    if _is_switched_off(run):
-        run_queue.close(run, _at(now), RunOutcome.SKIPPED, "The configuration is switched off.")
-        return
-    search = Search(configuration)
-    documents.public_url()
-    context = search.context()
-    decision = decide(configuration.schedule_rules, context, _at(now))
-    _reopen(configuration, decision)
-    if _skip(run, decision, _at(now)):
-        return
-    _check_documents(configuration, _at(now))
-    clear_problem(configuration)
-    _begin_counting(run)
-    refused = 0
-    for looked_at, findings in search.chunks():
-        refused += _write_chunk(run, context, looked_at, findings, now)
-        run.refresh_from_db(fields=["asked", "eligible", "issued", "failed"])
-        on_progress(run)
-        if should_stop():
-            run_queue.release(run, _at(now))
+
+    def subject(self, parameters: Any) -> str:
+        """Return the id of the configuration."""
+        return str(parameters["configuration"])
+
+    def page(self, run_id: uuid.UUID) -> str | None:
+        """Return the page that shows cause, credentials issued and credentials failed."""
+        if not CredentialRun.objects.filter(pk=run_id).exists():
+            return None
+        with suppress(NoReverseMatch):  # the host has no admin
+            return reverse("admin:lms_credentials_config_credentialrun_change", args=[run_id])
+        return None
+
+    def apply(self, job: badges.Job) -> Iterator[badges.Step]:
+        """Yield one step for each chunk of people, and one that ends the run."""
+        related = CredentialRun.objects.select_related("configuration__credential_type")
+        run = related.filter(pk=job.run_id).first()
+        if run is None:
+            yield _end(badges.RunState.CANCELLED, DELETED)
             return
-        if _is_switched_off(run):
-            note = "The configuration was switched off while the run was going."
-            run_queue.close(run, _at(now), RunOutcome.SKIPPED, note)
+        try:
+            yield from _Search(run, job).steps()
+        except GenerationError as error:
+            raise Permanent(str(error)) from error
+
+    def failed(self, job: badges.Job, note: str) -> None:
+        """Write on the configuration what a person has to do before anybody gets a credential."""
+        configuration = CredentialConfiguration.objects.filter(runs=job.run_id).first()
+        if configuration is not None:
+            report_problem(configuration, note)
+
+
+class _Search:
+    """The steps of one run."""
+
+    def __init__(self, run: CredentialRun, job: badges.Job) -> None:
+        self._run = run
+        self._configuration = run.configuration
+        self._job = job
+
+    def steps(self) -> Iterator[badges.Step]:
+        if _is_switched_off(self._run.cause, self._configuration.enabled):
+            yield _end(badges.RunState.SKIPPED, SWITCHED_OFF)
             return
-    final = isinstance(decision, FinalRun)
-    fires_again = configuration.enabled and not final and configuration.closed_at is None
-    run_queue.close(run, _at(now), RunOutcome.DONE, _note_on_refused(refused, fires_again=fires_again), final=final)
+        search = Search(self._configuration)
+        documents.public_url()
+        context = search.context()
+        decision = decide(self._configuration.schedule_rules, context, self._job.now)
+        self._reopen(decision)
+        if isinstance(decision, (Skip, Closed)) and not self._ignores_dates():
+            # Somebody may ask for the run in spite of the date checks before this is committed. Then it goes on.
+            yield _end(badges.RunState.SKIPPED, decision.reason, unless=self._ignores_dates)
+        self._check_documents()
+        clear_problem(self._configuration)
+        if self._job.counts or self._job.done:
+            yield badges.Step(cursor=None, work=self._count_those_found_before)
+        for looked_at, findings in search.chunks():
+            yield self._chunk(context, looked_at, findings)
+            as_it_is = (
+                CredentialRun.objects.filter(pk=self._run.pk).values_list("cause", "configuration__enabled").first()
+            )
+            if as_it_is is None:
+                yield _end(badges.RunState.CANCELLED, DELETED)
+                return
+            if _is_switched_off(*as_it_is):
+                yield _end(badges.RunState.SKIPPED, SWITCHED_OFF_MEANWHILE)
+                return
+        yield badges.Step(cursor=None, ends=lambda counts: self._finish(decision, counts))
 
+    # --- before anybody is looked for --------------------------------------------------------------------------------
 
-# --- before anybody is looked for --------------------------------------------------------------------------------
+    def _ignores_dates(self) -> bool:
+        return CredentialRun.objects.filter(pk=self._run.pk, ignore_dates=True).exists()
 
+    def _reopen(self, decision: Decision) -> None:
+        """Open a closed context again when its end date has moved. What was switched off stays off."""
+        if isinstance(decision, (Run, Skip)) and decision.reopens:
+            periodic.reopen(self._configuration)
 
-def _is_switched_off(run: CredentialRun) -> bool:
-    """Return whether only the schedule wants this run, and the configuration is switched off, as both are now."""
-    only_scheduled = CredentialRun.objects.filter(pk=run.pk, cause=RunCause.SCHEDULE)
-    return only_scheduled.filter(configuration__enabled=False).exists()
+    def _check_documents(self) -> None:
+        """Raise Permanent or GenerationError when no document can be made: once for the run, not for each learner."""
+        configuration = self._configuration
+        problem = expiry_error(
+            self._job.now, valid_days=configuration.valid_days, valid_until=configuration.valid_until
+        )
+        if problem:
+            raise Permanent(problem)
+        with renderers.renderer_for(configuration):
+            pass
 
-
-def _reopen(configuration: CredentialConfiguration, decision: Decision) -> None:
-    """Open a closed context again when its end date has moved. What was switched off stays off."""
-    if isinstance(decision, (Run, Skip)) and decision.reopens:
-        periodic.reopen(configuration)
-
-
-def _skip(run: CredentialRun, decision: Decision, now: dt.datetime) -> bool:
-    """Close the run when the dates forbid it, and return whether it was closed."""
-    if run.ignore_dates or not isinstance(decision, (Skip, Closed)):
-        return False
-    # Somebody may have asked for the run in spite of the date checks since the worker read it.
-    return run_queue.close(run, now, RunOutcome.SKIPPED, decision.reason, unless_forced=True)
-
-
-def _check_documents(configuration: CredentialConfiguration, now: dt.datetime) -> None:
-    """Raise Permanent or GenerationError when no document can be made: once for the run, and not for each learner."""
-    problem = over_from_the_start(now, valid_days=configuration.valid_days, valid_until=configuration.valid_until)
-    if problem:
-        raise Permanent(problem)
-    with renderers.renderer_for(configuration):
-        pass
-
-
-def _begin_counting(run: CredentialRun) -> None:
-    """Begin with what an earlier worker of this run has written: those people are not found again."""
-    if run.asked:
-        found = Credential.objects.filter(run=run)
+    def _count_those_found_before(self) -> dict[str, int]:
+        """Begin with what an earlier worker of this run has written: those people are not found again."""
+        found = Credential.objects.filter(run=self._run.pk)
         failed = found.filter(status=CredentialStatus.ERROR).count()
-        run_queue.claims.still_claimed([run]).update(asked=0, eligible=found.count(), failed=failed)
+        CredentialRun.objects.filter(pk=self._run.pk).update(failed=failed)
+        return {"eligible": found.count()}
 
+    # --- one chunk of people -----------------------------------------------------------------------------------------
 
-# --- one chunk of people -----------------------------------------------------------------------------------------
+    def _chunk(self, context: Context, looked_at: int, findings: list[PersonEligibility]) -> badges.Step:
+        """Return the step that writes a credential for each eligible person of a chunk."""
+        people = [found.person for found in findings if found.eligibility.eligible]
+        languages = new_credentials.languages_of(people)
 
-
-def _write_chunk(
-    run: CredentialRun, context: Context, looked_at: int, findings: list[PersonEligibility], now: dt.datetime | None
-) -> int:
-    """Commit a chunk, and return how many eligible people got no credential. Raises ClaimLostError."""
-    people = [found.person for found in findings if found.eligibility.eligible]
-    languages = new_credentials.languages_of(people)
-
-    def work() -> int:
-        at = _at(now)
-        with transaction.atomic():
-            # The run's row first: two transactions that both hold a shared lock on it could not both change it.
-            run_queue.renew(run, at, asked=F("asked") + looked_at, eligible=F("eligible") + len(people))
-            refused = len(new_credentials.write(run.configuration, people, context, languages, now=at, run=run))
+        def work() -> dict[str, int]:
+            # The row first: two transactions that both hold a shared lock on it could not both change it.
+            row = CredentialRun.objects.filter(pk=self._run.pk)
+            if not list(row.select_for_update().values_list("pk")):
+                raise Permanent(DELETED)
+            now = self._job.clock()
+            refused = len(
+                new_credentials.write(self._configuration, people, context, languages, now=now, run=self._run)
+            )
             if refused:
-                run_queue.claims.still_claimed([run]).update(failed=F("failed") + refused)
+                row.update(failed=F("failed") + refused)
             if len(people) > refused:
                 document_queue.notify_worker_on_commit()
-        return refused
+            return {"eligible": len(people), **({"refused": refused} if refused else {})}
 
-    return retry_transient(work, give_up_seconds=DATABASE_GIVE_UP_SECONDS)
+        return badges.Step(cursor=None, done=looked_at, work=work)
+
+    # --- how a run ends ----------------------------------------------------------------------------------------------
+
+    def _finish(self, decision: Decision, counts: Mapping[str, int]) -> badges.Ending:
+        """Close the context with its last run, and return how the run ends."""
+        configuration = self._configuration
+        final = isinstance(decision, FinalRun)
+        if final:
+            now = self._job.clock()
+            CredentialConfiguration.objects.filter(pk=configuration.pk).update(closed_at=now)
+            CredentialRun.objects.filter(pk=self._run.pk, cause=RunCause.SCHEDULE).update(cause=RunCause.FINAL)
+            configuration.closed_at = now
+            periodic.sync_task(configuration)
+        fires_again = configuration.enabled and configuration.closed_at is None
+        note = _note_on_refused(counts.get("refused", 0), fires_again=fires_again)
+        return badges.Ending(badges.RunState.DONE, note)
 
 
-# --- how a run ends ----------------------------------------------------------------------------------------------
+def _is_switched_off(cause: str, enabled: bool) -> bool:
+    """Return whether only the schedule wants a run, and its configuration is switched off."""
+    return cause == RunCause.SCHEDULE and not enabled
+
+
+def _end(state: badges.RunState, note: str, *, unless: Callable[[], bool] = lambda: False) -> badges.Step:
+    """Return a step that does nothing but close the run."""
+    return badges.Step(cursor=None, ends=lambda counts: None if unless() else badges.Ending(state, note))
 
 
 def _note_on_refused(refused: int, *, fires_again: bool) -> str:
@@ -199,27 +244,3 @@ def _note_on_refused(refused: int, *, fires_again: bool) -> str:
         f"{refused} eligible learners got none: their username belongs to another LMS user here, or the host takes no "
         f"account like theirs. Correct these accounts, or their LMS user ids; {remedy}"
     )
-
-
-def _fail(run: CredentialRun, now: dt.datetime, note: str) -> None:
-    """Close the run, and write on the configuration what a person has to do before anybody gets a credential."""
-    try:
-        run_queue.close(run, now, RunOutcome.FAILED, note)
-    except ClaimLostError:
-        return
-    report_problem(run.configuration, note)
-
-
-def _try_again_later(run: CredentialRun, now: dt.datetime, error: Exception) -> None:
-    """Reschedule the run. After too many attempts it fails, and the next schedule begins a new one."""
-    message = log_unforeseen(error, f"run {run.pk} was carried out")
-    if run.attempts >= config.issuing["max_attempts"]:
-        _fail(run, now, f"Given up after {run.attempts} tries; the next run tries again. {message}")
-        return
-    retry_after = error.retry_after if isinstance(error, Retryable) else None
-    due_at = next_attempt_at(now, run.attempts, retry_after=retry_after)
-    run_queue.reschedule(run, due_at, f"To be tried again. {message}")
-
-
-def _at(now: dt.datetime | None) -> dt.datetime:
-    return now or timezone.now()

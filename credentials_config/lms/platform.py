@@ -106,14 +106,14 @@ class PlatformLms(Lms):
     def languages(self, learners: Collection[Person]) -> dict[int, str]:
         from openedx.core.djangoapps.user_api.models import UserPreference
 
-        return self._gathered(
+        return self._in_chunks(
             learners,
             lambda ids: UserPreference.objects.filter(key=LANGUAGE, user_id__in=ids).values_list("user_id", "value"),
         )
 
     def enrolled(self, context_key: str, learners: Collection[Person]) -> set[int]:
         active = self._active(context_key)
-        found = self._gathered(learners, lambda ids: active.filter(user_id__in=ids).values_list("user_id", "user_id"))
+        found = self._in_chunks(learners, lambda ids: active.filter(user_id__in=ids).values_list("user_id", "user_id"))
         return set(found)
 
     def _active(self, context_key: str) -> Any:
@@ -128,7 +128,7 @@ class PlatformLms(Lms):
         _overview(course_key)
         return CourseEnrollment.objects.filter(course_id=CourseKey.from_string(course_key), is_active=True)
 
-    def _gathered(self, learners: Collection[Person], ask: Callable[[list[int]], Iterable[Any]]) -> dict[int, Any]:
+    def _in_chunks(self, learners: Collection[Person], ask: Callable[[list[int]], Iterable[Any]]) -> dict[int, Any]:
         found: dict[int, Any] = {}
         for chunk in chunks(learners, self._chunk):
             found.update(ask([person.lms_user_id for person in chunk]))
@@ -152,7 +152,9 @@ class PlatformLms(Lms):
         # Learners who have not begun have no row. They completed nothing.
         found: dict[int, Any] = dict.fromkeys(self.enrolled(context_key, learners), 0.0)
         asked = [person for person in learners if person.lms_user_id in found]
-        return found | self._gathered(asked, lambda ids: rows.filter(user_id__in=ids).values_list("user_id", "percent"))
+        return found | self._in_chunks(
+            asked, lambda ids: rows.filter(user_id__in=ids).values_list("user_id", "percent")
+        )
 
     def grades(self, course_key: str, learners: Collection[Person]) -> dict[int, Grades]:
         from lms.djangoapps.grades.api import CourseGradeFactory

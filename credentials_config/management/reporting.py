@@ -6,11 +6,12 @@ import time
 
 from django.core.management.base import OutputWrapper
 
+from badges.api import RunState
 from badges.common.progress_bar import ProgressBar
 from badges.common.stopping import StopRequest
 from credentials_config.issuing import generation, runs
 from credentials_config.issuing.generation import GenerationResult
-from credentials_config.models import CredentialRun, RunOutcome
+from credentials_config.models import CredentialRun
 
 
 def carry_out(run: CredentialRun, stop: StopRequest, *, stderr: OutputWrapper, verbosity: int) -> CredentialRun:
@@ -19,7 +20,7 @@ def carry_out(run: CredentialRun, stop: StopRequest, *, stderr: OutputWrapper, v
     with ProgressBar(stderr, title=title, unit="people", verbosity=verbosity) as bar:
 
         def on_progress(run: CredentialRun) -> None:
-            bar.show(run.asked, eligible=run.eligible)
+            bar.show(run.checked, eligible=run.eligible)
 
         return runs.carry_out(run, should_stop=stop, on_progress=on_progress)
 
@@ -53,12 +54,14 @@ def make_documents(
 
 def summary_of(run: CredentialRun) -> str:
     """Return one line that says how a run ended."""
-    if run.outcome == RunOutcome.DONE:
-        ending = f"{run.asked} people looked at, {run.eligible} newly eligible."
-    elif run.outcome == RunOutcome.SKIPPED:
+    if run.outcome == RunState.DONE:
+        ending = f"{run.checked} people looked at, {run.eligible} newly eligible."
+    elif run.outcome == RunState.SKIPPED:
         ending = "skipped."
-    elif run.outcome == RunOutcome.FAILED:
+    elif run.outcome == RunState.FAILED:
         ending = "FAILED."
+    elif run.outcome == RunState.CANCELLED:
+        ending = "cancelled."
     else:
         ending = "not finished; it is continued later."
     subject = f"{run.configuration.credential_type} in {run.configuration.context_key}:"

@@ -31,7 +31,7 @@ def run_schedules(stop: StopRequest, *, stdout: OutputWrapper) -> None:
     ]
     while not stop.requested:
         for work in periodic_work:
-            work.do_when_due()
+            work.run_if_due()
         worked = False
         while not stop.requested and (run := run_queue.claim()) is not None:
             stdout.write(summary_of(runs.carry_out(run, should_stop=stop)))
@@ -55,7 +55,7 @@ class _PeriodicWork:
         self._seconds, self._do = seconds, do
         self._due_at = time.monotonic()
 
-    def do_when_due(self) -> None:
+    def run_if_due(self) -> None:
         if time.monotonic() >= self._due_at:
             self._do()
             self._due_at = time.monotonic() + self._seconds

@@ -3,7 +3,7 @@
 from credentials_config.models.asset import CredentialAsset
 from credentials_config.models.configuration import Availability, CredentialConfiguration, CredentialType
 from credentials_config.models.credential import ACTIVE, Credential, CredentialStatus
-from credentials_config.models.run import CredentialRun, RunCause, RunOutcome
+from credentials_config.models.run import CredentialRun, RunCause
 
 __all__ = [
     "ACTIVE",
@@ -15,5 +15,4 @@ __all__ = [
     "CredentialStatus",
     "CredentialType",
     "RunCause",
-    "RunOutcome",
 ]

@@ -1,86 +1,99 @@
-"""Runs: searches for eligible learners, and their results."""
+"""What a run of badges.runs does not hold: for which configuration it searches, and what became of its credentials."""
 
 from __future__ import annotations
 
-from django.conf import settings
-from django.db import models
-from django.utils.translation import gettext_lazy as _
+import datetime as dt
+from typing import Any
 
-from badges.fields import UnconstrainedForeignKey
+from django.db import models
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
 from credentials_config.models.configuration import CredentialConfiguration
 
 
 class RunCause(models.TextChoices):
     """What started a run."""
 
-    SCHEDULE = "schedule", _("schedule")
-    FINAL = "final", _("last run of a closed context")
-    PERSON = "person", _("person")
-    COMMAND = "command", _("command")
-
-
-class RunOutcome(models.TextChoices):
-    """How a run ended."""
-
-    DONE = "done", _("done")
-    SKIPPED = "skipped", _("skipped")  # by its dates, or switched off; ``note`` says why
-    FAILED = "failed", _("failed")  # ``note`` says what to do
+    SCHEDULE = "schedule", gettext_lazy("schedule")
+    FINAL = "final", gettext_lazy("last run of a closed context")
+    PERSON = "person", gettext_lazy("person")
+    COMMAND = "command", gettext_lazy("command")
 
 
 class CredentialRun(models.Model):
     """
-    One search for the eligible learners of a configuration.
+    One search for the eligible learners of a configuration: a run of the kind ``credentials``, and what only it has.
 
-    Written when a schedule, a person or a command requests it. A worker claims the row (``lease_until`` is when the
-    lease ends, ``claim`` identifies the worker), carries it out, and closes it with an ``outcome``. When the worker is
-    killed, another one claims the run after the lease and begins anew; it does not find again who was found before. A
-    run that the dates forbid is closed at once, with the reason in ``note``. Closed runs are deleted after
-    ``issuing.keep_runs_days``; their credentials stay.
+    Written together with its ``Run`` (``lms_badges.Run``), whose id it shares, when a schedule, a person or a command
+    asks for it. The ``Run`` holds its state, its worker, who asked, how many learners were looked at (``done``), how
+    many of them were eligible (``counts``), and why it was skipped or failed (``note``). It is deleted with its ``Run``
+    or with its configuration; its credentials stay.
 
-    A run is open while ``active_key`` has its constant. A unique constraint allows one open run per configuration, so
-    that runs never overlap.
-
-    The counts are the progress that the admin and the commands show. ``asked`` and ``eligible`` grow while the run is
-    carried out. ``issued`` and ``failed`` count what became of its credentials, until the last document is made.
+    ``cause`` and ``ignore_dates`` change while the run is open: when a person asks while a run of the schedule waits,
+    that run becomes theirs. ``issued`` and ``failed`` count what became of its credentials. They change after the run
+    is closed, until the last document is made, so they cannot be counts of the ``Run``, which end with it.
 
     .. no_pii:
     """
 
+    run = models.OneToOneField("lms_badges.Run", on_delete=models.CASCADE, primary_key=True, related_name="+")
     configuration = models.ForeignKey(CredentialConfiguration, on_delete=models.CASCADE, related_name="runs")
-    cause = models.CharField(_("started by"), max_length=10, choices=RunCause.choices)
-    person = UnconstrainedForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
-    )
-    ignore_dates = models.BooleanField(_("in spite of the date checks"), default=False)
-    active_key = models.CharField(max_length=6, null=True, blank=True, default="active", editable=False)
-    lease_until = models.DateTimeField(null=True, blank=True, editable=False)
-    claim = models.UUIDField(null=True, blank=True, editable=False)
-    attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
-    started_at = models.DateTimeField(_("started"))
-    finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
-    outcome = models.CharField(_("outcome"), max_length=7, choices=RunOutcome.choices, blank=True)
-    asked = models.PositiveIntegerField(_("looked at"), default=0)
-    eligible = models.PositiveIntegerField(_("eligible"), default=0)
-    issued = models.PositiveIntegerField(_("issued"), default=0)
-    failed = models.PositiveIntegerField(_("failed"), default=0)
-    note = models.CharField(_("note"), max_length=500, blank=True)
+    cause = models.CharField(gettext_lazy("started by"), max_length=10, choices=RunCause.choices)
+    ignore_dates = models.BooleanField(gettext_lazy("in spite of the date checks"), default=False)
+    issued = models.PositiveIntegerField(gettext_lazy("issued"), default=0)
+    failed = models.PositiveIntegerField(gettext_lazy("failed"), default=0)
 
     class Meta:
         default_permissions = ()
         permissions = [
             ("view_lms_credentials_config_credentialrun", "Can view credential runs"),
         ]
-        verbose_name = _("credential run")
-        verbose_name_plural = _("credential runs")
-        ordering = ("-started_at", "-id")
-        constraints = (
-            models.UniqueConstraint(fields=["configuration", "active_key"], name="lms_cc_one_open_run"),
-            models.CheckConstraint(
-                condition=models.Q(active_key="active") | models.Q(active_key__isnull=True),
-                name="lms_cc_run_active_key",
-            ),
-        )
-        indexes = (models.Index(fields=["lease_until"], name="lms_cc_run_due"),)
+        verbose_name = gettext_lazy("credential run")
+        verbose_name_plural = gettext_lazy("credential runs")
+        ordering = ("-run_id",)  # the ids begin with the time
 
     def __str__(self) -> str:
-        return f"{self.configuration_id} {self.started_at:%Y-%m-%d %H:%M}"
+        return f"{self.configuration_id} {self.run.asked_at:%Y-%m-%d %H:%M}"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it waits for a worker or is carried out."""
+        return self.run.is_open
+
+    @property
+    def outcome(self) -> str:
+        """How it ended: a value of ``badges.api.RunState``; blank while it is open."""
+        return "" if self.run.is_open else self.run.state
+
+    @property
+    def note(self) -> str:
+        """Why it was skipped or failed, or why it is tried again, with the remedy."""
+        if self.run.is_open and self.run.note:
+            return _("To be tried again. %(reason)s") % {"reason": self.run.note}
+        return self.run.note
+
+    @property
+    def checked(self) -> int:
+        """How many learners were looked at."""
+        return self.run.done
+
+    @property
+    def eligible(self) -> int:
+        """How many of them were eligible and had no credential yet."""
+        return self.run.read_counts().get("eligible", 0)
+
+    @property
+    def person(self) -> Any:
+        """The account of who asked for it, or None."""
+        return self.run.asked_by
+
+    @property
+    def asked_at(self) -> dt.datetime:
+        """When it was asked for."""
+        return self.run.asked_at
+
+    @property
+    def finished_at(self) -> dt.datetime | None:
+        """When it ended, or None."""
+        return self.run.finished_at

@@ -34,9 +34,9 @@ class CompletionsAndGrades(SteppedProcessor):
     def evaluate(self, context_key: str, options: Options, learners: Collection[Person]) -> dict[int, Eligibility]:
         completed = self._completions.evaluate(context_key, options, learners)
         graded = self._grades.evaluate(context_key, options, learners)
-        return {key: _both(completed[key], graded[key]) for key in completed}
+        return {key: _combined(completed[key], graded[key]) for key in completed}
 
 
-def _both(one: Eligibility, other: Eligibility) -> Eligibility:
+def _combined(one: Eligibility, other: Eligibility) -> Eligibility:
     reasons = dict.fromkeys([*one.reasons, *other.reasons])  # both may say that somebody is not enrolled
     return Eligibility(one.eligible and other.eligible, one.progress | other.progress, tuple(reasons))

@@ -23,7 +23,7 @@ TOTAL = "total"
 ROUNDING = 0.005
 
 
-class Ungradable(Exception):
+class NoGrade(Exception):
     """There is no grade to compare. The message tells the learner why."""
 
 
@@ -46,7 +46,7 @@ def evaluate_grades(
     for name, required_grade in required.items():
         try:
             grade = gradebook.total() if name.casefold() == TOTAL else gradebook.category(name)
-        except Ungradable as error:
+        except NoGrade as error:
             current[name] = None
             reasons.append(str(error))
             continue
@@ -61,39 +61,39 @@ class CourseGradebook:
     """One learner's grades in a whole course."""
 
     def __init__(self, policy: Sequence[Assignment], grades: Grades):
-        self.policy = {_folded(entry.category): entry for entry in policy}
+        self.policy = {_casefolded(entry.category): entry for entry in policy}
         self.grades = grades
 
     def total(self) -> float:
-        """Return the course grade that the LMS shows. With extra credit it may be above 1. Raises Ungradable."""
+        """Return the course grade that the LMS shows. With extra credit it may be above 1. Raises NoGrade."""
         weights = sum(share(entry.weight, most=1e6) or 0.0 for entry in self.policy.values())
         grade = share(self.grades.total, most=max(1.0, weights) + ROUNDING)
         if grade is None:
-            raise Ungradable(_("The LMS reports a course grade that makes no sense."))
+            raise NoGrade(_("The LMS reports a course grade that makes no sense."))
         return grade
 
     def category(self, name: str) -> float:
-        """Return the grade of a category. Raises Ungradable."""
+        """Return the grade of a category. Raises NoGrade."""
         entry = self._entry(name)
         shares = self._attempted(name)
-        expected = max(_whole(entry.count, name), len(shares))
+        expected = max(_whole_number(entry.count, name), len(shares))
         scores = sorted([*shares, *[0.0] * (expected - len(shares))], reverse=True)
-        kept = scores[: max(0, expected - _whole(entry.dropped, name))]
+        kept = scores[: max(0, expected - _whole_number(entry.dropped, name))]
         return sum(kept) / len(kept) if kept else 0.0
 
     def _attempted(self, name: str) -> list[float]:
         sections = self._of(name)
         if not any(section.attempted for section in sections):
-            raise Ungradable(_("%(category)s: nothing was attempted yet.") % {"category": name})
+            raise NoGrade(_("%(category)s: nothing was attempted yet.") % {"category": name})
         return _scores(name, sections)
 
     def _of(self, name: str) -> list[Section]:
-        return [one for one in self.grades.sections if _folded(one.category) == _folded(name)]
+        return [one for one in self.grades.sections if _casefolded(one.category) == _casefolded(name)]
 
     def _entry(self, name: str) -> Assignment:
-        entry = self.policy.get(_folded(name))
+        entry = self.policy.get(_casefolded(name))
         if entry is None:
-            raise Ungradable(_("%(category)s: the course's grading policy has no such category.") % {"category": name})
+            raise NoGrade(_("%(category)s: the course's grading policy has no such category.") % {"category": name})
         return entry
 
 
@@ -104,20 +104,20 @@ class LessonGradebook(CourseGradebook):
         super().__init__(policy, Grades(None, tuple(one for one in grades.sections if one.key in lesson)))
 
     def total(self) -> float:
-        """Return the mean of the lesson's categories by their weights. Raises Ungradable."""
-        names = {_folded(one.category): one.category for one in self.grades.sections}
+        """Return the mean of the lesson's categories by their weights. Raises NoGrade."""
+        names = {_casefolded(one.category): one.category for one in self.grades.sections}
         if not names:
-            raise Ungradable(_("Nothing in this lesson is graded."))
+            raise NoGrade(_("Nothing in this lesson is graded."))
         if not any(one.attempted for one in self.grades.sections):
-            raise Ungradable(_("Nothing in this lesson was attempted yet."))
+            raise NoGrade(_("Nothing in this lesson was attempted yet."))
         weights = {name: self._weight(name) for name in names}
         if not sum(weights.values()):
-            raise Ungradable(_("Nothing in this lesson counts for the grade."))
+            raise NoGrade(_("Nothing in this lesson counts for the grade."))
         weighted = (weight * _mean(_scores(names[name], self._of(name))) for name, weight in weights.items() if weight)
         return sum(weighted) / sum(weights.values())
 
     def category(self, name: str) -> float:
-        """Return the mean of the lesson's subsections in a category. Raises Ungradable."""
+        """Return the mean of the lesson's subsections in a category. Raises NoGrade."""
         self._entry(name)
         return _mean(self._attempted(name))
 
@@ -132,7 +132,7 @@ def _scores(name: str, sections: Sequence[Section]) -> list[float]:
     for section in sections:
         score = share(section.percent)
         if score is None and section.attempted:
-            raise Ungradable(_("%(category)s: the LMS reports a score that makes no sense.") % {"category": name})
+            raise NoGrade(_("%(category)s: the LMS reports a score that makes no sense.") % {"category": name})
         scores.append(score or 0.0)
     return scores
 
@@ -141,16 +141,16 @@ def _mean(scores: Sequence[float]) -> float:
     return sum(scores) / len(scores)
 
 
-def _whole(value: JSON, name: str) -> int:
-    """Return a count of the grading policy, which the platform sometimes stores as text. Raises Ungradable."""
+def _whole_number(value: JSON, name: str) -> int:
+    """Return a count of the grading policy, which the platform sometimes stores as text. Raises NoGrade."""
     try:
         number = float(value)
     except (TypeError, ValueError):
         number = math.nan
     if not math.isfinite(number) or number < 0:
-        raise Ungradable(_("%(category)s: the course's grading policy makes no sense.") % {"category": name})
+        raise NoGrade(_("%(category)s: the course's grading policy makes no sense.") % {"category": name})
     return int(number)
 
 
-def _folded(category: str) -> str:
+def _casefolded(category: str) -> str:
     return category.strip().casefold()

@@ -14,12 +14,13 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from badges.catalog.api import export_template
 from badges.conf import PASSING_STATUS
-from badges.models import BadgeTemplate
+from badges.models import BadgeTemplate, UserCredential
 from tests.admin.pages import ADD, LIST, change
 from tests.factories import (
     ALGEBRA,
     BadgeProgressFactory,
     InboxMessageFactory,
+    LearnerFactory,
     OutboxMessageFactory,
     make_template,
     requirement,
@@ -171,3 +172,34 @@ def test_the_pages_of_the_api_show_its_document(browser: Chrome, open_page: Call
     WebDriverWait(browser, 20).until(lambda it: "/api/badges/v1/credentials/" in it.page_source)
     problems = [entry for entry in browser.get_log("browser") if "favicon" not in entry["message"]]
     assert problems == []
+
+
+def test_a_badge_is_awarded_and_revoked_with_the_keyboard_on_a_phone(
+    browser: Chrome, open_page: Callable[[str], None]
+) -> None:
+    template = make_template(slug="algebra-star", requirements=[requirement()])
+    learner = LearnerFactory()
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", PHONE)
+    open_page(f"/admin/lms_badges/learner/{learner.pk}/change/")
+    keyboard = Keyboard(browser)
+    keyboard.to(words="Award a badge").send_keys(Keys.ENTER)
+    wait_for(browser, "/award/$")
+    browser.switch_to.active_element.send_keys("algebra-star", Keys.ENTER)  # the cursor is in the first field
+    wait_for(browser, "/usercredential/.*/change/$")
+    assert "The badge was awarded." in browser.find_element(By.CSS_SELECTOR, ".messagelist").text
+    Keyboard(browser).to(words="Revoke").send_keys(Keys.ENTER)
+    wait_for(browser, "/revoke/$")
+    keyboard = Keyboard(browser)
+    keyboard.to(words="Revoke").send_keys(Keys.ENTER)
+    error = browser.find_element(By.CSS_SELECTOR, ".errorlist")
+    assert error.text == "This field is required."
+    wrong = browser.switch_to.active_element
+    assert wrong.get_attribute("name") == "public_reason"
+    assert error.get_attribute("id") in wrong.get_attribute("aria-describedby")
+    wrong.send_keys("Awarded by mistake.")
+    for control in browser.find_elements(By.CSS_SELECTOR, "#content textarea, #content input, #content a"):
+        assert control.rect["x"] + control.rect["width"] <= 390
+    Keyboard(browser).to(words="Revoke").send_keys(Keys.ENTER)
+    wait_for(browser, "/usercredential/.*/change/$")
+    credential = UserCredential.objects.get(template=template)
+    assert (credential.status, credential.public_reason, credential.blocked) == ("revoked", "Awarded by mistake.", True)

@@ -13,6 +13,7 @@ from badges.runs import kinds, queue, worker
 from badges.runs.models import Run, RunMode, RunState
 from tests.support.counting_run import Counting
 from tests.support.learner_factories import signed_in
+from tests.support.searching_run import Searching
 
 pytestmark = [pytest.mark.django_db(transaction=True)]
 
@@ -24,8 +25,10 @@ LIST = "/admin/lms_badges/run/"
 def counting(settings: Any, tmp_path: Any) -> Iterator[None]:
     settings.MEDIA_ROOT = tmp_path / "media"
     kinds.register("counting", Counting())
+    kinds.register("searching", Searching())
     yield
     kinds.unregister("counting")
+    kinds.unregister("searching")
 
 
 @pytest.fixture
@@ -38,7 +41,7 @@ def page_of(run: Run) -> str:
     return f"{LIST}{run.pk}/change/"
 
 
-def press(client: Any, run: Run, verb: str) -> Any:
+def click(client: Any, run: Run, verb: str) -> Any:
     return client.post(reverse("admin:lms_badges_run_do", args=[run.pk, verb]), follow=True)
 
 
@@ -74,29 +77,37 @@ def test_wrong_parameters_are_refused_with_the_reason(operator: Any, parameters:
 
 def test_a_run_is_cancelled_resumed_and_undone_by_its_buttons(operator: Any) -> None:
     run = queue.start("counting", mode=RunMode.APPLY, parameters={"number": 8})
-    press(operator, run, "cancel")
+    click(operator, run, "cancel")
     run.refresh_from_db()
     assert run.state == RunState.CANCELLED
     assert ">Resume</button>" in operator.get(page_of(run)).content.decode()
-    press(operator, run, "resume")
+    click(operator, run, "resume")
     worker.work()
     assert Circuit.objects.count() == 8
-    page = press(operator, run, "undo")
+    page = click(operator, run, "undo")
     undoing = Run.objects.get(undoes=run)
     assert page.redirect_chain == [(page_of(undoing), 302)]
     worker.work()
     assert Circuit.objects.count() == 0
     page = operator.get(page_of(run)).content.decode()
     assert ">Undo</button>" not in page
-    assert "is closed, so there is nothing to cancel" in press(operator, run, "cancel").content.decode()
+    assert "is closed, so there is nothing to cancel" in click(operator, run, "cancel").content.decode()
 
 
 def test_those_who_may_only_view_see_runs_and_change_nothing(staff: Any) -> None:
     viewer = signed_in(staff("view_run"))
     run = queue.start("counting", mode=RunMode.APPLY, parameters={"number": 8})
     assert ">Cancel</button>" not in viewer.get(page_of(run)).content.decode()
-    assert press(viewer, run, "cancel").status_code == 403
+    assert click(viewer, run, "cancel").status_code == 403
     assert viewer.get(ADD).status_code == 403
     stranger = signed_in(staff("view_badgetemplate"))
     assert stranger.get(page_of(run)).status_code == 403
     assert stranger.get(reverse("admin:lms_badges_run_result", args=[run.pk])).status_code == 403
+
+
+def test_a_run_that_code_starts_has_a_link_to_more_and_is_not_offered(operator: Any) -> None:
+    run = queue.start("searching", mode=RunMode.APPLY, parameters={"names": []})
+    assert f'href="/admin/searches/{run.pk}/"' in operator.get(page_of(run)).content.decode()
+    form = operator.get(ADD).content.decode()
+    assert 'value="counting"' in form
+    assert 'value="searching"' not in form

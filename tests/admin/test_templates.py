@@ -386,7 +386,7 @@ def test_active_and_used_templates_cannot_be_deleted_and_others_can(designer: An
     assert BadgeTemplate.objects.filter(pk=active.pk).exists()
 
 
-def press(client: Any, action: str, *templates: BadgeTemplate) -> Any:
+def click(client: Any, action: str, *templates: BadgeTemplate) -> Any:
     chosen = {"action": action, "_selected_action": [template.pk for template in templates]}
     return client.post(f"{LIST}?archived=all", chosen, follow=True).content.decode()
 
@@ -394,27 +394,27 @@ def press(client: Any, action: str, *templates: BadgeTemplate) -> Any:
 def test_archived_templates_match_nothing_and_can_be_brought_back(designer: Any) -> None:
     template = make_template(slug="marsupial")
     UserCredentialFactory(template=template)
-    assert "1 template was changed." in press(designer, "archive", template)
+    assert "1 template was changed." in click(designer, "archive", template)
     template.refresh_from_db()
     assert (template.is_active, template.archived_at is None) == (False, False)
     assert matching(ALGEBRA) == []
     assert "marsupial" not in designer.get(LIST).content.decode()
     assert "Save and continue" not in designer.get(change(template)).content.decode()
-    press(designer, "activate", template)
+    click(designer, "activate", template)
     template.refresh_from_db()
     assert template.archived_at is not None
-    press(designer, "unarchive", template)
+    click(designer, "unarchive", template)
     template.refresh_from_db()
     assert (template.is_active, template.archived_at) == (False, None)
 
 
 def test_templates_are_switched_on_and_off_and_empty_ones_say_why_not(designer: Any) -> None:
     empty, full = make_template(is_active=False, requirements=[]), make_template(is_active=False)
-    page = press(designer, "activate", empty, full)
+    page = click(designer, "activate", empty, full)
     assert "needs at least one requirement" in page
     assert [BadgeTemplate.objects.get(pk=row.pk).is_active for row in (empty, full)] == [False, True]
     assert full.revisions.count() == 2
-    press(designer, "deactivate", full)
+    click(designer, "deactivate", full)
     assert matching(ALGEBRA) == []
 
 

@@ -226,21 +226,16 @@ def test_the_compiled_template_knows_the_row_of_its_document():
     assert kinds == [("Requirement", PASSING_STATUS), ("HistoryEvent", PASSING_STATUS)]
 
 
-def test_a_document_whose_condition_is_gone_leaves_the_template_out_and_the_reason_can_be_asked(monkeypatch, caplog):
+def test_a_document_whose_condition_is_gone_leaves_the_template_out_and_the_reason_can_be_asked(caplog):
     class Streak:
         event_types = (PASSING_STATUS,)
 
         def __call__(self, event: Any, history: Any, params: Any) -> bool:
             return True
 
-    class Point:
-        name, value = "streak", "somewhere:streak"
-        load = staticmethod(Streak)
-
-    monkeypatch.setattr(conditions, "_entry_points", lambda: {"streak": [Point()]})
-    monkeypatch.setattr(conditions, "_load", lambda point: conditions.Condition("streak", Streak(), Streak.event_types))
+    conditions.functions.register("streak", Streak())
     template = make_template(criteria={"$condition": {"type": "streak"}})
-    monkeypatch.setattr(conditions, "_entry_points", lambda: {})
+    conditions.functions.unregister("streak")
 
     assert list(snapshot.current().compiled.values()) == [None]
     assert snapshot.current().matching(PASSING_STATUS, {"is_passing": True}) == []

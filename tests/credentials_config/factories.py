@@ -6,6 +6,7 @@ import datetime as dt
 
 import factory
 
+from badges.models import Run
 from credentials_config.issuing.codes import new_code
 from credentials_config.models import (
     Credential,
@@ -60,6 +61,21 @@ class CredentialFactory(factory.django.DjangoModelFactory):
     document_number = 1
 
 
+class RunFactory(factory.django.DjangoModelFactory):
+    """A run of the kind ``credentials`` that is over, unless told otherwise."""
+
+    class Meta:
+        model = Run
+
+    class Params:
+        is_open = factory.Trait(state="open", active_key="active", due_at=NOON, finished_at=None)
+
+    kind, task, mode, state, active_key = "credentials", "credentials_config.run", "apply", "done", None
+    asked_at = NOON
+    finished_at = NOON + dt.timedelta(minutes=2)
+    done, counts = 40, '{"eligible": 12}'
+
+
 class CredentialRunFactory(factory.django.DjangoModelFactory):
     """A run that is over."""
 
@@ -67,9 +83,6 @@ class CredentialRunFactory(factory.django.DjangoModelFactory):
         model = CredentialRun
 
     configuration = factory.SubFactory(CredentialConfigurationFactory)
+    run = factory.SubFactory(RunFactory, subject=factory.SelfAttribute("..configuration.pk"))
     cause = "schedule"
-    active_key = None
-    outcome = "done"
-    started_at = NOON
-    finished_at = NOON + dt.timedelta(minutes=2)
-    asked, eligible, issued, failed = 40, 12, 11, 1
+    issued, failed = 11, 1

@@ -25,12 +25,12 @@ def test_people_are_retired_by_id_name_and_uuid_and_the_output_names_nobody() ->
     first, second, third, fourth = (LearnerFactory() for _ in range(4))
     InboxMessageFactory(lms_user_id=first.lms_user_id)
 
-    said = badges_retire(first.lms_user_id, second.user.username, third.uuid)
+    output = badges_retire(first.lms_user_id, second.user.username, third.uuid)
 
-    assert "Person 1 of 3: lms_badges: 1 events" in said
-    assert "Person 2 of 3: a learner or an account, and nothing else" in said
-    assert str(first.lms_user_id) not in said.replace("Person 1", "")
-    assert second.user.username not in said
+    assert "Person 1 of 3: lms_badges: 1 events" in output
+    assert "Person 2 of 3: a learner or an account, and nothing else" in output
+    assert str(first.lms_user_id) not in output.replace("Person 1", "")
+    assert second.user.username not in output
     assert list(Learner.objects.exclude(lms_user_id=None)) == [fourth]
 
 
@@ -38,10 +38,10 @@ def test_a_plan_says_what_would_go_and_changes_nothing() -> None:
     learner = LearnerFactory()
     InboxMessageFactory(lms_user_id=learner.lms_user_id)
 
-    said = badges_retire(learner.uuid, "--plan")
+    output = badges_retire(learner.uuid, "--plan")
 
-    assert "1 events" in said
-    assert "Nothing was changed." in said
+    assert "1 events" in output
+    assert "Nothing was changed." in output
     assert InboxMessage.objects.filter(lms_user_id=learner.lms_user_id).exists()
 
 

@@ -13,7 +13,15 @@ from django.test.utils import CaptureQueriesContext
 
 from badges.conf import PASSING_STATUS
 from badges.models import BadgeProgress
-from tests.factories import GEOMETRY, NOON, BadgeProgressFactory, FulfillmentFactory, make_template, requirement
+from tests.factories import (
+    GEOMETRY,
+    NOON,
+    BadgeProgressFactory,
+    FulfillmentFactory,
+    LoggedEventFactory,
+    make_template,
+    requirement,
+)
 from tests.rest_api.schema import assert_as_promised
 
 LIST = "/api/badges/v1/progress/"
@@ -53,6 +61,25 @@ def test_the_criteria_document_is_a_requirement_in_words(learner: Any, learner_c
     assert (shown["key"], shown["event_type"]) == ("criteria", None)
     assert shown["description"] == f"earned when: one '{PASSING_STATUS}' event"
     assert (group["fulfilled"], shown["fulfilled_at"]) == (True, "2026-03-14T12:00:00Z")
+
+
+def test_a_learner_is_told_what_is_missing_of_the_criteria_and_staff_who_may_view_the_log(
+    learner: Any, learner_client: Any, staff_client: Callable[..., Any]
+) -> None:
+    template = make_template(criteria={"event": PASSING_STATUS, "criteria": {"$eventCount": {"$gte": 5}}})
+    progress = BadgeProgressFactory(learner=learner, template=template)
+    FulfillmentFactory(progress=progress, requirement=template.requirements.get(key="pass"))
+    LoggedEventFactory.create_batch(3, person=learner.lms_user_id)
+
+    def missing(client: Any) -> list[Any]:
+        ((one, other),) = [row["groups"] for row in ask(client)]
+        return [requirement["missing"] for group in (one, other) for requirement in group["requirements"]]
+
+    assert missing(learner_client) == [None, ["3 of 5 events"]]
+    assert missing(staff_client("view_badgeprogress", "view_loggedevent")) == [None, ["3 of 5 events"]]
+    assert missing(staff_client("view_badgeprogress")) == [None, None]
+    FulfillmentFactory(progress=progress, requirement=template.requirements.get(key="criteria"))
+    assert missing(learner_client) == [None, None]
 
 
 def test_a_reset_fulfilment_does_not_count(learner: Any, learner_client: Any) -> None:

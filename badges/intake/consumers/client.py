@@ -59,7 +59,7 @@ def make_consumer(group: str, *, on_error: Any) -> Any:
     from confluent_kafka import Consumer, KafkaException  # noqa: PLC0415 -- an extra
     from edx_event_bus_kafka.internal.config import load_common_settings  # noqa: PLC0415
 
-    conf = {**(load_common_settings() or {}), **_defaults(), **config.kafka_client, **_protected(group, on_error)}
+    conf = {**(load_common_settings() or {}), **_defaults(), **config.kafka_client, **_fixed_settings(group, on_error)}
     try:
         return Consumer(conf, logger=_ClientLog())
     except KafkaException as error:
@@ -86,7 +86,7 @@ def _defaults() -> dict[str, Any]:
     }
 
 
-def _protected(group: str, on_error: Any) -> dict[str, Any]:
+def _fixed_settings(group: str, on_error: Any) -> dict[str, Any]:
     return {
         "group.id": group,
         "enable.auto.commit": False,

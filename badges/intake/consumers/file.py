@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from badges.conf import config
 from badges.exceptions import EventError
 from badges.intake.consumers.base import ConsumerError, Skipped, definition_of
-from badges.intake.consumers.loop import Bus, Item, Notices
+from badges.intake.consumers.loop import Bus, Item, OperatorNotices
 from badges.intake.events import (
     TOO_BIG,
     TYPE_LENGTH,
@@ -83,7 +83,7 @@ class FileBus(Bus[FileMessage]):
         """The size of the file, or None for a pipe or a terminal."""
         return os.fstat(self._descriptor).st_size or None
 
-    def open(self, *, notices: Notices, discard: Callable[[Callable[[FileMessage], bool]], None]) -> None:
+    def open(self, *, notices: OperatorNotices, discard: Callable[[Callable[[FileMessage], bool]], None]) -> None:
         """Do nothing: the file is open already, so that a wrong path is an error before anything else begins."""
 
     def fetch(self, number: int, seconds: float) -> list[FileMessage]:

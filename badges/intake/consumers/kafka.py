@@ -17,7 +17,7 @@ from typing import Any
 from badges.conf import config
 from badges.intake.consumers import client, messages
 from badges.intake.consumers.base import ConsumerError
-from badges.intake.consumers.loop import WAIT_SECONDS, Bus, CannotDecodeError, Item, Notices
+from badges.intake.consumers.loop import WAIT_SECONDS, Bus, CannotDecodeError, Item, OperatorNotices
 from badges.intake.consumers.schemas import RegistryUnavailableError, Schemas
 from badges.intake.events import Unreadable
 
@@ -31,7 +31,7 @@ IDLE_SECONDS = 1.0  # without a message, at the end of all partitions: the consu
 TOPIC_WAIT_SECONDS = 30.0  # for a topic that does not exist, when the consumer shall end by itself
 
 
-class _RegistryIsAwayError(CannotDecodeError):
+class _RegistryPauseError(CannotDecodeError):
     when_over = "The schema registry is back."
 
 
@@ -52,7 +52,7 @@ class KafkaBus(Bus[Any]):
         self._event_bytes = config.intake["event_bytes"]
         self._topic_wait_seconds = topic_wait_seconds
         self._schemas: Schemas | None = None
-        self._notices: Notices
+        self._notices: OperatorNotices
         self._discard: Callable[[Callable[[Any], bool]], None]
         self._consumer: Any = None
         self._uncommitted: dict[TopicPartition, int] = {}  # the offsets after what was acknowledged
@@ -63,7 +63,7 @@ class KafkaBus(Bus[Any]):
         self._failure: ConsumerError | None = None
         self._paused = False
 
-    def open(self, *, notices: Notices, discard: Callable[[Callable[[Any], bool]], None]) -> None:
+    def open(self, *, notices: OperatorNotices, discard: Callable[[Callable[[Any], bool]], None]) -> None:
         self._notices, self._discard = notices, discard
         self._consumer = client.make_consumer(self._group, on_error=self._note_client_error)
         self._schemas = Schemas()
@@ -105,7 +105,7 @@ class KafkaBus(Bus[Any]):
         try:
             items = [messages.read(message, self._schemas, event_bytes=self._event_bytes) for message in batch]
         except RegistryUnavailableError as error:
-            raise _RegistryIsAwayError(f"The schema registry is not available ({error}); waiting for it.") from error
+            raise _RegistryPauseError(f"The schema registry is not available ({error}); waiting for it.") from error
         if self._paused:
             self._resume()
         for item in items:

@@ -43,7 +43,7 @@ class CannotDecodeError(Retryable):
     when_over = "Messages are decoded again."
 
 
-class Notices:
+class OperatorNotices:
     """Notifies the operator of a condition: once when it begins, and once when it ends."""
 
     def __init__(self, notify: Callable[[str], None]) -> None:
@@ -51,7 +51,7 @@ class Notices:
         self._open: set[str] = set()
 
     def start(self, subject: str, text: str) -> None:
-        """Notify the operator that a condition has begun, unless that was said already."""
+        """Notify the operator that a condition has begun, unless the operator was notified already."""
         if subject not in self._open:
             self._open.add(subject)
             self._notify(text)
@@ -79,7 +79,7 @@ class Bus(ABC, Generic[Message]):
     """How long a batch waits for more messages after its first one."""
 
     @abstractmethod
-    def open(self, *, notices: Notices, discard: Callable[[Callable[[Message], bool]], None]) -> None:
+    def open(self, *, notices: OperatorNotices, discard: Callable[[Callable[[Message], bool]], None]) -> None:
         """
         Connect.
 
@@ -153,7 +153,7 @@ class Consumer(Generic[Message]):
         self._bus = bus
         self._handle = handle
         self._stop = stop
-        self._notices = Notices(notify)
+        self._notices = OperatorNotices(notify)
         self._batch_size = batch_size or config.intake["batch_size"]
         self._batch_bytes = config.intake["batch_bytes"]
         self._until_idle = until_idle

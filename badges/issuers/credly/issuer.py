@@ -180,10 +180,10 @@ def _bind(badge: CredlyBadge, found: ExternalBadge) -> bool:
 
 def _row(credential_id: uuid.UUID) -> CredlyBadge:
     rows = CredlyBadge.objects.select_related("credential__learner__user")
-    return rows.filter(pk=credential_id).first() or _late_row(credential_id)
+    return rows.filter(pk=credential_id).first() or _create_missing_row(credential_id)
 
 
-def _late_row(credential_id: uuid.UUID) -> CredlyBadge:
+def _create_missing_row(credential_id: uuid.UUID) -> CredlyBadge:
     """Make up for a row that was not written with the award, because this issuer could not be loaded then."""
     credential = UserCredential.objects.select_related("learner__user").filter(pk=credential_id).first()
     if credential is None:

@@ -74,7 +74,7 @@ class Command(BaseCommand):
         try:
             with stop_on_signals() as self.stop:
                 pipeline.warm_up()
-                with _frozen_memory():
+                with _gc_frozen():
                     if bus == "file":
                         self._consume_file(options)
                     else:
@@ -197,7 +197,7 @@ def _check_options(options: dict[str, Any]) -> str:
 
 
 @contextmanager
-def _frozen_memory() -> Iterator[None]:
+def _gc_frozen() -> Iterator[None]:
     """
     Let Python's garbage collector look at objects of the batches only.
 

@@ -89,6 +89,13 @@ class RequirementSerializer(serializers.Serializer[Any]):
     fulfilled_at = _utc_time_field(source="fulfillment.fulfilled_at", allow_null=True, default=None)
     cause = CauseSerializer(source="fulfillment", allow_null=True)
 
+    missing = serializers.ListField(
+        child=serializers.CharField(),
+        allow_null=True,
+        help_text="What is missing of the criteria document, in the reader's language. Null for other requirements, "
+        "when it is fulfilled, and for who may not view the logged events.",
+    )
+
     @extend_schema_field({"type": ["string", "null"]})
     def get_event_type(self, reported: RequirementReport) -> str | None:
         return reported.requirement.event_type or None

@@ -12,9 +12,10 @@ from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from badges.api import credentials_of, progress_of, report, retire, with_reports
+from badges.api import credentials_of, missing_criteria, progress_of, report, retire, with_reports
 from badges.awarding.models import UserCredential
 from badges.common.permissions import may, permission
+from badges.history.models import LoggedEvent
 from badges.intake.models import Learner
 from badges.issuers import registry
 from badges.progress.models import BadgeProgress
@@ -89,9 +90,15 @@ class ProgressListView(PluginAPIView, GenericAPIView[BadgeProgress]):
     def get(self, request: Request) -> Response:
         """Progress on badges, learner by learner: your own, or with the permission to view progress that of all."""
         page: Any = self.paginate_queryset(self.filter_queryset(self.get_queryset())) or []
+        missing = missing_criteria(page) if self._may_view_events() else {}
         for progress in page:
-            progress.report = report(progress)
+            progress.report = report(progress, missing=missing.get(progress.pk))
         return self.get_paginated_response(ProgressSerializer(page, many=True).data)
+
+    def _may_view_events(self) -> bool:
+        """Whether the texts may hold values of events: of one's own, or of all with the permission to view the log."""
+        user = self.request.user
+        return not may(user, "view", BadgeProgress) or may(user, "view", LoggedEvent)
 
 
 class RetirementView(PluginAPIView):

@@ -15,7 +15,7 @@ from badges.rules.criteria.indexing import TriggerRules, rules_of
 from badges.rules.criteria.rendering import describe
 from badges.rules.criteria.schema import criteria_schema
 from badges.rules.criteria.texts import Translations
-from badges.rules.criteria.trace import TraceStep, missing_text
+from badges.rules.criteria.trace import TraceStep, missing_text, step_text
 
 __all__ = [
     "Answer",
@@ -34,4 +34,5 @@ __all__ = [
     "missing_text",
     "parse_criteria",
     "rules_of",
+    "step_text",
 ]

@@ -90,7 +90,7 @@ class Criteria:
         """
         Can only a new event make it true, and no event make it false again?
 
-        True may be withheld from documents that are. It is said for histories without events that are later than now,
+        False may be answered for documents that are. The answer is about histories without events later than now,
         and leaves aside that a window of months reaches back unevenly where the month before is shorter.
         """
         return self.root.grows and not self.root.turns_true

@@ -13,11 +13,10 @@ import logging
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
-from importlib.metadata import EntryPoint, entry_points
 from itertools import islice
 from typing import Any
 
+from badges.common.entry_points import EntryPointLoader
 from badges.exceptions import BadgesError
 from badges.rules.criteria.calendar import FIRST_MOMENT
 from badges.rules.criteria.entries import Scope, SelectingEntry, Selection
@@ -122,14 +121,20 @@ class ConditionEntry(SelectingEntry):
 # --- the registry ----------------------------------------------------------------------------------------------------
 
 
+functions: EntryPointLoader[Callable[..., Any]] = EntryPointLoader(
+    ENTRY_POINT_GROUP,
+    noun="condition",
+    kind=Callable,
+    kind_name="function",
+    error=UnknownCondition,
+    remedy="use another condition",
+)
+
+
 def find_condition(slug: str, lookup: ConditionLookup | None = None) -> Condition:
     """Return the condition with a slug: of an entry point, else of the look-up. Raises UnknownCondition."""
-    points = _entry_points().get(slug, [])
-    if len(points) == 1:
-        return _load(points[0])
-    if points:
-        values = ", ".join(sorted(point.value for point in points))
-        raise UnknownCondition(f"several entry points bring the condition {slug!r}: {values}; uninstall all but one")
+    if slug in functions.names():
+        return _condition(slug)
     found = lookup(slug) if lookup else None
     if found is None:
         known = ", ".join(condition_slugs()) or "none is installed"
@@ -139,27 +144,12 @@ def find_condition(slug: str, lookup: ConditionLookup | None = None) -> Conditio
 
 def condition_slugs() -> list[str]:
     """Return the slugs of the conditions that installed packages bring; loads none of them."""
-    return sorted(_entry_points())
+    return functions.names()
 
 
-@cache
-def _entry_points() -> dict[str, list[EntryPoint]]:
-    found: dict[str, list[EntryPoint]] = {}
-    for point in entry_points(group=ENTRY_POINT_GROUP):
-        found.setdefault(point.name, []).append(point)
-    return found
-
-
-@cache
-def _load(point: EntryPoint) -> Condition:
-    where = f"the entry point {point.name} = {point.value} of {ENTRY_POINT_GROUP}"
-    try:
-        function = point.load()
-    except Exception as error:  # whatever another package's import does wrong, it is a condition that is not there
-        raise UnknownCondition(f"{where} cannot be loaded: {type(error).__name__}: {error}") from error
-    if not callable(function):
-        raise UnknownCondition(f"{where} is no function but a {type(function).__name__}")
+def _condition(slug: str) -> Condition:
+    function = functions.get(slug)
     types = getattr(function, "event_types", ())
     if isinstance(types, str) or not all(isinstance(name, str) for name in types):
-        raise UnknownCondition(f"{where} has event_types that are no list of event types")
-    return Condition(point.name, function, tuple(types), getattr(function, "check_params", None))
+        raise UnknownCondition(f"the condition {slug!r} has event_types that are no list of event types")
+    return Condition(slug, function, tuple(types), getattr(function, "check_params", None))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -23,12 +24,17 @@ from badges.rules.values import strict
 Clock = Callable[[list[Event], datetime], datetime]  # the next moment after now at which time alone changes something
 
 
-class Scope(NamedTuple):
+@dataclass(slots=True)
+class Scope:
     """What an entry is asked about. ``events`` are in order, each once; ``figures`` are the learner's by name."""
 
     events: list[Event]
     now: datetime
     figures: Mapping[str, Any]
+
+    def over(self, events: list[Event]) -> Scope:
+        """Return the same scope with other events, which are in order too."""
+        return Scope(events, self.now, self.figures)
 
 
 class Trigger(NamedTuple):
@@ -132,7 +138,10 @@ class Selection:
     def of_type(self, scope: Scope) -> list[Event]:
         """Return the events of the type, whether or not they satisfy the filter."""
         wanted = self.event_type
-        return scope.events if wanted is None else [event for event in scope.events if event.type == wanted]
+        events = scope.events
+        if wanted is None or (len(events) == 1 and events[0].type == wanted):
+            return events  # quicker for a single event, which is a frequent history
+        return [event for event in events if event.type == wanted]
 
     def pick(self, scope: Scope) -> list[Event]:
         """Return the events that are looked at, in order."""

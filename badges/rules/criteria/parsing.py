@@ -1,4 +1,4 @@
-"""From a checked document to entries: which keys stand where, and what is said about those that do not."""
+"""From a checked document to entries: which keys stand where, and the errors for those that do not."""
 
 from __future__ import annotations
 

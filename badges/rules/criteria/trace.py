@@ -94,6 +94,28 @@ def missing_of(step: TraceStep, translations: Translations = ENGLISH) -> list[st
     return ([here] if here else []) + [text for child in step.children for text in missing_of(child, translations)]
 
 
+def step_text(
+    step: TraceStep,
+    translations: Translations = ENGLISH,
+    event_name: Callable[[str], str | None] = lambda event_id: None,
+) -> str:
+    """
+    Return one step in one line: what is asked, what was found or is missing, and the event that decided.
+
+    ``event_name`` returns what readers call an event, by its id; None leaves the id.
+    """
+    text = step.operator if step.operand is None else f"{step.operator} {value_text(step.operand)}"
+    details = [missing_text(step, translations)]
+    if not step.children and step.observed is not None and not details[0]:
+        details.append(translations.gettext("found {value}").format(value=value_text(step.observed)))
+    details.append(step.note)
+    if step.event_id is not None:
+        name = event_name(step.event_id) or step.event_id
+        details.append(translations.gettext("event {event}").format(event=name))
+    said = "; ".join(detail for detail in details if detail)
+    return f"{text} ({said})" if said else text
+
+
 def log_trace(root: TraceStep) -> None:
     """Write the steps of an evaluation to the DEBUG log, without the values of events and documents."""
     logger.debug("Evaluating flow definition: %s", _word(root.result))

@@ -82,7 +82,7 @@ class WindowEntry(Entry):
             and (end is None or event.occurred_at <= end)
             and not (self.business_days_only and local_day(event.occurred_at, self.zone).weekday() >= _SATURDAY)
         ]
-        return scope._replace(events=events)
+        return scope.over(events)
 
 
 class WithinEntry(Entry):
@@ -141,7 +141,7 @@ class WithinEntry(Entry):
                 continue  # the interval is that of the event before
             previous = event.occurred_at
             stop = bisect_right(times, _later(event.occurred_at, self.window), position)
-            yield event, scope._replace(events=events[position:stop])
+            yield event, scope.over(events[position:stop])
 
 
 def _next_event(events: list[Event], now: datetime) -> datetime:

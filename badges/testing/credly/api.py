@@ -136,7 +136,7 @@ class Api:
         given = _token_parameters(request)
         if given.get("grant_type") != "client_credentials":
             raise Refused(400, "The grant type is not supported", [("grant_type", "must be client_credentials")])
-        token = self._provider.hand_out_token(str(given.get("client_id")), str(given.get("client_secret")))
+        token = self._provider.issue_token(str(given.get("client_id")), str(given.get("client_secret")))
         return 200, access_token_json(token, now=datetime.now(UTC))
 
     # The endpoints, each named as failures and calls name it

@@ -61,7 +61,7 @@ class Provider:
         self.store.save(organization)
         return organization
 
-    def hand_out_token(self, client_id: str, client_secret: str) -> AccessToken:
+    def issue_token(self, client_id: str, client_secret: str) -> AccessToken:
         """Give an OAuth2 access token to who knows the secret."""
         known = self.store.first(Organization, "client_id = ? AND client_secret = ?", [client_id, client_secret])
         if known is None:
@@ -162,7 +162,7 @@ class Provider:
         allows_duplicates: bool = False,
         organization: str | None = None,
     ) -> Template:
-        """Make a template, in the first account unless said otherwise. One with this id is left as it is."""
+        """Make a template, in the first account unless another is named. One with this id is left as it is."""
         id = _uuid(id)
         known = self.store.first(Template, "id = ?", [id])
         if known is not None:

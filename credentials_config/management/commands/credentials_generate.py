@@ -8,13 +8,14 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
+from badges.api import RunState
 from badges.common.progress_bar import ProgressBar
 from badges.common.stopping import stop_on_signals
 from badges.exceptions import BadgesError
 from credentials_config import api
 from credentials_config.issuing import run_queue
 from credentials_config.management.reporting import carry_out, make_documents, summary_of
-from credentials_config.models import Credential, CredentialConfiguration, RunCause, RunOutcome
+from credentials_config.models import Credential, CredentialConfiguration, RunCause
 from credentials_config.schedules import Closed, Skip
 
 OUTCOMES = ("would get one", "has one", "would not")
@@ -78,7 +79,7 @@ class Command(BaseCommand):
             run = run_queue.claim(run=asked)
             if run is None:
                 raise CommandError(
-                    f"A run of this configuration is under way since {asked.started_at:%Y-%m-%d %H:%M %Z}; runs do not "
+                    f"A run of this configuration is under way since {asked.asked_at:%Y-%m-%d %H:%M %Z}; runs do not "
                     "overlap. Look at it in the admin, and run this again when it is done."
                 )
             run = carry_out(run, stop, stderr=self.stderr, verbosity=verbosity)
@@ -94,9 +95,9 @@ class Command(BaseCommand):
             )
             if stop.requested:
                 raise CommandError("Stopped before the end. Run this again; it continues where it stopped.")
-        if run.outcome == RunOutcome.SKIPPED:
+        if run.outcome == RunState.SKIPPED:
             self.stdout.write("--ignore-dates runs in spite of the context's dates.")
-        elif run.outcome != RunOutcome.DONE:
+        elif run.outcome != RunState.DONE:
             raise CommandError(run.note)
         configuration.refresh_from_db()
         if configuration.problem_until is not None:

@@ -8,11 +8,12 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from badges.api import RunState
 from badges.common.stopping import StopRequest, stop_on_signals
 from credentials_config.issuing import maintenance, run_queue
 from credentials_config.management.reporting import carry_out, make_documents, summary_of
 from credentials_config.management.scheduler import run_schedules
-from credentials_config.models import Credential, CredentialConfiguration, CredentialRun, RunCause, RunOutcome
+from credentials_config.models import Credential, CredentialConfiguration, RunCause
 
 NEXT_STEP = "E-mails wait in the outbox: a Celery worker or badges_drain sends them."
 
@@ -109,14 +110,14 @@ class Command(BaseCommand):
 
     def _carry_out(self, stop: StopRequest, only: list[int] | None, verbosity: int) -> list[str]:
         problems = []
-        due = CredentialRun.objects.filter(active_key="active", lease_until__lte=timezone.now()).order_by("lease_until")
+        due = run_queue.due()
         for waiting in due if only is None else due.filter(configuration__in=only):
             run = None if stop.requested else run_queue.claim(run=waiting)
             if run is None:  # another worker carries it out
                 continue
             done = carry_out(run, stop, stderr=self.stderr, verbosity=verbosity)
             self.stdout.write(summary_of(done))
-            if done.outcome not in (RunOutcome.DONE, RunOutcome.SKIPPED) and not stop.requested:
+            if done.outcome not in (RunState.DONE, RunState.SKIPPED, RunState.CANCELLED) and not stop.requested:
                 problems.append(summary_of(done))
         return problems
 

@@ -97,8 +97,8 @@ def test_a_schedule_that_can_never_fire_is_refused_and_the_old_one_stays(
     designer: Any, given: dict[str, Any], complaint: str
 ) -> None:
     configuration = configure_certificate()
-    said = errors(save(designer, page_of(configuration), **given))
-    assert any(complaint in one for one in said), said
+    messages = errors(save(designer, page_of(configuration), **given))
+    assert any(complaint in one for one in messages), messages
     assert (task_of(configuration).interval.every, task_of(configuration).interval.period) == (1, "days")
 
 
@@ -139,7 +139,7 @@ def test_switching_it_off_here_switches_its_task_off(designer: Any) -> None:
 def test_invalid_options_are_refused_with_an_error_on_the_field(designer: Any, typed: str, complaint: str) -> None:
     configuration = configure_certificate()
     page = save(designer, page_of(configuration), options=typed)
-    assert any(complaint in said for said in errors(page)), errors(page)
+    assert any(complaint in message for message in errors(page)), errors(page)
     assert page.context["adminform"].form.errors.keys() == {"options"}
     configuration.refresh_from_db()
     assert configuration.options == {}
@@ -167,7 +167,7 @@ def test_enabling_a_configuration_with_a_broken_template_is_refused(designer: An
     configuration.refresh_from_db()
     assert not configuration.enabled
     missing = save(designer, page_of(configuration), enabled="on", options='{"text_generator": {"asset": "red"}}')
-    assert any("There is no asset 'red'; upload it" in said for said in errors(missing)), errors(missing)
+    assert any("There is no asset 'red'; upload it" in message for message in errors(missing)), errors(missing)
 
 
 def test_other_fields_can_be_changed_while_the_template_is_broken(designer: Any) -> None:
@@ -186,7 +186,7 @@ def test_contexts_that_the_processor_does_not_support_are_refused(designer: Any,
 def test_a_plug_in_that_is_not_installed_is_named_with_the_remedy(designer: Any) -> None:
     gone = CredentialTypeFactory(processor="marsupial", generator="text_generator")
     page = save(designer, ADD, context_key=ALGEBRA, credential_type=gone.pk)
-    assert any("No processor 'marsupial' is installed" in said for said in errors(page)), errors(page)
+    assert any("No processor 'marsupial' is installed" in message for message in errors(page)), errors(page)
 
 
 def test_a_type_is_given_once_in_a_context(designer: Any, kind: Any) -> None:
@@ -227,15 +227,15 @@ def test_the_page_shows_counts_last_runs_and_what_is_wrong(designer: Any) -> Non
     CredentialFactory(configuration=configuration)
     CredentialFactory(configuration=configuration, status=CredentialStatus.EXPIRED)
     CredentialFactory(status=CredentialStatus.EXPIRED)
-    CredentialRunFactory(configuration=configuration, note="Skipped for a <b>reason</b>.", asked=4711)
-    CredentialRunFactory(configuration=configuration, active_key="active", finished_at=None, outcome="", asked=1234)
+    CredentialRunFactory(configuration=configuration, run__note="Skipped for a <b>reason</b>.", run__done=4711)
+    CredentialRunFactory(configuration=configuration, run__is_open=True, run__done=1234)
     page = designer.get(page_of(configuration)).content.decode()
-    for said in (
+    for phrase in (
         *("Problem: The font is missing; upload it.", "Try again what failed"),
         *("<strong>2</strong> available", "<strong>1</strong> expired", "<strong>0</strong> error"),
         *("Skipped for a &lt;b&gt;reason&lt;/b&gt;.", "4711", "going on", "1234"),
     ):
-        assert said in page, said
+        assert phrase in page, phrase
 
 
 def test_a_closed_configuration_says_since_when(designer: Any) -> None:

@@ -26,7 +26,7 @@ def operator(staff: Callable[..., Any]) -> Any:
     return staff(*(f"{verb}_credential" for verb in ("view", "reissue", "invalidate", "retry")), "view_credentialrun")
 
 
-def press(client: Any, credential: Any, name: str, **sent: Any) -> str:
+def click(client: Any, credential: Any, name: str, **sent: Any) -> str:
     return client.post(button(credential, name), sent, follow=True).content.decode()
 
 
@@ -40,7 +40,7 @@ def test_a_credential_is_shown_with_all_that_is_known_of_it(operator: Any) -> No
         internal_note="Zorglub",
     )
     page = operator.get(page_of(row)).content.decode()
-    for said in (
+    for phrase in (
         *(row.verification_code, f"/credentials/verify/{row.verification_code}", "&lt;b&gt;Spip&lt;/b&gt;", "Zorglub"),
         *(
             page_of(row.run),
@@ -49,7 +49,7 @@ def test_a_credential_is_shown_with_all_that_is_known_of_it(operator: Any) -> No
             "https://credentials.test/credentials/document/",
         ),
     ):
-        assert said in page, said
+        assert phrase in page, phrase
     assert "<b>Spip</b>" not in page
 
 
@@ -71,10 +71,10 @@ def test_a_search_term_without_a_match_finds_nothing(operator: Any, term: str) -
 
 def test_reissuing_makes_a_new_document_and_mails_when_asked_to(operator: Any, course: Any) -> None:
     row = CredentialFactory(configuration=configure_certificate(), learner__lms_user_id=1001, learner_name="Old Name")
-    assert "1 new document will be made." in press(operator, row, "reissue")
+    assert "1 new document will be made." in click(operator, row, "reissue")
     row.refresh_from_db()
     assert row.reissue["mail"] is False
-    press(operator, row, "reissue", mail="on")
+    click(operator, row, "reissue", mail="on")
     row.refresh_from_db()
     assert row.reissue["mail"] is True
     generation.make_due()
@@ -87,23 +87,23 @@ def test_reissuing_makes_a_new_document_and_mails_when_asked_to(operator: Any, c
 def test_reissuing_while_the_lms_is_down_changes_nothing_and_says_so(operator: Any, course: Any) -> None:
     row = CredentialFactory(configuration=configure_certificate(), learner__lms_user_id=1001)
     course.break_down()
-    assert 'class="error"' in press(operator, row, "reissue")
+    assert 'class="error"' in click(operator, row, "reissue")
     row.refresh_from_db()
     assert (row.due_at, row.reissue) == (None, {})
 
 
 def test_invalidating_needs_a_public_reason_and_keeps_the_note_to_staff(operator: Any, client: Any) -> None:
     row = CredentialFactory()
-    assert "Give a public reason" in press(operator, row, "invalidate", internal_note="Zorglub")
-    assert "longer than 255" in press(operator, row, "invalidate", public_reason="x" * 256)
+    assert "Give a public reason" in click(operator, row, "invalidate", internal_note="Zorglub")
+    assert "longer than 255" in click(operator, row, "invalidate", public_reason="x" * 256)
     row.refresh_from_db()
     assert row.status == CredentialStatus.AVAILABLE
     sent = {"public_reason": " It was <b>copied</b>. ", "internal_note": "Zorglub\0"}
-    assert "The credential was invalidated." in press(operator, row, "invalidate", **sent)
+    assert "The credential was invalidated." in click(operator, row, "invalidate", **sent)
     page = client.get(f"/credentials/verify/{row.verification_code}").content.decode()
     assert "It was &lt;b&gt;copied&lt;/b&gt;." in page
     assert "Zorglub" not in page
-    assert "It was invalidated before." in press(operator, row, "invalidate", public_reason="Else.")
+    assert "It was invalidated before." in click(operator, row, "invalidate", public_reason="Else.")
     row.refresh_from_db()
     assert (row.public_reason, row.internal_note) == ("It was <b>copied</b>.", "Zorglub")
 
@@ -121,7 +121,7 @@ def test_buttons_are_offered_where_they_can_be_pressed(operator: Any) -> None:
 
 def test_a_failed_credential_is_tried_again(operator: Any) -> None:
     row = CredentialFactory(**FAILED, attempts=8)
-    assert "1 credential is tried again." in press(operator, row, "retry")
+    assert "1 credential is tried again." in click(operator, row, "retry")
     row.refresh_from_db()
     assert (row.attempts, row.due_at is not None) == (0, True)
 
@@ -157,12 +157,12 @@ def test_nothing_is_added_changed_or_deleted_by_hand(admin_client: Any) -> None:
 
 
 def test_runs_are_shown_with_their_credentials(operator: Any) -> None:
-    run = CredentialRunFactory(note="Skipped.", outcome="skipped")
+    run = CredentialRunFactory(run__note="Skipped.", run__state="skipped")
     assert "Skipped." in operator.get(RUNS).content.decode()
-    assert f"{CREDENTIALS}?run__id__exact={run.pk}" in operator.get(page_of(run)).content.decode()
+    assert f"{CREDENTIALS}?run__pk__exact={run.pk}" in operator.get(page_of(run)).content.decode()
     CredentialFactory(run=run, configuration=run.configuration)
     CredentialFactory()
-    assert "1 credential" in operator.get(f"{CREDENTIALS}?run__id__exact={run.pk}").content.decode()
+    assert "1 credential" in operator.get(f"{CREDENTIALS}?run__pk__exact={run.pk}").content.decode()
 
 
 @pytest.mark.parametrize("address", [CREDENTIALS, RUNS])

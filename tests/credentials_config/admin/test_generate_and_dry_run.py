@@ -24,7 +24,7 @@ def operator(staff: Callable[..., Any]) -> Any:
     return staff("change_credentialconfiguration", "generate_credentialconfiguration", "view_credentialrun")
 
 
-def press(client: Any, configuration: Any, name: str, **sent: Any) -> str:
+def click(client: Any, configuration: Any, name: str, **sent: Any) -> str:
     return client.post(button(configuration, name), sent, follow=True).content.decode()
 
 
@@ -36,7 +36,7 @@ def carried_out() -> CredentialRun:
 
 def test_generate_now_asks_for_a_run_and_says_who_did(operator: Any, course: Any) -> None:
     configuration = configure_certificate()
-    assert "Asked for a run." in press(operator, configuration, "generate")
+    assert "Asked for a run." in click(operator, configuration, "generate")
     asked = CredentialRun.objects.get()
     assert (asked.cause, asked.ignore_dates) == ("person", False)
     assert asked.person is not None
@@ -48,18 +48,18 @@ def test_generate_now_asks_for_a_run_and_says_who_did(operator: Any, course: Any
 
 def test_pressing_twice_asks_for_one_run(operator: Any, course: Any) -> None:
     configuration = configure_certificate()
-    press(operator, configuration, "generate")
-    press(operator, configuration, "generate")
+    click(operator, configuration, "generate")
+    click(operator, configuration, "generate")
     assert CredentialRun.objects.count() == 1
 
 
 def test_date_checks_apply_to_generate_now_unless_dates_are_ignored(operator: Any, course: Any) -> None:
     configuration = configure_certificate(availability="on_date", available_on=NOON.replace(year=2099))
-    press(operator, configuration, "generate")
+    click(operator, configuration, "generate")
     skipped = carried_out()
     assert (skipped.outcome, Credential.objects.count()) == ("skipped", 0)
     assert "available from 2099-03-14" in operator.get(page_of(configuration)).content.decode()
-    assert "in spite of the date checks" in press(operator, configuration, "generate", ignore_dates="on")
+    assert "in spite of the date checks" in click(operator, configuration, "generate", ignore_dates="on")
     assert (carried_out().outcome, Credential.objects.count()) == ("done", 3)
 
 
@@ -69,7 +69,7 @@ def test_a_dry_run_says_who_would_get_it_and_who_not_and_why(operator: Any, cour
         [badges.LearnerData(lms_user_id=1001, is_active=True, username="done-1", email="", name="")]
     )[1001]
     CredentialFactory(configuration=configuration, learner=holder)
-    page = press(operator, configuration, "dry_run")
+    page = click(operator, configuration, "dry_run")
     assert page.count("would get it</td>") == 2
     assert page.count("would not get it</td>") == 2
     assert "has one already (available)" in page
@@ -81,14 +81,14 @@ def test_a_dry_run_says_who_would_get_it_and_who_not_and_why(operator: Any, cour
 
 def test_a_dry_run_says_what_the_date_checks_say(operator: Any, course: Any) -> None:
     configuration = configure_certificate(availability="on_date", available_on=NOON.replace(year=2099))
-    assert "A schedule that fires now gives nothing: Credentials are available from 2099" in press(
+    assert "A schedule that fires now gives nothing: Credentials are available from 2099" in click(
         operator, configuration, "dry_run"
     )
 
 
 @pytest.mark.parametrize("who", ["half-1", "1004"])
 def test_a_dry_run_can_ask_about_one_learner(operator: Any, course: Any, who: str) -> None:
-    page = press(operator, configure_certificate(), "dry_run", who=f" {who} ")
+    page = click(operator, configure_certificate(), "dry_run", who=f" {who} ")
     assert "half-1" in page
     assert "half-2" not in page
     assert "<strong>0</strong> learners would get it now." in page
@@ -96,7 +96,7 @@ def test_a_dry_run_can_ask_about_one_learner(operator: Any, course: Any, who: st
 
 @pytest.mark.parametrize("who", ["nobody", "999999", "9" * 30, "9" * 5000, "<b>", "\0"])
 def test_a_dry_run_says_whom_the_lms_does_not_know(operator: Any, course: Any, who: str) -> None:
-    page = press(operator, configure_certificate(), "dry_run", who=who)
+    page = click(operator, configure_certificate(), "dry_run", who=who)
     assert "The LMS does not know" in page
     assert "<b>”" not in page
 
@@ -104,7 +104,7 @@ def test_a_dry_run_says_whom_the_lms_does_not_know(operator: Any, course: Any, w
 def test_a_long_dry_run_shows_the_first_and_names_the_command(operator: Any, course: Any, monkeypatch: Any) -> None:
     monkeypatch.setattr("credentials_config.admin.dry_runs.MOST", 3)
     configuration = configure_certificate()
-    page = press(operator, configuration, "dry_run")
+    page = click(operator, configuration, "dry_run")
     assert page.count("would get it</td>") + page.count("would not get it</td>") == 3
     assert f"manage.py credentials_generate --configuration {configuration.pk} --dry-run" in page
 
@@ -112,11 +112,11 @@ def test_a_long_dry_run_shows_the_first_and_names_the_command(operator: Any, cou
 def test_a_dry_run_without_an_answer_says_so_on_the_configurations_page(operator: Any, course: Any) -> None:
     configuration = configure_certificate()
     course.break_down()
-    page = press(operator, configuration, "dry_run")
+    page = click(operator, configuration, "dry_run")
     assert "errornote" in page or 'class="error"' in page
     unusable = configure_certificate(credential_type__processor="marsupial")
     course.recover()
-    assert "No processor &#x27;marsupial&#x27; is installed" in press(operator, unusable, "dry_run")
+    assert "No processor &#x27;marsupial&#x27; is installed" in click(operator, unusable, "dry_run")
 
 
 def test_retrying_failed_credentials_clears_the_problem(operator: Any, course: Any) -> None:
@@ -124,7 +124,7 @@ def test_retrying_failed_credentials_clears_the_problem(operator: Any, course: A
     failed = CredentialFactory(
         configuration=configuration, status="error", error="It did not fit.", document="", document_number=0, attempts=8
     )
-    assert "1 failed credential is tried again." in press(operator, configuration, "retry")
+    assert "1 failed credential is tried again." in click(operator, configuration, "retry")
     failed.refresh_from_db()
     assert (failed.attempts, failed.due_at is not None) == (0, True)
     assert CredentialConfiguration.objects.get().problem == ""

@@ -47,14 +47,14 @@ def test_every_plug_in_that_is_installed_can_be_chosen_and_helps(designer: Any) 
 def test_options_that_the_plug_ins_refuse_are_an_error_on_the_field(designer: Any) -> None:
     given = {"name": "x", "processor": "completions", "generator": "pdf", "options": '{"required_completion": 7}'}
     page = save(designer, ADD, **given)
-    assert any(said.startswith("required_completion") for said in errors(page)), errors(page)
-    assert any(said.startswith("template: this is missing") for said in errors(page)), errors(page)
+    assert any(message.startswith("required_completion") for message in errors(page)), errors(page)
+    assert any(message.startswith("template: this is missing") for message in errors(page)), errors(page)
     assert not CredentialType.objects.exists()
 
 
 def test_options_that_configurations_complete_are_saved_when_somebody_says_so(designer: Any) -> None:
     given = {"name": "x", "processor": "csv_list", "generator": "text_generator", "options": "{}"}
-    assert any("learners" in said for said in errors(save(designer, ADD, **given)))
+    assert any("learners" in message for message in errors(save(designer, ADD, **given)))
     assert save(designer, ADD, **given, incomplete="on").status_code == 302
     assert errors(save(designer, ADD, **{**given, "name": "y", "options": "{"}, incomplete="on"))  # no JSON is no JSON
 
@@ -73,7 +73,7 @@ def test_a_plug_in_that_is_not_installed_stays_visible_and_other_fields_can_be_c
     gone = CredentialTypeFactory(processor="marsupial", generator="text_generator")
     assert "marsupial (not installed or broken)" in designer.get(page_of(gone)).content.decode()
     page = save(designer, page_of(gone), name="Renamed")
-    assert any("No processor 'marsupial' is installed" in said for said in errors(page)), errors(page)
+    assert any("No processor 'marsupial' is installed" in message for message in errors(page)), errors(page)
     assert save(designer, page_of(gone), name="Renamed", incomplete="on").status_code == 302
 
 
@@ -92,9 +92,9 @@ def test_a_preview_is_made_of_the_options_in_the_form_and_saves_nothing(designer
     sent = {"processor": "completions", "generator": "text_generator", "options": GOOD, "preview_name": "محمد {name}"}
     answer = designer.post(PREVIEW, sent)
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/plain")
-    said = answer.content.decode().splitlines()
-    assert said[:2] == ["محمد {name}", "Sample course"]
-    assert said[3].startswith("https://credentials.test/credentials/verify/")
+    lines = answer.content.decode().splitlines()
+    assert lines[:2] == ["محمد {name}", "Sample course"]
+    assert lines[3].startswith("https://credentials.test/credentials/verify/")
     assert not CredentialType.objects.exists()
 
 
@@ -108,8 +108,8 @@ def test_a_preview_of_a_real_certificate_is_a_pdf_that_opens_in_the_browser(desi
     assert answer.headers["Content-Disposition"].startswith("inline")
     page = pypdfium2.PdfDocument(io.BytesIO(answer.content))[0]
     text = page.get_textpage().get_text_bounded()
-    for said in ("Houba!", "Spip", "Algebra", "https://credentials.test/credentials/verify/"):
-        assert said in text
+    for phrase in ("Houba!", "Spip", "Algebra", "https://credentials.test/credentials/verify/"):
+        assert phrase in text
     configuration.refresh_from_db()
     assert configuration.options == {}
 

@@ -63,7 +63,7 @@ def test_two_schedules_and_a_person_at_once_give_each_learner_one_credential(lms
     assert sum(made) <= 12
     assert_one_each(learners=12)
     assert len(waiting("credential-mail")) == 12
-    assert not CredentialRun.objects.filter(active_key="active").exists()
+    assert not CredentialRun.objects.filter(run__active_key="active").exists()
 
 
 def test_the_database_allows_one_active_credential_even_if_runs_overlap(lms: LmsStandIn) -> None:

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from django.core.files.storage import FileSystemStorage, storages
 
+from badges.api import RunState
 from credentials_config.issuing import document_queue, documents, generation, lifecycle
-from credentials_config.models import Credential, CredentialAsset, CredentialRun, CredentialStatus, RunOutcome
+from credentials_config.models import Credential, CredentialAsset, CredentialRun, CredentialStatus
 from credentials_config.testing.lms import LmsStandIn
 from tests.support.certificates import (
     DAY,
@@ -60,7 +61,7 @@ def test_one_document_that_fails_leaves_the_others_going_and_keeps_its_error(lms
     failed = Credential.objects.get(status=CredentialStatus.ERROR)
     assert {"fails_on": "The name does not fit; shorten it", "crashes_on": "ZeroDivisionError"}[failure] in failed.error
     assert "Learner" not in failed.error, "what an unforeseen error says may be about a person"
-    assert (done.outcome, done.issued, done.failed) == (RunOutcome.DONE, 2, 1)
+    assert (done.outcome, done.issued, done.failed) == (RunState.DONE, 2, 1)
 
 
 def test_a_document_that_fails_backs_off_and_stops_after_some_tries_until_someone_retries(

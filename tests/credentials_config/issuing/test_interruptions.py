@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 
+from badges.api import RunState
 from credentials_config.contracts import Assets, Document, DocumentContext, Options
 from credentials_config.issuing import document_queue, run_queue, runs
-from credentials_config.models import Credential, CredentialConfiguration, CredentialRun, RunCause, RunOutcome
+from credentials_config.models import Credential, CredentialConfiguration, CredentialRun, RunCause
 from credentials_config.testing.lms import LmsStandIn
 from tests.credentials_config.plugins import registered
 from tests.support.certificates import HOUR, NOW, add_algebra, assert_one_each, configure_certificate, make, run
@@ -97,7 +98,7 @@ def test_a_run_whose_worker_has_to_stop_is_released_and_has_not_failed(
         with pytest.raises(stop):
             runs.carry_out(claimed, now=NOW, on_progress=ring)
         asked.refresh_from_db()
-        assert (asked.outcome, asked.note, asked.claim) == ("", "", None)
+        assert (asked.outcome, asked.note, asked.run.claim) == ("", "", None)
     configuration.refresh_from_db()
     assert configuration.problem == ""
     assert Credential.objects.count() == 2, "the first chunk is kept"
@@ -113,7 +114,7 @@ def test_a_run_that_outlasts_or_kills_every_worker_ends_and_says_so(lms: LmsStan
     claimed = run_queue.claim(run=asked, now=NOW + 2 * HOUR)
     assert claimed is not None
     done = runs.carry_out(claimed, now=NOW + 2 * HOUR)
-    assert done.outcome == RunOutcome.FAILED
+    assert done.outcome == RunState.FAILED
     assert done.note.startswith("Its worker was killed, or had to stop")
-    assert run(configuration, now=NOW + 3 * HOUR).outcome == RunOutcome.DONE, "the next schedule begins a new one"
+    assert run(configuration, now=NOW + 3 * HOUR).outcome == RunState.DONE, "the next schedule begins a new one"
     assert document_queue.anything_due(now=NOW + 3 * HOUR)

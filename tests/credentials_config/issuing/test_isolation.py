@@ -63,7 +63,7 @@ def test_a_run_that_is_taken_over_counts_whom_it_found_and_of_those_who_failed(l
     taken_over = run_queue.claim(now=LATER)
     assert taken_over is not None
     done = runs.carry_out(taken_over, now=LATER)
-    assert (done.pk, done.asked, done.eligible, done.failed) == (begun.pk, 4, 3, 1)
+    assert (done.pk, done.checked, done.eligible, done.failed) == (begun.pk, 4, 3, 1)
 
 
 def test_a_run_that_was_released_counts_nobody_twice(lms: LmsStandIn, settings: Any) -> None:
@@ -71,11 +71,11 @@ def test_a_run_that_was_released_counts_nobody_twice(lms: LmsStandIn, settings: 
     add_algebra(lms, finished=3, unfinished=1)
     begun = run_queue.claim(run=run_queue.request(configure_certificate(), cause=RunCause.PERSON, now=NOW), now=NOW)
     assert begun is not None
-    assert runs.carry_out(begun, now=NOW, should_stop=lambda: True).asked == 2
+    assert runs.carry_out(begun, now=NOW, should_stop=lambda: True).checked == 2
     again = run_queue.claim(now=NOW)
     assert again is not None
     done = runs.carry_out(again, now=NOW)
-    assert (done.asked, done.eligible) == (4, 3)
+    assert (done.checked, done.eligible) == (4, 3)
 
 
 def test_what_is_asked_for_in_spite_of_the_date_checks_is_one_run(lms: LmsStandIn) -> None:

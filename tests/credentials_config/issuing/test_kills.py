@@ -19,9 +19,10 @@ import pytest
 from django.utils import timezone
 from django_celery_beat.models import IntervalSchedule
 
+from badges.api import RunState
 from badges.outbox.models import OutboxMessage
 from credentials_config.issuing import generation, run_queue, runs
-from credentials_config.models import Credential, CredentialConfiguration, CredentialRun, RunCause, RunOutcome
+from credentials_config.models import Credential, CredentialConfiguration, CredentialRun, RunCause
 from credentials_config.testing.lms import LmsStandIn
 from tests.services.processes import ROOT, Process
 from tests.support.certificates import add_algebra, assert_one_each, configure_certificate, deliver, files_in
@@ -88,7 +89,7 @@ def test_a_worker_killed_while_it_asks_the_lms_is_taken_over(
     assert CredentialRun.objects.get().outcome == ""
     assert Credential.objects.count() < 6
     finish(configuration)
-    assert CredentialRun.objects.get().outcome == RunOutcome.DONE
+    assert CredentialRun.objects.get().outcome == RunState.DONE
     assert_one_each(learners=6)
     assert_one_email_each(smtp_server, 6)
 

@@ -57,9 +57,9 @@ def test_a_reissued_document_has_the_new_names_and_keeps_code_and_issue_date(lms
         before.issued_at,
         2,
     )
-    said = document_of(after)
-    assert said.startswith("Zorglub\nAlgebra for beginners\nMarch 14, 2026\n")
-    assert before.verification_code in said
+    text = document_of(after)
+    assert text.startswith("Zorglub\nAlgebra for beginners\nMarch 14, 2026\n")
+    assert before.verification_code in text
 
 
 def test_the_old_document_is_valid_until_the_new_one_is_there_and_removed_after_that(

@@ -13,7 +13,11 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from credentials_config import tasks
 from credentials_config.issuing import periodic
 from credentials_config.models import CredentialConfiguration, CredentialRun, RunCause
-from tests.credentials_config.factories import CredentialConfigurationFactory, CredentialTypeFactory
+from tests.credentials_config.factories import (
+    CredentialConfigurationFactory,
+    CredentialRunFactory,
+    CredentialTypeFactory,
+)
 
 pytestmark = [pytest.mark.tables, pytest.mark.django_db]
 
@@ -129,9 +133,7 @@ def test_a_schedule_is_due_once_its_interval_is_over() -> None:
     assert periodic.due(timezone.now()) == []
     an_hour_ago(configuration, hours=25)
     assert periodic.due(timezone.now()) == [configuration]
-    CredentialRun.objects.create(
-        configuration=configuration, cause="schedule", active_key=None, started_at=timezone.now()
-    )
+    CredentialRunFactory(configuration=configuration, run__asked_at=timezone.now())
     assert periodic.due(timezone.now()) == []
 
 

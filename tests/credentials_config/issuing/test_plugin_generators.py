@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from badges.api import RunState
 from credentials_config.contracts import Document
 from credentials_config.issuing import lifecycle
-from credentials_config.models import Credential, CredentialAsset, CredentialConfiguration, CredentialStatus, RunOutcome
+from credentials_config.models import Credential, CredentialAsset, CredentialConfiguration, CredentialStatus
 from credentials_config.testing.lms import LmsStandIn
 from tests.credentials_config.plugins import registered
 from tests.support.certificates import DAY, NOW, add_algebra, configure_certificate, document_of, issue, make, run
@@ -75,7 +76,7 @@ def test_what_is_wrong_with_its_options_or_its_drawing_is_said_on_the_configurat
     assert "'card'; upload it" in run(configuration).note
     upload("<svg>$name</svg>")
     done = run(configuration)
-    assert (done.outcome, done.note) == (RunOutcome.FAILED, "The asset 'card' has no $code; draw it in.")
+    assert (done.outcome, done.note) == (RunState.FAILED, "The asset 'card' has no $code; draw it in.")
     assert configuration.problem == done.note
     assert not Credential.objects.exists()
 

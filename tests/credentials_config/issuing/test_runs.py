@@ -13,6 +13,7 @@ from django.db import connection
 from django.utils import timezone
 
 from badges import api as badges
+from badges.api import RunState
 from credentials_config.generators.pdf import extra
 from credentials_config.issuing import generation, lifecycle, maintenance, periodic, run_queue, runs
 from credentials_config.models import (
@@ -21,7 +22,6 @@ from credentials_config.models import (
     CredentialRun,
     CredentialStatus,
     RunCause,
-    RunOutcome,
 )
 from credentials_config.testing.lms import LmsStandIn
 from tests.factories import ALGEBRA
@@ -47,7 +47,7 @@ LATER = NOW + dt.timedelta(hours=12)
 def test_who_finished_gets_one_credential_with_its_document_and_who_did_not_gets_none(lms: LmsStandIn) -> None:
     add_algebra(lms, finished=5, unfinished=4)
     done = issue(configure_certificate())
-    assert (done.outcome, done.asked, done.eligible, done.issued, done.failed) == (RunOutcome.DONE, 9, 5, 5, 0)
+    assert (done.outcome, done.checked, done.eligible, done.issued, done.failed) == (RunState.DONE, 9, 5, 5, 0)
     assert_one_each(learners=5)
 
 
@@ -96,7 +96,7 @@ def test_one_learner_with_odd_figures_does_not_stop_the_others(lms: LmsStandIn) 
     add_algebra(lms, finished=3, unfinished=0)
     lms.garble_completion(ALGEBRA, "done-2", "most of it")
     done = issue(configure_certificate())
-    assert (done.outcome, done.asked, done.issued) == (RunOutcome.DONE, 3, 2)
+    assert (done.outcome, done.checked, done.issued) == (RunState.DONE, 3, 2)
 
 
 def test_a_second_run_gives_nothing_twice_and_asks_the_lms_only_about_learners_without_one(lms: LmsStandIn) -> None:
@@ -106,7 +106,7 @@ def test_a_second_run_gives_nothing_twice_and_asks_the_lms_only_about_learners_w
     lms.complete(ALGEBRA, "half-2", 1.0)
     lms.clear_calls()
     done = issue(configuration, now=LATER)
-    assert (done.asked, done.eligible, done.issued) == (8, 1, 1)
+    assert (done.checked, done.eligible, done.issued) == (8, 1, 1)
     assert_one_each(learners=7)
     assert lms.asked["completions"] == ["1007", "1008"], "those who had not finished"
 
@@ -143,7 +143,7 @@ def test_nothing_happens_before_the_start_and_the_run_says_why(lms: LmsStandIn) 
     add_algebra(lms)
     lms.clear_calls()
     done = run(configure_certificate(), now=START - HOUR)
-    assert done.outcome == RunOutcome.SKIPPED
+    assert done.outcome == RunState.SKIPPED
     assert done.note == "The context starts on 2026-02-01 09:00 UTC."
     assert not Credential.objects.exists()
     assert "completions" not in lms.asked
@@ -153,8 +153,8 @@ def test_somebody_may_ignore_the_dates_once(lms: LmsStandIn) -> None:
     add_algebra(lms)
     configuration = configure_certificate(availability="on_date", available_on=NOW + 90 * DAY)
     done = run(configuration, cause=RunCause.PERSON, ignore_dates=True)
-    assert (done.outcome, done.eligible) == (RunOutcome.DONE, 3)
-    assert run(configuration, now=LATER).outcome == RunOutcome.SKIPPED
+    assert (done.outcome, done.eligible) == (RunState.DONE, 3)
+    assert run(configuration, now=LATER).outcome == RunState.SKIPPED
 
 
 def test_a_run_that_waits_takes_on_the_override_that_somebody_asks_for_meanwhile(lms: LmsStandIn) -> None:
@@ -164,7 +164,7 @@ def test_a_run_that_waits_takes_on_the_override_that_somebody_asks_for_meanwhile
     claimed = run_queue.claim(run=waits, now=START - HOUR)
     assert claimed is not None
     assert run_queue.request(configuration, cause=RunCause.PERSON, ignore_dates=True).pk == waits.pk
-    assert runs.carry_out(claimed, now=START - HOUR).outcome == RunOutcome.DONE
+    assert runs.carry_out(claimed, now=START - HOUR).outcome == RunState.DONE
     assert Credential.objects.count() == 3
 
 
@@ -173,12 +173,12 @@ def test_a_course_that_is_over_has_one_last_run_and_then_its_schedule_is_off(lms
     configuration = configure_certificate()
     assert configuration.periodic_task.enabled
     done = issue(configuration)
-    assert (done.outcome, done.cause, done.issued) == (RunOutcome.DONE, RunCause.FINAL, 3)
+    assert (done.outcome, done.cause, done.issued) == (RunState.DONE, RunCause.FINAL, 3)
     configuration.periodic_task.refresh_from_db()
     assert (configuration.closed_at, configuration.periodic_task.enabled) == (NOW, False)
     assert configuration.enabled, "what the administrator wants has not changed"
     again = run(configuration, now=LATER)
-    assert (again.outcome, again.eligible) == (RunOutcome.SKIPPED, 0)
+    assert (again.outcome, again.eligible) == (RunState.SKIPPED, 0)
 
 
 def test_the_last_run_is_not_over_until_it_succeeds(lms: LmsStandIn) -> None:
@@ -190,7 +190,7 @@ def test_the_last_run_is_not_over_until_it_succeeds(lms: LmsStandIn) -> None:
     lms.recover()
     claimed = run_queue.claim(now=LATER)
     assert claimed is not None
-    assert runs.carry_out(claimed, now=LATER).outcome == RunOutcome.DONE
+    assert runs.carry_out(claimed, now=LATER).outcome == RunState.DONE
     configuration.refresh_from_db()
     assert configuration.closed_at == LATER
     assert Credential.objects.count() == 3
@@ -224,7 +224,7 @@ def test_what_an_administrator_switched_off_stays_off_when_the_end_moves(lms: Lm
     maintenance.reopen(now=LATER)
     configuration.periodic_task.refresh_from_db()
     assert not configuration.periodic_task.enabled
-    assert run(configuration, now=LATER).outcome == RunOutcome.SKIPPED
+    assert run(configuration, now=LATER).outcome == RunState.SKIPPED
 
 
 # In the middle of a run
@@ -244,7 +244,7 @@ def test_a_schedule_that_is_switched_off_while_its_run_is_going_finds_nobody_mor
     add_algebra(lms, finished=6, unfinished=0, end=NOW - 48 * HOUR)
     configuration = configure_certificate()
     done = interfere(lms, settings, configuration, lambda: CredentialConfiguration.objects.update(enabled=False))
-    assert (done.outcome, done.eligible) == (RunOutcome.SKIPPED, 2)
+    assert (done.outcome, done.eligible) == (RunState.SKIPPED, 2)
     assert "switched off" in done.note
     configuration.refresh_from_db()
     assert configuration.closed_at is None, "its last run is still to come, when it is switched on again"
@@ -259,7 +259,7 @@ def test_a_person_who_asks_while_the_schedules_run_waits_gets_it_although_it_is_
     configuration.save()
     assert run(configuration, cause=RunCause.PERSON).pk == waits.pk
     waits.refresh_from_db()
-    assert (waits.outcome, waits.cause, waits.eligible) == (RunOutcome.DONE, RunCause.PERSON, 3)
+    assert (waits.outcome, waits.cause, waits.eligible) == (RunState.DONE, RunCause.PERSON, 3)
 
 
 def test_a_configuration_that_is_deleted_while_its_run_is_going_ends_it_without_noise(
@@ -292,7 +292,7 @@ def test_a_learner_who_leaves_while_a_run_is_going_is_not_given_what_was_begun(l
 
     done = interfere(lms, settings, configure_certificate(), leave)
     make()
-    assert done.outcome == RunOutcome.DONE
+    assert done.outcome == RunState.DONE
     gone = Credential.objects.get(learner=learners[0])
     assert (gone.status, gone.learner_name, gone.document) == (CredentialStatus.INVALIDATED, "", "")
     assert Credential.objects.filter(status=CredentialStatus.AVAILABLE).count() == 3
@@ -324,16 +324,16 @@ def test_a_run_gives_up_after_some_tries_and_the_next_schedule_begins_a_new_one(
     claimed = run_queue.claim(now=NOW + HOUR)
     assert claimed is not None
     done = runs.carry_out(claimed, now=NOW + HOUR)
-    assert done.outcome == RunOutcome.FAILED
+    assert done.outcome == RunState.FAILED
     assert done.note.startswith("Given up after 2 tries")
     lms.recover()
-    assert run(configuration, now=LATER).outcome == RunOutcome.DONE
+    assert run(configuration, now=LATER).outcome == RunState.DONE
 
 
 def test_an_unknown_course_is_said_on_the_run_and_on_the_configuration(lms: LmsStandIn) -> None:
     configuration = configure_certificate()
     done = run(configuration)
-    assert done.outcome == RunOutcome.FAILED
+    assert done.outcome == RunState.FAILED
     assert "does not know" in done.note
     assert configuration.problem == done.note
     add_algebra(lms)
@@ -345,7 +345,7 @@ def test_a_broken_template_stops_the_run_before_anybody_is_asked_about(lms: LmsS
     add_algebra(lms)
     configuration = configure_certificate(options={"text_generator": {"broken": True}})
     done = run(configuration)
-    assert (done.outcome, done.note) == (RunOutcome.FAILED, "text_generator.broken: it is; repair it")
+    assert (done.outcome, done.note) == (RunState.FAILED, "text_generator.broken: it is; repair it")
     assert configuration.problem == done.note
     assert not Credential.objects.exists()
 
@@ -367,7 +367,7 @@ def test_without_the_extra_for_pdfs_nothing_is_made_and_the_run_says_what_to_ins
     configuration.credential_type.save()
     monkeypatch.setattr(extra, "LIBRARIES", ("a_library_that_nobody_has",))
     done = run(configuration)
-    assert (done.outcome, Credential.objects.count()) == (RunOutcome.FAILED, 0)
+    assert (done.outcome, Credential.objects.count()) == (RunState.FAILED, 0)
     assert "pip install 'lms-badges[pdf]'" in configuration.problem
 
 
@@ -375,7 +375,7 @@ def test_without_a_public_address_nothing_is_made_and_the_run_says_what_to_set(l
     add_algebra(lms)
     settings.CREDENTIALS_CONFIG = {**settings.CREDENTIALS_CONFIG, "public_url": ""}
     done = run(configure_certificate())
-    assert done.outcome == RunOutcome.FAILED
+    assert done.outcome == RunState.FAILED
     assert "CREDENTIALS_CONFIG['public_url']" in done.note
 
 
@@ -396,7 +396,7 @@ def test_a_host_that_takes_no_account_like_a_learners_costs_the_others_nothing(l
     lms.change_learner("done-2", email="done-1@example.com")
     with a_host_whose_addresses_are_unique():
         done = issue(configure_certificate())
-    assert (done.outcome, done.eligible, done.issued, done.failed) == (RunOutcome.DONE, 3, 2, 1)
+    assert (done.outcome, done.eligible, done.issued, done.failed) == (RunState.DONE, 3, 2, 1)
 
 
 @contextmanager
@@ -440,7 +440,7 @@ def test_a_language_that_no_database_can_hold_costs_nobody_a_credential(lms: Lms
     add_algebra(lms, finished=3, unfinished=0)
     lms.change_learner("done-2", language="d\ud800\0")
     done = issue(configure_certificate())
-    assert (done.outcome, done.issued) == (RunOutcome.DONE, 3)
+    assert (done.outcome, done.issued) == (RunState.DONE, 3)
     assert Credential.objects.get(learner__lms_user_id=1002).language == ""
 
 
@@ -450,7 +450,7 @@ def test_an_id_that_no_database_can_hold_costs_the_others_nothing(lms: LmsStandI
     lms.enroll(ALGEBRA, "huge")
     lms.complete(ALGEBRA, "huge", 1.0)
     done = issue(configure_certificate())
-    assert (done.outcome, done.issued) == (RunOutcome.DONE, 2)
+    assert (done.outcome, done.issued) == (RunState.DONE, 2)
 
 
 @pytest.mark.parametrize("over", [{"valid_until": NOW}, {"valid_days": 0}])
@@ -458,7 +458,7 @@ def test_nobody_is_given_a_credential_that_is_over_from_the_start(lms: LmsStandI
     add_algebra(lms, finished=2, unfinished=0)
     configuration = configure_certificate(**over)
     done = run(configuration)
-    assert (done.outcome, Credential.objects.count()) == (RunOutcome.FAILED, 0)
+    assert (done.outcome, Credential.objects.count()) == (RunState.FAILED, 0)
     assert "expired" in done.note
     assert configuration.problem == done.note
     with pytest.raises(lifecycle.Refused, match="expired"):
@@ -497,7 +497,7 @@ def test_a_killed_run_is_taken_over_when_its_lease_ends_and_finds_the_rest(lms: 
     taken_over = run_queue.claim(now=NOW + HOUR)
     assert taken_over is not None
     done = runs.carry_out(taken_over, now=NOW + HOUR)
-    assert (done.pk, done.outcome, done.asked, done.eligible) == (claimed.pk, RunOutcome.DONE, 5, 5)
+    assert (done.pk, done.outcome, done.checked, done.eligible) == (claimed.pk, RunState.DONE, 5, 5)
     make(now=NOW + HOUR)
     assert_one_each(learners=5)
 
@@ -516,8 +516,8 @@ def test_a_slow_worker_whose_run_was_taken_over_writes_nothing_any_more(lms: Lms
 
     runs.carry_out(slow, now=NOW, on_progress=another_takes_over)
     (done,) = CredentialRun.objects.all()
-    assert (done.outcome, done.finished_at, done.eligible) == (RunOutcome.DONE, NOW + HOUR, 5)
-    assert (done.asked, done.lease_until) == (5, None)
+    assert (done.outcome, done.finished_at, done.eligible) == (RunState.DONE, NOW + HOUR, 5)
+    assert (done.checked, done.run.due_at) == (5, None)
     assert Credential.objects.count() == 5
 
 
@@ -527,7 +527,7 @@ def test_a_run_that_is_stopped_is_released_and_loses_no_attempt(lms: LmsStandIn)
     claimed = run_queue.claim(run=run_queue.request(configuration, cause=RunCause.SCHEDULE, now=NOW), now=NOW)
     assert claimed is not None
     stopped = runs.carry_out(claimed, now=NOW, should_stop=lambda: True)
-    assert (stopped.outcome, stopped.attempts, stopped.claim) == ("", 0, None)
+    assert (stopped.outcome, stopped.run.attempts, stopped.run.claim) == ("", 0, None)
     assert run_queue.claim(now=NOW) is not None
 
 

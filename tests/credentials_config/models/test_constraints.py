@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from credentials_config.models import Credential, CredentialConfiguration, CredentialRun
+from badges.models import Run
+from credentials_config.models import Credential, CredentialConfiguration
 from tests.credentials_config.factories import (
     CredentialConfigurationFactory,
     CredentialFactory,
@@ -32,10 +33,10 @@ def test_a_scheduled_credential_is_active_exactly_while_it_is_held(half: dict[st
 
 
 def test_a_configuration_has_one_open_run() -> None:
-    row = CredentialRunFactory(active_key="active")
-    refused(again(row))
-    again(row, active_key=None)()
-    refused(lambda: CredentialRun.objects.filter(pk=row.pk).update(active_key="other"))
+    row = CredentialRunFactory(run__is_open=True)
+    refused(lambda: CredentialRunFactory(configuration=row.configuration, run__is_open=True))
+    CredentialRunFactory(configuration=row.configuration)
+    refused(lambda: Run.objects.filter(pk=row.pk).update(active_key="other"))
 
 
 def test_a_kind_of_credential_is_configured_once_in_a_context() -> None:

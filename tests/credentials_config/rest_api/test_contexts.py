@@ -47,16 +47,16 @@ def test_a_context_says_what_is_given_there(learner_client: Any) -> None:
 @pytest.mark.parametrize("key", ["course-v1:Demo+Nothing+1", "houba", "i4x://a/b/c", "%00", "%ff", "x" * 3000, "ä"])
 def test_where_nothing_is_given_there_is_none(learner_client: Any, key: str) -> None:
     configure_certificate()
-    said = ask(learner_client, CONFIGURED, key)
-    assert (said["has_credentials"], said["credential_count"], said["configurations"]) == (False, 0, [])
+    body = ask(learner_client, CONFIGURED, key)
+    assert (body["has_credentials"], body["credential_count"], body["configurations"]) == (False, 0, [])
     assert ask(learner_client, ELIGIBILITY, key)["status"] == 404
 
 
 def test_learners_see_how_far_they_are_and_what_is_missing(client: Any, course: Any) -> None:
     configuration = configure_certificate(credential_type__name="Diploma")
-    said = ask(signed_in(client, "half-1"), ELIGIBILITY)
-    (one,) = said.pop("credentials")
-    assert said == {"context_key": ALGEBRA, "lms_user_id": 1004, "username": "half-1"}
+    body = ask(signed_in(client, "half-1"), ELIGIBILITY)
+    (one,) = body.pop("credentials")
+    assert body == {"context_key": ALGEBRA, "lms_user_id": 1004, "username": "half-1"}
     progress = one.pop("progress")
     assert progress
     assert one == {
@@ -76,9 +76,9 @@ def test_who_has_one_sees_it_too(client: Any, course: Any) -> None:
     )[1001]
     row = CredentialFactory(configuration=configuration, learner=held)
     client.force_login(held.user)
-    said = ask(client, ELIGIBILITY)
-    assert said["lms_user_id"] == 1001
-    assert said["credentials"][0]["credential"]["id"] == str(row.pk)
+    body = ask(client, ELIGIBILITY)
+    assert body["lms_user_id"] == 1001
+    assert body["credentials"][0]["credential"]["id"] == str(row.pk)
 
 
 def test_staff_see_anybodys_and_others_only_their_own(
@@ -99,8 +99,8 @@ def test_staff_see_anybodys_and_others_only_their_own(
 
 def test_whom_the_lms_does_not_know_is_told_so(learner_client: Any, course: Any) -> None:
     configure_certificate()
-    said = ask(learner_client, ELIGIBILITY)
-    assert (said["status"], said["detail"]) == (404, "The LMS does not know this learner.")
+    body = ask(learner_client, ELIGIBILITY)
+    assert (body["status"], body["detail"]) == (404, "The LMS does not know this learner.")
 
 
 def test_one_credential_without_an_answer_does_not_hide_the_others(client: Any, course: Any) -> None:
@@ -122,8 +122,8 @@ def test_an_lms_that_does_not_answer_is_a_503_that_says_when_to_ask_again(client
 def test_what_is_wrong_with_the_settings_is_for_staff_and_not_for_learners(client: Any, settings: Any) -> None:
     configure_certificate()
     settings.CREDENTIALS_CONFIG = {"lms": {"transport": "http", "url": ""}}
-    said = ask(signed_in(client, "done-1"), ELIGIBILITY)
-    assert (said["status"], said["detail"]) == (503, "The LMS does not answer at the moment.")
+    body = ask(signed_in(client, "done-1"), ELIGIBILITY)
+    assert (body["status"], body["detail"]) == (503, "The LMS does not answer at the moment.")
 
 
 def test_requests_that_ask_the_lms_have_a_lower_limit(client: Any, lms: Any, settings: Any) -> None:

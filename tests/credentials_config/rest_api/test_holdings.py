@@ -28,17 +28,17 @@ def ask(client: Any, **query: Any) -> Any:
     return assert_as_promised(client.get(f"{LIST}?{urlencode(query)}"), LIST)
 
 
-def ids(said: Any) -> list[str]:
-    return [row["id"] for row in said["results"]]
+def ids(body: Any) -> list[str]:
+    return [row["id"] for row in body["results"]]
 
 
 def pages(client: Any, **query: Any) -> list[list[str]]:
     """Follow ``next`` to the end."""
     address, found = f"{LIST}?{urlencode(query)}", []
     while address:
-        said = assert_as_promised(client.get(address), LIST)
-        found.append(ids(said))
-        address = said["next"]
+        body = assert_as_promised(client.get(address), LIST)
+        found.append(ids(body))
+        address = body["next"]
     return found
 
 
@@ -48,10 +48,10 @@ def test_certificates_and_badges_are_listed_together_newest_first(learner: Any, 
     older = CredentialFactory(learner=learner, issued_at=NOON - HOUR)
     UserCredentialFactory()
     CredentialFactory()
-    said = ask(learner_client)
-    assert ids(said) == [str(newer.pk), str(badge.pk), str(older.pk)]
-    assert [row["kind"] for row in said["results"]] == ["certificate", "badge", "certificate"]
-    assert (said["next"], said["previous"]) == (None, None)
+    body = ask(learner_client)
+    assert ids(body) == [str(newer.pk), str(badge.pk), str(older.pk)]
+    assert [row["kind"] for row in body["results"]] == ["certificate", "badge", "certificate"]
+    assert (body["next"], body["previous"]) == (None, None)
 
 
 def test_a_certificate_says_what_for_and_where_it_is(learner: Any, learner_client: Any) -> None:
@@ -62,10 +62,10 @@ def test_a_certificate_says_what_for_and_where_it_is(learner: Any, learner_clien
         configuration__credential_type__name="Diploma",
         internal_note="Zorglub",
     )
-    (said,) = ask(learner_client)["results"]
-    link = said["certificate"].pop("document_url")
+    (body,) = ask(learner_client)["results"]
+    link = body["certificate"].pop("document_url")
     assert link.startswith("https://credentials.test/credentials/document/")
-    assert said == {
+    assert body == {
         "kind": "certificate",
         "id": str(row.pk),
         "title": "Diploma",
@@ -124,12 +124,12 @@ def test_ended_credentials_are_listed_on_request_and_unfinished_ones_never(learn
     CredentialFactory(learner=learner, status=CredentialStatus.GENERATING, **unmade)
     CredentialFactory(learner=learner, status=CredentialStatus.ERROR, error="x", **unmade)
     assert ids(ask(learner_client)) == []
-    said = ask(learner_client, ended="true")
-    assert ids(said) == [str(row.pk) for row in (swept, unswept, taken, revoked)]
-    assert [row["status"] for row in said["results"]] == ["expired", "expired", "invalidated", "revoked"]
-    assert not any(row["held"] for row in said["results"])
-    assert said["results"][2]["certificate"]["reason"] == "Copied."
-    assert said["results"][2]["certificate"]["document_url"] == ""
+    body = ask(learner_client, ended="true")
+    assert ids(body) == [str(row.pk) for row in (swept, unswept, taken, revoked)]
+    assert [row["status"] for row in body["results"]] == ["expired", "expired", "invalidated", "revoked"]
+    assert not any(row["held"] for row in body["results"])
+    assert body["results"][2]["certificate"]["reason"] == "Copied."
+    assert body["results"][2]["certificate"]["document_url"] == ""
 
 
 def test_pages_hold_every_entry_once_however_many_share_one_time(learner: Any, learner_client: Any) -> None:
@@ -151,9 +151,9 @@ def test_pages_can_be_turned_back(learner: Any, learner_client: Any) -> None:
     there: list[list[str]] = []
     address = f"{LIST}?page_size=3"
     while address:
-        said = learner_client.get(address).json()
-        there.append(ids(said))
-        last, address = said, said["next"]
+        body = learner_client.get(address).json()
+        there.append(ids(body))
+        last, address = body, body["next"]
     back = [ids(last)]
     while last["previous"]:
         last = assert_as_promised(learner_client.get(last["previous"]), LIST)
@@ -235,8 +235,8 @@ def test_a_username_of_digits_is_a_username(staff_client: Callable[..., Any]) ->
     ],
 )
 def test_an_invalid_value_is_refused_by_name(learner_client: Any, name: str, value: str) -> None:
-    said = ask(learner_client, **{name: value})
-    assert (said["status"], [error["field"] for error in said["errors"]]) == (400, [name])
+    body = ask(learner_client, **{name: value})
+    assert (body["status"], [error["field"] for error in body["errors"]]) == (400, [name])
 
 
 @pytest.mark.parametrize(
@@ -253,13 +253,13 @@ def test_an_invalid_value_is_refused_by_name(learner_client: Any, name: str, val
     ],
 )
 def test_a_cursor_of_another_origin_is_refused(learner_client: Any, position: Any) -> None:
-    said = ask(learner_client, cursor=base64.urlsafe_b64encode(json.dumps(position).encode()).decode())
-    assert (said["status"], said["errors"][0]["field"]) == (400, "cursor")
+    body = ask(learner_client, cursor=base64.urlsafe_b64encode(json.dumps(position).encode()).decode())
+    assert (body["status"], body["errors"][0]["field"]) == (400, "cursor")
 
 
 def test_a_misspelt_parameter_is_refused_with_what_was_meant(learner_client: Any) -> None:
-    said = ask(learner_client, usernam="houba")
-    assert said["errors"] == [{"field": "usernam", "detail": "There is no such parameter; write username."}]
+    body = ask(learner_client, usernam="houba")
+    assert body["errors"] == [{"field": "usernam", "detail": "There is no such parameter; write username."}]
 
 
 def test_a_host_without_a_public_address_lists_credentials_all_the_same(
@@ -267,8 +267,8 @@ def test_a_host_without_a_public_address_lists_credentials_all_the_same(
 ) -> None:
     settings.CREDENTIALS_CONFIG = {}
     CredentialFactory(learner=learner)
-    said = ask(learner_client)["results"][0]["certificate"]
-    assert (said["verify_url"], said["document_url"]) == ("", "")
+    body = ask(learner_client)["results"][0]["certificate"]
+    assert (body["verify_url"], body["document_url"]) == ("", "")
 
 
 def test_a_page_costs_the_same_however_long_it_is(learner: Any, learner_client: Any) -> None:

@@ -53,10 +53,10 @@ def test_valid_and_expired_are_told_apart(client: Any) -> None:
 
 def test_what_was_never_given_is_not_found_like_what_never_was(client: Any) -> None:
     unmade = CredentialFactory(status=CredentialStatus.ERROR, error="x", document="", document_number=0)
-    said = [
+    bodies = [
         client.get(ADDRESS.format(code=code)).content for code in (unmade.verification_code, new_code(), "x", "%00")
     ]
-    assert len(set(said)) == 1
+    assert len(set(bodies)) == 1
     assert ask(client, new_code())["status"] == 404
 
 

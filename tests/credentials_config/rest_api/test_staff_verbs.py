@@ -38,9 +38,9 @@ def changer(staff_client: Callable[..., Any]) -> Any:
 
 def test_staff_issue_a_certificate_whose_document_follows(issuer: Any, course: Any) -> None:
     configuration = configure_certificate(availability="course_end")
-    status, said = send(issuer, LIST, {"configuration": configuration.pk, "username": "done-1"})
-    assert (status, said["kind"], said["status"], said["held"]) == (201, "certificate", "generating", False)
-    row = Credential.objects.get(pk=said["id"])
+    status, body = send(issuer, LIST, {"configuration": configuration.pk, "username": "done-1"})
+    assert (status, body["kind"], body["status"], body["held"]) == (201, "certificate", "generating", False)
+    row = Credential.objects.get(pk=body["id"])
     assert (row.learner.lms_user_id, row.configuration) == (1001, configuration)
     generation.make_due()
     row.refresh_from_db()
@@ -49,25 +49,25 @@ def test_staff_issue_a_certificate_whose_document_follows(issuer: Any, course: A
 
 def test_who_has_not_earned_it_gets_it_only_when_that_is_overridden(issuer: Any, course: Any) -> None:
     sent = {"configuration": configure_certificate().pk, "lms_user_id": 1004}
-    status, said = send(issuer, LIST, sent)
+    status, body = send(issuer, LIST, sent)
     assert status == 409
-    assert "Completed 50 % of the required 90 %." in said["detail"]
+    assert "Completed 50 % of the required 90 %." in body["detail"]
     assert send(issuer, LIST, {**sent, "override_eligibility": True})[0] == 201
 
 
 def test_nobody_gets_two(issuer: Any, course: Any) -> None:
     sent = {"configuration": configure_certificate().pk, "lms_user_id": 1001}
     assert send(issuer, LIST, sent)[0] == 201
-    status, said = send(issuer, LIST, sent)
+    status, body = send(issuer, LIST, sent)
     assert status == 409
-    assert "has an active credential" in said["detail"]
+    assert "has an active credential" in body["detail"]
     assert Credential.objects.count() == 1
 
 
 def test_whom_the_lms_does_not_know_gets_none(issuer: Any, course: Any) -> None:
-    status, said = send(issuer, LIST, {"configuration": configure_certificate().pk, "username": "nobody"})
+    status, body = send(issuer, LIST, {"configuration": configure_certificate().pk, "username": "nobody"})
     assert status == 409
-    assert "The LMS does not know: nobody." in said["detail"]
+    assert "The LMS does not know: nobody." in body["detail"]
 
 
 def test_an_lms_that_does_not_answer_is_a_503(issuer: Any, course: Any) -> None:
@@ -77,8 +77,8 @@ def test_an_lms_that_does_not_answer_is_a_503(issuer: Any, course: Any) -> None:
 
 def test_staff_reissue_and_code_and_date_stay(changer: Any, course: Any) -> None:
     row = CredentialFactory(configuration=configure_certificate(), learner__lms_user_id=1001, learner_name="Old Name")
-    status, said = send(changer, REISSUE, {"mail": False}, id=row.pk)
-    assert (status, said["status"], said["id"]) == (202, "available", str(row.pk))
+    status, body = send(changer, REISSUE, {"mail": False}, id=row.pk)
+    assert (status, body["status"], body["id"]) == (202, "available", str(row.pk))
     generation.make_due()
     after = Credential.objects.get()
     assert (after.verification_code, after.issued_at) == (row.verification_code, row.issued_at)
@@ -88,15 +88,15 @@ def test_staff_reissue_and_code_and_date_stay(changer: Any, course: Any) -> None
 
 def test_what_is_over_cannot_be_reissued(changer: Any, course: Any) -> None:
     row = CredentialFactory(status=CredentialStatus.EXPIRED)
-    status, said = send(changer, REISSUE, {}, id=row.pk)
-    assert (status, "cannot be reissued" in said["detail"]) == (409, True)
+    status, body = send(changer, REISSUE, {}, id=row.pk)
+    assert (status, "cannot be reissued" in body["detail"]) == (409, True)
 
 
 def test_staff_invalidate_with_a_public_reason_once(changer: Any, client: Any) -> None:
     row = CredentialFactory()
-    status, said = send(changer, INVALIDATE, {"public_reason": "Copied.", "internal_note": "Zorglub"}, id=row.pk)
-    assert (status, said["status"], said["certificate"]["reason"]) == (200, "invalidated", "Copied.")
-    assert "Zorglub" not in json.dumps(said)
+    status, body = send(changer, INVALIDATE, {"public_reason": "Copied.", "internal_note": "Zorglub"}, id=row.pk)
+    assert (status, body["status"], body["certificate"]["reason"]) == (200, "invalidated", "Copied.")
+    assert "Zorglub" not in json.dumps(body)
     assert b"Copied." in client.get(f"/credentials/verify/{row.verification_code}").content
     assert send(changer, INVALIDATE, {"public_reason": "Else."}, id=row.pk)[0] == 409
     row.refresh_from_db()
@@ -186,18 +186,18 @@ def test_no_such_certificate_is_a_404(changer: Any, address: str, name: str) -> 
     ],
 )
 def test_an_invalid_field_is_refused_by_name(issuer: Any, sent: Any, field: str) -> None:
-    status, said = send(issuer, LIST, sent)
+    status, body = send(issuer, LIST, sent)
     assert status == 400
-    assert field in [error["field"] for error in said.get("errors", [{"field": ""}])]
-    assert said["detail"]
+    assert field in [error["field"] for error in body.get("errors", [{"field": ""}])]
+    assert body["detail"]
     assert not Credential.objects.exists()
 
 
 @pytest.mark.parametrize("reason", ["", "  ", "x" * 256, 7, None, "a\0"])
 def test_a_public_reason_that_cannot_be_said_is_refused(changer: Any, reason: Any) -> None:
     row = CredentialFactory()
-    status, said = send(changer, INVALIDATE, {"public_reason": reason}, id=row.pk)
-    assert (status, [error["field"] for error in said["errors"]]) == (400, ["public_reason"])
+    status, body = send(changer, INVALIDATE, {"public_reason": reason}, id=row.pk)
+    assert (status, [error["field"] for error in body["errors"]]) == (400, ["public_reason"])
 
 
 def test_a_body_that_is_no_json_is_refused(issuer: Any) -> None:
@@ -205,5 +205,5 @@ def test_a_body_that_is_no_json_is_refused(issuer: Any) -> None:
 
 
 def test_a_body_that_is_too_large_is_refused_before_it_is_read(issuer: Any) -> None:
-    status, said = send(issuer, LIST, '{"username": "' + "a" * 300_000 + '"}')
-    assert (status, said["detail"]) == (413, "The body is larger than 262144 bytes. Send less at once.")
+    status, body = send(issuer, LIST, '{"username": "' + "a" * 300_000 + '"}')
+    assert (status, body["detail"]) == (413, "The body is larger than 262144 bytes. Send less at once.")

@@ -110,7 +110,7 @@ def test_what_is_compiled_is_what_was_written(language: str) -> None:
         compiled = gettext.GNUTranslations(file)
     for (context, words), message in catalog(language).items():
         if isinstance(words, str):
-            said = compiled.pgettext(context, words) if context else compiled.gettext(words)
-            assert said == message.string
+            translated = compiled.pgettext(context, words) if context else compiled.gettext(words)
+            assert translated == message.string
         else:
             assert {compiled.ngettext(*words, number) for number in range(200)} == set(message.string)

@@ -23,17 +23,17 @@ pytestmark = [pytest.mark.django_db, pytest.mark.tables]
 class _Text(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
-        self.said: list[str] = []
+        self.texts: list[str] = []
 
     def handle_data(self, data: str) -> None:
-        self.said.append(data)
+        self.texts.append(data)
 
 
 def text_of(answer: Any) -> str:
     """Return the words of a page, as somebody reads them."""
     parser = _Text()
     parser.feed(answer.content.decode())
-    return " ".join(" ".join(parser.said).split())
+    return " ".join(" ".join(parser.texts).split())
 
 
 def look_up(client: Any, credential: Any) -> Any:
@@ -44,8 +44,8 @@ def test_a_valid_certificate_says_whose_it_is_what_for_and_since_when(client: An
     answer = look_up(client, CredentialFactory(learner_name="Spip", configuration__credential_type__name="Diploma"))
     assert answer.status_code == 200
     text = text_of(answer)
-    for said in ("This certificate is valid", "Spip", "Diploma", "Algebra for squirrels", "March 14, 2026"):
-        assert said in text
+    for phrase in ("This certificate is valid", "Spip", "Diploma", "Algebra for squirrels", "March 14, 2026"):
+        assert phrase in text
     assert "Valid until" not in text
 
 

@@ -88,8 +88,8 @@ def test_all_processes_count_together(redis: Redis) -> None:
         subprocess.Popen(command, env=environment, cwd=host.BASE_DIR, stdout=subprocess.PIPE, text=True)
         for _ in range(3)
     ]
-    said = [status for process in processes for status in process.communicate(timeout=60)[0].split()]
-    assert (said.count("404"), said.count("429")) == (60, 60)  # the default is 60 a minute
+    statuses = [status for process in processes for status in process.communicate(timeout=60)[0].split()]
+    assert (statuses.count("404"), statuses.count("429")) == (60, 60)  # the default is 60 a minute
 
 
 def test_the_cache_does_not_reveal_client_addresses(settings: Any) -> None:

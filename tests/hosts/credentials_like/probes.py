@@ -90,7 +90,8 @@ def fill(username: str) -> str:
     from badges import api
     from badges.catalog.api import save_template
     from badges.intake.models import Learner
-    from credentials_config.models import Credential, CredentialAsset, CredentialConfiguration, CredentialRun
+    from credentials_config import api as credentials
+    from credentials_config.models import Credential, CredentialAsset, CredentialConfiguration
     from tests.factories import NOON, template_entry
 
     user = get_user_model().objects.create(username=username, lms_user_id=1017)
@@ -100,9 +101,7 @@ def fill(username: str) -> str:
     configuration = CredentialConfiguration.objects.create(
         context_key="course-v1:Demo+Algebra+2026", credential_type=_credential_type(), enabled=True
     )
-    run = CredentialRun.objects.create(
-        configuration=configuration, cause="person", person=user, active_key=None, outcome="done", started_at=NOON
-    )
+    run = credentials.generate(configuration, person=user)
     document = asset.file.storage.save("credentials/aa/one.pdf", asset.file)
     Credential.objects.create(
         learner=learner,
@@ -133,7 +132,7 @@ def look_back() -> dict[str, Any]:
     return {
         "shown": str(learner),
         "people": [str(each) if each else None for each in (learner.user, run.person, author)],
-        "ids": [learner.user_id, run.person_id],
+        "ids": [learner.user_id, run.run.asked_by_id],
         "task": task.name if task else None,
     }
 

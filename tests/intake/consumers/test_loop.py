@@ -11,7 +11,7 @@ from badges.common.stopping import StopRequest
 from badges.exceptions import Retryable
 from badges.intake.consumers import loop
 from badges.intake.consumers.base import Skipped
-from badges.intake.consumers.loop import Bus, CannotDecodeError, Consumer, Item, Notices
+from badges.intake.consumers.loop import Bus, CannotDecodeError, Consumer, Item, OperatorNotices
 from badges.intake.events import Unreadable
 
 
@@ -35,7 +35,7 @@ class MemoryBus(Bus[int]):
         self.is_closed = False
         self.discard: Callable[[Callable[[int], bool]], None]
 
-    def open(self, *, notices: Notices, discard: Callable[[Callable[[int], bool]], None]) -> None:
+    def open(self, *, notices: OperatorNotices, discard: Callable[[Callable[[int], bool]], None]) -> None:
         self.discard = discard
 
     def fetch(self, number: int, seconds: float) -> Sequence[int]:

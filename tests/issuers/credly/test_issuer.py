@@ -447,8 +447,8 @@ def test_a_refused_badge_tells_the_operator_what_credly_said_and_nothing_about_t
 
 
 def test_a_refusal_that_quotes_the_learner_is_stored_without(credly: CredlyStandIn, credential: UserCredential) -> None:
-    said = '{"message": "Ada Augusta LOVELACE (Ada@Example.com) is not old enough"}'
-    credly.answer(on="issue", status=422, body=said)
+    answer_body = '{"message": "Ada Augusta LOVELACE (Ada@Example.com) is not old enough"}'
+    credly.answer(on="issue", status=422, body=answer_body)
     with pytest.raises(Permanent, match="is not old enough") as refused:
         issue(credential.id)
     for private in ("Ada", "LOVELACE", "xample.com"):

@@ -78,7 +78,7 @@ def test_a_restart_keeps_templates_events_keys_and_access_tokens(tmp_path):
     path = tmp_path / "credly.sqlite"
     with CredlyStandIn(state=path) as credly:
         before = (credly.add_template(name="Algebra star"), credly.events, credly.client_secret)
-        token = credly.hand_out_token(credly.client_id, credly.client_secret).token
+        token = credly.issue_token(credly.client_id, credly.client_secret).token
 
     with CredlyStandIn(state=path) as credly:
         assert (credly.templates[0], credly.events, credly.client_secret) == before

@@ -1,0 +1,100 @@
+"""
+Criteria over the event log: what a person's logged events say of a document, for people who ask why.
+
+Decides and writes nothing.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from badges.catalog import event_types
+from badges.catalog.event_types import EventDefinition
+from badges.history import event_log
+from badges.history.models import LoggedEvent
+from badges.rules import Criteria, Event, Moment, Result, earned
+
+# So many logged events are evaluated, the newest ones.
+MAX_EVENTS = 10_000
+# At so many moments it is asked when a document was earned.
+MAX_MOMENTS = 300
+
+
+@dataclass(frozen=True)
+class History:
+    """
+    What a document is evaluated over.
+
+    ``names`` has, for people, what an event is called by its id in traces. ``is_cut`` says that there are older events.
+    """
+
+    events: Sequence[Event] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
+    is_cut: bool = False
+
+
+@dataclass(frozen=True)
+class CriteriaEvaluation:
+    """
+    What a history says of a document at a moment.
+
+    ``number`` is how many events were evaluated. ``result`` has the verdict, the trace and what is missing. The trace
+    holds what events hold, so it may be personal. ``earned`` is the first moment at which the document held, and its
+    event: a document that held once stays fulfilled. It is None if there was none, or if there are too many to ask.
+    """
+
+    criteria: Criteria
+    history: History
+    at: dt.datetime
+    number: int
+    result: Result
+    earned: Moment | None = None
+
+
+def evaluate(criteria: Criteria, history: History, *, at: dt.datetime) -> CriteriaEvaluation:
+    """Return what a history says of a document at a moment. Later events are left out."""
+    events = [event for event in history.events if event.occurred_at <= at]
+    result = criteria.evaluate(events, now=at)
+    since = min((event.occurred_at for event in events), default=at)
+    held = earned(criteria, events, since=since, now=at, limit=MAX_MOMENTS).earned
+    return CriteriaEvaluation(criteria, history, at, len(events), result, held)
+
+
+def logged_history(
+    lms_user_id: int | None,
+    learner_id: int | None,
+    documents: Collection[Criteria],
+    *,
+    until: dt.datetime,
+    limit: int = MAX_EVENTS,
+) -> History:
+    """
+    Return the logged events of a person that documents read, the newest ones; at most two statements.
+
+    A learner may have events from before the LMS user id was known.
+    """
+    read = {name for criteria in documents for name in criteria.event_types}
+    types = None if None in read else [name for name in read if name is not None]
+    keys = {event_log.person_key(lms_user_id), event_log.person_key(None, learner_id)} - {None}
+    rows = [row for key in keys if key for row in event_log.events_of(key, types, until=until, limit=limit + 1)]
+    rows.sort(key=lambda row: (row.occurred_at, row.digest), reverse=True)
+    return history_of_rows(rows[:limit], is_cut=len(rows) > limit)
+
+
+def history_of_rows(rows: Iterable[LoggedEvent], *, is_cut: bool = False) -> History:
+    """Return logged events as a history. Those whose type is not configured any more are left out."""
+    definitions = event_types.configured()
+    known = [(row, definitions[row.event_type]) for row in rows if row.event_type in definitions]
+    events = [
+        Event(str(row.digest), row.event_type, row.occurred_at, definition.subject(row.loaded()))
+        for row, definition in known
+    ]
+    return History(events, {str(row.digest): str(row) for row, _definition in known}, is_cut)
+
+
+def unlogged_row(definition: EventDefinition, *, source: str, id: str, time: dt.datetime, data: Any) -> LoggedEvent:
+    """Return an event as the log would have it, without personal data. It is about nobody and must not be saved."""
+    return event_log.row_of(definition, person=0, source=source, id=id, time=time, data=data, now=time)
