@@ -19,7 +19,7 @@ from badges.catalog.learner_paths import ExternalIdentity, name_digest
 from badges.common.claims import Claims
 from badges.database import statement_bytes
 from badges.exceptions import EventError
-from badges.inserts import insert
+from badges.inserts import insert, new_row
 from badges.intake.events import ID_LENGTH, Event, Identity, Unreadable, stored_text
 from badges.intake.models import EVENT, PLACE_LENGTH, InboxMessage, InboxState
 
@@ -52,7 +52,8 @@ def row_of(
 ) -> InboxMessage:
     """Return the unsaved row of an event about a person. ``due_at`` is needed for the state PENDING only."""
     key = person.key if person else None
-    return InboxMessage(
+    return new_row(
+        InboxMessage,
         id=uuid7(),
         source=event.source,
         event_id=event.id,
