@@ -11,10 +11,8 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 from django.db.models import QuerySet
@@ -22,6 +20,7 @@ from django.utils import timezone
 
 from badges.common.backoff import next_delay
 from badges.common.claims import ClaimLostError
+from badges.common.error_messages import code_lines, storable_message
 from badges.conf import config
 from badges.exceptions import BadgesError, Permanent, Retryable, Waiting
 from badges.outbox import channels, circuit, mailbox
@@ -157,7 +156,7 @@ def _conclude(row: OutboxMessage, error: Exception | None, now: dt.datetime, res
     elif isinstance(error, Waiting):
         _reschedule_uncounted(row, error, now, result)
     elif row.attempts >= config.delivery["max_attempts"]:
-        _dead_letter(row, GIVEN_UP.format(attempts=row.attempts, reason=_message_of(error)), now, result)
+        _dead_letter(row, GIVEN_UP.format(attempts=row.attempts, reason=storable_message(error)), now, result)
     else:
         _reschedule(row, error, now, result)
 
@@ -175,9 +174,9 @@ def _reschedule(row: OutboxMessage, error: Exception, now: dt.datetime, result: 
         retry_after=error.retry_after if isinstance(error, Retryable) else None,
     )
     due_at = now + dt.timedelta(seconds=seconds)
-    _count(row, "rescheduled", mailbox.reschedule(row, due_at=due_at, error=_message_of(error)), result)
+    _count(row, "rescheduled", mailbox.reschedule(row, due_at=due_at, error=storable_message(error)), result)
     result.note_due(due_at)
-    log.info("Outbox row %s is tried again at %s: %s", row, due_at, _message_of(error))
+    log.info("Outbox row %s is tried again at %s: %s", row, due_at, storable_message(error))
 
 
 def _reschedule_uncounted(row: OutboxMessage, error: Waiting, now: dt.datetime, result: DeliveryResult) -> None:
@@ -196,23 +195,13 @@ def _count(row: OutboxMessage, outcome: str, is_written: bool, result: DeliveryR
     setattr(result, outcome, getattr(result, outcome) + 1)
 
 
-def _message_of(error: Exception) -> str:
-    """Return what went wrong, without personal data: other packages' messages may quote it, so only ours are stored."""
-    if isinstance(error, BadgesError):
-        return str(error)
-    innermost = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__} in {Path(innermost.filename).name}:{innermost.lineno}; the worker's log has more."
-
-
 def _result_or_error(work: Callable[[], Result]) -> tuple[Result | None, Exception | None]:
     """Call the code of a channel. Return its result, or the error, so that the worker can go on."""
     try:
         return work(), None
     except Exception as error:
         if not isinstance(error, BadgesError):
-            # The lines of code and not the message, which may quote a learner.
-            frames = "".join(traceback.format_tb(error.__traceback__))
-            log.error("%s while an outbox row was delivered:\n%s", type(error).__name__, frames)
+            log.error("%s while an outbox row was delivered:\n%s", type(error).__name__, code_lines(error))
         return None, error
 
 

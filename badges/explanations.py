@@ -215,7 +215,7 @@ def _note_on(row: InboxMessage, newest: TemplateRevision | None) -> str:
 
 def _evaluate(row: InboxMessage, definition: event_types.EventDefinition, rules: RuleSet, note: str) -> EventEvaluation:
     try:
-        event = parse_event(row.payload or "", received_from=row.received_from)
+        event = parse_event(row.payload or "", received_from=row.received_from, is_stored=bool(row.source))
     except EventError as error:
         return EventEvaluation(row.source, row.event_id, False, problem=str(error), note=note)
     steps = rules.explain(definition.subject(event.data))

@@ -8,7 +8,7 @@ every row how its value is saved. Most of the time of a batch of events is spent
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from operator import itemgetter
 from typing import Any, TypeVar
@@ -17,10 +17,15 @@ from django.db import connection, models
 from django.db.models.base import ModelState
 from django.db.models.constants import OnConflict
 
+from badges.database import statement_bytes
+
 Row = TypeVar("Row", bound=models.Model)
 
 # Types that every driver takes as they are. Times and UUIDs are written differently for each database.
 _PLAIN = frozenset({str, int, type(None)})
+
+# The most bytes that an INSERT takes besides its rows.
+STATEMENT_OVERHEAD = 4096
 
 
 def new_row(model: type[Row], **values: Any) -> Row:
@@ -131,3 +136,36 @@ def _array_type(field: models.Field[Any, Any]) -> str:
 
 def _quoted(name: str) -> str:
     return connection.ops.quote_name(name)
+
+
+def statements_of(
+    rows: Sequence[Row], *, size_of: Callable[[Row], int], too_long: Callable[[Row, int, int], int | None]
+) -> Iterator[Sequence[Row]]:
+    """
+    Divide rows into inserts that are no longer than the server accepts, in their order.
+
+    ``size_of`` returns the most bytes that a row takes in a statement. A row that is too long for any statement is
+    given to ``too_long``, with its size and the limit. That shortens the row and returns its new size, returns None to
+    leave it out, or raises.
+    """
+    limit = statement_bytes()
+    if limit is None:
+        yield rows
+        return
+    available = limit - STATEMENT_OVERHEAD
+    statement: list[Row] = []
+    length = 0
+    for row in rows:
+        size = size_of(row)
+        if size > available:
+            shortened = too_long(row, size, limit)
+            if shortened is None:
+                continue
+            size = shortened
+        if statement and length + size > available:
+            yield statement
+            statement, length = [], 0
+        statement.append(row)
+        length += size
+    if statement:
+        yield statement

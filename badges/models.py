@@ -7,6 +7,7 @@ from badges.catalog.models import (
     BadgeTemplate,
     CatalogVersion,
     DataRule,
+    EventType,
     TemplateIssuer,
     TemplateRevision,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "Circuit",
     "CredentialStatus",
     "DataRule",
+    "EventType",
     "Fulfillment",
     "InboxMessage",
     "InboxState",

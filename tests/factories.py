@@ -14,10 +14,11 @@ import factory
 from django.contrib.auth import get_user_model
 
 from badges.awarding.models import CredentialStatus, UserCredential
+from badges.catalog import own_event_types
 from badges.catalog.api import save_template
 from badges.catalog.causes import CauseKind
 from badges.catalog.learner_template_ids import learner_template_id
-from badges.catalog.models import BadgeTemplate
+from badges.catalog.models import BadgeTemplate, EventType
 from badges.conf import PASSING_STATUS
 from badges.history.models import LoggedEvent
 from badges.intake.models import InboxMessage, Learner
@@ -28,6 +29,8 @@ from badges.rules import event_digest
 NOON = dt.datetime(2026, 3, 14, 12, 0, tzinfo=dt.UTC)
 ALGEBRA = "course-v1:Demo+Algebra+2026"
 GEOMETRY = "course-v1:Demo+Geometry+2026"
+
+WORKSHOP = "com.example.workshop.attended.v1"
 
 _numbers = count(1)
 
@@ -74,6 +77,39 @@ def make_template(*, author: Any = None, **given: Any) -> BadgeTemplate:
     saved = save_template(template_entry(**given), author=author, now=NOON)
     assert saved.stored is not None
     return saved.stored.template
+
+
+def event_type_entry(**given: Any) -> dict[str, Any]:
+    """Return an entry of an event type of this site: a workshop that somebody attended, for a number of minutes."""
+    schema = {
+        "type": "object",
+        "properties": {
+            "user_id": {"type": "integer"},
+            "workshop": {"type": "string", "examples": ["knots"]},
+            "minutes": {"type": "integer", "minimum": 0, "x-unit": "minutes"},
+            "email": {"type": "string", "x-personal": True},
+        },
+        "required": ["user_id", "workshop"],
+    }
+    defaults = {"name": WORKSHOP, "title": "Workshop attended", "schema": schema, "learner_path": "user_id"}
+    return defaults | given
+
+
+def make_event_type(**given: Any) -> EventType:
+    """Save an event type of this site by ``badges.catalog.own_event_types``."""
+    return own_event_types.save_document(event_type_entry(**given), now=NOON).row
+
+
+def workshop_event(id: str = "houba-1", **data: Any) -> dict[str, Any]:
+    """Return an event as it is sent: somebody attended a workshop for 90 minutes."""
+    data = {"user_id": 41, "workshop": "knots", "minutes": 90, "email": "ada@example.org"} | data
+    return {"id": id, "type": WORKSHOP, "time": "2026-03-10T09:30:00Z", "data": data}
+
+
+def workshop_requirement(key: str = "workshop", **rules: Any) -> dict[str, Any]:
+    """Return a requirement: a workshop of at least an hour, or with other minimum values by key path."""
+    rules = rules or {"minutes": 60}
+    return {"key": key, "event_type": WORKSHOP, "rules": [rule(path, "gte", value) for path, value in rules.items()]}
 
 
 class UserFactory(factory.django.DjangoModelFactory):

@@ -22,6 +22,7 @@ from badges.admin.decisions import (
     LiftBlockForm,
     RevokeForm,
     decided,
+    decider,
     decision_page,
     may_revoke,
 )
@@ -138,7 +139,7 @@ class UserCredentialAdmin(ButtonsMixin, ExactSearchMixin, ReadOnlyAdmin):
             revoked = api.revoke(
                 credential.learner,
                 credential.template.slug,
-                by=request.user,
+                by=decider(request),
                 reason=given["public_reason"],
                 internal_reason=given["internal_reason"],
                 block=given["block"],
@@ -167,7 +168,7 @@ class UserCredentialAdmin(ButtonsMixin, ExactSearchMixin, ReadOnlyAdmin):
             awarded = api.lift_block(
                 credential.learner,
                 credential.template.slug,
-                by=request.user,
+                by=decider(request),
                 reason=given["reason"],
                 credential_id=credential.pk,
             )

@@ -23,6 +23,7 @@ from badges.admin.decisions import (
     AwardToLearnerForm,
     ButtonsMixin,
     decided,
+    decider,
     decision_page,
     may_award,
     suggested_templates,
@@ -94,7 +95,7 @@ class LearnerAdmin(ButtonsMixin, ExactSearchMixin, ReadOnlyAdmin):
             raise Http404
 
         def decide(given: dict[str, Any]) -> HttpResponse:
-            awarded = api.award(learner, given["template"], by=request.user, reason=given["reason"])
+            awarded = api.award(learner, given["template"], by=decider(request), reason=given["reason"])
             return decided(request, self, awarded, text=AWARDED, back=learner)
 
         return decision_page(

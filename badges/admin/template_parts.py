@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy
 
 from badges import api, granting
 from badges.admin.criteria_tryout import TryoutForm, show_reference, try_criteria
-from badges.admin.decisions import AWARDED, AwardTemplateForm, decided, decision_page, may_award
+from badges.admin.decisions import AWARDED, AwardTemplateForm, decided, decider, decision_page, may_award
 from badges.admin.descriptions import describe_rules, describe_values
 from badges.admin.template_forms import (
     MOST_REQUIREMENTS,
@@ -215,7 +215,7 @@ def _award(request: HttpRequest, model_admin: Any, object_id: str) -> HttpRespon
         raise Http404
 
     def decide(given: dict[str, Any]) -> HttpResponse:
-        awarded = api.award(given["person"], template.slug, by=request.user, reason=given["reason"])
+        awarded = api.award(given["person"], template.slug, by=decider(request), reason=given["reason"])
         return decided(request, model_admin, awarded, text=AWARDED, back=template)
 
     return decision_page(

@@ -1,26 +1,34 @@
 """
-Event types that rules may use: the configured public signals, the shape of their data, and the path to the learner.
+Event types that rules may use: their names, the shape of their data, and the path to the learner.
 
-``LMS_BADGES_CONFIG["events"]`` names them. Their signals are defined by openedx-events or by another package.
-``LMS_BADGES_CONFIG["signal_modules"]`` names modules with signals that nothing else imports. Definitions are computed
-once and dropped when settings change. A wrong setting raises nothing here: system checks report it.
+There are two sorts. Public signals are defined by openedx-events or by another package, and
+``LMS_BADGES_CONFIG["events"]`` names them. ``LMS_BADGES_CONFIG["signal_modules"]`` names modules with signals that
+nothing else imports. Own event types are rows (``EventType``) that staff of this site have made.
+
+Definitions are computed once. Those of signals are dropped when settings change. Those of rows are read again when the
+number of event types in ``CatalogVersion`` has changed: whoever decides events reads that number anyway, with the
+number of the catalog. A wrong setting raises nothing here: system checks report it.
 """
 
 from __future__ import annotations
 
 import difflib
 import importlib
+import json
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import Any, NamedTuple
 
 from django.core.signals import setting_changed
+from django.db import connection
 from openedx_events.tooling import OpenEdxPublicSignal, load_all_signals
 
 from badges.catalog import signal_shapes
+from badges.catalog.data_schemas import DataSchema, read_schema
 from badges.catalog.learner_paths import (
     LEARNER_PATHS,
     SUBJECT_LENGTH,
@@ -31,11 +39,18 @@ from badges.catalog.learner_paths import (
     PersonKey,
     read_learner_path,
 )
+from badges.catalog.models import CatalogVersion, EventType
 from badges.conf import HOST_SETTING, config
+from badges.database import retry_transient
 from badges.exceptions import UnknownEventType
 from badges.rules import DataRule, Kind, RuleError, Shape, compile_rule, split_path
 
 log = logging.getLogger(__name__)
+
+# Names that only signals may have: what comes under such a name was said by the LMS.
+RESERVED = "org.openedx."
+# Seconds for which an own event type is believed while events of it arrive one after the other.
+BELIEVED_SECONDS = 1.0
 
 
 class LearnerData(NamedTuple):
@@ -72,6 +87,7 @@ class EventDefinition:
     - ``learner_path``: where the event names its learner (``badges.catalog.learner_paths``); None when it is not known.
     - ``user_paths``: all paths to a ``UserData``.
     - ``ignored``: key paths that rules may not use.
+    - ``schema``: the JSON Schema of an own event type; None for a public signal. All data is one object then.
     """
 
     type: str
@@ -80,9 +96,31 @@ class EventDefinition:
     single: str | None
     user_paths: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
+    schema: DataSchema | None = field(default=None, repr=False)
+
+    @property
+    def is_own(self) -> bool:
+        """Whether staff of this site have made this event type."""
+        return self.schema is not None
+
+    def canonical(self, data: Any, where: str) -> Any:
+        """
+        Check an event's data and return it in its one canonical form.
+
+        ``where`` is put before paths in errors. Raises ShapeError.
+        """
+        if self.schema is not None:
+            self.schema.check(data, where)
+        return self.shape.canonical(data, where)
+
+    def note(self, path: str) -> str | None:
+        """Return what the author of an own event type has said about the values at a key path."""
+        return self.schema.notes.get(path) if self.schema else None
 
     def subject(self, data: Mapping[str, Any]) -> Any:
-        """Return the part of an event's data that rules see."""
+        """Return the part of an event's data that rules see. They see no personal data of own event types."""
+        if self.schema is not None:
+            return self.shape.without_personal(data)
         return data if self.single is None else data.get(self.single)
 
     def without_personal(self, data: Mapping[str, Any]) -> Any:
@@ -115,6 +153,8 @@ class EventDefinition:
     @cached_property
     def subject_shape(self) -> Shape:
         """The shape of the data that rules see."""
+        if self.schema is not None:
+            return self.schema.visible
         return self.shape if self.single is None else self.shape.fields[self.single]
 
     @cached_property
@@ -131,6 +171,14 @@ class EventDefinition:
         hidden = isinstance(path, str) and self._hides(split_path(path))
         if hidden:
             message = f"{path} may not be used in rules here (LMS_BADGES_CONFIG['rules']['ignored_keypaths'])"
+            raise RuleError("invalid_criteria", path, message, field="path")
+        if (
+            self.schema is not None
+            and isinstance(path, str)
+            and not self.schema.visible.at(path)
+            and self.shape.at(path)
+        ):
+            message = f"{path} is personal data, or its schema does not say of which type it is; rules cannot use it"
             raise RuleError("invalid_criteria", path, message, field="path")
         return compile_rule(self.rule_shape, path, operator, value)
 
@@ -170,22 +218,84 @@ _NAMED_BY: Mapping[Naming, Callable[[Any, LearnerPath], LearnerData | None]] = {
 
 
 def configured() -> Mapping[str, EventDefinition]:
-    """Return the definitions of all configured event types. It is the same object until settings change."""
-    cached = _cache.get("configured")
-    if cached is not None and not any(event_type in OpenEdxPublicSignal._mapping for event_type in cached.missing):
-        return cached.definitions
-    with _lock:
-        _cache["configured"] = cached = _define_configured()
-    return cached.definitions
+    """
+    Return the definitions of all event types that rules may use; no statement.
+
+    It is the same object until settings change or this process notices that event types have changed.
+    """
+    global _merged
+    signals, own = _configured_signals(), _own
+    if not own.definitions:
+        return signals
+    merged = _merged
+    if merged is None or merged.signals is not signals or merged.own is not own.definitions:
+        # A signal that was installed later wins over a row of its name.
+        _merged = merged = _Merged(signals, own.definitions, {**own.definitions, **signals})
+    return merged.definitions
+
+
+def configured_signals() -> Mapping[str, EventDefinition]:
+    """Return the definitions of the configured public signals, without the event types of this site; no statement."""
+    return _configured_signals()
+
+
+def find(event_type: str) -> EventDefinition | None:
+    """
+    Return the definition of an event type, or None when it is not configured here.
+
+    This is for events that arrive in a process that runs for long. So it asks the database whether an own event type
+    has changed, at most once a second while it is known, and each time while it is not. Public signals cost no
+    statement. Raises Retryable when the database does not answer.
+    """
+    found = configured().get(event_type)
+    if found is not None and (not found.is_own or time.monotonic() - _own.read_at < BELIEVED_SECONDS):
+        return found
+    if found is None and find_signal(event_type) is not None:
+        return None
+    return refreshed().get(event_type)
 
 
 def get(event_type: str) -> EventDefinition:
-    """Return the definition of a configured event type. Raises UnknownEventType, which names the setting."""
-    found = configured().get(event_type)
+    """Return what ``find`` returns. Raises UnknownEventType, with the remedy, when the type is not configured."""
+    found = find(event_type)
     if found is None:
-        remedy = "add it to LMS_BADGES_CONFIG['events']" if is_known(event_type) else "no installed package defines it"
-        raise UnknownEventType(f"The event type {event_type} is not configured here: {remedy}.")
+        raise UnknownEventType(f"The event type {event_type} is not configured here: {_remedy(event_type)}.")
     return found
+
+
+def _remedy(event_type: str) -> str:
+    if find_signal(event_type) is not None:
+        return "add it to LMS_BADGES_CONFIG['events']"
+    if event_type in _own.inactive:
+        return "make it active again, on the page of event types"
+    return "no installed package defines it, and this site has no event type of this name"
+
+
+def refreshed() -> Mapping[str, EventDefinition]:
+    """
+    Return the definitions after asking the database for event types of this site; one statement, or two.
+
+    Raises Retryable when the database does not answer.
+    """
+    read = CatalogVersion.objects.filter(id=1).values_list("event_types", flat=True)
+    if connection.in_atomic_block:
+        return at(read.first() or 0)
+    return at(retry_transient(read.first) or 0)
+
+
+def at(number: int) -> Mapping[str, EventDefinition]:
+    """
+    Return the definitions for a number of ``CatalogVersion.event_types``.
+
+    It costs a statement when this process does not know that number yet.
+    """
+    global _own
+    if number != _own.number:
+        with _lock:
+            if number != _own.number:
+                _own = _read_own(number, _own)
+    _own.read_at = time.monotonic()
+    return configured()
 
 
 def why_unusable(event_type: str, definitions: Mapping[str, EventDefinition]) -> str:
@@ -195,16 +305,18 @@ def why_unusable(event_type: str, definitions: Mapping[str, EventDefinition]) ->
         if definition.learner_path is not None:
             return ""
         return "events of this type do not say which learner they are about; manage.py check tells what to configure"
-    if is_known(event_type):
+    if find_signal(event_type) is not None:
         return f"{event_type} is not configured here; add it to LMS_BADGES_CONFIG['events']"
+    if is_known(event_type):
+        return f"the event type {event_type} is not active; make it active first, or write another one"
     near = difflib.get_close_matches(event_type, definitions, n=2)
     remedy = " or ".join(near) if near else f"one of {', '.join(definitions)}"
     return f"there is no event type {event_type}; write {remedy}"
 
 
 def is_known(event_type: str) -> bool:
-    """Return whether an installed package defines a signal of this type, configured or not."""
-    return find_signal(event_type) is not None
+    """Return whether there is such an event type, configured or not: a signal, or a row that is not active."""
+    return find_signal(event_type) is not None or event_type in _own.inactive
 
 
 def known_types() -> list[str]:
@@ -249,6 +361,23 @@ def define(signal: OpenEdxPublicSignal) -> EventDefinition:
     )
 
 
+def define_own(name: str, *, schema: DataSchema, learner_path: str) -> EventDefinition:
+    """Return the definition of an event type of this site. Raises LearnerPathError when its data has no such path."""
+    read_learner_path(learner_path, shape=schema.shape, users=())
+    return EventDefinition(type=name, shape=schema.shape, learner_path=learner_path, single=None, schema=schema)
+
+
+def name_problem(name: str) -> str | None:
+    """Return why an event type of this site cannot have a name, or None. Costs no statement."""
+    if not name.isprintable() or any(map(str.isspace, name)):
+        return "write a name without spaces, such as com.example.workshop.attended.v1"
+    if name.startswith(RESERVED):
+        return f"names that begin with {RESERVED} are those of Open edX; begin with a domain of your own, reversed"
+    if find_signal(name) is not None:
+        return "an installed package defines a public signal of this name; write another one"
+    return None
+
+
 def _learner_path(event_type: str, shape: Shape, users: tuple[str, ...]) -> str | None:
     """Take the configured path, then the one of the table, then the only user. A path that cannot be used is none."""
     given = config.learner_paths.get(event_type) if isinstance(config.learner_paths, dict) else None
@@ -268,8 +397,78 @@ class _Cached(NamedTuple):
     missing: tuple[str, ...]
 
 
+class _Merged(NamedTuple):
+    """All definitions, and the two parts that they were made of."""
+
+    signals: Mapping[str, EventDefinition]
+    own: Mapping[str, EventDefinition]
+    definitions: Mapping[str, EventDefinition]
+
+
+@dataclass(slots=True)
+class _Own:
+    """
+    The event types of this site at one number of ``CatalogVersion.event_types``.
+
+    - ``rows``: what the definitions were made of, by name.
+    - ``inactive``: the names of rows that are not active.
+    - ``read_at``: when this process last saw the number, on the monotonic clock.
+    """
+
+    number: int = 0
+    rows: dict[str, tuple[str, str]] = field(default_factory=dict)
+    definitions: dict[str, EventDefinition] = field(default_factory=dict)
+    inactive: frozenset[str] = frozenset()
+    read_at: float = float("-inf")
+
+
 _lock = threading.RLock()  # a module with signals may call this while it is imported
 _cache: dict[str, _Cached] = {}
+_own = _Own()
+_merged: _Merged | None = None
+
+
+def _configured_signals() -> dict[str, EventDefinition]:
+    cached = _cache.get("configured")
+    if cached is not None and not any(event_type in OpenEdxPublicSignal._mapping for event_type in cached.missing):
+        return cached.definitions
+    with _lock:
+        _cache["configured"] = cached = _define_configured()
+    return cached.definitions
+
+
+def _read_own(number: int, before: _Own) -> _Own:
+    """Read all rows; one statement. What has not changed keeps its definition, so that little is compiled anew."""
+    if not number:
+        return _Own()
+    rows, definitions, inactive = {}, {}, set()
+    for name, is_active, *content in EventType.objects.values_list("name", "is_active", "schema", "learner_path"):
+        if not is_active:
+            inactive.add(name)
+            continue
+        rows[name] = schema, path = tuple(content)
+        known = before.definitions.get(name) if before.rows.get(name) == rows[name] else None
+        definition = known or _define_row(name, schema, path)
+        if definition is not None:
+            definitions[name] = definition
+    if definitions == before.definitions:
+        definitions = before.definitions
+    return _Own(number, rows, definitions, frozenset(inactive))
+
+
+def _define_row(name: str, schema: str, path: str) -> EventDefinition | None:
+    """Return the definition of a row; None if it cannot be used, which the log says."""
+    reason = name_problem(name)
+    if reason is None:
+        try:
+            read, problems = read_schema(json.loads(schema), "schema")
+            if read is not None:
+                return define_own(name, schema=read, learner_path=path)
+            reason = str(problems[0])
+        except (ValueError, LearnerPathError) as error:
+            reason = str(error)
+    log.error("The event type %s is left out: %s", name, reason)
+    return None
 
 
 def _define_configured() -> _Cached:

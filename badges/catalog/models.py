@@ -202,17 +202,81 @@ class DataRule(models.Model):
         return f"{self.path} {self.operator} {self.value}"
 
 
+class EventType(models.Model):
+    """
+    An event type that this site has defined itself, beside the public signals of installed packages.
+
+    Staff write it in the admin, by REST or in a pack; only ``catalog.own_event_types`` saves it, which validates it as
+    a whole. From then on its events are accepted by REST, from files and from JSON topics, and rules may use it. When
+    it is not active, its events are refused or skipped as those of any type that is not configured. A type that an
+    active template uses is not deleted.
+
+    ``schema`` is the text of a JSON Schema of the data. It is text, since some databases change the order of the keys
+    of JSON, and key paths are shown in the order of the schema. No history is kept: events are decided by the type as
+    it is when they arrive.
+
+    .. no_pii:
+    """
+
+    name = KeyField(
+        _("event type"),
+        max_length=255,
+        unique=True,
+        help_text=_("What events name as their type, such as com.example.workshop.attended.v1."),
+    )
+    title = models.CharField(_("title"), max_length=255, blank=True)
+    description = models.TextField(_("description"), blank=True)
+    schema = models.TextField(_("JSON Schema of the data"))
+    learner_path = KeyField(
+        _("learner path"),
+        max_length=1000,
+        help_text=_(
+            "Where the data names the learner: the path to an LMS user id, username:<path> or external:<issuer>:<path>."
+        ),
+    )
+    is_active = models.BooleanField(_("active"), default=True)
+    author = UnconstrainedForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="+",
+        verbose_name=_("last changed by"),
+    )
+    created_at = models.DateTimeField(_("created"))
+    modified_at = models.DateTimeField(_("modified"))
+
+    class Meta:
+        default_permissions = ()
+        permissions = [
+            ("view_lms_badges_eventtype", "Can view event types"),
+            ("add_lms_badges_eventtype", "Can add event types"),
+            ("change_lms_badges_eventtype", "Can change event types"),
+            ("delete_lms_badges_eventtype", "Can delete event types"),
+            ("send_lms_badges_eventtype", "Can send events by REST"),
+        ]
+        verbose_name = _("event type")
+        verbose_name_plural = _("event types")
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class CatalogVersion(models.Model):
     """
-    The single row with a number that tells every process when to compile the catalog anew.
+    The single row with the numbers that tell every process when to read the catalog anew.
 
-    Every change of a template writes a new number in its transaction. So a reader who sees the change sees the number.
+    Every change of a template writes a new ``number`` in its transaction. So a reader who sees the change sees the
+    number. A change of an event type writes a new number to ``event_types``, too. It is 0 while there was never one.
 
     .. no_pii:
     """
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     number = models.PositiveBigIntegerField(default=0)
+    event_types = models.PositiveBigIntegerField(default=0)
 
     class Meta:
         default_permissions = ()

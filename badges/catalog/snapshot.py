@@ -71,8 +71,8 @@ _cached: Snapshot | None = None
 def current() -> Snapshot:
     """Return the snapshot of the current catalog. It costs one statement, unless the catalog has changed."""
     global _cached
-    version = _version()
-    definitions, kinds = event_types.configured(), interests.kinds()
+    version, own_types = _version()
+    definitions, kinds = event_types.at(own_types), interests.kinds()
     cached = _cached
     if cached is not None and cached.version == version and _is_for(cached, definitions, kinds):
         return cached
@@ -86,15 +86,16 @@ def _is_for(snapshot: Snapshot, definitions: object, kinds: object) -> bool:
     return snapshot.definitions is definitions and snapshot.kinds is kinds
 
 
-def _version() -> int:
-    return CatalogVersion.objects.filter(id=1).values_list("number", flat=True).first() or 0
+def _version() -> tuple[int, int]:
+    """Return the numbers of the catalog and of the event types of this site; one statement."""
+    return CatalogVersion.objects.filter(id=1).values_list("number", "event_types").first() or (0, 0)
 
 
 def _compile_until_unchanged(before: Snapshot, version: int) -> Snapshot:
     """Compile the catalog; again when it was changed between the statements that read it."""
     while True:
         before = _compile(before, version)
-        after = _version()
+        after, _own_types = _version()
         if after == version:
             return before
         version = after

@@ -23,9 +23,10 @@ SCHEMA_PATH = Path(__file__).with_name("pack.schema.json")
 
 
 def pack_problems(pack: Any) -> list[Problem]:
-    """Return the problems of a pack's own keys. Its templates are validated one by one elsewhere."""
-    if isinstance(pack, dict) and isinstance(pack.get("templates"), list):
-        pack = {**pack, "templates": []}
+    """Return the problems of a pack's own keys. Its parts are validated one by one elsewhere."""
+    for part in ("templates", "event_types"):
+        if isinstance(pack, dict) and isinstance(pack.get(part), list):
+            pack = {**pack, part: []}
     return _problems(_validator(), pack, "")
 
 
@@ -34,6 +35,12 @@ def template_problems(entry: Any, path: str = "") -> list[Problem]:
     problems = _problems(_validator("template"), entry, path)
     # The text of a criteria document is checked when it is parsed, which copes with any depth.
     return problems or list(_unstorable_text({key: entry[key] for key in entry if key != CRITERIA_KEY}, path))
+
+
+def event_type_problems(entry: Any, path: str = "") -> list[Problem]:
+    """Return the structural problems of one entry of an event type. What its ``schema`` says is validated elsewhere."""
+    problems = _problems(_validator("event_type"), entry, path)
+    return problems or list(_unstorable_text({**entry, "schema": None}, path))
 
 
 def default_of(part: str, key: str) -> Any:

@@ -2,7 +2,7 @@
 Validation of template entries: an entry becomes a document that can be saved, or a list of all its problems.
 
 The structure is validated first. Then follows what a schema cannot know: configured event types, rules that compile,
-names that occur twice. Nothing here reads tables.
+names that occur twice. The only table that may be asked is that of event types.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import uuid
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
@@ -28,8 +28,17 @@ from badges.rules import CriteriaError, RuleError, parse_criteria
 _is_url = URLValidator(schemes=["http", "https"])
 
 
-def read_template(entry: Any, *, path: str = "") -> tuple[Document | None, list[Problem]]:
-    """Return the document of a template entry, or None and all problems. ``path`` is the path of the entry."""
+def read_template(
+    entry: Any, *, path: str = "", definitions: Mapping[str, EventDefinition] | None = None
+) -> tuple[Document | None, list[Problem]]:
+    """
+    Return the document of a template entry, or None and all problems.
+
+    ``path`` is the path of the entry. ``definitions`` are the event types that it may use. None: the configured ones,
+    after a statement that asks whether this site has changed its own.
+    """
+    if definitions is None:
+        definitions = event_types.refreshed()
     problems = template_problems(entry, path)
     if problems:
         return None, problems
@@ -41,11 +50,12 @@ def read_template(entry: Any, *, path: str = "") -> tuple[Document | None, list[
     problems = [*_issuer_problems(entry, path), *_content_problems(document, path)]
     requirements = []
     for index, requirement in enumerate(document["requirements"]):
-        requirements.append(_read_requirement(requirement, child_path(path, "requirements", index), problems))
+        place = child_path(path, "requirements", index)
+        requirements.append(_read_requirement(requirement, place, problems, definitions))
     document["requirements"] = sorted(requirements, key=lambda requirement: requirement["key"])
     problems += _repeated(entry["requirements"], "key", child_path(path, "requirements"))
     if document["criteria"] is not None:
-        document["criteria"] = _read_criteria(document["criteria"], child_path(path, "criteria"), problems)
+        document["criteria"] = _read_criteria(document["criteria"], child_path(path, "criteria"), problems, definitions)
     return (None, problems) if problems else (document, [])
 
 
@@ -129,21 +139,24 @@ def _repeated(items: list[dict[str, Any]], name: str, path: str) -> list[Problem
     return problems
 
 
-def _read_criteria(document: Document, path: str, problems: list[Problem]) -> Document:
+def _read_criteria(
+    document: Document, path: str, problems: list[Problem], definitions: Mapping[str, EventDefinition]
+) -> Document:
     """Return a criteria document as it is stored. A problem has the path of the document plus a JSON Pointer."""
     try:
         criteria = parse_criteria(document)
     except CriteriaError as error:
         problems.append(Problem(path + error.path, error.message, error.kind))
         return document
-    errors = event_type_errors(criteria, event_types.configured())
+    errors = event_type_errors(criteria, definitions)
     problems += [Problem(path + error.path, error.message, error.kind) for error in errors]
     return criteria.document
 
 
-def _read_requirement(entry: dict[str, Any], path: str, problems: list[Problem]) -> Document:
+def _read_requirement(
+    entry: dict[str, Any], path: str, problems: list[Problem], definitions: Mapping[str, EventDefinition]
+) -> Document:
     requirement = _with_defaults("requirement", entry)
-    definitions = event_types.configured()
     if why := event_types.why_unusable(requirement["event_type"], definitions):
         problems.append(Problem(child_path(path, "event_type"), why))
     definition = definitions.get(requirement["event_type"])

@@ -7,7 +7,7 @@ present state, and ``Retryable`` is 503 with ``Retry-After``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -25,9 +25,17 @@ _NO_FIELD = ("non_field_errors", "__all__")
 
 
 class Conflict(exceptions.APIException):
-    """The request cannot be carried out in the present state; the detail says what to do."""
+    """
+    The request cannot be carried out in the present state; the detail says what to do.
+
+    ``members`` are further members of the problem document, which programs can rely on.
+    """
 
     status_code = status.HTTP_409_CONFLICT
+
+    def __init__(self, detail: str, *, members: Mapping[str, Any] | None = None):
+        super().__init__(detail)
+        self.members = dict(members or {})
 
 
 class Unavailable(exceptions.APIException):
@@ -92,7 +100,7 @@ def _as_api_exception(error: Exception) -> exceptions.APIException | None:
 def _document(error: exceptions.APIException) -> dict[str, Any]:
     problem = {"type": "about:blank", "title": HTTPStatus(error.status_code).phrase, "status": error.status_code}
     if not isinstance(error, exceptions.ValidationError):
-        return {**problem, "detail": str(error.detail)}
+        return {**problem, "detail": str(error.detail), **getattr(error, "members", {})}
     errors = list(_errors(error.detail, ""))
     lines = (f"{item['field']}: {item['detail']}" if item["field"] else item["detail"] for item in errors)
     return {**problem, "detail": "; ".join(lines), "errors": errors}

@@ -10,20 +10,18 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from badges.catalog.event_types import EventDefinition
 from badges.conf import config
-from badges.database import statement_bytes
 from badges.history.models import LoggedEvent
-from badges.inserts import insert, new_row
+from badges.inserts import insert, new_row, statements_of
 from badges.rules import event_digest, to_text
 
 log = logging.getLogger(__name__)
 
-# The most bytes that an INSERT takes besides its rows, and a row besides its data. A character has up to four bytes.
-STATEMENT_OVERHEAD = 4096
+# The most bytes that a row takes in an INSERT besides its data. A character has up to four bytes.
 ROW_OVERHEAD = 4096
 
 
@@ -77,7 +75,7 @@ def write(rows: Iterable[LoggedEvent]) -> None:
     """
     # One order for all processes, so that two of them that log the same events wait for each other and do not deadlock.
     ordered = sorted(rows, key=lambda row: (row.person, row.digest))
-    for statement in _statements(ordered):
+    for statement in statements_of(ordered, size_of=_size_in_sql, too_long=_leave_out):
         insert(statement, unique=("person", "digest"))
 
 
@@ -134,24 +132,10 @@ def _types() -> Iterator[str]:
         found = rows.filter(event_type__gt=found).first()
 
 
-def _statements(rows: Sequence[LoggedEvent]) -> Iterator[Sequence[LoggedEvent]]:
-    """Divide rows into statements that are no longer than the server accepts."""
-    longest = statement_bytes()
-    if longest is None:
-        yield rows
-        return
-    available = longest - STATEMENT_OVERHEAD
-    statement: list[LoggedEvent] = []
-    length = 0
-    for row in rows:
-        size = ROW_OVERHEAD + 2 * len(row.data.encode())
-        if size > available:
-            log.warning("Event %s is not logged: it is longer than max_allowed_packet.", row)
-            continue
-        if statement and length + size > available:
-            yield statement
-            statement, length = [], 0
-        statement.append(row)
-        length += size
-    if statement:
-        yield statement
+def _size_in_sql(row: LoggedEvent) -> int:
+    """Return the most bytes that a row takes in a statement. Each byte may be escaped by one more."""
+    return ROW_OVERHEAD + 2 * len(row.data.encode())
+
+
+def _leave_out(row: LoggedEvent, size: int, limit: int) -> None:
+    log.warning("Event %s is not logged: it is longer than max_allowed_packet.", row)

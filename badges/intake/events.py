@@ -100,19 +100,27 @@ class Unreadable:
 
 
 def canonical_event(
-    definition: EventDefinition, *, id: Any, source: Any, time: Any, data: Any, received_from: str
+    definition: EventDefinition,
+    *,
+    id: Any,
+    source: Any,
+    time: Any,
+    data: Any,
+    received_from: str,
+    is_stored: bool = False,
 ) -> Event:
     """
     Return an event in its canonical form.
 
     ``id``, ``source``, ``time`` and ``data`` are as they arrived. Without a source it is
-    ``LMS_BADGES_CONFIG["default_source"]``. Raises EventError, which names the field and does not hold its value.
+    ``LMS_BADGES_CONFIG["default_source"]``. With ``is_stored`` the data was accepted before, so the JSON Schema of its
+    event type is not asked again. Raises EventError, which names the field and does not hold its value.
     """
     return Event(
         id=canonical_id(id),
         type=definition.type,
         time=canonical_moment(time, "time"),
-        data=definition.shape.canonical(data, "data"),
+        data=definition.shape.canonical(data, "data") if is_stored else definition.canonical(data, "data"),
         source=canonical_source(config.default_source if source is None else source),
         received_from=received_from,
     )
@@ -131,16 +139,17 @@ def stored_text(event: Event) -> str:
     )
 
 
-def parse_event(text: str, *, received_from: str, source: str | None = None) -> Event:
+def parse_event(text: str, *, received_from: str, source: str | None = None, is_stored: bool = False) -> Event:
     """
-    Return the event of a JSON text: a stored event, a line of an event file, or a body of the REST API.
+    Return the event of a JSON text.
 
-    ``source`` replaces the one of the text, for senders who may not choose it. Raises UnknownEventType when its type is
-    not configured, and EventError when anything else is wrong.
+    ``source`` replaces the one of the text, for senders who may not choose it. ``is_stored`` says that the event was
+    accepted before, and not only kept as it arrived. Raises UnknownEventType when its type is not configured, and
+    EventError when anything else is wrong.
     """
     envelope = load_envelope(text)
     definition = event_types.get(type_of(envelope))
-    return event_from_envelope(definition, envelope, received_from=received_from, source=source)
+    return event_from_envelope(definition, envelope, received_from=received_from, source=source, is_stored=is_stored)
 
 
 def load_envelope(text: str) -> dict[str, Any]:
@@ -166,9 +175,18 @@ def type_of(envelope: Mapping[str, Any]) -> str:
 
 
 def event_from_envelope(
-    definition: EventDefinition, envelope: Mapping[str, Any], *, received_from: str, source: str | None = None
+    definition: EventDefinition,
+    envelope: Mapping[str, Any],
+    *,
+    received_from: str,
+    source: str | None = None,
+    is_stored: bool = False,
 ) -> Event:
-    """Return the event of an envelope. ``source`` replaces the one of the envelope. Raises EventError."""
+    """
+    Return the event of an envelope.
+
+    ``source`` replaces the one of the envelope. ``is_stored`` is as for ``canonical_event``. Raises EventError.
+    """
     return canonical_event(
         definition,
         id=envelope["id"],
@@ -176,6 +194,7 @@ def event_from_envelope(
         time=envelope["time"],
         data=envelope["data"],
         received_from=received_from,
+        is_stored=is_stored,
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 from django.db.models import Q, QuerySet
 from uuid6 import uuid7
@@ -17,9 +17,8 @@ from uuid6 import uuid7
 from badges.catalog.event_types import LearnerData
 from badges.catalog.learner_paths import ExternalIdentity, name_digest
 from badges.common.claims import Claims
-from badges.database import statement_bytes
 from badges.exceptions import EventError
-from badges.inserts import insert, new_row
+from badges.inserts import insert, new_row, statements_of
 from badges.intake.events import ID_LENGTH, Event, Identity, Unreadable, stored_text
 from badges.intake.models import EVENT, PLACE_LENGTH, InboxMessage, InboxState
 
@@ -36,8 +35,7 @@ TOO_LONG = (
     "Stored, the event may take {size} bytes of a statement; the database server's max_allowed_packet is {limit}. "
     "Raise that, then let the event be sent again."
 )
-# The most bytes that an INSERT takes besides its rows, and a row besides its payload. A character has up to four bytes.
-STATEMENT_OVERHEAD = 4096
+# The most bytes that a row takes in an INSERT besides its payload. A character has up to four bytes.
 ROW_OVERHEAD = 8192
 
 
@@ -99,7 +97,7 @@ def write(rows: Sequence[InboxMessage]) -> set[Identity]:
     any statement. A dead letter that is too long loses its payload.
     """
     ordered = sorted(rows, key=lambda row: (row.source, row.event_id))
-    for statement in _statements(ordered):
+    for statement in statements_of(ordered, size_of=_size_in_sql, too_long=_shorten):
         insert(statement, unique=("source", "event_id"))
     new = InboxMessage.objects.filter(id__in=[row.id for row in ordered]).order_by()
     return set(new.values_list("source", "event_id"))
@@ -214,31 +212,15 @@ def _id_or_digest(text: str) -> str:
     return f"sha256:{hashlib.sha256(text.encode(errors='replace')).hexdigest()}"
 
 
-def _statements(rows: Sequence[InboxMessage]) -> Iterator[Sequence[InboxMessage]]:
-    """Divide rows into statements that are no longer than the server accepts."""
-    longest = statement_bytes()
-    if longest is None:
-        yield rows
-        return
-    available = longest - STATEMENT_OVERHEAD
-    statement: list[InboxMessage] = []
-    length = 0
-    for row in rows:
-        size = _length_in_sql(row)
-        if size > available:
-            if row.state != InboxState.DEAD:
-                raise EventError(TOO_LONG.format(size=size, limit=longest))
-            row.payload, size = None, ROW_OVERHEAD
-        if statement and length + size > available:
-            yield statement
-            statement, length = [], 0
-        statement.append(row)
-        length += size
-    if statement:
-        yield statement
-
-
-def _length_in_sql(row: InboxMessage) -> int:
+def _size_in_sql(row: InboxMessage) -> int:
     """Return the most bytes that a row takes in a statement. Each byte may be escaped by one more."""
     payload = row.payload or ""
     return ROW_OVERHEAD + 2 * (len(payload) if payload.isascii() else len(payload.encode()))
+
+
+def _shorten(row: InboxMessage, size: int, limit: int) -> int:
+    """Take the payload from a dead letter that is too long, and return its new size. Raises EventError for others."""
+    if row.state != InboxState.DEAD:
+        raise EventError(TOO_LONG.format(size=size, limit=limit))
+    row.payload = None
+    return ROW_OVERHEAD

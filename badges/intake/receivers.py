@@ -42,7 +42,7 @@ def connect(receive: Receive) -> None:
     """
     if not config.receivers:
         return
-    for event_type in event_types.configured():
+    for event_type in event_types.configured_signals():
         signal = event_types.find_signal(event_type)
         if signal is not None:
             signal.connect(_Receiver(receive), dispatch_uid=f"lms_badges:{event_type}", weak=False)

@@ -128,7 +128,8 @@ def process_pending(*, limit: int = 500, now: dt.datetime | None = None) -> Batc
             continue
         try:
             # Those of the row are used: an event that could not be read at first was stored under an id of its own.
-            event = parse_event(row.payload or "", received_from=row.received_from)
+            # Only what could not be decoded has no source. It is checked like an event that arrives.
+            event = parse_event(row.payload or "", received_from=row.received_from, is_stored=bool(row.source))
             events.append(replace(event, source=row.source, id=row.event_id))
             claimed[row.source, row.event_id] = row
         except EventError as error:

@@ -50,7 +50,8 @@ class BusBatch:
         return 1
 
     def defer(self, event: Event, *, reason: str, until: dt.datetime | None, now: dt.datetime) -> None:
-        person = event_types.get(event.type).learner(event.data)
+        definition = event_types.configured().get(event.type)
+        person = definition.learner(event.data) if definition else None
         row = inbox.row_of(
             event,
             state=InboxState.PENDING if until else InboxState.DEAD,

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
@@ -20,6 +19,7 @@ from django.db import DatabaseError, IntegrityError, transaction
 
 from badges.common.backoff import next_delay
 from badges.common.claims import ClaimLostError
+from badges.common.error_messages import code_lines
 from badges.conf import config
 from badges.database import is_unencodable, retry_transient
 from badges.exceptions import EventError, Retryable
@@ -84,7 +84,7 @@ def reason_of(error: Exception) -> str:
 
 def code_lines_of(error: Exception) -> str:
     """Return the lines of code that an error came through, for the log. Its message may quote personal data."""
-    return "" if isinstance(error, EventError) else "\n" + "".join(traceback.format_tb(error.__traceback__))
+    return "" if isinstance(error, EventError) else "\n" + code_lines(error)
 
 
 def finish_as_dead(row: InboxMessage, reason: str, now: dt.datetime) -> None:

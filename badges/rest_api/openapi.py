@@ -26,6 +26,15 @@ _PROBLEM = {
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "detail": {"type": "string"},
+        "code": {
+            "type": "string",
+            "description": "What is in the way of a decision about a badge. Only with status 409.",
+        },
+        "credential": {
+            "type": "string",
+            "format": "uuid",
+            "description": "The credential that is in the way. Only with the codes already_held and blocked.",
+        },
         "errors": {
             "type": "array",
             "description": "What is wrong with each parameter.",

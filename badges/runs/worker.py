@@ -10,7 +10,6 @@ from __future__ import annotations
 import datetime as dt
 import json
 import logging
-import traceback
 from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import Any
@@ -21,6 +20,7 @@ from django.utils import timezone
 
 from badges.common.backoff import next_delay
 from badges.common.claims import ClaimLostError
+from badges.common.error_messages import code_lines
 from badges.common.stopping import INTERRUPTIONS
 from badges.database import retry_transient
 from badges.exceptions import Permanent, Retryable
@@ -151,8 +151,9 @@ def _try_again_later(run: Run, at: dt.datetime, error: Exception) -> None:
         reason = str(error)
     else:
         # The message of an unknown error may hold personal data, so it is neither stored nor logged.
-        trace = "".join(traceback.format_tb(error.__traceback__))
-        log.error("%s while run %s (%s) was carried out:\n%s", type(error).__name__, run.pk, run.kind, trace)
+        log.error(
+            "%s while run %s (%s) was carried out:\n%s", type(error).__name__, run.pk, run.kind, code_lines(error)
+        )
         reason = UNFORESEEN.format(error=type(error).__name__, done=run.done)
     limits = kinds.limits_of(run.kind)
     if run.attempts >= limits.max_attempts:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-import traceback
-from pathlib import Path
 
+from badges.common import error_messages
 from badges.common.backoff import next_delay
 from badges.exceptions import BadgesError
 from credentials_config.conf import config
@@ -16,28 +15,21 @@ from credentials_config.models import CredentialConfiguration
 log = logging.getLogger(__name__)
 
 MESSAGE_LENGTH = 500
+# Errors whose message is ours, and so without personal data.
+OURS = (BadgesError, GenerationError)
 # Seconds that a worker waits for a database that does not answer.
 DATABASE_GIVE_UP_SECONDS = 60.0
 
 
 def storable_message(error: BaseException) -> str:
-    """
-    Return what went wrong, without personal data.
-
-    The messages of other packages may quote personal data, so only our own errors keep their message. Of the others
-    the class and the line of code are named.
-    """
-    if isinstance(error, (BadgesError, GenerationError)):
-        return str(error)[:MESSAGE_LENGTH]
-    innermost = (traceback.extract_tb(error.__traceback__) or [None])[-1]
-    where = f" in {Path(innermost.filename).name}:{innermost.lineno}" if innermost else ""
-    return f"{type(error).__name__}{where}; the worker's log has more."
+    """Return what went wrong, without personal data, as short as its column."""
+    return error_messages.storable_message(error, ours=OURS)[:MESSAGE_LENGTH]
 
 
 def log_unforeseen(error: BaseException, what: str) -> str:
-    """Log the traceback of an error that is not one of ours, and return the message that may be stored."""
-    if not isinstance(error, (BadgesError, GenerationError)):
-        log.error("%s while %s:\n%s", type(error).__name__, what, "".join(traceback.format_tb(error.__traceback__)))
+    """Log the lines of code of an error that is not one of ours, and return the message that may be stored."""
+    if not isinstance(error, OURS):
+        log.error("%s while %s:\n%s", type(error).__name__, what, error_messages.code_lines(error))
     return storable_message(error)
 
 

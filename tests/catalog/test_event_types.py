@@ -45,6 +45,7 @@ def test_our_own_output_is_an_event_type_like_others_when_asked_for(settings):
     assert event_types.get(BADGE_AWARDED).learner_path == "badge.user"
 
 
+@pytest.mark.django_db
 def test_a_type_that_nobody_defines_says_so():
     with pytest.raises(UnknownEventType, match="no installed package defines it"):
         event_types.get("org.openedx.learning.nothing.v1")

@@ -9,7 +9,7 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from badges import api, pipeline, tasks
+from badges import api, inserts, pipeline, tasks
 from badges.conf import CCX_PASSING_STATUS, PASSING_STATUS
 from badges.history import event_log
 from badges.history.models import LoggedEvent
@@ -139,7 +139,7 @@ def test_every_event_can_be_logged_whatever_its_digest_is() -> None:
 
 
 def test_an_event_that_is_longer_than_the_server_takes_is_not_logged_and_the_others_are(monkeypatch: Any) -> None:
-    monkeypatch.setattr(event_log, "statement_bytes", lambda: 20_000)
+    monkeypatch.setattr(inserts, "statement_bytes", lambda: 20_000)
     long = passing(lms_user_id=41, course_name="x" * 20_000)
     others = [passing(lms_user_id=41) for _ in range(5)]
 

@@ -157,6 +157,7 @@ def test_text_that_is_no_event_is_refused_with_what_is_wrong(text: str, reason: 
     assert reason in str(refused.value)
 
 
+@pytest.mark.django_db
 def test_a_type_that_is_not_configured_is_refused_with_the_remedy() -> None:
     envelope = {**json.loads(passing_status().line), "type": "org.example.unheard.of.v1"}
     with pytest.raises(UnknownEventType, match=r"org\.example\.unheard\.of\.v1"):

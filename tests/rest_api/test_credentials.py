@@ -12,9 +12,18 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from badges import api
 from badges.issuers.credly.models import CredlyBadge, CredlyState
 from badges.models import UserCredential
-from tests.factories import NOON, REVOKED, LearnerFactory, UserCredentialFactory, credly_issuer, make_template
+from tests.factories import (
+    NOON,
+    REVOKED,
+    LearnerFactory,
+    UserCredentialFactory,
+    UserFactory,
+    credly_issuer,
+    make_template,
+)
 from tests.rest_api.schema import assert_as_promised
 
 LIST = "/api/badges/v1/credentials/"
@@ -97,6 +106,10 @@ def test_a_credential_says_whose_it_is_what_it_is_why_and_where_it_was_issued(al
             "event_time": "2026-03-14T11:58:30Z",
             "template_revision": 1,
         },
+        "revoked_at": None,
+        "public_reason": "",
+        "blocked": False,
+        "revocation": None,
         "issued": [
             {
                 "provider": "credly",
@@ -107,6 +120,43 @@ def test_a_credential_says_whose_it_is_what_it_is_why_and_where_it_was_issued(al
             }
         ],
     }
+
+
+def test_a_learner_reads_that_a_badge_was_revoked_why_and_by_what_but_not_what_is_for_staff(
+    learner: Any, learner_client: Any
+) -> None:
+    by_event = UserCredentialFactory(
+        learner=learner,
+        **REVOKED,
+        public_reason="The certificate was revoked.",
+        internal_reason="See the minutes.",
+        revocation_event_source="openedx/lms/mobile",
+        revocation_event_id="event-of-penalty",
+        revocation_event_type="org.openedx.houba.v1",
+        revocation_event_time=NOON - dt.timedelta(minutes=5),
+        revocation_revision=make_template().revisions.get(),
+    )
+    body = assert_as_promised(learner_client.get(f"{LIST}{by_event.pk}/"), DETAIL)
+    assert (body["status"], body["revoked_at"]) == ("revoked", "2026-03-14T12:00:00Z")
+    assert (body["public_reason"], body["blocked"]) == ("The certificate was revoked.", False)
+    assert body["revocation"] == {
+        "kind": "event",
+        "event_source": "openedx/lms/mobile",
+        "event_id": "event-of-penalty",
+        "event_type": "org.openedx.houba.v1",
+        "event_time": "2026-03-14T11:55:00Z",
+        "template_revision": 1,
+    }
+    assert "minutes" not in str(body)
+
+
+def test_staff_do_not_read_the_internal_reason_by_rest_either(all_seeing: Any) -> None:
+    credential, person = UserCredentialFactory(), UserFactory(username="fantasio")
+    api.revoke(credential.learner, credential.template.slug, by=person, internal_reason="See the minutes.")
+    body = assert_as_promised(all_seeing.get(f"{LIST}{credential.pk}/"), DETAIL)
+    assert (body["revocation"]["kind"], body["blocked"]) == ("person", True)
+    assert "minutes" not in str(body)
+    assert "fantasio" not in str(body)
 
 
 def test_a_learner_whose_account_is_gone_still_has_credentials(all_seeing: Any) -> None:

@@ -28,6 +28,8 @@ def test_the_document_describes_our_views_only(client: Any) -> None:
     assert [path for path in paths if not path.startswith("/api/credentials/")] == [
         "/api/badges/v1/credentials/",
         "/api/badges/v1/credentials/{id}/",
+        "/api/badges/v1/credentials/{id}/lift-block/",
+        "/api/badges/v1/credentials/{id}/revoke/",
         "/api/badges/v1/progress/",
         "/api/badges/v1/retirements/",
         "/api/badges/v1/runs/",

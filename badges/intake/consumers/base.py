@@ -71,9 +71,10 @@ def definition_of(event_type: str) -> EventDefinition | None:
     """
     Return the definition of an event type, or None when it is known but not configured here.
 
-    Raises UnknownEventType when no installed package defines it.
+    Raises UnknownEventType when no installed package defines it, and it is no event type of this site. Raises Retryable
+    when the database has to be asked for one, and does not answer.
     """
-    found = event_types.configured().get(event_type)
+    found = event_types.find(event_type)
     if found is None and not event_types.is_known(event_type):
         event_types.get(event_type)
     return found

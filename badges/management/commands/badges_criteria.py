@@ -90,7 +90,7 @@ def _documents(file: str) -> Iterator[tuple[str, Criteria]]:
     """Yield the criteria of a document or of a pack, each with its name. Raises DocumentError and OSError."""
     given = _content(file)
     if isinstance(given, dict) and given.keys() & {"pack", "templates"}:
-        for draft in packs.read_pack(given):
+        for draft in packs.read_pack(given).templates:
             if draft.document["criteria"] is not None:
                 yield draft.document["slug"], parse_criteria(draft.document["criteria"])
         return

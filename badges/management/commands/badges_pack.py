@@ -1,4 +1,4 @@
-"""Copy badge templates between environments: plan or apply a pack, or export one."""
+"""Copy badge templates and event types between environments: plan or apply a pack, or export one."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from tqdm import tqdm
 from badges.catalog import pack_files, packs
 from badges.catalog.documents import DocumentError
 from badges.catalog.editing import Outcome, SaveResult
+from badges.catalog.own_event_types import EventTypeInUseError, EventTypeResult
 
 _SIGNS = {Outcome.CREATED: "create", Outcome.UPDATED: "update"}
 
@@ -21,8 +22,8 @@ class Command(BaseCommand):
     """``badges_pack plan|apply|export FILE``."""
 
     help = (
-        "Plan or apply a pack of badge templates, or export the templates of this site as one. "
-        "FILE ends in .json, .yaml or .yml. Templates that are not in a pack stay as they are."
+        "Plan or apply a pack of badge templates and event types, or export those of this site as one. "
+        "FILE ends in .json, .yaml or .yml. What is not in a pack stays as it is."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -32,10 +33,20 @@ class Command(BaseCommand):
             help="plan: print what apply would change; apply: change it, all or nothing; export: write FILE",
         )
         parser.add_argument("file", type=Path, metavar="FILE")
+        parser.add_argument(
+            "--accept-broken-templates",
+            action="store_true",
+            dest="accept_broken",
+            help="apply: change event types although active templates outside of the pack can no longer be earned then",
+        )
 
     def handle(self, *args: Any, action: str, file: Path, **options: Any) -> None:
+        self._accept_broken: bool = options["accept_broken"]
         try:
             {"plan": self.plan, "apply": self.apply, "export": self.export}[action](file)
+        except EventTypeInUseError as error:
+            remedy = "Add the templates to the pack, or give --accept-broken-templates."
+            raise CommandError(f"{file}: nothing was changed.\n{error}\n{remedy}") from error
         except DocumentError as error:
             many = f"{len(error.problems)} problems" if len(error.problems) > 1 else "one problem"
             raise CommandError(f"{file}: {many}; nothing was changed.\n{error}") from error
@@ -62,7 +73,7 @@ class Command(BaseCommand):
         """Apply a pack."""
         pack = pack_files.read_file(file)
         with _bar(pack) as bar:
-            saved = packs.apply(pack, now=timezone.now(), progress=bar.update)
+            saved = packs.apply(pack, now=timezone.now(), progress=bar.update, accept_broken=self._accept_broken)
         counts = [sum(item.outcome is outcome for item in saved) for outcome in Outcome]
         self.stdout.write("{} created, {} updated, {} unchanged.".format(*counts))
         if counts[0] or counts[1]:
@@ -73,15 +84,21 @@ class Command(BaseCommand):
         with tqdm(unit=" templates", disable=None, leave=False) as bar:
             pack = packs.export(progress=bar.update)
         pack_files.write_file(file, pack)
-        self.stdout.write(f"{len(pack['templates'])} templates written to {file}.")
+        own = f" and {len(pack['event_types'])} event types" if "event_types" in pack else ""
+        self.stdout.write(f"{len(pack['templates'])} templates{own} written to {file}.")
 
-    def _describe(self, item: SaveResult) -> None:
+    def _describe(self, item: EventTypeResult | SaveResult) -> None:
         sign = _SIGNS.get(item.outcome)
         if sign is None:
             return
-        self.stdout.write(f"{sign}  {item.document['slug']}  {item.document['name']}")
+        if isinstance(item, SaveResult):
+            self.stdout.write(f"{sign}  {item.document['slug']}  {item.document['name']}")
+        else:
+            self.stdout.write(f"{sign}  event type {item.document['name']}")
         for change in item.changes:
             self.stdout.write(f"          {change}")
+        for broken in getattr(item, "broken", ()):
+            self.stdout.write(f"          can no longer be earned: {broken}")
 
 
 def _bar(pack: Any) -> Any:

@@ -9,9 +9,9 @@ from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from badges.awarding.models import CredentialStatus
-from badges.catalog.causes import Caused, CauseKind
-from badges.common.request_bodies import StrictSerializer
+from badges.awarding.models import INTERNAL_REASON_LENGTH, PUBLIC_REASON_LENGTH, CredentialStatus
+from badges.catalog.causes import REASON_LENGTH, Caused, CauseKind
+from badges.common.request_bodies import StrictSerializer, TextField
 from badges.intake.models import Learner
 from badges.progress.reading import RequirementReport
 
@@ -44,7 +44,7 @@ class TemplateSerializer(serializers.Serializer[Any]):
 
 
 class CauseSerializer(serializers.Serializer[Caused]):
-    """The cause. The reason that a person wrote is shown only to staff, in the admin."""
+    """The cause. Who did it, and the reason that a person wrote, are shown only to staff, in the admin."""
 
     kind = serializers.ChoiceField(source="cause_kind", choices=CauseKind.choices)
     event_source = serializers.CharField(source="cause_event_source")
@@ -52,6 +52,19 @@ class CauseSerializer(serializers.Serializer[Caused]):
     event_type = serializers.CharField(source="cause_event_type")
     event_time = _utc_time_field(source="cause_event_time", allow_null=True)
     template_revision = serializers.IntegerField(source="revision.number")
+
+
+class RevocationCauseSerializer(serializers.Serializer[Any]):
+    """The cause of a revocation. Who did it, and the reason for staff, are shown only to staff, in the admin."""
+
+    kind = serializers.ChoiceField(source="revocation_kind", choices=CauseKind.choices)
+    event_source = serializers.CharField(source="revocation_event_source")
+    event_id = serializers.CharField(source="revocation_event_id")
+    event_type = serializers.CharField(source="revocation_event_type")
+    event_time = _utc_time_field(source="revocation_event_time", allow_null=True)
+    template_revision = serializers.IntegerField(
+        source="revocation_revision.number", allow_null=True, default=None, help_text="Null when it is not known."
+    )
 
 
 class IssuedSerializer(serializers.Serializer[Any]):
@@ -73,11 +86,74 @@ class CredentialSerializer(serializers.Serializer[Any]):
     learner = LearnerSerializer()
     template = TemplateSerializer()
     cause = CauseSerializer(source="*")
+    revoked_at = _utc_time_field(allow_null=True)
+    public_reason = serializers.CharField(help_text="Why it was revoked; empty when nobody said so.")
+    blocked = serializers.BooleanField(
+        help_text="Whether the learner does not get the badge again until staff lift the block."
+    )
+    revocation = serializers.SerializerMethodField(help_text="The cause of the revocation; null while it is held.")
     issued = serializers.SerializerMethodField()
+
+    @extend_schema_field(RevocationCauseSerializer(allow_null=True))
+    def get_revocation(self, credential: Any) -> Any:
+        return RevocationCauseSerializer(credential).data if credential.revocation_kind else None
 
     @extend_schema_field(IssuedSerializer(many=True))
     def get_issued(self, credential: Any) -> Any:
         return IssuedSerializer(self.context["issued"].get(credential.pk, []), many=True).data
+
+
+@extend_schema_field({"type": ["string", "integer"], "maxLength": 255})
+class PersonField(TextField):
+    """A person as one text, or as a number, which is an LMS user id."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        is_number = isinstance(data, int) and not isinstance(data, bool)
+        return super().to_internal_value(str(data) if is_number else data)
+
+
+class AwardSerializer(StrictSerializer):
+    """Who gets which badge."""
+
+    user_id = PersonField(
+        max_length=255, help_text="A UUID is that of a learner, digits are an LMS user id, else it is a username."
+    )
+    template = TextField(max_length=150, help_text="The slug of the template.")
+    reason = TextField(
+        required=False, default="", allow_blank=True, max_length=REASON_LENGTH, help_text="For staff only."
+    )
+
+
+class RevokeSerializer(StrictSerializer):
+    """Why a badge is revoked."""
+
+    public_reason = TextField(
+        max_length=PUBLIC_REASON_LENGTH, help_text="The learner can read it, and the providers get it."
+    )
+    internal_reason = TextField(
+        required=False, default="", allow_blank=True, max_length=INTERNAL_REASON_LENGTH, help_text="For staff only."
+    )
+    block = serializers.BooleanField(
+        required=False, default=True, help_text="The learner does not get the badge again until the block is lifted."
+    )
+
+
+class LiftBlockSerializer(StrictSerializer):
+    """Why a block is lifted."""
+
+    reason = TextField(
+        required=False, default="", allow_blank=True, max_length=REASON_LENGTH, help_text="For staff only."
+    )
+
+
+class LiftedBlockSerializer(serializers.Serializer[Any]):
+    """What lifting a block led to."""
+
+    credential = CredentialSerializer(help_text="The revoked credential, which is not blocked any more.")
+    awarded = CredentialSerializer(
+        allow_null=True,
+        help_text="The new credential, when all requirements of today were fulfilled and it was awarded again.",
+    )
 
 
 class RequirementSerializer(serializers.Serializer[Any]):

@@ -2,11 +2,13 @@
 
 from django.urls import path
 
-from badges.rest_api.v1 import runs, templates, views
+from badges.rest_api.v1 import credentials, runs, templates, views
 
 urlpatterns = [
-    path("credentials/", views.CredentialListView.as_view(), name="credential-list"),
-    path("credentials/<str:id>/", views.CredentialDetailView.as_view(), name="credential-detail"),
+    path("credentials/", credentials.CredentialListView.as_view(), name="credential-list"),
+    path("credentials/<str:id>/", credentials.CredentialDetailView.as_view(), name="credential-detail"),
+    path("credentials/<str:id>/revoke/", credentials.RevokeView.as_view(), name="credential-revoke"),
+    path("credentials/<str:id>/lift-block/", credentials.LiftBlockView.as_view(), name="credential-lift-block"),
     path("retirements/", views.RetirementView.as_view(), name="retirements"),
     path("progress/", views.ProgressListView.as_view(), name="progress-list"),
     path("templates/", templates.TemplateListView.as_view(), name="template-list"),

@@ -1,28 +1,22 @@
-"""Credentials and progress: a learner sees their own, staff with the model permission see all."""
+"""Progress: a learner sees their own, staff with the model permission see all. And the retirement of a person."""
 
 from __future__ import annotations
 
-import uuid
 from typing import Any
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiParameter, OpenApiTypes
-from rest_framework.exceptions import NotFound
 from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from badges.api import credentials_of, missing_criteria, progress_of, report, retire, with_reports
-from badges.awarding.models import UserCredential
+from badges.api import missing_criteria, progress_of, report, retire, with_reports
 from badges.common.permissions import may, permission
 from badges.history.models import LoggedEvent
 from badges.intake.models import Learner
-from badges.issuers import registry
 from badges.progress.models import BadgeProgress
 from badges.rest_api.pagination import NewestFirstPagination
-from badges.rest_api.v1.filters import CredentialFilters, ProgressFilters, StrictFilterBackend
+from badges.rest_api.v1.filters import ProgressFilters, StrictFilterBackend
 from badges.rest_api.v1.serializers import (
-    CredentialSerializer,
     ProgressSerializer,
     RetirementSerializer,
     RetiringPersonSerializer,
@@ -30,44 +24,6 @@ from badges.rest_api.v1.serializers import (
 from badges.rest_api.views import PluginAPIView
 
 _BAD_PARAMETER = {"400": "A parameter is wrong; `errors` says which and what to write instead."}
-
-
-class CredentialListView(PluginAPIView, GenericAPIView[UserCredential]):
-    """Credentials, newest first."""
-
-    operation_id, summary = "credentials_list", "List credentials"
-    queryset = UserCredential.objects.none()  # the schema reads the model of the filters from it
-    serializer_class = CredentialSerializer
-    pagination_class = NewestFirstPagination
-    newest_by = "awarded_at"
-    filter_backends = [StrictFilterBackend]
-    filterset_class = CredentialFilters
-    problems = _BAD_PARAMETER
-
-    def get_queryset(self) -> QuerySet[UserCredential]:
-        return _visible_credentials(self.request)
-
-    def get(self, request: Request) -> Response:
-        """Credentials, newest first: your own, or those of all learners with the permission to view credentials."""
-        page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
-        return self.get_paginated_response(_serialized(page or []))
-
-
-class CredentialDetailView(PluginAPIView):
-    """One credential."""
-
-    operation_id, summary = "credentials_retrieve", "Show a credential"
-    serializer_class = CredentialSerializer
-    parameters = [OpenApiParameter("id", OpenApiTypes.UUID, OpenApiParameter.PATH)]
-    problems = {"404": "There is no such credential, or it belongs to another learner."}
-
-    def get(self, request: Request, id: str) -> Response:
-        """One credential: your own, or that of any learner with the permission to view credentials."""
-        try:
-            credential = _visible_credentials(request).get(pk=uuid.UUID(id))
-        except (ValueError, UserCredential.DoesNotExist):
-            raise NotFound from None
-        return Response(_serialized([credential])[0])
 
 
 class ProgressListView(PluginAPIView, GenericAPIView[BadgeProgress]):
@@ -122,16 +78,3 @@ class RetirementView(PluginAPIView):
         """
         (person,) = self.body(RetiringPersonSerializer).values()
         return Response(RetirementSerializer(retire(person)).data)
-
-
-def _visible_credentials(request: Request) -> QuerySet[UserCredential]:
-    if may(request.user, "view", UserCredential):
-        rows = UserCredential.objects.select_related("learner__user", "template")
-    else:
-        rows = credentials_of(request.user)
-    return rows.select_related("learner__user", "template", "revision")
-
-
-def _serialized(credentials: list[UserCredential]) -> Any:
-    issued = registry.issued([credential.pk for credential in credentials])
-    return CredentialSerializer(credentials, many=True, context={"issued": issued}).data

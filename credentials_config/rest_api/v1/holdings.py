@@ -75,7 +75,7 @@ def _represent_badge(row: Any) -> dict[str, Any]:
         "issued_at": row.awarded_at,
         "expires_at": None,
         "certificate": None,
-        "badge": {"uuid": row.template.uuid, "slug": row.template.slug},
+        "badge": {"uuid": row.template.uuid, "slug": row.template.slug, "reason": row.public_reason},
     }
 
 

@@ -37,6 +37,7 @@ class BadgeSerializer(serializers.Serializer[Any]):
 
     uuid = serializers.UUIDField()
     slug = serializers.CharField()
+    reason = serializers.CharField(help_text="Why it was revoked; empty while it is held.")
 
 
 class HoldingSerializer(serializers.Serializer[Any]):

@@ -103,7 +103,7 @@ def test_a_badge_says_which_it_is(learner: Any, learner_client: Any) -> None:
             "issued_at": "2026-03-14T12:00:00Z",
             "expires_at": None,
             "certificate": None,
-            "badge": {"uuid": str(template.uuid), "slug": "star"},
+            "badge": {"uuid": str(template.uuid), "slug": "star", "reason": ""},
         }
     ]
 

@@ -140,6 +140,7 @@ def test_a_batch_is_bounded_in_bytes_as_well(file: Path) -> None:
     assert [len(batch) for batch in reading.batches] == [4, 4, 2]  # a fifth would make it more than 4 MiB
 
 
+@pytest.mark.django_db
 def test_types_that_are_not_configured_are_counted_and_unknown_types_are_dead_letters(file: Path) -> None:
     unknown = {**json.loads(passing_status().line), "type": "org.example.unheard.of.v1"}
     file.write_text("\n".join([enrollment().line, passing_status().line, enrollment().line, json.dumps(unknown)]))
@@ -147,7 +148,11 @@ def test_types_that_are_not_configured_are_counted_and_unknown_types_are_dead_le
     assert [type(item) for item in reading.items] == [Event, Unreadable]
     assert reading.consumer.counts.skipped == {(enrollment().signal.event_type, "not configured"): 2}
     assert reading.line_errors == [
-        (4, "The event type org.example.unheard.of.v1 is not configured here: no installed package defines it.")
+        (
+            4,
+            "The event type org.example.unheard.of.v1 is not configured here: no installed package defines it, and "
+            "this site has no event type of this name.",
+        )
     ]
 
 

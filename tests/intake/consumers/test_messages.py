@@ -64,6 +64,7 @@ def test_a_type_that_is_not_configured_is_not_even_decoded() -> None:
         (on_the_wire(enrollment().signal, enrollment().data, schema_id=2), {}, "data.course_passing_status: expected"),
     ],
 )
+@pytest.mark.django_db
 def test_an_unreadable_message_is_a_dead_letter_with_its_source_and_reason(
     body: bytes | None, changed: dict, reason: str
 ) -> None:
