@@ -121,7 +121,7 @@ class TemplateView(PluginAPIView):
         try:
             return retry_transient(exclusively, give_up_seconds=GIVE_UP_SECONDS)
         except DocumentError as error:
-            raise ValidationError(_by_path(error.problems)) from None
+            raise ValidationError(problems_by_path(error.problems)) from None
 
     @property
     def is_dry_run(self) -> bool:
@@ -387,7 +387,8 @@ def _exists(planned: SaveResult) -> Conflict:
     return Conflict(_("There is a template %(slug)s already. PUT changes it; or choose another slug.") % {"slug": slug})
 
 
-def _by_path(problems: list[Problem]) -> dict[str, list[str]]:
+def problems_by_path(problems: list[Problem]) -> dict[str, list[str]]:
+    """Return the messages of problems by their paths, as ValidationError takes them."""
     found: dict[str, list[str]] = {}
     for problem in problems[:MAX_PROBLEMS]:
         found.setdefault(problem.path, []).append(problem.message)
