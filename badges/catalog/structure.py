@@ -6,6 +6,7 @@ The remedies are the descriptions of the schema. So the hints of editors, the do
 
 from __future__ import annotations
 
+import copy
 import difflib
 import json
 import re
@@ -53,6 +54,19 @@ def schema() -> dict[str, Any]:
     """Return the JSON Schema of packs."""
     loaded: dict[str, Any] = json.loads(SCHEMA_PATH.read_text(encoding="utf-8"))
     return loaded
+
+
+def schema_with_criteria(reference: str) -> dict[str, Any]:
+    """
+    Return the JSON Schema of packs with that of the criteria language behind ``reference``, a URI.
+
+    ``schema`` leaves criteria documents to their parser, which says more than a schema can.
+    """
+    whole = copy.deepcopy(schema())
+    properties = whole["$defs"]["template"]["properties"]
+    del properties["criteria"]["type"]
+    properties["criteria"]["anyOf"] = [{"type": "null"}, {"$ref": reference}]
+    return whole
 
 
 def child_path(path: str, *keys: str | int) -> str:

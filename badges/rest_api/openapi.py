@@ -13,7 +13,7 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.settings import SPECTACULAR_DEFAULTS, patched_settings
 
 from badges import __version__
-from badges.catalog.structure import schema as pack_schema
+from badges.catalog.structure import schema_with_criteria
 from badges.common.api_view import JWT_AUTHENTICATION
 from badges.common.openapi import Operation, OperationSchema
 from badges.rules import criteria_schema
@@ -150,5 +150,6 @@ def document() -> dict[str, Any]:
     with _lock, patched_settings(_SETTINGS), translation.override("en"):
         found: dict[str, Any] = _PluginSchemaGenerator().get_schema(public=True)
     # Added afterwards, because drf-spectacular would read them as schemas of its own.
-    found["components"]["schemas"] |= _components("Pack", pack_schema()) | _components("Criteria", criteria_schema())
+    packs = schema_with_criteria("#/components/schemas/CriteriaEntry")
+    found["components"]["schemas"] |= _components("Pack", packs) | _components("Criteria", criteria_schema())
     return found

@@ -23,9 +23,8 @@ from badges.models import Learner, UserCredential
 from credentials_config.issuing import lifecycle
 from credentials_config.models import Credential
 from credentials_config.testing.lms import LmsStandIn
-from tests.factories import ALGEBRA
+from tests.factories import ALGEBRA, make_passing, make_template
 from tests.support.certificates import NOW, START, configure_certificate, deliver, issue, make, run
-from tests.support.pipeline_factories import make_passing, make_template
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.tables, pytest.mark.usefixtures("text_generator")]
 

@@ -29,12 +29,12 @@ from badges.catalog.models import EventType
 from badges.catalog.versions import editing_transaction
 from badges.common.openapi import Operation
 from badges.common.permissions import permission
-from badges.common.problem_details import Conflict, PreconditionFailed, PreconditionRequired
+from badges.common.problem_details import Conflict, InvalidDocument, PreconditionFailed, PreconditionRequired
 from badges.common.query_parameters import refuse_unknown
 from badges.database import retry_transient
 from badges.rest_api.openapi import EVENT_TYPE_DOCUMENT, EVENT_TYPE_DOCUMENT_SCHEMA
 from badges.rest_api.pagination import ByNamePagination, is_storable
-from badges.rest_api.v1.templates import GIVE_UP_SECONDS, problems_by_path
+from badges.rest_api.v1.templates import GIVE_UP_SECONDS, problem_entries
 from badges.rest_api.views import PluginAPIView
 
 T = TypeVar("T")
@@ -111,7 +111,7 @@ class EventTypeView(PluginAPIView):
         try:
             return retry_transient(exclusively, give_up_seconds=GIVE_UP_SECONDS)
         except DocumentError as error:
-            raise ValidationError(problems_by_path(error.problems)) from None
+            raise InvalidDocument(problem_entries(error.problems)) from None
 
     def save(self, document: Any) -> EventType:
         """Save a document, as the parameter ``accept_broken`` says."""
