@@ -18,7 +18,7 @@ from badges.catalog.event_types import LearnerData
 from badges.catalog.learner_paths import ExternalIdentity, name_digest
 from badges.common.claims import Claims
 from badges.exceptions import EventError
-from badges.inserts import insert, statements_of
+from badges.inserts import insert, new_row, statements_of
 from badges.intake.events import ID_LENGTH, Event, Identity, Unreadable, stored_text
 from badges.intake.models import EVENT, PLACE_LENGTH, InboxMessage, InboxState
 
@@ -50,7 +50,8 @@ def row_of(
 ) -> InboxMessage:
     """Return the unsaved row of an event about a person. ``due_at`` is needed for the state PENDING only."""
     key = person.key if person else None
-    return InboxMessage(
+    return new_row(
+        InboxMessage,
         id=uuid7(),
         source=event.source,
         event_id=event.id,
