@@ -93,6 +93,7 @@ __all__ = [
     "report",
     "retire",
     "retire_swept",
+    "retired_among",
     "revoke",
     "start_run",
     "undelivered",
@@ -292,6 +293,16 @@ def _get_or_create(people: Sequence[LearnerData], without_account: bool) -> dict
     wanted = [person.key for person in people if lookup.identifies(person.key)]
     with transaction.atomic():
         return learners.get_or_create(lookup, wanted) if wanted else {}
+
+
+def retired_among(people: Iterable[LearnerData]) -> set[PersonKey]:
+    """
+    Return who of these people was retired, by ``LearnerData.key``; at most four statements.
+
+    ``get_or_create_learners`` leaves them out. They are recognised by the LMS user id, or by an account that the host
+    has kept.
+    """
+    return learners.look_up(people).retired
 
 
 def retire(person: Person, *, now: dt.datetime | None = None, plan: bool = False) -> RetirementResult:
