@@ -138,7 +138,7 @@ def compiled(document: Any, *, field: str) -> Criteria:
         criteria = parse_criteria(document)
     except CriteriaError as error:
         raise InvalidDocument([_entry(error, field)]) from None
-    errors = event_type_errors(criteria, event_types.configured())
+    errors = event_type_errors(criteria, event_types.refreshed())
     if errors:
         raise InvalidDocument([_entry(error, field) for error in errors])
     return criteria
