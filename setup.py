@@ -27,9 +27,12 @@ ENTRY_POINTS = {
     "badges.channels": [
         "announce = badges.announcements:announce",
         "credly = badges.issuers.credly.issuer:channel",
+        "run-result = badges.runs.results:remove",
         "credential-mail = credentials_config.issuing.mail:channel",
         "credential-file = credentials_config.issuing.documents:remove_discarded",
     ],
+    # Handlers of inbox rows, by kind.
+    "badges.inbox_kinds": ["criteria = badges.pipeline.due_checks:handle"],
     # Generators of documents, by the slug that credential types store.
     "credentials_config.generators": ["pdf = credentials_config.generators.pdf.generator:PdfGenerator"],
     # Processors, which find the eligible learners, by the slug that credential types store.

@@ -20,7 +20,7 @@ from badges.awarding.models import ACTIVE, CredentialStatus, UserCredential
 from badges.catalog.causes import Cause, CauseKind
 from badges.catalog.learner_template_ids import learner_template_id
 from badges.granting.messages import messages_of_award
-from badges.inserts import insert
+from badges.inserts import insert, new_row
 from badges.issuers import registry
 from badges.outbox import mailbox
 
@@ -75,7 +75,7 @@ def award(new: Sequence[NewAward], *, now: dt.datetime) -> list[UserCredential]:
         for each in new
         if _may_award(
             holdings[learner_template_id(each.learner_id, each.template.id)],
-            award_once=each.template.award_once and each.cause.kind is CauseKind.EVENT,
+            award_once=each.template.award_once and each.cause.kind in (CauseKind.EVENT, CauseKind.TIME),
         )
     ]
     if not credentials:
@@ -138,7 +138,8 @@ def _may_award(holding: _Holding, *, award_once: bool) -> bool:
 
 
 def _credential_of(new: NewAward, now: dt.datetime) -> UserCredential:
-    return UserCredential(
+    return new_row(
+        UserCredential,
         id=uuid7(),
         learner_template_id=learner_template_id(new.learner_id, new.template.id),
         learner_id=new.learner_id,

@@ -11,7 +11,7 @@ from event data.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import or_
@@ -104,12 +104,18 @@ class LearnerLookup:
 
 
 def look_up(
-    people: Iterable[LearnerData], *, bystanders: Iterable[PersonKey] = (), without_account: bool = False
+    people: Iterable[LearnerData],
+    *,
+    bystanders: Iterable[PersonKey] = (),
+    if_known: Iterable[PersonKey] = (),
+    without_account: bool = False,
 ) -> LearnerLookup:
     """
-    Find the learners and accounts of a batch; at most three statements, whatever its size.
+    Find the learners and accounts of a batch; at most three statements, whatever its size, and one
+    more when accounts without a learner are found.
 
-    ``bystanders`` are people of whom only is asked whether they were retired.
+    ``bystanders`` are people of whom only is asked whether they were retired. Those in ``if_known`` are among ``known``
+    if they have a learner with their LMS user id or external identity, and are not looked for elsewhere.
     With ``without_account`` people who are known by their LMS user id alone can get a learner without an account.
     """
     wanted: dict[PersonKey, LearnerData] = {}
@@ -123,14 +129,17 @@ def look_up(
     for key in lookup.refused:
         del wanted[key]
     others = {key for key in bystanders if isinstance(key, int) and _is_id(key)}
-    if not wanted and not others:
+    asked = {key for key in if_known if not isinstance(key, int) or _is_id(key)}
+    if not wanted and not others and not asked:
         return lookup
-    _find_known_and_retired(wanted, others, lookup)
+    _find_known_and_retired(wanted.keys() | asked, others, lookup)
     missing = {key: person for key, person in wanted.items() if _needs_account_look_up(key, person, lookup)}
     if missing and (field_name := user_lms_id_field()):
         _match_host_field(missing, lookup, field_name)
     if missing:
         _match_usernames(missing, lookup)
+    if lookup.users:
+        _leave_out_retired_accounts(lookup)
     if without_account:
         lookup.without_account = {
             key for key in missing if isinstance(key, int) and key not in lookup.refused and not lookup.identifies(key)
@@ -209,7 +218,8 @@ def _lock(
     """Lock learners in the order of their ids. Raises IntegrityError when one of the changed ones was just retired."""
     locked = Learner.objects.select_for_update().filter(_to_lock(keys, accounts, lookup)).order_by("id")
     changed = [*accounts, *(key for key in keys if key in lookup.unbound or key in lookup.without_account)]
-    digests = retired.digests_of(key for key in changed if isinstance(key, int))
+    digests: dict[str, Any] = retired.digests_of(key for key in changed if isinstance(key, int))
+    digests |= retired.account_digests(user.pk for user in accounts.values())
     if digests:
         # A retirement writes its hash before it inserts the learner. Whoever has inserted the learner sees the hash.
         locked = locked.annotate(is_retired=Exists(RetiredPerson.objects.filter(digest__in=digests)))
@@ -284,7 +294,7 @@ def _add_what_is_missing(found: Mapping[PersonKey, Learner], accounts: Mapping[P
         Learner.objects.bulk_update(changed.values(), ["lms_user_id", "user"])
 
 
-def _find_known_and_retired(wanted: Iterable[PersonKey], others: set[int], lookup: LearnerLookup) -> None:
+def _find_known_and_retired(wanted: Collection[PersonKey], others: set[int], lookup: LearnerLookup) -> None:
     """Find who has a learner, by LMS user id or external identity, and who was retired; one statement."""
     ids = {key for key in wanted if isinstance(key, int)}
     digests = retired.digests_of(ids | others)
@@ -371,6 +381,19 @@ def _match_usernames(missing: dict[PersonKey, LearnerData], lookup: LearnerLooku
             _use_account_by_name(accounts[person.username], key, lookup)
         elif person.username in taken:
             lookup.same_as[key] = taken[person.username]
+
+
+def _leave_out_retired_accounts(lookup: LearnerLookup) -> None:
+    """
+    Treat people as retired whose account the host has kept, although its person was retired; one statement.
+
+    Who has a learner by an LMS user id that was not retired keeps it, without the account.
+    """
+    gone = retired.among(retired.account_digests(user.pk for user in lookup.users.values()))
+    for key in [key for key, user in lookup.users.items() if user.pk in gone]:
+        del lookup.users[key]
+        if key not in lookup.known:
+            lookup.retired.add(key)
 
 
 def _match_user_data(
