@@ -30,6 +30,8 @@ ENTRY_POINTS = {
         "credential-mail = credentials_config.issuing.mail:channel",
         "credential-file = credentials_config.issuing.documents:remove_discarded",
     ],
+    # Handlers of inbox rows, by kind.
+    "badges.inbox_kinds": ["criteria = badges.pipeline.due_checks:handle"],
     # Generators of documents, by the slug that credential types store.
     "credentials_config.generators": ["pdf = credentials_config.generators.pdf.generator:PdfGenerator"],
     # Processors, which find the eligible learners, by the slug that credential types store.

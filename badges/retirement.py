@@ -23,7 +23,7 @@ from badges.conf import user_lms_id_field
 from badges.database import retry_transient
 from badges.history import event_log
 from badges.inserts import insert
-from badges.intake import inbox, learners, retired
+from badges.intake import checks, inbox, learners, retired
 from badges.intake.models import Learner
 
 APP_LABEL = "lms_badges"
@@ -103,6 +103,8 @@ def delete_personal_data(person: RetiringPerson, *, now: dt.datetime) -> dict[st
     counts = {"events": inbox.clear_personal_data(inbox.rows_about(person.lms_user_id, names), now=now)}
     keys = {event_log.person_key(person.lms_user_id), event_log.person_key(None, person.learner_id)}
     counts["logged events"] = sum(event_log.delete_events_of(key) for key in keys if key is not None)
+    if person.learner_id is not None:
+        counts["checks"] = checks.delete_of(person.learner_id)
     counts["dead letters without a person"] = inbox.clear_unreadable_payloads()
     counts["reasons"] = _clear_reasons(person.learner_id) if person.learner_id is not None else 0
     counts["causes"] = 0

@@ -128,6 +128,8 @@ def _describe(row: Any, prefix: str, *, reason: str, revision: TemplateRevision 
         text = _("%(person)s did it by hand") % {
             "person": getattr(row, f"{prefix}_person") or _("Somebody whose account is gone")
         }
+    elif kind == CauseKind.TIME:
+        text = _("Time passed, until %(time)s") % {"time": format_time(getattr(row, f"{prefix}_event_time"))}
     else:
         text = _("Other code did it")
     if reason:

@@ -19,6 +19,7 @@ class CauseKind(models.TextChoices):
     """Who or what caused a fulfilment, a reset, an award or a revocation: an event, a person, or code for nobody."""
 
     EVENT = "event", _("learning event")
+    TIME = "time", _("time passed")  # a criteria document became true without a new event
     PERSON = "person", _("person")
     PROGRAM = "program", _("other code")  # code of the host or of another plugin, which named no person
 
@@ -28,7 +29,8 @@ class Cause:
     """
     The cause of a decision, before it is stored.
 
-    An event has a source, an id, a type and a time. A person has a user id.
+    An event has a source, an id, a type and a time. A person has a user id. Where time passed, ``event_time`` is the
+    moment at which the criteria document became true.
     """
 
     kind: CauseKind

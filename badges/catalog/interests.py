@@ -13,9 +13,10 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from badges.catalog.documents import Document
+from badges.catalog import event_types
+from badges.catalog.documents import CRITERIA_KEY, Document
 from badges.catalog.event_types import EventDefinition
-from badges.rules import Completion, Criteria, RuleSet, completion
+from badges.rules import Completion, Criteria, IndexedRules, RuleSet, completion, rules_of
 
 # The id of what has no row, because it belongs to a draft.
 NO_ROW = 0
@@ -31,17 +32,20 @@ class Interest:
 
     ``template`` is the template that it belongs to, or None. An instance is never changed.
 
-    The kind decides two facts:
+    The kind decides three facts:
 
     - ``keeps_event``: whether a matching event is kept in the inbox. Events that meet no such interest are ignored.
     - ``creates_learner``: whether a person without a learner gets one. It needs ``keeps_event``.
+    - ``asks_known_learners``: whether an event that is not kept is handed to the step all the same, if the person is a
+      learner already.
     """
 
     keeps_event: ClassVar[bool] = True
     creates_learner: ClassVar[bool] = True
+    asks_known_learners: ClassVar[bool] = False
 
     event_type: str
-    rules: RuleSet
+    rules: IndexedRules
     template: CompiledTemplate | None
 
     @classmethod
@@ -82,6 +86,11 @@ class CompiledTemplate:
     interests: Sequence[Interest] = ()
     criteria: Criteria | None = None
 
+    @property
+    def criteria_id(self) -> int | None:
+        """The row of the criteria document as a requirement; None without a document and in a draft."""
+        return self.row_ids.get(CRITERIA_KEY) if self.criteria is not None else None
+
     def matching(self, event_type: str, subject: Any) -> list[Interest]:
         """Return the interests whose rules hold for an event's single data object. It asks one after the other."""
         return [
@@ -99,9 +108,10 @@ class CompiledTemplate:
 class Requirement(Interest):
     """A requirement of a template. ``id`` is its row, ``NO_ROW`` in a draft."""
 
+    rules: RuleSet
+    template: CompiledTemplate
     id: int
     key: str
-    template: CompiledTemplate
 
     @classmethod
     def of_template(
@@ -115,7 +125,47 @@ class Requirement(Interest):
                 yield cls(event_type, rules, template, template.row_ids.get(key, NO_ROW), key)
 
 
-_kinds: tuple[type[Interest], ...] = (Requirement,)
+@dataclass(slots=True, eq=False)
+class HistoryEvent(Interest):
+    """
+    An event that the criteria document of a template has to be evaluated for, because it may make it true.
+
+    A document has one for each of its triggers (``badges.rules.Criteria.triggers``). So two of them may hold for one
+    event.
+    """
+
+    template: CompiledTemplate
+
+    @classmethod
+    def of_template(
+        cls, document: Document, template: CompiledTemplate, compile_rules: CompileRules
+    ) -> Iterable[HistoryEvent]:
+        """Return the interests of the criteria document, if the template has one."""
+        if template.criteria is None:
+            return
+        for trigger in template.criteria.triggers:
+            if trigger.event_type is not None:
+                yield HistoryEvent(trigger.event_type, rules_of(trigger), template)
+            else:
+                for event_type in event_types.configured():
+                    yield AnyHistoryEvent(event_type, rules_of(trigger), template)
+
+
+@dataclass(slots=True, eq=False)
+class AnyHistoryEvent(HistoryEvent):
+    """
+    The same for a document that reads events of every type.
+
+    Such a document would be interested in everybody and everything. So the event is not kept because of it, and it is
+    evaluated for people who are learners already.
+    """
+
+    keeps_event: ClassVar[bool] = False
+    creates_learner: ClassVar[bool] = False
+    asks_known_learners: ClassVar[bool] = True
+
+
+_kinds: tuple[type[Interest], ...] = (Requirement, HistoryEvent)
 
 
 def register(kind: type[Interest]) -> None:

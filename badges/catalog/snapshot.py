@@ -11,6 +11,7 @@ half of its requirements.
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 import threading
 import uuid
@@ -38,7 +39,8 @@ class Snapshot:
     All active templates at one version of the catalog, indexed by event type and by the values in their rules.
 
     ``compiled`` has the templates by the UUID of their revision; None for a template that is left out. ``general`` has
-    the interests that belong to no template.
+    the interests that belong to no template. ``with_criteria`` has the templates that have a criteria document, by id.
+    ``history_types`` are the event types that these documents read; None among them stands for every type.
     """
 
     version: int
@@ -47,6 +49,23 @@ class Snapshot:
     compiled: Mapping[uuid.UUID, CompiledTemplate | None] = field(default_factory=dict, repr=False)
     indexes: Mapping[str, RuleIndex] = field(default_factory=dict, repr=False)
     general: Mapping[str, RuleIndex] = field(default_factory=dict, repr=False)
+    with_criteria: Mapping[int, CompiledTemplate] = field(default_factory=dict, repr=False)
+    history_types: frozenset[str | None] = frozenset()
+
+    def reads_history_of(self, event_type: str) -> bool:
+        """Return whether a criteria document reads events of a type, so that they have to be remembered."""
+        return event_type in self.history_types or None in self.history_types
+
+    def history_since(self, event_type: str, now: dt.datetime) -> dt.datetime | None:
+        """
+        Return the time of the first event of a type that a criteria document can look back to at a moment.
+
+        None: documents look back to every event. It is ``now`` where no document reads the type.
+        """
+        documents = [template.criteria for template in self.with_criteria.values() if template.criteria]
+        reading = [each for each in documents if None in each.event_types or event_type in each.event_types]
+        reaches = [each.reach(now) for each in reading]
+        return None if None in reaches else min([now, *(reach for reach in reaches if reach is not None)])
 
     def matching(self, event_type: str, subject: Any) -> list[Interest]:
         """Return the interests whose rules hold for an event's single data object."""
@@ -109,6 +128,7 @@ def _compile(before: Snapshot, version: int) -> Snapshot:
     compiled |= _compile_revisions(new, Compiler(before.definitions, before.kinds))
     gone = [template for revision, template in before.compiled.items() if revision not in compiled]
     added = [compiled[pointer.revision] for pointer in new]
+    with_criteria = {each.id: each for each in compiled.values() if each is not None and each.criteria is not None}
     return Snapshot(
         version,
         before.definitions,
@@ -116,6 +136,8 @@ def _compile(before: Snapshot, version: int) -> Snapshot:
         compiled,
         _changed_indexes(before.indexes, gone, added),
         _general_indexes(before.kinds, before.definitions),
+        with_criteria,
+        frozenset(name for each in with_criteria.values() if each.criteria for name in each.criteria.event_types),
     )
 
 

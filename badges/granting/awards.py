@@ -75,7 +75,7 @@ def award(new: Sequence[NewAward], *, now: dt.datetime) -> list[UserCredential]:
         for each in new
         if _may_award(
             holdings[learner_template_id(each.learner_id, each.template.id)],
-            award_once=each.template.award_once and each.cause.kind is CauseKind.EVENT,
+            award_once=each.template.award_once and each.cause.kind in (CauseKind.EVENT, CauseKind.TIME),
         )
     ]
     if not credentials:

@@ -11,7 +11,7 @@ from event data.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import or_
@@ -104,12 +104,17 @@ class LearnerLookup:
 
 
 def look_up(
-    people: Iterable[LearnerData], *, bystanders: Iterable[PersonKey] = (), without_account: bool = False
+    people: Iterable[LearnerData],
+    *,
+    bystanders: Iterable[PersonKey] = (),
+    if_known: Iterable[PersonKey] = (),
+    without_account: bool = False,
 ) -> LearnerLookup:
     """
     Find the learners and accounts of a batch; at most three statements, whatever its size.
 
-    ``bystanders`` are people of whom only is asked whether they were retired.
+    ``bystanders`` are people of whom only is asked whether they were retired. Those in ``if_known`` are among ``known``
+    if they have a learner with their LMS user id or external identity, and are not looked for elsewhere.
     With ``without_account`` people who are known by their LMS user id alone can get a learner without an account.
     """
     wanted: dict[PersonKey, LearnerData] = {}
@@ -123,9 +128,10 @@ def look_up(
     for key in lookup.refused:
         del wanted[key]
     others = {key for key in bystanders if isinstance(key, int) and _is_id(key)}
-    if not wanted and not others:
+    asked = {key for key in if_known if not isinstance(key, int) or _is_id(key)}
+    if not wanted and not others and not asked:
         return lookup
-    _find_known_and_retired(wanted, others, lookup)
+    _find_known_and_retired(wanted.keys() | asked, others, lookup)
     missing = {key: person for key, person in wanted.items() if _needs_account_look_up(key, person, lookup)}
     if missing and (field_name := user_lms_id_field()):
         _match_host_field(missing, lookup, field_name)
@@ -284,7 +290,7 @@ def _add_what_is_missing(found: Mapping[PersonKey, Learner], accounts: Mapping[P
         Learner.objects.bulk_update(changed.values(), ["lms_user_id", "user"])
 
 
-def _find_known_and_retired(wanted: Iterable[PersonKey], others: set[int], lookup: LearnerLookup) -> None:
+def _find_known_and_retired(wanted: Collection[PersonKey], others: set[int], lookup: LearnerLookup) -> None:
     """Find who has a learner, by LMS user id or external identity, and who was retired; one statement."""
     ids = {key for key in wanted if isinstance(key, int)}
     digests = retired.digests_of(ids | others)

@@ -28,8 +28,9 @@ from badges.intake.events import Event, Identity, Unreadable, parse_event
 from badges.intake.models import EVENT, InboxMessage, InboxState
 from badges.outbox import mailbox
 from badges.outbox.worker_notifications import PROCESS_PENDING
-from badges.pipeline import failures, inbox_kinds
+from badges.pipeline import failures, inbox_kinds, steps
 from badges.pipeline.batches import BusBatch, InboxBatch
+from badges.pipeline.criteria import EvaluateCriteria
 from badges.pipeline.decisions import (
     BatchResult,
     events_to_log,
@@ -39,6 +40,8 @@ from badges.pipeline.decisions import (
 )
 
 __all__ = ["BatchResult", "handle", "process_pending", "receive", "warm_up"]
+
+steps.register(EvaluateCriteria)
 
 GIVEN_UP = (
     "Given up after {attempts} attempts, the last of which did not finish. Was its worker killed? "
@@ -82,7 +85,7 @@ def handle(batch: Iterable[Event | Unreadable], *, now: dt.datetime | None = Non
 
 def receive(event: Event, *, now: dt.datetime | None = None) -> bool:
     """
-    Write an event to the inbox if it meets a requirement; return whether the inbox has it now.
+    Write an event to the inbox if it matters to a template; return whether the inbox has it now.
 
     ``process_pending`` decides it later. Signal receivers and the REST API come in here. An event that meets no
     requirement is logged at once; it is written to the inbox too when ``LMS_BADGES_CONFIG["keep_unmatched"]`` is on.
@@ -94,11 +97,14 @@ def receive(event: Event, *, now: dt.datetime | None = None) -> bool:
     people = [*matched.people(), *(person for _, person in matched.unmatched)]
     if not people:
         # That it meets no requirement is its decision. An event that is decided later is logged then.
-        to_log = events_to_log(matched)
-        if logged := rows_to_log(to_log, look_up_people(matched, to_log), catalog, now):
-            with transaction.atomic():
-                event_log.write(logged)
-        return False
+        to_log = events_to_log(matched, catalog)
+        lookup = look_up_people(matched, to_log)
+        people = [match.person for match in matched.for_learners if match.person.key in lookup.known]
+        if not people:
+            if logged := rows_to_log(to_log, lookup, catalog, now):
+                with transaction.atomic():
+                    event_log.write(logged)
+            return False
     row = inbox.row_of(event, state=InboxState.PENDING, due_at=now, now=now, person=people[0])
     with transaction.atomic():
         inbox.write([row])

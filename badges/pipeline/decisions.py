@@ -18,7 +18,6 @@ from uuid import UUID
 
 from badges.catalog import snapshot
 from badges.catalog.event_types import LearnerData
-from badges.catalog.interests import Interest
 from badges.catalog.learner_paths import PersonKey
 from badges.catalog.learner_template_ids import learner_template_id
 from badges.catalog.snapshot import Snapshot
@@ -69,12 +68,14 @@ class MatchedBatch:
     """
     The answers of the rules for a batch.
 
+    ``for_learners`` are events that are not kept, but matter to something if the person is a learner already.
     ``unmatched`` are events about a person in which nothing is interested. They are collected only when
     ``LMS_BADGES_CONFIG["keep_unmatched"]`` asks for them. ``about_people`` are all events about a person. ``ignored``
     is the reason for each ignored event, by its source and id.
     """
 
     matches: list[Match] = field(default_factory=list)
+    for_learners: list[Match] = field(default_factory=list)
     unmatched: list[tuple[Event, LearnerData]] = field(default_factory=list)
     about_people: list[tuple[Event, LearnerData]] = field(default_factory=list)
     ignored: dict[Identity, str] = field(default_factory=dict)
@@ -131,18 +132,20 @@ def decide(events: Sequence[Event], batch: EventBatch, *, now: dt.datetime) -> B
     result = BatchResult()
     catalog = snapshot.current()
     matched = match_events(events, catalog, result, keep_unmatched=config.keep_unmatched)
-    to_log = events_to_log(matched)
+    to_log = events_to_log(matched, catalog)
     lookup = look_up_people(matched, to_log)
     logged = rows_to_log(to_log, lookup, catalog, now)
     _ignore_retired(matched, lookup, result)
     _ignore_matches_without_learner(matched, lookup, result)
-    if batch.has_nothing_to_write(matched) and not logged:
+    _keep_known_learners(matched, lookup)
+    if batch.has_nothing_to_write(matched) and not logged and not matched.for_learners:
         return result
     with read_committed():
         matches = batch.write_inbox(events, matched, lookup, now=now, result=result)
-        if matches:
-            learner_of = learners.get_or_create(lookup, _people_with_learner(matches, lookup))
-            completed = _apply_steps(matches, learner_of, now)
+        if everything := [*matches, *matched.for_learners]:
+            learner_of = learners.get_or_create(lookup, _people_with_learner(everything, lookup))
+            logged += rows_to_log(to_log, lookup, catalog, now, new_learners=learner_of)
+            completed = _apply_steps(everything, learner_of, catalog, logged, now)
             result.awarded = len(award(completed, now=now))
         event_log.write(logged)
     result.matched = len(matches)
@@ -172,37 +175,48 @@ def match_events(
             matched.ignore(event, NO_LEARNER, result)
             continue
         matched.about_people.append((event, person))
-        if interests := _met_interests(catalog, event.type, definition.subject(event.data)):
+        interests = catalog.matching(event.type, definition.subject(event.data))
+        if any(interest.keeps_event for interest in interests):
             matched.matches.append(Match(event, person, interests))
-        else:
-            matched.ignore(event, NO_MATCH, result)
-            if keep_unmatched:
-                matched.unmatched.append((event, person))
+            continue
+        if any(interest.asks_known_learners for interest in interests):
+            matched.for_learners.append(Match(event, person, interests))
+        matched.ignore(event, NO_MATCH, result)
+        if keep_unmatched:
+            matched.unmatched.append((event, person))
     return matched
-
-
-def _met_interests(catalog: Snapshot, event_type: str, subject: object) -> list[Interest]:
-    """Return the interests that an event meets; none when it meets only such that keep no events."""
-    found = catalog.matching(event_type, subject)
-    return found if any(interest.keeps_event for interest in found) else []
 
 
 # --- log the events ------------------------------------------------------------------------------------------------
 
 
-def events_to_log(matched: MatchedBatch) -> list[tuple[Event, LearnerData]]:
+def events_to_log(matched: MatchedBatch, catalog: Snapshot) -> list[tuple[Event, LearnerData]]:
     """Return the events of a batch that the event log is to have, whether or not they matched, with their people."""
-    wanted = {type for type in {event.type for event, _person in matched.about_people} if event_log.is_logged(type)}
+    types = {event.type for event, _person in matched.about_people}
+    # What a criteria document reads is logged also where the settings say that nothing is.
+    wanted = {type for type in types if event_log.is_logged(type) or catalog.reads_history_of(type)}
     return [(event, person) for event, person in matched.about_people if event.type in wanted]
 
 
 def rows_to_log(
-    to_log: Iterable[tuple[Event, LearnerData]], lookup: LearnerLookup, catalog: Snapshot, now: dt.datetime
+    to_log: Iterable[tuple[Event, LearnerData]],
+    lookup: LearnerLookup,
+    catalog: Snapshot,
+    now: dt.datetime,
+    *,
+    new_learners: Mapping[PersonKey, Learner] | None = None,
 ) -> list[LoggedEvent]:
-    """Return the rows of the event log for events. People who were retired or who cannot be named have none."""
+    """
+    Return the rows of the event log for events. People who were retired or who cannot be named have none.
+
+    With ``new_learners`` it returns the rows that were left out before because these people had no learner yet.
+    """
     rows = []
     for event, person in to_log:
         key = _log_key(person, lookup)
+        if new_learners is not None:
+            learner = new_learners.get(person.key) if key is None and person.lms_user_id is None else None
+            key = event_log.person_key(learner.lms_user_id, learner.pk) if learner else None
         if key is not None:
             rows.append(
                 event_log.row_of(
@@ -233,9 +247,11 @@ def _log_key(person: LearnerData, lookup: LearnerLookup) -> int | None:
 def look_up_people(matched: MatchedBatch, to_log: Iterable[tuple[Event, LearnerData]] = ()) -> LearnerLookup:
     """Find the people of a batch. Of those whose events are only stored it is asked who they are and who has left."""
     others = [*matched.unmatched, *to_log]
+    if_known = {match.person.key for match in matched.for_learners}
     # An event that has no LMS user id is logged for the learner whom it names.
     named = (person for _event, person in to_log if person.lms_user_id is None)
-    return learners.look_up([*matched.people(), *named], bystanders={person.key for _event, person in others})
+    bystanders = {person.key for _event, person in others}
+    return learners.look_up([*matched.people(), *named], bystanders=bystanders, if_known=if_known)
 
 
 def _ignore_retired(matched: MatchedBatch, lookup: LearnerLookup, result: BatchResult) -> None:
@@ -249,6 +265,7 @@ def _ignore_retired(matched: MatchedBatch, lookup: LearnerLookup, result: BatchR
             result.ignored[event.type, NO_MATCH] -= 1
             matched.ignore(event, RETIRED, result)
     matched.matches = [match for match in matched.matches if match.person.key not in lookup.retired]
+    matched.for_learners = [match for match in matched.for_learners if match.person.key not in lookup.retired]
     matched.unmatched = [(event, person) for event, person in matched.unmatched if person.key not in lookup.retired]
 
 
@@ -263,6 +280,13 @@ def _ignore_matches_without_learner(matched: MatchedBatch, lookup: LearnerLookup
             matched.ignore(match.event, NO_LEARNER, result)
 
 
+def _keep_known_learners(matched: MatchedBatch, lookup: LearnerLookup) -> None:
+    """Drop events that matter only for learners, where the person is none and does not become one by this batch."""
+    if matched.for_learners:
+        people = _people_with_learner(matched.matches, lookup) | lookup.known.keys()
+        matched.for_learners = [match for match in matched.for_learners if match.person.key in people]
+
+
 def _people_with_learner(matches: Iterable[Match], lookup: LearnerLookup) -> set[PersonKey]:
     """Return the people who have a learner, or get one because of a match."""
     people = ((match, match.person.key) for match in matches)
@@ -272,9 +296,15 @@ def _people_with_learner(matches: Iterable[Match], lookup: LearnerLookup) -> set
 # --- apply to progress ---------------------------------------------------------------------------------------------
 
 
-def _apply_steps(matches: Sequence[Match], learner_of: Mapping[PersonKey, Learner], now: dt.datetime) -> list[NewAward]:
+def _apply_steps(
+    matches: Sequence[Match],
+    learner_of: Mapping[PersonKey, Learner],
+    catalog: Snapshot,
+    logged: Sequence[LoggedEvent],
+    now: dt.datetime,
+) -> list[NewAward]:
     """Let each kind of interest do its step and store that; return the awards of what became complete."""
-    work = BatchWork(matches, learner_of, _load_progress(matches, learner_of), now)
+    work = BatchWork(matches, learner_of, _load_progress(matches, learner_of), now, catalog.definitions, logged)
     batch_steps = steps.steps_for(work)
     completed = []
     for match in matches:
@@ -285,6 +315,12 @@ def _apply_steps(matches: Sequence[Match], learner_of: Mapping[PersonKey, Learne
             for progress in work.touched.values()
             if progress.state.recompute(progress.template.requirements, now=now) is Change.COMPLETED
         ]
+    completed += [
+        NewAward(progress.learner.pk, progress.template, cause)
+        for step in batch_steps
+        for progress, cause in step.finish()
+        if progress.state.recompute(progress.template.requirements, now=now) is Change.COMPLETED
+    ]
     states.store(
         ((progress.state, progress.learner.pk, progress.template.id) for progress in work.progress.values()), now=now
     )

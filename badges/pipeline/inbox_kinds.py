@@ -6,10 +6,8 @@ import datetime as dt
 import logging
 from collections.abc import Iterable, Sequence
 
-from django.db import transaction
-
 from badges.common.claims import ClaimLostError
-from badges.database import retry_transient
+from badges.database import read_committed, retry_transient
 from badges.exceptions import Retryable
 from badges.intake import inbox, kinds
 from badges.intake.models import InboxMessage, InboxState
@@ -64,7 +62,7 @@ def _handle_or_split(rows: Sequence[InboxMessage], handler: kinds.Handler, now: 
 
 
 def _handle(rows: Sequence[InboxMessage], handler: kinds.Handler, now: dt.datetime) -> None:
-    with transaction.atomic(durable=True):
+    with read_committed():
         if inbox.finish(rows, state=InboxState.PROCESSED, now=now) != len(rows):
             raise ClaimLostError
         try:

@@ -1,8 +1,9 @@
 """
 Steps: what the pipeline does for each kind of interest, in the order in which the steps are registered.
 
-For one event, the requirements come first, so that a later step sees what the event has fulfilled. A step reads and
-writes for the whole batch, with a constant number of statements; for single events it changes memory only.
+For one event, the requirements come first, so that a later step sees what the event has fulfilled. After all events, a
+step may do what needs all of them. A step reads and writes for the whole batch, with a constant number of statements;
+in between it changes memory only.
 """
 
 from __future__ import annotations
@@ -10,14 +11,15 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 from uuid import UUID
 
 from badges.catalog.causes import Cause, CauseKind
-from badges.catalog.event_types import LearnerData
+from badges.catalog.event_types import EventDefinition, LearnerData
 from badges.catalog.interests import CompiledTemplate, Interest, Requirement
 from badges.catalog.learner_paths import PersonKey
 from badges.catalog.learner_template_ids import learner_template_id
+from badges.history.models import LoggedEvent
 from badges.intake.events import Event
 from badges.intake.models import Learner
 from badges.progress.states import ProgressState
@@ -57,13 +59,23 @@ class LearnerProgress:
     state: ProgressState
 
 
+class Fulfilled(NamedTuple):
+    """Progress that a step has changed after all events of the batch, and the cause."""
+
+    progress: LearnerProgress
+    cause: Cause
+
+
 @dataclass
 class BatchWork:
     """
     What the steps of one batch share.
 
+    - ``matches``: the events that are decided, each with the interests that it meets.
     - ``learner_of``: the locked learners of the batch by LMS user id. A person may have none.
     - ``progress``: the progress of these learners on the templates of all interests, by learner_template_id.
+    - ``definitions``: the event types by name.
+    - ``logged``: the rows of the event log for all events of the batch. They are written after the steps.
     - ``touched``: the progress that the steps have changed for the current event.
     """
 
@@ -71,12 +83,18 @@ class BatchWork:
     learner_of: Mapping[PersonKey, Learner]
     progress: Mapping[UUID, LearnerProgress]
     now: dt.datetime
+    definitions: Mapping[str, EventDefinition] = field(default_factory=dict)
+    logged: Sequence[LoggedEvent] = ()
     touched: dict[UUID, LearnerProgress] = field(default_factory=dict)
 
+    def progress_of(self, learner: Learner, template: CompiledTemplate) -> LearnerProgress:
+        """Return the progress of a learner on a template of the batch."""
+        return self.progress[learner_template_id(learner.pk, template.id)]
+
     def touch(self, learner: Learner, template: CompiledTemplate) -> LearnerProgress:
-        """Return the progress of a learner on a template, which a step is going to change."""
-        key = learner_template_id(learner.pk, template.id)
-        found = self.touched[key] = self.progress[key]
+        """Return the progress of a learner on a template, which a step is going to change for the current event."""
+        found = self.progress_of(learner, template)
+        self.touched[found.state.learner_template_id] = found
         return found
 
 
@@ -97,6 +115,10 @@ class Step:
 
         ``learner`` is None when the person has no learner and no interest of the event creates one.
         """
+
+    def finish(self) -> Iterable[Fulfilled]:
+        """Do in memory what has to follow all events of the batch; return the progress that this has changed."""
+        return ()
 
     def store(self) -> None:
         """Write what has changed, in a constant number of statements. Progress is written by the pipeline."""

@@ -30,7 +30,7 @@ from badges.rules.criteria import (
 from badges.rules.data_rules import DataRule, RuleSet, Step, compile_rule
 from badges.rules.errors import CriteriaError, RuleError, ShapeError
 from badges.rules.identity import event_digest
-from badges.rules.index import RuleIndex
+from badges.rules.index import IndexedRules, RuleIndex
 from badges.rules.operators import Operator, UnknownOperator, find_operator, operator_names, operators_for
 from badges.rules.paths import join_path, split_path
 from badges.rules.shapes import Kind, Shape, to_text
@@ -44,6 +44,7 @@ __all__ = [
     "CriteriaError",
     "DataRule",
     "Event",
+    "IndexedRules",
     "Kind",
     "Moment",
     "OpenGroup",

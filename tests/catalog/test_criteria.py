@@ -222,7 +222,8 @@ def test_the_compiled_template_knows_the_row_of_its_document():
     assert compiled is not None
     assert compiled.criteria is not None
     assert (template.requirements.get(key="criteria").pk, None) in compiled.requirements
-    assert [interest.event_type for interest in compiled.interests] == [PASSING_STATUS]
+    kinds = [(type(interest).__name__, interest.event_type) for interest in compiled.interests]
+    assert kinds == [("Requirement", PASSING_STATUS), ("HistoryEvent", PASSING_STATUS)]
 
 
 def test_a_document_whose_condition_is_gone_leaves_the_template_out_and_the_reason_can_be_asked(caplog):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from django.db import connection
 from django.db.models import OuterRef, Subquery
+from django.utils import timezone
 
 from badges import pipeline
 from badges.awarding.models import UserCredential
@@ -17,17 +19,18 @@ from badges.catalog.models import BadgeRequirement, BadgeTemplate, TemplateRevis
 from badges.conf import PASSING_STATUS
 from badges.fields import KeyField
 from badges.history.models import LoggedEvent
+from badges.intake.models import InboxMessage
 from tests.factories import credly_issuer, rule
 from tests.support.statement_counts import counted_statements
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.tables]
 
-LIMIT, LIMIT_WITH_EVENT_LOG = 20, 22
+LIMIT, LIMIT_WITH_EVENT_LOG, LIMIT_WITH_CRITERIA = 20, 22, 28
 LOG_OFF, LOG_ON = {"event_log": {"days": 0}}, {"event_log": {"days": 180}}
 SHARED = "course-v1:Shared+Course+1"
 
 
-def make_templates(count: int) -> None:
+def make_templates(count: int, criteria_of: Callable[[str, str], Document] | None = None) -> None:
     """
     Make active templates in bulk, each issued at Credly.
 
@@ -38,12 +41,16 @@ def make_templates(count: int) -> None:
         BadgeTemplate(slug=f"t{number}", name=f"T {number}", is_active=True) for number in range(first, count)
     )
     templates = list(BadgeTemplate.objects.order_by("id")[first:])
+    key, event_type = ("criteria", "") if criteria_of else ("pass", PASSING_STATUS)
     BadgeRequirement.objects.bulk_create(
-        BadgeRequirement(template=template, key="pass", event_type=PASSING_STATUS) for template in templates
+        BadgeRequirement(template=template, key=key, event_type=event_type) for template in templates
     )
     TemplateRevision.objects.bulk_create(
         TemplateRevision(
-            template=template, number=1, is_active=True, document=document_text(document_of(template, number))
+            template=template,
+            number=1,
+            is_active=True,
+            document=document_text(document_of(template, number, criteria_of)),
         )
         for number, template in enumerate(templates, start=first)
     )
@@ -53,7 +60,9 @@ def make_templates(count: int) -> None:
     pipeline.warm_up()
 
 
-def document_of(template: BadgeTemplate, number: int) -> Document:
+def document_of(
+    template: BadgeTemplate, number: int, criteria_of: Callable[[str, str], Document] | None = None
+) -> Document:
     course, name = (SHARED, f"run {number}") if number % 2 == 0 else (f"course-v1:Own+C{number}+1", "")
     rules = [rule("is_passing", "eq", True), rule("course.course_key", "eq", course)]
     if name:
@@ -62,9 +71,11 @@ def document_of(template: BadgeTemplate, number: int) -> Document:
         "slug": template.slug,
         "uuid": str(template.uuid),
         "award_once": False,
-        "criteria": None,
+        "criteria": criteria_of(course, name) if criteria_of else None,
         "issuers": [credly_issuer()],
-        "requirements": [{"key": "pass", "event_type": PASSING_STATUS, "group": None, "rules": rules}],
+        "requirements": []
+        if criteria_of
+        else [{"key": "pass", "event_type": PASSING_STATUS, "group": None, "rules": rules}],
     }
 
 
@@ -102,6 +113,58 @@ def test_a_batch_of_new_learners_who_complete_costs_the_same_for_any_size_and_an
     counts = {what: len(statements) for what, statements in costs.items()}
     assert len(set(counts.values())) == 1, counts
     assert counts["many of many"] <= limit, costs["many of many"]
+
+
+def make_criteria_templates(count: int) -> None:
+    """Make templates with a document each: the course has been passed twice, and time alone can make it true, too."""
+    make_templates(count, criteria_of)
+
+
+def criteria_of(course: str, name: str) -> Document:
+    wanted = {"is_passing": True, "course.course_key": course, **({"course.display_name": name} if name else {})}
+    return {
+        "$and": [
+            {"event": PASSING_STATUS, "criteria": {**wanted, "$eventCount": {"$gte": 2}}},
+            {
+                "$timeWindow": {
+                    "last": "7d",
+                    "flow": {"$not": {"event": PASSING_STATUS, "criteria": {**wanted, "x": 1}}},
+                }
+            },
+        ]
+    }
+
+
+def test_a_batch_with_criteria_costs_the_same_for_any_size_and_any_number_of_templates(batch, settings):
+    settings.LMS_BADGES_CONFIG = LOG_ON
+    costs = {}
+    make_criteria_templates(1)
+    for name, size, first in (("one of one", 1, 1), ("many of one", 500, 1_000)):
+        pipeline.handle(batch(size, first=first))
+        costs[name] = merged(statements_of(batch(size, first=first)))
+    make_criteria_templates(2_000)
+    for name, size, first in (("one of many", 1, 2_000), ("many of many", 500, 3_000)):
+        pipeline.handle(batch(size, first=first, template=1_000))
+        costs[name] = merged(statements_of(batch(size, first=first, template=1_000)))
+
+    assert UserCredential.objects.count() == 1_002
+    counts = {what: len(statements) for what, statements in costs.items()}
+    assert len(set(counts.values())) == 1, costs
+    assert counts["many of many"] <= LIMIT_WITH_CRITERIA, costs["many of many"]
+
+
+@pytest.mark.parametrize("size", [1, 500])
+def test_checks_that_are_due_cost_the_same_for_any_number(batch, settings, size):
+    settings.LMS_BADGES_CONFIG = LOG_ON
+    make_criteria_templates(1)
+    pipeline.handle(batch(size))
+
+    with counted_statements() as statements:
+        pipeline.process_pending(now=timezone.now() + timedelta(days=8))
+
+    assert InboxMessage.objects.filter(kind="criteria").count() == size
+    assert not InboxMessage.objects.filter(kind="criteria", state="pending").exists()
+    assert len(merged([statement[:70] for statement in statements])) <= 20, statements
 
 
 @pytest.mark.parametrize("templates", [1, 10_000])

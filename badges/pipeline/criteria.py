@@ -1,0 +1,214 @@
+"""
+Criteria documents decide badges: each is evaluated over the events of one learner.
+
+Events that have just arrived and checks that have become due ask in the same way (``Evaluation``). A document that held
+is a fulfilment of the row that its template has for it, with the event as its cause, or the moment if time alone made
+it true. A document that is fulfilled is not asked any more.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from badges.catalog.causes import Cause, CauseKind
+from badges.catalog.event_types import EventDefinition
+from badges.catalog.interests import HistoryEvent
+from badges.history.criteria_events import History
+from badges.history.event_log import person_key
+from badges.intake import checks
+from badges.intake.checks import Check
+from badges.intake.models import Learner
+from badges.pipeline.figures import figures_of
+from badges.pipeline.steps import BatchWork, Fulfilled, LearnerProgress, Match, Step
+from badges.rules import Criteria, Moment, earned
+
+# After a penalty, a document is asked from the first moment at which events count again.
+_TICK = dt.timedelta(microseconds=1)
+
+
+@dataclass(slots=True)
+class Question:
+    """
+    A learner's document that is to be asked, from the moment ``since`` on.
+
+    ``newest`` is the time of the newest event that has just arrived; None: every moment from ``since`` on is asked.
+    """
+
+    progress: LearnerProgress
+    since: dt.datetime
+    newest: dt.datetime | None = None
+
+    @property
+    def criteria(self) -> Criteria:
+        """The document."""
+        criteria = self.progress.template.criteria
+        assert criteria is not None, "only documents are asked"
+        return criteria
+
+
+class Evaluation:
+    """
+    Asks documents over the events of their learners, and remembers when to ask again.
+
+    ``read`` reads the events, in a constant number of statements. Whoever has events that are not logged yet adds them
+    to ``history``.
+    """
+
+    def __init__(self, questions: Sequence[Question], definitions: Mapping[str, EventDefinition], now: dt.datetime):
+        self._questions = questions
+        self._now = now
+        self._checks: list[tuple[Check, int | None]] = []
+        self.history = History(definitions)
+
+    def read(self) -> None:
+        """Read the logged events of all learners, and the figures that are asked for."""
+        people = {each.progress.learner.pk: each.progress.learner.lms_user_id for each in self._questions}
+        types = {name for each in self._questions for name in each.criteria.event_types}
+        names = {name for each in self._questions for name in each.criteria.figures}
+        reaches = [each.criteria.reach(each.since) for each in self._questions]
+        since = None if None in reaches else min(reach for reach in reaches if reach is not None)
+        if types:
+            known = None if None in types else [name for name in types if name is not None]
+            self.history.read(people, types=known, since=since)
+        self._figures = figures_of(people, names, now=self._now)
+
+    def ask(self, *, up_to: dt.datetime | None = None) -> Iterator[Fulfilled]:
+        """
+        Ask all documents; fulfil those that are earned, and yield them.
+
+        Moments of time alone are asked until ``up_to``. Without it, they are asked until the newest event of the
+        learner: events that follow may be on their way, for example when a consumer has to catch up.
+        """
+        for question in self._questions:
+            progress, criteria = question.progress, question.criteria
+            learner, template = progress.learner, progress.template
+            requirement_id = template.criteria_id
+            assert requirement_id is not None
+            events = self.history.of(learner.pk)
+            newest = max((event.occurred_at for event in events), default=question.since)
+            answer = earned(
+                criteria,
+                events,
+                since=question.since,
+                newest=question.newest,
+                now=up_to or min(newest, self._now),
+                void_until=progress.state.void_until.get(requirement_id),
+                figures=self._figures.get(learner.pk),
+            )
+            if answer.earned is not None:
+                cause = self._cause(answer.earned)
+                fulfilled = progress.state.fulfill(
+                    requirement_id, cause=cause, revision_id=template.revision_id, now=self._now
+                )
+                if fulfilled:
+                    yield Fulfilled(progress, cause)
+            elif answer.next_check is not None:
+                self.check_later(progress, answer.next_check)
+
+    def check_later(self, progress: LearnerProgress, moment: dt.datetime) -> None:
+        """Remember that a document has to be asked from a moment on."""
+        learner = progress.learner
+        self._checks.append((Check(learner.pk, progress.template.id, moment), learner.lms_user_id))
+
+    def store(self) -> None:
+        """Write when to ask again; one statement, or none."""
+        if self._checks:
+            checks.schedule(self._checks, now=self._now)
+
+    def _cause(self, moment: Moment) -> Cause:
+        if moment.event is None:
+            return Cause(CauseKind.TIME, event_time=moment.time)
+        origin = self.history.origins[moment.event.id]
+        return Cause(
+            CauseKind.EVENT,
+            event_source=origin.source,
+            event_id=origin.id,
+            event_type=moment.event.type,
+            event_time=moment.time,
+        )
+
+
+class EvaluateCriteria(Step):
+    """Evaluates the documents that the events of a batch may have made true, when all other steps are done."""
+
+    kind = HistoryEvent
+
+    def __init__(self, work: BatchWork):
+        super().__init__(work)
+        self._evaluation: Evaluation | None = None
+
+    def load(self) -> None:
+        """Read the events of the learners whose documents are still open; three statements, none without documents."""
+        self._fulfilled_before = [each for each in self.work.progress.values() if _is_fulfilled(each)]
+        times = self._times()
+        if not times and not self._fulfilled_before:
+            return
+        unfinished = checks.unfinished(times) if times else {}
+        questions = [self._question(key, found, unfinished.get(key)) for key, found in times.items()]
+        self._evaluation = Evaluation(questions, self.work.definitions, self.work.now)
+        if questions:
+            self._add_new_events(self._evaluation.history)
+            self._evaluation.read()
+
+    def finish(self) -> Iterable[Fulfilled]:
+        """Ask the documents."""
+        if self._evaluation is None:
+            return
+        yield from self._evaluation.ask()
+        for progress in self._fulfilled_before:
+            if not _is_fulfilled(progress):
+                # Events after the penalty may have arrived already.
+                requirement_id = progress.template.criteria_id
+                void_until = progress.state.void_until.get(requirement_id) if requirement_id else None
+                self._evaluation.check_later(progress, (void_until or self.work.now) + _TICK)
+
+    def store(self) -> None:
+        """Write when to ask again; one statement, or none."""
+        if self._evaluation is not None:
+            self._evaluation.store()
+
+    def _times(self) -> dict[UUID, list[dt.datetime]]:
+        """Return the times of the events for which open documents have to be asked."""
+        times: dict[UUID, list[dt.datetime]] = {}
+        for match, interest, learner in self._interested():
+            progress = self.work.progress_of(learner, interest.template)
+            if not _is_fulfilled(progress):
+                times.setdefault(progress.state.learner_template_id, []).append(match.event.time)
+        return times
+
+    def _question(self, key: UUID, times: Sequence[dt.datetime], unfinished: dt.datetime | None) -> Question:
+        progress, first, newest = self.work.progress[key], min(times), max(times)
+        if unfinished is None or unfinished > newest:
+            return Question(progress, first, newest)
+        # What is unfinished is asked now, too. Otherwise the next check would be written without it.
+        return Question(progress, min(first, unfinished))
+
+    def _add_new_events(self, history: History) -> None:
+        learners: dict[int, int] = {}
+        for match, _interest, learner in self._interested():
+            for key in (person_key(learner.lms_user_id), person_key(None, learner.pk)):
+                if key is not None:
+                    learners[key] = learner.pk
+            event = match.event
+            history.add_new(
+                learner.pk, type=event.type, source=event.source, id=event.id, time=event.time, data=event.data
+            )
+        for row in self.work.logged:
+            if row.person in learners:
+                history.add(learners[row.person], row)
+
+    def _interested(self) -> Iterator[tuple[Match, HistoryEvent, Learner]]:
+        for match in self.work.matches:
+            learner = self.work.learner_of.get(match.person.key)
+            if learner is not None:
+                for interest in match.interests:
+                    if isinstance(interest, HistoryEvent):
+                        yield match, interest, learner
+
+
+def _is_fulfilled(progress: LearnerProgress) -> bool:
+    requirement_id = progress.template.criteria_id
+    return requirement_id is not None and requirement_id in progress.state.fulfilled

@@ -1,0 +1,50 @@
+"""Checks that have become due: documents that time alone may have made true are asked again."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+
+from badges.catalog import snapshot
+from badges.granting.awards import NewAward, award
+from badges.intake import checks
+from badges.intake.models import InboxMessage, Learner
+from badges.pipeline.criteria import Evaluation, Question
+from badges.pipeline.steps import LearnerProgress
+from badges.progress import states
+from badges.progress.states import Change
+
+
+def handle(rows: Sequence[InboxMessage], *, now: dt.datetime) -> None:
+    """
+    Ask the documents of the rows; award what is complete, and write the next checks.
+
+    The handler of the kind ``criteria`` of inbox rows. A template that is not active any more, or has no document, is
+    left out. The number of statements does not depend on the number of rows.
+    """
+    due = [checks.of_row(row) for row in rows]
+    catalog = snapshot.current()
+    templates = catalog.with_criteria
+    due = [check for check in due if check.template_id in templates]
+    if not due:
+        return
+    ids = {check.learner_id for check in due}
+    learners = {row.pk: row for row in Learner.objects.select_for_update().filter(pk__in=ids).order_by("pk")}
+    state_of = states.load([check.id for check in due])
+    questions = []
+    for check in due:
+        learner, template, state = learners.get(check.learner_id), templates[check.template_id], state_of[check.id]
+        if learner is not None and template.criteria_id not in state.fulfilled:
+            questions.append(Question(LearnerProgress(learner, template, state), check.moment))
+    if not questions:
+        return
+    evaluation = Evaluation(questions, catalog.definitions, now)
+    evaluation.read()
+    completed = []
+    for progress, cause in evaluation.ask(up_to=now - checks.ARRIVAL):
+        if progress.state.recompute(progress.template.requirements, now=now) is Change.COMPLETED:
+            completed.append(NewAward(progress.learner.pk, progress.template, cause))
+    changed = [each.progress for each in questions]
+    states.store(((each.state, each.learner.pk, each.template.id) for each in changed), now=now)
+    award(completed, now=now)
+    evaluation.store()
