@@ -22,14 +22,13 @@ NAMES = (
     *("Fatoumata", "Nguyễn Thị Mai", "María José Núñez", "שרה לוי", "अनिता शर्मा", "さくら 田中"),
 )
 NOT_SO_CURIOUS = 5004  # leaves out a day
-ENROLLMENT = "org.openedx.learning.course.enrollment.created.v1"
 TERM_BEGINS = dt.datetime(2026, 9, 1, 8, 0, tzinfo=dt.UTC)
 _IDS = uuid.UUID("de300000-0000-4000-8000-000000000000")
 
 
 def event_lines() -> Iterator[str]:
     """
-    Yield the events of a term, some thousand lines: enrollments, and passed or failed courses.
+    Yield the events of a term, some thousand lines: enrollments, which no badge asks for, and passed or failed courses.
 
     They are the same at every call, ids included. So a second run of the demo recognises that everything is done.
     """
@@ -57,15 +56,16 @@ def event_lines() -> Iterator[str]:
 
 
 def _curious_lines() -> Iterator[str]:
-    """Yield the enrollments of learners who try out a course on each day of a week. Some of them leave out a day."""
+    """Yield the taster courses of learners who pass one on each day of a week. Some of them leave out a day."""
     for number in range(1, CURIOUS_LEARNERS + 1):
         for day, course in enumerate(COURSES):
             if number % 4 == 0 and day == 3:
                 continue
             key = f"course-v1:Taster+{course}+2026"
-            yield enrollment(
+            yield passing_status(
                 time=TERM_BEGINS - dt.timedelta(days=10 - day, minutes=number),
-                event_id=_id("enrolled", key, number),
+                event_id=_id("graded", key, number),
+                is_passing=True,
                 course_key=key,
                 course_name=f"{course}, a taster",
                 lms_user_id=5000 + number,

@@ -20,7 +20,6 @@ from django.utils import timezone
 from rich.console import Console
 from rich.table import Table
 
-from badges.conf import PASSING_STATUS
 from badges.models import BadgeTemplate, InboxMessage, OutboxMessage
 from badges.testing.credly import CredlyProcess
 from credentials_config.models import Credential
@@ -68,7 +67,6 @@ class Command(BaseCommand):
             credly.add_template(id=template["id"], name=template["name"])
         settings.LMS_BADGES_CONFIG = {
             **settings.LMS_BADGES_CONFIG,
-            "events": [PASSING_STATUS, learning_events.ENROLLMENT],
             "credly": {
                 "CREDLY_API_BASE_URL": credly.url,
                 "ORGANIZATIONS": {learning_events.ORGANIZATION: credly.token},
