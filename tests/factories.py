@@ -21,10 +21,12 @@ from badges.catalog.learner_template_ids import learner_template_id
 from badges.catalog.models import BadgeTemplate, EventType
 from badges.conf import PASSING_STATUS
 from badges.history.models import LoggedEvent
+from badges.intake.events import Event, parse_event
 from badges.intake.models import InboxMessage, Learner
 from badges.outbox.models import OutboxMessage
 from badges.progress.models import BadgeProgress, Fulfillment
 from badges.rules import event_digest
+from badges.testing import events
 
 NOON = dt.datetime(2026, 3, 14, 12, 0, tzinfo=dt.UTC)
 ALGEBRA = "course-v1:Demo+Algebra+2026"
@@ -72,11 +74,26 @@ def credly_issuer(organization: str = "0e0e0e0e-0000-4000-8000-00000000000a", te
     }
 
 
-def make_template(*, author: Any = None, **given: Any) -> BadgeTemplate:
-    """Save a template by ``badges.catalog.api``."""
+def make_template(
+    slug: str | None = None, /, *requirements: dict[str, Any], author: Any = None, **given: Any
+) -> BadgeTemplate:
+    """
+    Save a template by ``badges.catalog.api``.
+
+    ``make_template("star", {"key": "pass", "course": ALGEBRA}, …)`` demands these requirements: passing a course, or
+    any course. The keywords are those of ``template_entry``; without arguments a template demands one course.
+    """
+    if slug is not None:
+        demanded = [requirement(**{"course": None, **each}) for each in requirements]
+        given = {"slug": slug, "name": f"The {slug} badge", "requirements": demanded, **given}
     saved = save_template(template_entry(**given), author=author, now=NOON)
     assert saved.stored is not None
     return saved.stored.template
+
+
+def make_passing(**given: Any) -> Event:
+    """Return the event of a learner who passes a course, as a consumer hands it over."""
+    return parse_event(events.passing_status(**given).line, received_from="test")
 
 
 def event_type_entry(**given: Any) -> dict[str, Any]:

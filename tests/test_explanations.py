@@ -12,8 +12,7 @@ from badges.conf import CCX_PASSING_STATUS, PASSING_STATUS
 from badges.intake.models import InboxMessage
 from badges.progress.models import BadgeProgress
 from badges.progress.reading import report, with_reports
-from tests.factories import NOON
-from tests.support.pipeline_factories import make_passing, make_template
+from tests.factories import NOON, make_passing, make_template
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.tables]
 

@@ -11,7 +11,7 @@ from django.db import DatabaseError, IntegrityError, connection, transaction
 from uuid6 import uuid7
 
 from badges.catalog.models import TemplateIssuer
-from badges.inserts import insert
+from badges.inserts import insert, new_row
 from badges.intake.models import InboxMessage, InboxState
 from badges.outbox.models import Circuit, OutboxMessage
 from badges.progress.models import BadgeProgress
@@ -149,3 +149,27 @@ def test_text_that_is_too_long_is_refused_and_not_cut_off() -> None:
 def test_no_rows_cost_no_statement(django_assert_num_queries: Any) -> None:
     with django_assert_num_queries(0):
         insert([])
+
+
+def test_a_new_row_is_what_the_model_makes_of_the_same_values() -> None:
+    progress = BadgeProgressFactory()
+    values: dict[str, Any] = {"template_id": progress.template_id, "provider": "houba", "organization": "marsupilami"}
+    made, expected = new_row(TemplateIssuer, **values), TemplateIssuer(**values)
+
+    assert vars(made).keys() == vars(expected).keys()
+    assert {**vars(made), "_state": None} == {**vars(expected), "_state": None}
+    made.save()
+    assert TemplateIssuer.objects.get(pk=made.pk).template == progress.template
+
+
+def test_a_new_row_has_a_default_of_its_own() -> None:
+    first, second = (new_row(InboxMessage, event_id="houba") for _ in range(2))
+
+    assert isinstance(first.id, uuid.UUID)
+    assert first.id != second.id
+    assert (first.kind, first.attempts, first.payload, first.source) == ("event", 0, None, "")
+
+
+def test_a_new_row_has_no_column_that_the_model_does_not_have() -> None:
+    with pytest.raises(TypeError, match=r"BadgeProgress has no columns \['learner'\]"):
+        new_row(BadgeProgress, learner=1)

@@ -32,6 +32,7 @@ from badges.admin.readonly import (
     ReadOnlyAdmin,
     learner_ids_for,
     template_ids_for,
+    uuid_of,
 )
 from badges.common.admin import admin_url, format_time, link_to, link_to_list
 from badges.issuers import registry
@@ -48,7 +49,7 @@ class UserCredentialAdmin(ButtonsMixin, ExactSearchMixin, ReadOnlyAdmin):
     list_filter = ("status", "blocked", "awarded_at")
     list_select_related = ("learner__user", "template")
     search_help_text = gettext_lazy(
-        "An LMS user id, a username or its beginning, the UUID of a learner, or the slug of a template."
+        "An LMS user id, a username or its beginning, the UUID of a learner or credential, or the slug of a template."
     )
     ordering = ("-awarded_at", "-pk")
 
@@ -65,7 +66,9 @@ class UserCredentialAdmin(ButtonsMixin, ExactSearchMixin, ReadOnlyAdmin):
         return super().get_queryset(request).select_related(*related, *revoked)
 
     def search_condition(self, term: str) -> Q:
-        return Q(learner_id__in=learner_ids_for(term)) | Q(template_id__in=template_ids_for(term))
+        found = Q(learner_id__in=learner_ids_for(term)) | Q(template_id__in=template_ids_for(term))
+        identifier = uuid_of(term)
+        return found if identifier is None else found | Q(pk=identifier)
 
     @admin.display(description=gettext_lazy("template"))
     def badge(self, credential: UserCredential) -> Any:

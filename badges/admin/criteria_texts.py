@@ -15,7 +15,6 @@ from badges.catalog.criteria import describe_criteria
 from badges.catalog.documents import Document
 from badges.common.admin import format_time
 from badges.conf import config
-from badges.history import event_log
 from badges.history.criteria import MAX_EVENTS
 from badges.rules import Criteria, CriteriaError, TraceStep, Translations, describe, parse_criteria, step_text
 
@@ -58,14 +57,10 @@ def _events(criteria: Criteria, now: dt.datetime) -> Iterator[str]:
         yield _("It looks at all events that are remembered, however old.")
     else:
         yield _("Asked today, it looks back to %(time)s.") % {"time": format_time(reach)}
+    yield _("While the template is active, events that it reads are remembered as long as it looks back to them.")
     if days := config.event_log["days"]:
-        yield _("Events are remembered for %(days)d days here.") % {"days": days}
+        yield _("Other events are remembered for %(days)d days here.") % {"days": days}
     yield _("Of one learner, the newest %(most)d events are read.") % {"most": MAX_EVENTS}
-    forgotten = sorted(name for name in criteria.event_types if name is not None and not event_log.is_logged(name))
-    if forgotten:
-        yield _("Events of these types are not remembered (LMS_BADGES_CONFIG['event_log']): %(types)s") % {
-            "types": ", ".join(forgotten)
-        }
 
 
 # --- the tree of an evaluation ---------------------------------------------------------------------------------------

@@ -52,12 +52,19 @@ def lms_user_id(term: str) -> int | None:
     return number if number is not None and number <= LARGEST_ID else None
 
 
+def uuid_of(term: str) -> uuid.UUID | None:
+    """Return the UUID that a search term is; None when it is none."""
+    with contextlib.suppress(ValueError):
+        return uuid.UUID(term)
+    return None
+
+
 def learner_ids_for(term: str) -> list[int]:
     """Return the ids of learners by LMS user id, by the beginning of the username, or by UUID."""
     number = lms_user_id(term)
     found = list(Learner.objects.filter(lms_user_id=number).values_list("pk", flat=True)) if number is not None else []
-    with contextlib.suppress(ValueError):
-        found += Learner.objects.filter(uuid=uuid.UUID(term)).values_list("pk", flat=True)
+    if (identifier := uuid_of(term)) is not None:
+        found += Learner.objects.filter(uuid=identifier).values_list("pk", flat=True)
     by_name = {f"user__{get_user_model().USERNAME_FIELD}__startswith": term}
     return found + list(Learner.objects.filter(**by_name).values_list("pk", flat=True)[:200])
 

@@ -6,6 +6,7 @@ The remedies are the descriptions of the schema. So the hints of editors, the do
 
 from __future__ import annotations
 
+import copy
 import difflib
 import json
 import re
@@ -39,7 +40,7 @@ def template_problems(entry: Any, path: str = "") -> list[Problem]:
 
 def event_type_problems(entry: Any, path: str = "") -> list[Problem]:
     """Return the structural problems of one entry of an event type. What its ``schema`` says is validated elsewhere."""
-    problems = _problems(_validator("event_type"), entry, path)
+    problems = _problems(_validator("eventType"), entry, path)
     return problems or list(_unstorable_text({**entry, "schema": None}, path))
 
 
@@ -53,6 +54,19 @@ def schema() -> dict[str, Any]:
     """Return the JSON Schema of packs."""
     loaded: dict[str, Any] = json.loads(SCHEMA_PATH.read_text(encoding="utf-8"))
     return loaded
+
+
+def schema_with_criteria(reference: str) -> dict[str, Any]:
+    """
+    Return the JSON Schema of packs with that of the criteria language behind ``reference``, a URI.
+
+    ``schema`` leaves criteria documents to their parser, which says more than a schema can.
+    """
+    whole = copy.deepcopy(schema())
+    properties = whole["$defs"]["template"]["properties"]
+    del properties["criteria"]["type"]
+    properties["criteria"]["anyOf"] = [{"type": "null"}, {"$ref": reference}]
+    return whole
 
 
 def child_path(path: str, *keys: str | int) -> str:

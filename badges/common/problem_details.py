@@ -7,7 +7,7 @@ present state, and ``Retryable`` is 503 with ``Retry-After``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -60,6 +60,19 @@ class PreconditionRequired(exceptions.APIException):
     status_code = status.HTTP_428_PRECONDITION_REQUIRED
 
 
+class InvalidDocument(exceptions.ValidationError):
+    """
+    A document in the body is wrong.
+
+    ``errors`` are the entries of the problem details. Each has ``field`` and ``detail``, and may have ``kind``, a word
+    for programs, and ``pointer``, a JSON Pointer into the field.
+    """
+
+    def __init__(self, errors: Sequence[dict[str, str]]):
+        self.errors = list(errors)
+        super().__init__([error["detail"] for error in errors])
+
+
 class TooLarge(exceptions.APIException):
     """The body of the request is larger than the view accepts."""
 
@@ -101,19 +114,27 @@ def _document(error: exceptions.APIException) -> dict[str, Any]:
     problem = {"type": "about:blank", "title": HTTPStatus(error.status_code).phrase, "status": error.status_code}
     if not isinstance(error, exceptions.ValidationError):
         return {**problem, "detail": str(error.detail), **getattr(error, "members", {})}
-    errors = list(_errors(error.detail, ""))
-    lines = (f"{item['field']}: {item['detail']}" if item["field"] else item["detail"] for item in errors)
+    errors = error.errors if isinstance(error, InvalidDocument) else list(_errors(error.detail, ""))
+    places = (f"{item['field']}{item.get('pointer', '')}" for item in errors)
+    lines = (": ".join(filter(None, (place, item["detail"]))) for place, item in zip(places, errors, strict=True))
     return {**problem, "detail": "; ".join(lines), "errors": errors}
 
 
 def _errors(detail: Any, field: str) -> Iterator[dict[str, str]]:
-    """Return each error message with its field. A nested field is ``outer.inner``."""
+    """Return each error message with its field. A nested field is ``outer.inner`` or ``outer[0].inner``."""
     if isinstance(detail, dict):
         for key, inner in detail.items():
-            about = "" if key in (*_NO_FIELD, api_settings.NON_FIELD_ERRORS_KEY) else str(key)
-            yield from _errors(inner, ".".join(filter(None, (field, about))))
+            yield from _errors(inner, _below(field, key))
     elif isinstance(detail, (list, tuple)):
-        for inner in detail:
-            yield from _errors(inner, field)
+        for number, inner in enumerate(detail):
+            yield from _errors(inner, _below(field, number) if isinstance(inner, dict) else field)
     else:
         yield {"field": field, "detail": str(detail)}
+
+
+def _below(field: str, key: Any) -> str:
+    if isinstance(key, int):
+        return f"{field}[{key}]"
+    if key in (*_NO_FIELD, api_settings.NON_FIELD_ERRORS_KEY):
+        return field
+    return ".".join(filter(None, (field, str(key))))

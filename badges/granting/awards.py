@@ -20,7 +20,7 @@ from badges.awarding.models import ACTIVE, CredentialStatus, UserCredential
 from badges.catalog.causes import Cause, CauseKind
 from badges.catalog.learner_template_ids import learner_template_id
 from badges.granting.messages import messages_of_award
-from badges.inserts import insert
+from badges.inserts import insert, new_row
 from badges.issuers import registry
 from badges.outbox import mailbox
 
@@ -138,7 +138,8 @@ def _may_award(holding: _Holding, *, award_once: bool) -> bool:
 
 
 def _credential_of(new: NewAward, now: dt.datetime) -> UserCredential:
-    return UserCredential(
+    return new_row(
+        UserCredential,
         id=uuid7(),
         learner_template_id=learner_template_id(new.learner_id, new.template.id),
         learner_id=new.learner_id,

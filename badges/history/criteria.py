@@ -89,10 +89,19 @@ def history_of_rows(rows: Iterable[LoggedEvent], *, is_cut: bool = False) -> His
     definitions = event_types.configured()
     known = [(row, definitions[row.event_type]) for row in rows if row.event_type in definitions]
     events = [
-        Event(str(row.digest), row.event_type, row.occurred_at, definition.subject(row.loaded()))
+        Event(str(row.digest), row.event_type, row.occurred_at, payload_of(definition, row.loaded()))
         for row, definition in known
     ]
     return History(events, {str(row.digest): str(row) for row, _definition in known}, is_cut)
+
+
+def payload_of(definition: EventDefinition | None, data: Any) -> Any:
+    """
+    Return what criteria see of the data of a logged event.
+
+    None, in which nothing is found, if the type is not configured any more or its events had another shape.
+    """
+    return definition.subject(data) if definition and isinstance(data, dict) else None
 
 
 def unlogged_row(definition: EventDefinition, *, source: str, id: str, time: dt.datetime, data: Any) -> LoggedEvent:

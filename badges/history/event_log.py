@@ -18,7 +18,7 @@ from badges.catalog import snapshot
 from badges.catalog.event_types import EventDefinition
 from badges.conf import config
 from badges.history.models import LoggedEvent
-from badges.inserts import insert, statements_of
+from badges.inserts import insert, new_row, statements_of
 from badges.rules import event_digest, to_text
 
 log = logging.getLogger(__name__)
@@ -55,7 +55,8 @@ def row_of(
     now: dt.datetime,
 ) -> LoggedEvent:
     """Return the unsaved row of an event, without personal data. ``person`` is a ``person_key``."""
-    return LoggedEvent(
+    return new_row(
+        LoggedEvent,
         person=person,
         digest=event_digest(source, id),
         event_type=definition.type,

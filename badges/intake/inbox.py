@@ -18,7 +18,7 @@ from badges.catalog.event_types import LearnerData
 from badges.catalog.learner_paths import ExternalIdentity, name_digest
 from badges.common.claims import Claims
 from badges.exceptions import EventError
-from badges.inserts import insert, statements_of
+from badges.inserts import insert, new_row, statements_of
 from badges.intake.events import ID_LENGTH, Event, Identity, Unreadable, stored_text
 from badges.intake.models import EVENT, PLACE_LENGTH, InboxMessage, InboxState
 
@@ -50,7 +50,8 @@ def row_of(
 ) -> InboxMessage:
     """Return the unsaved row of an event about a person. ``due_at`` is needed for the state PENDING only."""
     key = person.key if person else None
-    return InboxMessage(
+    return new_row(
+        InboxMessage,
         id=uuid7(),
         source=event.source,
         event_id=event.id,
@@ -59,13 +60,27 @@ def row_of(
         lms_user_id=key if isinstance(key, int) and 0 < key < 2**63 else None,
         name_digest=name_digest(key) if key and not isinstance(key, int) else None,
         payload=stored_text(event),
-        received_from=event.received_from[:PLACE_LENGTH],
+        received_from=shortened_place(event.received_from),
         state=state,
         due_at=due_at,
         reason=reason[:REASON_LENGTH],
         received_at=now,
         processed_at=None if state is InboxState.PENDING else now,
     )
+
+
+def shortened_place(received_from: str) -> str:
+    """
+    Return where something was received, as it is stored.
+
+    A topic with partition and offset always fits. The name of a file may be too long; then its middle is left out, so
+    that the number of the line stays. This text identifies nothing: ``source`` and ``event_id`` do, and are never
+    shortened.
+    """
+    if len(received_from) <= PLACE_LENGTH:
+        return received_from
+    half = (PLACE_LENGTH - 1) // 2
+    return f"{received_from[:half]}…{received_from[-half:]}"
 
 
 def dead_row_of(unreadable: Unreadable, *, now: dt.datetime) -> InboxMessage:
@@ -76,7 +91,7 @@ def dead_row_of(unreadable: Unreadable, *, now: dt.datetime) -> InboxMessage:
         event_id=_id_or_digest(unreadable.id),
         event_type=unreadable.type,
         payload=unreadable.body,
-        received_from=unreadable.received_from[:PLACE_LENGTH],
+        received_from=shortened_place(unreadable.received_from),
         state=InboxState.DEAD,
         reason=unreadable.reason[:REASON_LENGTH],
         received_at=now,

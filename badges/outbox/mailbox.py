@@ -20,7 +20,7 @@ from uuid6 import uuid7
 
 from badges.common.claims import Claims
 from badges.database import retried_when_transient
-from badges.inserts import insert
+from badges.inserts import insert, new_row
 from badges.outbox.models import Circuit, OutboxMessage, OutboxState
 from badges.outbox.worker_notifications import DELIVER, notify_worker_on_commit
 
@@ -213,7 +213,8 @@ def next_due_at() -> dt.datetime | None:
 
 
 def _row_of(message: NewMessage, now: dt.datetime) -> OutboxMessage:
-    return OutboxMessage(
+    return new_row(
+        OutboxMessage,
         id=uuid7(),
         channel=message.channel,
         key=message.key,

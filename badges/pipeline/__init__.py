@@ -11,7 +11,7 @@ A batch takes the same number of SQL statements for one event or five hundred, a
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -33,6 +33,8 @@ from badges.pipeline.batches import BusBatch, InboxBatch
 from badges.pipeline.criteria import EvaluateCriteria
 from badges.pipeline.decisions import (
     BatchResult,
+    EventBatch,
+    decide,
     events_to_log,
     look_up_people,
     match_events,
@@ -79,7 +81,7 @@ def handle(batch: Iterable[Event | Unreadable], *, now: dt.datetime | None = Non
     events = _first_of_each_identity(item for item in items if isinstance(item, Event))
     result.duplicates += len(items) - len(unreadable) - len(events)
     if events:
-        result += failures.decide_or_split(events, BusBatch(), now)
+        result += _decide_or_split(events, BusBatch(), now)
     return result
 
 
@@ -143,7 +145,7 @@ def process_pending(*, limit: int = 500, now: dt.datetime | None = None) -> Batc
             result.dead += 1
     try:
         if events:
-            result += failures.decide_or_split(events, InboxBatch(claimed), now)
+            result += _decide_or_split(events, InboxBatch(claimed), now)
         result += inbox_kinds.handle(others, now=now)
     except failures.TRANSIENT_ERRORS:
         # If the database cannot be reached now either, the rows are due again when their lease ends.
@@ -151,6 +153,15 @@ def process_pending(*, limit: int = 500, now: dt.datetime | None = None) -> Batc
             inbox.release(rows, due_at=now)
         raise
     return result
+
+
+def _decide_or_split(events: Sequence[Event], batch: EventBatch, now: dt.datetime) -> BatchResult:
+    """Decide events; when that fails for a reason that is not transient, decide each half by itself."""
+    return failures.split_when_it_fails(
+        events,
+        lambda some: failures.retry(lambda: decide(some, batch, now=now)),
+        lambda event, error: failures.defer(event, error, batch, now),
+    )
 
 
 def _first_of_each_identity(events: Iterable[Event]) -> list[Event]:

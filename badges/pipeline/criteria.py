@@ -16,7 +16,7 @@ from uuid import UUID
 from badges.catalog.causes import Cause, CauseKind
 from badges.catalog.event_types import EventDefinition
 from badges.catalog.interests import HistoryEvent
-from badges.history.criteria_events import History
+from badges.history.batches import BatchHistory
 from badges.history.event_log import person_key
 from badges.intake import checks
 from badges.intake.checks import Check
@@ -61,7 +61,7 @@ class Evaluation:
         self._questions = questions
         self._now = now
         self._checks: list[tuple[Check, int | None]] = []
-        self.history = History(definitions)
+        self.history = BatchHistory(definitions)
 
     def read(self) -> None:
         """Read the logged events of all learners, and the figures that are asked for."""
@@ -186,7 +186,7 @@ class EvaluateCriteria(Step):
         # What is unfinished is asked now, too. Otherwise the next check would be written without it.
         return Question(progress, min(first, unfinished))
 
-    def _add_new_events(self, history: History) -> None:
+    def _add_new_events(self, history: BatchHistory) -> None:
         learners: dict[int, int] = {}
         for match, _interest, learner in self._interested():
             for key in (person_key(learner.lms_user_id), person_key(None, learner.pk)):

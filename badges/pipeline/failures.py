@@ -26,7 +26,7 @@ from badges.exceptions import EventError, Retryable
 from badges.intake import inbox
 from badges.intake.events import Event, Unreadable, unreadable_id
 from badges.intake.models import InboxMessage, InboxState
-from badges.pipeline.decisions import BatchResult, EventBatch, decide
+from badges.pipeline.decisions import BatchResult, EventBatch
 
 log = logging.getLogger(__name__)
 Item = TypeVar("Item")
@@ -35,13 +35,13 @@ Item = TypeVar("Item")
 TRANSIENT_ERRORS = (Retryable, SoftTimeLimitExceeded)
 
 
-def decide_or_split(events: Sequence[Event], batch: EventBatch, now: dt.datetime) -> BatchResult:
-    """Decide events; when that fails for a reason that is not transient, decide each half by itself."""
-    return split_when_it_fails(
-        events,
-        lambda some: _decide_retrying(some, batch, now),
-        lambda event, error: _defer(event, error, batch, now),
-    )
+def retry(decision: Callable[[], BatchResult]) -> BatchResult:
+    """Return the result of a decision, which is tried again after transient errors and after a conflict of rows."""
+    try:
+        return retry_transient(decision)
+    except IntegrityError:
+        # Another process has just written the same row. The second attempt reads that row.
+        return retry_transient(decision)
 
 
 def split_when_it_fails(
@@ -65,6 +65,23 @@ def split_when_it_fails(
     result = split_when_it_fails(items[:middle], work, defer)
     result += split_when_it_fails(items[middle:], work, defer)
     return result
+
+
+def defer(event: Event, error: Exception, batch: EventBatch, now: dt.datetime) -> BatchResult:
+    """Keep an event that failed alone: for a later try, or as a dead letter."""
+    if isinstance(error, ClaimLostError):
+        return BatchResult(duplicates=1)
+    attempts = batch.attempts_of(event)
+    reason = reason_of(error)
+    log.error("Event %s of %s (%s) failed: %s%s", event.id, event.source, event.type, reason, code_lines_of(error))
+    until = next_attempt(error, attempts=attempts, now=now)
+    try:
+        retry_transient(lambda: _store_deferred(event, batch, reason, until, now))
+    except DatabaseError as storing_error:
+        if not is_unencodable(storing_error):
+            raise
+        return dead_letter([_without_body(event)], now)
+    return BatchResult(dead=1) if until is None else BatchResult(rescheduled=1)
 
 
 def next_attempt(error: Exception, *, attempts: int, now: dt.datetime) -> dt.datetime | None:
@@ -111,31 +128,6 @@ def _store_dead_letters(unreadable: Sequence[Unreadable], now: dt.datetime) -> B
     with transaction.atomic(durable=True):
         new = inbox.write([inbox.dead_row_of(item, now=now) for item in unreadable])
     return BatchResult(dead=len(new), duplicates=len(unreadable) - len(new))
-
-
-def _decide_retrying(events: Sequence[Event], batch: EventBatch, now: dt.datetime) -> BatchResult:
-    try:
-        return retry_transient(lambda: decide(events, batch, now=now))
-    except IntegrityError:
-        # Another process has just written the same row. The second attempt reads that row.
-        return retry_transient(lambda: decide(events, batch, now=now))
-
-
-def _defer(event: Event, error: Exception, batch: EventBatch, now: dt.datetime) -> BatchResult:
-    """Keep an event that failed alone: for a later try, or as a dead letter."""
-    if isinstance(error, ClaimLostError):
-        return BatchResult(duplicates=1)
-    attempts = batch.attempts_of(event)
-    reason = reason_of(error)
-    log.error("Event %s of %s (%s) failed: %s%s", event.id, event.source, event.type, reason, code_lines_of(error))
-    until = next_attempt(error, attempts=attempts, now=now)
-    try:
-        retry_transient(lambda: _store_deferred(event, batch, reason, until, now))
-    except DatabaseError as storing_error:
-        if not is_unencodable(storing_error):
-            raise
-        return dead_letter([_without_body(event)], now)
-    return BatchResult(dead=1) if until is None else BatchResult(rescheduled=1)
 
 
 def _store_deferred(event: Event, batch: EventBatch, reason: str, until: dt.datetime | None, now: dt.datetime) -> None:

@@ -19,7 +19,7 @@ from django.db.models.functions import Coalesce
 from uuid6 import uuid7
 
 from badges.catalog.causes import Cause, CauseKind
-from badges.inserts import insert
+from badges.inserts import insert, new_row
 from badges.progress.models import ACTIVE, BadgeProgress, Fulfillment
 from badges.rules import completion
 
@@ -164,7 +164,8 @@ class ProgressState:
         return active.row
 
     def _row(self, id: uuid.UUID, requirement_id: int, cause: Cause, revision_id: int, now: dt.datetime) -> Fulfillment:
-        return Fulfillment(
+        return new_row(
+            Fulfillment,
             id=id,
             progress_id=self.learner_template_id,
             requirement_id=requirement_id,
@@ -214,7 +215,8 @@ def store(states: Iterable[tuple[ProgressState, int, int]], *, now: dt.datetime)
     """
     ordered = sorted(states, key=lambda item: item[0].learner_template_id)
     rows = [
-        BadgeProgress(
+        new_row(
+            BadgeProgress,
             id=state.learner_template_id,
             learner_id=learner_id,
             template_id=template_id,

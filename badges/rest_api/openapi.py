@@ -13,7 +13,7 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.settings import SPECTACULAR_DEFAULTS, patched_settings
 
 from badges import __version__
-from badges.catalog.structure import schema as pack_schema
+from badges.catalog.structure import schema_with_criteria
 from badges.common.api_view import JWT_AUTHENTICATION
 from badges.common.openapi import Operation, OperationSchema
 from badges.rules import criteria_schema
@@ -56,6 +56,8 @@ _PROBLEM = {
 # The document of a template. Its schema is that of a pack's entry; the names of components begin with their schema's.
 TEMPLATE_DOCUMENT_SCHEMA = {"$ref": "#/components/schemas/PackTemplate"}
 TEMPLATE_DOCUMENT = {"application/json": TEMPLATE_DOCUMENT_SCHEMA}
+EVENT_TYPE_DOCUMENT_SCHEMA = {"$ref": "#/components/schemas/PackEventType"}
+EVENT_TYPE_DOCUMENT = {"application/json": EVENT_TYPE_DOCUMENT_SCHEMA}
 
 # All settings that shape the document. So the settings of a host with its own document have no effect here.
 _SETTINGS: dict[str, Any] = {
@@ -148,5 +150,6 @@ def document() -> dict[str, Any]:
     with _lock, patched_settings(_SETTINGS), translation.override("en"):
         found: dict[str, Any] = _PluginSchemaGenerator().get_schema(public=True)
     # Added afterwards, because drf-spectacular would read them as schemas of its own.
-    found["components"]["schemas"] |= _components("Pack", pack_schema()) | _components("Criteria", criteria_schema())
+    packs = schema_with_criteria("#/components/schemas/CriteriaEntry")
+    found["components"]["schemas"] |= _components("Pack", packs) | _components("Criteria", criteria_schema())
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,7 @@ from badges.history.models import LoggedEvent
 from badges.intake.events import Event, parse_event
 from badges.intake.models import InboxMessage, Learner
 from badges.progress.models import Fulfillment
-from badges.rules import Operator
-from badges.rules import operators as operator_registry
+from badges.rules import Operator, operators
 from badges.rules.criteria import conditions
 from badges.testing.events import LearningEvent, enrollment, grade_changed, passing_status
 from tests.factories import LearnerFactory, make_template, requirement
@@ -230,18 +229,16 @@ def test_the_mean_of_grades_is_a_badge_for_a_learner_who_is_known() -> None:
 
 
 @pytest.fixture
-def streak(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A condition of another package: the learner has never failed before, and has passed so often."""
+def streak() -> Iterator[None]:
+    """A condition of another package: the learner has passed so often, and has never failed before."""
 
     def holds(found: Any, history: list[Any], params: dict[str, Any]) -> bool:
         return len(history) >= params["times"] and all(each.payload["is_passing"] for each in history)
 
-    condition = conditions.Condition("streak", holds, (PASSING_STATUS,))
-    known = conditions.find_condition
-    monkeypatch.setattr(
-        "badges.rules.criteria.parsing.find_condition",
-        lambda slug, lookup=None: condition if slug == "streak" else known(slug, lookup),
-    )
+    holds.event_types = (PASSING_STATUS,)  # type: ignore[attr-defined]
+    conditions.functions.register("streak", holds)
+    yield
+    conditions.functions.unregister("streak")
 
 
 def test_a_registered_condition_is_asked_about_chosen_events_with_its_parameters(streak: None) -> None:
@@ -256,13 +253,10 @@ def test_a_registered_condition_is_asked_about_chosen_events_with_its_parameters
 @pytest.fixture
 def divisible(monkeypatch: pytest.MonkeyPatch) -> None:
     """An operator of another package."""
-    operator = Operator("divisible", lambda seen, operand: seen % operand == 0)
-    find = operator_registry.find_operator
-
-    def found(name: str) -> Operator:
-        return operator if name == "divisible" else find(name)
-
-    monkeypatch.setattr("badges.rules.criteria.fields.find_operator", found)
+    operator, find = Operator("divisible", lambda seen, operand: seen % operand == 0), operators.find_operator
+    monkeypatch.setattr(
+        "badges.rules.criteria.fields.find_operator", lambda name: operator if name == "divisible" else find(name)
+    )
 
 
 def test_an_operator_of_another_package_decides(divisible: None) -> None:

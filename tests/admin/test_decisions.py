@@ -369,3 +369,10 @@ def test_a_search_finds_learners_and_their_rows_by_uuid(staff: Callable[..., Any
     page = support.get("/admin/lms_badges/badgeprogress/", {"q": str(progress.learner.uuid)})
     assert list(page.context["cl"].result_list) == [progress]
     assert BadgeProgress.objects.count() == 2
+
+
+def test_the_credential_that_an_answer_names_is_found_by_its_id(staff: Callable[..., Any]) -> None:
+    credential, _other = UserCredentialFactory(), UserCredentialFactory()
+    support = signed_in(staff("view_usercredential"))
+    page = support.get("/admin/lms_badges/usercredential/", {"q": str(credential.pk)})
+    assert list(page.context["cl"].result_list) == [credential]

@@ -12,7 +12,7 @@ from badges import api, pipeline
 from badges.intake.models import InboxMessage, Learner
 from badges.outbox.models import OutboxMessage
 from badges.progress.models import Fulfillment
-from tests.support.pipeline_factories import make_passing, make_template
+from tests.factories import make_passing, make_template
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.tables]
 

@@ -11,7 +11,7 @@ from badges import api, pipeline
 from badges.intake import learners
 from badges.intake.events import Unreadable
 from badges.intake.models import InboxMessage, InboxState, Learner, RetiredPerson
-from tests.support.pipeline_factories import make_passing, make_template
+from tests.factories import make_passing, make_template
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.tables]
 

@@ -14,7 +14,7 @@ from badges.catalog.api import DocumentError, Requirement, compile_draft, export
 from badges.catalog.interests import NO_ROW
 from badges.catalog.models import BadgeRequirement, BadgeTemplate
 from badges.conf import CCX_PASSING_STATUS, PASSING_STATUS
-from tests.support.pipeline_factories import make_template
+from tests.factories import make_template
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.tables]
 

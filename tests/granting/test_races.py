@@ -13,8 +13,7 @@ from django.db import connection, connections
 from badges import api, pipeline
 from badges.exceptions import AlreadyHeldError, NotHeldError
 from badges.models import Learner, OutboxMessage, UserCredential
-from tests.factories import ALGEBRA, LearnerFactory, UserFactory, make_template
-from tests.support.pipeline_factories import make_passing
+from tests.factories import ALGEBRA, LearnerFactory, UserFactory, make_passing, make_template
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.tables]
 

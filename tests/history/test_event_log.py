@@ -18,8 +18,8 @@ from badges.intake.events import parse_event
 from badges.intake.models import InboxMessage, Learner
 from badges.rules import event_digest
 from badges.testing import events as made
-from tests.support.pipeline_factories import make_passing as passing
-from tests.support.pipeline_factories import make_template as template
+from tests.factories import make_passing as passing
+from tests.factories import make_template as template
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.tables]
 

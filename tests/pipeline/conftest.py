@@ -9,13 +9,13 @@ import pytest
 
 @pytest.fixture
 def template() -> Any:
-    from tests.support.pipeline_factories import make_template  # noqa: PLC0415
+    from tests.factories import make_template  # noqa: PLC0415
 
     return make_template
 
 
 @pytest.fixture
 def passing() -> Any:
-    from tests.support.pipeline_factories import make_passing  # noqa: PLC0415
+    from tests.factories import make_passing  # noqa: PLC0415
 
     return make_passing

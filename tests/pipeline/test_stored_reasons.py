@@ -11,8 +11,8 @@ from badges import pipeline
 from badges.awarding.models import UserCredential
 from badges.intake.models import InboxMessage
 from badges.progress.models import BadgeProgress
+from tests.factories import NOON
 from tests.support.celery_notifications import notified_tasks, use_memory_broker
-from tests.support.pipeline_factories import NOW
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.tables]
 
@@ -22,25 +22,25 @@ SECOND, HOUR = dt.timedelta(seconds=1), dt.timedelta(hours=1)
 
 def test_a_credential_names_the_time_of_the_event_that_earned_it(template, passing):
     template("star", {"key": "pass", "course": ALGEBRA})
-    event = passing(course_key=ALGEBRA, time=NOW - HOUR)
-    pipeline.handle([event], now=NOW)
+    event = passing(course_key=ALGEBRA, time=NOON - HOUR)
+    pipeline.handle([event], now=NOON)
     credential = UserCredential.objects.get()
-    assert (credential.cause_event_time, credential.awarded_at) == (NOW - HOUR, NOW)
+    assert (credential.cause_event_time, credential.awarded_at) == (NOON - HOUR, NOON)
 
 
 def test_a_badge_that_takes_two_batches_is_complete_since_the_second(template, passing):
     template("both", {"key": "a", "course": ALGEBRA}, {"key": "b", "course": BOTANY})
-    pipeline.handle([passing(course_key=ALGEBRA)], now=NOW)
+    pipeline.handle([passing(course_key=ALGEBRA)], now=NOON)
     assert BadgeProgress.objects.get().completed_at is None
-    pipeline.handle([passing(course_key=BOTANY)], now=NOW + HOUR)
+    pipeline.handle([passing(course_key=BOTANY)], now=NOON + HOUR)
     progress = BadgeProgress.objects.get()
-    assert (progress.created_at, progress.completed_at) == (NOW, NOW + HOUR)
+    assert (progress.created_at, progress.completed_at) == (NOON, NOON + HOUR)
 
 
 def test_a_near_miss_is_stored_with_the_reason_no_match(template, passing, settings):
     settings.LMS_BADGES_CONFIG = {"keep_unmatched": True}
     template("star", {"key": "pass", "course": ALGEBRA})
-    pipeline.handle([passing(course_key=ALGEBRA, is_passing=False)], now=NOW)
+    pipeline.handle([passing(course_key=ALGEBRA, is_passing=False)], now=NOON)
     assert InboxMessage.objects.get().reason == "no match"
 
 
@@ -55,9 +55,9 @@ def test_an_event_that_failed_is_stored_with_the_reason_and_waits_longer_each_ti
 
     waits = []
     with connection.execute_wrapper(refuse):
-        pipeline.handle([passing(course_key=ALGEBRA)], now=NOW)
-        for now in (NOW, NOW + HOUR):
-            assert pipeline.process_pending(now=now).seen == (0 if now == NOW else 1)
+        pipeline.handle([passing(course_key=ALGEBRA)], now=NOON)
+        for now in (NOON, NOON + HOUR):
+            assert pipeline.process_pending(now=now).seen == (0 if now == NOON else 1)
             row = InboxMessage.objects.get()
             assert row.reason.startswith("ValueError")
             waits.append(row.due_at - now)

@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 
 from badges.conf import config
-from badges.intake.consumers.base import ConsumerError
+from badges.intake.consumers.loop import ConsumerError
 
 log = logging.getLogger(__name__)
 

@@ -20,8 +20,7 @@ from typing import Any, NamedTuple
 
 from badges.conf import config
 from badges.exceptions import EventError
-from badges.intake.consumers.base import ConsumerError, Skipped, definition_of
-from badges.intake.consumers.loop import Bus, Item, OperatorNotices
+from badges.intake.consumers.loop import Bus, ConsumerError, Item, OperatorNotices, Skipped, definition_of
 from badges.intake.events import (
     TOO_BIG,
     TYPE_LENGTH,

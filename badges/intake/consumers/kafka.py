@@ -16,8 +16,7 @@ from typing import Any
 
 from badges.conf import config
 from badges.intake.consumers import client, messages
-from badges.intake.consumers.base import ConsumerError
-from badges.intake.consumers.loop import WAIT_SECONDS, Bus, CannotDecodeError, Item, OperatorNotices
+from badges.intake.consumers.loop import WAIT_SECONDS, Bus, CannotDecodeError, ConsumerError, Item, OperatorNotices
 from badges.intake.consumers.schemas import RegistryUnavailableError, Schemas
 from badges.intake.events import Unreadable
 

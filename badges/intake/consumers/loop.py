@@ -13,14 +13,16 @@ from __future__ import annotations
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from typing import Generic, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
 
+from badges.catalog import event_types
+from badges.catalog.event_types import EventDefinition
 from badges.common.stopping import StopRequest
 from badges.conf import config
-from badges.exceptions import Retryable
-from badges.intake.consumers.base import Counts, Handle, Skipped
+from badges.exceptions import BadgesError, Retryable
 from badges.intake.events import Event, Unreadable
 
 log = logging.getLogger(__name__)
@@ -29,8 +31,26 @@ WAIT_SECONDS = 1.0  # for a first message; also how soon a request to stop is no
 CHUNK = 50  # messages fetched at once, however large they are
 LAST_COMMIT_ATTEMPTS = 5  # before the consumer ends without its last commit
 
+NOT_CONFIGURED = "not configured"
+
 Message = TypeVar("Message")
+
+# Gets a batch. Returns when everything that it decided is committed. Raises Retryable when nothing may be acknowledged.
+Handle = Callable[[Sequence[Event | Unreadable]], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """An event of a known type that is not configured here. It was not decoded."""
+
+    type: str
+
+
 Item = Event | Unreadable | Skipped
+
+
+class ConsumerError(BadgesError):
+    """The consumer cannot go on; the message says what to change before it is started again."""
 
 
 class CannotDecodeError(Retryable):
@@ -123,6 +143,57 @@ class Bus(ABC, Generic[Message]):
     @abstractmethod
     def close(self) -> None:
         """Disconnect."""
+
+
+def definition_of(event_type: str) -> EventDefinition | None:
+    """
+    Return the definition of an event type, or None when it is known but not configured here.
+
+    Raises UnknownEventType when no installed package defines it, and it is no event type of this site. Raises Retryable
+    when the database has to be asked for one, and does not answer.
+    """
+    found = event_types.find(event_type)
+    if found is None and not event_types.is_known(event_type):
+        event_types.get(event_type)
+    return found
+
+
+@dataclass
+class Counts:
+    """
+    What a consumer has read.
+
+    ``skipped`` counts by event type and reason. ``seconds`` is the time from the first event to the end of the last
+    batch.
+    """
+
+    read: int = 0
+    unreadable: int = 0
+    skipped: Counter[tuple[str, str]] = field(default_factory=Counter)
+    seconds: float = 0.0
+    _began: float | None = None
+
+    def begin(self) -> None:
+        """Note that an event has arrived. Time counts from the first one, so joining a consumer group is left out."""
+        if self._began is None:
+            self._began = time.monotonic()
+
+    def end_batch(self) -> None:
+        """Note that everything that was read is decided."""
+        if self._began is not None:
+            self.seconds = time.monotonic() - self._began
+
+    def add(self, items: Sequence[Event | Unreadable | Skipped]) -> list[Event | Unreadable]:
+        """Count items; return those that ``handle`` has to get."""
+        kept: list[Event | Unreadable] = []
+        for item in items:
+            if isinstance(item, Skipped):
+                self.skipped[item.type, NOT_CONFIGURED] += 1
+            else:
+                kept.append(item)
+                self.unreadable += isinstance(item, Unreadable)
+        self.read += len(items)
+        return kept
 
 
 class Consumer(Generic[Message]):

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from badges.conf import config
 from badges.exceptions import EventError
-from badges.intake.consumers.base import Skipped, definition_of
+from badges.intake.consumers.loop import Skipped, definition_of
 from badges.intake.consumers.schemas import Schemas
 from badges.intake.events import (
     TOO_BIG,

@@ -13,7 +13,7 @@ import fastavro
 from django.conf import settings
 
 from badges.exceptions import EventError, Retryable
-from badges.intake.consumers.base import ConsumerError
+from badges.intake.consumers.loop import ConsumerError
 
 log = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from badges.catalog.models import TemplateIssuer
 from badges.common.http import NoAnswer, Refused
 from badges.conf import config
 from badges.exceptions import Permanent, Retryable, Waiting
-from badges.inserts import insert
+from badges.inserts import insert, new_row
 from badges.issuers.base import Issued, Issuer, IssuerTarget
 from badges.issuers.credly import payloads
 from badges.issuers.credly.client import CredlyClient, client_for
@@ -44,8 +44,11 @@ class CredlyIssuer(Issuer):
     def prepare(self, targets: Sequence[tuple[UserCredential, IssuerTarget]]) -> None:
         """Write the badges to be issued, in the transaction of the award."""
         insert(
-            CredlyBadge(
-                credential=credential, organization=target.organization, external_template=target.external_template
+            new_row(
+                CredlyBadge,
+                credential_id=credential.pk,
+                organization=target.organization,
+                external_template=target.external_template,
             )
             for credential, target in targets
         )

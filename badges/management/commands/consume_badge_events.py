@@ -19,10 +19,9 @@ from badges import pipeline
 from badges.common.progress_bar import ProgressBar, write_above_bar
 from badges.common.stopping import stop_on_signals
 from badges.exceptions import Retryable
-from badges.intake.consumers.base import ConsumerError, Counts
 from badges.intake.consumers.file import FileBus
 from badges.intake.consumers.kafka import KafkaBus
-from badges.intake.consumers.loop import Bus, Consumer
+from badges.intake.consumers.loop import Bus, Consumer, ConsumerError, Counts
 from badges.intake.events import Event, Unreadable
 
 log = logging.getLogger(__name__)

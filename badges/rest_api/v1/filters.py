@@ -11,6 +11,7 @@ from django import forms
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models.functions import Lower
 from django.utils.translation import gettext as _
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework.request import Request
@@ -118,7 +119,9 @@ class TemplateFilters(django_filters.FilterSet):
         return rows if self.form.cleaned_data["archived"] else rows.filter(archived_at=None)
 
     def of_search(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
-        return rows.filter(Q(name__icontains=value) | Q(slug__icontains=value))
+        # MariaDB compares slugs byte by byte, so the case of letters is taken away on both sides.
+        rows = rows.annotate(lower_slug=Lower("slug"))
+        return rows.filter(Q(name__icontains=value) | Q(lower_slug__contains=value.lower()))
 
     def of_archived(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         return rows if value == "all" else rows.filter(archived_at__isnull=value == "false")

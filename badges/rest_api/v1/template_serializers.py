@@ -23,6 +23,7 @@ class DocumentProblemSerializer(serializers.Serializer[Any]):
 
     path = serializers.CharField(help_text="Where in the document; empty for the whole.")
     message = serializers.CharField(help_text="What to write instead.")
+    kind = serializers.CharField(help_text="What is wrong with a rule or a criteria document; empty otherwise.")
 
 
 class ChangeSerializer(serializers.Serializer[Any]):

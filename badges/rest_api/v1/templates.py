@@ -42,7 +42,7 @@ from badges.catalog.documents import differences
 from badges.catalog.models import BadgeTemplate, TemplateRevision
 from badges.common.openapi import Operation
 from badges.common.permissions import permission
-from badges.common.problem_details import Conflict, PreconditionFailed, PreconditionRequired
+from badges.common.problem_details import Conflict, InvalidDocument, PreconditionFailed, PreconditionRequired
 from badges.common.query_parameters import refuse_unknown
 from badges.database import retry_transient
 from badges.rest_api.openapi import TEMPLATE_DOCUMENT
@@ -110,7 +110,7 @@ class TemplateView(PluginAPIView):
         """
         Return what ``work`` returns, which runs while no other editor can save.
 
-        Raises ValidationError with the problems of a document, and Retryable when the database does not answer.
+        Raises InvalidDocument with the problems of a document, and Retryable when the database does not answer.
         """
 
         def exclusively() -> T:
@@ -121,7 +121,7 @@ class TemplateView(PluginAPIView):
         try:
             return retry_transient(exclusively, give_up_seconds=GIVE_UP_SECONDS)
         except DocumentError as error:
-            raise ValidationError(_by_path(error.problems)) from None
+            raise InvalidDocument(problem_entries(error.problems)) from None
 
     @property
     def is_dry_run(self) -> bool:
@@ -387,11 +387,13 @@ def _exists(planned: SaveResult) -> Conflict:
     return Conflict(_("There is a template %(slug)s already. PUT changes it; or choose another slug.") % {"slug": slug})
 
 
-def _by_path(problems: list[Problem]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for problem in problems[:MAX_PROBLEMS]:
-        found.setdefault(problem.path, []).append(problem.message)
+def problem_entries(problems: list[Problem]) -> list[dict[str, str]]:
+    """Return problems as entries of problem details. Only the first are written out."""
+    errors = [
+        {"field": problem.path, "detail": problem.message, **({"kind": problem.kind} if problem.kind else {})}
+        for problem in problems[:MAX_PROBLEMS]
+    ]
     if len(problems) > MAX_PROBLEMS:
         more = _("There are %(number)d more problems.") % {"number": len(problems) - MAX_PROBLEMS}
-        found.setdefault("", []).append(more)
-    return found
+        errors.append({"field": "", "detail": more})
+    return errors

@@ -14,9 +14,8 @@ import pytest
 from badges.common.stopping import StopRequest
 from badges.conf import PASSING_STATUS
 from badges.exceptions import Retryable
-from badges.intake.consumers.base import ConsumerError
 from badges.intake.consumers.file import FileBus
-from badges.intake.consumers.loop import Consumer
+from badges.intake.consumers.loop import Consumer, ConsumerError
 from badges.intake.events import Event, Unreadable
 from badges.testing.events import enrollment, passing_status, write_events
 

@@ -11,9 +11,8 @@ import pytest
 
 from badges.common.stopping import StopRequest
 from badges.exceptions import Retryable
-from badges.intake.consumers.base import ConsumerError
 from badges.intake.consumers.kafka import KafkaBus
-from badges.intake.consumers.loop import Consumer
+from badges.intake.consumers.loop import Consumer, ConsumerError
 from badges.intake.events import Event, Unreadable
 from badges.testing.events import course_keys, enrollment, passing_status
 from tests.support.event_bus import Bus

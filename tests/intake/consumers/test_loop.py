@@ -10,8 +10,7 @@ import pytest
 from badges.common.stopping import StopRequest
 from badges.exceptions import Retryable
 from badges.intake.consumers import loop
-from badges.intake.consumers.base import Skipped
-from badges.intake.consumers.loop import Bus, CannotDecodeError, Consumer, Item, OperatorNotices
+from badges.intake.consumers.loop import Bus, CannotDecodeError, Consumer, Item, OperatorNotices, Skipped
 from badges.intake.events import Unreadable
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from badges.conf import PASSING_STATUS
 from badges.intake.consumers import messages
-from badges.intake.consumers.base import Skipped
+from badges.intake.consumers.loop import Skipped
 from badges.intake.consumers.schemas import RegistryUnavailableError
 from badges.intake.events import Event, Unreadable
 from badges.testing.events import enrollment, passing_status

@@ -1,4 +1,4 @@
-"""The logged events of learners as criteria documents read them."""
+"""The logged events of the learners of a batch, as criteria documents read them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from django.db.models.functions import RowNumber
 
 from badges.catalog.event_types import EventDefinition
 from badges.exceptions import BadgesError
+from badges.history.criteria import MAX_EVENTS, payload_of
 from badges.history.event_log import person_key
 from badges.history.models import LoggedEvent
 from badges.rules import Event, event_digest
 
-# So many events of one person are read at most, the newest ones, and so many characters of their data.
-EVENTS_OF_A_PERSON = 10_000
+# Of one person MAX_EVENTS events are read at most, the newest ones, and so many characters of their data.
 CHARACTERS_OF_A_PERSON = 64 * 1024 * 1024
 # So many are read at once for several people.
 EVENTS_AT_ONCE = 100_000
@@ -38,7 +38,7 @@ class Origin(NamedTuple):
     id: str
 
 
-class History:
+class BatchHistory:
     """
     The events of each learner, as criteria documents read them, by the primary key of the learner.
 
@@ -83,9 +83,7 @@ class History:
         if since is not None:
             rows = rows.filter(occurred_at__gte=since)
         position = Window(RowNumber(), partition_by=F("person"), order_by=[F("occurred_at").desc(), F("digest").desc()])
-        newest = (
-            rows.annotate(position=position).filter(position__lte=EVENTS_OF_A_PERSON).order_by("person", "position")
-        )
+        newest = rows.annotate(position=position).filter(position__lte=MAX_EVENTS).order_by("person", "position")
         several, events, characters = len(people) > 1, 0, 0
         # As many rows as show that there are too many.
         for person, *columns in newest.values_list(*_COLUMNS)[: EVENTS_AT_ONCE + 1].iterator():
@@ -103,9 +101,6 @@ class History:
     def _add_loaded(
         self, learner_id: int, digest: UUID, type: str, origin: Origin, time: dt.datetime, data: Any
     ) -> None:
-        definition = self._definitions.get(type)
-        # An old event may have been logged when its type had another shape.
-        payload = definition.subject(data) if definition and isinstance(data, dict) else None
-        event = Event(str(digest), type, time, payload)
+        event = Event(str(digest), type, time, payload_of(self._definitions.get(type), data))
         self._events.setdefault(learner_id, []).append(event)
         self.origins[event.id] = origin
