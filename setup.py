@@ -27,6 +27,7 @@ ENTRY_POINTS = {
     "badges.channels": [
         "announce = badges.announcements:announce",
         "credly = badges.issuers.credly.issuer:channel",
+        "run-result = badges.runs.results:remove",
         "credential-mail = credentials_config.issuing.mail:channel",
         "credential-file = credentials_config.issuing.documents:remove_discarded",
     ],

@@ -35,6 +35,7 @@ from badges.intake.models import Learner
 from badges.outbox import mailbox
 from badges.outbox.mailbox import NewMessage, notify_worker_on_commit
 from badges.pipeline import BatchResult, process_pending, receive
+from badges.pipeline.receiving import Receipt, Received, receive_all
 from badges.progress.models import BadgeProgress
 from badges.progress.reading import report, with_reports
 from badges.retirement import RetirementResult
@@ -58,6 +59,8 @@ __all__ = [
     "Job",
     "LearnerData",
     "Person",
+    "Receipt",
+    "Received",
     "RetirementHook",
     "RetirementResult",
     "RetiringPerson",
@@ -88,11 +91,13 @@ __all__ = [
     "process_pending",
     "progress_of",
     "receive",
+    "receive_all",
     "register_retirement_hook",
     "register_run_kind",
     "report",
     "retire",
     "retire_swept",
+    "retired_among",
     "revoke",
     "start_run",
     "undelivered",
@@ -292,6 +297,16 @@ def _get_or_create(people: Sequence[LearnerData], without_account: bool) -> dict
     wanted = [person.key for person in people if lookup.identifies(person.key)]
     with transaction.atomic():
         return learners.get_or_create(lookup, wanted) if wanted else {}
+
+
+def retired_among(people: Iterable[LearnerData]) -> set[PersonKey]:
+    """
+    Return who of these people was retired, by ``LearnerData.key``; at most four statements.
+
+    ``get_or_create_learners`` leaves them out. They are recognised by the LMS user id, or by an account that the host
+    has kept.
+    """
+    return learners.look_up(people).retired
 
 
 def retire(person: Person, *, now: dt.datetime | None = None, plan: bool = False) -> RetirementResult:

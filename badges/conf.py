@@ -101,6 +101,12 @@ DEFAULTS: dict[str, Any] = {
         "authentication": None,
         # For each user; None: no limit.
         "requests_per_minute": 600,
+        # Of requests that send events: for each user; bytes of one body, and events in it. Then how many minutes the
+        # time of an event may be ahead of the clock here.
+        "event_requests_per_minute": 120,
+        "event_body_bytes": 1024 * 1024,
+        "events_per_request": 500,
+        "event_minutes_ahead": 5,
     },
     "retirement": {
         # Keys of the hashes by which retired people are recognised, newest first. SECRET_KEY and its fallbacks come

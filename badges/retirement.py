@@ -2,14 +2,15 @@
 Retire a person who left: remove their personal data from all tables and files, of this app and of others.
 
 The hooks of all apps run in one transaction (``badges.common.retirement``), in which the learner is locked. Then the
-learner loses the LMS user id and the account. A keyed hash of the LMS user id stays (``badges.intake.retired``).
+learner loses the LMS user id and the account. Keyed hashes of both stay (``badges.intake.retired``).
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from django.apps import apps
 from django.contrib.auth import get_user_model
@@ -18,6 +19,7 @@ from django.db.models import Q
 
 from badges.awarding.models import UserCredential
 from badges.catalog.causes import Caused
+from badges.catalog.learner_paths import ExternalIdentity
 from badges.common.retirement import RetiringPerson, clear_account_references, retirement_hooks
 from badges.conf import user_lms_id_field
 from badges.database import retry_transient
@@ -25,6 +27,7 @@ from badges.history import event_log
 from badges.inserts import insert
 from badges.intake import checks, inbox, learners, retired
 from badges.intake.models import Learner
+from badges.runs import personal_data
 
 APP_LABEL = "lms_badges"
 
@@ -71,25 +74,32 @@ def _retire(condition: Q, user: Q | None, lms_user_id: int | None, now: dt.datet
     with transaction.atomic():
         if lms_user_id is None:
             lms_user_id = _lms_user_id(condition, user)
-        added = None
+        account = _account(user, lms_user_id)
+        added = []
+        # In this order: whoever creates this learner now waits for the second insert, and then finds the first.
         if lms_user_id is not None:
-            # In this order: whoever creates this learner now waits for the second insert, and then finds the first.
             retired.remember(lms_user_id, now=now)
-            added = Learner(lms_user_id=lms_user_id, created_at=now)
-            insert([added], unique="lms_user_id")
+            added.append(Learner(lms_user_id=lms_user_id, created_at=now))
+            insert(added, unique="lms_user_id")
             condition |= Q(lms_user_id=lms_user_id)
+        if account is not None:
+            retired.remember_account(account, now=now)
+            added.append(Learner(user_id=account, created_at=now))
+            insert(added[-1:], unique="user")
+            condition |= Q(user=account)
         # In two statements: PostgreSQL does not lock what an outer join may not find, such as an account.
         found = list(Learner.objects.filter(condition).values_list("pk", flat=True))
         rows = list(Learner.objects.select_for_update().filter(pk__in=found).order_by("pk"))
-        ours = [row for row in rows if added is not None and row.uuid == added.uuid]
+        ours = [row for row in rows if row.uuid in {each.uuid for each in added}]
         known = [row for row in rows if row not in ours]
-        account = _account(user, lms_user_id)
         counts: dict[str, dict[str, int]] = {}
         people: list[Learner | None] = [*known] or [None]
         for learner in people:
             user_id = (learner.user_id if learner else None) or account
             _run_hooks(RetiringPerson(learner.pk if learner else None, lms_user_id, user_id), counts, now)
             if learner:
+                if learner.user_id is not None:
+                    retired.remember_account(learner.user_id, now=now)
                 learners.retire(learner)
         Learner.objects.filter(pk__in=[row.pk for row in ours]).delete()
         if plan:
@@ -106,6 +116,7 @@ def delete_personal_data(person: RetiringPerson, *, now: dt.datetime) -> dict[st
     if person.learner_id is not None:
         counts["checks"] = checks.delete_of(person.learner_id)
     counts["dead letters without a person"] = inbox.clear_unreadable_payloads()
+    counts |= personal_data.delete(_identifiers(person, names))
     counts["reasons"] = _clear_reasons(person.learner_id) if person.learner_id is not None else 0
     counts["causes"] = 0
     if person.user_id is not None:
@@ -119,6 +130,18 @@ def _run_hooks(person: RetiringPerson, counts: dict[str, dict[str, int]], now: d
         of_app = counts.setdefault(name, {})
         for what, number in hook(person, now=now).items():
             of_app[what] = of_app.get(what, 0) + number
+
+
+def _identifiers(person: RetiringPerson, names: Iterable[str | ExternalIdentity]) -> set[str]:
+    """Return the texts that identify a person: ids, username, and what the host's account says."""
+    texts = {name.subject if isinstance(name, ExternalIdentity) else name for name in names}
+    if person.lms_user_id is not None:
+        texts.add(str(person.lms_user_id))
+    if person.user_id is not None:
+        account = get_user_model()._default_manager.filter(pk=person.user_id).first()
+        texts |= {str(getattr(account, name, "") or "") for name in ("email", "full_name")}
+        texts.add(f"{getattr(account, 'first_name', '')} {getattr(account, 'last_name', '')}".strip())
+    return {text for text in texts if len(text) > 1 or text.isdigit()}
 
 
 def _clear_reasons(learner_id: int) -> int:
@@ -145,7 +168,7 @@ def _lms_user_id(condition: Q, user: Q | None) -> int | None:
     return known
 
 
-def _account(user: Q | None, lms_user_id: int | None) -> object:
+def _account(user: Q | None, lms_user_id: int | None) -> Any:
     """Return the primary key of the host's account of a person without a learner, or None."""
     if user is None and lms_user_id is not None and (field_name := user_lms_id_field()):
         user = Q(**{field_name: lms_user_id})

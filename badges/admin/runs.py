@@ -21,7 +21,7 @@ from django.views.decorators.http import require_POST
 from badges.admin.descriptions import pretty
 from badges.common.admin import LongTableAdmin, admin_url, link_to
 from badges.exceptions import Permanent
-from badges.runs import kinds, queue
+from badges.runs import kinds, queue, results
 from badges.runs.models import Run, RunMode
 
 # The verbs of the buttons, and what the page says when one was done.
@@ -128,7 +128,7 @@ class RunAdmin(LongTableAdmin):
 
     @admin.display(description=gettext_lazy("result"))
     def result_link(self, run: Run) -> SafeString | str:
-        if not run.result:
+        if not results.is_file(run.result.name) or run.is_open:
             return "-"
         address = reverse("admin:lms_badges_run_result", args=[run.pk])
         return format_html('<a href="{}">{}</a>', address, _file_name(run))
@@ -227,9 +227,12 @@ class RunAdmin(LongTableAdmin):
         if not self.has_view_permission(request):
             raise PermissionDenied
         run = get_object_or_404(Run, pk=run_id)
-        if not run.result:
+        if not results.is_file(run.result.name) or run.is_open:
             raise Http404
-        return FileResponse(run.result.open("rb"), as_attachment=True, filename=_file_name(run))
+        try:
+            return FileResponse(run.result.open("rb"), as_attachment=True, filename=_file_name(run))
+        except FileNotFoundError:
+            raise Http404 from None
 
 
 def _offered() -> list[str]:

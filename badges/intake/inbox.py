@@ -60,13 +60,27 @@ def row_of(
         lms_user_id=key if isinstance(key, int) and 0 < key < 2**63 else None,
         name_digest=name_digest(key) if key and not isinstance(key, int) else None,
         payload=stored_text(event),
-        received_from=event.received_from[:PLACE_LENGTH],
+        received_from=shortened_place(event.received_from),
         state=state,
         due_at=due_at,
         reason=reason[:REASON_LENGTH],
         received_at=now,
         processed_at=None if state is InboxState.PENDING else now,
     )
+
+
+def shortened_place(received_from: str) -> str:
+    """
+    Return where something was received, as it is stored.
+
+    A topic with partition and offset always fits. The name of a file may be too long; then its middle is left out, so
+    that the number of the line stays. This text identifies nothing: ``source`` and ``event_id`` do, and are never
+    shortened.
+    """
+    if len(received_from) <= PLACE_LENGTH:
+        return received_from
+    half = (PLACE_LENGTH - 1) // 2
+    return f"{received_from[:half]}…{received_from[-half:]}"
 
 
 def dead_row_of(unreadable: Unreadable, *, now: dt.datetime) -> InboxMessage:
@@ -77,7 +91,7 @@ def dead_row_of(unreadable: Unreadable, *, now: dt.datetime) -> InboxMessage:
         event_id=_id_or_digest(unreadable.id),
         event_type=unreadable.type,
         payload=unreadable.body,
-        received_from=unreadable.received_from[:PLACE_LENGTH],
+        received_from=shortened_place(unreadable.received_from),
         state=InboxState.DEAD,
         reason=unreadable.reason[:REASON_LENGTH],
         received_at=now,

@@ -22,7 +22,7 @@ from badges.common.entry_points import EntryPointLoader
 from badges.exceptions import EventError, Retryable
 from badges.intake import inbox
 from badges.intake.events import ID_LENGTH, TOO_LONG
-from badges.intake.models import PLACE_LENGTH, InboxMessage, InboxState
+from badges.intake.models import InboxMessage, InboxState
 from badges.outbox.worker_notifications import PROCESS_PENDING, notify_worker_on_commit
 
 GROUP = "badges.inbox_kinds"
@@ -96,7 +96,7 @@ def receive(
         event_id=id,
         lms_user_id=lms_user_id,
         payload=payload,
-        received_from=received_from[:PLACE_LENGTH],
+        received_from=inbox.shortened_place(received_from),
         state=InboxState.PENDING,
         due_at=now,
         received_at=now,

@@ -111,7 +111,8 @@ def look_up(
     without_account: bool = False,
 ) -> LearnerLookup:
     """
-    Find the learners and accounts of a batch; at most three statements, whatever its size.
+    Find the learners and accounts of a batch; at most three statements, whatever its size, and one
+    more when accounts without a learner are found.
 
     ``bystanders`` are people of whom only is asked whether they were retired. Those in ``if_known`` are among ``known``
     if they have a learner with their LMS user id or external identity, and are not looked for elsewhere.
@@ -137,6 +138,8 @@ def look_up(
         _match_host_field(missing, lookup, field_name)
     if missing:
         _match_usernames(missing, lookup)
+    if lookup.users:
+        _leave_out_retired_accounts(lookup)
     if without_account:
         lookup.without_account = {
             key for key in missing if isinstance(key, int) and key not in lookup.refused and not lookup.identifies(key)
@@ -215,7 +218,8 @@ def _lock(
     """Lock learners in the order of their ids. Raises IntegrityError when one of the changed ones was just retired."""
     locked = Learner.objects.select_for_update().filter(_to_lock(keys, accounts, lookup)).order_by("id")
     changed = [*accounts, *(key for key in keys if key in lookup.unbound or key in lookup.without_account)]
-    digests = retired.digests_of(key for key in changed if isinstance(key, int))
+    digests: dict[str, Any] = retired.digests_of(key for key in changed if isinstance(key, int))
+    digests |= retired.account_digests(user.pk for user in accounts.values())
     if digests:
         # A retirement writes its hash before it inserts the learner. Whoever has inserted the learner sees the hash.
         locked = locked.annotate(is_retired=Exists(RetiredPerson.objects.filter(digest__in=digests)))
@@ -377,6 +381,19 @@ def _match_usernames(missing: dict[PersonKey, LearnerData], lookup: LearnerLooku
             _use_account_by_name(accounts[person.username], key, lookup)
         elif person.username in taken:
             lookup.same_as[key] = taken[person.username]
+
+
+def _leave_out_retired_accounts(lookup: LearnerLookup) -> None:
+    """
+    Treat people as retired whose account the host has kept, although its person was retired; one statement.
+
+    Who has a learner by an LMS user id that was not retired keeps it, without the account.
+    """
+    gone = retired.among(retired.account_digests(user.pk for user in lookup.users.values()))
+    for key in [key for key, user in lookup.users.items() if user.pk in gone]:
+        del lookup.users[key]
+        if key not in lookup.known:
+            lookup.retired.add(key)
 
 
 def _match_user_data(

@@ -122,6 +122,18 @@ class RunKind(ABC):
     is_started_by_staff: bool = True
     """Whether the page of runs offers this kind. Otherwise only code starts it, with ``badges.api.start_run``."""
 
+    people: tuple[str, ...] = ()
+    """
+    The parameters that name people, by LMS user id or username, as whole values or in lists. A retirement sets such a
+    value to null, and leaves it out of a list. No other parameter, no cursor, count or subject may name a person.
+    """
+
+    result_names_people: bool = True
+    """
+    Whether a result may name people. A retirement removes a result that does. A result is text in UTF-8 that names each
+    person by LMS user id, username, e-mail address or full name; any other file is removed by every retirement.
+    """
+
     def limits(self) -> RunLimits:
         """Return the limits of runs of this kind; by default those of the settings."""
         return default_limits()

@@ -50,9 +50,9 @@ class Run(models.Model):
     A run is open while ``active_key`` has its constant. A unique constraint allows one open run for each kind and
     subject. The kind says what its subject is, such as a template.
 
-    .. pii: Parameters, cursors and counts hold ids only. A result may name learners.
-    .. pii_types: id, username, other
-    .. pii_retirement: retained
+    .. pii: Parameters and results may name people, as their kind says. ``runs.personal_data`` removes a person.
+    .. pii_types: id, username, name, email_address, other
+    .. pii_retirement: local_api
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)

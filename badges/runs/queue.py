@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -20,7 +20,7 @@ from django.utils import timezone
 from badges.common.claims import ClaimLostError, Claims
 from badges.exceptions import Permanent
 from badges.outbox.worker_notifications import CARRY_OUT_RUNS, notify_worker_on_commit
-from badges.runs import kinds
+from badges.runs import kinds, results
 from badges.runs.kinds import Step
 from badges.runs.models import ACTIVE, NOTE_LENGTH, Run, RunMode, RunState
 
@@ -249,11 +249,37 @@ def commit_step(run: Run, step: Step, *, now: dt.datetime, keeps_attempts: bool 
     return True
 
 
-def close(run: Run, state: RunState, *, now: dt.datetime, note: str = "", result: str = "") -> None:
-    """End a claimed run. ``result`` is the name of its file in the storage. Raises ClaimLostError."""
-    changes = {"result": result} if result else {}
-    if not _close(claims.still_claimed([run]), state, now, note=note[:NOTE_LENGTH], **changes):
+def close(run: Run, state: RunState, *, now: dt.datetime, note: str = "") -> None:
+    """End a claimed run. Raises ClaimLostError."""
+    if not _close(claims.still_claimed([run]), state, now, note=note[:NOTE_LENGTH]):
         raise ClaimLostError
+
+
+def note_result(run: Run, name: str, *, expected: str | None = None) -> bool:
+    """
+    Write which result a worker is about to compute or to store: a folder, which ends with a slash, or a file.
+
+    Return False, and do nothing, when the row does not have the ``expected`` one. Raises ClaimLostError.
+    """
+    return _if_expected(run, expected, lambda rows: rows.update(result=name))
+
+
+def close_with_result(run: Run, result: str, *, expected: str, now: dt.datetime) -> bool:
+    """
+    End a claimed run as done. ``result`` is the name of its file in the storage; blank: it has none.
+
+    Return False, and do nothing, when the row does not have the ``expected`` result. Raises ClaimLostError.
+    """
+    return _if_expected(run, expected, lambda rows: _close(rows, RunState.DONE, now, note="", result=result))
+
+
+def _if_expected(run: Run, expected: str | None, change: Callable[[QuerySet[Run]], int]) -> bool:
+    claimed = claims.still_claimed([run])
+    if change(claimed if expected is None else claimed.filter(result=expected)):
+        return True
+    if claimed.exists():
+        return False
+    raise ClaimLostError
 
 
 def reschedule(run: Run, *, due_at: dt.datetime, note: str | None = None) -> None:
@@ -287,7 +313,7 @@ def _delete_closed(kind: str, before: dt.datetime, limit: int) -> int:
     closed = Run.objects.filter(kind=kind, finished_at__lt=before, active_key=None)
     old = list(closed.order_by("finished_at")[:limit])
     for run in old:
-        if run.result:
+        if results.is_file(run.result.name):
             run.result.delete(save=False)
     Run.objects.filter(pk__in=[run.pk for run in old], active_key=None).delete()
     return len(old)

@@ -25,7 +25,7 @@ from badges.common.stopping import INTERRUPTIONS
 from badges.database import retry_transient
 from badges.exceptions import Permanent, Retryable
 from badges.outbox.worker_notifications import CARRY_OUT_RUNS
-from badges.runs import kinds, queue
+from badges.runs import kinds, queue, results
 from badges.runs.kinds import Job, RunKind, Step
 from badges.runs.models import Run, RunState
 
@@ -108,20 +108,48 @@ def _commit(run: Run, step: Step, now: Now, *, keeps_attempts: bool) -> bool:
 
 
 def _finish(run: Run, kind: RunKind, now: Now) -> None:
-    run.refresh_from_db(fields=["cursor", "counts", "done"])
+    """
+    Store the result, if there is one, and close the run.
+
+    Each of the three writes expects what the one before has written. A retirement removes that, so that a result which
+    may name the retired person is computed again (``personal_data``).
+    """
+    _remove_unfinished(run)
+    while not _finish_once(run, kind, now):
+        pass
+
+
+def _finish_once(run: Run, kind: RunKind, now: Now) -> bool:
+    """Return False when somebody was retired meanwhile."""
+    folder = results.folder(run)
+    retry_transient(lambda: queue.note_result(run, folder))
+    run.refresh_from_db(fields=["cursor", "counts", "done", "parameters"])
     given = kind.result(_job(run, now))
     if given is None:
-        _close(run, RunState.DONE, now())
-        return
-    name, content = given
-    storage = run.result.storage
-    # A folder of its own, so that the name stays as it is. A worker killed here leaves a file that nothing refers to.
-    stored = storage.save(f"lms_badges/runs/{run.pk}/{PurePosixPath(name).name}", ContentFile(content))
+        return retry_transient(lambda: queue.close_with_result(run, "", expected=folder, now=now()))
+    name, content = f"{folder}{PurePosixPath(given[0]).name}", given[1]
+    # Before the file: the next worker finds and removes the file of a worker that was killed.
+    noted = retry_transient(lambda: queue.note_result(run, name, expected=folder))
+    return noted and _store_and_close(run, name, content, now)
+
+
+def _store_and_close(run: Run, name: str, content: bytes, now: Now) -> bool:
+    storage = results.storage()
+    stored = storage.save(name, ContentFile(content))
+    is_closed = False
     try:
-        _close(run, RunState.DONE, now(), result=stored)
-    except ClaimLostError:
-        storage.delete(stored)
-        raise
+        is_closed = retry_transient(lambda: queue.close_with_result(run, stored, expected=name, now=now()))
+    finally:
+        if not is_closed:
+            storage.delete(stored)
+    return is_closed
+
+
+def _remove_unfinished(run: Run) -> None:
+    """Remove the result that a worker stored which was killed before it could close the run."""
+    name = Run.objects.values_list("result", flat=True).filter(pk=run.pk).first()
+    if results.is_file(name):
+        results.storage().delete(str(name))
 
 
 def _close(run: Run, state: RunState, at: dt.datetime, **given: Any) -> None:

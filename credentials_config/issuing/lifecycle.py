@@ -69,6 +69,11 @@ def issue(
     context, languages = search.context(), new_credentials.languages_of(people)
     with transaction.atomic():
         refused = new_credentials.write(configuration, people, context, languages, now=now)
+        for lms_user_id in sorted(new_credentials.retired_among(refused)):
+            raise Refused(
+                _("LMS user %(id)s was retired here and gets no credential any more; leave this person out.")
+                % {"id": lms_user_id}
+            )
         if refused:
             raise Refused(
                 _("LMS user %(id)s cannot be told apart from another account here; correct its LMS user id.")

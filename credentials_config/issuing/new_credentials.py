@@ -56,8 +56,8 @@ def write(
     Write a credential ``generating`` for each of these people, due at once.
 
     Nothing is written for people who have an active one. Must be called in a transaction. Returns the people who got
-    none because the host has no account for them: their username belongs to another LMS user, or the database refuses
-    it.
+    none: they were retired (``retired_among``), or the host has no account for them, since their username belongs to
+    another LMS user or the database refuses it.
     """
     learners = _get_or_create_learners(people)
     rows = [
@@ -79,6 +79,12 @@ def write(
     ]
     _insert(sorted(rows, key=lambda row: row.learner_id))
     return [person for person in people if person.lms_user_id not in learners]
+
+
+def retired_among(people: Sequence[Person]) -> set[int]:
+    """Return the LMS user ids of those people who were retired here. The LMS may still list them."""
+    found = badges.retired_among(map(_learner_data, people)) if people else set()
+    return {person.lms_user_id for person in people} & found
 
 
 def _insert(rows: list[Credential]) -> None:

@@ -72,6 +72,7 @@ class CredentialRuns(badges.RunKind):
     modes = (badges.RunMode.APPLY,)
     task = run_queue.TASK
     starts_over = True  # the lists of the LMS have no stable order, so a place in them means nothing later
+    result_names_people = False  # it has none
     is_started_by_staff = False  # the page of a configuration does, since a run needs its row of this app
 
     def limits(self) -> badges.RunLimits:
@@ -193,14 +194,15 @@ class _Search:
             if not list(row.select_for_update().values_list("pk")):
                 raise Permanent(DELETED)
             now = self._job.clock()
-            refused = len(
-                new_credentials.write(self._configuration, people, context, languages, now=now, run=self._run)
-            )
+            without = new_credentials.write(self._configuration, people, context, languages, now=now, run=self._run)
+            retired = len(new_credentials.retired_among(without))
+            refused = len(without) - retired
             if refused:
                 row.update(failed=F("failed") + refused)
-            if len(people) > refused:
+            if len(people) > len(without):
                 document_queue.notify_worker_on_commit()
-            return {"eligible": len(people), **({"refused": refused} if refused else {})}
+            counts = {"eligible": len(people) - retired, "refused": refused, "retired": retired}
+            return {name: number for name, number in counts.items() if number}
 
         return badges.Step(cursor=None, done=looked_at, work=work)
 

@@ -65,3 +65,15 @@ def test_dead_letters_with_long_names_are_told_apart_and_none_is_cut_off() -> No
     again = inbox.write([inbox.dead_row_of(letters[1], now=NOW)])
 
     assert (len(new), len(again)) == (2, 0)
+
+
+@pytest.mark.parametrize("letters", [10, 200, 4000])
+def test_the_line_of_a_file_stays_however_long_the_name_of_the_file_is(letters: int) -> None:
+    place = f"file:/srv/events/{'é' * letters}/march.jsonl:1843"
+    inbox.write([inbox.dead_row_of(Unreadable(id="x", reason="not JSON", received_from=place), now=NOW)])
+
+    stored = InboxMessage.objects.get().received_from
+    assert stored.startswith("file:/srv/events/")
+    assert stored.endswith("/march.jsonl:1843")
+    assert (stored == place) is (letters < 200 or len(place) <= 300)
+    assert len(stored) <= 300

@@ -263,3 +263,19 @@ def test_what_a_killed_worker_left_goes_with_the_credential(lms: LmsStandIn, how
         lifecycle.invalidate(Credential.objects.all(), public_reason="It was a rehearsal.", now=LATER)
     deliver()
     assert not storages["default"].exists(left)
+
+
+def test_staff_are_told_that_a_person_was_retired_who_is_to_get_a_credential(lms: LmsStandIn) -> None:
+    add_algebra(lms, finished=2)
+    badges.retire(1001)
+    with pytest.raises(lifecycle.Refused, match=r"^LMS user 1001 was retired here"):
+        lifecycle.issue(configure_certificate(), lms_user_ids=[1001, 1002])
+    assert not Credential.objects.exists()
+
+
+def test_a_run_leaves_out_who_was_retired_and_does_not_call_it_a_failure(lms: LmsStandIn) -> None:
+    add_algebra(lms, finished=3, unfinished=0)
+    badges.retire(1001)
+    done = issue(configure_certificate())
+    assert (done.eligible, done.issued, done.failed, done.note) == (2, 2, 0, "")
+    assert done.run.read_counts()["retired"] == 1
