@@ -35,6 +35,7 @@ from badges.intake.models import Learner
 from badges.outbox import mailbox
 from badges.outbox.mailbox import NewMessage, notify_worker_on_commit
 from badges.pipeline import BatchResult, process_pending, receive
+from badges.pipeline.receiving import Receipt, Received, receive_all
 from badges.progress.models import BadgeProgress
 from badges.progress.reading import report, with_reports
 from badges.retirement import RetirementResult
@@ -58,6 +59,8 @@ __all__ = [
     "Job",
     "LearnerData",
     "Person",
+    "Receipt",
+    "Received",
     "RetirementHook",
     "RetirementResult",
     "RetiringPerson",
@@ -88,6 +91,7 @@ __all__ = [
     "process_pending",
     "progress_of",
     "receive",
+    "receive_all",
     "register_retirement_hook",
     "register_run_kind",
     "report",

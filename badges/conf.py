@@ -68,6 +68,8 @@ DEFAULTS: dict[str, Any] = {
     # "session.timeout.ms" is how long the partitions of a killed consumer wait for another one. With a
     # "group.instance.id" of its own, each process gets its partitions back at once.
     "kafka_client": {},
+    # Topics whose messages are JSON and not Avro, named as for -t: CloudEvents, in the structured or the binary form.
+    "json_topics": [],
     "delivery": {
         # True: a Celery task is sent by name when rows were written. False: the task badges.sweep or the command
         # badges_drain finds them. None: True when the host has a CELERY_BROKER_URL.
@@ -101,6 +103,12 @@ DEFAULTS: dict[str, Any] = {
         "authentication": None,
         # For each user; None: no limit.
         "requests_per_minute": 600,
+        # Of requests that send events: for each user; bytes of one body, and events in it. Then how many minutes the
+        # time of an event may be ahead of the clock here.
+        "event_requests_per_minute": 120,
+        "event_body_bytes": 1024 * 1024,
+        "events_per_request": 500,
+        "event_minutes_ahead": 5,
     },
     "retirement": {
         # Keys of the hashes by which retired people are recognised, newest first. SECRET_KEY and its fallbacks come

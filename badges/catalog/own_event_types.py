@@ -74,7 +74,7 @@ def read_event_type(entry: Any, *, path: str = "") -> tuple[EventTypeDraft | Non
     problems = event_type_problems(entry, path)
     if problems:
         return None, problems
-    document = {key: entry.get(key, default_of("event_type", key)) if key in _OPTIONAL else entry[key] for key in _KEYS}
+    document = {key: entry.get(key, default_of("eventType", key)) if key in _OPTIONAL else entry[key] for key in _KEYS}
     name = document["name"]
     if reason := event_types.name_problem(name):
         problems.append(Problem(child_path(path, "name"), reason))

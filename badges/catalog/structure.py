@@ -40,7 +40,7 @@ def template_problems(entry: Any, path: str = "") -> list[Problem]:
 
 def event_type_problems(entry: Any, path: str = "") -> list[Problem]:
     """Return the structural problems of one entry of an event type. What its ``schema`` says is validated elsewhere."""
-    problems = _problems(_validator("event_type"), entry, path)
+    problems = _problems(_validator("eventType"), entry, path)
     return problems or list(_unstorable_text({**entry, "schema": None}, path))
 
 

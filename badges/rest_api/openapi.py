@@ -56,6 +56,8 @@ _PROBLEM = {
 # The document of a template. Its schema is that of a pack's entry; the names of components begin with their schema's.
 TEMPLATE_DOCUMENT_SCHEMA = {"$ref": "#/components/schemas/PackTemplate"}
 TEMPLATE_DOCUMENT = {"application/json": TEMPLATE_DOCUMENT_SCHEMA}
+EVENT_TYPE_DOCUMENT_SCHEMA = {"$ref": "#/components/schemas/PackEventType"}
+EVENT_TYPE_DOCUMENT = {"application/json": EVENT_TYPE_DOCUMENT_SCHEMA}
 
 # All settings that shape the document. So the settings of a host with its own document have no effect here.
 _SETTINGS: dict[str, Any] = {

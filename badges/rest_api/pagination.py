@@ -82,6 +82,18 @@ class BySlugPagination(ByColumnPagination):
         return slug
 
 
+class ByNamePagination(ByColumnPagination):
+    """Event types in the order of their names."""
+
+    column = "name"
+
+    def read_position(self, parts: list[Any]) -> str:
+        (name,) = parts
+        if not isinstance(name, str) or not is_storable(name):
+            raise ValueError("this is no name")
+        return name
+
+
 class NewestRevisionFirstPagination(ByColumnPagination):
     """Revisions of one template, the newest first."""
 

@@ -15,6 +15,7 @@ from badges.models import LoggedEvent, UserCredential
 from badges.testing.events import line_of, passing_status
 from tests.factories import ALGEBRA, GEOMETRY, NOON, LearnerFactory, LoggedEventFactory, make_template
 from tests.rest_api.schema import assert_as_promised
+from tests.support.documented_code import code_blocks
 
 VALIDATE = "/api/badges/v1/criteria/validate/"
 EVALUATE = "/api/badges/v1/criteria/evaluate/"
@@ -151,6 +152,20 @@ def test_events_that_are_given_are_evaluated_with_what_is_missing(designer: Any)
     assert (body["satisfied"], body["missing"]) == (True, [])
 
 
+def test_a_document_that_held_once_says_when_it_was_earned(designer: Any) -> None:
+    document = {"$timeWindow": {"last": "2d", "flow": TWICE}}
+    events = [pasted(1, is_passing=True), pasted(2, is_passing=True), pasted(9, is_passing=True)]
+    _, body = post(designer, EVALUATE, {"document": document, "events": events, "at": AT})
+    assert (body["satisfied"], body["earned_at"]) == (False, "2026-03-02T10:00:00Z")
+    _, body = post(designer, EVALUATE, {"document": document, "events": events[1:], "at": AT})
+    assert body["earned_at"] is None
+
+
+def test_the_request_of_the_reference_page_is_answered(designer: Any) -> None:
+    (body,) = (block for block in code_blocks("references/rest-api", "json") if '"events"' in block)
+    assert post(designer, EVALUATE, json.loads(body))[1]["satisfied"]
+
+
 def test_the_trace_names_the_event_that_decided(designer: Any) -> None:
     events = [{**pasted(1, is_passing=False), "source": "here"}, {**pasted(2, is_passing=True), "source": "there"}]
     _, body = post(designer, EVALUATE, {"document": PASSED, "events": events})
@@ -261,9 +276,11 @@ def test_a_person_whose_events_are_logged_without_a_learner_is_found_by_the_lms_
     assert post(designer, EVALUATE, {"document": PASSED, "learner": "4711", "at": AT})[1]["satisfied"]
 
 
-def test_a_learner_without_an_lms_user_id_is_found_too(designer: Any) -> None:
+def test_events_from_before_the_lms_user_id_was_known_are_read_too(designer: Any) -> None:
     learner = LearnerFactory(lms_user_id=None)
     logged(-learner.pk)
+    learner.lms_user_id = 4712  # found out later
+    learner.save()
     assert post(designer, EVALUATE, {"document": PASSED, "learner": learner.user.username, "at": AT})[1]["satisfied"]
 
 

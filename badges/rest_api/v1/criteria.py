@@ -18,7 +18,7 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from badges.api import Learner, learner_of, person_named
+from badges.api import learner_of, person_named
 from badges.catalog import event_types
 from badges.catalog.criteria import criteria_of, event_type_errors
 from badges.catalog.models import BadgeTemplate
@@ -27,6 +27,7 @@ from badges.common.permissions import may
 from badges.common.problem_details import InvalidDocument
 from badges.conf import config
 from badges.exceptions import EventError
+from badges.history.criteria import MAX_MOMENTS, history_of_rows
 from badges.history.event_log import events_of, person_key
 from badges.history.models import LoggedEvent
 from badges.intake.events import canonical_id, canonical_source
@@ -40,7 +41,7 @@ from badges.rest_api.v1.criteria_serializers import (
 )
 from badges.rest_api.v1.templates import MAY_VIEW
 from badges.rest_api.views import PluginAPIView
-from badges.rules import Criteria, CriteriaError, Event, Translations, event_digest, parse_criteria
+from badges.rules import Criteria, CriteriaError, Event, Moment, Translations, earned, event_digest, parse_criteria
 
 # Of a document with $withinTimeWindow, which looks at the events of each interval: at most a few seconds of work.
 MAX_COMPARISONS = 5_000_000
@@ -102,17 +103,15 @@ class CriteriaEvaluationView(PluginAPIView):
             criteria = _of_template(given["template"])
         else:
             criteria = compiled(given["document"], field="document")
-        now, most = given.get("at") or timezone.now(), most_events(criteria.document)
+        now, most = given.get("at") or timezone.now(), Effort.of(criteria.document).most_events
         if "learner" in given:
             history = _logged(given["learner"], criteria, until=now, most=most)
         else:
             history = _pasted(given["events"], until=now, most=most)
         result = criteria.evaluate(history.events, now=now)
-        return Response(
-            CriteriaResultSerializer(
-                result, context={"now": now, "history": history, "translations": Translations(translation)}
-            ).data
-        )
+        held = _earned(criteria, history, now=now)
+        context = {"now": now, "history": history, "earned": held, "translations": Translations(translation)}
+        return Response(CriteriaResultSerializer(result, context=context).data)
 
 
 class History(NamedTuple):
@@ -123,7 +122,7 @@ class History(NamedTuple):
     are later than the moment. ``is_complete`` is false when older events of the learner were not read.
     """
 
-    events: list[Event]
+    events: Sequence[Event]
     names: Mapping[str, tuple[str, str]]
     left_out: int = 0
     is_complete: bool = True
@@ -139,31 +138,55 @@ def compiled(document: Any, *, field: str) -> Criteria:
         criteria = parse_criteria(document)
     except CriteriaError as error:
         raise InvalidDocument([_entry(error, field)]) from None
-    errors = event_type_errors(criteria, event_types.configured())
+    errors = event_type_errors(criteria, event_types.refreshed())
     if errors:
         raise InvalidDocument([_entry(error, field) for error in errors])
     return criteria
 
 
-def most_events(document: Mapping[str, Any]) -> int:
+class Effort(NamedTuple):
     """
-    Return the number of events over which a document is evaluated here.
+    How much work a document is.
 
-    An interval begins at each event, and its events are looked at again; so a ``$withinTimeWindow`` multiplies the work
-    by the number of events, and one inside another does so once more.
+    An interval begins at each event, and its events are looked at again. So a ``$withinTimeWindow`` multiplies the work
+    by the number of events, and one inside another does so once more. ``size`` is the number of values in the document,
+    ``depth`` how many intervals are inside each other.
     """
-    size, deepest = 0, 0
-    waiting: list[tuple[Any, int]] = [(document, 0)]
-    while waiting:
-        value, depth = waiting.pop()
-        size, deepest = size + 1, max(deepest, depth)
-        if isinstance(value, dict):
-            waiting += [(item, depth + (key == "$withinTimeWindow")) for key, item in value.items()]
-        elif isinstance(value, list):
-            waiting += [(item, depth) for item in value]
-    if not deepest:
-        return MAX_EVENTS
-    return min(MAX_EVENTS, int((MAX_COMPARISONS / size) ** (1 / (deepest + 1))))
+
+    size: int
+    depth: int
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Effort:
+        """Return the effort of a document."""
+        size, deepest = 0, 0
+        waiting: list[tuple[Any, int]] = [(document, 0)]
+        while waiting:
+            value, depth = waiting.pop()
+            size, deepest = size + 1, max(deepest, depth)
+            if isinstance(value, dict):
+                waiting += [(item, depth + (key == "$withinTimeWindow")) for key, item in value.items()]
+            elif isinstance(value, list):
+                waiting += [(item, depth) for item in value]
+        return cls(size, deepest)
+
+    @property
+    def most_events(self) -> int:
+        """The number of events over which the document is evaluated here."""
+        if not self.depth:
+            return MAX_EVENTS
+        return min(MAX_EVENTS, int((MAX_COMPARISONS / self.size) ** (1 / (self.depth + 1))))
+
+    def most_moments(self, events: int) -> int:
+        """Return at how many moments it is asked here whether the document held."""
+        return min(MAX_MOMENTS, int(MAX_COMPARISONS / (self.size * max(events, 1) ** (self.depth + 1))))
+
+
+def _earned(criteria: Criteria, history: History, *, now: dt.datetime) -> Moment | None:
+    """Return the first moment at which a document held; None if there was none, or none among those that were asked."""
+    since = min((event.occurred_at for event in history.events), default=now)
+    limit = Effort.of(criteria.document).most_moments(len(history.events))
+    return earned(criteria, history.events, since=since, now=now, limit=limit).earned
 
 
 def _entry(error: CriteriaError, field: str) -> dict[str, str]:
@@ -182,28 +205,28 @@ def _of_template(slug: str) -> Criteria:
 
 def _logged(named: str, criteria: Criteria, *, until: dt.datetime, most: int) -> History:
     """Return the logged events of a learner that a document reads. Raises ValidationError for an unknown learner."""
-    person = _person_key(named)
     types = None if None in criteria.event_types else [name for name in criteria.event_types if name is not None]
-    rows = events_of(person, types, since=criteria.reach(until), until=until, limit=most + 1)
-    definitions = event_types.configured()
-    read = [row for row in rows[:most] if row.event_type in definitions]
-    events = [
-        Event(str(row.digest), row.event_type, row.occurred_at, definitions[row.event_type].subject(row.loaded()))
-        for row in read
+    since = criteria.reach(until)
+    rows = [
+        row for key in _person_keys(named) for row in events_of(key, types, since=since, until=until, limit=most + 1)
     ]
-    names = {str(row.digest): (row.event_source, row.event_id) for row in read}
-    return History(events, names, is_complete=len(rows) <= most)
+    rows.sort(key=lambda row: (row.occurred_at, row.digest), reverse=True)
+    names = {str(row.digest): (row.event_source, row.event_id) for row in rows}
+    return History(history_of_rows(rows[:most]).events, names, is_complete=len(rows) <= most)
 
 
-def _person_key(named: str) -> int:
-    learner: Learner | None = learner_of(person_named(named)) if is_storable(named) else None
-    key = person_key(learner.lms_user_id, learner.pk) if learner else None
-    if key is None and named.isascii() and named.isdigit():  # somebody whose events are logged before a badge is near
-        key = person_key(int(named))
-    if key is None:
+def _person_keys(named: str) -> set[int]:
+    """Return what the log knows a person by. Events from before the LMS user id was known have the other key."""
+    learner = learner_of(person_named(named)) if is_storable(named) else None
+    if learner is not None:
+        keys = {person_key(learner.lms_user_id), person_key(None, learner.pk)}
+    else:  # somebody can have logged events before any badge is near
+        keys = {person_key(int(named)) if named.isascii() and named.isdigit() else None}
+    found = {key for key in keys if key is not None}
+    if not found:
         message = _("There is no such learner; write a learner's UUID, an LMS user id or a username.")
         raise ValidationError({"learner": [message]})
-    return key
+    return found
 
 
 def _pasted(given: Sequence[Mapping[str, Any]], *, until: dt.datetime, most: int) -> History:

@@ -12,7 +12,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from badges.common.request_bodies import StrictSerializer, TextField
-from badges.rules import Criteria, Result, TraceStep, Translations, canonical_time, describe
+from badges.rules import Criteria, Moment, Result, TraceStep, Translations, canonical_time, describe
 from badges.rules.criteria.texts import value_text
 
 MAX_EVENTS = 1000
@@ -152,6 +152,10 @@ class CriteriaResultSerializer(serializers.Serializer[Result]):
     """The result of an evaluation. It holds what events hold, so it may be personal."""
 
     satisfied = serializers.BooleanField()
+    earned_at = serializers.SerializerMethodField(
+        help_text="The first moment at which it held: a document that held once stays fulfilled. Null if there was "
+        "none, or if so many moments would have to be asked that not all were."
+    )
     missing = serializers.SerializerMethodField(help_text="What is missing, such as `3 of 5 events`.")
     at = serializers.SerializerMethodField()
     events_read = serializers.SerializerMethodField()
@@ -160,6 +164,11 @@ class CriteriaResultSerializer(serializers.Serializer[Result]):
         help_text="False when the learner has more events that the document reads; then only the newest were read."
     )
     trace = serializers.SerializerMethodField(help_text="The steps of the evaluation.")
+
+    @extend_schema_field({"type": ["string", "null"], "format": "date-time"})
+    def get_earned_at(self, result: Result) -> str | None:
+        held: Moment | None = self.context["earned"]
+        return _utc(held.time) if held else None
 
     @extend_schema_field({"type": "array", "items": {"type": "string"}})
     def get_missing(self, result: Result) -> list[str]:

@@ -121,7 +121,7 @@ class TemplateView(PluginAPIView):
         try:
             return retry_transient(exclusively, give_up_seconds=GIVE_UP_SECONDS)
         except DocumentError as error:
-            raise InvalidDocument(_errors(error.problems)) from None
+            raise InvalidDocument(problem_entries(error.problems)) from None
 
     @property
     def is_dry_run(self) -> bool:
@@ -387,7 +387,7 @@ def _exists(planned: SaveResult) -> Conflict:
     return Conflict(_("There is a template %(slug)s already. PUT changes it; or choose another slug.") % {"slug": slug})
 
 
-def _errors(problems: list[Problem]) -> list[dict[str, str]]:
+def problem_entries(problems: list[Problem]) -> list[dict[str, str]]:
     """Return problems as entries of problem details. Only the first are written out."""
     errors = [
         {"field": problem.path, "detail": problem.message, **({"kind": problem.kind} if problem.kind else {})}
