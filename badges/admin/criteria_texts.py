@@ -40,7 +40,7 @@ def describe_behavior(criteria: Criteria, *, now: dt.datetime) -> list[str]:
 
 def _changes(criteria: Criteria) -> Iterator[str]:
     if criteria.satisfied_without_events:
-        yield _("Somebody without any event satisfies it. So everybody gets the badge with their next event.")
+        yield _("Somebody without any event satisfies it. So every learner gets the badge with the next event.")
     if criteria.monotone:
         yield _("Only a new event can make it true.")
     elif criteria.needs_recheck:
@@ -51,16 +51,19 @@ def _changes(criteria: Criteria) -> Iterator[str]:
 
 def _events(criteria: Criteria, now: dt.datetime) -> Iterator[str]:
     if None in criteria.event_types:
-        yield _("It reads events of every type.")
+        yield _("It reads events of every type, of people who are learners already.")
     reach = criteria.reach(now)
     if reach is None:
         yield _("It looks at all events that are remembered, however old.")
     else:
         yield _("Asked today, it looks back to %(time)s.") % {"time": format_time(reach)}
-    yield _("While the template is active, events that it reads are remembered as long as it looks back to them.")
-    if days := config.event_log["days"]:
-        yield _("Other events are remembered for %(days)d days here.") % {"days": days}
     yield _("Of one learner, the newest %(most)d events are read.") % {"most": MAX_EVENTS}
+    if days := config.event_log["days"]:
+        yield _(
+            "While the template is active, what it reads is remembered as long as needed; before, for %(days)d days."
+        ) % {"days": days}
+    else:
+        yield _("What it reads is remembered while the template is active.")
 
 
 # --- the tree of an evaluation ---------------------------------------------------------------------------------------

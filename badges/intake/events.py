@@ -154,19 +154,24 @@ def parse_event(text: str, *, received_from: str, source: str | None = None, is_
 
 def load_envelope(text: str) -> dict[str, Any]:
     """Return a JSON text as an envelope: id, source, type, time and data, not checked yet. Raises EventError."""
+    envelope = load_json(text)
+    if not isinstance(envelope, dict):
+        raise EventError('not an event: expected an object {"id": …, "type": …, "time": …, "data": …}')
+    if missing := [key for key in ("id", "type", "time", "data") if envelope.get(key) is None]:
+        raise EventError(f"not an event: {', '.join(missing)} missing")
+    return envelope
+
+
+def load_json(text: str) -> Any:
+    """Return what a JSON text says. Raises EventError."""
     try:
-        envelope = json.loads(text, parse_constant=_refuse_constant)
+        return json.loads(text, parse_constant=_refuse_constant)
     except RecursionError:
         raise EventError("not an event: too many levels of JSON inside each other") from None
     except json.JSONDecodeError as error:
         raise EventError(f"not JSON: {error.msg} at character {error.pos + 1}") from None
     except ValueError:  # NaN, or a number with thousands of digits
         raise EventError("not JSON: it holds a number that JSON does not have, or far too many digits") from None
-    if not isinstance(envelope, dict):
-        raise EventError('not an event: expected an object {"id": …, "type": …, "time": …, "data": …}')
-    if missing := [key for key in ("id", "type", "time", "data") if envelope.get(key) is None]:
-        raise EventError(f"not an event: {', '.join(missing)} missing")
-    return envelope
 
 
 def type_of(envelope: Mapping[str, Any]) -> str:

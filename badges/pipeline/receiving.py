@@ -1,8 +1,8 @@
 """
 Receiving events from senders who want to know what becomes of each, as those of the REST API.
 
-Every event of a known learner gets a row in the inbox, also one that meets no requirement: its sender is told that it
-was accepted, and is told the same event's second time that it is a duplicate. ``process_pending`` decides the rows.
+Every event of a known learner gets a row in the inbox, also one that meets no requirement. Its sender is told that it
+was accepted. An event that is sent a second time is reported as a duplicate. ``process_pending`` decides the rows.
 """
 
 from __future__ import annotations

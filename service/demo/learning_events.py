@@ -12,13 +12,16 @@ from typing import Any
 from badges.testing.events import enrollment, passing_status
 
 PACK = Path(__file__).parent / "pack.json"
+REFUSED_CRITERIA = Path(__file__).parent / "refused_criteria.json"
 ORGANIZATION = "c0ffee00-0000-4000-8000-00000000c4ed"
 COURSES = ("Algebra", "Geometry", "Logic", "Ethics", "Astronomy", "Music", "Calligraphy")
 LEARNERS = 400
+CURIOUS_LEARNERS = 40
 NAMES = (
     *("Ada Lovelace", "أحمد بن علي", "王小明", "Zoë D'Arc", "Þóra Jónsdóttir", "Иван Петров", "Σοφία Παπαδάκη"),
     *("Fatoumata", "Nguyễn Thị Mai", "María José Núñez", "שרה לוי", "अनिता शर्मा", "さくら 田中"),
 )
+NOT_SO_CURIOUS = 5004  # leaves out a day
 TERM_BEGINS = dt.datetime(2026, 9, 1, 8, 0, tzinfo=dt.UTC)
 _IDS = uuid.UUID("de300000-0000-4000-8000-000000000000")
 
@@ -29,6 +32,7 @@ def event_lines() -> Iterator[str]:
 
     They are the same at every call, ids included. So a second run of the demo recognises that everything is done.
     """
+    yield from _curious_lines()
     chance = random.Random(2026)  # noqa: S311 -- demo data, not a secret
     moment = TERM_BEGINS
     for course in COURSES:
@@ -48,6 +52,25 @@ def event_lines() -> Iterator[str]:
                 is_passing=passed,
                 **subject,
                 **person,
+            ).line
+
+
+def _curious_lines() -> Iterator[str]:
+    """Yield the taster courses of learners who pass one on each day of a week. Some of them leave out a day."""
+    for number in range(1, CURIOUS_LEARNERS + 1):
+        for day, course in enumerate(COURSES):
+            if number % 4 == 0 and day == 3:
+                continue
+            key = f"course-v1:Taster+{course}+2026"
+            yield passing_status(
+                time=TERM_BEGINS - dt.timedelta(days=10 - day, minutes=number),
+                event_id=_id("graded", key, number),
+                is_passing=True,
+                course_key=key,
+                course_name=f"{course}, a taster",
+                lms_user_id=5000 + number,
+                username=f"learner{number}",
+                name=_name(number),
             ).line
 
 

@@ -94,6 +94,18 @@ def missing_of(step: TraceStep, translations: Translations = ENGLISH) -> list[st
     return ([here] if here else []) + [text for child in step.children for text in missing_of(child, translations)]
 
 
+def closeness(step: TraceStep) -> float:
+    """Return how close a step is to being satisfied, from 0 to 1, to choose what is shown. It decides nothing."""
+    if step.result:
+        return 1.0
+    if step.children:
+        shares = [closeness(child) for child in step.children]
+        return max(shares) if step.operator == "$or" else sum(shares) / len(shares)
+    if step.subject in _NOUNS and step.operator in ("$gte", "$eq") and step.observed < step.operand:
+        return float(max(step.observed, 0) / step.operand)
+    return 0.0
+
+
 def step_text(
     step: TraceStep,
     translations: Translations = ENGLISH,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Iterator
 from datetime import datetime, tzinfo
 
 from badges.rules.criteria.calendar import LAST_MOMENT, Last, Length, local_day
 from badges.rules.criteria.entries import Clock, Entry, Scope, Trigger, passing
 from badges.rules.criteria.events import Event
-from badges.rules.criteria.trace import TraceStep
+from badges.rules.criteria.trace import TraceStep, closeness
 
 _SATURDAY = 5
 
@@ -85,6 +86,10 @@ class WindowEntry(Entry):
         return scope.over(events)
 
 
+# An explanation compares so many intervals.
+MAX_COMPARED = 100
+
+
 class WithinEntry(Entry):
     """``$withinTimeWindow``: an interval of a fixed length, beginning at an event that it reads, satisfies the flow."""
 
@@ -117,16 +122,18 @@ class WithinEntry(Entry):
         return any(self.flow.holds(inside) for _, inside in self._intervals(scope))
 
     def explain(self, scope: Scope) -> TraceStep:
-        """Return the answer with the interval that satisfies it, or with the latest one."""
-        latest = None
-        for latest in self._intervals(scope):
-            if self.flow.holds(latest[1]):
+        """Return the answer with the interval that satisfies it, or with the one of the latest that comes closest."""
+        latest: deque[tuple[Event, Scope]] = deque(maxlen=MAX_COMPARED)
+        for interval in self._intervals(scope):
+            latest.append(interval)
+            if self.flow.holds(interval[1]):
+                latest = deque([interval])
                 break
-        if latest is None:
+        if not latest:
             note = "there is no event for an interval to begin at"
             return TraceStep(self.path, self.operator, self.written, None, None, False, note=note)
-        begin, inside = latest
-        child = self.flow.explain(inside)
+        explained = ((begin, self.flow.explain(inside)) for begin, inside in reversed(latest))
+        begin, child = max(explained, key=lambda found: closeness(found[1]))
         return TraceStep(self.path, self.operator, self.written, None, begin.id, child.result, children=(child,))
 
     def _intervals(self, scope: Scope) -> Iterator[tuple[Event, Scope]]:

@@ -55,6 +55,7 @@ class Command(BaseCommand):
             self._consume(folder / "events.jsonl")
             self._deliver()
             self._show(credly)
+            self._explain_criteria()
             with LmsProcess() as lms:
                 self._give_certificates(lms, f"http://127.0.0.1:{port}", folder)
                 if serve or sys.stdin.isatty():
@@ -105,6 +106,23 @@ class Command(BaseCommand):
         states = Counter(OutboxMessage.objects.values_list("channel", "state"))
         counts = ", ".join(f"{channel} {state}: {number}" for (channel, state), number in sorted(states.items()))
         self.console.print(f"Outbox: {counts or 'empty'}. Inbox: {InboxMessage.objects.count()} events on record.")
+
+    def _explain_criteria(self) -> None:
+        """Print what one learner lacks for a badge with criteria, and how a wrong document is refused."""
+        template = "curious-week"
+        self._step(f"Explaining why learner {learning_events.NOT_SO_CURIOUS} has no badge {template}")
+        call_command(
+            "badges_criteria",
+            "explain",
+            learner=str(learning_events.NOT_SO_CURIOUS),
+            template=template,
+            stdout=self.stdout,
+        )
+        self._step(f"Checking a criteria document that is refused, {learning_events.REFUSED_CRITERIA.name}")
+        try:
+            call_command("badges_criteria", "check", str(learning_events.REFUSED_CRITERIA), stdout=self.stdout)
+        except CommandError as error:
+            self.console.print(str(error), markup=False, highlight=False)
 
     def _give_certificates(self, lms: LmsProcess, address: str, folder: Path) -> None:
         """Enable a certificate for a course, run its schedule once, and print where the results are."""

@@ -162,3 +162,12 @@ def test_a_length_of_time_is_said_with_its_unit():
     history = [event("s", "S", "2026-03-01 10:00"), event("e", "E", "2026-03-01 11:30")]
 
     assert explain({"$duration": document}, *history).missing() == ["1.5 of 2 hours"]
+
+
+def test_of_several_intervals_the_one_that_comes_closest_is_shown():
+    history = [event(f"e{day}", "login", f"2026-03-{day:02d}") for day in (1, 2, 3, 9, 20)]
+    count = {"event": "login", "criteria": {"$eventCount": {"$gte": 4}}}
+    result = explain({"$withinTimeWindow": {"window": "3d", "conditions": count}}, *history)
+
+    assert result.missing() == ["3 of 4 events"]
+    assert result.trace.event_id == "e1"
