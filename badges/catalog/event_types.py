@@ -446,7 +446,8 @@ def _read_own(number: int, before: _Own) -> _Own:
         if not is_active:
             inactive.add(name)
             continue
-        rows[name] = schema, path = tuple(content)
+        schema, path = content
+        rows[name] = (schema, path)
         known = before.definitions.get(name) if before.rows.get(name) == rows[name] else None
         definition = known or _define_row(name, schema, path)
         if definition is not None:
