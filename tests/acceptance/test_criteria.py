@@ -443,7 +443,8 @@ def test_a_document_that_time_makes_true_is_awarded_when_the_time_has_come() -> 
     assert due() == at("2026-03-08 00:05")
 
     assert pipeline.process_pending(now=at("2026-03-08 00:04")).seen == 0
-    assert pipeline.process_pending(now=at("2026-03-08 00:06")).seen == 1
+    result = pipeline.process_pending(now=at("2026-03-08 00:06"))
+    assert (result.seen, result.awarded) == (1, 1)
     assert held()
     assert cause() == {
         "cause_kind": "time",
