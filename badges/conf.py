@@ -68,6 +68,8 @@ DEFAULTS: dict[str, Any] = {
     # "session.timeout.ms" is how long the partitions of a killed consumer wait for another one. With a
     # "group.instance.id" of its own, each process gets its partitions back at once.
     "kafka_client": {},
+    # Topics whose messages are JSON and not Avro, named as for -t: CloudEvents, in the structured or the binary form.
+    "json_topics": [],
     "delivery": {
         # True: a Celery task is sent by name when rows were written. False: the task badges.sweep or the command
         # badges_drain finds them. None: True when the host has a CELERY_BROKER_URL.

@@ -4,6 +4,7 @@ from badges import issuers
 from badges.admin import (
     credentials,
     event_log,
+    event_types,
     inbox,
     learners,
     outbox,
@@ -17,6 +18,7 @@ from badges.admin import (
 __all__ = [
     "credentials",
     "event_log",
+    "event_types",
     "inbox",
     "learners",
     "outbox",

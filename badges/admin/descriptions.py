@@ -47,6 +47,7 @@ KINDS = {
     Kind.LIST: gettext_lazy("list"),
     Kind.MAP: gettext_lazy("map"),
     Kind.OBJECT: gettext_lazy("object"),
+    Kind.ANY: gettext_lazy("text or number"),
 }
 
 
@@ -72,9 +73,13 @@ KNOWN_VALUES = {
 }
 
 
-def describe_values(path: str, kind: Kind) -> str:
-    """Return what values at a key path look like: their kind, and the scale or an example where that is known."""
-    note = KNOWN_VALUES.get(split_path(path)[-1]) or EXAMPLES.get(kind)
+def describe_values(path: str, kind: Kind, note: str | None = None) -> str:
+    """
+    Return what values at a key path look like: their kind, and the scale or an example where that is known.
+
+    ``note`` is what the author of an event type has said about them.
+    """
+    note = note or KNOWN_VALUES.get(split_path(path)[-1]) or EXAMPLES.get(kind)
     return f"{KINDS[kind]}, {note}" if note else str(KINDS[kind])
 
 

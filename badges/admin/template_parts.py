@@ -244,7 +244,7 @@ def _event_type_options() -> list[dict[str, Any]]:
         {
             "type": name,
             "paths": [
-                {"path": path, "kind": kind, "words": describe_values(path, kind)}
+                {"path": path, "kind": kind, "words": describe_values(path, kind, definition.note(path))}
                 for path, kind in definition.key_paths()
             ],
         }

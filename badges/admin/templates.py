@@ -18,6 +18,7 @@ from badges.admin.criteria_texts import criteria_in_words
 from badges.admin.descriptions import pretty
 from badges.admin.template_forms import TemplateForm, template_document
 from badges.admin.template_sections import section_of, sections
+from badges.catalog import event_types
 from badges.catalog.api import (
     Document,
     DocumentError,
@@ -157,6 +158,7 @@ class BadgeTemplateAdmin(PluginModelAdmin):
     # --- saving ------------------------------------------------------------------------------------------------------
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        event_types.refreshed()  # the page offers the event types of this site as they are now
         # Validated and saved under one lock: otherwise another editor could save between the two.
         turn = editing_transaction() if request.method == "POST" else nullcontext()
         try:

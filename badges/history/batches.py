@@ -96,7 +96,7 @@ class BatchHistory:
     def _add(
         self, learner_id: int, digest: UUID, type: str, source: str, id: str, time: dt.datetime, data: str
     ) -> None:
-        self._add_loaded(learner_id, digest, type, Origin(source, id), time, json.loads(data))
+        self._add_loaded(learner_id, digest, type, Origin(source, id), time, _loaded(data))
 
     def _add_loaded(
         self, learner_id: int, digest: UUID, type: str, origin: Origin, time: dt.datetime, data: Any
@@ -104,3 +104,10 @@ class BatchHistory:
         event = Event(str(digest), type, time, payload_of(self._definitions.get(type), data))
         self._events.setdefault(learner_id, []).append(event)
         self.origins[event.id] = origin
+
+
+def _loaded(data: str) -> Any:
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError):
+        return None  # one damaged row must not stop all later events of the learner

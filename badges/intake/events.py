@@ -30,7 +30,7 @@ from badges.catalog.event_types import EventDefinition
 from badges.conf import config
 from badges.exceptions import EventError
 from badges.rules import ShapeError, to_text
-from badges.rules.times import canonical_time
+from badges.rules.times import canonical_time, instant
 
 # The source and the id of an event: what makes it this event and no other.
 Identity = tuple[str, str]
@@ -154,19 +154,24 @@ def parse_event(text: str, *, received_from: str, source: str | None = None, is_
 
 def load_envelope(text: str) -> dict[str, Any]:
     """Return a JSON text as an envelope: id, source, type, time and data, not checked yet. Raises EventError."""
+    envelope = load_json(text)
+    if not isinstance(envelope, dict):
+        raise EventError('not an event: expected an object {"id": …, "type": …, "time": …, "data": …}')
+    if missing := [key for key in ("id", "type", "time", "data") if envelope.get(key) is None]:
+        raise EventError(f"not an event: {', '.join(missing)} missing")
+    return envelope
+
+
+def load_json(text: str) -> Any:
+    """Return what a JSON text says. Raises EventError."""
     try:
-        envelope = json.loads(text, parse_constant=_refuse_constant)
+        return json.loads(text, parse_constant=_refuse_constant)
     except RecursionError:
         raise EventError("not an event: too many levels of JSON inside each other") from None
     except json.JSONDecodeError as error:
         raise EventError(f"not JSON: {error.msg} at character {error.pos + 1}") from None
     except ValueError:  # NaN, or a number with thousands of digits
         raise EventError("not JSON: it holds a number that JSON does not have, or far too many digits") from None
-    if not isinstance(envelope, dict):
-        raise EventError('not an event: expected an object {"id": …, "type": …, "time": …, "data": …}')
-    if missing := [key for key in ("id", "type", "time", "data") if envelope.get(key) is None]:
-        raise EventError(f"not an event: {', '.join(missing)} missing")
-    return envelope
 
 
 def type_of(envelope: Mapping[str, Any]) -> str:
@@ -255,7 +260,7 @@ def canonical_type(given: Any) -> str:
 def canonical_moment(given: Any, where: str) -> dt.datetime:
     """Return a time in UTC. ``where`` names the field in errors. Raises EventError when the time has no UTC offset."""
     try:
-        return dt.datetime.fromisoformat(canonical_time(given))
+        return instant(given)
     except ValueError as error:
         raise ShapeError(where, f"expected {error}") from None
 

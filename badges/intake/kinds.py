@@ -35,10 +35,11 @@ class Handler(Protocol):
 
     It may only write to the database: what has to happen outside becomes an outbox row. Raises EventError for a row
     that cannot be used; the row becomes a dead letter with this message. After any other error of several rows they are
-    handed over again in smaller parts. A row that fails alone is tried again later.
+    handed over again in smaller parts. A row that fails alone is tried again later. A handler that awards badges
+    returns how many.
     """
 
-    def __call__(self, rows: Sequence[InboxMessage], *, now: dt.datetime) -> None: ...
+    def __call__(self, rows: Sequence[InboxMessage], *, now: dt.datetime) -> int | None: ...
 
 
 class KindMissing(Retryable):

@@ -89,7 +89,7 @@ def receive(event: Event, *, now: dt.datetime | None = None) -> bool:
     """
     Write an event to the inbox if it matters to a template; return whether the inbox has it now.
 
-    ``process_pending`` decides it later. Signal receivers and the REST API come in here. An event that meets no
+    ``process_pending`` decides it later. Signal receivers call this. An event that meets no
     requirement is logged at once; it is written to the inbox too when ``LMS_BADGES_CONFIG["keep_unmatched"]`` is on.
     The row is part of the caller's transaction, if there is one; a worker is notified when that commits.
     """

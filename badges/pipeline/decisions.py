@@ -192,10 +192,13 @@ def match_events(
 
 def events_to_log(matched: MatchedBatch, catalog: Snapshot) -> list[tuple[Event, LearnerData]]:
     """Return the events of a batch that the event log is to have, whether or not they matched, with their people."""
-    types = {event.type for event, _person in matched.about_people}
-    # What a criteria document reads is logged also where the settings say that nothing is.
-    wanted = {type for type in types if event_log.is_logged(type) or catalog.reads_history_of(type)}
+    wanted = {type for type in {event.type for event, _person in matched.about_people} if is_logged(type, catalog)}
     return [(event, person) for event, person in matched.about_people if event.type in wanted]
+
+
+def is_logged(event_type: str, catalog: Snapshot) -> bool:
+    """Return whether events of a type are logged: the settings say so, or a criteria document reads them."""
+    return event_log.is_logged(event_type) or catalog.reads_history_of(event_type)
 
 
 def rows_to_log(

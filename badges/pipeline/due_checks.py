@@ -15,9 +15,9 @@ from badges.progress import states
 from badges.progress.states import Change
 
 
-def handle(rows: Sequence[InboxMessage], *, now: dt.datetime) -> None:
+def handle(rows: Sequence[InboxMessage], *, now: dt.datetime) -> int:
     """
-    Ask the documents of the rows; award what is complete, and write the next checks.
+    Ask the documents of the rows, award what is complete and write the next checks; return how many were awarded.
 
     The handler of the kind ``criteria`` of inbox rows. A template that is not active any more, or has no document, is
     left out. The number of statements does not depend on the number of rows.
@@ -27,7 +27,7 @@ def handle(rows: Sequence[InboxMessage], *, now: dt.datetime) -> None:
     templates = catalog.with_criteria
     due = [check for check in due if check.template_id in templates]
     if not due:
-        return
+        return 0
     ids = {check.learner_id for check in due}
     learners = {row.pk: row for row in Learner.objects.select_for_update().filter(pk__in=ids).order_by("pk")}
     state_of = states.load([check.id for check in due])
@@ -37,7 +37,7 @@ def handle(rows: Sequence[InboxMessage], *, now: dt.datetime) -> None:
         if learner is not None and template.criteria_id not in state.fulfilled:
             questions.append(Question(LearnerProgress(learner, template, state), check.moment))
     if not questions:
-        return
+        return 0
     evaluation = Evaluation(questions, catalog.definitions, now)
     evaluation.read()
     completed = []
@@ -46,5 +46,6 @@ def handle(rows: Sequence[InboxMessage], *, now: dt.datetime) -> None:
             completed.append(NewAward(progress.learner.pk, progress.template, cause))
     changed = [each.progress for each in questions]
     states.store(((each.state, each.learner.pk, each.template.id) for each in changed), now=now)
-    award(completed, now=now)
+    awarded = award(completed, now=now)
     evaluation.store()
+    return len(awarded)

@@ -55,18 +55,17 @@ def _wait(rows: Sequence[InboxMessage], reason: str, now: dt.datetime) -> None:
 
 def _handle_or_split(rows: Sequence[InboxMessage], handler: kinds.Handler, now: dt.datetime) -> BatchResult:
     def work(some: Sequence[InboxMessage]) -> BatchResult:
-        retry_transient(lambda: _handle(some, handler, now))
-        return BatchResult()
+        return BatchResult(awarded=retry_transient(lambda: _handle(some, handler, now)))
 
     return split_when_it_fails(rows, work, lambda row, error: _defer(row, error, now))
 
 
-def _handle(rows: Sequence[InboxMessage], handler: kinds.Handler, now: dt.datetime) -> None:
+def _handle(rows: Sequence[InboxMessage], handler: kinds.Handler, now: dt.datetime) -> int:
     with read_committed():
         if inbox.finish(rows, state=InboxState.PROCESSED, now=now) != len(rows):
             raise ClaimLostError
         try:
-            handler(rows, now=now)
+            return handler(rows, now=now) or 0
         except Retryable as error:
             # Only the database may delay all rows.
             raise HandlerError from error

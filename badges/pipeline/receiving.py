@@ -1,8 +1,8 @@
 """
 Receiving events from senders who want to know what becomes of each, as those of the REST API.
 
-Every event of a known learner gets a row in the inbox, also one that meets no requirement: its sender is told that it
-was accepted, and is told the same event's second time that it is a duplicate. ``process_pending`` decides the rows.
+Every event of a known learner gets a row in the inbox, also one that meets no requirement. Its sender is told that it
+was accepted. An event that is sent a second time is reported as a duplicate. ``process_pending`` decides the rows.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from badges.intake import inbox, learners
 from badges.intake.events import Event
 from badges.intake.models import InboxState
 from badges.outbox.worker_notifications import PROCESS_PENDING, notify_worker_on_commit
-from badges.pipeline.decisions import rows_to_log
+from badges.pipeline.decisions import is_logged, rows_to_log
 
 
 class Receipt(StrEnum):
@@ -61,7 +61,7 @@ def receive_all(events: Sequence[Event], *, now: dt.datetime) -> list[Received]:
             received.append(Received(event, Receipt.REFUSED, lookup.refused[person.key]))
         elif person is None or person.key in lookup.retired or not lookup.identifies(person.key):
             received.append(Received(event, Receipt.UNKNOWN_LEARNER))
-            if person is not None and event_log.is_logged(event.type):
+            if person is not None and is_logged(event.type, catalog):
                 unknown.append((event, person))
         elif event.identity in seen:
             received.append(Received(event, Receipt.DUPLICATE))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import random
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -441,7 +443,8 @@ def test_a_document_that_time_makes_true_is_awarded_when_the_time_has_come() -> 
     assert due() == at("2026-03-08 00:05")
 
     assert pipeline.process_pending(now=at("2026-03-08 00:04")).seen == 0
-    assert pipeline.process_pending(now=at("2026-03-08 00:06")).seen == 1
+    result = pipeline.process_pending(now=at("2026-03-08 00:06"))
+    assert (result.seen, result.awarded) == (1, 1)
     assert held()
     assert cause() == {
         "cause_kind": "time",
@@ -549,3 +552,41 @@ def test_a_file_of_events_and_a_drain_in_processes_of_their_own_award_the_badge(
     assert drain.wait() == 0, drain.output()
     assert held()
     assert UserCredential.objects.count() == 2
+
+
+def test_workers_that_are_killed_while_checks_are_due_lose_none_and_award_none_twice(
+    run_manage: Callable[..., Process],
+) -> None:
+    criteria(QUIET_WEEK)
+    people = range(100, 180)
+    for make in (
+        lambda number: passes("2026-03-01", number=number),
+        lambda number: enrolls("2026-03-02", number=number),
+    ):
+        pipeline.handle([event(make(number)) for number in people], now=at("2026-03-02 00:01"))
+    patient = {"delivery": {"lease_seconds": 1}, "intake": {"max_attempts": 20}}
+    env = {
+        "LMS_BADGES_CONFIG": json.dumps({**CONFIG, **patient}),
+        "DJANGO_SETTINGS_MODULE": "tests.support.host_settings",
+    }
+    moments = random.Random(1843)  # the same kills in every run
+
+    for _ in range(4):
+        drain = run_manage("badges_drain", "--forever", env=env)
+        drain.wait_until(is_claimed, seconds=60, what="a claim")
+        time.sleep(moments.random() / 10)
+        drain.kill()
+    assert pending(), "the kills should fall into the middle of the work"
+    drain = run_manage("badges_drain", "--forever", env=env)
+    drain.wait_until(lambda: not pending(), seconds=120, what="no check that is due")
+
+    assert UserCredential.objects.count() == Fulfillment.objects.count() == len(people)
+    assert all(held(number) for number in people)
+
+
+def pending() -> bool:
+    return InboxMessage.objects.filter(kind="criteria", state="pending").exists()
+
+
+def is_claimed() -> bool:
+    return InboxMessage.objects.filter(kind="criteria", claim__isnull=False).exists() or not pending()

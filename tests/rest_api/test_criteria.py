@@ -15,6 +15,7 @@ from badges.models import LoggedEvent, UserCredential
 from badges.testing.events import line_of, passing_status
 from tests.factories import ALGEBRA, GEOMETRY, NOON, LearnerFactory, LoggedEventFactory, make_template
 from tests.rest_api.schema import assert_as_promised
+from tests.support.documented_code import code_blocks
 
 VALIDATE = "/api/badges/v1/criteria/validate/"
 EVALUATE = "/api/badges/v1/criteria/evaluate/"
@@ -158,6 +159,11 @@ def test_a_document_that_held_once_says_when_it_was_earned(designer: Any) -> Non
     assert (body["satisfied"], body["earned_at"]) == (False, "2026-03-02T10:00:00Z")
     _, body = post(designer, EVALUATE, {"document": document, "events": events[1:], "at": AT})
     assert body["earned_at"] is None
+
+
+def test_the_request_of_the_reference_page_is_answered(designer: Any) -> None:
+    (body,) = (block for block in code_blocks("references/rest-api", "json") if '"events"' in block)
+    assert post(designer, EVALUATE, json.loads(body))[1]["satisfied"]
 
 
 def test_the_trace_names_the_event_that_decided(designer: Any) -> None:

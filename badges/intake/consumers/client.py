@@ -13,23 +13,30 @@ from badges.intake.consumers.loop import ConsumerError
 log = logging.getLogger(__name__)
 
 INSTALL = "The Kafka client is not installed. Run: pip install 'lms-badges[kafka]'"
+REGISTRY_SETTING = "EVENT_BUS_KAFKA_SCHEMA_REGISTRY_URL"
 REQUIRED_SETTINGS = {
     "EVENT_BUS_KAFKA_BOOTSTRAP_SERVERS": "localhost:9092",
-    "EVENT_BUS_KAFKA_SCHEMA_REGISTRY_URL": "http://localhost:8081",
+    REGISTRY_SETTING: "http://localhost:8081",
 }
 # LMS_BADGES_CONFIG["kafka_client"] may not set these. That only decided events are committed depends on them.
 PROTECTED = ("group.id", "enable.auto.commit", "enable.auto.offset.store", "enable.partition.eof", "error_cb", "logger")
 
 
-def check_ready() -> None:
-    """Raise ConsumerError when Kafka cannot be used here; its message has the command to run or the setting to add."""
+def check_ready(*, needs_registry: bool = True) -> None:
+    """
+    Raise ConsumerError when Kafka cannot be used here; its message has the command to run or the setting to add.
+
+    ``needs_registry``: whether the schema registry has to be configured. Topics of JSON do not need it.
+    """
     try:
         import confluent_kafka  # noqa: F401, PLC0415 -- an extra
         import edx_event_bus_kafka  # noqa: F401, PLC0415 -- an extra, and it reads settings when imported
     except ImportError:
         raise ConsumerError(INSTALL) from None
     lines = [
-        f'{name} = "{example}"' for name, example in REQUIRED_SETTINGS.items() if not getattr(settings, name, None)
+        f'{name} = "{example}"'
+        for name, example in REQUIRED_SETTINGS.items()
+        if not getattr(settings, name, None) and (needs_registry or name != REGISTRY_SETTING)
     ]
     if lines:
         raise ConsumerError("\n".join(["Kafka is not configured. Add to the host's settings, for example:", *lines]))

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from badges.conf import config
-from badges.intake.consumers import client, messages
+from badges.intake.consumers import client, json_messages, messages
 from badges.intake.consumers.loop import WAIT_SECONDS, Bus, CannotDecodeError, ConsumerError, Item, OperatorNotices
 from badges.intake.consumers.schemas import RegistryUnavailableError, Schemas
 from badges.intake.events import Unreadable
@@ -45,8 +45,11 @@ class KafkaBus(Bus[Any]):
     gather_seconds = GATHER_SECONDS
 
     def __init__(self, topics: Sequence[str], group: str, *, topic_wait_seconds: float = TOPIC_WAIT_SECONDS) -> None:
-        client.check_ready()
+        named = config.json_topics if isinstance(config.json_topics, (list, tuple)) else ()
+        self._needs_registry = not set(topics) <= set(named)
+        client.check_ready(needs_registry=self._needs_registry)
         self._topics = client.full_topics(list(topics))
+        self._json_topics = frozenset(client.full_topics([topic for topic in topics if topic in named]))
         self._group = group
         self._event_bytes = config.intake["event_bytes"]
         self._topic_wait_seconds = topic_wait_seconds
@@ -65,7 +68,7 @@ class KafkaBus(Bus[Any]):
     def open(self, *, notices: OperatorNotices, discard: Callable[[Callable[[Any], bool]], None]) -> None:
         self._notices, self._discard = notices, discard
         self._consumer = client.make_consumer(self._group, on_error=self._note_client_error)
-        self._schemas = Schemas()
+        self._schemas = Schemas() if self._needs_registry else None
         self._consumer.subscribe(
             self._topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )
@@ -100,9 +103,8 @@ class KafkaBus(Bus[Any]):
         return len(message.value() or b"") + ADDED_BYTES
 
     def decode(self, batch: Sequence[Any]) -> list[Item]:
-        assert self._schemas is not None
         try:
-            items = [messages.read(message, self._schemas, event_bytes=self._event_bytes) for message in batch]
+            items = [self._read(message) for message in batch]
         except RegistryUnavailableError as error:
             raise _RegistryPauseError(f"The schema registry is not available ({error}); waiting for it.") from error
         if self._paused:
@@ -111,6 +113,12 @@ class KafkaBus(Bus[Any]):
             if isinstance(item, Unreadable):
                 log.warning("Dead letter from %s: %s", item.received_from, item.reason)
         return items
+
+    def _read(self, message: Any) -> Item:
+        if message.topic() in self._json_topics:
+            return json_messages.read(message, event_bytes=self._event_bytes)
+        assert self._schemas is not None
+        return messages.read(message, self._schemas, event_bytes=self._event_bytes)
 
     def wait(self) -> list[Any]:
         """Pause the partitions for a moment, and stay in the group."""

@@ -57,8 +57,8 @@ def read(message: Message, schemas: Schemas, *, event_bytes: int) -> Event | Unr
     A message of a type that is not configured is not decoded. An event that takes more than ``event_bytes`` is
     unreadable. Raises RegistryUnavailableError when the schema registry does not answer.
     """
-    headers = _Headers(message.headers() or ())
-    received_from = f"kafka:{message.topic()}/{message.partition()}@{message.offset()}"
+    headers = Headers(message.headers() or ())
+    received_from = received_from_of(message)
     value = message.value()
     body: Callable[[], str] | None = None
     try:
@@ -72,7 +72,7 @@ def read(message: Message, schemas: Schemas, *, event_bytes: int) -> Event | Unr
         if len(value) > event_bytes:
             raise TooBigError(TOO_BIG.format(size=len(value), limit=event_bytes))
         source = canonical_source(headers.optional(SOURCE_HEADER) or config.default_source)
-        time = _time(headers, message)
+        time = time_of(headers.optional(TIME_HEADER), f"the {TIME_HEADER} header", message)
         data = _decode(value, schemas)
         body = _json_of(event_id, source, definition.type, time, data)
         event = canonical_event(
@@ -80,16 +80,16 @@ def read(message: Message, schemas: Schemas, *, event_bytes: int) -> Event | Unr
         )
         stored_size(event, len(value), event_bytes)
     except TooBigError as error:
-        return _unreadable(error, headers, received_from, value, None)
+        return unreadable(error, headers, received_from, value, None)
     except EventError as error:
-        shown = body() if body else _as_text(value)
-        return _unreadable(
+        shown = body() if body else as_base64(value)
+        return unreadable(
             error, headers, received_from, value, shown if shown and len(shown) <= 2 * event_bytes else None
         )
     return event
 
 
-class _Headers:
+class Headers:
     """The headers of a message; names may repeat, values may be anything."""
 
     def __init__(self, pairs: Sequence[tuple[str, bytes | None]]) -> None:
@@ -123,10 +123,15 @@ class _Headers:
         return text if text.isprintable() and len(text) <= TYPE_LENGTH else ""
 
 
-def _time(headers: _Headers, message: Message) -> dt.datetime:
-    sent = headers.optional(TIME_HEADER)
+def received_from_of(message: Message) -> str:
+    """Return where a message was read, for operators."""
+    return f"kafka:{message.topic()}/{message.partition()}@{message.offset()}"
+
+
+def time_of(sent: Any, where: str, message: Message) -> dt.datetime:
+    """Return the time of an event: the one that was sent, or the broker's. Raises EventError, which names ``where``."""
     if sent is not None:
-        return canonical_moment(sent, f"the {TIME_HEADER} header")
+        return canonical_moment(sent, where)
     # The header is optional on the bus. The broker's timestamp stays the same when the message is delivered again.
     kind, milliseconds = message.timestamp()
     if not kind:
@@ -149,13 +154,15 @@ def _json_of(*parts: Any) -> Callable[[], str]:
     return to_json
 
 
-def _as_text(value: bytes | None) -> str | None:
+def as_base64(value: bytes | None) -> str | None:
+    """Return bytes as text that every database stores."""
     return None if value is None else base64.b64encode(value).decode("ascii")
 
 
-def _unreadable(
-    error: EventError, headers: _Headers, received_from: str, value: bytes | None, body: str | None
+def unreadable(
+    error: EventError, headers: Headers, received_from: str, value: bytes | None, body: str | None
 ) -> Unreadable:
+    """Return a message that cannot be used. ``body`` is what is kept of it."""
     event_id = headers.printable(ID_HEADER)
     # The id of the row is not that of the event: a corrected event may come again under its id, and must be new then.
     # The content is part of it, because a topic that was created again, or another cluster, has the same offsets.

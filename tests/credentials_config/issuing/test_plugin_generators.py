@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import re
-import textwrap
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,19 +14,17 @@ from credentials_config.models import Credential, CredentialAsset, CredentialCon
 from credentials_config.testing.lms import LmsStandIn
 from tests.credentials_config.plugins import registered
 from tests.support.certificates import DAY, NOW, add_algebra, configure_certificate, document_of, issue, make, run
+from tests.support.documented_code import code_blocks
 
 pytestmark = pytest.mark.django_db
-
-PAGE = Path(__file__).parents[3] / "docs" / "how-tos" / "extend.rst"
 
 
 @pytest.fixture
 def written() -> dict[str, Any]:
     """Run the page's code."""
-    blocks = re.findall(r"\.\. code-block:: python\n\n((?:   .*\n|\n)+)", PAGE.read_text())
-    (source,) = (block for block in blocks if "class Postcard" in block)
+    (source,) = (block for block in code_blocks("how-tos/extend", "python") if "class Postcard" in block)
     names: dict[str, Any] = {"__name__": "example.postcard"}
-    exec(textwrap.dedent(source), names)
+    exec(source, names)
     return names
 
 
