@@ -25,6 +25,7 @@ def main() -> None:
     parser.add_argument("--databases", nargs="+", default=["sqlite", "postgresql"], choices=["sqlite", "postgresql"])
     parser.add_argument("--buses", nargs="+", default=["file", "kafka"], choices=["file", "kafka"])
     parser.add_argument("--templates", nargs="+", type=int, default=[1, 100, 10_000], help="sizes of the catalog")
+    parser.add_argument("--event-log", nargs="+", default=["on", "off"], choices=["on", "off"], help="off: files only")
     parser.add_argument("--learners", type=int, default=10_000, help="people, each with an event of each kind")
     parser.add_argument("--documents", type=int, default=1_000, help="certificates to make; 0: none")
     parser.add_argument("--no-events", action="store_true", help="do not measure events")

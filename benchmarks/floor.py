@@ -25,7 +25,7 @@ BATCH = 500
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kind", choices=["match", "completes"], required=True)
+    parser.add_argument("--kind", choices=["no match", "match", "completes"], required=True)
     options = parser.parse_args()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "service.settings")
     django.setup()
@@ -43,7 +43,8 @@ def main() -> None:
 
 
 def rows_of_last_run(kind: str) -> list[tuple[Any, list[Any]]]:
-    """Return the tables that a run wrote, in its order, each with its new rows; the inbox comes first."""
+    """Return the tables that a run wrote, in its order, each with its new rows; the first has one row an event."""
+    from badges.history.models import LoggedEvent  # noqa: PLC0415
     from badges.issuers.credly.models import CredlyBadge  # noqa: PLC0415
     from badges.models import (  # noqa: PLC0415
         BadgeProgress,
@@ -53,6 +54,8 @@ def rows_of_last_run(kind: str) -> list[tuple[Any, list[Any]]]:
         UserCredential,
     )
 
+    if kind == "no match":
+        return [(LoggedEvent, list(LoggedEvent.objects.order_by("id")))]
     inbox = list(InboxMessage.objects.order_by("id"))
     caused = list(Fulfillment.objects.order_by("id"))
     if kind == "completes":
@@ -67,6 +70,8 @@ def rows_of_last_run(kind: str) -> list[tuple[Any, list[Any]]]:
         tables.append((UserCredential, list(UserCredential.objects.order_by("id"))))
         tables.append((CredlyBadge, list(CredlyBadge.objects.order_by("credential_id"))))
         tables.append((OutboxMessage, list(OutboxMessage.objects.order_by("sequence"))))
+    if logged := list(LoggedEvent.objects.order_by("-id")[: len(inbox)]):
+        tables.append((LoggedEvent, logged[::-1]))
     return tables
 
 

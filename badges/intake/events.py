@@ -30,7 +30,7 @@ from badges.catalog.event_types import EventDefinition
 from badges.conf import config
 from badges.exceptions import EventError
 from badges.rules import ShapeError, to_text
-from badges.rules.times import canonical_time
+from badges.rules.times import canonical_time, instant
 
 # The source and the id of an event: what makes it this event and no other.
 Identity = tuple[str, str]
@@ -260,7 +260,7 @@ def canonical_type(given: Any) -> str:
 def canonical_moment(given: Any, where: str) -> dt.datetime:
     """Return a time in UTC. ``where`` names the field in errors. Raises EventError when the time has no UTC offset."""
     try:
-        return dt.datetime.fromisoformat(canonical_time(given))
+        return instant(given)
     except ValueError as error:
         raise ShapeError(where, f"expected {error}") from None
 
