@@ -72,6 +72,7 @@ def retire(
 
 def _retire(condition: Q, user: Q | None, lms_user_id: int | None, now: dt.datetime, plan: bool) -> RetirementResult:
     with transaction.atomic():
+        condition = learners.same_person(condition)
         if lms_user_id is None:
             lms_user_id = _lms_user_id(condition, user)
         account = _account(user, lms_user_id)

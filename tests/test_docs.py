@@ -27,14 +27,14 @@ def test_each_command_of_the_page_runs_as_it_is_written(tmp_path: Path, monkeypa
     monkeypatch.chdir(tmp_path)
     lines = [line for block in code_blocks("how-tos/badge-did-not-come", "bash") for line in block.splitlines() if line]
     assert len(lines) == 8
-    said = []
+    outputs = []
     for line in lines:
         python, manage, *words = shlex.split(line)
         assert (python, manage) == ("python", "manage.py")
         output = io.StringIO()
         call_command(*words, stdout=output, stderr=output)
-        said.append(output.getvalue())
-    checked, explained = said[4], said[6]
+        outputs.append(output.getvalue())
+    checked, explained = outputs[4], outputs[6]
     assert checked.startswith("three-courses: earned when: at least 3 different values")
     assert "missing: 0 of 3 different values" in explained
 

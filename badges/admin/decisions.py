@@ -227,6 +227,7 @@ def decided(
 
 
 def _focus(form: DecisionForm) -> None:
-    """Put the cursor into the first field that has an error, or into the first one."""
+    """Put the cursor into the first field that has an error, or into the first one, if there is any."""
     wrong = [name for name in form.fields if name in form.errors]
-    form.fields[(wrong or list(form.fields))[0]].widget.attrs["autofocus"] = True
+    for name in (wrong or list(form.fields))[:1]:
+        form.fields[name].widget.attrs["autofocus"] = True

@@ -79,8 +79,8 @@ def describe_values(path: str, kind: Kind, note: str | None = None) -> str:
 
     ``note`` is what the author of an event type has said about them.
     """
-    note = note or KNOWN_VALUES.get(split_path(path)[-1]) or EXAMPLES.get(kind)
-    return f"{KINDS[kind]}, {note}" if note else str(KINDS[kind])
+    shown = note or KNOWN_VALUES.get(split_path(path)[-1]) or EXAMPLES.get(kind)
+    return f"{KINDS[kind]}, {shown}" if shown else str(KINDS[kind])
 
 
 def describe_naming(event_type: str) -> str:

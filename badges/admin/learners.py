@@ -10,7 +10,7 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils.safestring import SafeString
@@ -22,6 +22,7 @@ from badges.admin.decisions import (
     AWARDED,
     AwardToLearnerForm,
     ButtonsMixin,
+    DecisionForm,
     decided,
     decider,
     decision_page,
@@ -29,7 +30,9 @@ from badges.admin.decisions import (
     suggested_templates,
 )
 from badges.admin.readonly import ExactSearchMixin, ReadOnlyAdmin, learner_ids_for
-from badges.common.admin import LongTableAdmin, link_to_list
+from badges.common.admin import LongTableAdmin, admin_url, link_to, link_to_list
+from badges.exceptions import Permanent
+from badges.intake.learners import give_account
 from badges.models import BadgeProgress, InboxMessage, Learner, LearnerIdentity, OutboxMessage, UserCredential
 from badges.retirement import RetirementResult
 
@@ -42,7 +45,8 @@ class LearnerAdmin(ButtonsMixin, ExactSearchMixin, ReadOnlyAdmin):
     list_select_related = ("user",)
     search_help_text = gettext_lazy("An LMS user id, a username or its beginning, or the UUID of a learner.")
     ordering = ("-pk",)
-    fields = ("uuid", "lms_user_id", "user", "created_at", "known_at", "badges")
+    list_filter = (("account_learner", admin.EmptyFieldListFilter),)
+    fields = ("uuid", "lms_user_id", "user", "other_learner", "created_at", "known_at", "badges")
 
     actions = ("retire",)
 
@@ -78,13 +82,55 @@ class LearnerAdmin(ButtonsMixin, ExactSearchMixin, ReadOnlyAdmin):
         }
 
     def get_urls(self) -> list[Any]:
-        award = self.admin_site.admin_view(self.award)
-        return [path("<path:object_id>/award/", award, name="lms_badges_learner_award"), *super().get_urls()]
+        award, join = self.admin_site.admin_view(self.award), self.admin_site.admin_view(self.join)
+        return [
+            path("<path:object_id>/award/", award, name="lms_badges_learner_award"),
+            path("<path:object_id>/join/", join, name="lms_badges_learner_join"),
+            *super().get_urls(),
+        ]
 
     def buttons(self, request: HttpRequest, row: Learner) -> list[tuple[str, str]]:
-        if row.is_anonymous or not may_award(request.user):
-            return []
-        return [(reverse("admin:lms_badges_learner_award", args=[row.pk]), _("Award a badge"))]
+        offered = []
+        if not row.is_anonymous and may_award(request.user):
+            offered.append((reverse("admin:lms_badges_learner_award", args=[row.pk]), _("Award a badge")))
+        if row.account_learner_id and self.may(request, "join"):
+            offered.append((reverse("admin:lms_badges_learner_join", args=[row.pk]), _("Give the account")))
+        return offered
+
+    def join(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Give the learner the account that another learner of the same person has."""
+        if not (self.has_view_permission(request) and self.may(request, "join")):
+            raise PermissionDenied
+        learner = self.get_object(request, unquote(object_id))
+        if learner is None or learner.account_learner is None:
+            raise Http404
+
+        def decide(given: dict[str, Any]) -> HttpResponse:
+            try:
+                give_account(learner)
+            except Permanent as error:
+                self.message_user(request, str(error), messages.ERROR)
+            else:
+                nameless = Learner(pk=learner.pk, uuid=learner.uuid)  # the host's log must not name people
+                self.log_change(request, nameless, _("given the account of another learner"))
+                self.message_user(request, _("The learner has the account now."), messages.SUCCESS)
+            return HttpResponseRedirect(admin_url(learner))
+
+        return decision_page(
+            request,
+            self,
+            learner,
+            form_class=DecisionForm,
+            title=_("Give the account"),
+            button=_("Give the account"),
+            explanation=_(
+                "%(learner)s gets the account of the learner %(other)s, because both are the same person. The other "
+                "learner keeps its progress and badges, and events do not find it any more. Award by hand what this "
+                "learner should have too."
+            )
+            % {"learner": learner.lms_user_id, "other": learner.account_learner},
+            decide=decide,
+        )
 
     def award(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Award one of the templates to the learner."""
@@ -112,6 +158,10 @@ class LearnerAdmin(ButtonsMixin, ExactSearchMixin, ReadOnlyAdmin):
 
     def search_condition(self, term: str) -> Q:
         return Q(pk__in=learner_ids_for(term))
+
+    @admin.display(description=gettext_lazy("other learner with the account"))
+    def other_learner(self, learner: Learner) -> SafeString | str:
+        return link_to(learner.account_learner)
 
     @admin.display(description=gettext_lazy("known at other systems"))
     def known_at(self, learner: Learner) -> str:

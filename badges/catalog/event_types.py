@@ -441,12 +441,15 @@ def _read_own(number: int, before: _Own) -> _Own:
     """Read all rows; one statement. What has not changed keeps its definition, so that little is compiled anew."""
     if not number:
         return _Own()
-    rows, definitions, inactive = {}, {}, set()
-    for name, is_active, *content in EventType.objects.values_list("name", "is_active", "schema", "learner_path"):
+    rows: dict[str, tuple[str, str]] = {}
+    definitions: dict[str, EventDefinition] = {}
+    inactive: set[str] = set()
+    columns = ("name", "is_active", "schema", "learner_path")
+    for name, is_active, schema, path in EventType.objects.values_list(*columns):
         if not is_active:
             inactive.add(name)
             continue
-        rows[name] = schema, path = tuple(content)
+        rows[name] = (schema, path)
         known = before.definitions.get(name) if before.rows.get(name) == rows[name] else None
         definition = known or _define_row(name, schema, path)
         if definition is not None:

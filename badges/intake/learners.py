@@ -20,14 +20,14 @@ from typing import Any, NamedTuple
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.hashers import make_password
-from django.db import IntegrityError
+from django.db import IntegrityError, transaction
 from django.db.models import BigIntegerField, BooleanField, Exists, ExpressionWrapper, F, Model, Q, Value
 from django.db.models.functions import Cast
 
 from badges.catalog.event_types import LearnerData
 from badges.catalog.learner_paths import ExternalIdentity, PersonKey
 from badges.conf import user_lms_id_field
-from badges.exceptions import EventError
+from badges.exceptions import EventError, Permanent
 from badges.fields import KeyField
 from badges.intake import retired
 from badges.intake.models import Learner, LearnerIdentity, RetiredPerson
@@ -50,9 +50,10 @@ EQUATED_USERNAME = (
 )
 
 TWO_LEARNERS = (
-    "The account of learner %s has another learner, %s, who was found by the username earlier. The account stays with "
-    "that one."
+    "The account of learner %s has another learner, %s, who was found by the username earlier. Open the first one in "
+    "the admin (learners), and give it the account."
 )
+NOT_TWO_LEARNERS = "This learner has an account already, or the other learner has it no more. Nothing was changed."
 
 CHANGED = "A learner was retired or changed since they were looked up."
 
@@ -81,6 +82,7 @@ class LearnerLookup:
     - ``same_as``: the username belongs to one of ``new_people``, who is another key of the batch.
     - ``refused`` cannot be identified. Their events become dead letters with this reason.
     - ``retired`` have left. Their events are ignored.
+    - ``two_learners`` have a learner without the account, because another learner has it, who is given by primary key.
     - ``without_account`` have neither learner nor username. They get a learner if the caller of ``look_up`` wants that.
 
     A key that is in none of them is ignored: there is no row for it here, and the event has no ``UserData`` with a
@@ -94,6 +96,7 @@ class LearnerLookup:
     same_as: dict[PersonKey, PersonKey] = field(default_factory=dict)
     refused: dict[PersonKey, str] = field(default_factory=dict)
     retired: set[PersonKey] = field(default_factory=set)
+    two_learners: dict[PersonKey, int] = field(default_factory=dict)
     without_account: set[PersonKey] = field(default_factory=set)
     equates: bool = False
 
@@ -150,7 +153,33 @@ def look_up(
 def retire(learner: Learner) -> None:
     """Remove the LMS user id, the account and the identities from a learner. The caller has locked the row."""
     LearnerIdentity.objects.filter(learner=learner).delete()
-    Learner.objects.filter(pk=learner.pk).update(lms_user_id=None, user=None)
+    Learner.objects.filter(account_learner=learner.pk).update(account_learner=None)
+    Learner.objects.filter(pk=learner.pk).update(lms_user_id=None, user=None, account_learner=None)
+
+
+def same_person(condition: Q) -> Q:
+    """Return a condition for the learners that another one finds, and for the other learners of the same people."""
+    found = dict(Learner.objects.filter(condition).values_list("pk", "account_learner"))
+    with_account = {pk for pk in found.values() if pk is not None}
+    without = set(Learner.objects.filter(account_learner__in=found).values_list("pk", flat=True)) if found else set()
+    return condition | Q(pk__in=with_account | without)
+
+
+def give_account(learner: Learner) -> None:
+    """
+    Give a learner the account that another learner of the same person has.
+
+    The other one keeps its progress and its credentials, and has neither account nor LMS user id afterwards. Raises
+    Permanent when there are not two such learners any more.
+    """
+    with transaction.atomic():
+        rows = Learner.objects.select_for_update().filter(pk__in=[learner.pk, learner.account_learner_id])
+        locked = {row.pk: row for row in rows.order_by("pk")}
+        ours, other = locked.get(learner.pk), locked.get(learner.account_learner_id or 0)
+        if ours is None or other is None or ours.user_id is not None or other.user_id is None or other.lms_user_id:
+            raise Permanent(NOT_TWO_LEARNERS)
+        Learner.objects.filter(pk=other.pk).update(user=None)
+        Learner.objects.filter(pk=ours.pk).update(user=other.user_id, account_learner=None)
 
 
 def names_of(learner_id: int | None, user_id: Any) -> list[str | ExternalIdentity]:
@@ -195,6 +224,7 @@ def get_or_create(lookup: LearnerLookup, keys: Iterable[PersonKey]) -> dict[Pers
     Learner.objects.bulk_create(created)
     found = _by_key(meant, _lock(meant, accounts, lookup), accounts, lookup)
     _add_what_is_missing(found, accounts)
+    _note_two_learners(found, lookup)
     return {key: found[other] for key, other in wanted.items()}
 
 
@@ -292,6 +322,14 @@ def _add_what_is_missing(found: Mapping[PersonKey, Learner], accounts: Mapping[P
             changed[learner.pk] = learner
     if changed:
         Learner.objects.bulk_update(changed.values(), ["lms_user_id", "user"])
+
+
+def _note_two_learners(found: Mapping[PersonKey, Learner], lookup: LearnerLookup) -> None:
+    """Write on locked learners which other learner of the same person has the account; no statement if it is there."""
+    for key, other in lookup.two_learners.items():
+        if key in found and found[key].account_learner_id != other:
+            log.warning(TWO_LEARNERS, found[key].pk, other)
+            Learner.objects.filter(pk=found[key].pk).update(account_learner=other)
 
 
 def _find_known_and_retired(wanted: Collection[PersonKey], others: set[int], lookup: LearnerLookup) -> None:
@@ -440,7 +478,7 @@ def _use_account(user: AbstractBaseUser, lms_user_id: int, lookup: LearnerLookup
     elif learner is None:
         lookup.users[lms_user_id] = user
     elif lms_user_id in lookup.known:
-        log.warning(TWO_LEARNERS, lookup.known[lms_user_id].pk, learner.pk)
+        lookup.two_learners[lms_user_id] = learner.pk
     else:
         lookup.unbound[lms_user_id] = learner
 

@@ -27,6 +27,10 @@ class Learner(models.Model):
     NULL and the history stays. ``badges.api.retire`` sets ``lms_user_id`` and ``user`` to NULL. ``uuid`` is the opaque
     id that providers get instead of any id of the LMS.
 
+    ``account_learner`` is set when one person turns out to have two learners: this one, who has the LMS user id, and
+    another one, who was found by the username before and has the account. Staff then give the account to this one
+    (``learners.give_account``).
+
     .. pii: The LMS user id, which identifies a person at the LMS.
     .. pii_types: id
     .. pii_retirement: local_api
@@ -37,12 +41,22 @@ class Learner(models.Model):
     user = UnconstrainedOneToOneField(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="badges_learner"
     )
+    account_learner = models.ForeignKey(
+        "self",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="+",
+        verbose_name=_("other learner with the account"),
+    )
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
     class Meta:
         default_permissions = ()
         permissions = [
             ("view_lms_badges_learner", "Can view learners"),
+            ("join_lms_badges_learner", "Can give a learner the account of another learner of the same person"),
             ("retire_lms_badges_learner", "Can retire learners"),
         ]
         verbose_name = _("learner")

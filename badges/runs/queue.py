@@ -102,10 +102,14 @@ def join(kind: str, *, subject: str, person: Any = None) -> Run | None:
     """
     Return the open run of a kind and subject, or None; it is locked until the caller's transaction ends.
 
-    ``person`` is noted as who asked for it, unless somebody has asked before. A worker is notified.
+    Must be called in a transaction. ``person`` is noted as who asked for it, unless somebody has asked before. A worker
+    is notified.
     """
-    run = Run.objects.select_for_update().filter(kind=kind, subject=subject, active_key=ACTIVE).first()
-    if run is None:
+    pk = Run.objects.filter(kind=kind, subject=subject, active_key=ACTIVE).values_list("pk", flat=True).first()
+    # By primary key alone: InnoDB would lock the index of kind and subject first, and a worker that closes the run
+    # locks it second.
+    run = Run.objects.select_for_update().filter(pk=pk).first() if pk else None
+    if run is None or not run.is_open:
         return None
     if person is not None and run.asked_by_id is None:
         run.asked_by = person

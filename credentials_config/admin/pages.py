@@ -40,14 +40,14 @@ class Page(LongTableAdmin):
         return f"{self.opts.app_label}_{self.opts.model_name}_{button}"
 
     def back_to(self, row: Model) -> HttpResponseRedirect:
-        """Redirect to a row's page after one of its buttons was pressed."""
+        """Redirect to a row's page after one of its buttons was used."""
         return HttpResponseRedirect(admin_url(row))
 
     def _button(self, name: str) -> Callable[..., HttpResponse]:
         method = getattr(self, name)
 
         @wraps(method)
-        def pressed(request: HttpRequest, object_id: str) -> HttpResponse:
+        def view(request: HttpRequest, object_id: str) -> HttpResponse:
             if request.method != "POST":
                 return HttpResponseNotAllowed(["POST"])
             if not self.may(request, self.verbs.get(name, name)):
@@ -57,7 +57,7 @@ class Page(LongTableAdmin):
                 raise Http404
             return method(request, row)
 
-        return self.admin_site.admin_view(pressed)
+        return self.admin_site.admin_view(view)
 
 
 class ReadOnlyPage(ReadOnlyMixin, Page):

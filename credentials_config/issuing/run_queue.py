@@ -16,6 +16,8 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from badges import api as badges
+from badges.database import retry_transient
+from credentials_config.issuing.errors import DATABASE_GIVE_UP_SECONDS
 from credentials_config.models import CredentialConfiguration, CredentialRun, RunCause
 
 # The kind of the runs, and the Celery task that carries them out.
@@ -38,16 +40,20 @@ def request(
     When a person or a command asks while a run of the schedule is open, that run becomes theirs. It is then carried out
     even when the configuration is switched off.
     """
-    with transaction.atomic():
-        run = _join(configuration, cause, person, ignore_dates)
-        if run is None:
-            try:
-                return _start(configuration, cause, person, ignore_dates, now)
-            except badges.RunRefused:  # somebody else asked at the same moment
-                run = _join(configuration, cause, person, ignore_dates)
-                if run is None:
-                    raise
-    return run
+
+    def work() -> CredentialRun:
+        with transaction.atomic():
+            if run := _join(configuration, cause, person, ignore_dates):
+                return run
+            return _start(configuration, cause, person, ignore_dates, now)
+
+    def join_or_start() -> CredentialRun:
+        try:
+            return work()
+        except badges.RunRefused:  # somebody else asked at the same moment
+            return work()
+
+    return retry_transient(join_or_start, give_up_seconds=DATABASE_GIVE_UP_SECONDS)
 
 
 def anything_due(*, now: dt.datetime | None = None) -> bool:

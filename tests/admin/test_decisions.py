@@ -76,12 +76,12 @@ def test_a_badge_is_revoked_from_its_page_and_the_page_then_says_who_when_and_wh
     given = {"public_reason": "Awarded by mistake.", "internal_reason": "See the <b>minutes</b>.", "block": "on"}
     page = manager.post(address, given, follow=True)
     assert page.redirect_chain == [(page_of(credential), 302)]
-    said = text(page)
-    assert "The badge was revoked." in said
-    assert "fantasio did it by hand, under revision 1 of the template." in said
-    assert "Awarded by mistake." in said
-    assert "See the <b>minutes</b>." in said
-    assert "does not get this badge again until staff lift the block" in said
+    shown = text(page)
+    assert "The badge was revoked." in shown
+    assert "fantasio did it by hand, under revision 1 of the template." in shown
+    assert "Awarded by mistake." in shown
+    assert "See the <b>minutes</b>." in shown
+    assert "does not get this badge again until staff lift the block" in shown
     credential.refresh_from_db()
     assert (credential.status, credential.blocked, credential.revocation_person.username) == (
         "revoked",
@@ -326,8 +326,8 @@ def test_the_page_tells_what_else_revoked_a_badge(manager: Client) -> None:
     )
     program = UserCredentialFactory()
     api.revoke(program.learner, program.template.slug, reason="The host says so.")
-    said = text(manager.get(page_of(event)))
-    assert "The event event-of-penalty of openedx/lms/web (org.openedx.houba.v1) of March 14, 2026" in said
+    shown = text(manager.get(page_of(event)))
+    assert "The event event-of-penalty of openedx/lms/web (org.openedx.houba.v1) of March 14, 2026" in shown
     assert "Other code did it, under revision 1 of the template." in text(manager.get(page_of(program)))
     assert "Revocation" not in text(manager.get(page_of(UserCredentialFactory())))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 from badges.catalog.api import export_template
 from badges.conf import PASSING_STATUS
 from badges.models import BadgeTemplate, UserCredential
+from badges.testing.events import passing_status
 from tests.admin.pages import ADD, LIST, change
 from tests.factories import (
     ALGEBRA,
@@ -126,6 +128,37 @@ def test_on_a_phone_nothing_of_a_rule_is_cut_off_and_all_of_it_can_be_reached(
     for control in shown:
         assert control.rect["x"] >= 0
         assert control.rect["x"] + control.rect["width"] <= width
+
+
+def test_criteria_that_are_not_saved_yet_are_tried_with_the_keyboard_alone(
+    browser: Chrome, open_page: Callable[[str], None]
+) -> None:
+    template = make_template()
+    open_page(change(template))
+    # The fieldset is closed, because there are no criteria yet.
+    browser.execute_script("document.querySelector('.module details').open = true")
+    keyboard = Keyboard(browser)
+    twice = {"event": PASSING_STATUS, "criteria": {"$eventCount": {"$gte": 2}}}
+    keyboard.to("criteria").send_keys(json.dumps(twice))
+    keyboard.to("events").send_keys(passing_status(lms_user_id=7).line)
+    keyboard.to(words="Try").send_keys(Keys.ENTER)
+    answer = browser.find_element(By.ID, "lms-badges-tryout-result")
+    WebDriverWait(browser, 20).until(lambda _: "1 of 2 events" in answer.text)
+    assert "Not satisfied" in answer.text
+    assert export_template(template)["criteria"] is None
+
+
+def test_on_a_phone_the_criteria_and_what_was_tried_fit_the_screen(
+    browser: Chrome, open_page: Callable[[str], None]
+) -> None:
+    template = make_template(criteria={"event": PASSING_STATUS, "criteria": {"course.course_key": "x" * 300}})
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", PHONE)
+    open_page(change(template))
+    browser.find_element(By.CSS_SELECTOR, "#lms-badges-tryout button").click()
+    answer = browser.find_element(By.ID, "lms-badges-tryout-result")
+    WebDriverWait(browser, 20).until(lambda _: "Not satisfied" in answer.text)
+    assert browser.execute_script("return document.documentElement.scrollWidth") == 390
+    assert browser.find_element(By.NAME, "criteria").rect["height"] > 200
 
 
 def test_what_is_demanded_stands_in_line_with_all_else_that_is_told(

@@ -10,6 +10,7 @@ from django.contrib.admin.models import LogEntry
 
 from badges.models import InboxMessage, Learner
 from tests.factories import InboxMessageFactory, LearnerFactory
+from tests.support.learner_factories import signed_in
 
 LIST = "/admin/lms_badges/learner/"
 pytestmark = [pytest.mark.django_db, pytest.mark.tables]
@@ -56,3 +57,39 @@ def test_it_needs_its_permission(client: Any, staff: Callable[..., Any], learner
     retire(client, learner, confirmed="Retire")
 
     assert Learner.objects.get(pk=learner.pk).lms_user_id == learner.lms_user_id
+
+
+# One person with two learners
+
+
+def test_staff_find_the_learner_whose_account_another_one_has_and_give_it_the_account(staff: Any) -> None:
+    by_name, by_id = LearnerFactory(lms_user_id=None), LearnerFactory(lms_user_id=41, user=None)
+    LearnerFactory(lms_user_id=52)
+    Learner.objects.filter(pk=by_id.pk).update(account_learner=by_name)
+    client = signed_in(staff("view_learner", "join_learner", username="fantasio"))
+
+    found = client.get(f"{LIST}?account_learner__isempty=0").context["cl"].queryset
+    assert list(found) == [by_id]
+    page = client.get(f"{LIST}{by_id.pk}/change/").content.decode()
+    assert f"{LIST}{by_name.pk}/change/" in page
+    address = f"{LIST}{by_id.pk}/join/"
+    assert address in page
+    assert "both are the same person" in client.get(address).content.decode()
+
+    done = client.post(address, follow=True).content.decode()
+
+    assert "The learner has the account now." in done
+    by_id.refresh_from_db()
+    assert by_id.user == by_name.user
+    assert LogEntry.objects.get().object_repr == str(by_id.uuid)
+    assert client.post(address).status_code == 404
+
+
+def test_who_may_only_view_learners_gives_no_account(staff: Any) -> None:
+    by_name, by_id = LearnerFactory(lms_user_id=None), LearnerFactory(lms_user_id=41, user=None)
+    Learner.objects.filter(pk=by_id.pk).update(account_learner=by_name)
+    client = signed_in(staff("view_learner", username="fantasio"))
+    assert "/join/" not in client.get(f"{LIST}{by_id.pk}/change/").content.decode()
+    assert client.post(f"{LIST}{by_id.pk}/join/").status_code == 403
+    by_id.refresh_from_db()
+    assert by_id.user is None

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import itertools
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
-from django.db import connection, connections
 
 from badges import api, pipeline
 from badges.exceptions import AlreadyHeldError, NotHeldError
 from badges.models import Learner, OutboxMessage, UserCredential
 from tests.factories import ALGEBRA, LearnerFactory, UserFactory, make_passing, make_template
+from tests.support.threads import outcomes_at_once
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.tables]
 
@@ -21,26 +20,9 @@ WORKERS = 8
 
 
 def at_once(works: Sequence[Callable[[], list[str]]]) -> list[str]:
-    """Run works in threads that start together; return what they returned, or how they failed."""
-    gate = threading.Barrier(len(works))
-    outcomes: list[str] = []
-
-    def run(work: Callable[[], list[str]]) -> None:
-        try:
-            connection.ensure_connection()
-            gate.wait(20)
-            outcomes.extend(work())
-        except Exception as error:
-            outcomes.append(repr(error))
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=run, args=(work,)) for work in works]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(120)
-    return outcomes
+    """Run works at the same time; return what they returned, or how they failed."""
+    outcomes = outcomes_at_once(works)
+    return [one for outcome in outcomes for one in ([repr(outcome)] if isinstance(outcome, Exception) else outcome)]
 
 
 def awarding(people: Sequence[Any], slug: str) -> Callable[[], list[str]]:

@@ -11,10 +11,11 @@ from django.contrib.auth import get_user_model
 from badges import api, pipeline
 from badges.awarding.models import UserCredential
 from badges.catalog.event_types import LearnerData
+from badges.exceptions import Permanent
 from badges.history import event_log
 from badges.history.models import LoggedEvent
 from badges.intake.events import Event, parse_event
-from badges.intake.learners import look_up
+from badges.intake.learners import give_account, look_up
 from badges.intake.models import InboxMessage, Learner, LearnerIdentity
 from tests.factories import make_template, rule
 from tests.support.statement_counts import counted_statements
@@ -292,3 +293,50 @@ def test_a_learner_who_was_not_retired_does_not_get_the_account_of_one_who_was(n
 
     assert found == {41: other}
     assert found[41].user_id is None
+
+
+# One person with two learners
+
+
+@pytest.fixture
+def two_learners(named_by) -> tuple[Learner, Learner]:
+    """Return the learner who has the LMS user id and the one who has the account, after an event told that."""
+    named_by("username:quiz.student")
+    account("marsupilami")
+    pipeline.handle([quiz(student="marsupilami")])
+    by_name = Learner.objects.get()
+    by_id = Learner.objects.create(lms_user_id=41)
+    assert api.get_or_create_learners([LearnerData(41, True, "marsupilami", None, None)]) == {41: by_id}
+    by_id.refresh_from_db()
+    return by_id, by_name
+
+
+def test_that_one_person_has_two_learners_is_noted_once(two_learners, caplog) -> None:
+    by_id, by_name = two_learners
+    assert (by_id.account_learner, by_id.user, by_name.account_learner) == (by_name, None, None)
+    caplog.clear()
+    api.get_or_create_learners([LearnerData(41, True, "marsupilami", None, None)])
+    assert not caplog.records
+
+
+def test_the_account_is_given_to_the_learner_who_has_the_lms_user_id(two_learners) -> None:
+    by_id, by_name = two_learners
+    give_account(by_id)
+
+    by_id.refresh_from_db()
+    by_name.refresh_from_db()
+    assert (by_id.user.username, by_id.account_learner, by_name.user) == ("marsupilami", None, None)
+    assert UserCredential.objects.get().learner == by_name  # its history stays
+    assert api.learner_of("marsupilami") == by_id
+    with pytest.raises(Permanent, match="Nothing was changed"):
+        give_account(by_id)
+
+
+@pytest.mark.parametrize("name", ["marsupilami", 41])
+def test_both_learners_of_a_person_are_retired_and_neither_comes_back(two_learners, name: Any) -> None:
+    api.retire(name)
+
+    assert set(Learner.objects.values_list("lms_user_id", "user", "account_learner")) == {(None, None, None)}
+    assert api.get_or_create_learners([LearnerData(41, True, "other", None, None)]) == {}
+    pipeline.handle([quiz(student="marsupilami")])
+    assert Learner.objects.count() == 2

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.db import IntegrityError, OperationalError, connection, connections, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 
 from badges import pipeline
 from badges.awarding.models import UserCredential
@@ -17,6 +16,7 @@ from badges.intake import learners
 from badges.intake.models import InboxMessage, Learner
 from badges.outbox.models import OutboxMessage
 from badges.progress.models import Fulfillment
+from tests.support.threads import outcomes_at_once
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.tables]
 
@@ -24,27 +24,12 @@ ALGEBRA, BOTANY = "course-v1:Uni+Algebra+1", "course-v1:Uni+Botany+2"
 
 
 def at_once(*works: Callable[[], object]) -> list[object]:
-    """Run works in threads that start together; return what they returned, and raise what they raised."""
-    gate, results, errors = threading.Barrier(len(works)), [], []
-
-    def run(work: Callable[[], object]) -> None:
-        try:
-            connection.ensure_connection()
-            gate.wait(10)
-            results.append(work())
-        except Exception as error:
-            errors.append(error)
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=run, args=(work,)) for work in works]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    if errors:
-        raise errors[0]
-    return results
+    """Run works at the same time; return what they returned, and raise what they raised."""
+    outcomes = outcomes_at_once(works)
+    for outcome in outcomes:
+        if isinstance(outcome, Exception):
+            raise outcome
+    return outcomes
 
 
 def handling(batch: Sequence[object]) -> Callable[[], object]:

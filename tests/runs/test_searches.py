@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
+from django.db import transaction
 from django.utils import timezone
 
 from badges import api, tasks
@@ -36,6 +37,11 @@ def search(**parameters: Any) -> Run:
 
 def work(*, hours: int = 0, **options: Any) -> int:
     return worker.work(now=lambda: timezone.now() + hours * HOUR, task=TASK, **options)
+
+
+def join(subject: str, **options: Any) -> Run | None:
+    with transaction.atomic():
+        return api.join_run("searching", subject=subject, **options)
 
 
 def raises(error: BaseException, *, after: int = 1) -> Callable[[Run], None]:
@@ -134,12 +140,12 @@ def test_the_run_that_waits_longest_is_claimed_first() -> None:
 def test_who_asks_for_an_open_run_joins_it_and_the_first_person_is_noted() -> None:
     spirou, zorglub = UserFactory(username="spirou"), UserFactory(username="zorglub")
     run = search(subject="star")
-    assert api.join_run("searching", subject="moon") is None
+    assert join("moon") is None
     for person in (None, spirou, zorglub):
-        joined = api.join_run("searching", subject="star", person=person)
+        joined = join("star", person=person)
         assert joined is not None
         assert joined.pk == run.pk
     run.refresh_from_db()
     assert run.asked_by == spirou
     work()
-    assert api.join_run("searching", subject="star") is None
+    assert join("star") is None

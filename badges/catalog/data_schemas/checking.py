@@ -76,7 +76,9 @@ def compile_check(schema: dict[str, Any], shape: Shape) -> Callable[[Any, str], 
 def _shape_error(error: ValidationError, shape: Shape, where: str) -> ShapeError:
     keys = list(error.absolute_path)
     if error.validator == "required":
-        missing = next(name for name in error.validator_value if name not in error.instance)  # type: ignore[union-attr]
+        wanted: Any = error.validator_value
+        given: Any = error.instance
+        missing = next(name for name in wanted if name not in given)
         return ShapeError(_path([*keys, missing], shape, where), "is missing")
     expected = _EXPECTED.get(str(error.validator), lambda value: f"what {error.validator} of the schema says")
     return ShapeError(_path(keys, shape, where), f"expected {expected(error.validator_value)}")

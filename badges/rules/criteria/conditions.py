@@ -124,7 +124,7 @@ class ConditionEntry(SelectingEntry):
 functions: EntryPointLoader[Callable[..., Any]] = EntryPointLoader(
     ENTRY_POINT_GROUP,
     noun="condition",
-    kind=Callable,
+    kind=Callable,  # type: ignore[arg-type]  # any callable will do
     kind_name="function",
     error=UnknownCondition,
     remedy="use another condition",

@@ -21,7 +21,7 @@ from badges.rules.criteria.compiled import Criteria
 from badges.rules.criteria.events import Event, in_order
 
 # So many moments are asked at once.
-LIMIT = 1000
+LIMIT = 300
 
 
 class Moment(NamedTuple):

@@ -367,7 +367,7 @@ def test_a_document_costs_less_than_three_statements_when_many_are_made(
         assert make().made == 100
 
 
-def test_documents_are_as_good_when_the_storage_forgets_its_folder(lms: LmsStandIn, folder: Path) -> None:
+def test_documents_are_as_good_when_the_storage_loses_its_folder(lms: LmsStandIn, folder: Path) -> None:
     add_algebra(lms, finished=1, unfinished=0)
     configuration = configure_certificate()
     issue(configuration)

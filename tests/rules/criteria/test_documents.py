@@ -43,6 +43,7 @@ def fields(**criteria):
         ('# logins\n{"event": "login"}', "", '"$comment"'),
         ('{"event": "a", "criteria": {"score": NaN}}', "/criteria/score", "a finite number"),
         ('{"event": "a", "criteria": {"score": {"$gt": -Infinity}}}', "/criteria/score/$gt", "a finite number"),
+        ('{"event": "a", "criteria": {"score": {"$in": [1, Infinity]}}}', "/criteria/score/$in/1", "a finite number"),
         ('{"event": "a", "criteria": {"score": 1e400}}', "/criteria/score", "a finite number"),
         (f'{{"event": "a", "criteria": {{"score": {"9" * 5000}}}}}', "/criteria/score", "a finite number"),
         ('{"event": "a", "event": "b"}', "/event", "the key 'event' is written twice"),

@@ -265,6 +265,20 @@ def test_only_the_figures_that_are_read_are_asked_for():
     assert known.asked == ["xp"]
 
 
+def test_late_duplicate_and_future_events_change_a_count_only_as_their_times_say():
+    count = {"event": "login", "criteria": {"$eventCount": {"$gte": 3}}}
+    criteria = parse_criteria({"$timeWindow": {"last": "7d", "flow": count}})
+    first, second = event("a", when="2026-03-30"), event("b", when="2026-03-31 09:00")
+    late, future, too_old = event("c", when="2026-03-25"), event("d", when="2026-04-02"), event("e", when="2026-03-20")
+
+    assert not criteria.evaluate([first, second], now=NOW).satisfied
+    assert not criteria.evaluate([first, second, second, first], now=NOW).satisfied
+    assert not criteria.evaluate([future, first, second], now=NOW).satisfied
+    assert not criteria.evaluate([first, second, too_old], now=NOW).satisfied
+    assert criteria.evaluate([first, second, late], now=NOW).satisfied
+    assert criteria.evaluate([future, first, second], now=future.occurred_at).satisfied
+
+
 # --- what events hold ------------------------------------------------------------------------------------------------
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import get_args
 
 import jsonschema
 import pytest
 
-from badges.rules import Condition, Event, criteria_schema, describe, parse_criteria
+from badges.rules import Condition, Event, criteria_schema, describe, operator_names, parse_criteria
 from badges.rules.criteria.parsing import ENTRY_NAMES
+from badges.rules.errors import CriteriaErrorKind
 from tests.rules.criteria.documents import NOW
 
 PAGE = (Path(__file__).parents[3] / "docs/references/criteria.rst").read_text()
@@ -55,5 +57,11 @@ def test_the_page_has_an_example_for_every_entry_and_operator():
 
     for name in ENTRY_NAMES:
         assert f'"{name}"' in shown, name
-    for name in ("$gte", "$lt", "$between", "$in", "$contains", "$startsWith", "$regex", "$exists", "$eventCount"):
-        assert f'"{name}"' in shown, name
+    for name in {*operator_names(), "eventCount"} - {"neq"}:  # another word for ne
+        assert f'"${name}"' in shown, name
+
+
+def test_the_page_names_every_kind_of_error():
+    (table,) = re.findall(r"^Errors\n-+\n((?:.|\n)*?)\n\S+.*\n-+\n", PAGE, flags=re.MULTILINE)
+
+    assert re.findall(r"^   \* - ``(\w+)``$", table, flags=re.MULTILINE) == list(get_args(CriteriaErrorKind))

@@ -121,6 +121,17 @@ def test_some_interval_of_a_fixed_length_is_enough(length, moments, expected):
             True,
         ),
         ({"periodType": "day", "periodCount": {"$eq": 2}}, ["2026-03-01 23:30", "2026-03-02 10:00"], True),
+        # the hour that comes twice is in one day, and so is the one that is left out
+        (
+            {"periodType": "day", "periodCount": {"$eq": 2}, "timezone": "Europe/Berlin"},
+            ["2026-10-24 22:00", "2026-10-25 00:30", "2026-10-25 01:30", "2026-10-25 22:59", "2026-10-25 23:00"],
+            True,
+        ),
+        (
+            {"periodType": "day", "periodCount": {"$eq": 2}, "timezone": "Europe/Berlin"},
+            ["2026-03-28 23:00", "2026-03-29 00:59", "2026-03-29 01:00", "2026-03-29 21:59", "2026-03-29 22:00"],
+            True,
+        ),
         # an ISO week over New Year is one week
         ({"periodType": "week", "periodCount": {"$eq": 1}}, ["2025-12-29", "2026-01-01", "2026-01-04"], True),
         ({"periodType": "week", "periodCount": {"$eq": 2}}, ["2026-01-04", "2026-01-05"], True),
