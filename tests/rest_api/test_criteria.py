@@ -13,7 +13,17 @@ from badges.catalog.models import BadgeTemplate
 from badges.conf import PASSING_STATUS
 from badges.models import LoggedEvent, UserCredential
 from badges.testing.events import line_of, passing_status
-from tests.factories import ALGEBRA, GEOMETRY, NOON, LearnerFactory, LoggedEventFactory, make_template
+from tests.factories import (
+    ALGEBRA,
+    GEOMETRY,
+    NOON,
+    WORKSHOP,
+    LearnerFactory,
+    LoggedEventFactory,
+    make_event_type,
+    make_template,
+    workshop_event,
+)
 from tests.rest_api.schema import assert_as_promised
 from tests.support.documented_code import code_blocks
 
@@ -179,6 +189,15 @@ def test_a_line_of_an_event_file_is_evaluated_without_its_personal_fields(design
     status, body = post(designer, EVALUATE, {"document": document, "events": [line]})
     assert (status, body["satisfied"]) == (200, True)
     assert body["trace"]["event"] == {"source": line["source"], "id": line["id"]}
+
+
+def test_events_of_a_type_of_this_site_are_evaluated_without_their_personal_fields(designer: Any) -> None:
+    make_event_type()
+    document = {"event": WORKSHOP, "criteria": {"minutes": {"$gte": 90}, "email": {"$exists": False}}}
+    status, body = post(designer, EVALUATE, {"document": document, "events": [workshop_event()]})
+    assert (status, body["satisfied"]) == (200, True)
+    status, body = post(designer, EVALUATE, {"document": document, "events": [workshop_event(minutes="long")]})
+    assert (status, body["errors"][0]["field"]) == (400, "events[0]")
 
 
 def test_events_that_are_later_than_the_moment_are_left_out(designer: Any) -> None:

@@ -265,5 +265,5 @@ def _event(
     if "payload" in item:
         payload = item["payload"]
     else:
-        payload = definition.subject(definition.without_personal(definition.shape.canonical(item["data"], "data")))
+        payload = definition.subject(definition.without_personal(definition.canonical(item["data"], "data")))
     return Event(str(event_digest(source, event_id)), definition.type, item["time"], payload), (source, event_id)
