@@ -17,7 +17,7 @@ demo: ## See events become badges, with nothing but Python
 test: ## Run all tests on real servers [WITHOUT=kafka] [ARGS="tests/rules -k path"] [DB=sqlite]
 	@scripts/test
 
-bench: ## Measure events and certificates per second, in about 15 minutes [ARGS="--help"]
+bench: ## Measure events, criteria and certificates per second, in about 20 minutes [ARGS="--help"]
 	@scripts/bench
 
 quality: ## Check style, layers, types, migrations, personal data and packaging

@@ -2,7 +2,7 @@
 What the main jobs cost: events per second of consume_badge_events, seconds to compile the catalog, documents per second
 of credentials_run, decisions per second of the criteria language.
 
-All of it takes about a quarter of an hour on two cores; "--templates 1 --buses file --documents 0" takes one minute. It
+All of it takes about twenty minutes on two cores; "--templates 1 --buses file --documents 0" takes one minute. It
 ends with an error when a batch or a document costs more SQL statements than promised. Times depend on the machine, so
 the table only shows whether they meet the aims.
 """
