@@ -158,6 +158,7 @@ def test_a_batch_that_could_not_be_decided_is_not_committed(bus: Bus, member: Ca
     assert bus.committed() == {0: 10}
 
 
+@pytest.mark.django_db(transaction=True)  # the database is asked for a type that no package defines
 def test_unreadable_messages_become_dead_letters_and_the_partition_goes_on(
     bus: Bus, member: Callable[..., Member]
 ) -> None:
