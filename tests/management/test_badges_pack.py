@@ -83,12 +83,14 @@ def test_the_command_as_a_process_fails_with_a_code(run_manage, tmp_path):
 
 
 def test_the_demo_pack_shows_one_of_everything():
-    assert "9 created" in badges_pack("apply", DEMO_PACK)
-    assert "9 unchanged" in badges_pack("apply", DEMO_PACK)
+    assert "12 created" in badges_pack("apply", DEMO_PACK)
+    assert "12 unchanged" in badges_pack("apply", DEMO_PACK)
     live = BadgeTemplate.objects.filter(is_active=True)
     assert live.filter(issuers=None).exists()
     assert live.filter(issuers__provider="credly").exists()
     assert live.filter(name__contains="نجمة").exists()
     assert live.filter(name__contains="天文").exists()
-    types = set(live.values_list("requirements__event_type", flat=True))
+    criteria = live.filter(requirements__key="criteria")
+    assert {template.slug for template in criteria} == {"curious-week", "step-by-step", "strong-finish"}
+    types = set(live.exclude(pk__in=criteria).values_list("requirements__event_type", flat=True))
     assert types == {PASSING_STATUS}  # no setting is needed to see it happen
