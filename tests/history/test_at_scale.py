@@ -88,5 +88,5 @@ def test_a_batch_does_not_read_the_history_that_no_document_reads() -> None:
 
     assert costs[42] == costs[41]
     table = LoggedEvent._meta.db_table
-    assert not [statement for statement in costs[42] if "SELECT" in statement and table in statement]
+    assert not [statement for statement in costs[42] if statement.startswith("SELECT") and table in statement]
     assert peaks[42] - peaks[41] < MUCH
