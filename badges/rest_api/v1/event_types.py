@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.http import parse_etags
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiParameter, OpenApiTypes, extend_schema_field
 from rest_framework import serializers, status
-from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework.exceptions import NotFound
 from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -26,38 +24,24 @@ from rest_framework.response import Response
 from badges.catalog import event_types, own_event_types
 from badges.catalog.documents import Document, DocumentError, Problem
 from badges.catalog.models import EventType
-from badges.catalog.versions import editing_transaction
 from badges.common.openapi import Operation
 from badges.common.permissions import permission
-from badges.common.problem_details import Conflict, InvalidDocument, PreconditionFailed, PreconditionRequired
+from badges.common.problem_details import Conflict
 from badges.common.query_parameters import refuse_unknown
-from badges.database import retry_transient
 from badges.rest_api.openapi import EVENT_TYPE_DOCUMENT, EVENT_TYPE_DOCUMENT_SCHEMA
 from badges.rest_api.pagination import ByNamePagination, is_storable
-from badges.rest_api.v1.templates import GIVE_UP_SECONDS, problem_entries
-from badges.rest_api.views import PluginAPIView
-
-T = TypeVar("T")
+from badges.rest_api.v1.documents import BAD_DOCUMENT, BUSY, IF_MATCH, DocumentView
 
 MAY_VIEW = (permission("view", EventType), permission("change", EventType))
 
 _NAME = OpenApiParameter("name", str, OpenApiParameter.PATH)
 _ETAG = OpenApiParameter("ETag", str, OpenApiParameter.HEADER, description="For `If-Match`.", response=[200, 201])
-_IF_MATCH = OpenApiParameter(
-    "If-Match",
-    str,
-    OpenApiParameter.HEADER,
-    required=True,
-    description="The `ETag` of the version that is changed; `*` for whatever is there.",
-)
 _ACCEPT = OpenApiParameter(
     "accept_broken",
     OpenApiTypes.BOOL,
     description="`true`: save it although active templates can no longer be earned then.",
 )
 _NOT_FOUND = {"404": "There is no such event type."}
-_BAD_DOCUMENT = {"400": "The document cannot be saved. `errors` has each problem at its path. Nothing was written."}
-_BUSY = {"503": "The database does not answer; nothing was changed."}
 
 
 class KeyPathSerializer(serializers.Serializer[Any]):
@@ -91,8 +75,10 @@ class EventTypeSerializer(serializers.Serializer[EventType]):
         return [{"path": path, "kind": kind, "note": definition.note(path) or ""} for path, kind in paths]  # type: ignore[union-attr]
 
 
-class EventTypeView(PluginAPIView):
+class EventTypeView(DocumentView):
     """The base of the views of event types."""
+
+    flag = "accept_broken"
 
     def row(self, name: str) -> EventType:
         """Return the event type of the address. Raises NotFound."""
@@ -101,31 +87,12 @@ class EventTypeView(PluginAPIView):
             raise NotFound(_("This site has no event type of this name."))
         return found
 
-    def write(self, work: Callable[[], T]) -> T:
-        """Return what ``work`` returns, which runs while no other editor can save. Raises ValidationError."""
-
-        def exclusively() -> T:
-            with editing_transaction():
-                return work()
-
-        try:
-            return retry_transient(exclusively, give_up_seconds=GIVE_UP_SECONDS)
-        except DocumentError as error:
-            raise InvalidDocument(problem_entries(error.problems)) from None
-
     def save(self, document: Any) -> EventType:
         """Save a document, as the parameter ``accept_broken`` says."""
-        accept = self.request.query_params.get("accept_broken") == "true"
         saved = own_event_types.save_document(
-            document, author=self.request.user, now=timezone.now(), accept_broken=accept
+            document, author=self.request.user, now=timezone.now(), accept_broken=self.is_flagged
         )
         return saved.row
-
-    def check_parameters(self) -> None:
-        """Raises ValidationError for query parameters other than ``accept_broken``, and for a wrong value."""
-        refuse_unknown(self.request, ["accept_broken"])
-        if self.request.query_params.get("accept_broken", "true") not in ("true", "false"):
-            raise ValidationError({"accept_broken": [_("Write true or false.")]})
 
 
 class EventTypeListView(EventTypeView, GenericAPIView[EventType]):
@@ -146,7 +113,7 @@ class EventTypeListView(EventTypeView, GenericAPIView[EventType]):
             status=201,
             body=EVENT_TYPE_DOCUMENT,
             parameters=(_ETAG,),
-            problems={**_BAD_DOCUMENT, **_BUSY, "409": "There is an event type of this name already."},
+            problems={**BAD_DOCUMENT, **BUSY, "409": "There is an event type of this name already."},
         ),
     }
     needs = {"get": MAY_VIEW, "head": MAY_VIEW, "post": permission("add", EventType)}
@@ -197,11 +164,11 @@ class EventTypeDetailView(EventTypeView):
             "Replace an event type",
             EventTypeSerializer,
             body=EVENT_TYPE_DOCUMENT,
-            parameters=(_NAME, _ACCEPT, _IF_MATCH, _ETAG),
+            parameters=(_NAME, _ACCEPT, IF_MATCH, _ETAG),
             problems={
                 **_NOT_FOUND,
-                **_BAD_DOCUMENT,
-                **_BUSY,
+                **BAD_DOCUMENT,
+                **BUSY,
                 "409": "Active templates could no longer be earned; the detail names them. Nothing was written.",
                 "412": "The event type has changed since that version. Nothing was written.",
                 "428": "The header `If-Match` is missing.",
@@ -213,7 +180,7 @@ class EventTypeDetailView(EventTypeView):
             None,
             status=204,
             parameters=(_NAME,),
-            problems={**_NOT_FOUND, **_BUSY, "409": "Active templates use it; the detail names them."},
+            problems={**_NOT_FOUND, **BUSY, "409": "Active templates use it; the detail names them."},
         ),
     }
     needs = {
@@ -239,7 +206,8 @@ class EventTypeDetailView(EventTypeView):
         document = request.data
 
         def replace() -> EventType:
-            self._check_version(self.row(name))
+            changed = _("The event type has changed since. Read it again, and repeat your change on what it is now.")
+            self.check_version(_etag(self.row(name)), changed)
             if isinstance(document, dict) and document.get("name", name) != name:
                 message = _("This address belongs to %(name)s, and a name never changes. Write that.") % {"name": name}
                 raise DocumentError([Problem("name", message)])
@@ -252,20 +220,6 @@ class EventTypeDetailView(EventTypeView):
         refuse_unknown(request, [])
         self.write(lambda: own_event_types.delete(self.row(name)))
         return Response(status=status.HTTP_204_NO_CONTENT)
-
-    def _check_version(self, row: EventType) -> None:
-        header = self.request.headers.get("If-Match")
-        if header is None:
-            raise PreconditionRequired(
-                _("Send the header If-Match with the ETag of the version that you read, or * to replace any.")
-            )
-        versions = parse_etags(header)
-        if not versions:
-            raise ValidationError({"If-Match": [_('Write the ETag as it was sent, in quotes: "…".')]})
-        if versions != ["*"] and _etag(row) not in versions:
-            raise PreconditionFailed(
-                _("The event type has changed since. Read it again, and repeat your change on what it is now.")
-            )
 
 
 def _etag(row: EventType) -> str:

@@ -9,18 +9,15 @@ of somebody else.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from contextlib import nullcontext
-from typing import Any, TypeVar
+from typing import Any
 
 from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.http import parse_etags
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiParameter, OpenApiTypes
 from rest_framework import status
-from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework.exceptions import NotFound
 from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -32,7 +29,6 @@ from badges.catalog.api import (
     Problem,
     SaveResult,
     archive_template,
-    editing_transaction,
     export_template,
     plan_template,
     problems_of,
@@ -42,9 +38,8 @@ from badges.catalog.documents import differences
 from badges.catalog.models import BadgeTemplate, TemplateRevision
 from badges.common.openapi import Operation
 from badges.common.permissions import permission
-from badges.common.problem_details import Conflict, InvalidDocument, PreconditionFailed, PreconditionRequired
+from badges.common.problem_details import Conflict
 from badges.common.query_parameters import refuse_unknown
-from badges.database import retry_transient
 from badges.rest_api.openapi import TEMPLATE_DOCUMENT
 from badges.rest_api.pagination import (
     LARGEST_NUMBER,
@@ -52,6 +47,7 @@ from badges.rest_api.pagination import (
     NewestRevisionFirstPagination,
     is_storable,
 )
+from badges.rest_api.v1.documents import BAD_DOCUMENT, BUSY, IF_MATCH, DocumentView
 from badges.rest_api.v1.filters import StrictFilterBackend, TemplateFilters
 from badges.rest_api.v1.template_serializers import (
     BadgeTemplateSerializer,
@@ -60,27 +56,14 @@ from badges.rest_api.v1.template_serializers import (
     TemplateRevisionDetailSerializer,
     TemplateRevisionSerializer,
 )
-from badges.rest_api.views import PluginAPIView
-
-T = TypeVar("T")
 
 # Who may change templates may view them, as in the admin.
 MAY_VIEW = (permission("view", BadgeTemplate), permission("change", BadgeTemplate))
 MAY_VIEW_REVISIONS = permission("view", TemplateRevision)
 
-GIVE_UP_SECONDS = 5  # seconds that a request waits for the database
-MAX_PROBLEMS = 100  # in one answer
-
 _SLUG = OpenApiParameter("slug", str, OpenApiParameter.PATH)
 _DRY_RUN = OpenApiParameter(
     "dry_run", OpenApiTypes.BOOL, description="`true`: answer what would change, and write nothing."
-)
-_IF_MATCH = OpenApiParameter(
-    "If-Match",
-    str,
-    OpenApiParameter.HEADER,
-    required=True,
-    description="The `ETag` of the version that is changed; `*` for whatever is there.",
 )
 _OPTIONAL_IF_MATCH = OpenApiParameter(
     "If-Match", str, OpenApiParameter.HEADER, description="The `ETag` of the version that is archived."
@@ -90,14 +73,14 @@ _ETAG = OpenApiParameter(
 )
 _LOCATION = OpenApiParameter("Location", str, OpenApiParameter.HEADER, response=[201])
 _BAD_PARAMETER = {"400": "A parameter is wrong; `errors` says which and what to write instead."}
-_BAD_DOCUMENT = {"400": "The document cannot be saved. `errors` has each problem at its path. Nothing was written."}
 _NO_TEMPLATE = {"404": "There is no such template."}
-_BUSY = {"503": "The database does not answer; nothing was changed."}
 _CHANGED = {"412": "The template has changed since that version. Nothing was written."}
 
 
-class TemplateView(PluginAPIView):
+class TemplateView(DocumentView):
     """The base of views that read or write one template."""
+
+    flag = "dry_run"
 
     def template(self, slug: str) -> BadgeTemplate:
         """Return the template of the address. Raises NotFound."""
@@ -106,36 +89,9 @@ class TemplateView(PluginAPIView):
             return template
         raise NotFound(_("There is no template with this slug."))
 
-    def write(self, work: Callable[[], T]) -> T:
-        """
-        Return what ``work`` returns, which runs while no other editor can save.
-
-        Raises InvalidDocument with the problems of a document, and Retryable when the database does not answer.
-        """
-
-        def exclusively() -> T:
-            # A dry run need not wait for others.
-            with nullcontext() if self.is_dry_run else editing_transaction():
-                return work()
-
-        try:
-            return retry_transient(exclusively, give_up_seconds=GIVE_UP_SECONDS)
-        except DocumentError as error:
-            raise InvalidDocument(problem_entries(error.problems)) from None
-
-    @property
-    def is_dry_run(self) -> bool:
-        return self.request.query_params.get("dry_run") == "true"
-
-    def check_parameters(self) -> None:
-        """Raises ValidationError for query parameters other than ``dry_run``, and for a wrong value."""
-        refuse_unknown(self.request, ["dry_run"])
-        if self.request.query_params.get("dry_run", "true") not in ("true", "false"):
-            raise ValidationError({"dry_run": [_("Write true or false.")]})
-
     def save(self, document: Any) -> SaveResult:
         """Save a document, or plan to. Raises DocumentError."""
-        if self.is_dry_run:
+        if self.is_flagged:
             return plan_template(document)
         return save_template(document, author=self.request.user, now=timezone.now())
 
@@ -156,8 +112,8 @@ class TemplateListView(TemplateView, GenericAPIView[BadgeTemplate]):
             body=TEMPLATE_DOCUMENT,
             parameters=(_DRY_RUN, _ETAG, _LOCATION),
             problems={
-                **_BAD_DOCUMENT,
-                **_BUSY,
+                **BAD_DOCUMENT,
+                **BUSY,
                 "409": "There is a template with this slug already. Nothing was written.",
             },
         ),
@@ -190,10 +146,10 @@ class TemplateListView(TemplateView, GenericAPIView[BadgeTemplate]):
             planned = plan_template(document)  # its problems first: without a valid slug there is nothing to compare
             if planned.outcome is not Outcome.CREATED:
                 raise _exists(planned)
-            return planned if self.is_dry_run else self.save(document)
+            return planned if self.is_flagged else self.save(document)
 
-        saved = self.write(create)
-        if self.is_dry_run:
+        saved = self.write(create, alone=not self.is_flagged)  # a dry run need not wait for others
+        if self.is_flagged:
             return _saved(saved, is_dry_run=True)
         address = reverse("lms_badges:template-detail", args=[saved.document["slug"]])
         return _saved(saved, status=status.HTTP_201_CREATED, headers={"Location": request.build_absolute_uri(address)})
@@ -215,12 +171,12 @@ class TemplateDetailView(TemplateView):
             "Replace a template",
             SavedTemplateSerializer,
             body=TEMPLATE_DOCUMENT,
-            parameters=(_SLUG, _DRY_RUN, _IF_MATCH, _ETAG),
+            parameters=(_SLUG, _DRY_RUN, IF_MATCH, _ETAG),
             problems={
                 **_NO_TEMPLATE,
-                **_BAD_DOCUMENT,
+                **BAD_DOCUMENT,
                 **_CHANGED,
-                **_BUSY,
+                **BUSY,
                 "428": "The header `If-Match` is missing.",
             },
         ),
@@ -230,7 +186,7 @@ class TemplateDetailView(TemplateView):
             None,
             status=204,
             parameters=(_SLUG, _OPTIONAL_IF_MATCH),
-            problems={**_BAD_PARAMETER, **_NO_TEMPLATE, **_CHANGED, **_BUSY},
+            problems={**_BAD_PARAMETER, **_NO_TEMPLATE, **_CHANGED, **BUSY},
         ),
     }
     needs = {
@@ -268,7 +224,7 @@ class TemplateDetailView(TemplateView):
                 raise DocumentError([Problem("slug", message)])
             return self.save(document)
 
-        return _saved(self.write(replace), is_dry_run=self.is_dry_run)
+        return _saved(self.write(replace, alone=not self.is_flagged), is_dry_run=self.is_flagged)
 
     def delete(self, request: Request, slug: str) -> Response:
         """
@@ -288,20 +244,8 @@ class TemplateDetailView(TemplateView):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     def _check_version(self, template: BadgeTemplate, *, required: bool) -> None:
-        header = self.request.headers.get("If-Match")
-        if header is None:
-            if required:
-                raise PreconditionRequired(
-                    _("Send the header If-Match with the ETag of the version that you read, or * to replace any.")
-                )
-            return
-        versions = parse_etags(header)
-        if not versions:
-            raise ValidationError({"If-Match": [_('Write the ETag as it was sent, in quotes: "…".')]})
-        if versions != ["*"] and _etag(template) not in versions:
-            raise PreconditionFailed(
-                _("The template has changed since. Read it again, and repeat your change on what it is now.")
-            )
+        changed = _("The template has changed since. Read it again, and repeat your change on what it is now.")
+        self.check_version(_etag(template), changed, required=required)
 
 
 class TemplateRevisionListView(TemplateView, GenericAPIView[TemplateRevision]):
@@ -385,15 +329,3 @@ def _exists(planned: SaveResult) -> Conflict:
             % {"slug": slug}
         )
     return Conflict(_("There is a template %(slug)s already. PUT changes it; or choose another slug.") % {"slug": slug})
-
-
-def problem_entries(problems: list[Problem]) -> list[dict[str, str]]:
-    """Return problems as entries of problem details. Only the first are written out."""
-    errors = [
-        {"field": problem.path, "detail": problem.message, **({"kind": problem.kind} if problem.kind else {})}
-        for problem in problems[:MAX_PROBLEMS]
-    ]
-    if len(problems) > MAX_PROBLEMS:
-        more = _("There are %(number)d more problems.") % {"number": len(problems) - MAX_PROBLEMS}
-        errors.append({"field": "", "detail": more})
-    return errors
