@@ -259,8 +259,13 @@ def get(event_type: str) -> EventDefinition:
     """Return what ``find`` returns. Raises UnknownEventType, with the remedy, when the type is not configured."""
     found = find(event_type)
     if found is None:
-        raise UnknownEventType(f"The event type {event_type} is not configured here: {_remedy(event_type)}.")
+        raise unknown(event_type)
     return found
+
+
+def unknown(event_type: str) -> UnknownEventType:
+    """Return the error for an event type that ``find`` does not find, with the remedy; no statement."""
+    return UnknownEventType(f"The event type {event_type} is not configured here: {_remedy(event_type)}.")
 
 
 def _remedy(event_type: str) -> str:

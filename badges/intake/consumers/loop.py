@@ -154,7 +154,7 @@ def definition_of(event_type: str) -> EventDefinition | None:
     """
     found = event_types.find(event_type)
     if found is None and not event_types.is_known(event_type):
-        event_types.get(event_type)
+        raise event_types.unknown(event_type)
     return found
 
 
