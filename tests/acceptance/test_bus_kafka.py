@@ -261,14 +261,14 @@ def test_killed_at_random_moments_nothing_is_lost_and_nothing_doubled(
     client = {"group.instance.id": "badges-1", "session.timeout.ms": 6000}
     progress = [0]
     kills = 30 if connection.vendor == "postgresql" else 8
-    for _ in range(kills):
+    # How far a consumer comes before its end depends on the machine: half of the kills must come after some work.
+    while len(progress) <= kills or len(set(progress)) <= kills / 2:
         process = consume("--batch-size", "2", kafka_client=client)
         process.wait_for("Assigned: [(")
         time.sleep(moments.uniform(0, 1.2))
         process.kill()
         progress.append(count("SELECT COUNT(*) FROM lms_badges_inboxmessage"))
     assert progress[-1] < learners * 2, "every kill should fall into the middle of the work"
-    assert len(set(progress)) > kills / 2, "many kills should fall into the middle of a batch"
     assert consume("--until-idle", kafka_client=client).wait(seconds=120) == 0
     assert bus.committed(partitions=2) == {0: learners, 1: learners}
     assert_once_each(learners, events=learners * 2, courses=2)

@@ -558,25 +558,30 @@ def test_workers_that_are_killed_while_checks_are_due_lose_none_and_award_none_t
     run_manage: Callable[..., Process],
 ) -> None:
     criteria(QUIET_WEEK)
-    people = range(100, 180)
-    for make in (
-        lambda number: passes("2026-03-01", number=number),
-        lambda number: enrolls("2026-03-02", number=number),
-    ):
-        pipeline.handle([event(make(number)) for number in people], now=at("2026-03-02 00:01"))
     patient = {"delivery": {"lease_seconds": 1}, "intake": {"max_attempts": 20}}
     env = {
         "LMS_BADGES_CONFIG": json.dumps({**CONFIG, **patient}),
         "DJANGO_SETTINGS_MODULE": "tests.support.host_settings",
     }
-    moments = random.Random(1843)  # the same kills in every run
+    moments = random.Random(1843)
+    people: list[int] = []
 
-    for _ in range(4):
+    # How much a worker does before its end depends on the machine: only kills that leave work behind are counted.
+    interrupted = 0
+    while interrupted < 3:
+        newcomers = range(100 + len(people), 180 + len(people))
+        people.extend(newcomers)
+        for make in (
+            lambda number: passes("2026-03-01", number=number),
+            lambda number: enrolls("2026-03-02", number=number),
+        ):
+            pipeline.handle([event(make(number)) for number in newcomers], now=at("2026-03-02 00:01"))
+        before = claims()
         drain = run_manage("badges_drain", "--forever", env=env)
-        drain.wait_until(is_claimed, seconds=60, what="a claim")
+        drain.wait_until(lambda before=before: claims() - before or not pending(), seconds=60, what="a claim")
         time.sleep(moments.random() / 10)
         drain.kill()
-    assert pending(), "the kills should fall into the middle of the work"
+        interrupted += pending()
     drain = run_manage("badges_drain", "--forever", env=env)
     drain.wait_until(lambda: not pending(), seconds=120, what="no check that is due")
 
@@ -588,5 +593,5 @@ def pending() -> bool:
     return InboxMessage.objects.filter(kind="criteria", state="pending").exists()
 
 
-def is_claimed() -> bool:
-    return InboxMessage.objects.filter(kind="criteria", claim__isnull=False).exists() or not pending()
+def claims() -> set[Any]:
+    return set(InboxMessage.objects.filter(kind="criteria", claim__isnull=False).values_list("claim", flat=True))
