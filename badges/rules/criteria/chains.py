@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import deque
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from fractions import Fraction
@@ -115,19 +114,14 @@ class SequenceEntry(SelectingEntry):
         self, beginnings: list[_Beginning], positions: list[int], events: list[Event]
     ) -> Iterator[_Beginning]:
         """Yield the beginnings of the sequence that are one step longer and end at some position."""
-        near: deque[_Beginning] = deque()  # those that may be prolonged, the one that starts latest first
         following = 0
         for position in positions:
             moment = events[position].occurred_at
             while following < len(beginnings) and events[beginnings[following].end].occurred_at < moment:
-                while near and near[-1].start <= beginnings[following].start:
-                    near.pop()
-                near.append(beginnings[following])
                 following += 1
-            while near and self._too_far(events[near[0].end].occurred_at, moment):
-                near.popleft()
-            if near:
-                yield _Beginning(near[0].start, position)
+            # Of those that end earlier, the one that ends latest starts latest, too. If it is too far, all others are.
+            if following and not self._too_far(events[beginnings[following - 1].end].occurred_at, moment):
+                yield _Beginning(beginnings[following - 1].start, position)
 
     def _longest(self, scope: Scope) -> tuple[int, _Link | None]:
         """The length of the longest beginning of the sequence that was found, and where it ends."""

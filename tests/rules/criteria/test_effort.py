@@ -10,11 +10,13 @@ from datetime import timedelta
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from badges.rules import CriteriaError, Event, parse_criteria
 from badges.rules.criteria import windows
 from tests.rules.criteria.documents import (
     NOW,
+    TYPES,
     dense_histories,
     event,
     figures,
@@ -104,6 +106,26 @@ def test_intervals_of_any_conditions_say_what_the_simple_evaluation_says(documen
     result = parse_criteria(document).evaluate(history, now=NOW, figures=known)
 
     assert result.satisfied is result.trace.result is naive(document, history, NOW, known)
+
+
+half_hours = st.lists(st.tuples(st.sampled_from(TYPES), st.integers(0, 9)), min_size=3, max_size=9).map(
+    lambda drawn: [
+        Event(f"e{number}", name, NOW + timedelta(minutes=30) * at, {}) for number, (name, at) in enumerate(drawn)
+    ]
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    st.lists(st.sampled_from(TYPES), min_size=2, max_size=4),
+    st.sampled_from([{}, {"maxGapSeconds": 1800}, {"maxGapSeconds": 3600}]),
+    st.sampled_from(["30m", "1h", "90m", "2h"]),
+    half_hours,
+)
+def test_sequences_in_intervals_say_what_the_simple_evaluation_says(steps, gap, length, history):
+    document = inside({"$sequence": {"sequence": steps, **gap}}, length)
+
+    assert parse_criteria(document).evaluate(history, now=NOW).satisfied is naive(document, history, NOW)
 
 
 @pytest.mark.parametrize("levels", [1, 2, 4, 12])
