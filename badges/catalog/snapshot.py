@@ -97,7 +97,7 @@ class _Pointer(NamedTuple):
 
 @dataclass(slots=True)
 class _Rows:
-    """What the rows of a template's requirements say: their ids by key, and since when events count for its document."""
+    """What the rows of a template's requirements say: ids by key, and from when on events count."""
 
     ids: dict[str, int] = field(default_factory=dict)
     counts_from: dt.datetime | None = None
