@@ -11,6 +11,7 @@ from badges.catalog.models import (
     TemplateIssuer,
     TemplateRevision,
 )
+from badges.flows.models import IdempotentRequest
 from badges.history.models import LoggedEvent
 from badges.intake.models import InboxMessage, InboxState, Learner, LearnerIdentity, RetiredPerson
 from badges.outbox.models import Circuit, OutboxMessage, OutboxState
@@ -27,6 +28,7 @@ __all__ = [
     "DataRule",
     "EventType",
     "Fulfillment",
+    "IdempotentRequest",
     "InboxMessage",
     "InboxState",
     "Learner",
