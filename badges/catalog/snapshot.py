@@ -41,6 +41,7 @@ class Snapshot:
     ``compiled`` has the templates by the UUID of their revision; None for a template that is left out. ``general`` has
     the interests that belong to no template. ``with_criteria`` has the templates that have a criteria document, by id.
     ``history_types`` are the event types that these documents read; None among them stands for every type.
+    ``by_condition`` has the templates that demand nothing, by slug: a badge condition of this slug gives them.
     """
 
     version: int
@@ -51,6 +52,7 @@ class Snapshot:
     general: Mapping[str, RuleIndex] = field(default_factory=dict, repr=False)
     with_criteria: Mapping[int, CompiledTemplate] = field(default_factory=dict, repr=False)
     history_types: frozenset[str | None] = frozenset()
+    by_condition: Mapping[str, CompiledTemplate] = field(default_factory=dict, repr=False)
 
     def reads_history_of(self, event_type: str) -> bool:
         """Return whether a criteria document reads events of a type, so that they have to be remembered."""
@@ -138,6 +140,7 @@ def _compile(before: Snapshot, version: int) -> Snapshot:
         _general_indexes(before.kinds, before.definitions),
         with_criteria,
         frozenset(name for each in with_criteria.values() if each.criteria for name in each.criteria.event_types),
+        {each.slug: each for each in compiled.values() if each is not None and not each.groups},
     )
 
 
