@@ -78,6 +78,7 @@ __all__ = [
     "RunRefused",
     "RunState",
     "Step",
+    "account_of",
     "award",
     "carry_out_run",
     "claim_run",
@@ -158,6 +159,7 @@ def award(
     *,
     by: AbstractBaseUser | None = None,
     reason: str = "",
+    lift_block: bool = False,
     now: dt.datetime | None = None,
 ) -> UserCredential:
     """
@@ -169,7 +171,11 @@ def award(
 
     ``by`` is the account of the person who decided it; None means the calling code. ``reason`` is for staff and holds
     at most 500 characters. This is the only way to get a template without requirements. ``award_once`` does not limit
-    it. Runs in a transaction of its own, or in the caller's. Of several calls at the same time, one awards.
+    it. With ``lift_block`` the badge is awarded although a person revoked it and blocked it: the block is lifted in the
+    same transaction, with the same ``by`` and ``reason``.
+
+    Runs in a transaction of its own. In the caller's transaction, transient errors of the database are raised as they
+    are, because only the caller can try again. Of several calls at the same time, one awards.
 
     Raises BadgeTemplate.DoesNotExist, and these errors of ``badges.exceptions``, which all are GrantingErrors:
     UnknownPersonError, TemplateNotActiveError, AlreadyHeldError and BlockedError (both have the ``credential_id`` that
@@ -177,7 +183,8 @@ def award(
     """
     known = BadgeTemplate.objects.get(slug=template)
     learner = learner_of(person) or functools.partial(_create_learner, person)
-    return granting.award_one(learner, known, by=by, reason=reason, now=now or timezone.now())
+    now = now or timezone.now()
+    return granting.award_one(learner, known, by=by, reason=reason, lift_block=lift_block, now=now)
 
 
 def revoke(
@@ -276,7 +283,7 @@ def _learner_and_template(person: Person, template: str) -> tuple[Learner, Badge
 
 def _create_learner(person: Person) -> Learner:
     """Create the learner of an account of the host. Raises UnknownPersonError when there is none for this person."""
-    user = _account_of(person)
+    user = account_of(person)
     if user is None:
         raise UnknownPersonError
     data = LearnerData(_lms_user_id(user), is_active=True, username=user.get_username(), email=None, name=None)
@@ -286,7 +293,12 @@ def _create_learner(person: Person) -> Learner:
     return learner
 
 
-def _account_of(person: Person) -> AbstractBaseUser | None:
+def account_of(person: Person) -> AbstractBaseUser | None:
+    """
+    Return the account that a username names, or an LMS user id that the host stores with it; one statement.
+
+    None if there is no such account, and for a learner: ``learner_of(person).user`` is the account of a learner.
+    """
     if isinstance(person, AbstractBaseUser):
         return person
     if isinstance(person, Learner | ExternalIdentity | uuid.UUID) or "\0" in str(person):

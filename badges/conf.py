@@ -82,6 +82,14 @@ DEFAULTS: dict[str, Any] = {
     "kafka_client": {},
     # Topics whose messages are JSON and not Avro, named as for -t: CloudEvents, in the structured or the binary form.
     "json_topics": [],
+    # Events for other services: JSON CloudEvents on Kafka, one topic for each event type.
+    "cloud_events": {
+        # Event types that are published: "stickers.stickerAssignedToUser.v1", "stickers.stickerRemovedFromUser.v1". An
+        # event is written down with its award. What was written before a type is removed here is still published.
+        "publish": [],
+        # The source of these events.
+        "source": "lms-badges",
+    },
     "delivery": {
         # True: a Celery task is sent by name when rows were written. False: the task badges.sweep or the command
         # badges_drain finds them. None: True when the host has a CELERY_BROKER_URL.
@@ -96,7 +104,7 @@ DEFAULTS: dict[str, Any] = {
         # After this many failures in a row, a provider is not asked for that many seconds.
         "circuit_failures": 5,
         "circuit_seconds": 60.0,
-        # Seconds that a broker may take to confirm an announcement.
+        # Seconds that a broker may take to confirm an announcement or a published event.
         "bus_timeout": 10.0,
         # Days that delivered rows are kept.
         "keep_days": 30,

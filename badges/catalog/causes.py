@@ -30,8 +30,9 @@ class Cause:
     """
     The cause of a decision, before it is stored.
 
-    An event has a source, an id, a type and a time, and so has an activity, whose type is its kind. A person has a user id. Where time passed, ``event_time`` is the
-    moment at which the criteria document became true.
+    An event has a source, an id, a type and a time, and so has the activity of a badge condition, whose type is its
+    kind. A person has a user id. Where time passed, ``event_time`` is the moment at which the criteria document became
+    true.
     """
 
     kind: CauseKind

@@ -110,7 +110,7 @@ def record(
 
 
 def stats_of(learner_ids: Collection[int], *, now: dt.datetime) -> dict[int, EngagementStats]:
-    """Return the figures of learners at a moment; one statement, or two after the rules were changed. Writes nothing."""
+    """Return the figures of learners at a moment; one statement, or two after the rules were changed."""
     rules, _problems = read_rules(config.engagement["xp"])
     rows = _read_engagement(learner_ids)
     bases = {key: basis_of(row.time_zone, rules) for key, row in rows.items()}

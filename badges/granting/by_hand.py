@@ -68,13 +68,15 @@ def award_one(
     *,
     by: AbstractBaseUser | None,
     reason: str,
+    lift_block: bool = False,
     now: dt.datetime,
 ) -> UserCredential:
     """
     Award a badge and return the credential.
 
     ``learner`` may be a function that creates the learner. It is called in the transaction of the award, so a refused
-    award leaves no learner. It is called again if another process creates the same learner meanwhile.
+    award leaves no learner. It is called again if another process creates the same learner meanwhile. With
+    ``lift_block``, a block is lifted in the same transaction, with the same person and reason.
 
     Raises UnusableReasonError, TemplateNotActiveError, AlreadyHeldError or BlockedError.
     """
@@ -87,6 +89,14 @@ def award_one(
             raise UnknownPersonError
         if not _may_be_awarded(template):
             raise TemplateNotActiveError(template.slug)
+        if lift_block:
+            lift_blocks(
+                learner_template_id(found.pk, template.pk),
+                credential_id=None,
+                person_id=by.pk if by else None,
+                reason=reason,
+                now=now,
+            )
         _require_awardable(found, template)
         return award([NewAward(found.pk, _granted(template), _cause(by, reason))], now=now)[0]
 
@@ -187,20 +197,27 @@ def lift_block(
 
 
 def _in_transaction(work: Callable[[], T]) -> T:
-    """Call ``work`` in a transaction, and again after a transient error or when another process was first."""
+    """
+    Call ``work`` in a transaction, and again after a transient error or when another process was first.
 
-    def attempt() -> T:
-        if transaction.get_connection().in_atomic_block:
-            with transaction.atomic():
-                return work()
+    In the caller's transaction transient errors are raised: MariaDB has ended that transaction, and only the caller can
+    begin it again.
+    """
+
+    def within() -> T:
+        with transaction.atomic():
+            return work()
+
+    def alone() -> T:
         with read_committed():
             return work()
 
+    attempt = within if transaction.get_connection().in_atomic_block else lambda: retry_transient(alone)
     try:
-        return retry_transient(attempt)
+        return attempt()
     except IntegrityError:
         # Somebody wrote the credential without the lock. The second attempt finds it and says so.
-        return retry_transient(attempt)
+        return attempt()
 
 
 def _lock(learner: Learner) -> None:

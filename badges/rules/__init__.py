@@ -3,9 +3,8 @@ The rules: functions of values, importable without Django.
 
 Shapes say what the data of an event type looks like and bring it into one canonical form. Data rules compare values of
 such data. An index finds the rules that hold among many. Completion says which requirements are still open. Criteria
-say when a badge is earned, as a JSON document over a learner's events. Badge conditions say it of a learner's engagement
-figures. Nothing here reads tables, clocks or the
-network: everything is an argument.
+say when a badge is earned, as a JSON document over a learner's events. Badge conditions say it of a learner's
+engagement figures. Nothing here reads tables, clocks or the network: everything is an argument.
 """
 
 from badges.rules.badge_conditions import (
