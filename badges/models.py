@@ -11,6 +11,7 @@ from badges.catalog.models import (
     TemplateIssuer,
     TemplateRevision,
 )
+from badges.engagement.models import Activity, LearnerEngagement
 from badges.flows.models import IdempotentRequest
 from badges.history.models import LoggedEvent
 from badges.intake.models import InboxMessage, InboxState, Learner, LearnerIdentity, RetiredPerson
@@ -19,6 +20,7 @@ from badges.progress.models import BadgeProgress, Fulfillment
 from badges.runs.models import Run, RunMode, RunState
 
 __all__ = [
+    "Activity",
     "BadgeProgress",
     "BadgeRequirement",
     "BadgeTemplate",
@@ -32,6 +34,7 @@ __all__ = [
     "InboxMessage",
     "InboxState",
     "Learner",
+    "LearnerEngagement",
     "LearnerIdentity",
     "LoggedEvent",
     "OutboxMessage",

@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('lms_badges', '0001_initial'),
+        ('lms_badges', '0002_activities'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
