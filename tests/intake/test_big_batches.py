@@ -51,7 +51,7 @@ def big(learner: int, characters: int) -> Event:
 
 def test_a_batch_of_big_events_is_written_in_statements_that_the_server_accepts() -> None:
     make_template()
-    # Together more than MariaDB accepts. Nothing else has a limit, and psycopg escapes only about a megabyte in a second.
+    # Together more than MariaDB accepts. The others have no such limit, and psycopg escapes slowly.
     learners = 40 if connection.vendor == "mysql" else 6
 
     result = pipeline.handle([big(learner, 100_000) for learner in range(1, learners + 1)])
