@@ -76,6 +76,9 @@ class Command(BaseCommand):
         verdict = "satisfied" if evaluation.result.satisfied else "not satisfied"
         self.stdout.write(describe(evaluation.criteria))
         self.stdout.write(f"{verdict} at {evaluation.at:%Y-%m-%dT%H:%M:%SZ}, with {evaluation.number} logged events")
+        if evaluation.arrived_before:
+            since = f"{evaluation.counts_from:%Y-%m-%dT%H:%M:%SZ}"
+            self.stdout.write(f"{evaluation.arrived_before} more do not count: they arrived before {since}.")
         if evaluation.history.is_cut:
             self.stdout.write("Only the newest events were read; there are older ones.")
         if evaluation.earned is not None:
