@@ -71,7 +71,7 @@ class Command(BaseCommand):
         evaluation = explained.criteria
         if evaluation is None:
             raise CommandError(f"{template} has no criteria document, only requirements.")
-        if explained.learner is None and not evaluation.number:
+        if explained.learner is None and not (evaluation.number or evaluation.arrived_before):
             self.stdout.write("Nothing is logged of this person, and there is no learner. Check the LMS user id.")
         verdict = "satisfied" if evaluation.result.satisfied else "not satisfied"
         self.stdout.write(describe(evaluation.criteria))
