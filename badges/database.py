@@ -152,11 +152,11 @@ class Among(In):
     def get_prep_lookup(self) -> list[Any]:
         return list(dict.fromkeys(self.rhs))
 
-    def process_rhs(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+    def process_rhs(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
         if not self.rhs:
             raise EmptyResultSet
         values = as_uuids(self.rhs) if isinstance(self.rhs[0], UUID) else self.rhs
-        return f"({', '.join(['%s'] * len(values))})", values
+        return f"({', '.join(['%s'] * len(values))})", tuple(values)
 
 
 def is_unencodable(error: BaseException) -> bool:
