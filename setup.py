@@ -26,6 +26,7 @@ ENTRY_POINTS = {
     # Handlers of outbox rows, by channel.
     "badges.channels": [
         "announce = badges.announcements:announce",
+        "cloud-events = badges.announcements.cloud_events:publish",
         "credly = badges.issuers.credly.issuer:channel",
         "run-result = badges.runs.results:remove",
         "credential-mail = credentials_config.issuing.mail:channel",

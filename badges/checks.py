@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Iterable, Iterator
+from importlib.util import find_spec
 from typing import Any
 
 from django.apps import apps
@@ -17,6 +18,7 @@ from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import DEFAULT_DB_ALIAS
 
+from badges.announcements import cloud_events
 from badges.catalog import event_types
 from badges.catalog.learner_paths import LearnerPathError, read_learner_path
 from badges.common.config_checks import config_problems
@@ -90,6 +92,31 @@ def check_host(**_: Any) -> list[CheckMessage]:
     return problems
 
 
+@register("lms_badges")
+def check_cloud_events(**_: Any) -> list[CheckMessage]:
+    """Report event types that cannot be published, and a host that cannot publish those that it wants."""
+    if not isinstance(getattr(settings, "LMS_BADGES_CONFIG", {}), dict) or not isinstance(config.cloud_events, dict):
+        return []
+    wanted = config.cloud_events["publish"]
+    if not isinstance(wanted, (list, tuple)) or not wanted:
+        return []
+    problems: list[CheckMessage] = [_unpublished(str(name)) for name in wanted if name not in cloud_events.TIME_FIELDS]
+    source = config.cloud_events["source"]
+    if not isinstance(source, str) or not source.strip() or not source.isprintable():
+        message = "LMS_BADGES_CONFIG['cloud_events']['source'] is not text that can be the source of a CloudEvent."
+        problems.append(Error(message, hint='"source": "lms-badges"', id="lms_badges.E012"))
+    if problem := _kafka_problem():
+        problems.append(
+            Warning(
+                f"LMS_BADGES_CONFIG['cloud_events']['publish'] names event types, and {problem[0]}: the events wait in "
+                "the outbox.",
+                hint=problem[1],
+                id="lms_badges.W013",
+            )
+        )
+    return problems
+
+
 @register("lms_badges", Tags.database)
 def check_character_set(*, databases: Collection[str] | None = None, **_: Any) -> list[CheckMessage]:
     """Report tables that cannot store all text. Only ``migrate`` and ``--database`` run it, since it queries them."""
@@ -122,6 +149,28 @@ def check_collations(*, databases: Collection[str] | None = None, **_: Any) -> l
         )
         for column, collation, remedy in inexact_columns(apps.get_models())
     ]
+
+
+# --- published events ------------------------------------------------------------------------------------------------
+
+
+def _unpublished(name: str) -> CheckMessage:
+    known = list(cloud_events.TIME_FIELDS)
+    near = difflib.get_close_matches(name, known, n=1)
+    return Error(
+        f"LMS_BADGES_CONFIG['cloud_events']['publish'] names {name!r}, and no event is published under this type.",
+        hint=f"Did you mean {near[0]!r}?" if near else f"Known are: {', '.join(known)}.",
+        id="lms_badges.E011",
+    )
+
+
+def _kafka_problem() -> tuple[str, str] | None:
+    """Return why nothing can be sent to Kafka, and the remedy; None when the host is configured for it."""
+    if find_spec("confluent_kafka") is None or find_spec("edx_event_bus_kafka") is None:
+        return "the Kafka client is not installed", "pip install 'lms-badges[kafka]'"
+    if not getattr(settings, "EVENT_BUS_KAFKA_BOOTSTRAP_SERVERS", None):
+        return "no Kafka broker is configured", 'EVENT_BUS_KAFKA_BOOTSTRAP_SERVERS = "localhost:9092"'
+    return None
 
 
 # --- the dict ---------------------------------------------------------------------------------------------------------

@@ -54,6 +54,18 @@ DEFAULTS: dict[str, Any] = {
             "course.end",
         ]
     },
+    # Activities of learners, and what they give.
+    "engagement": {
+        # XP by kind of activity: {kind: {"xp": 10, "per_point": 1, "per_card": 1, "most": 100}}; each key may be left
+        # out. Quizzes give 1 for each point and at most 100, flashcards 1 for each card and at most 50.
+        "xp": {},
+        # Event types that are activities of a kind: {type: kind}.
+        "events": {},
+        # The IANA name of the zone in which days begin, for learners whose client names none. None: TIME_ZONE.
+        "time_zone": None,
+        # How many minutes the time of an activity may be ahead of the clock here.
+        "minutes_ahead": 5,
+    },
     "intake": {
         "batch_size": 500,
         # Bytes of stored text in one transaction, and of one event. MariaDB's max_allowed_packet is 16 MiB.
@@ -70,6 +82,14 @@ DEFAULTS: dict[str, Any] = {
     "kafka_client": {},
     # Topics whose messages are JSON and not Avro, named as for -t: CloudEvents, in the structured or the binary form.
     "json_topics": [],
+    # Events for other services: JSON CloudEvents on Kafka, one topic for each event type.
+    "cloud_events": {
+        # Event types that are published: "stickers.stickerAssignedToUser.v1", "stickers.stickerRemovedFromUser.v1". An
+        # event is written down with its award. What was written before a type is removed here is still published.
+        "publish": [],
+        # The source of these events.
+        "source": "lms-badges",
+    },
     "delivery": {
         # True: a Celery task is sent by name when rows were written. False: the task badges.sweep or the command
         # badges_drain finds them. None: True when the host has a CELERY_BROKER_URL.
@@ -84,7 +104,7 @@ DEFAULTS: dict[str, Any] = {
         # After this many failures in a row, a provider is not asked for that many seconds.
         "circuit_failures": 5,
         "circuit_seconds": 60.0,
-        # Seconds that a broker may take to confirm an announcement.
+        # Seconds that a broker may take to confirm an announcement or a published event.
         "bus_timeout": 10.0,
         # Days that delivered rows are kept.
         "keep_days": 30,

@@ -11,6 +11,7 @@ from badges.catalog.models import (
     TemplateIssuer,
     TemplateRevision,
 )
+from badges.engagement.models import Activity, LearnerEngagement
 from badges.history.models import LoggedEvent
 from badges.intake.models import InboxMessage, InboxState, Learner, LearnerIdentity, RetiredPerson
 from badges.outbox.models import Circuit, OutboxMessage, OutboxState
@@ -18,6 +19,7 @@ from badges.progress.models import BadgeProgress, Fulfillment
 from badges.runs.models import Run, RunMode, RunState
 
 __all__ = [
+    "Activity",
     "BadgeProgress",
     "BadgeRequirement",
     "BadgeTemplate",
@@ -30,6 +32,7 @@ __all__ = [
     "InboxMessage",
     "InboxState",
     "Learner",
+    "LearnerEngagement",
     "LearnerIdentity",
     "LoggedEvent",
     "OutboxMessage",

@@ -8,7 +8,7 @@ from django.contrib.auth import get_user_model
 from django.core.checks import Error, Warning, run_checks
 from openedx_events.tooling import OpenEdxPublicSignal
 
-from badges.checks import check_config, check_events, check_host
+from badges.checks import check_cloud_events, check_config, check_events, check_host
 from badges.conf import PASSING_STATUS, user_lms_id_field
 
 ENROLLMENT = "org.openedx.learning.course.enrollment.created.v1"
@@ -307,3 +307,39 @@ def test_a_broker_without_anybody_who_sweeps(settings):
     settings.CELERY_BEAT_SCHEDULE = {}
     settings.CELERY_BROKER_URL = None
     assert check_host() == []
+
+
+def test_an_event_that_is_not_published_here(settings):
+    settings.EVENT_BUS_KAFKA_BOOTSTRAP_SERVERS = "kafka.example.org:9092"
+    configure(settings, cloud_events={"publish": ["stickers.stickerAssignedToUser.v2"], "source": " "})
+    assert check_cloud_events() == [
+        Error(
+            "LMS_BADGES_CONFIG['cloud_events']['publish'] names 'stickers.stickerAssignedToUser.v2', and no event is "
+            "published under this type.",
+            hint="Did you mean 'stickers.stickerAssignedToUser.v1'?",
+            id="lms_badges.E011",
+        ),
+        Error(
+            "LMS_BADGES_CONFIG['cloud_events']['source'] is not text that can be the source of a CloudEvent.",
+            hint='"source": "lms-badges"',
+            id="lms_badges.E012",
+        ),
+    ]
+
+
+def test_events_that_are_to_be_published_without_a_broker(settings):
+    configure(settings, cloud_events={"publish": ["stickers.stickerRemovedFromUser.v1"]})
+    assert check_cloud_events() == [
+        Warning(
+            "LMS_BADGES_CONFIG['cloud_events']['publish'] names event types, and no Kafka broker is configured: the "
+            "events wait in the outbox.",
+            hint='EVENT_BUS_KAFKA_BOOTSTRAP_SERVERS = "localhost:9092"',
+            id="lms_badges.W013",
+        )
+    ]
+
+
+@pytest.mark.parametrize("given", ["not a dict", {"publish": "stickers.stickerRemovedFromUser.v1"}, {"publish": []}])
+def test_wrong_types_are_left_to_the_check_of_all_settings(settings, given):
+    configure(settings, cloud_events=given)
+    assert check_cloud_events() == []

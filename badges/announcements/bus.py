@@ -20,6 +20,7 @@ from openedx_events.data import EventsMetadata
 from openedx_events.event_bus import NoEventBusProducer, get_producer
 from openedx_events.tooling import OpenEdxPublicSignal
 
+from badges.announcements.kafka import KafkaClient, full_topic, not_sent
 from badges.conf import config
 from badges.exceptions import Retryable
 
@@ -75,17 +76,7 @@ class KafkaProducer(ConfirmingProducer):
     """
 
     def __init__(self, seconds: float):
-        # These packages read settings when they are imported: never at the top of a module.
-        from confluent_kafka import Producer  # noqa: PLC0415
-        from edx_event_bus_kafka.internal.config import load_common_settings  # noqa: PLC0415
-
-        common = load_common_settings()
-        if common is None:
-            raise Retryable("EVENT_BUS_KAFKA_BOOTSTRAP_SERVERS is not set. Set it and restart the workers.")
-        own = {"message.timeout.ms": int(seconds * 1000), "enable.idempotence": True}
-        # What becomes of an event is told by its row; the client's lines about each refused connection are not needed.
-        self._client = Producer({**common, **own, "log_level": 2})
-        self._seconds = seconds
+        self._client = KafkaClient(seconds)
 
     def send(
         self,
@@ -96,21 +87,11 @@ class KafkaProducer(ConfirmingProducer):
         data: dict[str, Any],
         metadata: EventsMetadata,
     ) -> None:
-        outcomes: list[Any] = []
         try:
             message = _kafka_message(signal, topic, event_key_field, data, metadata)
-            self._client.produce(**message, on_delivery=lambda error, _message: outcomes.append(error))
         except Exception as error:
-            raise _not_sent(f"Nothing was sent to {topic}: is the schema registry up?", error) from None
-        # The client gives up by itself in that time, and then tells; a little later nothing more is to be heard.
-        self._client.flush(self._seconds + 1)
-        if not outcomes:
-            reason = f"Kafka has not confirmed an event on {topic} in {self._seconds:g} s: is the broker up?"
-            raise Retryable(reason, circuit=True)
-        if outcomes[-1] is not None:
-            name = outcomes[-1].name()
-            reason = f"Kafka does not take events on {topic} ({name}). Are the broker and the topic there?"
-            raise Retryable(reason, circuit=True)
+            raise not_sent(f"Nothing was sent to {topic}: is the schema registry up?", error) from None
+        self._client.send(**message)
 
 
 class RedisProducer(ConfirmingProducer):
@@ -145,7 +126,7 @@ class RedisProducer(ConfirmingProducer):
             message = RedisMessage(topic=stream, event_data=content, event_metadata=metadata)
             self._client.Stream(stream).add(message.to_binary_dict(), maxlen=STREAM_MAX_LEN, approximate=True)
         except Exception as error:
-            raise _not_sent(f"Nothing was added to the stream {topic}: is Redis up?", error) from None
+            raise not_sent(f"Nothing was added to the stream {topic}: is Redis up?", error) from None
 
 
 def _kafka_message(
@@ -153,30 +134,19 @@ def _kafka_message(
 ) -> dict[str, Any]:
     """Return what the client is to send: one HTTP call to the schema registry for a schema that is new here."""
     from confluent_kafka.serialization import MessageField, SerializationContext  # noqa: PLC0415
-    from edx_event_bus_kafka.internal.config import get_full_topic  # noqa: PLC0415
     from edx_event_bus_kafka.internal.producer import extract_event_key, get_serializers  # noqa: PLC0415
     from edx_event_bus_kafka.internal.utils import _get_headers_from_metadata  # noqa: PLC0415
 
-    full_topic = get_full_topic(topic)
+    name = full_topic(topic)
     headers = _get_headers_from_metadata(event_metadata=metadata)
     key_serializer, value_serializer = get_serializers(signal, event_key_field)
     key = extract_event_key(data, event_key_field)
     return {
-        "topic": full_topic,
-        "key": key_serializer(key, SerializationContext(full_topic, MessageField.KEY, headers)),
-        "value": value_serializer(data, SerializationContext(full_topic, MessageField.VALUE, headers)),
+        "topic": name,
+        "key": key_serializer(key, SerializationContext(name, MessageField.KEY, headers)),
+        "value": value_serializer(data, SerializationContext(name, MessageField.VALUE, headers)),
         "headers": headers,
     }
-
-
-# Packages whose errors say that somebody cannot be reached, and not that there is something wrong with the event.
-_NETWORK_PACKAGES = frozenset({"confluent_kafka", "httpx", "httpcore", "redis", "requests", "urllib3"})
-
-
-def _not_sent(reason: str, error: Exception) -> Retryable:
-    """Return what to raise for an event that did not leave. Only the error's name is told: its text may quote it."""
-    is_network = isinstance(error, OSError) or type(error).__module__.partition(".")[0] in _NETWORK_PACKAGES
-    return Retryable(f"{reason} ({type(error).__name__}).", circuit=is_network)
 
 
 @functools.cache

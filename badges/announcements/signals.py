@@ -19,6 +19,7 @@ from openedx_events.learning.signals import BADGE_AWARDED, BADGE_REVOKED
 from openedx_events.tooling import OpenEdxPublicSignal
 
 from badges.announcements import bus
+from badges.announcements.messages import credential_of, time_of
 from badges.awarding.models import UserCredential
 from badges.exceptions import Permanent
 from badges.intake.models import Learner
@@ -41,12 +42,12 @@ class AnnounceChannel:
         signal = SIGNALS.get(message.type)
         if signal is None:
             raise Permanent(f"Nothing is announced as {message.type!r}, only {', '.join(SIGNALS)}. Remove the row.")
-        credential = _credential(message)
+        credential = credential_of(message)
         metadata = EventsMetadata(
             event_type=signal.event_type,
             id=message.id,
             minorversion=signal.minor_version,
-            time=_time(message, credential).astimezone(dt.UTC),
+            time=time_of(message, credential, awarded=message.type == "badge.awarded").astimezone(dt.UTC),
         )
         data = {"badge": badge_data(credential)}
         for topic, key_field in _topics(signal):
@@ -94,22 +95,6 @@ def _user_data(learner: Learner) -> UserData:
             name=user.get_full_name() if user else "",
         ),
     )
-
-
-def _credential(message: OutboxMessage) -> UserCredential:
-    credential_id = message.read().get("credential")
-    known = UserCredential.objects.select_related("template", "learner__user")
-    credential = known.filter(pk=credential_id).first() if credential_id else None
-    if credential is None:
-        raise Permanent("The credential of this row is gone, so there is nothing to announce. Remove the row.")
-    return credential
-
-
-def _time(message: OutboxMessage, credential: UserCredential) -> dt.datetime:
-    """When it happened: the award's time, and for everything after it the time of the decision."""
-    if message.type == "badge.awarded":
-        return credential.awarded_at
-    return credential.revoked_at or message.created_at
 
 
 def _topics(signal: OpenEdxPublicSignal) -> list[tuple[str, str]]:

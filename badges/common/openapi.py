@@ -9,6 +9,8 @@ from drf_spectacular.openapi import AutoSchema
 
 from badges.common.problem_details import MEDIA_TYPE
 
+JSON = "application/json"
+
 _ALWAYS = {"406": "No such format.", "429": "Too many requests."}
 _SIGNED_IN = {"401": "Not authenticated.", "403": "Not allowed."}
 _BODY = {
@@ -79,6 +81,9 @@ class OperationSchema(AutoSchema):
         operation = super().get_operation(*args, **kwargs)
         if operation is None:
             return None
+        if self.method == "DELETE" and self.operation.body:  # drf-spectacular describes no body of it
+            schema, _required = self._get_request_for_media_type(self.operation.body)
+            operation["requestBody"] = {"content": {JSON: {"schema": schema}}, "required": False}
         signed_in = {} if operation.get("security") == [{}] else _SIGNED_IN
         problems = {**_ALWAYS, **signed_in, **(_BODY if self.operation.body else {}), **self.operation.problems}
         content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}

@@ -28,14 +28,30 @@ class Conflict(exceptions.APIException):
     """
     The request cannot be carried out in the present state; the detail says what to do.
 
-    ``members`` are further members of the problem document, which programs can rely on.
+    ``members`` are further members of the problem document, which programs can rely on. ``wait`` is after how many
+    seconds the request may be possible, if that is known.
     """
 
     status_code = status.HTTP_409_CONFLICT
 
-    def __init__(self, detail: str, *, members: Mapping[str, Any] | None = None):
+    def __init__(self, detail: str, *, members: Mapping[str, Any] | None = None, wait: float | None = None):
         super().__init__(detail)
         self.members = dict(members or {})
+        self.wait = wait
+
+
+class Unprocessable(exceptions.APIException):
+    """
+    The body is well formed, and what it names cannot be used (RFC 9110). ``code`` tells programs what is wrong.
+
+    A wrong or missing field is status 400 instead.
+    """
+
+    status_code = status.HTTP_422_UNPROCESSABLE_ENTITY
+
+    def __init__(self, detail: str, *, code: str):
+        super().__init__(detail)
+        self.members = {"code": code}
 
 
 class Unavailable(exceptions.APIException):

@@ -22,6 +22,7 @@ from badges.catalog.causes import REASON_LENGTH, Cause, CauseKind
 from badges.catalog.learner_template_ids import learner_template_id
 from badges.catalog.models import BadgeRequirement, BadgeTemplate
 from badges.database import read_committed, retry_transient
+from badges.engagement.activities import stats_of
 from badges.exceptions import (
     AlreadyHeldError,
     BlockedError,
@@ -35,7 +36,7 @@ from badges.granting.reasons import check_reason
 from badges.granting.revocations import NewRevocation, lift_blocks, revoke
 from badges.intake.models import Learner
 from badges.progress import states
-from badges.rules import completion
+from badges.rules import completion, meets_badge_condition
 
 T = TypeVar("T")
 
@@ -67,13 +68,15 @@ def award_one(
     *,
     by: AbstractBaseUser | None,
     reason: str,
+    lift_block: bool = False,
     now: dt.datetime,
 ) -> UserCredential:
     """
     Award a badge and return the credential.
 
     ``learner`` may be a function that creates the learner. It is called in the transaction of the award, so a refused
-    award leaves no learner. It is called again if another process creates the same learner meanwhile.
+    award leaves no learner. It is called again if another process creates the same learner meanwhile. With
+    ``lift_block``, a block is lifted in the same transaction, with the same person and reason.
 
     Raises UnusableReasonError, TemplateNotActiveError, AlreadyHeldError or BlockedError.
     """
@@ -86,6 +89,14 @@ def award_one(
             raise UnknownPersonError
         if not _may_be_awarded(template):
             raise TemplateNotActiveError(template.slug)
+        if lift_block:
+            lift_blocks(
+                learner_template_id(found.pk, template.pk),
+                credential_id=None,
+                person_id=by.pk if by else None,
+                reason=reason,
+                now=now,
+            )
         _require_awardable(found, template)
         return award([NewAward(found.pk, _granted(template), _cause(by, reason))], now=now)[0]
 
@@ -131,6 +142,24 @@ def revoke_one(
     return _in_transaction(work)
 
 
+def with_locked_learner(learner: Learner | Callable[[], Learner], work: Callable[[Learner], T]) -> T:
+    """
+    Call ``work`` with a locked learner, in a transaction of its own or in the caller's, and return what it returns.
+
+    ``learner`` may be a function that creates the learner, as for ``award_one``. Both may be called again after a
+    transient error, or when another process was first. Raises UnknownPersonError when the person was retired.
+    """
+
+    def locked() -> T:
+        found = learner if isinstance(learner, Learner) else learner()
+        _lock(found)
+        if not _is_known(found):
+            raise UnknownPersonError
+        return work(found)
+
+    return _in_transaction(locked)
+
+
 def lift_block(
     learner: Learner,
     template: BadgeTemplate,
@@ -159,7 +188,7 @@ def lift_block(
         )
         if not lifted:
             raise NotBlockedError(template.slug)
-        if not (_is_known(learner) and _may_be_awarded(template) and _is_complete(learner, template)):
+        if not (_is_known(learner) and _may_be_awarded(template) and _is_complete(learner, template, now)):
             return None
         awarded = award([NewAward(learner.pk, _granted(template), _cause(by, reason))], now=now)
         return awarded[0] if awarded else None
@@ -168,20 +197,27 @@ def lift_block(
 
 
 def _in_transaction(work: Callable[[], T]) -> T:
-    """Call ``work`` in a transaction, and again after a transient error or when another process was first."""
+    """
+    Call ``work`` in a transaction, and again after a transient error or when another process was first.
 
-    def attempt() -> T:
-        if transaction.get_connection().in_atomic_block:
-            with transaction.atomic():
-                return work()
+    In the caller's transaction transient errors are raised: MariaDB has ended that transaction, and only the caller can
+    begin it again.
+    """
+
+    def within() -> T:
+        with transaction.atomic():
+            return work()
+
+    def alone() -> T:
         with read_committed():
             return work()
 
+    attempt = within if transaction.get_connection().in_atomic_block else lambda: retry_transient(alone)
     try:
-        return retry_transient(attempt)
+        return attempt()
     except IntegrityError:
         # Somebody wrote the credential without the lock. The second attempt finds it and says so.
-        return retry_transient(attempt)
+        return attempt()
 
 
 def _lock(learner: Learner) -> None:
@@ -207,10 +243,13 @@ def _require_awardable(learner: Learner, template: BadgeTemplate) -> None:
         raise BlockedError(template.slug, credential.pk)
 
 
-def _is_complete(learner: Learner, template: BadgeTemplate) -> bool:
+def _is_complete(learner: Learner, template: BadgeTemplate, now: dt.datetime) -> bool:
     key = learner_template_id(learner.pk, template.pk)
-    requirements = template.requirements.filter(archived_at=None).values_list("id", "group")
-    return completion(list(requirements), states.load([key])[key].fulfilled).complete
+    requirements = list(template.requirements.filter(archived_at=None).values_list("id", "group"))
+    if not requirements:
+        stats = stats_of([learner.pk], now=now)[learner.pk]
+        return template.is_active and meets_badge_condition(template.slug, stats)
+    return completion(requirements, states.load([key])[key].fulfilled).complete
 
 
 def _granted(template: BadgeTemplate) -> _Template:

@@ -1,33 +1,36 @@
 """
 The outbox messages of awards and revocations.
 
-The channel is the destination: the slug of a provider, or ``announce``. The key of a provider's messages is learner and
-template. So issuing, revoking and issuing again stay in order, and a badge that waits delays no other badge.
-Announcements are in order for each learner.
+The channel is the destination: the slug of a provider, ``announce``, or ``cloud-events`` where the host publishes
+those. The key of a provider's messages is learner and template. So issuing, revoking and issuing again stay in order,
+and a badge that waits delays no other badge. Announcements and published events are in order for each learner.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from badges.announcements import cloud_events
 from badges.awarding.models import UserCredential
 from badges.outbox.mailbox import NewMessage
 
 
 def messages_of_award(credential: UserCredential, providers: Iterable[str]) -> Iterator[NewMessage]:
-    """Yield the messages of an award: announce it, and issue the badge at every provider."""
-    return _messages(credential, "badge.awarded", providers, "issue")
+    """Yield the messages of an award: announce it, publish it, and issue the badge at every provider."""
+    return _messages(credential, "badge.awarded", cloud_events.ASSIGNED, providers, "issue")
 
 
 def messages_of_revocation(credential: UserCredential, providers: Iterable[str]) -> Iterator[NewMessage]:
-    """Yield the messages of a revocation: announce it, and revoke the badge at every provider."""
-    return _messages(credential, "badge.revoked", providers, "revoke")
+    """Yield the messages of a revocation: announce it, publish it, and revoke the badge at every provider."""
+    return _messages(credential, "badge.revoked", cloud_events.REMOVED, providers, "revoke")
 
 
 def _messages(
-    credential: UserCredential, announcement: str, providers: Iterable[str], what: str
+    credential: UserCredential, announcement: str, event_type: str, providers: Iterable[str], what: str
 ) -> Iterator[NewMessage]:
     payload = {"credential": str(credential.pk)}
     yield NewMessage(channel="announce", key=str(credential.learner_id), type=announcement, payload=payload)
+    if cloud_events.is_published(event_type):
+        yield NewMessage(cloud_events.CHANNEL, key=str(credential.learner_id), type=event_type, payload=payload)
     for provider in providers:
         yield NewMessage(channel=provider, key=str(credential.learner_template_id), type=what, payload=payload)

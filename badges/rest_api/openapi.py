@@ -28,7 +28,7 @@ _PROBLEM = {
         "detail": {"type": "string"},
         "code": {
             "type": "string",
-            "description": "What is in the way of a decision about a badge. Only with status 409.",
+            "description": "What is in the way of a decision about a badge. Only with the statuses 409 and 422.",
         },
         "credential": {
             "type": "string",

@@ -42,19 +42,20 @@ def assert_holds(printed: Any, answered: Any) -> None:
 @pytest.fixture(autouse=True)
 def anna() -> None:
     make_template(slug="algebra-star")
+    make_template(slug="helper")
     UserFactory(username="anna")
 
 
 def test_each_printed_request_is_answered_as_printed() -> None:
     client = signed_in(somebody("award_usercredential", "revoke_usercredential"))
     printed = blocks("http")
-    assert len(printed) == 10
+    assert len(printed) == 14
     real_id = PRINTED_ID
     for request, answer in zip(printed[::2], printed[1::2], strict=True):
         (line, *_), body = head_and_body(request)
         method, address, _ = line.split()
-        assert method == "POST"
-        response = client.post(address.replace(PRINTED_ID, real_id), body, content_type="application/json")
+        send = {"POST": client.post, "DELETE": client.delete}[method]
+        response = send(address.replace(PRINTED_ID, real_id), body, content_type="application/json")
         (status, kind, *_), expected = head_and_body(answer)
         assert f"HTTP/1.1 {response.status_code} {response.reason_phrase}" == status
         assert f"Content-Type: {response.headers['Content-Type']}" == kind

@@ -6,7 +6,7 @@ import uuid
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, OperationalError, transaction
 
 from badges import api
 from badges.api import ExternalIdentity
@@ -19,6 +19,7 @@ from badges.exceptions import (
     UnknownPersonError,
     UnusableReasonError,
 )
+from badges.granting import by_hand
 from badges.models import BadgeTemplate, Learner, OutboxMessage, UserCredential
 from badges.outbox.models import OutboxState
 from tests.factories import (
@@ -238,6 +239,37 @@ def test_after_a_persons_revocation_the_badge_is_awarded_again_only_when_the_blo
     assert api.award(learner, slug, by=boss).status == "awarded"
     with pytest.raises(NotBlockedError):
         api.lift_block(learner, slug, by=boss)
+
+
+def test_an_award_that_lifts_a_block_does_both_or_nothing() -> None:
+    credential, boss = UserCredentialFactory(), UserFactory()
+    learner, slug = credential.learner, credential.template.slug
+    api.revoke(learner, slug, by=UserFactory())
+    BadgeTemplate.objects.update(is_active=False)
+    with pytest.raises(TemplateNotActiveError):
+        api.award(learner, slug, by=boss, lift_block=True)
+    credential.refresh_from_db()
+    assert (credential.blocked, credential.block_lifted_at) == (True, None)
+
+    BadgeTemplate.objects.update(is_active=True)
+    again = api.award(learner, slug, by=boss, reason="It was a mistake.", lift_block=True, now=NOON)
+    credential.refresh_from_db()
+    assert (again.status, again.cause_person, again.cause_reason) == ("awarded", boss, "It was a mistake.")
+    assert (credential.blocked, credential.block_lifted_at, credential.block_lifted_person) == (False, NOON, boss)
+    assert credential.block_lifted_reason == "It was a mistake."
+    with pytest.raises(AlreadyHeldError):
+        api.award(learner, slug, by=boss, lift_block=True)
+
+
+def test_a_transient_error_in_the_callers_transaction_is_the_callers(monkeypatch: pytest.MonkeyPatch) -> None:
+    learner, slug = LearnerFactory(), make_template().slug
+
+    def deadlock(*args: Any, **given: Any) -> None:
+        raise OperationalError("database is locked")
+
+    monkeypatch.setattr(by_hand, "award", deadlock)
+    with pytest.raises(OperationalError), transaction.atomic():
+        api.award(learner, slug)
 
 
 def test_lifting_the_block_awards_a_badge_whose_requirements_are_fulfilled() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -14,11 +13,7 @@ from badges.catalog.causes import REASON_LENGTH, Caused, CauseKind
 from badges.common.request_bodies import StrictSerializer, TextField
 from badges.intake.models import Learner
 from badges.progress.reading import RequirementReport
-
-
-def _utc_time_field(**options: Any) -> serializers.DateTimeField:
-    """Return a field for a time in UTC, in the format of RFC 3339. The host's format and zone have no effect."""
-    return serializers.DateTimeField(format="iso-8601", default_timezone=dt.UTC, **options)
+from badges.rest_api.times import utc_time_field
 
 
 class LearnerSerializer(serializers.Serializer[Learner]):
@@ -50,7 +45,7 @@ class CauseSerializer(serializers.Serializer[Caused]):
     event_source = serializers.CharField(source="cause_event_source")
     event_id = serializers.CharField(source="cause_event_id")
     event_type = serializers.CharField(source="cause_event_type")
-    event_time = _utc_time_field(source="cause_event_time", allow_null=True)
+    event_time = utc_time_field(source="cause_event_time", allow_null=True)
     template_revision = serializers.IntegerField(source="revision.number")
 
 
@@ -61,7 +56,7 @@ class RevocationCauseSerializer(serializers.Serializer[Any]):
     event_source = serializers.CharField(source="revocation_event_source")
     event_id = serializers.CharField(source="revocation_event_id")
     event_type = serializers.CharField(source="revocation_event_type")
-    event_time = _utc_time_field(source="revocation_event_time", allow_null=True)
+    event_time = utc_time_field(source="revocation_event_time", allow_null=True)
     template_revision = serializers.IntegerField(
         source="revocation_revision.number", allow_null=True, default=None, help_text="Null when it is not known."
     )
@@ -74,7 +69,7 @@ class IssuedSerializer(serializers.Serializer[Any]):
     state = serializers.CharField(help_text="The provider's word, or created, no_response or error before it has one.")
     external_id = serializers.CharField(help_text="The provider's id of the badge; empty before it is issued.")
     url = serializers.CharField(help_text="Where the provider shows the badge; empty before it does.")
-    issued_at = _utc_time_field(allow_null=True)
+    issued_at = utc_time_field(allow_null=True)
 
 
 class CredentialSerializer(serializers.Serializer[Any]):
@@ -82,11 +77,11 @@ class CredentialSerializer(serializers.Serializer[Any]):
 
     id = serializers.UUIDField()
     status = serializers.ChoiceField(choices=CredentialStatus.choices)
-    awarded_at = _utc_time_field()
+    awarded_at = utc_time_field()
     learner = LearnerSerializer()
     template = TemplateSerializer()
     cause = CauseSerializer(source="*")
-    revoked_at = _utc_time_field(allow_null=True)
+    revoked_at = utc_time_field(allow_null=True)
     public_reason = serializers.CharField(help_text="Why it was revoked; empty when nobody said so.")
     blocked = serializers.BooleanField(
         help_text="Whether the learner does not get the badge again until staff lift the block."
@@ -162,7 +157,7 @@ class RequirementSerializer(serializers.Serializer[Any]):
     key = serializers.CharField(source="requirement.key")
     event_type = serializers.SerializerMethodField(help_text="Null for the criteria document.")
     description = serializers.CharField(help_text="The criteria document is described in the reader's language.")
-    fulfilled_at = _utc_time_field(source="fulfillment.fulfilled_at", allow_null=True, default=None)
+    fulfilled_at = utc_time_field(source="fulfillment.fulfilled_at", allow_null=True, default=None)
     cause = CauseSerializer(source="fulfillment", allow_null=True)
 
     missing = serializers.ListField(
@@ -191,8 +186,8 @@ class ProgressSerializer(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     learner = LearnerSerializer()
     template = TemplateSerializer()
-    begun_at = _utc_time_field(source="created_at")
-    completed_at = _utc_time_field(allow_null=True)
+    begun_at = utc_time_field(source="created_at")
+    completed_at = utc_time_field(allow_null=True)
     fulfilled_groups = serializers.IntegerField(source="report.fulfilled")
     total_groups = serializers.IntegerField(source="report.total")
     groups = GroupSerializer(source="report.groups", many=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
@@ -12,10 +11,7 @@ from badges.catalog.documents import Document, pack_entry
 from badges.catalog.editing import Outcome, SaveResult
 from badges.catalog.models import BadgeTemplate, TemplateRevision
 from badges.rest_api.openapi import TEMPLATE_DOCUMENT_SCHEMA
-
-
-def _utc_time_field(**options: Any) -> serializers.DateTimeField:
-    return serializers.DateTimeField(format="iso-8601", default_timezone=dt.UTC, **options)
+from badges.rest_api.times import utc_time_field
 
 
 class DocumentProblemSerializer(serializers.Serializer[Any]):
@@ -44,9 +40,9 @@ class BadgeTemplateSerializer(serializers.Serializer[BadgeTemplate]):
     image_url = serializers.CharField(help_text="Empty when there is no image.")
     is_active = serializers.BooleanField(help_text="Only active templates are matched against events.")
     award_once = serializers.BooleanField()
-    archived_at = _utc_time_field(allow_null=True)
-    created_at = _utc_time_field()
-    modified_at = _utc_time_field()
+    archived_at = utc_time_field(allow_null=True)
+    created_at = utc_time_field()
+    modified_at = utc_time_field()
     revision = serializers.IntegerField(
         source="current_revision.number", allow_null=True, default=None, help_text="The number of the revision."
     )
@@ -101,7 +97,7 @@ class TemplateRevisionSerializer(serializers.Serializer[TemplateRevision]):
     number = serializers.IntegerField()
     is_active = serializers.BooleanField()
     author = serializers.SerializerMethodField(help_text="A username; null when no account saved it or it is gone.")
-    created_at = _utc_time_field()
+    created_at = utc_time_field()
 
     @extend_schema_field({"type": ["string", "null"]})
     def get_author(self, revision: TemplateRevision) -> str | None:

@@ -1,0 +1,82 @@
+"""The bodies of requests and answers of the sticker flows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from badges.awarding.models import INTERNAL_REASON_LENGTH
+from badges.catalog.causes import REASON_LENGTH
+from badges.common.request_bodies import StrictSerializer, TextField
+from badges.rest_api.times import utc_time_field
+
+STICKER_ID_LENGTH = 150  # of a slug
+_STICKER_ID = "The slug of the badge template."
+
+
+class AssignStickerSerializer(StrictSerializer):
+    """Which sticker a person gets, and why."""
+
+    stickerId = TextField(max_length=STICKER_ID_LENGTH, help_text="The slug or the UUID of a badge template.")
+    reason = TextField(
+        required=False, default="", allow_blank=True, max_length=REASON_LENGTH, help_text="For staff only."
+    )
+
+
+class RemoveStickerSerializer(StrictSerializer):
+    """Why a sticker is removed."""
+
+    reason = TextField(
+        required=False, default="", allow_blank=True, max_length=INTERNAL_REASON_LENGTH, help_text="For staff only."
+    )
+
+
+class HeldStickerSerializer(serializers.Serializer[Any]):
+    """A sticker that a person holds."""
+
+    stickerId = serializers.CharField(source="template.slug", help_text=_STICKER_ID)
+    assignedAt = utc_time_field(source="awarded_at")
+
+
+class HeldStickerWithReasonSerializer(HeldStickerSerializer):
+    """A sticker that a person holds, as staff see it."""
+
+    reason = serializers.CharField(
+        source="cause_reason",
+        required=False,
+        help_text="Why it was assigned. Only for who may view everybody's credentials, and only if there is a reason.",
+    )
+
+    def to_representation(self, instance: Any) -> Any:
+        found = super().to_representation(instance)
+        return found if found["reason"] else {name: value for name, value in found.items() if name != "reason"}
+
+
+class AssignedStickerSerializer(serializers.Serializer[Any]):
+    """A sticker that was assigned."""
+
+    userId = serializers.UUIDField(source="learner.uuid", help_text="The UUID of the learner.")
+    stickerId = serializers.CharField(source="template.slug", help_text=_STICKER_ID)
+    assignedAt = utc_time_field(source="awarded_at")
+
+
+class RemovedStickerSerializer(serializers.Serializer[Any]):
+    """A sticker that was removed."""
+
+    userId = serializers.UUIDField(source="learner.uuid", help_text="The UUID of the learner.")
+    stickerId = serializers.CharField(source="template.slug", help_text=_STICKER_ID)
+    removedAt = utc_time_field(source="revoked_at")
+
+
+class StickerCountsSerializer(serializers.Serializer[Any]):
+    """How many stickers a person has."""
+
+    held = serializers.IntegerField(help_text="Stickers that are assigned now.")
+
+
+class UserSerializer(serializers.Serializer[Any]):
+    """A user."""
+
+    accountId = serializers.UUIDField(allow_null=True, help_text="The UUID of the learner. Null while there is none.")
+    stickers = StickerCountsSerializer()

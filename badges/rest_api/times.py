@@ -1,0 +1,13 @@
+"""How all views write times."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from rest_framework import serializers
+
+
+def utc_time_field(**options: Any) -> serializers.DateTimeField:
+    """Return a field for a time in UTC, in the format of RFC 3339. The host's format and zone have no effect."""
+    return serializers.DateTimeField(format="iso-8601", default_timezone=dt.UTC, **options)

@@ -1,0 +1,182 @@
+"""
+The events of the sticker flows, as other services see them: on a real Kafka, with nothing but confluent-kafka.
+
+The relay is a separate process that is killed with SIGKILL. Each test has topics of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+from confluent_kafka import Message
+from django.db import connection
+
+from badges import api
+from badges.intake.models import Learner
+from tests.factories import LearnerFactory, make_template
+from tests.services import Kafka
+from tests.services.processes import Process
+from tests.support.json_topics import JsonTopics, content
+
+pytestmark = [pytest.mark.tables, pytest.mark.django_db(transaction=True)]
+
+ASSIGNED = "stickers.stickerAssignedToUser.v1"
+REMOVED = "stickers.stickerRemovedFromUser.v1"
+CLOUD_EVENTS = {"publish": [ASSIGNED, REMOVED]}
+# Short enough for a test. The lease is how long the rows of a killed relay wait.
+DELIVERY = {"base_delay": 0.2, "circuit_seconds": 1.0, "lease_seconds": 6, "bus_timeout": 3.0}
+
+
+@pytest.fixture
+def topics(transactional_db: None, kafka: Kafka, settings: Any) -> JsonTopics:
+    settings.LMS_BADGES_CONFIG = {"cloud_events": CLOUD_EVENTS}
+    return JsonTopics(kafka)
+
+
+@pytest.fixture
+def run(run_manage: Callable[..., Process], topics: JsonTopics) -> Callable[..., Process]:
+    """Start a command of the host."""
+
+    def start(*arguments: str, **config: Any) -> Process:
+        env = {
+            "DJANGO_SETTINGS_MODULE": "tests.acceptance.flow_host",
+            "KAFKA_BOOTSTRAP_SERVERS": topics.kafka.bootstrap_servers,
+            "EVENT_BUS_TOPIC_PREFIX": topics.prefix,
+            "LMS_BADGES_CONFIG": json.dumps({"cloud_events": CLOUD_EVENTS, "delivery": DELIVERY, **config}),
+            "LOG_LEVEL": "INFO",
+        }
+        return run_manage(*arguments, env=env)
+
+    return start
+
+
+def pending_events() -> int:
+    """Return how many events wait to be published."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT COUNT(*) FROM lms_badges_outboxmessage WHERE aggregatetype = 'cloud-events' AND state = 'pending'"
+        )
+        return int(cursor.fetchone()[0])
+
+
+def toggle(learner: Learner, times: int, *, slug: str) -> None:
+    """Give a badge and take it away, that many times in all."""
+    for number in range(times):
+        if number % 2:
+            api.revoke(learner, slug)
+        else:
+            api.award(learner, slug)
+
+
+def in_order_of_arrival(messages: Iterable[Message]) -> list[Message]:
+    """Return messages of several partitions and topics by the time at which the broker got them."""
+    return sorted(messages, key=lambda message: (message.timestamp()[1], message.topic(), message.offset()))
+
+
+def test_a_sticker_that_is_assigned_and_removed_is_told_to_other_services(
+    topics: JsonTopics, run: Callable[..., Process]
+) -> None:
+    topics.create(ASSIGNED, REMOVED, partitions=3)
+    make_template(slug="ميدالية")
+    learner = LearnerFactory()
+    given = api.award(learner, "ميدالية")
+    taken = api.revoke(learner, "ميدالية", reason="Awarded by mistake")
+    assert run("badges_drain").wait() == 0
+    (assigned,) = topics.read_number(1, ASSIGNED)
+    (removed,) = topics.read_number(1, REMOVED)
+    assert assigned.key() == removed.key() == str(learner.uuid).encode()
+    assert dict(assigned.headers()) == {"content-type": b"application/cloudevents+json; charset=UTF-8"}
+    first, second = content(assigned), content(removed)
+    assert (first["specversion"], first["type"], first["source"]) == ("1.0", ASSIGNED, "lms-badges")
+    assert first["data"] == {"accountId": str(learner.uuid), "stickerId": "ميدالية", "assignedAt": first["time"]}
+    assert second["data"] == {"accountId": str(learner.uuid), "stickerId": "ميدالية", "removedAt": second["time"]}
+    assert first["time"] == given.awarded_at.isoformat(timespec="microseconds").replace("+00:00", "Z")
+    assert taken.revoked_at is not None
+    assert second["time"] == taken.revoked_at.isoformat(timespec="microseconds").replace("+00:00", "Z")
+    assert first["id"] != second["id"]
+
+
+def test_while_the_broker_is_away_awards_go_on_and_afterwards_all_are_published_in_order(
+    topics: JsonTopics, run: Callable[..., Process]
+) -> None:
+    topics.create(ASSIGNED, REMOVED)
+    make_template(slug="star")
+    learners = LearnerFactory.create_batch(5)
+    relay = run("badges_drain", "--forever")
+    topics.kafka.stop()
+    for learner in learners:
+        toggle(learner, 4, slug="star")
+    relay.wait_for("waits until")
+    for learner in learners:
+        toggle(learner, 3, slug="star")
+    assert pending_events() == 5 * 7
+    topics.kafka.start()
+    relay.wait_until(lambda: not pending_events(), seconds=180, what="an empty outbox")
+    assert relay.terminate() == 0
+    messages = topics.read_number(5 * 7, ASSIGNED, REMOVED)
+    assert_complete_and_in_order(messages, learners, each=7)
+
+
+def test_relays_that_are_killed_lose_no_event_and_keep_the_order_of_each_account(
+    topics: JsonTopics, run: Callable[..., Process]
+) -> None:
+    moments = random.Random(1815)  # the same kills in every run
+    topics.create(ASSIGNED, REMOVED, partitions=2)
+    make_template(slug="star")
+    learners = LearnerFactory.create_batch(30)
+    kills = 6
+    for _ in range(kills):
+        for learner in learners:
+            toggle(learner, 2, slug="star")
+        before = pending_events()
+        relays = [run("badges_drain", "--forever") for _ in range(2)]
+        # How far relays come depends on the machine, so each pair is killed after it has published something.
+        wait_until(lambda before=before: pending_events() < before, what="an event that is published")
+        time.sleep(moments.uniform(0, 0.2))
+        for relay in relays:
+            relay.kill()
+    assert pending_events(), "the kills should fall into the middle of the work"
+    relays = [run("badges_drain", "--forever") for _ in range(2)]
+    wait_until(lambda: not pending_events(), what="an empty outbox", seconds=240)
+    assert [relay.terminate() for relay in relays] == [0, 0]
+    messages = topics.read_number(30 * 2 * kills, ASSIGNED, REMOVED)
+    assert_complete_and_in_order(messages, learners, each=2 * kills)
+
+
+def wait_until(found: Callable[[], bool], *, what: str, seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not found():
+        assert time.monotonic() < deadline, f"after {seconds:g} s still without {what}"
+        time.sleep(0.02)
+
+
+def assert_complete_and_in_order(messages: list[Message], learners: list[Learner], *, each: int) -> None:
+    """
+    Check that every event is there, under one id, and that the events of an account come in their order.
+
+    An event may come several times. After the next one of its account has come, it must not come any more.
+    """
+    ids = {str(learner.uuid): sequence_of_ids(learner) for learner in learners}
+    assert {len(expected) for expected in ids.values()} == {each}
+    arrived: dict[str, list[str]] = {account: [] for account in ids}
+    for message in in_order_of_arrival(messages):
+        event = content(message)
+        assert event["data"]["accountId"] == (message.key() or b"").decode()
+        seen = arrived[event["data"]["accountId"]]
+        if not seen or seen[-1] != event["id"]:
+            seen.append(event["id"])
+    assert arrived == ids
+
+
+def sequence_of_ids(learner: Learner) -> list[str]:
+    """Return the ids of a learner's events in the order of the decisions."""
+    rows = "SELECT id FROM lms_badges_outboxmessage WHERE aggregatetype = 'cloud-events' AND aggregateid = %s"
+    with connection.cursor() as cursor:
+        cursor.execute(f"{rows} ORDER BY sequence", [str(learner.pk)])
+        found = [str(row[0]) for row in cursor.fetchall()]
+    return [f"{id[:8]}-{id[8:12]}-{id[12:16]}-{id[16:20]}-{id[20:]}" if len(id) == 32 else id for id in found]
