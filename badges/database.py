@@ -219,6 +219,24 @@ def retry_transient(work: Callable[[], T], *, give_up_seconds: float | None = No
             return done
 
 
+def in_transaction(work: Callable[[], T], *, give_up_seconds: float | None = None) -> T:
+    """
+    Call ``work`` in a transaction, and return what it returns; call it again after a transient error of the database.
+
+    In the caller's transaction a transient error is raised as it is: MariaDB has ended that transaction, and only the
+    caller can begin it again. Raises Retryable as ``retry_transient`` does.
+    """
+    if connection.in_atomic_block:
+        with transaction.atomic():
+            return work()
+
+    def alone() -> T:
+        with read_committed():
+            return work()
+
+    return retry_transient(alone, give_up_seconds=give_up_seconds)
+
+
 def retried_when_transient(work: Callable[Parameters, T]) -> Callable[Parameters, T]:
     """Decorate a function that is one transaction: each call goes through ``retry_transient``."""
 
