@@ -20,7 +20,8 @@ from badges.history import event_log
 from badges.history.models import LoggedEvent
 from badges.intake.events import Event, parse_event
 from badges.intake.models import InboxMessage, Learner
-from badges.progress.models import Fulfillment
+from badges.progress.models import BadgeProgress, Fulfillment
+from badges.progress.reading import with_reports
 from badges.rules import Operator, operators
 from badges.rules.criteria import conditions
 from badges.testing.events import LearningEvent, enrollment, grade_changed, passing_status
@@ -456,6 +457,23 @@ def test_what_time_alone_makes_true_looks_at_the_events_that_count() -> None:
     receive(enrolls("2026-04-02"), passes("2026-04-03"))
     pipeline.process_pending(now=at("2026-05-01"))
     assert held()
+
+
+def test_an_explanation_and_what_is_missing_are_about_the_events_that_count() -> None:
+    receive(passes("2026-03-01"))
+    criteria(times(2), requirements=[requirement(course=None)], now=at("2026-03-02"))
+    receive(passes("2026-03-03"))
+
+    explained = api.explain(ADA, "earned").criteria
+    assert explained is not None
+    assert not explained.result.satisfied
+    assert (explained.number, explained.arrived_before, explained.counts_from) == (1, 1, at("2026-03-02"))
+    assert list(api.missing_criteria(with_reports(BadgeProgress.objects.all())).values()) == [["1 of 2 events"]]
+
+    receive(passes("2026-03-04"))
+    explained = api.explain(ADA, "earned").criteria
+    assert explained is not None
+    assert explained.result.satisfied
 
 
 # --- whom it concerns ------------------------------------------------------------------------------------------------
