@@ -11,6 +11,13 @@ from badges.catalog.models import (
     TemplateIssuer,
     TemplateRevision,
 )
+from badges.flows.models import (
+    CertificationAward,
+    CertificationCompletion,
+    CertificationMapping,
+    StickerClaim,
+    WelcomeAward,
+)
 from badges.history.models import LoggedEvent
 from badges.intake.models import InboxMessage, InboxState, Learner, LearnerIdentity, RetiredPerson
 from badges.outbox.models import Circuit, OutboxMessage, OutboxState
@@ -22,6 +29,9 @@ __all__ = [
     "BadgeRequirement",
     "BadgeTemplate",
     "CatalogVersion",
+    "CertificationAward",
+    "CertificationCompletion",
+    "CertificationMapping",
     "Circuit",
     "CredentialStatus",
     "DataRule",
@@ -38,9 +48,11 @@ __all__ = [
     "Run",
     "RunMode",
     "RunState",
+    "StickerClaim",
     "TemplateIssuer",
     "TemplateRevision",
     "UserCredential",
+    "WelcomeAward",
 ]
 
 # The tables of the providers.
