@@ -23,9 +23,7 @@ class BadgesConfig(AppConfig):
         # Imported here, because models must be loaded first.
         from badges import checks, pipeline, retirement  # noqa: F401, PLC0415 -- registers the system checks
         from badges.catalog import versions  # noqa: F401, PLC0415 -- bumps the version when rows are saved
-        from badges.flows import retirement as flows_retirement  # noqa: PLC0415
         from badges.intake import receivers  # noqa: PLC0415
 
         receivers.connect(pipeline.receive)
         register_retirement_hook(self.label, retirement.delete_personal_data)
-        register_retirement_hook(f"{self.label} flows", flows_retirement.delete_personal_data)

@@ -11,6 +11,7 @@ from badges.catalog.models import (
     TemplateIssuer,
     TemplateRevision,
 )
+from badges.engagement.models import Activity, LearnerEngagement
 from badges.flows.models import (
     CertificationAward,
     CertificationCompletion,
@@ -25,6 +26,7 @@ from badges.progress.models import BadgeProgress, Fulfillment
 from badges.runs.models import Run, RunMode, RunState
 
 __all__ = [
+    "Activity",
     "BadgeProgress",
     "BadgeRequirement",
     "BadgeTemplate",
@@ -40,6 +42,7 @@ __all__ = [
     "InboxMessage",
     "InboxState",
     "Learner",
+    "LearnerEngagement",
     "LearnerIdentity",
     "LoggedEvent",
     "OutboxMessage",

@@ -23,6 +23,8 @@ from badges.catalog.learner_paths import ExternalIdentity
 from badges.common.retirement import RetiringPerson, clear_account_references, retirement_hooks
 from badges.conf import user_lms_id_field
 from badges.database import retry_transient
+from badges.engagement import activities
+from badges.flows import personal_data as flow_data
 from badges.history import event_log
 from badges.inserts import insert
 from badges.intake import checks, flow_events, inbox, learners, retired
@@ -117,6 +119,8 @@ def delete_personal_data(person: RetiringPerson, *, now: dt.datetime) -> dict[st
     counts["logged events"] = sum(event_log.delete_events_of(key) for key in keys if key is not None)
     if person.learner_id is not None:
         counts["checks"] = checks.delete_of(person.learner_id)
+        counts["activities"] = activities.delete_of(person.learner_id)
+        counts |= flow_data.delete_of(person.learner_id)
     counts["dead letters without a person"] = inbox.clear_unreadable_payloads()
     counts |= personal_data.delete(_identifiers(person, names))
     counts["reasons"] = _clear_reasons(person.learner_id) if person.learner_id is not None else 0

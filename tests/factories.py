@@ -29,6 +29,8 @@ from badges.rules import event_digest
 from badges.testing import events
 
 NOON = dt.datetime(2026, 3, 14, 12, 0, tzinfo=dt.UTC)
+# When templates were saved, unless a test says otherwise: before the events of all tests, which count for criteria.
+SAVED = dt.datetime(2020, 2, 2, 20, 20, tzinfo=dt.UTC)
 ALGEBRA = "course-v1:Demo+Algebra+2026"
 GEOMETRY = "course-v1:Demo+Geometry+2026"
 
@@ -75,10 +77,15 @@ def credly_issuer(organization: str = "0e0e0e0e-0000-4000-8000-00000000000a", te
 
 
 def make_template(
-    slug: str | None = None, /, *requirements: dict[str, Any], author: Any = None, **given: Any
+    slug: str | None = None,
+    /,
+    *requirements: dict[str, Any],
+    author: Any = None,
+    now: dt.datetime = SAVED,
+    **given: Any,
 ) -> BadgeTemplate:
     """
-    Save a template by ``badges.catalog.api``.
+    Save a template by ``badges.catalog.api``, at the moment ``now``.
 
     ``make_template("star", {"key": "pass", "course": ALGEBRA}, …)`` demands these requirements: passing a course, or
     any course. The keywords are those of ``template_entry``; without arguments a template demands one course.
@@ -86,7 +93,7 @@ def make_template(
     if slug is not None:
         demanded = [requirement(**{"course": None, **each}) for each in requirements]
         given = {"slug": slug, "name": f"The {slug} badge", "requirements": demanded, **given}
-    saved = save_template(template_entry(**given), author=author, now=NOON)
+    saved = save_template(template_entry(**given), author=author, now=now)
     assert saved.stored is not None
     return saved.stored.template
 

@@ -6,6 +6,7 @@ Nothing here reads tables. Whoever compiles a stored template passes the ids of 
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import uuid
 from collections.abc import Mapping, Sequence
@@ -32,10 +33,22 @@ class Compiler:
         self._rules: dict[tuple[Any, ...], DataRule] = {}
 
     def compile_text(
-        self, text: str, *, template_id: int, revision_id: int, row_ids: Mapping[str, int]
+        self,
+        text: str,
+        *,
+        template_id: int,
+        revision_id: int,
+        row_ids: Mapping[str, int],
+        counts_from: dt.datetime | None,
     ) -> CompiledTemplate:
         """Compile the document of a stored revision. Raises RuleError or CriteriaError when it is no longer usable."""
-        return self.compile(json.loads(text), template_id=template_id, revision_id=revision_id, row_ids=row_ids)
+        return self.compile(
+            json.loads(text),
+            template_id=template_id,
+            revision_id=revision_id,
+            row_ids=row_ids,
+            counts_from=counts_from,
+        )
 
     def compile(
         self,
@@ -44,6 +57,7 @@ class Compiler:
         template_id: int = NO_ROW,
         revision_id: int = NO_ROW,
         row_ids: Mapping[str, int] | None = None,
+        counts_from: dt.datetime | None = None,
     ) -> CompiledTemplate:
         """Compile a document in normal form; without ids it is a draft. Raises RuleError or CriteriaError."""
         ids = row_ids or {}
@@ -59,6 +73,7 @@ class Compiler:
             issuers=tuple([(item["provider"], item["organization"], item["template"]) for item in document["issuers"]]),
             requirements=tuple([(ids[key], group) for key, group in groups]) if row_ids is not None else (),
             criteria=self._compile_criteria(document["criteria"]),
+            counts_from=counts_from,
         )
         interests: list[Interest] = []
         for kind in self._kinds:

@@ -5,7 +5,8 @@ Packs, the admin and code all save templates here. So each change writes a revis
 same transaction. Saving a template awards and revokes nothing.
 
 The revision says what a template demands. The rows of issuers, requirements and rules repeat it. No other code writes
-them; ``rebuild`` writes them again after somebody changed them by hand.
+them; ``rebuild`` writes them again after somebody changed them by hand. The row of a criteria document says one thing
+that is not in the revision: from which moment on events count for it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,16 @@ from django.db.models import OuterRef, Q, Subquery
 from uuid6 import uuid7
 
 from badges.catalog import queries
-from badges.catalog.documents import Change, Document, DocumentError, Problem, demands, differences, document_text
+from badges.catalog.documents import (
+    CRITERIA_KEY,
+    Change,
+    Document,
+    DocumentError,
+    Problem,
+    demands,
+    differences,
+    document_text,
+)
 from badges.catalog.models import BadgeRequirement, BadgeTemplate, DataRule, TemplateIssuer, TemplateRevision
 from badges.catalog.queries import StoredTemplate
 from badges.catalog.structure import child_path
@@ -139,6 +149,9 @@ def _rebuilt(stored: StoredTemplate) -> SaveResult | None:
         changes.insert(0, Change("slug", rows["slug"], document["slug"]))
     if stored.template.current_revision is None:
         changes.append(Change("revision", None, "1"))
+    row = stored.requirements.get(CRITERIA_KEY)
+    if document["is_active"] and document["criteria"] is not None and row is not None and row.counts_from is None:
+        changes.append(Change("criteria.counts_from", None, "now"))
     return SaveResult(document, stored, Outcome.UPDATED, changes) if changes else None
 
 
@@ -255,11 +268,12 @@ def _write_requirements(planned: Sequence[SaveResult], now: dt.datetime) -> None
         wanted = {requirement["key"]: requirement for requirement in demands(item.document)}
         for key, live in stored.requirements.items():
             if key not in wanted and live.archived_at is None:
-                live.archived_at = now
+                live.archived_at, live.counts_from = now, None
                 changed.append(live)
         for key, requirement in wanted.items():
             row = stored.requirements.get(key)
             columns = {column: requirement[column] for column in _REQUIREMENT_COLUMNS}
+            columns["counts_from"] = _counts_from(key, row, item.document, now)
             if row is None:
                 new.append(BadgeRequirement(template=stored.template, key=key, **columns))
             elif row.archived_at is not None or any(getattr(row, name) != value for name, value in columns.items()):
@@ -268,10 +282,19 @@ def _write_requirements(planned: Sequence[SaveResult], now: dt.datetime) -> None
                     setattr(row, name, value)
                 changed.append(row)
     BadgeRequirement.objects.bulk_create(new)
-    BadgeRequirement.objects.bulk_update(changed, [*_REQUIREMENT_COLUMNS, "archived_at"], batch_size=CHUNK)
+    written_columns = [*_REQUIREMENT_COLUMNS, "counts_from", "archived_at"]
+    BadgeRequirement.objects.bulk_update(changed, written_columns, batch_size=CHUNK)
     by_template = {_stored(item).template.pk: _stored(item) for item in planned}
     for written in BadgeRequirement.objects.filter(template_id__in={row.template_id for row in new}):
         by_template[written.template_id].requirements.setdefault(written.key, written)
+
+
+def _counts_from(key: str, row: BadgeRequirement | None, document: Document, now: dt.datetime) -> dt.datetime | None:
+    """Return from when on events count for a criteria document: since its template was active for the first time."""
+    if key != CRITERIA_KEY:
+        return None
+    known = row.counts_from if row is not None else None
+    return known or (now if document["is_active"] else None)
 
 
 def _write_rules(planned: Sequence[SaveResult]) -> None:

@@ -8,6 +8,7 @@ which is registered here, and a step of the pipeline. Indexing and matching are 
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -72,6 +73,8 @@ class CompiledTemplate:
     - ``issuers``: (provider, organization, the template there).
     - ``requirements``: (row id, group) of every requirement, as ``groups``; empty in a draft.
     - ``criteria``: the compiled criteria document, or None.
+    - ``counts_from``: only events that arrived at this moment or later count for the document. None without a document;
+      in a draft it is None, too, and all events count.
     """
 
     id: int
@@ -85,6 +88,7 @@ class CompiledTemplate:
     requirements: Sequence[tuple[int, str | None]] = ()
     interests: Sequence[Interest] = ()
     criteria: Criteria | None = None
+    counts_from: dt.datetime | None = None
 
     @property
     def criteria_id(self) -> int | None:

@@ -139,7 +139,10 @@ class BadgeRequirement(models.Model):
     badge is complete when every group has a fulfilled member. Without data rules every event of the type counts.
 
     The criteria document of a template has a row, too, with the reserved key ``criteria`` and without event type, group
-    and data rules. The revision holds the document.
+    and data rules. The revision holds the document. ``counts_from`` is the moment from which on events count for the
+    document, by the time at which they arrive. It is written when the template is saved as active for the first time
+    with a document, and stays as it is when the document is edited or the template is switched off and on. It is null
+    before that, and after the document was removed.
 
     A removed requirement is archived, because fulfilments point at it. Adding the same ``key`` again restores it.
 
@@ -158,6 +161,7 @@ class BadgeRequirement(models.Model):
     )
     description = models.TextField(_("description"), blank=True)
     archived_at = models.DateTimeField(_("archived"), null=True, blank=True, editable=False)
+    counts_from = models.DateTimeField(_("events count from"), null=True, blank=True, editable=False)
 
     class Meta:
         default_permissions = ()
@@ -170,6 +174,11 @@ class BadgeRequirement(models.Model):
                 condition=models.Q(key="criteria", event_type="", group=None)
                 | ~models.Q(key="criteria") & ~models.Q(event_type=""),
                 name="lms_badges_requirement_criteria",
+            ),
+            # Other requirements count from the moment at which an active template has them.
+            models.CheckConstraint(
+                condition=models.Q(key="criteria") | models.Q(counts_from=None),
+                name="lms_badges_requirement_counts_from",
             ),
         ]
 

@@ -23,6 +23,7 @@ from django.db.models import Q
 
 from badges.catalog import event_types, interests
 from badges.catalog.compiling import Compiler
+from badges.catalog.documents import CRITERIA_KEY
 from badges.catalog.interests import CompiledTemplate, Interest
 from badges.catalog.models import BadgeRequirement, BadgeTemplate, CatalogVersion, TemplateRevision
 from badges.rules import CriteriaError, RuleError, RuleIndex
@@ -41,6 +42,8 @@ class Snapshot:
     ``compiled`` has the templates by the UUID of their revision; None for a template that is left out. ``general`` has
     the interests that belong to no template. ``with_criteria`` has the templates that have a criteria document, by id.
     ``history_types`` are the event types that these documents read; None among them stands for every type.
+    ``counts_from`` is the newest moment from which on events count for one of them, None without documents.
+    ``by_condition`` has the templates that demand nothing, by slug: a badge condition of this slug gives them.
     """
 
     version: int
@@ -51,6 +54,8 @@ class Snapshot:
     general: Mapping[str, RuleIndex] = field(default_factory=dict, repr=False)
     with_criteria: Mapping[int, CompiledTemplate] = field(default_factory=dict, repr=False)
     history_types: frozenset[str | None] = frozenset()
+    counts_from: dt.datetime | None = None
+    by_condition: Mapping[str, CompiledTemplate] = field(default_factory=dict, repr=False)
 
     def reads_history_of(self, event_type: str) -> bool:
         """Return whether a criteria document reads events of a type, so that they have to be remembered."""
@@ -67,6 +72,15 @@ class Snapshot:
         reaches = [each.reach(now) for each in reading]
         return None if None in reaches else min([now, *(reach for reach in reaches if reach is not None)])
 
+    def arrival(self, now: dt.datetime) -> dt.datetime:
+        """
+        Return when an event arrived that this snapshot decides. ``now`` is when its batch began.
+
+        It counts for all documents of the snapshot. A document may have been saved since the batch began: after a lost
+        connection the batch is tried again, by the catalog of that time.
+        """
+        return now if self.counts_from is None else max(now, self.counts_from)
+
     def matching(self, event_type: str, subject: Any) -> list[Interest]:
         """Return the interests whose rules hold for an event's single data object."""
         index = self.indexes.get(event_type)
@@ -82,6 +96,16 @@ class _Pointer(NamedTuple):
     revision_id: int
     revision: uuid.UUID
 
+
+@dataclass(slots=True)
+class _Rows:
+    """What the rows of a template's requirements say: ids by key, and from when on events count."""
+
+    ids: dict[str, int] = field(default_factory=dict)
+    counts_from: dt.datetime | None = None
+
+
+_ROW_COLUMNS = ("template_id", "key", "id", "counts_from")
 
 _lock = threading.Lock()
 _cached: Snapshot | None = None
@@ -138,6 +162,8 @@ def _compile(before: Snapshot, version: int) -> Snapshot:
         _general_indexes(before.kinds, before.definitions),
         with_criteria,
         frozenset(name for each in with_criteria.values() if each.criteria for name in each.criteria.event_types),
+        max((each.counts_from for each in with_criteria.values() if each.counts_from), default=None),
+        {each.slug: each for each in compiled.values() if each is not None and not each.groups},
     )
 
 
@@ -160,23 +186,34 @@ def _compile_revisions(pointers: Sequence[_Pointer], compiler: Compiler) -> dict
         chunk = pointers[start : start + CHUNK]
         revisions = TemplateRevision.objects.filter(id__in=[pointer.revision_id for pointer in chunk]).order_by()
         text_of = dict(revisions.values_list("id", "document"))
-        row_ids: dict[int, dict[str, int]] = {pointer.template_id: {} for pointer in chunk}
-        requirements = BadgeRequirement.objects.filter(template_id__in=row_ids).order_by()
-        for template_id, key, requirement_id in requirements.values_list("template_id", "key", "id"):
-            row_ids[template_id][key] = requirement_id
+        rows_of = {pointer.template_id: _Rows() for pointer in chunk}
+        requirements = BadgeRequirement.objects.filter(template_id__in=rows_of).order_by()
+        for template_id, key, requirement_id, moment in requirements.values_list(*_ROW_COLUMNS):
+            rows_of[template_id].ids[key] = requirement_id
+            if key == CRITERIA_KEY:
+                rows_of[template_id].counts_from = moment
         for pointer in chunk:
             text = text_of.get(pointer.revision_id)
             if text is not None:
-                compiled[pointer.revision] = _compile_one(compiler, pointer, text, row_ids[pointer.template_id])
+                compiled[pointer.revision] = _compile_one(compiler, pointer, text, rows_of[pointer.template_id])
     return compiled
 
 
-def _compile_one(
-    compiler: Compiler, pointer: _Pointer, text: str, row_ids: Mapping[str, int]
-) -> CompiledTemplate | None:
+def _compile_one(compiler: Compiler, pointer: _Pointer, text: str, rows: _Rows) -> CompiledTemplate | None:
     try:
-        return compiler.compile_text(
-            text, template_id=pointer.template_id, revision_id=pointer.revision_id, row_ids=row_ids
+        template = compiler.compile_text(
+            text,
+            template_id=pointer.template_id,
+            revision_id=pointer.revision_id,
+            row_ids=rows.ids,
+            counts_from=rows.counts_from,
+        )
+        if template.criteria is None or template.counts_from is not None:
+            return template
+        log.error(
+            "Template %s is left out: the row of its criteria does not say from when on events count; "
+            "run badges_rebuild_catalog.",
+            pointer.template_id,
         )
     except (RuleError, CriteriaError) as error:
         log.error("Template %s is left out: %s", pointer.template_id, error)

@@ -24,7 +24,7 @@ CHARACTERS_OF_A_PERSON = 64 * 1024 * 1024
 EVENTS_AT_ONCE = 100_000
 CHARACTERS_AT_ONCE = 256 * 1024 * 1024
 
-_COLUMNS = ("person", "digest", "event_type", "event_source", "event_id", "occurred_at", "data")
+_COLUMNS = ("person", "digest", "event_type", "event_source", "event_id", "occurred_at", "data", "received_at")
 
 
 class TooMuchHistoryError(BadgesError):
@@ -43,16 +43,27 @@ class BatchHistory:
     The events of each learner, as criteria documents read them, by the primary key of the learner.
 
     The id of an event is the text of its digest (``badges.rules.event_digest``). ``origins`` has its source and id.
+    An event that was added and not read arrives now.
     """
 
     def __init__(self, definitions: Mapping[str, EventDefinition]):
         self._definitions = definitions
         self._events: dict[int, list[Event]] = {}
+        self._received: dict[tuple[int, str], dt.datetime] = {}
         self.origins: dict[str, Origin] = {}
 
-    def of(self, learner_id: int) -> list[Event]:
-        """Return the events of a learner, in any order. An event that was added twice is there twice."""
-        return self._events.get(learner_id, [])
+    def of(self, learner_id: int, *, counts_from: dt.datetime | None = None) -> list[Event]:
+        """
+        Return the events of a learner, in any order. An event that was added twice is there twice.
+
+        With ``counts_from`` they are those that arrived at this moment or later. An event that arrives now and was
+        logged before arrived then.
+        """
+        events = self._events.get(learner_id, [])
+        if counts_from is None:
+            return events
+        received = self._received
+        return [event for event in events if received.get((learner_id, event.id), counts_from) >= counts_from]
 
     def add(self, learner_id: int, row: LoggedEvent) -> None:
         """Add an event that is logged, or is going to be."""
@@ -86,24 +97,27 @@ class BatchHistory:
         newest = rows.annotate(position=position).filter(position__lte=MAX_EVENTS).order_by("person", "position")
         several, events, characters = len(people) > 1, 0, 0
         # As many rows as show that there are too many.
-        for person, *columns in newest.values_list(*_COLUMNS)[: EVENTS_AT_ONCE + 1].iterator():
+        for person, *columns, received_at in newest.values_list(*_COLUMNS)[: EVENTS_AT_ONCE + 1].iterator():
             events, characters = events + 1, characters + len(columns[-1])
             if several and (events > EVENTS_AT_ONCE or characters > CHARACTERS_AT_ONCE):
                 raise TooMuchHistoryError(f"{len(people)} people have more than {EVENTS_AT_ONCE} logged events.")
             if several or characters <= CHARACTERS_OF_A_PERSON:
-                self._add(learner_of[person], *columns)
+                learner_id = learner_of[person]
+                key = (learner_id, self._add(learner_id, *columns))
+                # It may be there twice: from before the LMS user id was known, and from after that.
+                self._received[key] = min(received_at, self._received.get(key, received_at))
 
-    def _add(
-        self, learner_id: int, digest: UUID, type: str, source: str, id: str, time: dt.datetime, data: str
-    ) -> None:
-        self._add_loaded(learner_id, digest, type, Origin(source, id), time, _loaded(data))
+    def _add(self, learner_id: int, digest: UUID, type: str, source: str, id: str, time: dt.datetime, data: str) -> str:
+        """Add an event whose data is text; return its id."""
+        return self._add_loaded(learner_id, digest, type, Origin(source, id), time, _loaded(data))
 
     def _add_loaded(
         self, learner_id: int, digest: UUID, type: str, origin: Origin, time: dt.datetime, data: Any
-    ) -> None:
+    ) -> str:
         event = Event(str(digest), type, time, payload_of(self._definitions.get(type), data))
         self._events.setdefault(learner_id, []).append(event)
         self.origins[event.id] = origin
+        return event.id
 
 
 def _loaded(data: str) -> Any:

@@ -87,7 +87,7 @@ class Evaluation:
             learner, template = progress.learner, progress.template
             requirement_id = template.criteria_id
             assert requirement_id is not None
-            events = self.history.of(learner.pk)
+            events = self.history.of(learner.pk, counts_from=template.counts_from)
             newest = max((event.occurred_at for event in events), default=question.since)
             answer = earned(
                 criteria,

@@ -215,6 +215,7 @@ def rows_to_log(
     With ``new_learners`` it returns the rows that were left out before because these people had no learner yet.
     """
     rows = []
+    received_at = catalog.arrival(now)
     for event, person in to_log:
         key = _log_key(person, lookup)
         if new_learners is not None:
@@ -229,7 +230,7 @@ def rows_to_log(
                     id=event.id,
                     time=event.time,
                     data=event.data,
-                    now=now,
+                    now=received_at,
                 )
             )
     return rows

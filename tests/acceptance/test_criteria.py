@@ -67,7 +67,7 @@ def grade(when: str, percent: float, *, course: str = "Algebra", number: int = A
     return grade_changed(course_key=key, percent_grade=percent, time=at(when), lms_user_id=number)
 
 
-def criteria(document: dict[str, Any], **given: Any) -> None:
+def criteria(document: dict[str, Any] | None, **given: Any) -> None:
     make_template(**{"slug": "earned", "requirements": [], "criteria": document, **given})
 
 
@@ -343,6 +343,119 @@ def test_two_learners_are_decided_by_their_own_events() -> None:
     assert not held(ADA)
     pipeline.handle([event(passes("2026-03-03", number=42)), event(passes("2026-03-03", number=43))])
     assert [held(number) for number in (ADA, 42, 43)] == [False, True, False]
+
+
+# --- from when on events count ---------------------------------------------------------------------------------------
+
+
+def test_events_that_were_logged_before_the_template_was_saved_do_not_count_and_those_after_it_do() -> None:
+    receive(passes("2026-03-01"), passes("2026-03-02"))
+    assert LoggedEvent.objects.count() == 2
+
+    criteria(times(2), now=at("2026-03-03"))
+
+    assert not receive(passes("2026-03-04"))
+    assert receive(passes("2026-03-05"))
+
+
+def test_an_event_from_before_the_template_counts_if_it_arrives_after_it() -> None:
+    """An LMS that was not connected for a day sends its events later."""
+    criteria(times(2), now=at("2026-03-03"))
+
+    pipeline.handle([event(passes("2026-03-01"))], now=at("2026-03-04"))
+    assert receive(passes("2026-03-05"))
+
+
+def test_an_event_that_was_logged_before_the_template_and_comes_again_does_not_count() -> None:
+    again = passes("2026-03-01")
+    receive(again)
+    criteria(times(2), now=at("2026-03-03"))
+
+    pipeline.handle([event(again), event(passes("2026-03-04"))], now=at("2026-03-05"))
+    assert not held()
+    assert receive(passes("2026-03-06"))
+
+
+def test_an_edit_of_the_document_keeps_what_counted() -> None:
+    receive(passes("2026-03-01"))
+    criteria(times(5), now=at("2026-03-02"))
+    receive(passes("2026-03-03"), passes("2026-03-04"))
+
+    criteria(times(3), name="Earned with less", now=at("2026-03-05"))
+
+    assert receive(passes("2026-03-06"))
+
+
+def test_a_template_that_is_switched_off_and_on_again_keeps_what_counted() -> None:
+    criteria(times(4), now=at("2026-03-01"))
+    receive(passes("2026-03-02"))
+    criteria(times(4), is_active=False, now=at("2026-03-03"))
+    receive(passes("2026-03-04"), passes("2026-03-05"))  # what is logged meanwhile counts, when it is on again
+    criteria(times(4), now=at("2026-03-06"))
+
+    assert receive(passes("2026-03-07"))
+
+
+def test_events_count_from_the_moment_at_which_the_template_becomes_active_for_the_first_time() -> None:
+    criteria(times(2), is_active=False, now=at("2026-03-01"))
+    receive(passes("2026-03-02"))
+    criteria(times(2), now=at("2026-03-03"))
+
+    assert not receive(passes("2026-03-04"))
+    assert receive(passes("2026-03-05"))
+
+
+def test_a_document_that_was_removed_and_added_again_begins_anew() -> None:
+    criteria(times(2), now=at("2026-03-01"))
+    receive(passes("2026-03-02"))
+    criteria(None, requirements=[requirement(course="course-v1:Demo+Other+2026")], now=at("2026-03-03"))
+    criteria(times(2), now=at("2026-03-04"))
+
+    assert not receive(passes("2026-03-05"))
+    assert receive(passes("2026-03-06"))
+
+
+def test_two_documents_count_the_same_events_each_from_its_own_moment() -> None:
+    make_template(slug="older", requirements=[], criteria=times(3), now=at("2026-03-01"))
+    receive(passes("2026-03-02"))
+    criteria(times(3), now=at("2026-03-03"))
+
+    receive(passes("2026-03-04"), passes("2026-03-05"))
+    assert list(UserCredential.objects.values_list("template__slug", flat=True)) == ["older"]
+    receive(passes("2026-03-06"))
+    assert UserCredential.objects.count() == 2
+
+
+def test_an_event_that_waits_in_the_inbox_while_the_template_is_saved_counts() -> None:
+    make_template(slug="other", requirements=[requirement(course=None)])
+    assert pipeline.receive(event(passes("2026-03-01")), now=at("2026-03-01"))
+    criteria(times(2), now=at("2026-03-02"))
+
+    pipeline.process_pending(now=at("2026-03-03"))
+    receive(passes("2026-03-04"))
+
+    assert UserCredential.objects.filter(template__slug="earned").exists()
+
+
+def test_an_event_that_a_document_has_seen_counts_for_it_though_its_batch_began_before_the_document_was_saved() -> None:
+    """After a lost connection a batch is tried again, by the catalog of that time."""
+    criteria(times(2), now=at("2026-03-03 00:00:02"))
+
+    pipeline.handle([event(passes("2026-03-02"))], now=at("2026-03-03 00:00:01"))
+
+    assert receive(passes("2026-03-04"))
+
+
+def test_what_time_alone_makes_true_looks_at_the_events_that_count() -> None:
+    receive(enrolls("2026-02-28"))
+    criteria(QUIET_WEEK, now=at("2026-03-01"))
+    receive(passes("2026-03-02"))
+    pipeline.process_pending(now=at("2026-04-01"))
+    assert not held()
+
+    receive(enrolls("2026-04-02"), passes("2026-04-03"))
+    pipeline.process_pending(now=at("2026-05-01"))
+    assert held()
 
 
 # --- whom it concerns ------------------------------------------------------------------------------------------------

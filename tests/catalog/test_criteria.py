@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from io import StringIO
 from typing import Any
@@ -10,11 +11,12 @@ import pytest
 from django.core.management import call_command
 from django.db import IntegrityError, transaction
 
-from badges.catalog import packs, snapshot
+from badges.catalog import editing, packs, snapshot
 from badges.catalog.api import (
     DocumentError,
     Outcome,
     archive_template,
+    bump_version,
     compile_draft,
     export_template,
     problems_of,
@@ -153,6 +155,41 @@ def test_no_other_row_may_look_like_the_documents():
     for key, event_type, group in [("criteria", PASSING_STATUS, None), ("other", "", None), ("criteria", "", "g")]:
         with pytest.raises(IntegrityError), transaction.atomic():
             BadgeRequirement.objects.create(template=template, key=key, event_type=event_type, group=group)
+
+
+def test_the_row_says_from_when_on_events_count():
+    def saved(now, **given):
+        template = save_template({**entry, **given}, now=now).stored.template
+        return template.requirements.get(key="criteria").counts_from
+
+    entry = template_entry(criteria=ONE)
+    first, second, third = (NOON + dt.timedelta(days=days) for days in (1, 2, 3))
+    assert saved(NOON, is_active=False) is None
+    assert saved(first) == first
+    assert saved(second, criteria=FIVE) == first
+    assert saved(second, criteria=FIVE, is_active=False) == first
+    assert saved(second, criteria=FIVE) == first
+    assert saved(second, criteria=None) is None
+    assert saved(third) == third
+
+
+def test_no_other_requirement_says_from_when_on_events_count():
+    template = make_template()
+    with pytest.raises(IntegrityError), transaction.atomic():
+        template.requirements.update(counts_from=NOON)
+
+
+def test_a_row_that_does_not_say_it_is_left_out_until_the_rows_are_written_again(caplog):
+    template = make_template(slug="both", criteria=ONE)
+    template.requirements.filter(key="criteria").update(counts_from=None)
+    bump_version()
+    assert not snapshot.current().with_criteria
+    assert "badges_rebuild_catalog" in caplog.text
+
+    (rebuilt,) = editing.rebuild(author=None, now=NOON)
+
+    assert list(map(str, rebuilt.changes)) == ["criteria.counts_from: added now"]
+    assert snapshot.current().with_criteria[template.pk].counts_from == NOON
 
 
 def test_rows_that_were_changed_by_hand_are_written_again():

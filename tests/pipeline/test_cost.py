@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -20,7 +21,7 @@ from badges.conf import PASSING_STATUS
 from badges.fields import KeyField
 from badges.history.models import LoggedEvent
 from badges.intake.models import InboxMessage
-from tests.factories import credly_issuer, rule
+from tests.factories import SAVED, credly_issuer, rule
 from tests.support.statement_counts import counted_statements
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.tables]
@@ -41,10 +42,10 @@ def make_templates(count: int, criteria_of: Callable[[str, str], Document] | Non
         BadgeTemplate(slug=f"t{number}", name=f"T {number}", is_active=True) for number in range(first, count)
     )
     templates = list(BadgeTemplate.objects.order_by("id")[first:])
-    key, event_type = ("criteria", "") if criteria_of else ("pass", PASSING_STATUS)
-    BadgeRequirement.objects.bulk_create(
-        BadgeRequirement(template=template, key=key, event_type=event_type) for template in templates
-    )
+    demanded: dict[str, Any] = {"key": "pass", "event_type": PASSING_STATUS}
+    if criteria_of:
+        demanded = {"key": "criteria", "event_type": "", "counts_from": SAVED}
+    BadgeRequirement.objects.bulk_create(BadgeRequirement(template=template, **demanded) for template in templates)
     TemplateRevision.objects.bulk_create(
         TemplateRevision(
             template=template,

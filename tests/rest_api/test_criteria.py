@@ -253,14 +253,24 @@ def test_a_thousand_events_are_evaluated_and_more_are_refused(designer: Any) -> 
     assert (status, body["errors"][0]["field"]) == (400, "events")
 
 
-def test_intervals_inside_intervals_are_evaluated_over_few_events_only(designer: Any) -> None:
-    document: Any = TWICE
-    for _ in range(3):
-        document = {"$withinTimeWindow": {"window": "52w", "conditions": document}}
+def test_intervals_that_events_can_undo_are_evaluated_over_few_events_only(designer: Any) -> None:
+    exactly_two = {"event": PASSING_STATUS, "criteria": {"$eventCount": 2}}
+    once, often = ({"$or": [interval] * times} for times in (1, 40) for interval in [within("52w", exactly_two)])
     events = [{**pasted(1, is_passing=False), "id": f"e{number}"} for number in range(300)]
-    status, body = post(designer, EVALUATE, {"document": document, "events": events})
+    assert post(designer, EVALUATE, {"document": once, "events": events})[0] == 200
+    status, body = post(designer, EVALUATE, {"document": often, "events": events})
     assert (status, body["errors"][0]["field"]) == (400, "events")
-    assert post(designer, EVALUATE, {"document": document, "events": events[:10]})[0] == 200
+    assert post(designer, EVALUATE, {"document": often, "events": events[:10]})[0] == 200
+
+
+def test_intervals_inside_intervals_are_evaluated_over_as_many_events_as_any_document(designer: Any) -> None:
+    document = within("52w", within("52w", within("52w", TWICE)))
+    events = [{**pasted(1, is_passing=False), "id": f"e{number}"} for number in range(1000)]
+    assert post(designer, EVALUATE, {"document": document, "events": events})[0] == 200
+
+
+def within(window: str, conditions: Any) -> Any:
+    return {"$withinTimeWindow": {"window": window, "conditions": conditions}}
 
 
 # --- evaluating over what a learner did ------------------------------------------------------------------------------

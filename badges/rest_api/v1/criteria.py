@@ -43,7 +43,7 @@ from badges.rest_api.v1.templates import MAY_VIEW
 from badges.rest_api.views import PluginAPIView
 from badges.rules import Criteria, CriteriaError, Event, Moment, Translations, earned, event_digest, parse_criteria
 
-# Of a document with $withinTimeWindow, which looks at the events of each interval: at most a few seconds of work.
+# So often events are compared with values of the document: at most a few seconds of work.
 MAX_COMPARISONS = 5_000_000
 
 
@@ -103,7 +103,7 @@ class CriteriaEvaluationView(PluginAPIView):
             criteria = _of_template(given["template"])
         else:
             criteria = compiled(given["document"], field="document")
-        now, most = given.get("at") or timezone.now(), Effort.of(criteria.document).most_events
+        now, most = given.get("at") or timezone.now(), Effort.of(criteria).most_events
         if "learner" in given:
             history = _logged(given["learner"], criteria, until=now, most=most)
         else:
@@ -148,44 +148,44 @@ class Effort(NamedTuple):
     """
     How much work a document is.
 
-    An interval begins at each event, and its events are looked at again. So a ``$withinTimeWindow`` multiplies the work
-    by the number of events, and one inside another does so once more. ``size`` is the number of values in the document,
-    ``depth`` how many intervals are inside each other.
+    ``size`` is the number of values in the document. With ``is_squared``, the events of each interval of a
+    ``$withinTimeWindow`` are looked at again, so that the work grows with the square of their number.
     """
 
     size: int
-    depth: int
+    is_squared: bool
 
     @classmethod
-    def of(cls, document: Mapping[str, Any]) -> Effort:
+    def of(cls, criteria: Criteria) -> Effort:
         """Return the effort of a document."""
-        size, deepest = 0, 0
-        waiting: list[tuple[Any, int]] = [(document, 0)]
+        size = 0
+        waiting: list[Any] = [criteria.document]
         while waiting:
-            value, depth = waiting.pop()
-            size, deepest = size + 1, max(deepest, depth)
+            value = waiting.pop()
+            size += 1
             if isinstance(value, dict):
-                waiting += [(item, depth + (key == "$withinTimeWindow")) for key, item in value.items()]
+                waiting += value.values()
             elif isinstance(value, list):
-                waiting += [(item, depth) for item in value]
-        return cls(size, deepest)
+                waiting += value
+        return cls(size, criteria.asks_intervals_one_by_one)
 
     @property
     def most_events(self) -> int:
         """The number of events over which the document is evaluated here."""
-        if not self.depth:
+        if not self.is_squared:
             return MAX_EVENTS
-        return min(MAX_EVENTS, int((MAX_COMPARISONS / self.size) ** (1 / (self.depth + 1))))
+        return min(MAX_EVENTS, int((MAX_COMPARISONS / self.size) ** 0.5))
 
     def most_moments(self, events: int) -> int:
         """Return at how many moments it is asked here whether the document held."""
-        return min(MAX_MOMENTS, int(MAX_COMPARISONS / (self.size * max(events, 1) ** (self.depth + 1))))
+        looks = max(events, 1) ** (2 if self.is_squared else 1)
+        return min(MAX_MOMENTS, int(MAX_COMPARISONS / (self.size * looks)))
 
 
 def _earned(criteria: Criteria, history: History, *, now: dt.datetime) -> Moment | None:
     """Return the first moment at which a document held; None if there was none, or none among those that were asked."""
     since = min((event.occurred_at for event in history.events), default=now)
-    limit = Effort.of(criteria.document).most_moments(len(history.events))
+    limit = Effort.of(criteria).most_moments(len(history.events))
     return earned(criteria, history.events, since=since, now=now, limit=limit).earned
 
 

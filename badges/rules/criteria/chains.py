@@ -30,6 +30,13 @@ class _Link(NamedTuple):
     before: _Link | None
 
 
+class _Beginning(NamedTuple):
+    """The positions of the first and the last event of a chain that satisfies the first steps of a sequence."""
+
+    start: int
+    end: int
+
+
 class SequenceEntry(SelectingEntry):
     """``$sequence``: a chain of events, each later than the one before, that satisfies one step after the other."""
 
@@ -84,6 +91,37 @@ class SequenceEntry(SelectingEntry):
                 ),
             ),
         )
+
+    def first_ends(self, scope: Scope, wanted: bool) -> list[int]:
+        """Return for each start the first end at which the events in between hold the sequence."""
+        size = len(scope.events)
+        ends = [size + 1] * (size + 1)
+        # For each event that can end a beginning of the sequence, the latest start of such a beginning.
+        latest: list[_Beginning] = []
+        for number, step in enumerate(self.steps):
+            positions = step.positions(scope)
+            if number:
+                latest = list(self._prolonged(latest, positions, scope.events))
+            else:
+                latest = [_Beginning(position, position) for position in positions]
+        for start, position in reversed(latest):
+            ends[start] = position + 1
+        for start in range(size - 1, -1, -1):
+            ends[start] = min(ends[start], ends[start + 1])
+        return ends
+
+    def _prolonged(
+        self, beginnings: list[_Beginning], positions: list[int], events: list[Event]
+    ) -> Iterator[_Beginning]:
+        """Yield the beginnings of the sequence that are one step longer and end at some position."""
+        following = 0
+        for position in positions:
+            moment = events[position].occurred_at
+            while following < len(beginnings) and events[beginnings[following].end].occurred_at < moment:
+                following += 1
+            # Of those that end earlier, the one that ends latest starts latest, too. If it is too far, all others are.
+            if following and not self._too_far(events[beginnings[following - 1].end].occurred_at, moment):
+                yield _Beginning(beginnings[following - 1].start, position)
 
     def _longest(self, scope: Scope) -> tuple[int, _Link | None]:
         """The length of the longest beginning of the sequence that was found, and where it ends."""

@@ -109,6 +109,15 @@ class Criteria:
         """Whether it can become true by time alone, so that it has to be evaluated again without a new event."""
         return self.root.turns_true
 
+    @property
+    def asks_intervals_one_by_one(self) -> bool:
+        """
+        Does a ``$withinTimeWindow`` look at the events of each interval again?
+
+        Then its work may grow with the square of the number of events; otherwise it grows with their number.
+        """
+        return self.root.asks_intervals_one_by_one()
+
     @cached_property
     def satisfied_without_events(self) -> bool:
         """Whether it is satisfied for a learner without events; then any event of the learner has to evaluate it."""

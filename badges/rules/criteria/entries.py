@@ -9,7 +9,8 @@ only new events can make true need not be looked at again by the clock.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -24,17 +25,26 @@ from badges.rules.values import strict
 Clock = Callable[[list[Event], datetime], datetime]  # the next moment after now at which time alone changes something
 
 
+# An explanation compares so many intervals.
+MAX_COMPARED = 100
+
+
 @dataclass(slots=True)
 class Scope:
-    """What an entry is asked about. ``events`` are in order, each once; ``figures`` are the learner's by name."""
+    """
+    What an entry is asked about. ``events`` are in order, each once; ``figures`` are the learner's by name.
+
+    ``compared`` is how many intervals an explanation may compare.
+    """
 
     events: list[Event]
     now: datetime
     figures: Mapping[str, Any]
+    compared: int = MAX_COMPARED
 
     def over(self, events: list[Event]) -> Scope:
         """Return the same scope with other events, which are in order too."""
-        return Scope(events, self.now, self.figures)
+        return Scope(events, self.now, self.figures, self.compared)
 
 
 class Trigger(NamedTuple):
@@ -79,6 +89,17 @@ class Entry(ABC):
     def explain(self, scope: Scope) -> TraceStep:
         """Return the same answer with its reasons."""
 
+    def first_ends(self, scope: Scope, wanted: bool) -> list[int]:
+        """
+        Return for each start the first end at which the events from start to end give the wanted answer.
+
+        Starts and ends are positions in ``scope.events``, as in slices; the last start is behind the last event. Where
+        no end gives the answer, it is one more than the number of events. True may be wanted of an entry that
+        ``grows``, False of one that ``shrinks``: then every later end gives the same answer, and so does every earlier
+        start. All starts together cost little more than one evaluation.
+        """
+        raise NotImplementedError(f"the answer of {self.operator} may change both ways")
+
     def event_types(self) -> frozenset[str | None]:
         """Return the event types that it reads; None stands for every type."""
         return frozenset(event_type for _, event_type in self.reads())
@@ -114,6 +135,10 @@ class Entry(ABC):
         """Yield what can change by time alone."""
         for child in self.children():
             yield from child.clocks()
+
+    def asks_intervals_one_by_one(self) -> bool:
+        """Return whether it looks at the events of each of many intervals again, so that each is looked at often."""
+        return any(child.asks_intervals_one_by_one() for child in self.children())
 
 
 # --- events that are picked ------------------------------------------------------------------------------------------
@@ -152,6 +177,10 @@ class Selection:
             predicate = self.filter.predicate
             return [event for event in events if predicate(event.payload)]
         return [event for event in events if self.filter.holds(event, scope.now)]
+
+    def positions(self, scope: Scope) -> list[int]:
+        """Return where in the scope the events are that are looked at."""
+        return [position for position, event in enumerate(scope.events) if self.matches(event, scope.now)]
 
     def first(self, scope: Scope) -> Event | None:
         """Return the first of the events, None if there is none."""
@@ -224,12 +253,22 @@ class EventEntry(SelectingEntry):
         """Return the same answer with its reasons."""
         return self._explain_one(scope) if self.count is None else self._explain_count(self.count, scope)
 
+    def first_ends(self, scope: Scope, wanted: bool) -> list[int]:
+        """Return for each start the first end at which the events in between give the wanted answer."""
+        positions = self.selection.positions(scope)
+        if self.count is None:
+            ends = ends_of_number(positions, bool)
+        else:
+            find, holds = self.count.find, self.count.threshold.holds
+            keys = positions if find is None else [_value(find(scope.events[each].payload)) for each in positions]
+            ends = ends_of_number(keys, lambda number: holds(number) is wanted)
+        return spread(ends, positions, len(scope.events))
+
     def _number(self, count: Count, scope: Scope) -> int:
         events = self.selection.pick(scope)
         if count.find is None:
             return len(events)
-        values = {strict(found) for event in events if (found := count.find(event.payload)) is not None}
-        return len(values - {NOTHING})
+        return len({_value(count.find(event.payload)) for event in events} - {None})
 
     def _explain_count(self, count: Count, scope: Scope) -> TraceStep:
         number = self._number(count, scope)
@@ -250,6 +289,14 @@ class EventEntry(SelectingEntry):
         """The event that satisfies the most conditions, the latest of several."""
         conditions = self.selection.filter.conditions
         return max(reversed(events), key=lambda event: sum(condition.holds(event, now) for condition in conditions))
+
+
+def _value(found: Any) -> Any:
+    """What different values of a field are told apart by; None if there is none."""
+    if found is None:
+        return None
+    value = strict(found)
+    return None if value is NOTHING else value
 
 
 # --- logic -----------------------------------------------------------------------------------------------------------
@@ -276,6 +323,15 @@ class AllEntry(Entry):
         """Return whether the entry is satisfied."""
         return all(entry.holds(scope) for entry in self.entries)
 
+    def first_ends(self, scope: Scope, wanted: bool) -> list[int]:
+        """Return for each start the first end at which the events in between give the wanted answer."""
+        return self._combined([entry.first_ends(scope, wanted) for entry in self.entries], every=wanted)
+
+    @staticmethod
+    def _combined(ends: Sequence[list[int]], *, every: bool) -> list[int]:
+        """The first ends at which every entry has given its answer, or some entry."""
+        return [(max if every else min)(of_start) for of_start in zip(*ends, strict=True)]
+
     def explain(self, scope: Scope) -> TraceStep:
         """Return the same answer with its reasons, also those of entries after the first that decides."""
         children = tuple([entry.explain(scope) for entry in self.entries])
@@ -291,6 +347,10 @@ class AnyEntry(AllEntry):
     def holds(self, scope: Scope) -> bool:
         """Return whether the entry is satisfied."""
         return any(entry.holds(scope) for entry in self.entries)
+
+    def first_ends(self, scope: Scope, wanted: bool) -> list[int]:
+        """Return for each start the first end at which the events in between give the wanted answer."""
+        return self._combined([entry.first_ends(scope, wanted) for entry in self.entries], every=not wanted)
 
     def explain(self, scope: Scope) -> TraceStep:
         """Return the same answer with its reasons."""
@@ -318,10 +378,61 @@ class NotEntry(Entry):
         """Return whether the entry is satisfied."""
         return not self.entry.holds(scope)
 
+    def first_ends(self, scope: Scope, wanted: bool) -> list[int]:
+        """Return for each start the first end at which the events in between give the wanted answer."""
+        return self.entry.first_ends(scope, not wanted)
+
     def explain(self, scope: Scope) -> TraceStep:
         """Return the same answer with its reasons."""
         child = self.entry.explain(scope)
         return TraceStep(self.path, self.operator, None, None, None, not child.result, children=(child,))
+
+
+# --- stretches of events ---------------------------------------------------------------------------------------------
+
+
+def ends_of_number(keys: Sequence[Any], reached: Callable[[int], bool]) -> list[int]:
+    """
+    Return for each start the first end at which the number of different keys in between is reached.
+
+    A key that is None does not count. ``reached`` must stay true when the number grows. Starts and ends are those of
+    ``Entry.first_ends``. One look at each key.
+    """
+    size = len(keys)
+    if reached(0):
+        return list(range(size + 1))
+    counts: Counter[Any] = Counter()
+    ends, end = [], 0
+    for start in range(size + 1):
+        while end < size and not reached(len(counts)):
+            if keys[end] is not None:
+                counts[keys[end]] += 1
+            end += 1
+        ends.append(end if reached(len(counts)) else size + 1)
+        leaving = keys[start] if start < size else None
+        if leaving is not None:
+            counts[leaving] -= 1
+            if not counts[leaving]:
+                del counts[leaving]
+    return ends
+
+
+def spread(ends: Sequence[int], positions: Sequence[int], size: int) -> list[int]:
+    """
+    Return first ends over all events, given those over some events only.
+
+    ``positions`` are where these stand among all; ``size`` is how many there are in all.
+    """
+    found, inner = [], 0
+    for start in range(size + 1):
+        while inner < len(positions) and positions[inner] < start:
+            inner += 1
+        end = ends[inner]
+        if end == inner:
+            found.append(start)  # it needs no event
+        else:
+            found.append(positions[end - 1] + 1 if end <= len(positions) else size + 1)
+    return found
 
 
 # --- what changes by time alone --------------------------------------------------------------------------------------

@@ -35,6 +35,11 @@ class StatEntry(Entry):
         values = self._values(scope)
         return all(condition.predicate(values) for condition in self.conditions)
 
+    def first_ends(self, scope: Scope, wanted: bool) -> list[int]:
+        """Return each start if the figures give the wanted answer, which events do not change."""
+        size = len(scope.events)
+        return list(range(size + 1)) if self.holds(scope) is wanted else [size + 1] * (size + 1)
+
     def explain(self, scope: Scope) -> TraceStep:
         """Return the same answer with its reasons."""
         figures = Event("", "", scope.now, self._values(scope))

@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from badges.rules.criteria.calendar import Periods, local_day
-from badges.rules.criteria.entries import Clock, Scope, SelectingEntry, Selection
+from badges.rules.criteria.entries import Clock, Scope, SelectingEntry, Selection, ends_of_number, spread
 from badges.rules.criteria.thresholds import Number, Threshold, shown
 from badges.rules.criteria.trace import TraceStep
 
@@ -53,6 +53,14 @@ class PeriodEntry(SelectingEntry):
         children = self.threshold.explain(number, "periods")
         result = all(child.result for child in children)
         return TraceStep(self.path, self.operator, self.written, number, None, result, children=children)
+
+    def first_ends(self, scope: Scope, wanted: bool) -> list[int]:
+        """Return for each start the first end at which the events in between give the wanted answer."""
+        positions = self.selection.positions(scope)
+        moments = [scope.events[position].occurred_at for position in positions]
+        keys = [self.periods.number(moment) if self._counts(moment) else None for moment in moments]
+        ends = ends_of_number(keys, lambda number: self.threshold.holds(number) is wanted)
+        return spread(ends, positions, len(scope.events))
 
     def _number(self, scope: Scope) -> int:
         moments = (event.occurred_at for event in self.selection.pick(scope))
@@ -234,6 +242,20 @@ class AggregateEntry(SelectingEntry):
         note = "there is no number" if number is None else ""
         observed = None if number is None else shown(number)
         return TraceStep(self.path, self.operator, self.written, observed, None, result, note=note, children=children)
+
+    def first_ends(self, scope: Scope, wanted: bool) -> list[int]:
+        """Return for each start the first end at which the events in between give the wanted answer."""
+        positions, find = self.selection.positions(scope), self.find
+        if find is not None:
+            of_position = {each: _exact(find(scope.events[each].payload)) for each in positions}
+            positions = [each for each, number in of_position.items() if number is not None]
+        if self.kind == "count":
+            ends = ends_of_number(positions, lambda number: self.threshold.holds(number) is wanted)
+        else:
+            # The greatest or the least of some numbers satisfies the threshold as soon as one of them does.
+            positions = [each for each in positions if self.threshold.holds(of_position[each])]
+            ends = ends_of_number(positions, bool)
+        return spread(ends, positions, len(scope.events))
 
     def _number(self, scope: Scope) -> Number | None:
         events = self.selection.pick(scope)

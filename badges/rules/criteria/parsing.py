@@ -124,7 +124,9 @@ class Parser(NamedTuple):
         if window is None:
             where = options.where("window")
             refuse(where, "write a number and a unit, such as 24h; units: s m h d w, where m is minutes")
-        return WithinEntry(path, self.entry(options.value("conditions"), options.where("conditions")), window)
+        conditions = self.entry(options.value("conditions"), options.where("conditions"))
+        _check_intervals_inside(conditions)
+        return WithinEntry(path, conditions, window)
 
     def _time_period(self, value: Any, path: str) -> PeriodEntry:
         allowed = ("periodType", "periodCount", "excludeWeekends", "excludeHolidays", "holidays", "timezone", *_FILTERS)
@@ -277,6 +279,24 @@ _PATTERN_OPTIONS = {
     "increasing": ("strict", "minIncreasePct"),
     "decreasing": ("maxDecreasePct",),
 }
+
+
+def _check_intervals_inside(entry: Entry) -> None:
+    """
+    Raise CriteriaError if an interval inside an interval may be undone by further events.
+
+    For those that are not, the first event that is missing answers for all intervals around. For the others, each
+    interval around would have to look at its events again, and so would the next one around.
+    """
+    if isinstance(entry, WithinEntry) and not entry.flow.grows:
+        message = (
+            "inside another $withinTimeWindow, write conditions that further events never make false: no $not, "
+            "no exact or greatest number of events, no sum or average, and none of $gap, $duration, $pattern, "
+            "$condition and requireStrict; or write this interval beside the other one"
+        )
+        raise CriteriaError("limit", below(entry.path, "conditions"), message)
+    for child in entry.children():
+        _check_intervals_inside(child)
 
 
 def _unknown(name: str) -> str:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
 
-from badges.rules import Event
+from badges.rules import CriteriaError, Event, parse_criteria
 
 # A change of clocks, an end of February and an end of March lie around here.
 NOW = datetime(2026, 3, 31, 10, 0, tzinfo=UTC)
@@ -215,4 +215,68 @@ KINDS |= {
     "$timeWindow": windows(counted | logic(counted)),
     "$withinTimeWindow": intervals(counted | logic(counted)),
 }
-documents = st.recursive(leaves, _composed, max_leaves=4) | st.one_of(*KINDS.values())
+
+
+def is_bounded(document):
+    """Does the parser accept the intervals inside intervals of a document?"""
+    try:
+        parse_criteria(document)
+    except CriteriaError as error:
+        if error.kind != "limit":
+            raise
+        return False
+    return True
+
+
+documents = st.recursive(leaves, _composed, max_leaves=4).filter(is_bounded) | st.one_of(*KINDS.values())
+
+# --- what more events never make false --------------------------------------------------------------------------------
+
+_enough = st.dictionaries(st.sampled_from(["$gt", "$gte"]), st.integers(0, 3), min_size=1)
+_too_many = st.dictionaries(st.sampled_from(["$lt", "$lte"]), st.integers(0, 3), min_size=1)
+
+
+def _counted(threshold):
+    return st.one_of(
+        options({"event": types}, {}).flatmap(
+            lambda entry: threshold.map(lambda count: {**entry, "criteria": {"$eventCount": count}})
+        ),
+        st.tuples(types, threshold, st.sampled_from(FIELDS)).map(
+            lambda drawn: {"event": drawn[0], "criteria": {"$eventCount": {**drawn[1], "distinct": drawn[2]}}}
+        ),
+        named(
+            "$timePeriod",
+            options(
+                {"periodType": period_types, "periodCount": threshold}, {**picks, "excludeWeekends": st.booleans()}
+            ),
+        ),
+        named(
+            "$aggregate", options({"type": st.just("count"), "value": threshold}, {**picks, "field": st.just("score")})
+        ),
+    )
+
+
+_chains = options(
+    {"sequence": st.lists(types | options({"event": types}, {"criteria": fields()}), min_size=1, max_size=3)},
+    {"maxGapSeconds": st.sampled_from([3600, 7200, 0.5, 86400])},
+)
+_extremes = st.one_of(
+    options({"type": st.just("max"), "field": st.just("score"), "value": _enough}, picks),
+    options({"type": st.just("min"), "field": st.just("score"), "value": _too_many}, picks),
+)
+growing_leaves = st.one_of(
+    options({"event": types}, {"criteria": fields()}),
+    _counted(_enough),
+    named("$not", _counted(_too_many) | named("$and", st.lists(_counted(_too_many), min_size=1, max_size=2))),
+    named("$sequence", _chains),
+    named("$aggregate", _extremes),
+    named("$stat", stats),
+)
+
+
+def _growing(inner):
+    several = st.lists(inner, min_size=1, max_size=3)
+    return named("$and", several) | named("$or", several) | windows(inner) | intervals(inner)
+
+
+growing_documents = st.recursive(growing_leaves, _growing, max_leaves=4)
