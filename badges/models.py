@@ -16,6 +16,7 @@ from badges.flows.models import (
     CertificationAward,
     CertificationCompletion,
     CertificationMapping,
+    IdempotentRequest,
     StickerClaim,
     WelcomeAward,
 )
@@ -39,6 +40,7 @@ __all__ = [
     "DataRule",
     "EventType",
     "Fulfillment",
+    "IdempotentRequest",
     "InboxMessage",
     "InboxState",
     "Learner",

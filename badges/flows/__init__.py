@@ -1,6 +1,9 @@
 """
-Flows: awards and facts that other services bring, and no rule decides.
+The sticker flows, for systems that award badges by REST and by messages.
 
-Claims of stickers, completed certifications and registrations arrive as events (``badges.intake.flow_events``). Each
-kind has a module with its handler; ``accounts`` finds whom they are about.
+- ``models``: the tables.
+- ``idempotency``: a request that is sent twice with one key is carried out once.
+- ``claims``, ``certifications``, ``registrations``: handlers of the events of other services
+  (``badges.intake.flow_events``), one for each kind. ``accounts`` finds whom they are about.
+- ``personal_data``: removes what these events have told about a person.
 """

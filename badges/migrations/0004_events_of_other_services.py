@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('lms_badges', '0002_activities'),
+        ('lms_badges', '0003_idempotent_requests'),
     ]
 
     operations = [
