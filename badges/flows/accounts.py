@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from badges.catalog.causes import Cause, CauseKind
 from badges.conf import config
+from badges.exceptions import EventError
 from badges.intake import flow_events
 from badges.intake.events import Event
 from badges.intake.kinds import Handled
@@ -102,7 +103,7 @@ def _wait(waited: float) -> float:
 def _read(row: InboxMessage, handled: Handled) -> Event | None:
     try:
         return flow_events.event_of(row)
-    except flow_events.EventError as error:
+    except EventError as error:
         handled.dead.append((row, str(error)))
         return None
 

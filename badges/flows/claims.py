@@ -87,7 +87,7 @@ def _store(claims: dict[tuple[int, int], Received], now: dt.datetime) -> list[tu
 def _template_ids(sticker_ids: Iterable[str]) -> dict[str, int]:
     """Return the ids of templates, by slug or by UUID as it was given; one statement."""
     wanted = set(sticker_ids)
-    uuids = {found for text in wanted if (found := _uuid(text))}
+    uuids = {identifier for text in wanted if (identifier := _uuid(text))}
     if not wanted:
         return {}
     rows = BadgeTemplate.objects.filter(Q(slug__in=wanted) | Q(uuid__in=uuids)).order_by()
