@@ -27,6 +27,7 @@ from badges.catalog.learner_paths import ExternalIdentity, PersonKey
 from badges.catalog.models import BadgeTemplate
 from badges.common.retirement import RetirementHook, RetiringPerson, register_retirement_hook
 from badges.conf import config, user_lms_id_field
+from badges.engagement.activities import stats_of
 from badges.exceptions import UnknownPersonError
 from badges.explanations import Explanation
 from badges.intake import learners
@@ -35,10 +36,13 @@ from badges.intake.models import Learner
 from badges.outbox import mailbox
 from badges.outbox.mailbox import NewMessage, notify_worker_on_commit
 from badges.pipeline import BatchResult, process_pending, receive
+from badges.pipeline.activities import ActivityData, RecordedActivity
+from badges.pipeline.activities import record_activity as _record_activity
 from badges.pipeline.receiving import Receipt, Received, receive_all
 from badges.progress.models import BadgeProgress
 from badges.progress.reading import report, with_reports
 from badges.retirement import RetirementResult
+from badges.rules import EngagementStats
 from badges.runs import queue as run_queue
 from badges.runs.kinds import Ending, Job, RunKind, RunLimits, Step
 from badges.runs.kinds import register as register_run_kind
@@ -51,8 +55,10 @@ from badges.runs.queue import start as start_run
 from badges.runs.worker import carry_out as carry_out_run
 
 __all__ = [
+    "ActivityData",
     "BatchResult",
     "Ending",
+    "EngagementStats",
     "Event",
     "Explanation",
     "ExternalIdentity",
@@ -61,6 +67,7 @@ __all__ = [
     "Person",
     "Receipt",
     "Received",
+    "RecordedActivity",
     "RetirementHook",
     "RetirementResult",
     "RetiringPerson",
@@ -78,6 +85,7 @@ __all__ = [
     "credentials_of",
     "delete_old_runs",
     "due_runs",
+    "engagement_of",
     "enqueue",
     "enqueue_all",
     "explain",
@@ -93,6 +101,7 @@ __all__ = [
     "progress_of",
     "receive",
     "receive_all",
+    "record_activity",
     "register_retirement_hook",
     "register_run_kind",
     "report",
@@ -237,6 +246,31 @@ def lift_block(
     return granting.lift_block(
         learner, known, by=by, reason=reason, credential_id=credential_id, now=now or timezone.now()
     )
+
+
+def record_activity(
+    person: Person, data: ActivityData, *, time_zone: str = "", now: dt.datetime | None = None
+) -> RecordedActivity:
+    """
+    Record an activity of a person, such as a quiz, award the badges that it earns, and return what it gave.
+
+    The source and the event id of ``data`` identify the activity: one that is known already changes nothing. The time
+    may lie in the past: late activities give the same figures as those that came in time. ``time_zone`` is the IANA
+    name of the zone in which the days of the person's streaks begin from now on; empty: as before. A person without a
+    learner gets one, as with ``award``. Runs in a transaction of its own, or in the caller's.
+
+    Raises UnknownPersonError. Raises Retryable when the database did not answer.
+    """
+    learner = learner_of(person) or functools.partial(_create_learner, person)
+    return _record_activity(learner, data, time_zone=time_zone, now=now or timezone.now())
+
+
+def engagement_of(person: Person, *, now: dt.datetime | None = None) -> EngagementStats:
+    """Return the XP, the streaks and the numbers of activities of a person; two statements. Nobody has none."""
+    learner = learner_of(person)
+    if learner is None:
+        return EngagementStats()
+    return stats_of([learner.pk], now=now or timezone.now())[learner.pk]
 
 
 def _learner_and_template(person: Person, template: str) -> tuple[Learner, BadgeTemplate]:

@@ -54,6 +54,18 @@ DEFAULTS: dict[str, Any] = {
             "course.end",
         ]
     },
+    # Activities of learners, and what they give.
+    "engagement": {
+        # XP by kind of activity: {kind: {"xp": 10, "per_point": 1, "per_card": 1, "most": 100}}; each key may be left
+        # out. Quizzes give 1 for each point and at most 100, flashcards 1 for each card and at most 50.
+        "xp": {},
+        # Event types that are activities of a kind: {type: kind}.
+        "events": {},
+        # The IANA name of the zone in which days begin, for learners whose client names none. None: TIME_ZONE.
+        "time_zone": None,
+        # How many minutes the time of an activity may be ahead of the clock here.
+        "minutes_ahead": 5,
+    },
     "intake": {
         "batch_size": 500,
         # Bytes of stored text in one transaction, and of one event. MariaDB's max_allowed_packet is 16 MiB.

@@ -11,6 +11,8 @@ from badges.catalog.models import (
     TemplateIssuer,
     TemplateRevision,
 )
+from badges.engagement.models import Activity, LearnerEngagement
+from badges.flows.models import IdempotentRequest
 from badges.history.models import LoggedEvent
 from badges.intake.models import InboxMessage, InboxState, Learner, LearnerIdentity, RetiredPerson
 from badges.outbox.models import Circuit, OutboxMessage, OutboxState
@@ -18,6 +20,7 @@ from badges.progress.models import BadgeProgress, Fulfillment
 from badges.runs.models import Run, RunMode, RunState
 
 __all__ = [
+    "Activity",
     "BadgeProgress",
     "BadgeRequirement",
     "BadgeTemplate",
@@ -27,9 +30,11 @@ __all__ = [
     "DataRule",
     "EventType",
     "Fulfillment",
+    "IdempotentRequest",
     "InboxMessage",
     "InboxState",
     "Learner",
+    "LearnerEngagement",
     "LearnerIdentity",
     "LoggedEvent",
     "OutboxMessage",

@@ -10,6 +10,7 @@ app_name = "lms_badges"
 urlpatterns = [
     path("api/badges/v1/", include("badges.rest_api.v1.urls")),
     path("api/", include("badges.rest_api.flows_v1.urls")),
+    path("api/v1/", include("badges.rest_api.activities_v1.urls")),
     path("api/schema/", documentation.SchemaView.as_view(), name="schema"),
     path("api/docs/", documentation.docs, name="docs"),
 ]

@@ -2,6 +2,7 @@
 
 from badges import issuers
 from badges.admin import (
+    activities,
     credentials,
     event_log,
     event_types,
@@ -16,6 +17,7 @@ from badges.admin import (
 )
 
 __all__ = [
+    "activities",
     "credentials",
     "event_log",
     "event_types",

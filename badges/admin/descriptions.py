@@ -129,6 +129,12 @@ def _describe(row: Any, prefix: str, *, reason: str, revision: TemplateRevision 
         }
         if time := getattr(row, f"{prefix}_event_time"):
             text += _(" of %(time)s") % {"time": format_time(time)}
+    elif kind == CauseKind.CONDITION:
+        text = _("The badge condition held after the activity %(id)s (%(type)s) of %(time)s") % {
+            "id": getattr(row, f"{prefix}_event_id"),
+            "type": getattr(row, f"{prefix}_event_type"),
+            "time": format_time(getattr(row, f"{prefix}_event_time")),
+        }
     elif kind == CauseKind.PERSON:
         text = _("%(person)s did it by hand") % {
             "person": getattr(row, f"{prefix}_person") or _("Somebody whose account is gone")

@@ -16,9 +16,10 @@ REASON_LENGTH = 500
 
 
 class CauseKind(models.TextChoices):
-    """Who or what caused a fulfilment, a reset, an award or a revocation: an event, a person, or code for nobody."""
+    """What caused a fulfilment, a reset, an award or a revocation: an event, an activity, a person, or other code."""
 
     EVENT = "event", _("learning event")
+    CONDITION = "condition", _("badge condition")  # an activity, after which the condition of the template's slug held
     TIME = "time", _("time passed")  # a criteria document became true without a new event
     PERSON = "person", _("person")
     PROGRAM = "program", _("other code")  # code of the host or of another plugin, which named no person
@@ -29,8 +30,9 @@ class Cause:
     """
     The cause of a decision, before it is stored.
 
-    An event has a source, an id, a type and a time. A person has a user id. Where time passed, ``event_time`` is the
-    moment at which the criteria document became true.
+    An event has a source, an id, a type and a time, and so has the activity of a badge condition, whose type is its
+    kind. A person has a user id. Where time passed, ``event_time`` is the moment at which the criteria document became
+    true.
     """
 
     kind: CauseKind

@@ -25,6 +25,13 @@ MAX_NODES = 5_000_000  # a hundred thousand templates
 _YAML_ENDINGS = (".yaml", ".yml")
 _ENDINGS = (".json", *_YAML_ENDINGS)
 
+_SHIPPED = Path(__file__).with_name("shipped_packs")
+
+
+def shipped_pack(name: str) -> Path | None:
+    """Return the file of a pack that ships with the plugin, such as ``engagement``; None if none has this name."""
+    return next((path for path in _SHIPPED.glob("*.json") if path.stem == name), None)
+
 
 def read_file(path: Path) -> Any:
     """Return the content of a pack file. Raises DocumentError when it is not valid JSON or YAML, and OSError."""

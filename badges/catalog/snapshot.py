@@ -43,6 +43,7 @@ class Snapshot:
     the interests that belong to no template. ``with_criteria`` has the templates that have a criteria document, by id.
     ``history_types`` are the event types that these documents read; None among them stands for every type.
     ``counts_from`` is the newest moment from which on events count for one of them, None without documents.
+    ``by_condition`` has the templates that demand nothing, by slug: a badge condition of this slug gives them.
     """
 
     version: int
@@ -54,6 +55,7 @@ class Snapshot:
     with_criteria: Mapping[int, CompiledTemplate] = field(default_factory=dict, repr=False)
     history_types: frozenset[str | None] = frozenset()
     counts_from: dt.datetime | None = None
+    by_condition: Mapping[str, CompiledTemplate] = field(default_factory=dict, repr=False)
 
     def reads_history_of(self, event_type: str) -> bool:
         """Return whether a criteria document reads events of a type, so that they have to be remembered."""
@@ -161,6 +163,7 @@ def _compile(before: Snapshot, version: int) -> Snapshot:
         with_criteria,
         frozenset(name for each in with_criteria.values() if each.criteria for name in each.criteria.event_types),
         max((each.counts_from for each in with_criteria.values() if each.counts_from), default=None),
+        {each.slug: each for each in compiled.values() if each is not None and not each.groups},
     )
 
 

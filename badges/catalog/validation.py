@@ -23,7 +23,7 @@ from badges.catalog.documents import Document, Problem
 from badges.catalog.event_types import EventDefinition
 from badges.catalog.structure import child_path, default_of, template_problems
 from badges.common.entry_points import installed_names
-from badges.rules import CriteriaError, RuleError, parse_criteria
+from badges.rules import CriteriaError, RuleError, badge_condition_slugs, parse_criteria
 
 _is_url = URLValidator(schemes=["http", "https"])
 
@@ -93,9 +93,10 @@ def _defaults(part: str) -> dict[str, Any]:
 
 def _content_problems(document: Document, path: str) -> list[Problem]:
     problems = []
-    if document["is_active"] and not document["requirements"] and document["criteria"] is None:
+    is_empty = not document["requirements"] and document["criteria"] is None
+    if document["is_active"] and is_empty and document["slug"] not in badge_condition_slugs():
         message = (
-            "an active template needs at least one requirement or a criteria document; "
+            "an active template needs at least one requirement, a criteria document or the slug of a badge condition; "
             'add one, or write "is_active": false'
         )
         problems.append(Problem(child_path(path, "requirements"), message))

@@ -7,7 +7,7 @@ not depend on the number of credentials.
 """
 
 from badges.granting.awards import NewAward, award
-from badges.granting.by_hand import award_one, awardable_templates, lift_block, revoke_one
+from badges.granting.by_hand import award_one, awardable_templates, lift_block, revoke_one, with_locked_learner
 from badges.granting.revocations import NewRevocation, revoke
 
 __all__ = [
@@ -19,4 +19,5 @@ __all__ = [
     "lift_block",
     "revoke",
     "revoke_one",
+    "with_locked_learner",
 ]

@@ -26,6 +26,9 @@ from badges.outbox import mailbox
 
 log = logging.getLogger(__name__)
 
+# The causes of awards that no person and no other code has decided.
+_WITHOUT_A_DECISION = (CauseKind.EVENT, CauseKind.TIME, CauseKind.CONDITION)
+
 
 class GrantedTemplate(Protocol):
     """
@@ -75,7 +78,7 @@ def award(new: Sequence[NewAward], *, now: dt.datetime) -> list[UserCredential]:
         for each in new
         if _may_award(
             holdings[learner_template_id(each.learner_id, each.template.id)],
-            award_once=each.template.award_once and each.cause.kind in (CauseKind.EVENT, CauseKind.TIME),
+            award_once=each.template.award_once and each.cause.kind in _WITHOUT_A_DECISION,
         )
     ]
     if not credentials:
@@ -154,5 +157,7 @@ def _credential_of(new: NewAward, now: dt.datetime) -> UserCredential:
 
 def _log(credentials: Sequence[UserCredential], slugs: Sequence[str]) -> None:
     for credential, slug in zip(credentials, slugs, strict=True):
-        cause = f"event {credential.cause_event_id}" if credential.cause_event_id else credential.cause_kind
+        # The id of an activity is what a client has sent, so it is not logged.
+        is_event = credential.cause_kind == CauseKind.EVENT
+        cause = f"event {credential.cause_event_id}" if is_event else credential.cause_kind
         log.info("Awarded %s to learner %s by %s", slug, credential.learner_id, cause)

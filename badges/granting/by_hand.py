@@ -14,14 +14,15 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from badges.awarding.models import ACTIVE, INTERNAL_REASON_LENGTH, PUBLIC_REASON_LENGTH, UserCredential
 from badges.catalog.causes import REASON_LENGTH, Cause, CauseKind
 from badges.catalog.learner_template_ids import learner_template_id
 from badges.catalog.models import BadgeRequirement, BadgeTemplate
-from badges.database import read_committed, retry_transient
+from badges.database import in_transaction
+from badges.engagement.activities import stats_of
 from badges.exceptions import (
     AlreadyHeldError,
     BlockedError,
@@ -35,7 +36,7 @@ from badges.granting.reasons import check_reason
 from badges.granting.revocations import NewRevocation, lift_blocks, revoke
 from badges.intake.models import Learner
 from badges.progress import states
-from badges.rules import completion
+from badges.rules import completion, meets_badge_condition
 
 T = TypeVar("T")
 
@@ -141,6 +142,24 @@ def revoke_one(
     return _in_transaction(work)
 
 
+def with_locked_learner(learner: Learner | Callable[[], Learner], work: Callable[[Learner], T]) -> T:
+    """
+    Call ``work`` with a locked learner, in a transaction of its own or in the caller's, and return what it returns.
+
+    ``learner`` may be a function that creates the learner, as for ``award_one``. Both may be called again after a
+    transient error, or when another process was first. Raises UnknownPersonError when the person was retired.
+    """
+
+    def locked() -> T:
+        found = learner if isinstance(learner, Learner) else learner()
+        _lock(found)
+        if not _is_known(found):
+            raise UnknownPersonError
+        return work(found)
+
+    return _in_transaction(locked)
+
+
 def lift_block(
     learner: Learner,
     template: BadgeTemplate,
@@ -169,7 +188,7 @@ def lift_block(
         )
         if not lifted:
             raise NotBlockedError(template.slug)
-        if not (_is_known(learner) and _may_be_awarded(template) and _is_complete(learner, template)):
+        if not (_is_known(learner) and _may_be_awarded(template) and _is_complete(learner, template, now)):
             return None
         awarded = award([NewAward(learner.pk, _granted(template), _cause(by, reason))], now=now)
         return awarded[0] if awarded else None
@@ -178,27 +197,12 @@ def lift_block(
 
 
 def _in_transaction(work: Callable[[], T]) -> T:
-    """
-    Call ``work`` in a transaction, and again after a transient error or when another process was first.
-
-    In the caller's transaction transient errors are raised: MariaDB has ended that transaction, and only the caller can
-    begin it again.
-    """
-
-    def within() -> T:
-        with transaction.atomic():
-            return work()
-
-    def alone() -> T:
-        with read_committed():
-            return work()
-
-    attempt = within if transaction.get_connection().in_atomic_block else lambda: retry_transient(alone)
+    """Call ``work`` in a transaction, of its own or the caller's, and again when another process was first."""
     try:
-        return attempt()
+        return in_transaction(work)
     except IntegrityError:
         # Somebody wrote the credential without the lock. The second attempt finds it and says so.
-        return attempt()
+        return in_transaction(work)
 
 
 def _lock(learner: Learner) -> None:
@@ -224,10 +228,13 @@ def _require_awardable(learner: Learner, template: BadgeTemplate) -> None:
         raise BlockedError(template.slug, credential.pk)
 
 
-def _is_complete(learner: Learner, template: BadgeTemplate) -> bool:
+def _is_complete(learner: Learner, template: BadgeTemplate, now: dt.datetime) -> bool:
     key = learner_template_id(learner.pk, template.pk)
-    requirements = template.requirements.filter(archived_at=None).values_list("id", "group")
-    return completion(list(requirements), states.load([key])[key].fulfilled).complete
+    requirements = list(template.requirements.filter(archived_at=None).values_list("id", "group"))
+    if not requirements:
+        stats = stats_of([learner.pk], now=now)[learner.pk]
+        return template.is_active and meets_badge_condition(template.slug, stats)
+    return completion(requirements, states.load([key])[key].fulfilled).complete
 
 
 def _granted(template: BadgeTemplate) -> _Template:

@@ -57,7 +57,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='UserCredential',
             fields=[
-                ('cause_kind', models.CharField(choices=[('event', 'learning event'), ('time', 'time passed'), ('person', 'person'), ('program', 'other code')], max_length=10, verbose_name='cause')),
+                ('cause_kind', models.CharField(choices=[('event', 'learning event'), ('condition', 'badge condition'), ('time', 'time passed'), ('person', 'person'), ('program', 'other code')], max_length=10, verbose_name='cause')),
                 ('cause_event_source', badges.fields.KeyField(blank=True, max_length=255, verbose_name='event source')),
                 ('cause_event_id', badges.fields.KeyField(blank=True, max_length=255, verbose_name='event id')),
                 ('cause_event_type', badges.fields.KeyField(blank=True, max_length=255, verbose_name='event type')),
@@ -72,7 +72,7 @@ class Migration(migrations.Migration):
                 ('public_reason', models.CharField(blank=True, max_length=255, verbose_name='reason for the learner')),
                 ('internal_reason', models.CharField(blank=True, max_length=500, verbose_name='reason for staff')),
                 ('blocked', models.BooleanField(default=False, verbose_name='blocked')),
-                ('revocation_kind', models.CharField(blank=True, choices=[('event', 'learning event'), ('time', 'time passed'), ('person', 'person'), ('program', 'other code')], max_length=10, verbose_name='cause of the revocation')),
+                ('revocation_kind', models.CharField(blank=True, choices=[('event', 'learning event'), ('condition', 'badge condition'), ('time', 'time passed'), ('person', 'person'), ('program', 'other code')], max_length=10, verbose_name='cause of the revocation')),
                 ('revocation_event_source', badges.fields.KeyField(blank=True, max_length=255, verbose_name='event source')),
                 ('revocation_event_id', badges.fields.KeyField(blank=True, max_length=255, verbose_name='event id')),
                 ('revocation_event_type', badges.fields.KeyField(blank=True, max_length=255, verbose_name='event type')),
@@ -429,7 +429,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='Fulfillment',
             fields=[
-                ('cause_kind', models.CharField(choices=[('event', 'learning event'), ('time', 'time passed'), ('person', 'person'), ('program', 'other code')], max_length=10, verbose_name='cause')),
+                ('cause_kind', models.CharField(choices=[('event', 'learning event'), ('condition', 'badge condition'), ('time', 'time passed'), ('person', 'person'), ('program', 'other code')], max_length=10, verbose_name='cause')),
                 ('cause_event_source', badges.fields.KeyField(blank=True, max_length=255, verbose_name='event source')),
                 ('cause_event_id', badges.fields.KeyField(blank=True, max_length=255, verbose_name='event id')),
                 ('cause_event_type', badges.fields.KeyField(blank=True, max_length=255, verbose_name='event type')),
@@ -442,7 +442,7 @@ class Migration(migrations.Migration):
                 ('newest_event_id', badges.fields.KeyField(blank=True, max_length=255, null=True, verbose_name='id of the newest event')),
                 ('newest_event_time', models.DateTimeField(blank=True, null=True, verbose_name='time of the newest event')),
                 ('reset_at', models.DateTimeField(blank=True, null=True, verbose_name='reset')),
-                ('reset_kind', models.CharField(blank=True, choices=[('event', 'learning event'), ('time', 'time passed'), ('person', 'person'), ('program', 'other code')], max_length=10, null=True, verbose_name='cause of the reset')),
+                ('reset_kind', models.CharField(blank=True, choices=[('event', 'learning event'), ('condition', 'badge condition'), ('time', 'time passed'), ('person', 'person'), ('program', 'other code')], max_length=10, null=True, verbose_name='cause of the reset')),
                 ('reset_event_source', badges.fields.KeyField(blank=True, max_length=255, null=True, verbose_name='event source of the reset')),
                 ('reset_event_id', badges.fields.KeyField(blank=True, max_length=255, null=True, verbose_name='event id of the reset')),
                 ('reset_event_type', badges.fields.KeyField(blank=True, max_length=255, null=True, verbose_name='event type of the reset')),

@@ -3,10 +3,16 @@ The rules: functions of values, importable without Django.
 
 Shapes say what the data of an event type looks like and bring it into one canonical form. Data rules compare values of
 such data. An index finds the rules that hold among many. Completion says which requirements are still open. Criteria
-say when a badge is earned, as a JSON document over a learner's events. Nothing here reads tables, clocks or the
-network: everything is an argument.
+say when a badge is earned, as a JSON document over a learner's events. Badge conditions say it of a learner's
+engagement figures. Nothing here reads tables, clocks or the network: everything is an argument.
 """
 
+from badges.rules.badge_conditions import (
+    EngagementStats,
+    badge_condition,
+    badge_condition_slugs,
+    meets_badge_condition,
+)
 from badges.rules.completion import Completion, OpenGroup, completion
 from badges.rules.criteria import (
     Answer,
@@ -43,6 +49,7 @@ __all__ = [
     "Criteria",
     "CriteriaError",
     "DataRule",
+    "EngagementStats",
     "Event",
     "IndexedRules",
     "Kind",
@@ -60,6 +67,8 @@ __all__ = [
     "Translations",
     "TriggerRules",
     "UnknownOperator",
+    "badge_condition",
+    "badge_condition_slugs",
     "canonical_time",
     "compile_rule",
     "completion",
@@ -70,6 +79,7 @@ __all__ = [
     "event_digest",
     "find_operator",
     "join_path",
+    "meets_badge_condition",
     "missing_text",
     "operator_names",
     "operators_for",

@@ -194,7 +194,10 @@ def test_requirements_without_rules_are_said_to_match_every_event(designer: Any)
 
 
 def test_an_active_template_needs_a_requirement(designer: Any) -> None:
-    empty = "An active template needs at least one requirement or a criteria document: add one, or deactivate it."
+    empty = (
+        "An active template needs at least one requirement, a criteria document or the slug of a badge condition: "
+        "add one, or deactivate it."
+    )
     page = save(designer, ADD, name="Empty", slug="empty", is_active="on")
     assert errors(page) == [empty]
     assert save(designer, ADD, name="Empty", slug="empty").status_code == 302

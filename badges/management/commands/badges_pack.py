@@ -23,7 +23,8 @@ class Command(BaseCommand):
 
     help = (
         "Plan or apply a pack of badge templates and event types, or export those of this site as one. "
-        "FILE ends in .json, .yaml or .yml. What is not in a pack stays as it is."
+        "FILE ends in .json, .yaml or .yml, or is the name of a pack that ships: engagement. What is not in a pack "
+        "stays as it is."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -59,7 +60,7 @@ class Command(BaseCommand):
 
     def plan(self, file: Path) -> None:
         """Print what applying a pack would do."""
-        pack = pack_files.read_file(file)
+        pack = pack_files.read_file(pack_files.shipped_pack(str(file)) or file)
         with _bar(pack) as bar:
             planned = packs.plan(pack, progress=bar.update)
         for item in planned:
@@ -71,7 +72,7 @@ class Command(BaseCommand):
 
     def apply(self, file: Path) -> None:
         """Apply a pack."""
-        pack = pack_files.read_file(file)
+        pack = pack_files.read_file(pack_files.shipped_pack(str(file)) or file)
         with _bar(pack) as bar:
             saved = packs.apply(pack, now=timezone.now(), progress=bar.update, accept_broken=self._accept_broken)
         counts = [sum(item.outcome is outcome for item in saved) for outcome in Outcome]

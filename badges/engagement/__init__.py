@@ -1,0 +1,1 @@
+"""Engagement: the activities of learners, and what they give: XP and streaks."""
