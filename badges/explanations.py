@@ -29,7 +29,7 @@ from badges.intake.events import parse_event
 from badges.intake.learners import names_of
 from badges.intake.models import InboxMessage, InboxState, Learner
 from badges.progress.models import BadgeProgress, Fulfillment
-from badges.progress.reading import open_criteria
+from badges.progress.reading import criteria_void_until, open_criteria, void_until
 from badges.rules import (
     Completion,
     Criteria,
@@ -84,7 +84,8 @@ class Explanation:
     may be personal: show them only to people who may see the learner, and do not log them. Events whose payload was
     deleted are missing, and so are events that met no requirement unless ``keep_unmatched`` is on.
 
-    ``criteria`` is what the logged events say of the criteria document, None without one. ``criteria_problem`` says why
+    ``criteria`` is what the logged events and the figures say of the criteria document, None without one; events up to
+    the last reset of the document do not count. ``criteria_problem`` says why
     the document cannot be used, and is empty otherwise.
     """
 
@@ -119,7 +120,8 @@ def explain(
     ]
     active = {pk for pk, fulfillments in met.items() if any(row.active_key for row in fulfillments)}
     credentials = UserCredential.objects.filter(learner=learner, template=template) if learner else []
-    evaluation, problem = _evaluate_criteria(template, lms_user_id, learner, at)
+    resets = [row for requirement in live if requirement.key == CRITERIA_KEY for row in met.get(requirement.pk, [])]
+    evaluation, problem = _evaluate_criteria(template, lms_user_id, learner, at, void_until(resets, at=at))
     return Explanation(
         learner=learner,
         template=template,
@@ -132,7 +134,11 @@ def explain(
 
 
 def _evaluate_criteria(
-    template: BadgeTemplate, lms_user_id: int | None, learner: Learner | None, at: dt.datetime
+    template: BadgeTemplate,
+    lms_user_id: int | None,
+    learner: Learner | None,
+    at: dt.datetime,
+    void: dt.datetime | None,
 ) -> tuple[CriteriaEvaluation | None, str]:
     document = criteria_of(template)
     if document is None:
@@ -142,7 +148,7 @@ def _evaluate_criteria(
     except CriteriaError as error:
         return None, str(error)
     history = logged_history(lms_user_id, learner.pk if learner else None, [criteria], until=at)
-    return evaluate(criteria, history, at=at), ""
+    return evaluate(criteria, history, at=at, void_until=void), ""
 
 
 def missing_criteria(rows: Iterable[BadgeProgress], *, at: dt.datetime) -> dict[uuid.UUID, list[str]]:
@@ -150,7 +156,7 @@ def missing_criteria(rows: Iterable[BadgeProgress], *, at: dt.datetime) -> dict[
     Return what is missing of the criteria documents that are not fulfilled, by the id of the progress.
 
     ``rows`` come from ``with_reports``. The texts are in the reader's language and may hold values of events. At most
-    two statements for each learner.
+    two statements for each learner, besides those of the figures, and one for all.
     """
     documents: dict[Learner, list[tuple[uuid.UUID, Criteria]]] = {}
     for progress in rows:
@@ -160,11 +166,14 @@ def missing_criteria(rows: Iterable[BadgeProgress], *, at: dt.datetime) -> dict[
                 criteria = compile_criteria(document, event_types.configured())
                 documents.setdefault(progress.learner, []).append((progress.pk, criteria))
     words, found = Translations(translation), {}
+    ids = [pk for wanted in documents.values() for pk, _criteria in wanted]
+    void = criteria_void_until(ids, at=at) if ids else {}
     for learner, wanted in documents.items():
         read = [criteria for _, criteria in wanted]
         history = logged_history(learner.lms_user_id, learner.pk, read, until=at)
         for pk, criteria in wanted:
-            found[pk] = criteria.evaluate(history.events, now=at).missing(words)
+            events = history.counting(at, void.get(pk))
+            found[pk] = criteria.evaluate(events, now=at, figures=history.figures).missing(words)
     return found
 
 
