@@ -30,17 +30,19 @@ class History:
     What a document is evaluated over.
 
     ``names`` has, for people, what an event is called by its id in traces. ``is_cut`` says that there are older events.
-    ``figures`` are the engagement figures of the learner by name.
+    ``received`` has the time of arrival of each event by its id. ``figures`` are the engagement figures of the learner
+    by name.
     """
 
     events: Sequence[Event] = ()
     names: Mapping[str, str] = field(default_factory=dict)
     is_cut: bool = False
+    received: Mapping[str, dt.datetime] = field(default_factory=dict)
     figures: Mapping[str, Any] = field(default_factory=dict)
 
-    def counting(self, at: dt.datetime, void_until: dt.datetime | None) -> list[Event]:
-        """Return the events up to a moment, without those at or before the time of a reset."""
-        events = [event for event in self.events if event.occurred_at <= at]
+    def counting_from(self, moment: dt.datetime | None, *, void_until: dt.datetime | None = None) -> list[Event]:
+        """Return the events that arrived at a moment or later, all for None; those up to a reset are left out."""
+        events = [event for event in self.events if moment is None or self.received[event.id] >= moment]
         return events if void_until is None else [event for event in events if event.occurred_at > void_until]
 
 
@@ -52,6 +54,9 @@ class CriteriaEvaluation:
     ``number`` is how many events were evaluated. ``result`` has the verdict, the trace and what is missing. The trace
     holds what events hold, so it may be personal. ``earned`` is the first moment at which the document held, and its
     event: a document that held once stays fulfilled. It is None if there was none, or if there are too many to ask.
+
+    ``counts_from`` is the moment from which on events count, by their arrival; None if all of them do.
+    ``arrived_before`` is how many events of the history arrived before it. They were not evaluated.
     """
 
     criteria: Criteria
@@ -60,21 +65,31 @@ class CriteriaEvaluation:
     number: int
     result: Result
     earned: Moment | None = None
+    counts_from: dt.datetime | None = None
+    arrived_before: int = 0
 
 
 def evaluate(
-    criteria: Criteria, history: History, *, at: dt.datetime, void_until: dt.datetime | None = None
+    criteria: Criteria,
+    history: History,
+    *,
+    at: dt.datetime,
+    counts_from: dt.datetime | None = None,
+    void_until: dt.datetime | None = None,
 ) -> CriteriaEvaluation:
     """
     Return what a history says of a document at a moment. Later events are left out.
 
-    ``void_until``: events at or before it do not count, because the document was reset.
+    Events that arrived before ``counts_from`` are left out, too, as in the decisions of a stored template, and so are
+    events at or before ``void_until``, when the document was reset.
     """
-    events = history.counting(at, void_until)
-    result = criteria.evaluate(events, now=at, figures=history.figures)
-    since = min((event.occurred_at for event in events), default=at)
-    held = earned(criteria, events, since=since, now=at, figures=history.figures, limit=MAX_MOMENTS).earned
-    return CriteriaEvaluation(criteria, history, at, len(events), result, held)
+    counting = history.counting_from(counts_from)
+    until = [event for event in history.counting_from(counts_from, void_until=void_until) if event.occurred_at <= at]
+    result = criteria.evaluate(until, now=at, figures=history.figures)
+    since = min((event.occurred_at for event in until), default=at)
+    held = earned(criteria, until, since=since, now=at, figures=history.figures, limit=MAX_MOMENTS).earned
+    arrived_before = len(history.events) - len(counting)
+    return CriteriaEvaluation(criteria, history, at, len(until), result, held, counts_from, arrived_before)
 
 
 def logged_history(
@@ -114,7 +129,11 @@ def history_of_rows(rows: Iterable[LoggedEvent], *, is_cut: bool = False) -> His
         Event(str(row.digest), row.event_type, row.occurred_at, payload_of(definition, row.loaded()))
         for row, definition in known
     ]
-    return History(events, {str(row.digest): str(row) for row, _definition in known}, is_cut)
+    received: dict[str, dt.datetime] = {}
+    for row, _definition in known:
+        # It may be there twice: from before the LMS user id was known, and from after that.
+        received[str(row.digest)] = min(row.received_at, received.get(str(row.digest), row.received_at))
+    return History(events, {str(row.digest): str(row) for row, _definition in known}, is_cut, received)
 
 
 def payload_of(definition: EventDefinition | None, data: Any) -> Any:

@@ -97,12 +97,16 @@ def criteria_void_until(progress_ids: Collection[uuid.UUID], *, at: dt.datetime)
     return {progress_id: time for progress_id, found in rows.items() if (time := void_until(found, at=at)) is not None}
 
 
-def open_criteria(progress: BadgeProgress) -> Document | None:
-    """Return the criteria document of a row's template if it is not fulfilled; no statement after ``with_reports``."""
+def open_criteria(progress: BadgeProgress) -> RequirementReport | None:
+    """
+    Return the report on the criteria document of a row's template, if it has one that is not fulfilled.
+
+    No statement after ``with_reports``.
+    """
     for group in report(progress).groups:
         for reported in group.requirements:
             if reported.criteria is not None and reported.fulfillment is None:
-                return reported.criteria
+                return reported
     return None
 
 
