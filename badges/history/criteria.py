@@ -29,11 +29,17 @@ class History:
     What a document is evaluated over.
 
     ``names`` has, for people, what an event is called by its id in traces. ``is_cut`` says that there are older events.
+    ``received`` has the time of arrival of each event by its id.
     """
 
     events: Sequence[Event] = ()
     names: Mapping[str, str] = field(default_factory=dict)
     is_cut: bool = False
+    received: Mapping[str, dt.datetime] = field(default_factory=dict)
+
+    def counting_from(self, moment: dt.datetime | None) -> list[Event]:
+        """Return the events that arrived at a moment or later; all events for None."""
+        return [event for event in self.events if moment is None or self.received[event.id] >= moment]
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,9 @@ class CriteriaEvaluation:
     ``number`` is how many events were evaluated. ``result`` has the verdict, the trace and what is missing. The trace
     holds what events hold, so it may be personal. ``earned`` is the first moment at which the document held, and its
     event: a document that held once stays fulfilled. It is None if there was none, or if there are too many to ask.
+
+    ``counts_from`` is the moment from which on events count, by their arrival; None if all of them do.
+    ``arrived_before`` is how many events of the history arrived before it. They were not evaluated.
     """
 
     criteria: Criteria
@@ -52,15 +61,25 @@ class CriteriaEvaluation:
     number: int
     result: Result
     earned: Moment | None = None
+    counts_from: dt.datetime | None = None
+    arrived_before: int = 0
 
 
-def evaluate(criteria: Criteria, history: History, *, at: dt.datetime) -> CriteriaEvaluation:
-    """Return what a history says of a document at a moment. Later events are left out."""
-    events = [event for event in history.events if event.occurred_at <= at]
+def evaluate(
+    criteria: Criteria, history: History, *, at: dt.datetime, counts_from: dt.datetime | None = None
+) -> CriteriaEvaluation:
+    """
+    Return what a history says of a document at a moment. Later events are left out.
+
+    Events that arrived before ``counts_from`` are left out, too, as in the decisions of a stored template.
+    """
+    counting = history.counting_from(counts_from)
+    events = [event for event in counting if event.occurred_at <= at]
     result = criteria.evaluate(events, now=at)
     since = min((event.occurred_at for event in events), default=at)
     held = earned(criteria, events, since=since, now=at, limit=MAX_MOMENTS).earned
-    return CriteriaEvaluation(criteria, history, at, len(events), result, held)
+    arrived_before = len(history.events) - len(counting)
+    return CriteriaEvaluation(criteria, history, at, len(events), result, held, counts_from, arrived_before)
 
 
 def logged_history(
@@ -92,7 +111,11 @@ def history_of_rows(rows: Iterable[LoggedEvent], *, is_cut: bool = False) -> His
         Event(str(row.digest), row.event_type, row.occurred_at, payload_of(definition, row.loaded()))
         for row, definition in known
     ]
-    return History(events, {str(row.digest): str(row) for row, _definition in known}, is_cut)
+    received: dict[str, dt.datetime] = {}
+    for row, _definition in known:
+        # It may be there twice: from before the LMS user id was known, and from after that.
+        received[str(row.digest)] = min(row.received_at, received.get(str(row.digest), row.received_at))
+    return History(events, {str(row.digest): str(row) for row, _definition in known}, is_cut, received)
 
 
 def payload_of(definition: EventDefinition | None, data: Any) -> Any:

@@ -76,12 +76,16 @@ def with_reports(rows: QuerySet[BadgeProgress]) -> QuerySet[BadgeProgress]:
     )
 
 
-def open_criteria(progress: BadgeProgress) -> Document | None:
-    """Return the criteria document of a row's template if it is not fulfilled; no statement after ``with_reports``."""
+def open_criteria(progress: BadgeProgress) -> RequirementReport | None:
+    """
+    Return the report on the criteria document of a row's template, if it has one that is not fulfilled.
+
+    No statement after ``with_reports``.
+    """
     for group in report(progress).groups:
         for reported in group.requirements:
             if reported.criteria is not None and reported.fulfillment is None:
-                return reported.criteria
+                return reported
     return None
 
 

@@ -20,7 +20,7 @@ from rest_framework.response import Response
 
 from badges.api import learner_of, person_named
 from badges.catalog import event_types
-from badges.catalog.criteria import criteria_of, event_type_errors
+from badges.catalog.criteria import counts_from_of, criteria_of, event_type_errors
 from badges.catalog.models import BadgeTemplate
 from badges.common.openapi import Operation
 from badges.common.permissions import may
@@ -94,18 +94,20 @@ class CriteriaEvaluationView(PluginAPIView):
         Evaluate a document, or that of a template, over events that are given or that are logged of a learner.
 
         Events that are later than `at` are left out. The events of a learner need the permission to view logged events.
-        The answer holds what the events hold. Nothing is saved, and no badge is awarded.
+        The document of a template is asked over those of them that count for the template: they arrived since the
+        template was active for the first time with a document. A document of the body, and events of the body, are a
+        simulation: all events count. The answer holds what the events hold. Nothing is saved, and no badge is awarded.
         """
         given = self.body(EvaluationSerializer)
         if "learner" in given and not may(request.user, "view", LoggedEvent):
             raise PermissionDenied(_("The events of a learner need the permission to view logged events."))
         if "template" in given:
-            criteria = _of_template(given["template"])
+            criteria, moment = _of_template(given["template"])
         else:
-            criteria = compiled(given["document"], field="document")
+            criteria, moment = compiled(given["document"], field="document"), None
         now, most = given.get("at") or timezone.now(), Effort.of(criteria).most_events
         if "learner" in given:
-            history = _logged(given["learner"], criteria, until=now, most=most)
+            history = _logged(given["learner"], criteria, counts_from=moment, until=now, most=most)
         else:
             history = _pasted(given["events"], until=now, most=most)
         result = criteria.evaluate(history.events, now=now)
@@ -120,12 +122,15 @@ class History(NamedTuple):
 
     ``names`` are the source and the id of each event, by its id in the rules. ``left_out`` is the number of events that
     are later than the moment. ``is_complete`` is false when older events of the learner were not read.
+    ``counts_from`` is the moment from which on events count; ``arrived_before`` are too early for it.
     """
 
     events: Sequence[Event]
     names: Mapping[str, tuple[str, str]]
     left_out: int = 0
     is_complete: bool = True
+    counts_from: dt.datetime | None = None
+    arrived_before: int = 0
 
 
 def compiled(document: Any, *, field: str) -> Criteria:
@@ -193,17 +198,20 @@ def _entry(error: CriteriaError, field: str) -> dict[str, str]:
     return {"field": field, "pointer": error.path, "kind": error.kind, "detail": error.message}
 
 
-def _of_template(slug: str) -> Criteria:
+def _of_template(slug: str) -> tuple[Criteria, dt.datetime | None]:
+    """Return the document of a template, and from when on events count for it. Raises ValidationError."""
     templates = BadgeTemplate.objects.filter(slug=slug).select_related("current_revision") if is_storable(slug) else ()
     for template in templates:
         document = criteria_of(template)
         if document is None:
             raise ValidationError({"template": [_("This template has no criteria document.")]})
-        return compiled(document, field="template")
+        return compiled(document, field="template"), counts_from_of(template)
     raise ValidationError({"template": [_("There is no template with this slug.")]})
 
 
-def _logged(named: str, criteria: Criteria, *, until: dt.datetime, most: int) -> History:
+def _logged(
+    named: str, criteria: Criteria, *, counts_from: dt.datetime | None, until: dt.datetime, most: int
+) -> History:
     """Return the logged events of a learner that a document reads. Raises ValidationError for an unknown learner."""
     types = None if None in criteria.event_types else [name for name in criteria.event_types if name is not None]
     since = criteria.reach(until)
@@ -212,7 +220,15 @@ def _logged(named: str, criteria: Criteria, *, until: dt.datetime, most: int) ->
     ]
     rows.sort(key=lambda row: (row.occurred_at, row.digest), reverse=True)
     names = {str(row.digest): (row.event_source, row.event_id) for row in rows}
-    return History(history_of_rows(rows[:most]).events, names, is_complete=len(rows) <= most)
+    logged = history_of_rows(rows[:most])
+    events = logged.counting_from(counts_from)
+    return History(
+        events,
+        names,
+        is_complete=len(rows) <= most,
+        counts_from=counts_from,
+        arrived_before=len(logged.events) - len(events),
+    )
 
 
 def _person_keys(named: str) -> set[int]:
