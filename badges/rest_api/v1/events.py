@@ -74,7 +74,9 @@ class ReceivedEventSerializer(serializers.Serializer[Any]):
 
     id = serializers.CharField(allow_null=True, help_text="Null when the event has no id that can be used.")
     status = serializers.ChoiceField(choices=[receipt.value for receipt in EventReceipt])
-    errors = EventErrorSerializer(many=True, help_text="Empty unless the event was refused.")
+    errors = EventErrorSerializer(
+        many=True, help_text="Empty unless the event was refused. At most 20 places where its data does not fit."
+    )
 
 
 class ReceivedEventsSerializer(serializers.Serializer[Any]):
@@ -180,9 +182,9 @@ def _event(given: Any, *, source: str, now: dt.datetime) -> Event:
 def _check_names(given: Mapping[str, Any]) -> None:
     if "source" in given:
         raise ShapeError("source", "leave it out; it is set here, to rest/ and your username")
-    for name in REQUIRED:
-        if given.get(name) is None:
-            raise ShapeError(name, "is missing")
+    missing = [ShapeError(name, "is missing") for name in REQUIRED if given.get(name) is None]
+    if missing:
+        raise ShapeError(missing[0].path, missing[0].expected, further=missing[1:])
     if any(name not in REQUIRED + OPTIONAL for name in given):
         raise ShapeError("", f"there is a field that events do not have; known are {', '.join(REQUIRED + OPTIONAL)}")
     for name, only in (("specversion", SPEC_VERSION), ("datacontenttype", JSON)):
@@ -195,7 +197,7 @@ def _results(given: list[Any], read: list[Event | EventError], received: list[Re
     results: list[dict[str, Any]] = []
     for sent, event in zip(given, read, strict=True):
         if isinstance(event, EventError):
-            results.append({"id": _id_of(sent), "status": EventReceipt.REFUSED, "errors": [_error(event)]})
+            results.append({"id": _id_of(sent), "status": EventReceipt.REFUSED, "errors": _errors(event)})
             continue
         item = next(stored)
         errors = [{"field": "", "detail": item.reason}] if item.reason else []
@@ -203,14 +205,14 @@ def _results(given: list[Any], read: list[Event | EventError], received: list[Re
     return results
 
 
-def _error(error: EventError) -> dict[str, str]:
-    """Return an error with its path, which some messages begin with."""
+def _errors(error: EventError) -> list[dict[str, str]]:
+    """Return errors with their paths, which some messages begin with."""
     if isinstance(error, ShapeError):
-        return {"field": error.path, "detail": error.expected}
+        return [{"field": each.path, "detail": each.expected} for each in (error, *error.further)]
     field, colon, detail = str(error).partition(": ")
     if colon and field in (*REQUIRED, *OPTIONAL, "source"):
-        return {"field": field, "detail": detail}
-    return {"field": "", "detail": str(error)}
+        return [{"field": field, "detail": detail}]
+    return [{"field": "", "detail": str(error)}]
 
 
 def _id_of(sent: Any) -> str | None:
