@@ -556,6 +556,18 @@ def test_events_are_kept_as_long_as_documents_can_look_back_to_them(settings: An
     assert event_log.delete_expired(now=at("2026-04-01")) == received - 1
 
 
+def test_events_that_no_document_counts_are_kept_no_longer_than_the_settings_say(settings: Any) -> None:
+    settings.LMS_BADGES_CONFIG = {**settings.LMS_BADGES_CONFIG, "event_log": {"days": 10}}
+    receive(passes("2026-03-01"), passes("2026-03-02"))
+    criteria(times(3), now=at("2026-03-02 12:00"))
+    receive(passes("2026-03-03"))
+    make_template(slug="later", requirements=[], criteria=times(3), now=at("2026-03-04"))
+
+    assert event_log.delete_expired(now=at("2026-03-08")) == 0
+    assert event_log.delete_expired(now=at("2027-03-01")) == 2
+    assert LoggedEvent.objects.get().occurred_at == at("2026-03-03")
+
+
 # --- time alone ------------------------------------------------------------------------------------------------------
 
 QUIET_WEEK = {

@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from badges.catalog.data_schemas import DataSchema, read_schema
@@ -69,6 +69,21 @@ def test_required_fields_must_be_there_and_nested_objects_have_paths() -> None:
     assert not schema.shape.fields["place"].fields["city"].nullable
     with pytest.raises(ShapeError, match=r"^data\.place\.city: is missing$"):
         schema.check({"place": {}}, "data")
+
+
+def test_all_places_are_named_once_and_at_most_twenty() -> None:
+    many = {f"field{number}": {"type": "integer"} for number in range(30)}
+    schema = read({"items": {"type": "array", "items": {"type": "integer"}}, **many}, required=["items", "user_id"])
+    with pytest.raises(ShapeError) as refused:
+        schema.check({"items": ["x"] * 900, "field1": "x"}, "data")
+    assert {(each.path, each.expected) for each in (refused.value, *refused.value.further)} == {
+        ("data.user_id", "is missing"),
+        ("data.items[]", "expected an integer"),
+        ("data.field1", "expected an integer"),
+    }
+    with pytest.raises(ShapeError) as refused:
+        schema.check(dict.fromkeys(many, "x"), "data")
+    assert len(refused.value.further) == 19
 
 
 @pytest.mark.parametrize(
@@ -228,6 +243,7 @@ def test_no_schema_and_no_data_raise_anything_else(schema: Any, data: Any) -> No
         read({"field": {"enum": [1]}}).check(data, "data")
 
 
+@settings(deadline=None)  # the time is that of a busy machine
 @given(st.dictionaries(st.sampled_from(["user_id", "a", "b", "c"]), JSON, max_size=4))
 def test_what_the_schema_accepts_has_a_canonical_form_that_stays_the_same(data: Any) -> None:
     schema = read({"a": {"type": "integer"}, "b": {"oneOf": [{"type": "string"}, {"type": "array"}]}, "c": {}})

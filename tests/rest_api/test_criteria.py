@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from badges.catalog import figures
 from badges.catalog.models import BadgeTemplate
 from badges.conf import PASSING_STATUS
 from badges.models import LoggedEvent, UserCredential
@@ -289,6 +290,20 @@ def test_the_logged_events_of_a_learner_are_evaluated(designer: Any) -> None:
         assert (body["satisfied"], body["events_read"], body["is_complete"]) == (True, 2, True)
     _, body = post(designer, EVALUATE, {"document": PASSED, "learner": learner.user.username, "at": AT})
     assert body["trace"]["event"]["id"] in (first.event_id, second.event_id)
+
+
+def test_the_figures_of_a_learner_are_evaluated(designer: Any) -> None:
+    learner = LearnerFactory()
+    figures.register(lambda learner_ids, names, *, now: {learner.pk: {"xp": 50}})
+    try:
+        document = {"$stat": {"xp": {"$gte": 50}}}
+        found = [
+            post(designer, EVALUATE, {"document": document, **each})[1]["satisfied"]
+            for each in ({"learner": str(learner.uuid)}, {"events": []})
+        ]
+    finally:
+        figures.register(None)
+    assert found == [True, False]
 
 
 def test_a_learner_is_evaluated_as_of_a_moment(designer: Any) -> None:

@@ -78,6 +78,7 @@ class StickersView(PluginAPIView, GenericAPIView[UserCredential]):
 
     queryset = UserCredential.objects.none()
     pagination_class = StickerPagination
+    filter_backends: list[Any] = []
     newest_by = "awarded_at"
     needs = {"post": ASSIGN}
     operations = {

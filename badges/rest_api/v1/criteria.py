@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from django.utils import timezone, translation
@@ -27,10 +28,11 @@ from badges.common.permissions import may
 from badges.common.problem_details import InvalidDocument
 from badges.conf import config
 from badges.exceptions import EventError
-from badges.history.criteria import MAX_MOMENTS, history_of_rows
+from badges.history.criteria import MAX_MOMENTS, figures_for, history_of_rows
 from badges.history.event_log import events_of, person_key
 from badges.history.models import LoggedEvent
 from badges.intake.events import canonical_id, canonical_source
+from badges.intake.models import Learner
 from badges.rest_api.pagination import is_storable
 from badges.rest_api.v1.criteria_serializers import (
     MAX_EVENTS,
@@ -110,7 +112,7 @@ class CriteriaEvaluationView(PluginAPIView):
             history = _logged(given["learner"], criteria, counts_from=moment, until=now, most=most)
         else:
             history = _pasted(given["events"], until=now, most=most)
-        result = criteria.evaluate(history.events, now=now)
+        result = criteria.evaluate(history.events, now=now, figures=history.figures)
         held = _earned(criteria, history, now=now)
         context = {"now": now, "history": history, "earned": held, "translations": Translations(translation)}
         return Response(CriteriaResultSerializer(result, context=context).data)
@@ -121,8 +123,9 @@ class History(NamedTuple):
     The events of an evaluation.
 
     ``names`` are the source and the id of each event, by its id in the rules. ``left_out`` is the number of events that
-    are later than the moment. ``is_complete`` is false when older events of the learner were not read.
-    ``counts_from`` is the moment from which on events count; ``arrived_before`` are too early for it.
+    are later than the moment. ``is_complete`` is false when older events of the learner were not read. ``counts_from``
+    is the moment from which on events count; ``arrived_before`` are too early for it. ``figures`` are the engagement
+    figures of the learner by name.
     """
 
     events: Sequence[Event]
@@ -131,6 +134,7 @@ class History(NamedTuple):
     is_complete: bool = True
     counts_from: dt.datetime | None = None
     arrived_before: int = 0
+    figures: Mapping[str, Any] = MappingProxyType({})
 
 
 def compiled(document: Any, *, field: str) -> Criteria:
@@ -191,7 +195,7 @@ def _earned(criteria: Criteria, history: History, *, now: dt.datetime) -> Moment
     """Return the first moment at which a document held; None if there was none, or none among those that were asked."""
     since = min((event.occurred_at for event in history.events), default=now)
     limit = Effort.of(criteria).most_moments(len(history.events))
-    return earned(criteria, history.events, since=since, now=now, limit=limit).earned
+    return earned(criteria, history.events, since=since, now=now, figures=history.figures, limit=limit).earned
 
 
 def _entry(error: CriteriaError, field: str) -> dict[str, str]:
@@ -215,9 +219,9 @@ def _logged(
     """Return the logged events of a learner that a document reads. Raises ValidationError for an unknown learner."""
     types = None if None in criteria.event_types else [name for name in criteria.event_types if name is not None]
     since = criteria.reach(until)
-    rows = [
-        row for key in _person_keys(named) for row in events_of(key, types, since=since, until=until, limit=most + 1)
-    ]
+    learner = learner_of(person_named(named)) if is_storable(named) else None
+    keys = _person_keys(named, learner)
+    rows = [row for key in keys for row in events_of(key, types, since=since, until=until, limit=most + 1)]
     rows.sort(key=lambda row: (row.occurred_at, row.digest), reverse=True)
     names = {str(row.digest): (row.event_source, row.event_id) for row in rows}
     logged = history_of_rows(rows[:most])
@@ -228,12 +232,12 @@ def _logged(
         is_complete=len(rows) <= most,
         counts_from=counts_from,
         arrived_before=len(logged.events) - len(events),
+        figures=figures_for(learner.pk if learner else None, [criteria], now=until),
     )
 
 
-def _person_keys(named: str) -> set[int]:
+def _person_keys(named: str, learner: Learner | None) -> set[int]:
     """Return what the log knows a person by. Events from before the LMS user id was known have the other key."""
-    learner = learner_of(person_named(named)) if is_storable(named) else None
     if learner is not None:
         keys = {person_key(learner.lms_user_id), person_key(None, learner.pk)}
     else:  # somebody can have logged events before any badge is near
