@@ -73,6 +73,7 @@ class StickerCountsSerializer(serializers.Serializer[Any]):
     """How many stickers a person has."""
 
     held = serializers.IntegerField(help_text="Stickers that are assigned now.")
+    claimed = serializers.IntegerField(help_text="Stickers that were claimed at another service, held or not.")
 
 
 class UserSerializer(serializers.Serializer[Any]):
