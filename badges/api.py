@@ -412,7 +412,8 @@ def missing_criteria(rows: Iterable[BadgeProgress], *, at: dt.datetime | None = 
 
     ``rows`` come from ``progress_of`` or ``with_reports``; ``report(row, missing=…)`` takes the result of a row. ``at``
     is the moment at which the documents are asked, by default now. The texts are in the active language and may hold
-    values of the person's logged events. At most two statements for each learner.
+    values of the person's logged events. At most two statements for each learner, besides those that figures need, and
+    one for all.
     """
     return explanations.missing_criteria(rows, at=at or timezone.now())
 

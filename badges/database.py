@@ -12,10 +12,13 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
+from uuid import UUID
 
+from django.core.exceptions import EmptyResultSet
 from django.db import DatabaseError, DataError, InterfaceError, OperationalError, connection, transaction
 from django.db.models import Model
+from django.db.models.lookups import In
 
 from badges.common.backoff import next_delay
 from badges.conf import config
@@ -133,6 +136,29 @@ def read_committed() -> Iterator[None]:
         yield
 
 
+def as_uuids(values: Iterable[UUID]) -> list[Any]:
+    """Return UUIDs as the driver takes them."""
+    return list(values) if connection.features.has_native_uuid_field else [value.hex for value in values]
+
+
+class Among(In):
+    """
+    The condition that a column has one of many values: all integers, all text or all UUIDs.
+
+    ``Among(F("lms_user_id"), ids)`` filters as ``lms_user_id__in=ids`` does. That asks the field for each value how it
+    is saved, which is most of the time of a query for the hundreds of people of a batch.
+    """
+
+    def get_prep_lookup(self) -> list[Any]:
+        return list(dict.fromkeys(self.rhs))
+
+    def process_rhs(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
+        if not self.rhs:
+            raise EmptyResultSet
+        values = as_uuids(self.rhs) if isinstance(self.rhs[0], UUID) else self.rhs
+        return f"({', '.join(['%s'] * len(values))})", tuple(values)
+
+
 def is_unencodable(error: BaseException) -> bool:
     """Return whether the database cannot store a value, such as a character that its character set does not have."""
     if connection.vendor == "mysql" and isinstance(error, OperationalError):
@@ -191,6 +217,24 @@ def retry_transient(work: Callable[[], T], *, give_up_seconds: float | None = No
             if tries >= 3:
                 log.warning("The database is back.")
             return done
+
+
+def in_transaction(work: Callable[[], T], *, give_up_seconds: float | None = None) -> T:
+    """
+    Call ``work`` in a transaction, and return what it returns; call it again after a transient error of the database.
+
+    In the caller's transaction a transient error is raised as it is: MariaDB has ended that transaction, and only the
+    caller can begin it again. Raises Retryable as ``retry_transient`` does.
+    """
+    if connection.in_atomic_block:
+        with transaction.atomic():
+            return work()
+
+    def alone() -> T:
+        with read_committed():
+            return work()
+
+    return retry_transient(alone, give_up_seconds=give_up_seconds)
 
 
 def retried_when_transient(work: Callable[Parameters, T]) -> Callable[Parameters, T]:

@@ -29,7 +29,7 @@ from badges.intake.events import parse_event
 from badges.intake.learners import names_of
 from badges.intake.models import InboxMessage, InboxState, Learner
 from badges.progress.models import BadgeProgress, Fulfillment
-from badges.progress.reading import open_criteria
+from badges.progress.reading import criteria_void_until, open_criteria, void_until
 from badges.rules import (
     Completion,
     Criteria,
@@ -84,8 +84,10 @@ class Explanation:
     may be personal: show them only to people who may see the learner, and do not log them. Events whose payload was
     deleted are missing, and so are events that met no requirement unless ``keep_unmatched`` is on.
 
-    ``criteria`` is what the logged events say of the criteria document, None without one. ``criteria_problem`` says why
-    the document cannot be used, and is empty otherwise.
+    ``criteria`` is what the logged events and the figures say of the criteria document, None without one. As in
+    decisions, the events are those that arrived since the document was saved (all of them, if the template has never
+    been active), without those up to the last reset of the document. ``criteria_problem`` says why the document cannot
+    be used, and is empty otherwise.
     """
 
     learner: Learner | None
@@ -119,7 +121,10 @@ def explain(
     ]
     active = {pk for pk, fulfillments in met.items() if any(row.active_key for row in fulfillments)}
     credentials = UserCredential.objects.filter(learner=learner, template=template) if learner else []
-    evaluation, problem = _evaluate_criteria(template, lms_user_id, learner, at)
+    counts_from = next((row.counts_from for row in live if row.key == CRITERIA_KEY), None)
+    resets = [row for requirement in live if requirement.key == CRITERIA_KEY for row in met.get(requirement.pk, [])]
+    void = void_until(resets, at=at)
+    evaluation, problem = _evaluate_criteria(template, lms_user_id, learner, at, counts_from, void)
     return Explanation(
         learner=learner,
         template=template,
@@ -132,7 +137,12 @@ def explain(
 
 
 def _evaluate_criteria(
-    template: BadgeTemplate, lms_user_id: int | None, learner: Learner | None, at: dt.datetime
+    template: BadgeTemplate,
+    lms_user_id: int | None,
+    learner: Learner | None,
+    at: dt.datetime,
+    counts_from: dt.datetime | None,
+    void: dt.datetime | None,
 ) -> tuple[CriteriaEvaluation | None, str]:
     document = criteria_of(template)
     if document is None:
@@ -142,7 +152,7 @@ def _evaluate_criteria(
     except CriteriaError as error:
         return None, str(error)
     history = logged_history(lms_user_id, learner.pk if learner else None, [criteria], until=at)
-    return evaluate(criteria, history, at=at), ""
+    return evaluate(criteria, history, at=at, counts_from=counts_from, void_until=void), ""
 
 
 def missing_criteria(rows: Iterable[BadgeProgress], *, at: dt.datetime) -> dict[uuid.UUID, list[str]]:
@@ -150,21 +160,25 @@ def missing_criteria(rows: Iterable[BadgeProgress], *, at: dt.datetime) -> dict[
     Return what is missing of the criteria documents that are not fulfilled, by the id of the progress.
 
     ``rows`` come from ``with_reports``. The texts are in the reader's language and may hold values of events. At most
-    two statements for each learner.
+    two statements for each learner, besides those of the figures, and one for all.
     """
-    documents: dict[Learner, list[tuple[uuid.UUID, Criteria]]] = {}
+    documents: dict[Learner, list[tuple[uuid.UUID, Criteria, dt.datetime | None]]] = {}
     for progress in rows:
-        document = open_criteria(progress)
-        if document is not None:
+        reported = open_criteria(progress)
+        if reported is not None and reported.criteria is not None:
             with suppress(CriteriaError):
-                criteria = compile_criteria(document, event_types.configured())
-                documents.setdefault(progress.learner, []).append((progress.pk, criteria))
+                criteria = compile_criteria(reported.criteria, event_types.configured())
+                wanted = (progress.pk, criteria, reported.requirement.counts_from)
+                documents.setdefault(progress.learner, []).append(wanted)
     words, found = Translations(translation), {}
-    for learner, wanted in documents.items():
-        read = [criteria for _, criteria in wanted]
+    ids = [pk for asked in documents.values() for pk, _, _ in asked]
+    void = criteria_void_until(ids, at=at) if ids else {}
+    for learner, asked in documents.items():
+        read = [criteria for _, criteria, _ in asked]
         history = logged_history(learner.lms_user_id, learner.pk, read, until=at)
-        for pk, criteria in wanted:
-            found[pk] = criteria.evaluate(history.events, now=at).missing(words)
+        for pk, criteria, counts_from in asked:
+            events = history.counting_from(counts_from, void_until=void.get(pk))
+            found[pk] = criteria.evaluate(events, now=at, figures=history.figures).missing(words)
     return found
 
 

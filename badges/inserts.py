@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from operator import itemgetter
 from typing import Any, TypeVar
+from uuid import UUID
 
 from django.db import connection, models
 from django.db.models.base import ModelState
 from django.db.models.constants import OnConflict
 
-from badges.database import statement_bytes
+from badges.database import as_uuids, statement_bytes
 
 Row = TypeVar("Row", bound=models.Model)
 
@@ -113,10 +114,18 @@ def _is_null(field: models.Field[Any, Any], values: Sequence[Any]) -> bool:
 
 def _adapted(field: models.Field[Any, Any], values: Sequence[Any]) -> list[Any]:
     """Return values as the driver takes them. Equal values, which are frequent, are converted once."""
-    if _PLAIN.issuperset(map(type, values)):
+    types = set(map(type, values))
+    if types <= _PLAIN:
         return list(values)
+    if all(issubclass(each, UUID) for each in types) and isinstance(_referenced(field), models.UUIDField):
+        return as_uuids(values)
     converted = {value: field.get_db_prep_save(value, connection) for value in set(values)}
     return [converted[value] for value in values]
+
+
+def _referenced(field: models.Field[Any, Any]) -> models.Field[Any, Any]:
+    """Return the field whose values a column holds: that of the other table for a foreign key."""
+    return field.target_field if isinstance(field, models.ForeignKey) else field
 
 
 def _names(given: str | Sequence[str]) -> Sequence[str]:

@@ -12,6 +12,7 @@ from badges.catalog.models import (
     TemplateRevision,
 )
 from badges.engagement.models import Activity, LearnerEngagement
+from badges.flows.models import IdempotentRequest
 from badges.history.models import LoggedEvent
 from badges.intake.models import InboxMessage, InboxState, Learner, LearnerIdentity, RetiredPerson
 from badges.outbox.models import Circuit, OutboxMessage, OutboxState
@@ -29,6 +30,7 @@ __all__ = [
     "DataRule",
     "EventType",
     "Fulfillment",
+    "IdempotentRequest",
     "InboxMessage",
     "InboxState",
     "Learner",

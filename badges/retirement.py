@@ -24,6 +24,7 @@ from badges.common.retirement import RetiringPerson, clear_account_references, r
 from badges.conf import user_lms_id_field
 from badges.database import retry_transient
 from badges.engagement import activities
+from badges.flows import idempotency
 from badges.history import event_log
 from badges.inserts import insert
 from badges.intake import checks, inbox, learners, retired
@@ -121,8 +122,9 @@ def delete_personal_data(person: RetiringPerson, *, now: dt.datetime) -> dict[st
     counts["dead letters without a person"] = inbox.clear_unreadable_payloads()
     counts |= personal_data.delete(_identifiers(person, names))
     counts["reasons"] = _clear_reasons(person.learner_id) if person.learner_id is not None else 0
-    counts["causes"] = 0
+    counts |= {"causes": 0, "answers": 0}
     if person.user_id is not None:
+        counts["answers"] = idempotency.delete_of(person.user_id)
         others = [model for model in apps.get_app_config(APP_LABEL).get_models() if model is not Learner]
         counts["causes"] = clear_account_references(others, person.user_id, get_user_model())
     return counts

@@ -20,6 +20,7 @@ from django.utils import timezone
 from badges import api, delivery, pipeline
 from badges.conf import config
 from badges.fields import clear_gone
+from badges.flows import idempotency
 from badges.history import event_log
 from badges.intake import inbox
 from badges.outbox import mailbox
@@ -94,13 +95,17 @@ def purge() -> None:
 
 @dataclass(frozen=True)
 class PurgeResult:
-    """How many payloads, events, logged events, delivered rows, closed runs and references to accounts are gone."""
+    """
+    How many payloads, events, logged events, delivered rows, closed runs, answers to requests with an
+    ``Idempotency-Key`` and references to accounts are gone.
+    """
 
     payloads: int
     events: int
     logged: int
     delivered: int
     runs: int
+    answers: int
     references: int
 
 
@@ -113,6 +118,7 @@ def delete_old_data(*, now: dt.datetime | None = None) -> PurgeResult:
         logged=event_log.delete_expired(now=now),
         delivered=_all_of(mailbox.delete_delivered, config.delivery["keep_days"], now),
         runs=run_queue.delete_old(now=now, limit=PURGE_ROWS),
+        answers=_all_of(idempotency.delete_expired, idempotency.KEEP_DAYS, now),
         references=sum(clear_gone(model) for model in apps.get_models()),
     )
 

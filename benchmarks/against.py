@@ -2,9 +2,9 @@
 Compare two checkouts of this project in one run: ``--against FOLDER`` names the other one, such as the commit before.
 
 Both consume the same events by turns, each time on a new database of its own. Two things are measured: events a second,
-and the processor time of the command for one event, without that of an empty run. Each is the best of all turns, since
-other work on the machine can only make a turn worse. Processor time suffers least from other work. The event log is off
-where there is one, so that a checkout can be compared with one that has none.
+and the processor time of the command for one event, without its start and without a database server. Each is the best
+of all turns, since other work on the machine can only make a turn worse. Processor time suffers least from other work.
+The event log is off where there is one, so that a checkout can be compared with one that has none.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import resource
 import subprocess
 import tempfile
 from collections import defaultdict
@@ -23,12 +22,13 @@ from typing import NamedTuple
 
 from rich.table import Table
 
-from benchmarks import feed
+from benchmarks import feed, processor_time
 from benchmarks.processes import console
 from tests.services import PostgreSQL
 from tests.services.processes import ROOT
 
 RATE = re.compile(r"\(([\d.]+) a second\)")
+SECONDS = re.compile(rf"{processor_time.PRINTED} ([\d.]+)")
 LEAST = 0.95
 
 
@@ -65,16 +65,14 @@ def _consume(folder: Path, database: str, templates: int, learners: int) -> Iter
         size = ("--templates", str(templates), "--learners", str(learners))
         _run(folder, env, "-m", "benchmarks.catalog", *size)
         events = Path(work) / "events.jsonl"
-        consume = ("manage.py", "consume_badge_events", "--bus", "file", "--input", str(events))
-        events.touch()
-        _, idle = _run(folder, env, *consume)
+        consume = (processor_time.__file__, "consume_badge_events", "--bus", "file", "--input", str(events))
         for kind in feed.KINDS:
             feed.write_file(events, kind, learners=learners, templates=templates)
-            output, seconds = _run(folder, env, *consume)
-            found = RATE.search(output)
-            if not found:
+            output = _run(folder, env, *consume)
+            rate, seconds = RATE.search(output), SECONDS.search(output)
+            if not rate or not seconds:
                 raise SystemExit(f"The command did not say how fast it was:\n{output}")
-            yield kind, Turn(float(found[1]), 1e6 * (seconds - idle) / feed.number(kind, learners))
+            yield kind, Turn(float(rate[1]), 1e6 * float(seconds[1]) / feed.number(kind, learners))
 
 
 @contextmanager
@@ -86,19 +84,17 @@ def _database(kind: str, folder: Path) -> Iterator[str]:
         yield server.url
 
 
-def _run(folder: Path, env: dict[str, str], *arguments: str) -> tuple[str, float]:
-    """Run a checkout's own Python in its own folder; return what it printed and its seconds of processor time."""
+def _run(folder: Path, env: dict[str, str], *arguments: str) -> str:
+    """Run a checkout's own Python in its own folder; return what it printed."""
     python = folder / ".venv/bin/python"
     if not python.exists():
         raise SystemExit(f"{folder} has no environment yet: run scripts/venv dev there.")
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(  # noqa: S603 -- our own commands
         [python, *arguments], env=env, cwd=folder, capture_output=True, text=True, check=False
     )
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode:
         raise SystemExit(f"{arguments} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
-    return done.stdout, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return done.stdout
 
 
 def _show(turns: Turns) -> list[str]:

@@ -22,13 +22,15 @@ from badges.rules import Criteria, CriteriaError, TraceStep, Translations, descr
 MAX_STEPS = 500
 
 
-def criteria_in_words(document: Document, *, now: dt.datetime) -> SafeString:
-    """Return a stored document in the reader's language, and below it how it behaves."""
+def criteria_in_words(document: Document, *, counts_from: dt.datetime | None, now: dt.datetime) -> SafeString:
+    """Return a stored document in the reader's language, and below it how it behaves and since when events count."""
     try:
         criteria = parse_criteria(document)
     except CriteriaError:
         return format_html("{}", describe_criteria(document))
-    behavior = format_html_join("", "<li>{}</li>", ((text,) for text in describe_behavior(criteria, now=now)))
+    behavior = format_html_join(
+        "", "<li>{}</li>", ((text,) for text in [*describe_behavior(criteria, now=now), describe_start(counts_from)])
+    )
     words = describe(criteria, Translations(translation))
     return format_html('<p>{}</p><ul class="lms-badges-behavior">{}</ul>', words, behavior)
 
@@ -36,6 +38,15 @@ def criteria_in_words(document: Document, *, now: dt.datetime) -> SafeString:
 def describe_behavior(criteria: Criteria, *, now: dt.datetime) -> list[str]:
     """Return sentences about what can make a document true, and which events it looks at."""
     return [*_changes(criteria), *_events(criteria, now)]
+
+
+def describe_start(counts_from: dt.datetime | None) -> str:
+    """Return a sentence about the moment from which on events count for the document of a stored template."""
+    if counts_from is None:
+        return _("Events count that arrive after the template was activated for the first time.")
+    return _("Events count that arrived since %(time)s: then the template was first active with criteria.") % {
+        "time": format_time(counts_from)
+    }
 
 
 def _changes(criteria: Criteria) -> Iterator[str]:
@@ -54,7 +65,7 @@ def _events(criteria: Criteria, now: dt.datetime) -> Iterator[str]:
         yield _("It reads events of every type, of people who are learners already.")
     reach = criteria.reach(now)
     if reach is None:
-        yield _("It looks at all events that are remembered, however old.")
+        yield _("It looks at remembered events however old they are.")
     else:
         yield _("Asked today, it looks back to %(time)s.") % {"time": format_time(reach)}
     yield _("Of one learner, the newest %(most)d events are read.") % {"most": MAX_EVENTS}

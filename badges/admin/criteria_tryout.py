@@ -12,20 +12,28 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST, require_safe
 
 from badges import api
 from badges.admin.criteria_texts import reference, trace_tree
 from badges.catalog import event_types
-from badges.catalog.criteria import compile_criteria, criteria_of
+from badges.catalog.criteria import compile_criteria, counts_from_of, criteria_of
 from badges.common.permissions import may
 from badges.exceptions import EventError
 from badges.history import event_log
-from badges.history.criteria import MAX_EVENTS, History, evaluate, history_of_rows, logged_history, unlogged_row
+from badges.history.criteria import (
+    MAX_EVENTS,
+    CriteriaEvaluation,
+    History,
+    evaluate,
+    history_of_rows,
+    logged_history,
+    unlogged_row,
+)
 from badges.intake.events import parse_event
 from badges.models import BadgeTemplate, LoggedEvent
-from badges.rules import Criteria, CriteriaError, Translations, condition_slugs, describe, operator_names
+from badges.rules import Criteria, CriteriaError, Translations, condition_slugs, describe, operator_names, to_text
 from badges.rules.times import instant
 
 MAX_CHARACTERS = 500_000
@@ -131,14 +139,19 @@ def read_criteria(text: str) -> Criteria:
 
 @require_POST
 def try_criteria(request: HttpRequest) -> HttpResponse:
-    """Evaluate a document and show why it holds or not, as a page or (``fragment``) as a part of one."""
+    """
+    Evaluate a document and show why it holds or not, as a page or (``fragment``) as a part of one.
+
+    The document of a stored template is asked over the logged events that count for the template. Another document,
+    and pasted events, are a simulation: all events count.
+    """
     if not any(may(request.user, verb, BadgeTemplate) for verb in ("view", "add", "change")):
         raise PermissionDenied
     form = TryoutForm(request.POST, may_view_log=may(request.user, "view", LoggedEvent))
     context: dict[str, Any] = {"form": form, "title": _("Criteria tried out")}
     try:
         if form.is_valid():
-            context |= _shown(form, _document(form))
+            context |= _shown(form, *_document(form))
     except ValidationError as error:
         form.add_error("criteria", error)
     context["problems"] = [
@@ -150,26 +163,31 @@ def try_criteria(request: HttpRequest) -> HttpResponse:
     return render(request, f"lms_badges/{name}", context)
 
 
-def _document(form: TryoutForm) -> Criteria:
-    """Return the written document, else the stored one. Raises ValidationError if there is none that can be used."""
+def _document(form: TryoutForm) -> tuple[Criteria, BadgeTemplate | None]:
+    """
+    Return the written document, else the stored one; with its template, if it is the stored one.
+
+    Raises ValidationError if there is none that can be used.
+    """
     written: Criteria | None = form.cleaned_data["criteria"]
-    if written is not None:
-        return written
     template = BadgeTemplate.objects.filter(pk=form.cleaned_data["template"]).select_related("current_revision").first()
     stored = criteria_of(template) if template else None
+    if written is not None:
+        return written, template if to_text(written.document) == to_text(stored) else None
     if stored is None:
         raise ValidationError(_("There is no criteria document yet. Write one, or save the template first."))
-    return read_criteria(json.dumps(stored))
+    return read_criteria(json.dumps(stored)), template
 
 
-def _shown(form: TryoutForm, criteria: Criteria) -> dict[str, Any]:
+def _shown(form: TryoutForm, criteria: Criteria, template: BadgeTemplate | None) -> dict[str, Any]:
     person, at = form.cleaned_data["learner"], form.cleaned_data["at"]
+    moment = counts_from_of(template) if person is not None and template is not None else None
     if person is None:
         history = form.cleaned_data["events"]
     else:
         lms_user_id, learner_id = person
         history = logged_history(lms_user_id, learner_id, [criteria], until=at)
-    evaluation = evaluate(criteria, history, at=at)
+    evaluation = evaluate(criteria, history, at=at, counts_from=moment)
     words = Translations(translation)
     return {
         "evaluation": evaluation,
@@ -181,7 +199,22 @@ def _shown(form: TryoutForm, criteria: Criteria) -> dict[str, Any]:
         "unread": form.unread[:MAX_PROBLEMS],
         "unread_more": max(0, len(form.unread) - MAX_PROBLEMS),
         "most": MAX_EVENTS,
+        "counting": _counting(evaluation, person is not None),
     }
+
+
+def _counting(evaluation: CriteriaEvaluation, is_of_learner: bool) -> str:
+    """Return a sentence about the logged events that were asked; empty for pasted events."""
+    if not is_of_learner:
+        return ""
+    if evaluation.counts_from is None:
+        return _("A simulation: all logged events of the learner count.")
+    number = evaluation.arrived_before
+    return ngettext(
+        "Events count that arrived since %(time)s, as in decisions. %(number)d event arrived before.",
+        "Events count that arrived since %(time)s, as in decisions. %(number)d events arrived before.",
+        number,
+    ) % {"number": number, "time": f"{evaluation.counts_from:%Y-%m-%dT%H:%M:%SZ}"}
 
 
 @require_safe

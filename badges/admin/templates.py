@@ -27,7 +27,7 @@ from badges.catalog.api import (
     export_template,
     save_template,
 )
-from badges.catalog.criteria import criteria_of
+from badges.catalog.criteria import counts_from_of, criteria_of
 from badges.catalog.documents import in_reading_order
 from badges.common.admin import CappedPaginator, PluginModelAdmin
 from badges.models import BadgeProgress, BadgeTemplate, TemplateRevision, UserCredential
@@ -115,7 +115,9 @@ class BadgeTemplateAdmin(PluginModelAdmin):
     @admin.display(description=gettext_lazy("in words"))
     def criteria_words(self, template: BadgeTemplate) -> SafeString:
         document = criteria_of(template)
-        return SafeString("-") if document is None else criteria_in_words(document, now=timezone.now())
+        if document is None:
+            return SafeString("-")
+        return criteria_in_words(document, counts_from=counts_from_of(template), now=timezone.now())
 
     def get_inlines(self, request: HttpRequest, obj: BadgeTemplate | None) -> list[Any]:
         return [section.inline for section in sections() if section.inline]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Iterator, Mapping
 
 from django.utils import translation
 
 from badges.catalog import event_types
-from badges.catalog.documents import Document
+from badges.catalog.documents import CRITERIA_KEY, Document
 from badges.catalog.event_types import EventDefinition
 from badges.catalog.models import BadgeTemplate
 from badges.rules import Criteria, CriteriaError, Translations, describe, parse_criteria, why_no_figure
@@ -50,6 +51,15 @@ def criteria_of(template: BadgeTemplate) -> Document | None:
     revision = template.current_revision
     document: Document | None = json.loads(revision.document)["criteria"] if revision else None
     return document
+
+
+def counts_from_of(template: BadgeTemplate) -> dt.datetime | None:
+    """
+    Return from when on events count for the criteria document of a template, by their arrival; one statement.
+
+    None without a document, and before the template is active for the first time.
+    """
+    return template.requirements.filter(key=CRITERIA_KEY).values_list("counts_from", flat=True).first()
 
 
 def describe_criteria(document: Document) -> str:

@@ -129,15 +129,15 @@ class EventDefinition:
 
     def learner(self, data: Mapping[str, Any]) -> LearnerData | None:
         """Return the learner that an event is about; None when the event names none."""
-        path = self._learner_path
-        if path is None:
+        path, read_person = self._learner_path, self._read_person
+        if path is None or read_person is None:
             return None
         found: Any = data
         for key in path.keys:
             if not isinstance(found, dict):
                 return None
             found = found.get(key)
-        return _NAMED_BY[path.naming](found, path)
+        return read_person(found, path)
 
     @property
     def naming(self) -> Naming | None:
@@ -149,6 +149,10 @@ class EventDefinition:
         if self.learner_path is None:
             return None
         return read_learner_path(self.learner_path, shape=self.shape, users=self.user_paths)
+
+    @cached_property
+    def _read_person(self) -> _ReadPerson | None:
+        return _READ_PERSON[self._learner_path.naming] if self._learner_path else None
 
     @cached_property
     def subject_shape(self) -> Shape:
@@ -209,7 +213,9 @@ def _by_external_identity(found: Any, path: LearnerPath) -> LearnerData | None:
     return LearnerData(None, True, None, None, None, ExternalIdentity(path.issuer, subject))
 
 
-_NAMED_BY: Mapping[Naming, Callable[[Any, LearnerPath], LearnerData | None]] = {
+_ReadPerson = Callable[[Any, LearnerPath], LearnerData | None]
+
+_READ_PERSON: Mapping[Naming, _ReadPerson] = {
     Naming.USER_DATA: _by_user_data,
     Naming.LMS_USER_ID: _by_lms_user_id,
     Naming.USERNAME: _by_username,

@@ -69,10 +69,17 @@ class Snapshot:
 
         None: documents look back to every event. It is ``now`` where no document reads the type.
         """
-        documents = [template.criteria for template in self.with_criteria.values() if template.criteria]
-        reading = [each for each in documents if None in each.event_types or event_type in each.event_types]
-        reaches = [each.reach(now) for each in reading]
+        reaches = [template.criteria.reach(now) for template in self._reading(event_type) if template.criteria]
         return None if None in reaches else min([now, *(reach for reach in reaches if reach is not None)])
+
+    def history_counts_from(self, event_type: str) -> dt.datetime | None:
+        """Return the first moment from which on events of a type count for a document; None if no document reads it."""
+        moments = [template.counts_from for template in self._reading(event_type) if template.counts_from]
+        return min(moments, default=None)
+
+    def _reading(self, event_type: str) -> list[CompiledTemplate]:
+        with_types = [(each, each.criteria.event_types) for each in self.with_criteria.values() if each.criteria]
+        return [template for template, types in with_types if None in types or event_type in types]
 
     def arrival(self, now: dt.datetime) -> dt.datetime:
         """

@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from badges.awarding.models import ACTIVE, INTERNAL_REASON_LENGTH, PUBLIC_REASON_LENGTH, UserCredential
 from badges.catalog.causes import REASON_LENGTH, Cause, CauseKind
 from badges.catalog.learner_template_ids import learner_template_id
 from badges.catalog.models import BadgeRequirement, BadgeTemplate
-from badges.database import read_committed, retry_transient
+from badges.database import in_transaction
 from badges.engagement.activities import stats_of
 from badges.exceptions import (
     AlreadyHeldError,
@@ -197,27 +197,12 @@ def lift_block(
 
 
 def _in_transaction(work: Callable[[], T]) -> T:
-    """
-    Call ``work`` in a transaction, and again after a transient error or when another process was first.
-
-    In the caller's transaction transient errors are raised: MariaDB has ended that transaction, and only the caller can
-    begin it again.
-    """
-
-    def within() -> T:
-        with transaction.atomic():
-            return work()
-
-    def alone() -> T:
-        with read_committed():
-            return work()
-
-    attempt = within if transaction.get_connection().in_atomic_block else lambda: retry_transient(alone)
+    """Call ``work`` in a transaction, of its own or the caller's, and again when another process was first."""
     try:
-        return attempt()
+        return in_transaction(work)
     except IntegrityError:
         # Somebody wrote the credential without the lock. The second attempt finds it and says so.
-        return attempt()
+        return in_transaction(work)
 
 
 def _lock(learner: Learner) -> None:

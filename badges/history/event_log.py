@@ -4,7 +4,8 @@ The event log: what each person did, for rules that look back.
 Every event of a configured type about a person that can be named is logged, without the fields that are declared
 personal. ``LMS_BADGES_CONFIG["event_log"]["days"]`` says for how many days, and ``event_log["types"]`` has other
 numbers for single types. With 0 days nothing is logged, and what was logged before is deleted. Events that criteria
-documents of active templates read are logged in any case, and kept as long as a document can look back to them.
+documents of active templates read are logged in any case, and kept as long as they count for a document that can look
+back to them.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import datetime as dt
 import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
+
+from django.db.models import Q
 
 from badges.catalog import snapshot
 from badges.catalog.event_types import EventDefinition
@@ -114,18 +117,18 @@ def delete_expired(*, now: dt.datetime, step: int = 1000) -> int:
     """
     Delete the events that were logged longer ago than the settings say; return how many.
 
-    Events stay that a criteria document of an active template can still look back to. Each transaction deletes ``step``
-    rows, so that no other process waits for long.
+    Events stay that count for a criteria document of an active template, if it can still look back to them. Each
+    transaction deletes ``step`` rows, so that no other process waits for long.
     """
     settings, catalog, gone = config.event_log, snapshot.current(), 0
     for event_type in _types():
         before = now - dt.timedelta(days=settings["types"].get(event_type, settings["days"]))
         old = LoggedEvent.objects.filter(event_type=event_type, received_at__lt=before).order_by("received_at")
-        if catalog.reads_history_of(event_type):
+        counts_from = catalog.history_counts_from(event_type)
+        if counts_from is not None:
             since = catalog.history_since(event_type, now)
-            if since is None:
-                continue
-            old = old.filter(occurred_at__lt=since)
+            too_old = Q() if since is None else Q(occurred_at__lt=since)
+            old = old.filter(too_old | Q(received_at__lt=counts_from))
         while ids := list(old.values_list("pk", flat=True)[:step]):
             gone += LoggedEvent.objects.filter(pk__in=ids).delete()[0]
     return gone

@@ -165,7 +165,7 @@ def load_envelope(text: str) -> dict[str, Any]:
 def load_json(text: str) -> Any:
     """Return what a JSON text says. Raises EventError."""
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        return _DECODER.decode(text)
     except RecursionError:
         raise EventError("not an event: too many levels of JSON inside each other") from None
     except json.JSONDecodeError as error:
@@ -281,6 +281,10 @@ def stored_size(event: Event, size: int, limit: int) -> int:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(name)
+
+
+# json.loads would make a decoder for every event.
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 # --- Python objects of signals ---------------------------------------------------------------------------------------

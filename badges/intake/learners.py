@@ -27,6 +27,7 @@ from django.db.models.functions import Cast
 from badges.catalog.event_types import LearnerData
 from badges.catalog.learner_paths import ExternalIdentity, PersonKey
 from badges.conf import user_lms_id_field
+from badges.database import Among
 from badges.exceptions import EventError, Permanent
 from badges.fields import KeyField
 from badges.intake import retired
@@ -271,7 +272,7 @@ def _to_lock(keys: Iterable[PersonKey], accounts: Mapping[PersonKey, AbstractBas
             pks.append(lookup.known[key].pk)
         else:
             users.append(accounts[key].pk)
-    condition = Q(lms_user_id__in=lms_user_ids) if lms_user_ids else Q()
+    condition = Q(Among(F("lms_user_id"), lms_user_ids)) if lms_user_ids else Q()
     condition |= Q(pk__in=pks) if pks else Q()
     return condition | Q(user__in=users) if users else condition
 
@@ -338,11 +339,11 @@ def _find_known_and_retired(wanted: Collection[PersonKey], others: set[int], loo
     digests = retired.digests_of(ids | others)
     columns = ("learner_pk", "lms_id", "has_account", "kind", "named")
     text = KeyField()
-    learners = Learner.objects.filter(lms_user_id__in=ids).order_by()
+    learners = Learner.objects.filter(Among(F("lms_user_id"), ids)).order_by()
     learners = learners.annotate(
         learner_pk=F("pk"), lms_id=F("lms_user_id"), has_account=_is_set("user"), kind=Value(""), named=Value("")
     )
-    gone = RetiredPerson.objects.filter(digest__in=digests).order_by()
+    gone = RetiredPerson.objects.filter(Among(F("digest"), digests)).order_by()
     gone = gone.annotate(
         learner_pk=Value(0), lms_id=_NO_NUMBER, has_account=Value(False), kind=Value("", text), named=F("digest")
     )

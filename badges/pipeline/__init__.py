@@ -18,7 +18,7 @@ from dataclasses import replace
 from django.db import Error, transaction
 from django.utils import timezone
 
-from badges.catalog import interests, snapshot
+from badges.catalog import figures, interests, snapshot
 from badges.conf import config
 from badges.database import retry_transient, statement_bytes
 from badges.engagement.activities import figures_of
@@ -29,7 +29,7 @@ from badges.intake.events import Event, Identity, Unreadable, parse_event
 from badges.intake.models import EVENT, InboxMessage, InboxState
 from badges.outbox import mailbox
 from badges.outbox.worker_notifications import PROCESS_PENDING
-from badges.pipeline import failures, figures, inbox_kinds, steps
+from badges.pipeline import failures, inbox_kinds, steps
 from badges.pipeline.activities import ActivityEvent, FigureEvent, RecordActivities
 from badges.pipeline.batches import BusBatch, InboxBatch
 from badges.pipeline.criteria import EvaluateCriteria

@@ -15,6 +15,7 @@ from uuid import UUID
 
 from badges.catalog.causes import Cause, CauseKind
 from badges.catalog.event_types import EventDefinition
+from badges.catalog.figures import figures_of
 from badges.catalog.interests import HistoryEvent
 from badges.granting.awards import NewAward
 from badges.history.batches import BatchHistory
@@ -22,7 +23,6 @@ from badges.history.event_log import person_key
 from badges.intake import checks
 from badges.intake.checks import Check
 from badges.intake.models import Learner
-from badges.pipeline.figures import figures_of
 from badges.pipeline.steps import BatchWork, Fulfilled, LearnerProgress, Match, Step
 from badges.progress import states
 from badges.progress.states import Change

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import datetime as dt
+import uuid
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -76,12 +78,35 @@ def with_reports(rows: QuerySet[BadgeProgress]) -> QuerySet[BadgeProgress]:
     )
 
 
-def open_criteria(progress: BadgeProgress) -> Document | None:
-    """Return the criteria document of a row's template if it is not fulfilled; no statement after ``with_reports``."""
+def void_until(fulfillments: Iterable[Fulfillment], *, at: dt.datetime) -> dt.datetime | None:
+    """
+    Return the time up to which facts of a requirement are void at a moment; None if it was not reset until then.
+
+    ``fulfillments`` are all those of one learner and one requirement, the past ones among them.
+    """
+    times = [row.reset_event_time or row.reset_at for row in fulfillments]
+    return max((time for time in times if time is not None and time <= at), default=None)
+
+
+def criteria_void_until(progress_ids: Collection[uuid.UUID], *, at: dt.datetime) -> dict[uuid.UUID, dt.datetime]:
+    """Return up to when facts of criteria documents are void at a moment, by the id of the progress; one statement."""
+    was_reset = Fulfillment.objects.filter(progress__in=progress_ids, requirement__key=CRITERIA_KEY, active_key=None)
+    rows: dict[uuid.UUID, list[Fulfillment]] = {}
+    for row in was_reset.only("progress_id", "reset_event_time", "reset_at"):
+        rows.setdefault(row.progress_id, []).append(row)
+    return {progress_id: time for progress_id, found in rows.items() if (time := void_until(found, at=at)) is not None}
+
+
+def open_criteria(progress: BadgeProgress) -> RequirementReport | None:
+    """
+    Return the report on the criteria document of a row's template, if it has one that is not fulfilled.
+
+    No statement after ``with_reports``.
+    """
     for group in report(progress).groups:
         for reported in group.requirements:
             if reported.criteria is not None and reported.fulfillment is None:
-                return reported.criteria
+                return reported
     return None
 
 

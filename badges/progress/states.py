@@ -19,6 +19,7 @@ from django.db.models.functions import Coalesce
 from uuid6 import uuid7
 
 from badges.catalog.causes import Cause, CauseKind
+from badges.database import Among
 from badges.inserts import insert, new_row
 from badges.progress.models import ACTIVE, BadgeProgress, Fulfillment
 from badges.rules import completion
@@ -180,7 +181,7 @@ def load(learner_template_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, ProgressS
     """Return the state for every learner_template_id, also where no progress has begun; one statement."""
     states = {learner_template_id: ProgressState(learner_template_id) for learner_template_id in learner_template_ids}
     rows = (
-        BadgeProgress.objects.filter(id__in=list(states))
+        BadgeProgress.objects.filter(Among(F("id"), states))
         .annotate(active=FilteredRelation("fulfillments", condition=Q(fulfillments__active_key=ACTIVE)))
         .order_by()
         .values_list(

@@ -219,6 +219,8 @@ def _nullable(check: Check) -> Check:
 
 def _text(path: str) -> Check:
     def check_text(value: Any) -> str:
+        if type(value) is str and value.isascii() and "\0" not in value:
+            return value
         if not isinstance(value, str):
             raise _refuse(path, "text", value)
         if "\0" in value:  # PostgreSQL holds no such text: a username with it would stop the whole batch
@@ -311,7 +313,8 @@ def _object(shape: Shape, path: str) -> Check:
     def check_object(value: Any) -> dict[str, Any]:
         if not isinstance(value, dict):
             raise _refuse(path, "an object", value)
-        return {key: check(value.get(key)) for key, check in plan}
+        get = value.get
+        return {key: check(get(key)) for key, check in plan}
 
     return check_object
 

@@ -20,7 +20,8 @@ from badges.history import event_log
 from badges.history.models import LoggedEvent
 from badges.intake.events import Event, parse_event
 from badges.intake.models import InboxMessage, Learner
-from badges.progress.models import Fulfillment
+from badges.progress.models import BadgeProgress, Fulfillment
+from badges.progress.reading import with_reports
 from badges.rules import Operator, operators
 from badges.rules.criteria import conditions
 from badges.testing.events import LearningEvent, enrollment, grade_changed, passing_status
@@ -458,6 +459,23 @@ def test_what_time_alone_makes_true_looks_at_the_events_that_count() -> None:
     assert held()
 
 
+def test_an_explanation_and_what_is_missing_are_about_the_events_that_count() -> None:
+    receive(passes("2026-03-01"))
+    criteria(times(2), requirements=[requirement(course=None)], now=at("2026-03-02"))
+    receive(passes("2026-03-03"))
+
+    explained = api.explain(ADA, "earned").criteria
+    assert explained is not None
+    assert not explained.result.satisfied
+    assert (explained.number, explained.arrived_before, explained.counts_from) == (1, 1, at("2026-03-02"))
+    assert list(api.missing_criteria(with_reports(BadgeProgress.objects.all())).values()) == [["1 of 2 events"]]
+
+    receive(passes("2026-03-04"))
+    explained = api.explain(ADA, "earned").criteria
+    assert explained is not None
+    assert explained.result.satisfied
+
+
 # --- whom it concerns ------------------------------------------------------------------------------------------------
 
 
@@ -536,6 +554,18 @@ def test_events_are_kept_as_long_as_documents_can_look_back_to_them(settings: An
 
     assert event_log.delete_expired(now=at("2026-03-31")) == 0
     assert event_log.delete_expired(now=at("2026-04-01")) == received - 1
+
+
+def test_events_that_no_document_counts_are_kept_no_longer_than_the_settings_say(settings: Any) -> None:
+    settings.LMS_BADGES_CONFIG = {**settings.LMS_BADGES_CONFIG, "event_log": {"days": 10}}
+    receive(passes("2026-03-01"), passes("2026-03-02"))
+    criteria(times(3), now=at("2026-03-02 12:00"))
+    receive(passes("2026-03-03"))
+    make_template(slug="later", requirements=[], criteria=times(3), now=at("2026-03-04"))
+
+    assert event_log.delete_expired(now=at("2026-03-08")) == 0
+    assert event_log.delete_expired(now=at("2027-03-01")) == 2
+    assert LoggedEvent.objects.get().occurred_at == at("2026-03-03")
 
 
 # --- time alone ------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Callable
 from typing import Any
@@ -10,10 +11,19 @@ import pytest
 
 from badges.admin import criteria_tryout
 from badges.catalog.api import export_template
+from badges.common.admin import format_time
 from badges.conf import PASSING_STATUS
 from badges.models import BadgeTemplate, InboxMessage, Learner, LoggedEvent
 from tests.admin.pages import ADD, change, errors, fields, save
-from tests.factories import ALGEBRA, GEOMETRY, BadgeProgressFactory, LearnerFactory, LoggedEventFactory, make_template
+from tests.factories import (
+    ALGEBRA,
+    GEOMETRY,
+    NOON,
+    BadgeProgressFactory,
+    LearnerFactory,
+    LoggedEventFactory,
+    make_template,
+)
 
 pytestmark = [pytest.mark.django_db, pytest.mark.tables]
 
@@ -117,6 +127,16 @@ def test_the_page_says_in_words_when_the_badge_is_earned_and_how_the_document_be
     assert "Asked today, it looks back to" in page
 
 
+def test_the_page_says_from_when_on_events_count(designer: Any) -> None:
+    template = make_template(slug="houba", criteria=TWO, is_active=False)
+    assert (
+        "Events count that arrive after the template was activated" in designer.get(change(template)).content.decode()
+    )
+    make_template(slug="houba", criteria=TWO, now=NOON)
+    page = designer.get(change(template)).content.decode()
+    assert f"Events count that arrived since {format_time(NOON)}" in page
+
+
 def test_who_may_only_view_reads_the_document_and_cannot_change_it(client: Any, staff: Callable[..., Any]) -> None:
     client.force_login(staff("view_badgetemplate"))
     template = make_template(criteria=TWO)
@@ -191,6 +211,23 @@ def test_logged_events_are_tried_by_those_who_may_view_them(client: Any, staff: 
     assert "0 of 2 different values" in before
     assert "There is nobody here" in tried(client, criteria=json.dumps(TWO), learner="nobody")
     assert "not both" in tried(client, criteria=json.dumps(TWO), learner="417", events=line("1"))
+
+
+def test_the_stored_document_is_tried_over_the_events_that_count_and_another_one_over_all(
+    client: Any, staff: Callable[..., Any]
+) -> None:
+    template = make_template(criteria=TWO, now=NOON + dt.timedelta(days=1))
+    for course in (ALGEBRA, GEOMETRY):
+        data = {"course_passing_status": {"is_passing": True, "course": {"course_key": course}}}
+        LoggedEventFactory(person=417, data=json.dumps(data))
+    client.force_login(staff("view_badgetemplate", "view_loggedevent"))
+    for written in ({}, {"criteria": json.dumps(TWO, indent=2)}):  # the page sends what is in the form
+        stored = tried(client, template=template.pk, learner="417", **written)
+        assert "<strong>Not satisfied" in stored
+        assert "since 2026-03-15T12:00:00Z, as in decisions. 2 events arrived before." in stored
+    other = tried(client, template=template.pk, learner="417", criteria=json.dumps({**TWO, "$comment": "edited"}))
+    assert "<strong>Satisfied" in other
+    assert "A simulation: all logged events of the learner count." in other
 
 
 def test_only_staff_with_a_permission_for_templates_may_try(client: Any, staff: Callable[..., Any]) -> None:

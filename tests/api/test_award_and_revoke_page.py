@@ -52,10 +52,11 @@ def test_each_printed_request_is_answered_as_printed() -> None:
     assert len(printed) == 14
     real_id = PRINTED_ID
     for request, answer in zip(printed[::2], printed[1::2], strict=True):
-        (line, *_), body = head_and_body(request)
+        (line, *lines), body = head_and_body(request)
         method, address, _ = line.split()
         send = {"POST": client.post, "DELETE": client.delete}[method]
-        response = send(address.replace(PRINTED_ID, real_id), body, content_type="application/json")
+        headers = dict(each.split(": ") for each in lines)
+        response = send(address.replace(PRINTED_ID, real_id), body, headers["Content-Type"], headers=headers)
         (status, kind, *_), expected = head_and_body(answer)
         assert f"HTTP/1.1 {response.status_code} {response.reason_phrase}" == status
         assert f"Content-Type: {response.headers['Content-Type']}" == kind

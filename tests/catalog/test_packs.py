@@ -147,9 +147,8 @@ TEMPLATES = st.lists(
 )
 
 
-@pytest.mark.parametrize("ending", ["json", "yaml"])
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(before=TEMPLATES, after=TEMPLATES)
+@given(before=TEMPLATES, after=TEMPLATES, ending=st.sampled_from(["json", "yaml"]))
 def test_an_export_is_a_plan_of_nothing_and_brings_the_same_to_an_empty_site(tmp_path, ending, before, after):
     BadgeTemplate.objects.all().delete()
     packs.apply(pack_of(*before), now=NOON)

@@ -51,11 +51,13 @@ def big(learner: int, characters: int) -> Event:
 
 def test_a_batch_of_big_events_is_written_in_statements_that_the_server_accepts() -> None:
     make_template()
+    # Together more than MariaDB accepts. The others have no such limit, and psycopg escapes slowly.
+    learners = 40 if connection.vendor == "mysql" else 6
 
-    result = pipeline.handle([big(learner, 100_000) for learner in range(1, 41)])
+    result = pipeline.handle([big(learner, 100_000) for learner in range(1, learners + 1)])
 
-    assert (result.awarded, result.dead, result.rescheduled) == (40, 0, 0)
-    assert UserCredential.objects.count() == 40
+    assert (result.awarded, result.dead, result.rescheduled) == (learners, 0, 0)
+    assert UserCredential.objects.count() == learners
     assert {len(payload) > 200_000 for payload in InboxMessage.objects.values_list("payload", flat=True)} == {True}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import io
 import json
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from badges.conf import PASSING_STATUS
-from tests.factories import ALGEBRA, GEOMETRY, LearnerFactory, LoggedEventFactory, make_template, template_entry
+from tests.factories import ALGEBRA, GEOMETRY, NOON, LearnerFactory, LoggedEventFactory, make_template, template_entry
 
 pytestmark = [pytest.mark.django_db]
 
@@ -130,6 +131,18 @@ def test_events_from_before_the_lms_user_id_was_known_count() -> None:
     output = run("explain", "--learner", str(learner.uuid), "--template", "two")
     assert "satisfied at" in output
     assert "not satisfied" not in output
+
+
+def test_events_that_arrived_before_the_document_was_saved_are_counted_apart() -> None:
+    make_template(slug="two", criteria=TWO, now=NOON + dt.timedelta(hours=1))
+    logs(417, ALGEBRA, 3)
+    logs(417, GEOMETRY, 4)
+    lines = run("explain", "--learner", "417", "--template", "two", "--at", "2026-03-20T00:00:00Z").splitlines()
+    assert lines[1:4] == [
+        "not satisfied at 2026-03-20T00:00:00Z, with 0 logged events",
+        "2 more do not count: they arrived before 2026-03-14T13:00:00Z.",
+        "missing: 0 of 2 different values",
+    ]
 
 
 def test_what_cannot_be_explained_says_why() -> None:

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from django.db import OperationalError
 
-from badges import pipeline
+from badges import api, pipeline
 from badges.awarding.models import UserCredential
-from badges.catalog import interests
+from badges.catalog import figures, interests
 from badges.catalog.interests import Interest
 from badges.conf import PASSING_STATUS
 from badges.history import batches
@@ -21,7 +21,7 @@ from badges.history.models import LoggedEvent
 from badges.intake import inbox
 from badges.intake.events import Event
 from badges.intake.models import InboxMessage, Learner
-from badges.pipeline import figures, steps
+from badges.pipeline import steps
 from badges.progress.models import Fulfillment
 from badges.rules import event_digest
 from tests.factories import LearnerFactory, LoggedEventFactory, make_template
@@ -167,6 +167,19 @@ def test_figures_come_from_whoever_keeps_them_and_are_asked_for_when_a_document_
     assert experience == [(3, ["xp"])]
 
 
+def test_explanations_ask_the_same_source_of_figures(passes, experience):
+    criteria({"$and": [{"event": PASSING_STATUS}, {"$stat": {"xp": {"$gte": 60}}}]})
+    pipeline.handle([passes(5), passes(6)])
+    experience.clear()
+
+    few, none = (api.explain(number, "earned").criteria for number in (6, 5))
+
+    assert few.result.missing() == ["xp 50, needs 60"]
+    assert none.result.missing() == ["no xp, needs 60"]
+    assert experience == [(1, ["xp"])] * 2
+    assert not api.explain(4711, "earned").criteria.result.satisfied, "somebody without a learner has no figures"
+
+
 # --- resets ----------------------------------------------------------------------------------------------------------
 
 
@@ -216,6 +229,24 @@ def test_events_of_one_batch_up_to_a_penalty_do_not_count(passes, penalty):
 
     pipeline.handle([*(passes(after=day) for day in (0, 1, 3)), passes(after=2, is_passing=False)], now=NOON)
     assert awarded() == 0
+
+
+def test_explanations_leave_out_the_events_up_to_a_reset(passes, penalty):
+    criteria(THRICE)
+    make_template("both", {"key": "never", "course": "course-v1:Uni+Never+1"}, criteria=THRICE)
+    pipeline.handle([passes(after=day) for day in (0, 1, 2)], now=NOON)
+    pipeline.handle([passes(after=3, is_passing=False)], now=NOON)
+    remember(1, person=5)
+    LoggedEvent.objects.filter(event_id="old-5-0").update(occurred_at=NOON + dt.timedelta(days=4))
+
+    explained = api.explain(5, "earned", at=DUE).criteria
+
+    assert (explained.number, explained.result.satisfied, explained.earned) == (1, False, None)
+    assert explained.result.missing() == ["1 of 3 events"]
+    (progress,) = api.progress_of(5).filter(template__slug="both")
+    assert api.missing_criteria([progress], at=DUE) == {progress.pk: ["1 of 3 events"]}
+    then = api.explain(5, "earned", at=NOON + dt.timedelta(days=2.5)).criteria
+    assert (then.number, then.result.satisfied) == (3, True), "it had not been reset"
 
 
 # --- failures, kills and races ---------------------------------------------------------------------------------------

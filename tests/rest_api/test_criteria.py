@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from badges.catalog import figures
 from badges.catalog.models import BadgeTemplate
 from badges.conf import PASSING_STATUS
 from badges.models import LoggedEvent, UserCredential
@@ -291,6 +292,20 @@ def test_the_logged_events_of_a_learner_are_evaluated(designer: Any) -> None:
     assert body["trace"]["event"]["id"] in (first.event_id, second.event_id)
 
 
+def test_the_figures_of_a_learner_are_evaluated(designer: Any) -> None:
+    learner = LearnerFactory()
+    before = figures.register(lambda learner_ids, names, *, now: {learner.pk: {"xp": 50}})
+    try:
+        document = {"$stat": {"xp": {"$gte": 50}}}
+        found = [
+            post(designer, EVALUATE, {"document": document, **each})[1]["satisfied"]
+            for each in ({"learner": str(learner.uuid)}, {"events": []})
+        ]
+    finally:
+        figures.register(before)
+    assert found == [True, False]
+
+
 def test_a_learner_is_evaluated_as_of_a_moment(designer: Any) -> None:
     learner = LearnerFactory()
     logged(learner.lms_user_id, days_ago=3)
@@ -344,6 +359,36 @@ def test_the_document_of_a_template_is_evaluated(designer: Any) -> None:
     make_template(slug="houba", requirements=[], criteria=TWICE)
     events = [pasted(1, is_passing=True), pasted(2, is_passing=True)]
     assert post(designer, EVALUATE, {"template": "houba", "events": events})[1]["satisfied"]
+
+
+def test_of_the_logged_events_those_are_evaluated_that_count_for_the_template(designer: Any) -> None:
+    saved = NOON - dt.timedelta(days=2)
+    make_template(slug="houba", requirements=[], criteria=TWICE, now=saved)
+    learner = LearnerFactory()
+    early, late = logged(learner.lms_user_id, days_ago=3), logged(learner.lms_user_id, days_ago=1)
+    LoggedEvent.objects.filter(pk=early.pk).update(received_at=saved - dt.timedelta(seconds=1))
+    LoggedEvent.objects.filter(pk=late.pk).update(received_at=saved)
+    asked = {"learner": learner.user.username, "at": AT}
+
+    _, body = post(designer, EVALUATE, {"template": "houba", **asked})
+    assert (body["satisfied"], body["events_read"], body["events_before"]) == (False, 1, 1)
+    assert body["counts_from"] == "2026-03-12T12:00:00Z"
+
+    _, body = post(designer, EVALUATE, {"document": TWICE, **asked})
+    assert (body["satisfied"], body["events_read"], body["events_before"]) == (True, 2, 0)
+    assert body["counts_from"] is None
+
+
+def test_events_of_the_body_all_count_whenever_the_template_was_saved(designer: Any) -> None:
+    make_template(slug="houba", requirements=[], criteria=TWICE, now=NOON + dt.timedelta(days=365))
+    events = [pasted(1, is_passing=True), pasted(2, is_passing=True)]
+    assert post(designer, EVALUATE, {"template": "houba", "events": events})[1]["satisfied"]
+
+
+def test_a_template_that_was_never_active_is_tried_over_all_logged_events(designer: Any) -> None:
+    make_template(slug="houba", requirements=[], criteria=PASSED, is_active=False, now=NOON + dt.timedelta(days=1))
+    logged(4713)
+    assert post(designer, EVALUATE, {"template": "houba", "learner": "4713", "at": AT})[1]["satisfied"]
 
 
 def test_a_template_that_has_no_document_or_is_none_is_refused(designer: Any, settings: Any) -> None:

@@ -119,6 +119,16 @@ def test_a_template_is_shown_as_the_document_that_a_pack_has(designer: Any) -> N
     assert answer.headers["ETag"] == f'"{template.current_revision.uuid}"'
 
 
+def test_a_template_says_from_when_on_events_count_for_its_criteria(designer: Any) -> None:
+    def shown() -> Any:
+        return assert_as_promised(designer.get(f"{LIST}houba/"), DETAIL)["counts_from"]
+
+    make_template(slug="houba")
+    assert shown() is None
+    make_template(slug="houba", criteria={"event": requirement()["event_type"]}, now=NOON)
+    assert shown() == "2026-03-14T12:00:00Z"
+
+
 def test_a_template_that_settings_have_made_invalid_says_why(designer: Any, settings: Any) -> None:
     make_template(slug="houba")
     settings.LMS_BADGES_CONFIG = {"events": ["org.openedx.learning.course.enrollment.created.v1"]}

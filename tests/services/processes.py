@@ -87,7 +87,7 @@ class Process:
             log.seek(self._seen)
             return log.read().decode(errors="replace")
 
-    def wait_for(self, text: str, *, seconds: float = 30) -> str:
+    def wait_for(self, text: str, *, seconds: float = 120) -> str:
         """Wait until a line of the output contains the text and return that line."""
 
         def line() -> str | None:
@@ -95,7 +95,7 @@ class Process:
 
         return self.wait_until(line, seconds=seconds, what=f"the line {text!r}")
 
-    def wait_until(self, found: Callable[[], Found | None], *, seconds: float = 30, what: str) -> Found:
+    def wait_until(self, found: Callable[[], Found | None], *, seconds: float = 120, what: str) -> Found:
         """Wait until the callable returns something true; the child must not end before that."""
         deadline = time.monotonic() + seconds
         while True:
@@ -108,7 +108,7 @@ class Process:
                 raise self.error(f"still runs, but without {what} after {seconds:g} s")
             time.sleep(0.05)
 
-    def wait(self, *, seconds: float = 60) -> int:
+    def wait(self, *, seconds: float = 120) -> int:
         """Wait for the end and return the exit code."""
         try:
             return self._popen.wait(seconds)
@@ -118,7 +118,7 @@ class Process:
     def send_signal(self, number: int) -> None:
         self._popen.send_signal(number)
 
-    def terminate(self, *, seconds: float = 60) -> int:
+    def terminate(self, *, seconds: float = 120) -> int:
         """Ask it to end (SIGTERM), wait and return the exit code."""
         self._popen.terminate()
         return self.wait(seconds=seconds)

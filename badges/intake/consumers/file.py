@@ -15,6 +15,7 @@ import stat
 import sys
 import time
 from collections.abc import Callable, Generator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -71,10 +72,12 @@ class FileBus(Bus[FileMessage]):
         self.lines_decided = 0
         self.gather_seconds = GATHER_SECONDS
         self._report_error = report_error
-        self._event_bytes = config.intake["event_bytes"]
         self._name = "stdin" if path == STDIN else Path(path).name
         self._descriptor = _open(path)
-        self._lines = read_lines(self._descriptor, limit=self._event_bytes, wait_seconds=self.gather_seconds)
+        limit = config.intake["event_bytes"]
+        self._lines = read_lines(self._descriptor, limit=limit, wait_seconds=self.gather_seconds)
+        # Settings are read once for the file, and not for every line.
+        self._read = partial(read_line, name=self._name, event_bytes=limit, default_source=config.default_source)
         self._at_end = False
 
     @property
@@ -93,9 +96,7 @@ class FileBus(Bus[FileMessage]):
                 break
             self.bytes_read += line.size
             if line.text is None or line.text.strip():
-                arrived.append(
-                    FileMessage(line.number, *read_line(line, name=self._name, event_bytes=self._event_bytes))
-                )
+                arrived.append(FileMessage(line.number, *self._read(line)))
             if len(arrived) >= number or time.monotonic() > until:
                 break
         else:
@@ -184,11 +185,14 @@ def _open(path: str) -> int:
 # --- from a line to an event -----------------------------------------------------------------------------------------
 
 
-def read_line(line: Line, *, name: str, event_bytes: int) -> tuple[Event | Unreadable | Skipped, int]:
+def read_line(
+    line: Line, *, name: str, event_bytes: int, default_source: str | None = None
+) -> tuple[Event | Unreadable | Skipped, int]:
     """
     Return the event of a line, or why there is none, and how many bytes it takes when stored.
 
-    ``name`` is that of the file. An event that takes more than ``event_bytes`` is unreadable.
+    ``name`` is that of the file. An event that takes more than ``event_bytes`` is unreadable. ``default_source`` is
+    that of a line without one; None: the setting.
     """
     received_from = f"file:{name}:{line.number}"
     if line.text is None:
@@ -201,6 +205,7 @@ def read_line(line: Line, *, name: str, event_bytes: int) -> tuple[Event | Unrea
         definition = definition_of(event_type)
         if definition is None:
             return Skipped(event_type), 0
+        envelope.setdefault("source", default_source)
         event = event_from_envelope(definition, envelope, received_from=received_from)
         return event, stored_size(event, len(line.text), event_bytes)
     except TooBigError as error:

@@ -71,11 +71,14 @@ class Command(BaseCommand):
         evaluation = explained.criteria
         if evaluation is None:
             raise CommandError(f"{template} has no criteria document, only requirements.")
-        if explained.learner is None and not evaluation.number:
+        if explained.learner is None and not (evaluation.number or evaluation.arrived_before):
             self.stdout.write("Nothing is logged of this person, and there is no learner. Check the LMS user id.")
         verdict = "satisfied" if evaluation.result.satisfied else "not satisfied"
         self.stdout.write(describe(evaluation.criteria))
         self.stdout.write(f"{verdict} at {evaluation.at:%Y-%m-%dT%H:%M:%SZ}, with {evaluation.number} logged events")
+        if evaluation.arrived_before:
+            since = f"{evaluation.counts_from:%Y-%m-%dT%H:%M:%SZ}"
+            self.stdout.write(f"{evaluation.arrived_before} more do not count: they arrived before {since}.")
         if evaluation.history.is_cut:
             self.stdout.write("Only the newest events were read; there are older ones.")
         if evaluation.earned is not None:

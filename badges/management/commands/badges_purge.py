@@ -15,9 +15,10 @@ class Command(BaseCommand):
 
     help = (
         "Clear the payloads of events that were decided long ago (payload_days). Delete those events (event_days), "
-        "events that were logged long ago (event_log), outbox rows that were delivered long ago (delivery.keep_days) "
-        "and runs that were closed long ago (runs.keep_days). Clear references to accounts and periodic tasks that "
-        "were deleted while the plugin was not installed. Dead letters stay. Run it once a day."
+        "events that were logged long ago (event_log), outbox rows that were delivered long ago (delivery.keep_days), "
+        "runs that were closed long ago (runs.keep_days), and answers to requests with an Idempotency-Key that are "
+        "older than a day. Clear references to accounts and periodic tasks that were deleted while the plugin was not "
+        "installed. Dead letters stay. Run it once a day."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -29,4 +30,7 @@ class Command(BaseCommand):
             f"{gone.delivered} outbox rows delivered more than {config.delivery['keep_days']} days ago, "
             f"and {gone.references} references to rows that the host deleted."
         )
-        self.stdout.write(f"Deleted {gone.runs} runs closed more than {config.runs['keep_days']} days ago.")
+        self.stdout.write(
+            f"Deleted {gone.runs} runs closed more than {config.runs['keep_days']} days ago, "
+            f"and {gone.answers} answers to requests with an Idempotency-Key from more than a day ago."
+        )

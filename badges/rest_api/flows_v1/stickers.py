@@ -7,10 +7,13 @@ The decisions are those of ``badges.api``. A sticker that a person removed can b
 from __future__ import annotations
 
 import contextlib
+import functools
 import uuid
+from http import HTTPStatus
 from typing import Any
 
 from django.db.models import Q, QuerySet
+from django.http import HttpResponse
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.exceptions import NotFound
@@ -26,7 +29,14 @@ from badges.common.permissions import may, permission
 from badges.common.problem_details import Conflict, Unprocessable
 from badges.common.query_parameters import refuse_unknown
 from badges.exceptions import AlreadyHeldError, NotHeldError, TemplateNotActiveError, UnknownPersonError
-from badges.rest_api.flows_v1.people import USER_ID, NamedPerson, named_person, readable_person
+from badges.rest_api.flows_v1.idempotency import (
+    IDEMPOTENCY_KEY,
+    IDEMPOTENT_REPLAYED,
+    KEY_IN_USE,
+    KEY_REUSED,
+    answered,
+)
+from badges.rest_api.flows_v1.people import USER_ID, named_person, readable_person
 from badges.rest_api.flows_v1.serializers import (
     AssignedStickerSerializer,
     AssignStickerSerializer,
@@ -68,6 +78,7 @@ class StickersView(PluginAPIView, GenericAPIView[UserCredential]):
 
     queryset = UserCredential.objects.none()
     pagination_class = StickerPagination
+    filter_backends: list[Any] = []
     newest_by = "awarded_at"
     needs = {"post": ASSIGN}
     operations = {
@@ -88,11 +99,17 @@ class StickersView(PluginAPIView, GenericAPIView[UserCredential]):
             AssignedStickerSerializer,
             status=201,
             body=AssignStickerSerializer,
-            parameters=(USER_ID,),
+            parameters=(USER_ID, IDEMPOTENCY_KEY, IDEMPOTENT_REPLAYED),
             problems={
                 "404": "There is no such user.",
-                "409": "The sticker is assigned already: `code` is `already_held`, `credential` is its id.",
-                "422": "`code` says what is wrong with the sticker: `unknown_template` or `template_not_active`.",
+                "409": (
+                    "`code` says why. `already_held`: the sticker is assigned already, `credential` is its id. "
+                    f"{KEY_IN_USE}"
+                ),
+                "422": (
+                    "`code` says why. `unknown_template`: there is no such sticker. `template_not_active`: it is not "
+                    f"assigned now. {KEY_REUSED}"
+                ),
                 **_BUSY,
             },
         ),
@@ -121,7 +138,7 @@ class StickersView(PluginAPIView, GenericAPIView[UserCredential]):
             }
         )
 
-    def post(self, request: Request, userId: str) -> Response:
+    def post(self, request: Request, userId: str) -> HttpResponse:
         """
         Assign a sticker to a user, whatever the requirements say, with the permission to award badges.
 
@@ -130,7 +147,7 @@ class StickersView(PluginAPIView, GenericAPIView[UserCredential]):
         """
         refuse_unknown(request, ())
         body = self.body(AssignStickerSerializer)
-        return Response(_assign(request, named_person(userId), body), status=201)
+        return answered(request, body, functools.partial(_assign, request, userId, body), status=HTTPStatus.CREATED)
 
 
 class StickerView(PluginAPIView):
@@ -143,12 +160,17 @@ class StickerView(PluginAPIView):
             "Remove a sticker",
             RemovedStickerSerializer,
             body=RemoveStickerSerializer,
-            parameters=(USER_ID, _STICKER_ID),
-            problems={"404": "There is no such user, or this sticker is not assigned to the user.", **_BUSY},
+            parameters=(USER_ID, _STICKER_ID, IDEMPOTENCY_KEY, IDEMPOTENT_REPLAYED),
+            problems={
+                "404": "There is no such user, or this sticker is not assigned to the user.",
+                "409": f"`code` is {KEY_IN_USE}",
+                "422": f"`code` is {KEY_REUSED}",
+                **_BUSY,
+            },
         )
     }
 
-    def delete(self, request: Request, userId: str, stickerId: str) -> Response:
+    def delete(self, request: Request, userId: str, stickerId: str) -> HttpResponse:
         """
         Remove a sticker from a user, with the permission to revoke badges.
 
@@ -157,10 +179,12 @@ class StickerView(PluginAPIView):
         """
         refuse_unknown(request, ())
         body = self.body(RemoveStickerSerializer)
-        return Response(_remove(request, named_person(userId), stickerId, body))
+        decide = functools.partial(_remove, request, userId, stickerId, body)
+        return answered(request, body, decide, status=HTTPStatus.OK)
 
 
-def _assign(request: Request, person: NamedPerson, body: dict[str, Any]) -> Any:
+def _assign(request: Request, user_id: str, body: dict[str, Any]) -> Any:
+    person = named_person(user_id)
     sticker = _sticker(body["stickerId"])
     if sticker is None:
         raise Unprocessable(_("There is no sticker with this id."), code="unknown_template")
@@ -181,7 +205,8 @@ def _assign(request: Request, person: NamedPerson, body: dict[str, Any]) -> Any:
     return AssignedStickerSerializer(_with_names(assigned.pk)).data
 
 
-def _remove(request: Request, person: NamedPerson, sticker_id: str, body: dict[str, Any]) -> Any:
+def _remove(request: Request, user_id: str, sticker_id: str, body: dict[str, Any]) -> Any:
+    person = named_person(user_id)
     sticker = _sticker(sticker_id)
     if sticker is None or person.learner is None:
         raise NotFound

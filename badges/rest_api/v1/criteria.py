@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from django.utils import timezone, translation
@@ -20,17 +21,18 @@ from rest_framework.response import Response
 
 from badges.api import learner_of, person_named
 from badges.catalog import event_types
-from badges.catalog.criteria import criteria_of, name_errors
+from badges.catalog.criteria import counts_from_of, criteria_of, name_errors
 from badges.catalog.models import BadgeTemplate
 from badges.common.openapi import Operation
 from badges.common.permissions import may
 from badges.common.problem_details import InvalidDocument
 from badges.conf import config
 from badges.exceptions import EventError
-from badges.history.criteria import MAX_MOMENTS, history_of_rows
+from badges.history.criteria import MAX_MOMENTS, figures_for, history_of_rows
 from badges.history.event_log import events_of, person_key
 from badges.history.models import LoggedEvent
 from badges.intake.events import canonical_id, canonical_source
+from badges.intake.models import Learner
 from badges.rest_api.pagination import is_storable
 from badges.rest_api.v1.criteria_serializers import (
     MAX_EVENTS,
@@ -94,21 +96,23 @@ class CriteriaEvaluationView(PluginAPIView):
         Evaluate a document, or that of a template, over events that are given or that are logged of a learner.
 
         Events that are later than `at` are left out. The events of a learner need the permission to view logged events.
-        The answer holds what the events hold. Nothing is saved, and no badge is awarded.
+        The document of a template is asked over those of them that count for the template: they arrived since the
+        template was active for the first time with a document. A document of the body, and events of the body, are a
+        simulation: all events count. The answer holds what the events hold. Nothing is saved, and no badge is awarded.
         """
         given = self.body(EvaluationSerializer)
         if "learner" in given and not may(request.user, "view", LoggedEvent):
             raise PermissionDenied(_("The events of a learner need the permission to view logged events."))
         if "template" in given:
-            criteria = _of_template(given["template"])
+            criteria, moment = _of_template(given["template"])
         else:
-            criteria = compiled(given["document"], field="document")
+            criteria, moment = compiled(given["document"], field="document"), None
         now, most = given.get("at") or timezone.now(), Effort.of(criteria).most_events
         if "learner" in given:
-            history = _logged(given["learner"], criteria, until=now, most=most)
+            history = _logged(given["learner"], criteria, counts_from=moment, until=now, most=most)
         else:
             history = _pasted(given["events"], until=now, most=most)
-        result = criteria.evaluate(history.events, now=now)
+        result = criteria.evaluate(history.events, now=now, figures=history.figures)
         held = _earned(criteria, history, now=now)
         context = {"now": now, "history": history, "earned": held, "translations": Translations(translation)}
         return Response(CriteriaResultSerializer(result, context=context).data)
@@ -119,13 +123,18 @@ class History(NamedTuple):
     The events of an evaluation.
 
     ``names`` are the source and the id of each event, by its id in the rules. ``left_out`` is the number of events that
-    are later than the moment. ``is_complete`` is false when older events of the learner were not read.
+    are later than the moment. ``is_complete`` is false when older events of the learner were not read. ``counts_from``
+    is the moment from which on events count; ``arrived_before`` are too early for it. ``figures`` are the engagement
+    figures of the learner by name.
     """
 
     events: Sequence[Event]
     names: Mapping[str, tuple[str, str]]
     left_out: int = 0
     is_complete: bool = True
+    counts_from: dt.datetime | None = None
+    arrived_before: int = 0
+    figures: Mapping[str, Any] = MappingProxyType({})
 
 
 def compiled(document: Any, *, field: str) -> Criteria:
@@ -186,38 +195,49 @@ def _earned(criteria: Criteria, history: History, *, now: dt.datetime) -> Moment
     """Return the first moment at which a document held; None if there was none, or none among those that were asked."""
     since = min((event.occurred_at for event in history.events), default=now)
     limit = Effort.of(criteria).most_moments(len(history.events))
-    return earned(criteria, history.events, since=since, now=now, limit=limit).earned
+    return earned(criteria, history.events, since=since, now=now, figures=history.figures, limit=limit).earned
 
 
 def _entry(error: CriteriaError, field: str) -> dict[str, str]:
     return {"field": field, "pointer": error.path, "kind": error.kind, "detail": error.message}
 
 
-def _of_template(slug: str) -> Criteria:
+def _of_template(slug: str) -> tuple[Criteria, dt.datetime | None]:
+    """Return the document of a template, and from when on events count for it. Raises ValidationError."""
     templates = BadgeTemplate.objects.filter(slug=slug).select_related("current_revision") if is_storable(slug) else ()
     for template in templates:
         document = criteria_of(template)
         if document is None:
             raise ValidationError({"template": [_("This template has no criteria document.")]})
-        return compiled(document, field="template")
+        return compiled(document, field="template"), counts_from_of(template)
     raise ValidationError({"template": [_("There is no template with this slug.")]})
 
 
-def _logged(named: str, criteria: Criteria, *, until: dt.datetime, most: int) -> History:
+def _logged(
+    named: str, criteria: Criteria, *, counts_from: dt.datetime | None, until: dt.datetime, most: int
+) -> History:
     """Return the logged events of a learner that a document reads. Raises ValidationError for an unknown learner."""
     types = None if None in criteria.event_types else [name for name in criteria.event_types if name is not None]
     since = criteria.reach(until)
-    rows = [
-        row for key in _person_keys(named) for row in events_of(key, types, since=since, until=until, limit=most + 1)
-    ]
+    learner = learner_of(person_named(named)) if is_storable(named) else None
+    keys = _person_keys(named, learner)
+    rows = [row for key in keys for row in events_of(key, types, since=since, until=until, limit=most + 1)]
     rows.sort(key=lambda row: (row.occurred_at, row.digest), reverse=True)
     names = {str(row.digest): (row.event_source, row.event_id) for row in rows}
-    return History(history_of_rows(rows[:most]).events, names, is_complete=len(rows) <= most)
+    logged = history_of_rows(rows[:most])
+    events = logged.counting_from(counts_from)
+    return History(
+        events,
+        names,
+        is_complete=len(rows) <= most,
+        counts_from=counts_from,
+        arrived_before=len(logged.events) - len(events),
+        figures=figures_for(learner.pk if learner else None, [criteria], now=until),
+    )
 
 
-def _person_keys(named: str) -> set[int]:
+def _person_keys(named: str, learner: Learner | None) -> set[int]:
     """Return what the log knows a person by. Events from before the LMS user id was known have the other key."""
-    learner = learner_of(person_named(named)) if is_storable(named) else None
     if learner is not None:
         keys = {person_key(learner.lms_user_id), person_key(None, learner.pk)}
     else:  # somebody can have logged events before any badge is near

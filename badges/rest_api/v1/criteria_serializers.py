@@ -12,15 +12,12 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from badges.common.request_bodies import StrictSerializer, TextField
+from badges.rest_api.times import utc_text
 from badges.rules import Criteria, Moment, Result, TraceStep, Translations, canonical_time, describe
 from badges.rules.criteria.texts import value_text
 
 MAX_EVENTS = 1000
 MAX_SHOWN_CHARACTERS = 1000  # of a value in a trace
-
-
-def _utc(moment: dt.datetime | None) -> str | None:
-    return moment.isoformat().replace("+00:00", "Z") if moment else None
 
 
 class JSONField(serializers.Field[Any, Any, Any, Any]):
@@ -82,7 +79,11 @@ class EvaluationSerializer(StrictSerializer):
     """What is to be evaluated, over which events, and at which moment."""
 
     document = CriteriaField(required=False)
-    template = TextField(required=False, help_text="The slug of a template whose document is evaluated instead.")
+    template = TextField(
+        required=False,
+        help_text="The slug of a template whose document is evaluated instead. Of the events of a learner, those count "
+        "that count for this template. A document of the body is asked over all of them.",
+    )
     events: Any = serializers.ListSerializer(child=PastedEventSerializer(), required=False, max_length=MAX_EVENTS)
     learner = TextField(required=False, help_text="A learner's UUID, an LMS user id or a username.")
     at = TimeField(required=False, help_text="The moment of the evaluation. It is now if it is left out.")
@@ -125,7 +126,7 @@ class CriteriaSerializer(serializers.Serializer[Criteria]):
 
     @extend_schema_field({"type": ["string", "null"], "format": "date-time"})
     def get_reach(self, criteria: Criteria) -> str | None:
-        return _utc(criteria.reach(self.context["now"]))
+        return utc_text(criteria.reach(self.context["now"]))
 
 
 _TRACE_SCHEMA = {
@@ -160,6 +161,12 @@ class CriteriaResultSerializer(serializers.Serializer[Result]):
     at = serializers.SerializerMethodField()
     events_read = serializers.SerializerMethodField()
     events_left_out = serializers.SerializerMethodField(help_text="The number of events that are later than `at`.")
+    counts_from = serializers.SerializerMethodField(
+        help_text="From when on events count, by the time at which they arrived here. Null if all count."
+    )
+    events_before = serializers.SerializerMethodField(
+        help_text="The number of logged events that arrived before `counts_from` and so were not read."
+    )
     is_complete = serializers.SerializerMethodField(
         help_text="False when the learner has more events that the document reads; then only the newest were read."
     )
@@ -168,7 +175,7 @@ class CriteriaResultSerializer(serializers.Serializer[Result]):
     @extend_schema_field({"type": ["string", "null"], "format": "date-time"})
     def get_earned_at(self, result: Result) -> str | None:
         held: Moment | None = self.context["earned"]
-        return _utc(held.time) if held else None
+        return utc_text(held.time) if held else None
 
     @extend_schema_field({"type": "array", "items": {"type": "string"}})
     def get_missing(self, result: Result) -> list[str]:
@@ -176,13 +183,20 @@ class CriteriaResultSerializer(serializers.Serializer[Result]):
 
     @extend_schema_field({"type": "string", "format": "date-time"})
     def get_at(self, result: Result) -> str | None:
-        return _utc(self.context["now"])
+        return utc_text(self.context["now"])
 
     def get_events_read(self, result: Result) -> int:
         return len(self.context["history"].events)
 
     def get_events_left_out(self, result: Result) -> int:
         return int(self.context["history"].left_out)
+
+    @extend_schema_field({"type": ["string", "null"], "format": "date-time"})
+    def get_counts_from(self, result: Result) -> str | None:
+        return utc_text(self.context["history"].counts_from)
+
+    def get_events_before(self, result: Result) -> int:
+        return int(self.context["history"].arrived_before)
 
     def get_is_complete(self, result: Result) -> bool:
         return bool(self.context["history"].is_complete)

@@ -7,11 +7,12 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from badges.catalog.criteria import counts_from_of
 from badges.catalog.documents import Document, pack_entry
 from badges.catalog.editing import Outcome, SaveResult
 from badges.catalog.models import BadgeTemplate, TemplateRevision
 from badges.rest_api.openapi import TEMPLATE_DOCUMENT_SCHEMA
-from badges.rest_api.times import utc_time_field
+from badges.rest_api.times import utc_text, utc_time_field
 
 
 class DocumentProblemSerializer(serializers.Serializer[Any]):
@@ -52,6 +53,10 @@ class TemplateDetailSerializer(BadgeTemplateSerializer):
     """A badge template with its document."""
 
     document = serializers.SerializerMethodField()
+    counts_from = serializers.SerializerMethodField(
+        help_text="From when on events count for the criteria document, by the time at which they arrived here. Null "
+        "without a document, and before the template is active for the first time."
+    )
     problems = serializers.SerializerMethodField(
         help_text="Why the document could not be saved today; a change of settings can be the reason."
     )
@@ -60,6 +65,10 @@ class TemplateDetailSerializer(BadgeTemplateSerializer):
     def get_document(self, template: BadgeTemplate) -> Document:
         document: Document = self.context["document"]
         return document
+
+    @extend_schema_field({"type": ["string", "null"], "format": "date-time"})
+    def get_counts_from(self, template: BadgeTemplate) -> str | None:
+        return utc_text(counts_from_of(template))
 
     @extend_schema_field(DocumentProblemSerializer(many=True))
     def get_problems(self, template: BadgeTemplate) -> Any:

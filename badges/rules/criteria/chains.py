@@ -141,7 +141,9 @@ class SequenceEntry(SelectingEntry):
         for number, step in enumerate(self.steps):
             new_times: list[datetime] = []
             new_links: list[_Link] = []
-            for event in step.pick(scope):
+            picked = step.pick(scope)
+            scope.look(len(picked))
+            for event in picked:
                 before = None
                 if number:
                     position = bisect_left(times, event.occurred_at) - 1
@@ -161,6 +163,7 @@ class SequenceEntry(SelectingEntry):
         chains: list[tuple[int, _Link]] = []
         before: dict[int, _Link] = {}
         previous: Event | None = None
+        scope.look(len(scope.events) * len(self.steps))
         for event in scope.events:
             here: dict[int, _Link] = {}
             for number, step in enumerate(self.steps):
@@ -227,6 +230,7 @@ class GapEntry(SelectingEntry):
 
     def _events(self, scope: Scope) -> list[Event]:
         events = self.selection.pick(scope)
+        scope.look(len(events))
         excluded = self.excluded
         return [event for event in events if not excluded.holds(event, scope.now)] if excluded else events
 
@@ -305,6 +309,7 @@ class DurationEntry(SelectingEntry):
         """How long each pair took, in the unit, with the event that ended it."""
         open_starts: dict[Any, list[datetime]] = {}
         lengths: list[tuple[Number, str]] = []
+        scope.look(len(scope.events))
         for event in scope.events:
             is_start, is_end = self.start.matches(event, scope.now), self.end.matches(event, scope.now)
             if not is_start and not is_end:

@@ -14,6 +14,7 @@ from badges.rules.criteria.documents import read_document
 from badges.rules.criteria.entries import Entry, Scope, Trigger
 from badges.rules.criteria.events import Event, in_order
 from badges.rules.criteria.parsing import Parser
+from badges.rules.criteria.replay import Replay
 from badges.rules.criteria.texts import ENGLISH, Translations
 from badges.rules.criteria.trace import TraceStep, log_trace, logger, missing_of
 
@@ -72,10 +73,19 @@ class Criteria:
         return self.evaluate_in_order(in_order(history), now=now, figures=figures)
 
     def evaluate_in_order(
-        self, events: list[Event], *, now: datetime, figures: Mapping[str, Any] | None = None
+        self,
+        events: list[Event],
+        *,
+        now: datetime,
+        figures: Mapping[str, Any] | None = None,
+        replay: Replay | None = None,
     ) -> Result:
-        """Return the same for events that are in order already, each once (``badges.rules.criteria.in_order``)."""
-        scope = Scope(events, _aware(now), {} if figures is None else figures)
+        """
+        Return the same for events that are in order already, each once (``badges.rules.criteria.in_order``).
+
+        ``replay`` is the same object for all evaluations of this document over one history.
+        """
+        scope = Scope(events, _aware(now), {} if figures is None else figures, replay=replay)
         result = Result(self.root.holds(scope), self.root, scope)
         if logger.isEnabledFor(logging.DEBUG):
             log_trace(result.trace)
@@ -156,10 +166,13 @@ class Criteria:
         evaluated, and asked again for the next one. Figures are not watched, because only their owner knows when they
         change.
         """
+        return self.next_check_in_order(in_order(history), now=now) if self.needs_recheck else None
+
+    def next_check_in_order(self, events: list[Event], *, now: datetime) -> datetime | None:
+        """Return the same for events that are in order already, each once (``badges.rules.criteria.in_order``)."""
         moment = _aware(now)
         if not self.needs_recheck:
             return None
-        events = in_order(history)
         following = min((clock(events, moment) for clock in self.root.clocks()), default=LAST_MOMENT)
         return None if following == LAST_MOMENT else following
 

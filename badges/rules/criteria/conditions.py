@@ -95,6 +95,7 @@ class ConditionEntry(SelectingEntry):
         return FIRST_MOMENT
 
     def _events(self, scope: Scope) -> Iterator[tuple[int, Event]]:
+        scope.look(len(scope.events))
         for position, event in enumerate(scope.events):
             if any(one.matches(event, scope.now) for one in self.selections):
                 yield position, event
@@ -114,8 +115,10 @@ class ConditionEntry(SelectingEntry):
         return answer, ""
 
     def _history(self, position: int, scope: Scope) -> list[Event]:
-        known = (event for event in reversed(scope.events[: position + 1]) if event.type in self._history_types)
-        return list(islice(known, MAX_HISTORY))
+        earlier = (scope.events[each] for each in range(position, -1, -1))
+        history = list(islice((event for event in earlier if event.type in self._history_types), MAX_HISTORY))
+        scope.look(len(history))
+        return history
 
 
 # --- the registry ----------------------------------------------------------------------------------------------------

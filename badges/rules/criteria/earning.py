@@ -6,8 +6,8 @@ that time alone can make true they are also the moments at which it may do so, u
 document is evaluated with the events up to that moment and with ``now`` being that moment. So what is earned does not
 depend on when the events arrive.
 
-An evaluation may ask many moments when an event arrives late. ``LIMIT`` moments are asked at once; then the answer says
-at which moment to go on.
+An evaluation may ask many moments when an event arrives late. ``LIMIT`` moments are asked at once, and fewer where more
+than ``MAX_LOOKS`` events would be looked at; then the answer says at which moment to go on.
 """
 
 from __future__ import annotations
@@ -19,9 +19,12 @@ from typing import Any, NamedTuple
 
 from badges.rules.criteria.compiled import Criteria
 from badges.rules.criteria.events import Event, in_order
+from badges.rules.criteria.replay import Replay
 
 # So many moments are asked at once.
 LIMIT = 300
+# When so many events have been looked at, no further moment is asked at once.
+MAX_LOOKS = 300_000
 
 
 class Moment(NamedTuple):
@@ -74,7 +77,7 @@ def earned(
     if criteria.needs_recheck:
         moments = _with_time_alone(moments, since, now, search)
     for asked, moment in enumerate(moments):
-        if asked == limit:
+        if asked == limit or search.replay.looks > MAX_LOOKS:
             return Answer(None, moment.time)
         if newest is not None and moment.time > newest and search.is_beyond_reach(newest, moment.time):
             break
@@ -111,13 +114,16 @@ class _Search:
         self.events = events
         self.figures = figures
         self.times = [event.occurred_at for event in events]
+        self.replay = Replay()
 
     def holds(self, moment: Moment) -> bool:
         """Return whether the document holds at a moment."""
         reach = self.criteria.reach(moment.time)
         first = 0 if reach is None else bisect_left(self.times, reach)
         events = self.events[first : bisect_right(self.times, moment.time)]
-        return self.criteria.evaluate_in_order(events, now=moment.time, figures=self.figures).satisfied
+        # The moments of a cumulative document are not asked one after the other.
+        replay = None if self.criteria.cumulative else self.replay
+        return self.criteria.evaluate_in_order(events, now=moment.time, figures=self.figures, replay=replay).satisfied
 
     def moments(self, since: datetime) -> Iterator[Moment]:
         """Yield the moments of events; of several events at one moment, the last one that can change the answer."""
@@ -140,7 +146,7 @@ class _Search:
 
     def next_moment(self, after: datetime) -> datetime | None:
         """Return the next moment at which time alone may make it true, as far as the events until now tell."""
-        return self.criteria.next_check(self.events[: bisect_right(self.times, after)], now=after)
+        return self.criteria.next_check_in_order(self.events[: bisect_right(self.times, after)], now=after)
 
     def next_check(self, now: datetime) -> datetime | None:
         """Return the first moment after now at which time alone may make it true."""

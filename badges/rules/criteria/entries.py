@@ -9,6 +9,7 @@ only new events can make true need not be looked at again by the clock.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,8 +17,9 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from badges.rules.criteria.calendar import LAST_MOMENT, MICROSECOND
-from badges.rules.criteria.events import Event
+from badges.rules.criteria.events import Event, time_of
 from badges.rules.criteria.fields import Count, Filter
+from badges.rules.criteria.replay import Replay
 from badges.rules.criteria.trace import TraceStep, make_step
 from badges.rules.paths import NOTHING
 from badges.rules.values import strict
@@ -34,17 +36,24 @@ class Scope:
     """
     What an entry is asked about. ``events`` are in order, each once; ``figures`` are the learner's by name.
 
-    ``compared`` is how many intervals an explanation may compare.
+    ``compared`` is how many intervals an explanation may compare. ``replay`` is given when the evaluation is one of
+    several over the same history.
     """
 
     events: list[Event]
     now: datetime
     figures: Mapping[str, Any]
     compared: int = MAX_COMPARED
+    replay: Replay | None = None
 
     def over(self, events: list[Event]) -> Scope:
         """Return the same scope with other events, which are in order too."""
-        return Scope(events, self.now, self.figures, self.compared)
+        return Scope(events, self.now, self.figures, self.compared, self.replay)
+
+    def look(self, number: int) -> None:
+        """Count that so many events are looked at, whether or not they were looked at before."""
+        if self.replay is not None:
+            self.replay.looks += number
 
 
 class Trigger(NamedTuple):
@@ -169,7 +178,16 @@ class Selection:
         return [event for event in events if event.type == wanted]
 
     def pick(self, scope: Scope) -> list[Event]:
-        """Return the events that are looked at, in order."""
+        """Return the events that are looked at, in order. The list must not be changed."""
+        if scope.replay is not None and self.filter.payload_only:
+            begin: Callable[[], list[Event]] = list
+            picked, added = scope.replay.go_on(self, scope.events, begin)
+            picked += self._pick(scope.over(added))
+            return picked
+        scope.look(len(scope.events))
+        return self._pick(scope)
+
+    def _pick(self, scope: Scope) -> list[Event]:
         events = self.of_type(scope)
         if not self.filter.conditions:
             return events
@@ -180,11 +198,14 @@ class Selection:
 
     def positions(self, scope: Scope) -> list[int]:
         """Return where in the scope the events are that are looked at."""
+        scope.look(len(scope.events))
         return [position for position, event in enumerate(scope.events) if self.matches(event, scope.now)]
 
     def first(self, scope: Scope) -> Event | None:
         """Return the first of the events, None if there is none."""
         wanted, filtered = self.event_type, self.filter
+        if scope.replay is not None:
+            return next(iter(self.pick(scope)), None)
         if filtered.payload_only:
             predicate = filtered.predicate
             for event in scope.events:
@@ -268,6 +289,7 @@ class EventEntry(SelectingEntry):
         events = self.selection.pick(scope)
         if count.find is None:
             return len(events)
+        scope.look(len(events))
         return len({_value(count.find(event.payload)) for event in events} - {None})
 
     def _explain_count(self, count: Count, scope: Scope) -> TraceStep:
@@ -443,10 +465,11 @@ def passing(bound: Callable[[datetime], datetime]) -> Clock:
 
     def next_moment(events: list[Event], now: datetime) -> datetime:
         here = bound(now)
-        for event in events:
-            if event.occurred_at >= here:
-                return _first_moment(_reaches(bound, event.occurred_at, beyond=event.occurred_at == here), now)
-        return LAST_MOMENT
+        position = bisect_left(events, here, key=time_of)
+        if position == len(events):
+            return LAST_MOMENT
+        moment = events[position].occurred_at
+        return _first_moment(_reaches(bound, moment, beyond=moment == here), now)
 
     return next_moment
 

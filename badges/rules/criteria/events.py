@@ -45,6 +45,11 @@ def in_order(history: Iterable[Event]) -> list[Event]:
     return sorted(unique.values(), key=_position)
 
 
+def time_of(event: Event) -> datetime:
+    """Return the time of an event, for a search in events that are in order."""
+    return event.occurred_at
+
+
 def _position(event: Event) -> tuple[datetime, str]:
     return event.occurred_at, event.id
 

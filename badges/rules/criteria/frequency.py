@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from fractions import Fraction
 from itertools import pairwise
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 
 from badges.rules.criteria.calendar import Periods, local_day
 from badges.rules.criteria.entries import Clock, Scope, SelectingEntry, Selection, ends_of_number, spread
+from badges.rules.criteria.replay import Replay
 from badges.rules.criteria.thresholds import Number, Threshold, shown
 from badges.rules.criteria.trace import TraceStep
 
@@ -63,7 +65,9 @@ class PeriodEntry(SelectingEntry):
         return spread(ends, positions, len(scope.events))
 
     def _number(self, scope: Scope) -> int:
-        moments = (event.occurred_at for event in self.selection.pick(scope))
+        events = self.selection.pick(scope)
+        scope.look(len(events))
+        moments = (event.occurred_at for event in events)
         return len({self.periods.number(moment) for moment in moments if self._counts(moment)})
 
     def _counts(self, moment: datetime) -> bool:
@@ -85,7 +89,7 @@ class Consistent(NamedTuple):
         """Return whether the numbers per period follow the pattern."""
         # Multiplied by how many there are, the mean is the sum: no division, nothing is rounded.
         total, length = sum(counts), len(counts)
-        return all(abs(count * length - total) <= self.max_deviation * total for count in counts)
+        return max(max(counts) * length - total, total - min(counts) * length) <= self.max_deviation * total
 
 
 class Increasing(NamedTuple):
@@ -160,8 +164,21 @@ class PatternEntry(SelectingEntry):
 
     def holds(self, scope: Scope) -> bool:
         """Return whether the entry is satisfied."""
-        counts = self._counts(scope)
+        return self._follows(self._counts(scope)) if scope.replay is None else self._goes_on(scope, scope.replay)
+
+    def _follows(self, counts: list[int] | None) -> bool:
         return counts is not None and len(counts) >= self.min_periods and self.pattern.holds(counts)
+
+    def _goes_on(self, scope: Scope, replay: Replay) -> bool:
+        """The same answer, which changes only when a period has ended or an event has come into one that counts."""
+        progress, added = replay.go_on(self, self.selection.pick(scope), _Progress)
+        last = self._last(scope)
+        numbers = [self.periods.number(event.occurred_at) for event in added]
+        progress.events.update(numbers)
+        if progress.answer is None or last != progress.last or any(number <= last for number in numbers):
+            scope.look(len(progress.events))
+            progress.answer, progress.last = self._follows(self._between(progress.events, last)), last
+        return progress.answer
 
     def explain(self, scope: Scope) -> TraceStep:
         """Return the same answer with the numbers per period."""
@@ -189,18 +206,38 @@ class PatternEntry(SelectingEntry):
         yield lambda events, now: self.periods.end(self.periods.number(now))
 
     def _counts(self, scope: Scope) -> list[int] | None:
-        # What has not begun yet cannot be counted, whatever the clock of the sender said.
+        events = self.selection.pick(scope)
+        scope.look(len(events))
+        return self._between(Counter(self.periods.number(event.occurred_at) for event in events), self._last(scope))
+
+    def _last(self, scope: Scope) -> int:
+        """The last period that counts. What has not begun yet does not, whatever the clock of the sender said."""
         current = self.periods.number(scope.now)
-        last = current if self.include_current else current - 1
-        numbers = Counter(
-            number for event in self.selection.pick(scope) if (number := self.periods.number(event.occurred_at)) <= last
-        )
-        if not numbers:
+        return current if self.include_current else current - 1
+
+    def _between(self, numbers: Mapping[int, int], last: int) -> list[int] | None:
+        """The numbers of events in all periods up to the last; None if there are too many."""
+        known = [number for number in numbers if number <= last]
+        if not known:
             return []
-        first, final = min(numbers), max(numbers)
+        first, final = min(known), max(known)
         if final - first >= MAX_PERIODS:
             return None
-        return [numbers[number] for number in range(first, final + 1)]
+        return [numbers.get(number, 0) for number in range(first, final + 1)]
+
+
+@dataclass(slots=True)
+class _Progress:
+    """
+    How far a pattern was looked at in a replay.
+
+    ``events`` are how many events there are in each period. ``answer`` is the answer up to the period ``last``, None if
+    it is not known.
+    """
+
+    events: Counter[int] = field(default_factory=Counter)
+    last: int = 0
+    answer: bool | None = None
 
 
 # --- figures over values ---------------------------------------------------------------------------------------------
@@ -261,6 +298,7 @@ class AggregateEntry(SelectingEntry):
         events = self.selection.pick(scope)
         if self.find is None:
             return len(events)
+        scope.look(len(events))
         return _AGGREGATES[self.kind](
             [number for event in events if (number := _exact(self.find(event.payload))) is not None]
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -10,7 +11,7 @@ from typing import NamedTuple
 
 from badges.rules.criteria.calendar import LAST_MOMENT, Last, Length, local_day
 from badges.rules.criteria.entries import Clock, Entry, Scope, Trigger, passing, spread
-from badges.rules.criteria.events import Event
+from badges.rules.criteria.events import Event, time_of
 from badges.rules.criteria.trace import TraceStep, closeness
 
 _SATURDAY = 5
@@ -85,6 +86,7 @@ class WindowEntry(Entry):
         return scope.over([scope.events[position] for position in self._positions(scope)])
 
     def _positions(self, scope: Scope) -> list[int]:
+        scope.look(len(scope.events))
         start, end = self._start(scope.now), scope.now if self.last else self.end
         return [
             position
@@ -218,7 +220,8 @@ class WithinEntry(Entry):
 
 def _next_event(events: list[Event], now: datetime) -> datetime:
     """An event that is later than now comes into the window when its time has come."""
-    return next((event.occurred_at for event in events if event.occurred_at > now), LAST_MOMENT)
+    position = bisect_right(events, now, key=time_of)
+    return events[position].occurred_at if position < len(events) else LAST_MOMENT
 
 
 def _later(moment: datetime, window: Length) -> datetime:

@@ -197,9 +197,9 @@ def asked(monkeypatch):
     """The moments at which documents were evaluated."""
     seen, evaluate = [], Criteria.evaluate_in_order
 
-    def counting(self, events, *, now, figures=None):
+    def counting(self, events, *, now, **given):
         seen.append(now)
-        return evaluate(self, events, now=now, figures=figures)
+        return evaluate(self, events, now=now, **given)
 
     monkeypatch.setattr(Criteria, "evaluate_in_order", counting)
     return seen

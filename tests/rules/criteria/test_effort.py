@@ -12,12 +12,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from badges.rules import CriteriaError, Event, parse_criteria
-from badges.rules.criteria import windows
+from badges.rules import CriteriaError, Event, earned, parse_criteria
+from badges.rules.criteria import earning, windows
+from badges.rules.criteria.events import in_order
+from badges.rules.criteria.replay import Replay
 from tests.rules.criteria.documents import (
+    KINDS,
     NOW,
     TYPES,
     dense_histories,
+    documents,
     event,
     figures,
     growing_documents,
@@ -197,3 +201,77 @@ def test_intervals_that_events_can_undo_are_asked_from_the_newest_until_they_hel
 
     monkeypatch.setattr(windows, "MAX_IN_INTERVALS", 3)
     assert not exactly_two.evaluate(history, now=NOW).satisfied
+
+
+# --- late events -----------------------------------------------------------------------------------------------------
+
+LATE = NOW - timedelta(days=15)
+PATTERN = {"$pattern": {"event": "login", "pattern": "increasing", "periodType": "day"}}
+
+
+def late_arrival_at(document):
+    """What is asked when an event arrives that is 15 days late."""
+    criteria = parse_criteria(document)
+    return lambda history: earned(criteria, history, since=LATE, newest=LATE, now=NOW)
+
+
+@settings(max_examples=400, deadline=None)
+@given(documents | st.one_of(KINDS["$pattern"], *KINDS.values()), histories() | dense_histories(), figures)
+def test_a_replay_says_at_every_moment_what_a_single_evaluation_says(document, history, known):
+    criteria, replay, events = parse_criteria(document), Replay(), in_order(history)
+    moments = sorted({moment for one in events for moment in (one.occurred_at, one.occurred_at + timedelta(hours=30))})
+
+    for now in moments:
+        until = [one for one in events if one.occurred_at <= now]
+        replayed = criteria.evaluate_in_order(until, now=now, figures=known, replay=replay)
+        assert replayed.satisfied is criteria.evaluate_in_order(until, now=now, figures=known).satisfied
+
+
+def test_in_a_replay_a_pattern_that_includes_the_running_period_sees_every_new_event():
+    pattern = {**PATTERN["$pattern"], "includeCurrent": True, "minPeriods": 2}
+    history = [event(f"e{hour}", when=f"2026-03-{day} {hour}:00") for day, hour in ((30, 10), (31, 11), (31, 12))]
+
+    answer = earned(parse_criteria({"$pattern": pattern}), history, since=history[0].occurred_at, now=NOW)
+
+    assert answer.earned.event.id == "e12"
+
+
+@pytest.mark.parametrize("include_current", [False, True])
+def test_a_late_event_costs_a_pattern_a_few_looks_at_each_later_event(include_current):
+    pattern = {"$pattern": {**PATTERN["$pattern"], "includeCurrent": include_current}}
+
+    assert looks_at(history_of(10_000), late_arrival_at(pattern)) < 12 * 10_000
+
+
+UNDONE_BY_EVENTS = [
+    {"$gap": {"event": "login", "maxGapHours": 0.01}},
+    {"$aggregate": {"type": "avg", "field": "score", "value": {"$gte": 80}}},
+    {"$duration": {"startEvent": {"type": "login"}, "endEvent": {"type": "quiz"}, "duration": {"$gte": 10**9}}},
+    {"$sequence": {"sequence": ["login", "login"], "requireStrict": True}},
+    {"$timeWindow": {"last": "300d", "flow": PATTERN}},
+    {"event": "login", "criteria": {"timestamp": {"$lt": "$NOW(-1h)"}, "$eventCount": 9000}},
+    inside({"event": "login", "criteria": {"$eventCount": {"$gte": 1, "$lt": 1}}}, "1h"),
+]
+
+
+@pytest.mark.parametrize("document", UNDONE_BY_EVENTS)
+def test_what_a_late_event_has_looked_at_is_bounded(document, monkeypatch):
+    monkeypatch.setattr(earning, "MAX_LOOKS", 30_000)
+
+    # The last moment that is asked looks at all events once more.
+    assert looks_at(history_of(1000), late_arrival_at(document)) < 8 * (30_000 + 2_000)
+
+
+@pytest.mark.parametrize("document", UNDONE_BY_EVENTS)
+def test_moments_that_are_left_are_asked_later(document, monkeypatch):
+    monkeypatch.setattr(earning, "MAX_LOOKS", 500)
+    criteria, history = parse_criteria(document), history_of(100)
+    since, asked = history[0].occurred_at, 0
+
+    while since is not None and since < NOW:
+        answer = earned(criteria, history, since=since, now=NOW)
+        assert answer.earned is None
+        assert answer.next_check is None or answer.next_check > since
+        since, asked = answer.next_check, asked + 1
+
+    assert asked > 1

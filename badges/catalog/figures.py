@@ -11,8 +11,9 @@ class FigureSource(Protocol):
     """
     Returns the figures of learners, by the primary key of the learner and by name.
 
-    Called in the transaction of a batch that has locked the learners, with the names that documents of the batch ask
-    for. It may use a constant number of statements. A figure that is missing satisfies nothing.
+    Called with the names that documents ask for: in the transaction of a batch that has locked the learners, and for
+    explanations, outside of any transaction and with a moment that may be past. It may use a constant number of
+    statements. A figure that is missing satisfies nothing.
     """
 
     def __call__(
