@@ -184,10 +184,10 @@ def test_a_schema_that_would_take_too_long_is_refused() -> None:
         deep = {"type": "object", "properties": {"a": deep}}
     assert "levels" in problems_of({"deep": deep})["schema"]
     laughs = {f"l{n}": {"allOf": [{"$ref": f"#/$defs/l{n - 1}"}] * 10} for n in range(1, 9)}
-    began = time.monotonic()
+    began = time.process_time()
     found = problems_of({"field": {"$ref": "#/$defs/l8"}}, **{"$defs": {"l0": {"type": "string"}, **laughs}})
     assert any("at most 2000 parts" in message for message in found.values())
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5
     assert "64 KiB" in problems_of({"field": {"description": "x" * 70_000}})["schema"]
 
 
@@ -221,11 +221,11 @@ def test_what_is_wrong_with_data_is_said_at_its_path_and_quotes_no_data(declared
 
 def test_a_regular_expression_and_a_search_for_equal_items_take_no_unlimited_time() -> None:
     schema = read({"text": {"type": "string", "pattern": "^(a+)+$"}, "items": {"type": "array", "uniqueItems": True}})
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(ShapeError):
         schema.check({"text": "a" * 5_000 + "b"}, "data")
     schema.check({"items": [{"a": number} for number in range(20_000)]}, "data")
-    assert time.monotonic() - began < 10
+    assert time.process_time() - began < 10
 
 
 JSON = st.recursive(

@@ -1,5 +1,5 @@
 """
-Events by REST, of the event types that this site has defined itself.
+Events by REST, of the event types that this site has defined itself, and those of other services about accounts.
 
 Each event of a request is taken or refused by itself, and the answer says what became of each. Events of public signals
 are not taken: they say what happened at the LMS, and only the LMS may say that.
@@ -28,6 +28,7 @@ from badges.common.permissions import permission
 from badges.conf import config
 from badges.database import retry_transient
 from badges.exceptions import EventError
+from badges.intake import flow_events
 from badges.intake.events import ID_LENGTH, Event, canonical_event, canonical_id, canonical_type, stored_size
 from badges.rest_api import views
 from badges.rest_api.views import PluginAPIView
@@ -51,7 +52,10 @@ class SentEventSerializer(serializers.Serializer[Any]):
     id = serializers.CharField(
         max_length=ID_LENGTH, help_text="Yours. An event with an id that you sent is a duplicate."
     )
-    type = serializers.CharField(max_length=255, help_text="The name of an event type of this site.")
+    type = serializers.CharField(
+        max_length=255,
+        help_text="The name of an event type of this site, or of an event about an account (users.stickerClaimed.v1).",
+    )
     time = serializers.DateTimeField(required=False, help_text="When it happened, by RFC 3339; by default now.")
     data = serializers.JSONField(help_text="As the JSON Schema of the event type says.")
     specversion = serializers.ChoiceField(choices=[SPEC_VERSION], required=False)
@@ -153,7 +157,7 @@ def _event(given: Any, *, source: str, now: dt.datetime) -> Event:
         raise ShapeError("", 'expected an object, such as {"id": "…", "type": "…", "data": {…}}')
     _check_names(given)
     event_id, name = canonical_id(given["id"]), canonical_type(given["type"])
-    definition = event_types.configured().get(name)
+    definition = flow_events.find(name) or event_types.configured().get(name)
     if event_types.find_signal(name) is not None or name.startswith(event_types.RESERVED):
         raise ShapeError("type", "events of public signals come from the LMS; send event types of this site only")
     if definition is None:
