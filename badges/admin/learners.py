@@ -68,7 +68,7 @@ class LearnerAdmin(ButtonsMixin, ExactSearchMixin, ReadOnlyAdmin):
         "created_at",
         "known_at",
         "stickers",
-        "engagement",
+        "xp_and_streaks",
         "badges",
     )
 
@@ -196,8 +196,8 @@ class LearnerAdmin(ButtonsMixin, ExactSearchMixin, ReadOnlyAdmin):
         held = UserCredential.objects.filter(learner=learner, active_key=ACTIVE).count()
         return _("%(held)d held, %(claimed)d claimed") % {"held": held, "claimed": claimed_count(learner)}
 
-    @admin.display(description=gettext_lazy("engagement"))
-    def engagement(self, learner: Learner) -> str:
+    @admin.display(description=gettext_lazy("XP and streaks"))
+    def xp_and_streaks(self, learner: Learner) -> str:
         stats = api.engagement_of(learner)
         kinds = ", ".join(f"{kind}: {count}" for kind, count in stats.activities.items())
         if not kinds:
@@ -210,7 +210,7 @@ class LearnerAdmin(ButtonsMixin, ExactSearchMixin, ReadOnlyAdmin):
         """Return the fields; XP and streaks only for who may view them."""
         fields = super().get_fields(request, obj)
         shown = may(request.user, "view", LearnerEngagement)
-        return [name for name in fields if shown or name != "engagement"]
+        return [name for name in fields if shown or name != "xp_and_streaks"]
 
     @admin.display(description=gettext_lazy("related rows"))
     def badges(self, learner: Learner) -> SafeString:

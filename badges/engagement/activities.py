@@ -136,9 +136,8 @@ def delete_of(learner_id: int) -> int:
 
 def basis_of(zone: str, rules: Mapping[str, XPRule]) -> Basis:
     """Return what figures depend on, for a learner with this time zone; empty: that of the site."""
-    return Basis(
-        rules, time_zone(time_zone) or time_zone(config.engagement["time_zone"]) or ZoneInfo(settings.TIME_ZONE)
-    )
+    found = time_zone(zone) or time_zone(config.engagement["time_zone"])
+    return Basis(rules, found or ZoneInfo(settings.TIME_ZONE))
 
 
 def time_zone(name: Any) -> ZoneInfo | None:
