@@ -43,6 +43,7 @@ class Snapshot:
     the interests that belong to no template. ``with_criteria`` has the templates that have a criteria document, by id.
     ``history_types`` are the event types that these documents read; None among them stands for every type.
     ``counts_from`` is the newest moment from which on events count for one of them, None without documents.
+    ``with_figures`` has the templates whose document reads engagement figures.
     ``by_condition`` has the templates that demand nothing, by slug: a badge condition of this slug gives them.
     """
 
@@ -55,6 +56,7 @@ class Snapshot:
     with_criteria: Mapping[int, CompiledTemplate] = field(default_factory=dict, repr=False)
     history_types: frozenset[str | None] = frozenset()
     counts_from: dt.datetime | None = None
+    with_figures: Sequence[CompiledTemplate] = field(default=(), repr=False)
     by_condition: Mapping[str, CompiledTemplate] = field(default_factory=dict, repr=False)
 
     def reads_history_of(self, event_type: str) -> bool:
@@ -170,6 +172,7 @@ def _compile(before: Snapshot, version: int) -> Snapshot:
         with_criteria,
         frozenset(name for each in with_criteria.values() if each.criteria for name in each.criteria.event_types),
         max((each.counts_from for each in with_criteria.values() if each.counts_from), default=None),
+        tuple([each for each in with_criteria.values() if each.criteria and each.criteria.figures]),
         {each.slug: each for each in compiled.values() if each is not None and not each.groups},
     )
 

@@ -21,7 +21,7 @@ from badges.engagement.experience import XPRule, read_rules
 from badges.engagement.figures import Basis, PastActivity, Totals, totals_of
 from badges.engagement.models import Activity, LearnerEngagement
 from badges.inserts import insert, new_row
-from badges.rules import EngagementStats, event_digest
+from badges.rules import EngagementStats, event_digest, figure_of
 
 _COLUMNS = ("digest", "kind", "occurred_at", "score", "cards")
 
@@ -117,6 +117,14 @@ def stats_of(learner_ids: Collection[int], *, now: dt.datetime) -> dict[int, Eng
     anew = _totals_anew({key: bases[key] for key, row in rows.items() if row.basis != bases[key].digest})
     found = {key: (anew.get(key) or _totals(row)).stats(bases[key], now=now) for key, row in rows.items()}
     return {key: found.get(key) or EngagementStats() for key in learner_ids}
+
+
+def figures_of(learner_ids: Collection[int], names: Collection[str], *, now: dt.datetime) -> dict[int, dict[str, int]]:
+    """Return the figures of learners that criteria documents ask for by ``$stat``; statements as ``stats_of``."""
+    return {
+        learner_id: {name: figure for name in names if (figure := figure_of(stats, name)) is not None}
+        for learner_id, stats in stats_of(learner_ids, now=now).items()
+    }
 
 
 def delete_of(learner_id: int) -> int:
