@@ -11,6 +11,7 @@ import datetime as dt
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -133,16 +134,17 @@ def delete_of(learner_id: int) -> int:
     return Activity.objects.filter(learner=learner_id).delete()[0]
 
 
-def basis_of(time_zone: str, rules: Mapping[str, XPRule]) -> Basis:
+def basis_of(zone: str, rules: Mapping[str, XPRule]) -> Basis:
     """Return what figures depend on, for a learner with this time zone; empty: that of the site."""
-    return Basis(rules, _zone(time_zone) or _zone(config.engagement["time_zone"]) or ZoneInfo(settings.TIME_ZONE))
+    found = time_zone(zone) or time_zone(config.engagement["time_zone"])
+    return Basis(rules, found or ZoneInfo(settings.TIME_ZONE))
 
 
-def _zone(name: str | None) -> ZoneInfo | None:
+def time_zone(name: Any) -> ZoneInfo | None:
     """Return a time zone; None when there is no name, or when this machine does not have the zone any more."""
     try:
         return ZoneInfo(name) if name else None
-    except (LookupError, ValueError, OSError):
+    except (LookupError, TypeError, ValueError, OSError):
         return None
 
 
