@@ -42,7 +42,7 @@ def test_an_activity_of_a_learner_is_stored_once(learner):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"kind": ""}, {"score": -0.5}, {"score": 1_000_001}, {"score": float("inf")}, {"cards": 1_000_001}],
+    [{"kind": ""}, {"score": -0.5}, {"score": 1_000_001}, {"score": 1e300}, {"cards": 1_000_001}],
     ids=str,
 )
 def test_the_database_refuses_what_no_rule_could_use(learner, wrong):
@@ -98,6 +98,12 @@ def test_a_changed_time_zone_counts_for_all_days(learner, settings):
     assert stats(learner).current_streak == 4
     LearnerEngagement.objects.update(time_zone="")
     assert stats(learner).longest_streak == 4
+
+
+def test_a_repeated_activity_does_not_change_the_time_zone(learner):
+    for zone in ("Europe/Brussels", "Asia/Tokyo"):
+        record([quiz(learner, "q-1")], now=NOON, time_zones={learner.pk: zone})
+    assert LearnerEngagement.objects.get().time_zone == "Europe/Brussels"
 
 
 def test_a_time_zone_that_this_machine_does_not_have_is_left_out(learner):

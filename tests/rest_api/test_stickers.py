@@ -26,7 +26,7 @@ from tests.factories import (
     make_passing,
     make_template,
 )
-from tests.flows.senders import claimed, take
+from tests.flows.senders import claimed
 from tests.rest_api.schema import assert_as_promised
 
 STICKERS = "/api/award/v1/users/{userId}/stickers"
@@ -386,13 +386,12 @@ def test_an_account_without_a_learner_holds_nothing_yet(client: Any) -> None:
     assert not Learner.objects.exists()
 
 
-def test_a_user_is_shown_with_the_numbers_of_stickers(staff: Any, learner: Any, learner_client: Any) -> None:
+def test_a_user_is_shown_with_the_number_of_stickers(staff: Any, learner: Any, learner_client: Any) -> None:
     for more in ({}, {}, REVOKED):
         UserCredentialFactory(learner=learner, **more)
     UserCredentialFactory()
-    template = make_template()
-    claim = claimed(learner, template.slug)
-    take(claim, claim, claimed(learner, template.slug), claimed(LearnerFactory(), template.slug))
+    pipeline.handle([claimed(learner, make_template().slug), claimed(LearnerFactory(), make_template().slug)])
+    pipeline.process_pending()
     for client, name in ((staff, learner.uuid), (learner_client, learner.uuid), (learner_client, learner.lms_user_id)):
         body = assert_as_promised(client.get(address(USER, name)), USER)
         assert body == {"accountId": str(learner.uuid), "stickers": {"held": 2, "claimed": 1}}

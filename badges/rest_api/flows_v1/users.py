@@ -29,7 +29,7 @@ class UserView(PluginAPIView):
     }
 
     def get(self, request: Request, userId: str) -> Response:
-        """How many stickers a user holds and has claimed: you, or anybody with the permission to view credentials."""
+        """How many stickers a user holds and claimed: yourself, or anybody with the permission to view credentials."""
         refuse_unknown(request, ())
         learner = readable_person(request, userId).learner
         return Response(
@@ -38,7 +38,7 @@ class UserView(PluginAPIView):
 
 
 def _counts(learner: Learner | None) -> dict[str, int]:
-    """Return how many stickers a learner holds and has claimed, counted from the rows."""
+    """Return how many stickers a learner has and has claimed, counted from the rows."""
     if learner is None:
         return {"held": 0, "claimed": 0}
     held = UserCredential.objects.filter(learner=learner, active_key=ACTIVE).count()
