@@ -33,7 +33,12 @@ ENTRY_POINTS = {
         "credential-file = credentials_config.issuing.documents:remove_discarded",
     ],
     # Handlers of inbox rows, by kind.
-    "badges.inbox_kinds": ["criteria = badges.pipeline.due_checks:handle"],
+    "badges.inbox_kinds": [
+        "criteria = badges.pipeline.due_checks:handle",
+        "sticker-claim = badges.flows.claims:handle",
+        "certification = badges.flows.certifications:handle",
+        "registration = badges.flows.registrations:handle",
+    ],
     # Generators of documents, by the slug that credential types store.
     "credentials_config.generators": ["pdf = credentials_config.generators.pdf.generator:PdfGenerator"],
     # Processors, which find the eligible learners, by the slug that credential types store.

@@ -16,7 +16,7 @@ from django.apps import apps
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
-from django.db import DEFAULT_DB_ALIAS
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, transaction
 
 from badges.announcements import cloud_events
 from badges.catalog import event_types
@@ -148,6 +148,27 @@ def check_collations(*, databases: Collection[str] | None = None, **_: Any) -> l
             id="lms_badges.W010",
         )
         for column, collation, remedy in inexact_columns(apps.get_models())
+    ]
+
+
+@register("lms_badges", Tags.database)
+def check_own_event_types(*, databases: Collection[str] | None = None, **_: Any) -> list[CheckMessage]:
+    """Report event types of this site that cannot be used. Asks the database, as the checks above."""
+    if DEFAULT_DB_ALIAS not in (databases or ()):
+        return []
+    try:
+        with transaction.atomic():
+            unusable = event_types.unusable_rows()
+    except DatabaseError:
+        return []  # the table is not there yet, or it is an older one: migrate asks this before it begins
+    return [
+        Warning(
+            f"The event type {name} of this site is left out: {reason}. No event of this type is taken, and templates "
+            "that name it award nothing.",
+            hint="Correct it on the admin page of event types, or make it inactive.",
+            id="lms_badges.W014",
+        )
+        for name, reason in unusable
     ]
 
 

@@ -90,6 +90,18 @@ DEFAULTS: dict[str, Any] = {
         # The source of these events.
         "source": "lms-badges",
     },
+    # Events of other services about accounts: claims of badges, completed certifications, registrations.
+    "flows": {
+        # Whether a claim (users.stickerClaimed.v1) awards the badge. Otherwise it only counts.
+        "claims_award": False,
+        # The slug of the template that users.userRegistered.v1 gives, once to each learner; "": none.
+        "welcome_badge": "",
+        # The issuer of the learner identities that hold account ids of another service. "": an account id is always the
+        # UUID of a learner.
+        "account_issuer": "",
+        # Hours that a completed certification or a registration waits for an account that is not known yet.
+        "account_wait_hours": 72,
+    },
     "delivery": {
         # True: a Celery task is sent by name when rows were written. False: the task badges.sweep or the command
         # badges_drain finds them. None: True when the host has a CELERY_BROKER_URL.

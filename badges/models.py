@@ -12,7 +12,14 @@ from badges.catalog.models import (
     TemplateRevision,
 )
 from badges.engagement.models import Activity, LearnerEngagement
-from badges.flows.models import IdempotentRequest
+from badges.flows.models import (
+    CertificationAward,
+    CertificationCompletion,
+    CertificationMapping,
+    IdempotentRequest,
+    StickerClaim,
+    WelcomeAward,
+)
 from badges.history.models import LoggedEvent
 from badges.intake.models import InboxMessage, InboxState, Learner, LearnerIdentity, RetiredPerson
 from badges.outbox.models import Circuit, OutboxMessage, OutboxState
@@ -25,6 +32,9 @@ __all__ = [
     "BadgeRequirement",
     "BadgeTemplate",
     "CatalogVersion",
+    "CertificationAward",
+    "CertificationCompletion",
+    "CertificationMapping",
     "Circuit",
     "CredentialStatus",
     "DataRule",
@@ -43,9 +53,11 @@ __all__ = [
     "Run",
     "RunMode",
     "RunState",
+    "StickerClaim",
     "TemplateIssuer",
     "TemplateRevision",
     "UserCredential",
+    "WelcomeAward",
 ]
 
 # The tables of the providers.

@@ -25,9 +25,10 @@ from badges.conf import user_lms_id_field
 from badges.database import retry_transient
 from badges.engagement import activities
 from badges.flows import idempotency
+from badges.flows import personal_data as flow_data
 from badges.history import event_log
 from badges.inserts import insert
-from badges.intake import checks, inbox, learners, retired
+from badges.intake import checks, flow_events, inbox, learners, retired
 from badges.intake.models import Learner
 from badges.runs import personal_data
 
@@ -113,12 +114,14 @@ def _retire(condition: Q, user: Q | None, lms_user_id: int | None, now: dt.datet
 def delete_personal_data(person: RetiringPerson, *, now: dt.datetime) -> dict[str, int]:
     """Remove a person from the tables of this app, except the learner; return how many rows changed."""
     names = learners.names_of(person.learner_id, person.user_id)
-    counts = {"events": inbox.clear_personal_data(inbox.rows_about(person.lms_user_id, names), now=now)}
+    all_names = [*names, *flow_events.account_names(person.learner_id, names)]
+    counts = {"events": inbox.clear_personal_data(inbox.rows_about(person.lms_user_id, all_names), now=now)}
     keys = {event_log.person_key(person.lms_user_id), event_log.person_key(None, person.learner_id)}
     counts["logged events"] = sum(event_log.delete_events_of(key) for key in keys if key is not None)
     if person.learner_id is not None:
         counts["checks"] = checks.delete_of(person.learner_id)
         counts["activities"] = activities.delete_of(person.learner_id)
+        counts |= flow_data.delete_of(person.learner_id)
     counts["dead letters without a person"] = inbox.clear_unreadable_payloads()
     counts |= personal_data.delete(_identifiers(person, names))
     counts["reasons"] = _clear_reasons(person.learner_id) if person.learner_id is not None else 0

@@ -8,8 +8,10 @@ from django.contrib.auth import get_user_model
 from django.core.checks import Error, Warning, run_checks
 from openedx_events.tooling import OpenEdxPublicSignal
 
-from badges.checks import check_cloud_events, check_config, check_events, check_host
+from badges.catalog.models import EventType
+from badges.checks import check_cloud_events, check_config, check_events, check_host, check_own_event_types
 from badges.conf import PASSING_STATUS, user_lms_id_field
+from tests.factories import WORKSHOP, make_event_type
 
 ENROLLMENT = "org.openedx.learning.course.enrollment.created.v1"
 GRADE = "org.openedx.learning.course.persistent_grade_summary.changed.v1"
@@ -343,3 +345,28 @@ def test_events_that_are_to_be_published_without_a_broker(settings):
 def test_wrong_types_are_left_to_the_check_of_all_settings(settings, given):
     configure(settings, cloud_events=given)
     assert check_cloud_events() == []
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.tables
+def test_event_types_of_this_site_that_cannot_be_used():
+    make_event_type()
+    make_event_type(name="com.example.asleep.v1", is_active=False)
+    make_event_type(name="com.example.fine.v1")
+    assert check_own_event_types(databases=["default"]) == []
+    rows = EventType.objects.filter(name__in=[WORKSHOP, "com.example.asleep.v1"])
+    rows.update(learner_path="sensei")
+    (problem,) = check_own_event_types(databases=["default"])
+    assert (problem.id, problem.level) == ("lms_badges.W014", 30)
+    assert problem.msg.startswith(f"The event type {WORKSHOP} of this site is left out: ")
+    assert "inactive" in problem.hint
+    EventType.objects.filter(name=WORKSHOP).update(schema="{")
+    assert len(check_own_event_types(databases=["default"])) == 1
+    assert check_own_event_types() == [], "without --database nothing is asked"
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.tables
+def test_before_the_tables_are_made_nothing_is_said_of_event_types(monkeypatch):
+    monkeypatch.setattr(EventType._meta, "db_table", "lms_badges_that_is_not_there")
+    assert check_own_event_types(databases=["default"]) == []

@@ -30,10 +30,21 @@ from badges.admin.decisions import (
     suggested_templates,
 )
 from badges.admin.readonly import ExactSearchMixin, ReadOnlyAdmin, learner_ids_for
+from badges.awarding.models import ACTIVE
 from badges.common.admin import LongTableAdmin, admin_url, link_to, link_to_list
 from badges.exceptions import Permanent
+from badges.flows.claims import claimed_count
 from badges.intake.learners import give_account
-from badges.models import BadgeProgress, InboxMessage, Learner, LearnerIdentity, OutboxMessage, UserCredential
+from badges.models import (
+    BadgeProgress,
+    CertificationCompletion,
+    InboxMessage,
+    Learner,
+    LearnerIdentity,
+    OutboxMessage,
+    StickerClaim,
+    UserCredential,
+)
 from badges.retirement import RetirementResult
 
 
@@ -46,7 +57,7 @@ class LearnerAdmin(ButtonsMixin, ExactSearchMixin, ReadOnlyAdmin):
     search_help_text = gettext_lazy("An LMS user id, a username or its beginning, or the UUID of a learner.")
     ordering = ("-pk",)
     list_filter = (("account_learner", admin.EmptyFieldListFilter),)
-    fields = ("uuid", "lms_user_id", "user", "other_learner", "created_at", "known_at", "badges")
+    fields = ("uuid", "lms_user_id", "user", "other_learner", "created_at", "known_at", "stickers", "badges")
 
     actions = ("retire",)
 
@@ -167,11 +178,18 @@ class LearnerAdmin(ButtonsMixin, ExactSearchMixin, ReadOnlyAdmin):
     def known_at(self, learner: Learner) -> str:
         return ", ".join(learner.identities.order_by("issuer").values_list("issuer", flat=True)) or "-"
 
+    @admin.display(description=gettext_lazy("number of badges"))
+    def stickers(self, learner: Learner) -> str:
+        held = UserCredential.objects.filter(learner=learner, active_key=ACTIVE).count()
+        return _("%(held)d held, %(claimed)d claimed") % {"held": held, "claimed": claimed_count(learner)}
+
     @admin.display(description=gettext_lazy("related rows"))
     def badges(self, learner: Learner) -> SafeString:
         links: list[Any] = [
             link_to_list(UserCredential, _("credentials"), learner__id__exact=learner.pk),
             link_to_list(BadgeProgress, _("progress"), learner__id__exact=learner.pk),
+            link_to_list(StickerClaim, _("claims"), q=learner.uuid),
+            link_to_list(CertificationCompletion, _("completed certifications"), q=learner.uuid),
             link_to_list(OutboxMessage, _("outbox messages"), q=learner.uuid),
         ]
         if learner.lms_user_id is not None:

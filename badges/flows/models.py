@@ -1,12 +1,15 @@
-"""The tables of the sticker flows."""
+"""The tables of the flows: requests that count once, and what the events of other services have told and given."""
 
 from __future__ import annotations
 
 from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+from uuid6 import uuid7
 
+from badges.catalog.models import BadgeTemplate
 from badges.fields import KeyField, UnconstrainedForeignKey
+from badges.intake.models import Learner
 
 
 class IdempotentRequest(models.Model):
@@ -54,3 +57,168 @@ class IdempotentRequest(models.Model):
 
     def __str__(self) -> str:
         return self.digest
+
+
+class FromEvent(models.Model):
+    """
+    A row that an event of another service has caused.
+
+    ``event_source`` and ``event_id`` identify the event; ``event_time`` is when it happened, by its sender.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    learner = models.ForeignKey(Learner, on_delete=models.PROTECT, related_name="+", verbose_name=_("learner"))
+    event_source = KeyField(_("event source"), max_length=255)
+    event_id = KeyField(_("event id"), max_length=255)
+    event_time = models.DateTimeField(_("event time"))
+    received_at = models.DateTimeField(_("received"))
+
+    class Meta:
+        abstract = True
+
+
+class StickerClaim(FromEvent):
+    """
+    A learner has claimed a badge at another service.
+
+    Written by the handler of ``users.stickerClaimed.v1`` (``badges.flows.claims``), once for each learner and template:
+    an event that comes again finds the row and changes nothing. How many badges a learner has claimed is the number of
+    these rows. A claim stays when the badge is revoked. ``badges.api.retire`` deletes the rows of a person.
+
+    .. pii: The id of the event may be a digest of the account id.
+    .. pii_types: id
+    .. pii_retirement: local_api
+    """
+
+    template = models.ForeignKey(
+        BadgeTemplate, on_delete=models.PROTECT, related_name="claims", verbose_name=_("template")
+    )
+
+    class Meta:
+        default_permissions = ()
+        permissions = [("view_lms_badges_stickerclaim", "Can view claims of badges")]
+        verbose_name = _("claim of a badge")
+        verbose_name_plural = _("claims of badges")
+        constraints = [models.UniqueConstraint(fields=["learner", "template"], name="lms_badges_one_claim")]
+
+    def __str__(self) -> str:
+        return str(self.pk)
+
+
+class CertificationMapping(models.Model):
+    """
+    Who completes a certification of another service gets a badge.
+
+    Staff write it in the admin; one certification may give several badges, and one badge may be given by several
+    certifications. A change concerns events that arrive afterwards. Badges that were awarded stay.
+
+    .. no_pii:
+    """
+
+    certification_id = KeyField(
+        _("certification id"), max_length=255, help_text=_("The id of the certification at the other service.")
+    )
+    template = models.ForeignKey(
+        BadgeTemplate, on_delete=models.PROTECT, related_name="certifications", verbose_name=_("template")
+    )
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+
+    class Meta:
+        default_permissions = ()
+        permissions = [
+            ("view_lms_badges_certificationmapping", "Can view certification mappings"),
+            ("add_lms_badges_certificationmapping", "Can add certification mappings"),
+            ("change_lms_badges_certificationmapping", "Can change certification mappings"),
+            ("delete_lms_badges_certificationmapping", "Can delete certification mappings"),
+        ]
+        verbose_name = _("certification mapping")
+        verbose_name_plural = _("certification mappings")
+        constraints = [
+            models.UniqueConstraint(fields=["certification_id", "template"], name="lms_badges_one_mapping"),
+            models.CheckConstraint(condition=~models.Q(certification_id=""), name="lms_badges_mapping_filled"),
+        ]
+
+    def __str__(self) -> str:
+        return self.certification_id
+
+
+class CertificationCompletion(FromEvent):
+    """
+    A learner has completed a certification of another service.
+
+    Written by the handler of ``certifications.certificationCompleted.v1`` (``badges.flows.certifications``) when the
+    learner is known, whether or not there is a mapping; once for each learner and certification. ``event_time`` is when
+    the certification was completed. ``badges.api.retire`` deletes the rows of a person.
+
+    .. pii: What a person has completed at another service.
+    .. pii_types: other
+    .. pii_retirement: local_api
+    """
+
+    certification_id = KeyField(_("certification id"), max_length=255)
+
+    class Meta:
+        default_permissions = ()
+        permissions = [("view_lms_badges_certificationcompletion", "Can view completed certifications")]
+        verbose_name = _("completed certification")
+        verbose_name_plural = _("completed certifications")
+        constraints = [
+            models.UniqueConstraint(fields=["learner", "certification_id"], name="lms_badges_one_completion")
+        ]
+        indexes = [models.Index(fields=["certification_id"], name="lms_badges_completion_of")]
+
+    def __str__(self) -> str:
+        return str(self.pk)
+
+
+class CertificationAward(FromEvent):
+    """
+    A badge was given to a learner because of a completed certification, or the learner held it then.
+
+    Written with the award, once for each learner and template. So neither an event that comes again nor a second
+    certification gives a badge again that the learner has lost since. ``badges.api.retire`` deletes the rows of a
+    person.
+
+    .. pii: That a person has completed a certification that gives this badge.
+    .. pii_types: other
+    .. pii_retirement: local_api
+    """
+
+    template = models.ForeignKey(BadgeTemplate, on_delete=models.PROTECT, related_name="+", verbose_name=_("template"))
+
+    class Meta:
+        default_permissions = ()
+        permissions = [("view_lms_badges_certificationaward", "Can view badges given by certifications")]
+        verbose_name = _("badge given by a certification")
+        verbose_name_plural = _("badges given by certifications")
+        constraints = [
+            models.UniqueConstraint(fields=["learner", "template"], name="lms_badges_one_certification_award")
+        ]
+
+    def __str__(self) -> str:
+        return str(self.pk)
+
+
+class WelcomeAward(FromEvent):
+    """
+    The welcome badge was given to a learner, or the learner held it then.
+
+    Written by the handler of ``users.userRegistered.v1`` (``badges.flows.registrations``) with the award, once for each
+    learner, whatever the setting names later. ``badges.api.retire`` deletes the row of a person.
+
+    .. pii: The id of the event, which is about a person.
+    .. pii_types: id
+    .. pii_retirement: local_api
+    """
+
+    template = models.ForeignKey(BadgeTemplate, on_delete=models.PROTECT, related_name="+", verbose_name=_("template"))
+
+    class Meta:
+        default_permissions = ()
+        permissions = [("view_lms_badges_welcomeaward", "Can view welcome badges")]
+        verbose_name = _("welcome badge")
+        verbose_name_plural = _("welcome badges")
+        constraints = [models.UniqueConstraint(fields=["learner"], name="lms_badges_one_welcome")]
+
+    def __str__(self) -> str:
+        return str(self.pk)

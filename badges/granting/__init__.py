@@ -9,12 +9,14 @@ not depend on the number of credentials.
 from badges.granting.awards import NewAward, award
 from badges.granting.by_hand import award_one, awardable_templates, lift_block, revoke_one, with_locked_learner
 from badges.granting.revocations import NewRevocation, revoke
+from badges.granting.templates import awardable
 
 __all__ = [
     "NewAward",
     "NewRevocation",
     "award",
     "award_one",
+    "awardable",
     "awardable_templates",
     "lift_block",
     "revoke",

@@ -18,7 +18,7 @@ import re
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 from opaque_keys import OpaqueKey
@@ -26,10 +26,9 @@ from openedx_events.data import EventsMetadata
 from openedx_events.tooling import OpenEdxPublicSignal
 
 from badges.catalog import event_types
-from badges.catalog.event_types import EventDefinition
 from badges.conf import config
 from badges.exceptions import EventError
-from badges.rules import ShapeError, to_text
+from badges.rules import Shape, ShapeError, to_text
 from badges.rules.times import canonical_time, instant
 
 # The source and the id of an event: what makes it this event and no other.
@@ -99,8 +98,18 @@ class Unreadable:
     body: str | None = None
 
 
+class Definition(Protocol):
+    """What is known of an event type, as far as an event in its canonical form needs it."""
+
+    @property
+    def type(self) -> str: ...
+    @property
+    def shape(self) -> Shape: ...
+    def canonical(self, data: Any, where: str) -> Any: ...
+
+
 def canonical_event(
-    definition: EventDefinition,
+    definition: Definition,
     *,
     id: Any,
     source: Any,
@@ -180,7 +189,7 @@ def type_of(envelope: Mapping[str, Any]) -> str:
 
 
 def event_from_envelope(
-    definition: EventDefinition,
+    definition: Definition,
     envelope: Mapping[str, Any],
     *,
     received_from: str,

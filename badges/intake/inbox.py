@@ -157,6 +157,27 @@ def finish(
     return _claims.finish(rows, state=state, processed_at=now, reason=reason[:REASON_LENGTH], **cleared)
 
 
+def let_wait(rows: Sequence[InboxMessage], *, due_at: dt.datetime, reason: str) -> None:
+    """Make rows pending again that were finished in this transaction. No attempt is counted."""
+    _finished(rows).update(
+        state=InboxState.PENDING, due_at=due_at, attempts=0, processed_at=None, reason=reason[:REASON_LENGTH]
+    )
+
+
+def let_die(rows: Sequence[InboxMessage], *, reason: str) -> None:
+    """Make rows dead letters that were finished in this transaction."""
+    _finished(rows).update(state=InboxState.DEAD, reason=reason[:REASON_LENGTH])
+
+
+def clear_finished(rows: Sequence[InboxMessage], *, reason: str) -> None:
+    """Delete the payloads and names of rows that were finished in this transaction."""
+    _finished(rows).update(payload=None, lms_user_id=None, name_digest=None, reason=reason[:REASON_LENGTH])
+
+
+def _finished(rows: Sequence[InboxMessage]) -> QuerySet[InboxMessage]:
+    return InboxMessage.objects.filter(pk__in=[row.pk for row in rows], due_at=None)
+
+
 def requeue(rows: QuerySet[InboxMessage], *, now: dt.datetime) -> int:
     """Make dead letters that have their payload pending again, for an operator; return how many."""
     dead = rows.filter(state=InboxState.DEAD, payload__isnull=False)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from django.db import transaction
@@ -28,6 +29,22 @@ from badges.outbox.worker_notifications import PROCESS_PENDING, notify_worker_on
 GROUP = "badges.inbox_kinds"
 
 
+@dataclass
+class Handled:
+    """
+    What a handler has done with its rows, where that is more than to process all of them.
+
+    ``awarded`` is how many badges it has awarded. ``later`` are rows to be tried again, with the time and the reason:
+    they wait for something, and no attempt is counted. ``dead`` are rows that become dead letters, with the reason.
+    ``about_retired`` are rows about people who were retired; they lose their payloads.
+    """
+
+    awarded: int = 0
+    later: list[tuple[InboxMessage, dt.datetime, str]] = field(default_factory=list)
+    dead: list[tuple[InboxMessage, str]] = field(default_factory=list)
+    about_retired: list[InboxMessage] = field(default_factory=list)
+
+
 @runtime_checkable
 class Handler(Protocol):
     """
@@ -36,10 +53,10 @@ class Handler(Protocol):
     It may only write to the database: what has to happen outside becomes an outbox row. Raises EventError for a row
     that cannot be used; the row becomes a dead letter with this message. After any other error of several rows they are
     handed over again in smaller parts. A row that fails alone is tried again later. A handler that awards badges
-    returns how many.
+    returns how many. One that has to tell more of single rows returns ``Handled``.
     """
 
-    def __call__(self, rows: Sequence[InboxMessage], *, now: dt.datetime) -> int | None: ...
+    def __call__(self, rows: Sequence[InboxMessage], *, now: dt.datetime) -> Handled | int | None: ...
 
 
 class KindMissing(Retryable):

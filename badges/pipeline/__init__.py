@@ -23,12 +23,12 @@ from badges.conf import config
 from badges.database import retry_transient, statement_bytes
 from badges.exceptions import EventError
 from badges.history import event_log
-from badges.intake import inbox
+from badges.intake import flow_events, inbox
 from badges.intake.events import Event, Identity, Unreadable, parse_event
 from badges.intake.models import EVENT, InboxMessage, InboxState
 from badges.outbox import mailbox
 from badges.outbox.worker_notifications import PROCESS_PENDING
-from badges.pipeline import failures, inbox_kinds, steps
+from badges.pipeline import failures, inbox_kinds, receiving, steps
 from badges.pipeline.batches import BusBatch, InboxBatch
 from badges.pipeline.criteria import EvaluateCriteria
 from badges.pipeline.decisions import (
@@ -69,6 +69,9 @@ def handle(batch: Iterable[Event | Unreadable], *, now: dt.datetime | None = Non
     fails for another reason is split until the failing event stands alone. That event is tried again later or becomes
     a dead letter, and the others are decided.
 
+    Events of other services about accounts are only written down here; ``process_pending`` hands them to their
+    handlers.
+
     Raises Retryable when the database did not answer for longer than ``LMS_BADGES_CONFIG["intake"]["give_up_seconds"]``
     seconds. Then the caller must not acknowledge anything of this batch.
     """
@@ -80,6 +83,10 @@ def handle(batch: Iterable[Event | Unreadable], *, now: dt.datetime | None = Non
         result += failures.dead_letter(unreadable, now)
     events = _first_of_each_identity(item for item in items if isinstance(item, Event))
     result.duplicates += len(items) - len(unreadable) - len(events)
+    about_accounts = [event for event in events if event.type in flow_events.TYPES]
+    if about_accounts:
+        result += receiving.receive_flow_events(about_accounts, now=now)
+        events = [event for event in events if event.type not in flow_events.TYPES]
     if events:
         result += _decide_or_split(events, BusBatch(), now)
     return result
@@ -137,6 +144,9 @@ def process_pending(*, limit: int = 500, now: dt.datetime | None = None) -> Batc
         try:
             # Those of the row are used: an event that could not be read at first was stored under an id of its own.
             # Only what could not be decoded has no source. It is checked like an event that arrives.
+            if flow_events.takes_over(row):
+                others.append(row)
+                continue
             event = parse_event(row.payload or "", received_from=row.received_from, is_stored=bool(row.source))
             events.append(replace(event, source=row.source, id=row.event_id))
             claimed[row.source, row.event_id] = row

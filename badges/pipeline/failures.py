@@ -124,6 +124,13 @@ def dead_letter(unreadable: Sequence[Unreadable], now: dt.datetime) -> BatchResu
     return result
 
 
+def dead_letter_without_body(event: Event, error: Exception, now: dt.datetime) -> BatchResult:
+    """Store an event as a dead letter without its text, which the database cannot store. Raises other errors."""
+    if isinstance(error, DatabaseError) and is_unencodable(error):
+        return dead_letter([_without_body(event)], now)
+    raise error
+
+
 def _store_dead_letters(unreadable: Sequence[Unreadable], now: dt.datetime) -> BatchResult:
     with transaction.atomic(durable=True):
         new = inbox.write([inbox.dead_row_of(item, now=now) for item in unreadable])

@@ -11,7 +11,7 @@ from badges.database import read_committed, retry_transient
 from badges.exceptions import Retryable
 from badges.intake import inbox, kinds
 from badges.intake.models import InboxMessage, InboxState
-from badges.pipeline.decisions import BatchResult
+from badges.pipeline.decisions import RETIRED, BatchResult
 from badges.pipeline.failures import code_lines_of, finish_as_dead, next_attempt, reason_of, split_when_it_fails
 
 log = logging.getLogger(__name__)
@@ -55,20 +55,40 @@ def _wait(rows: Sequence[InboxMessage], reason: str, now: dt.datetime) -> None:
 
 def _handle_or_split(rows: Sequence[InboxMessage], handler: kinds.Handler, now: dt.datetime) -> BatchResult:
     def work(some: Sequence[InboxMessage]) -> BatchResult:
-        return BatchResult(awarded=retry_transient(lambda: _handle(some, handler, now)))
+        return retry_transient(lambda: _handle(some, handler, now))
 
     return split_when_it_fails(rows, work, lambda row, error: _defer(row, error, now))
 
 
-def _handle(rows: Sequence[InboxMessage], handler: kinds.Handler, now: dt.datetime) -> int:
+def _handle(rows: Sequence[InboxMessage], handler: kinds.Handler, now: dt.datetime) -> BatchResult:
     with read_committed():
         if inbox.finish(rows, state=InboxState.PROCESSED, now=now) != len(rows):
             raise ClaimLostError
         try:
-            return handler(rows, now=now) or 0
+            done = handler(rows, now=now) or 0
         except Retryable as error:
             # Only the database may delay all rows.
             raise HandlerError from error
+        if not isinstance(done, kinds.Handled):
+            return BatchResult(awarded=done)
+        _conclude(done)
+    return BatchResult(awarded=done.awarded, rescheduled=len(done.later), dead=len(done.dead))
+
+
+def _conclude(done: kinds.Handled) -> None:
+    """Write down what became of rows that were not just processed; one statement for each reason and time."""
+    later: dict[tuple[dt.datetime, str], list[InboxMessage]] = {}
+    for row, due_at, reason in done.later:
+        later.setdefault((due_at, reason), []).append(row)
+    for (due_at, reason), waiting in later.items():
+        inbox.let_wait(waiting, due_at=due_at, reason=reason)
+    dead: dict[str, list[InboxMessage]] = {}
+    for row, reason in done.dead:
+        dead.setdefault(reason, []).append(row)
+    for reason, unusable in dead.items():
+        inbox.let_die(unusable, reason=reason)
+    if done.about_retired:
+        inbox.clear_finished(done.about_retired, reason=RETIRED)
 
 
 def _defer(row: InboxMessage, error: Exception, now: dt.datetime) -> BatchResult:

@@ -17,11 +17,12 @@ from django.db import transaction
 from badges.catalog import snapshot
 from badges.catalog.event_types import EventDefinition, LearnerData
 from badges.history import event_log
-from badges.intake import inbox, learners
+from badges.intake import flow_events, inbox, learners
 from badges.intake.events import Event
 from badges.intake.models import InboxState
 from badges.outbox.worker_notifications import PROCESS_PENDING, notify_worker_on_commit
-from badges.pipeline.decisions import is_logged, rows_to_log
+from badges.pipeline import failures
+from badges.pipeline.decisions import BatchResult, is_logged, rows_to_log
 
 
 class Receipt(StrEnum):
@@ -51,13 +52,19 @@ def receive_all(events: Sequence[Event], *, now: dt.datetime) -> list[Received]:
     statements does not depend on the number of events. A worker is notified when the transaction commits. Raises the
     errors of the database.
     """
+    about_accounts = [event for event in events if event.type in flow_events.TYPES]
     catalog = snapshot.current()
     people = [_person(catalog.definitions.get(event.type), event) for event in events]
     lookup = learners.look_up(person for person in people if person is not None)
     received: list[Received] = []
     kept, unknown, seen = [], [], set()
     for event, person in zip(events, people, strict=True):
-        if person is not None and person.key in lookup.refused:
+        if event.type in flow_events.TYPES:
+            received.append(Received(event, Receipt.DUPLICATE if event.identity in seen else Receipt.ACCEPTED))
+            if event.identity not in seen:
+                kept.append(flow_events.row_of(event, now=now))
+            seen.add(event.identity)
+        elif person is not None and person.key in lookup.refused:
             received.append(Received(event, Receipt.REFUSED, lookup.refused[person.key]))
         elif person is None or person.key in lookup.retired or not lookup.identifies(person.key):
             received.append(Received(event, Receipt.UNKNOWN_LEARNER))
@@ -72,9 +79,10 @@ def receive_all(events: Sequence[Event], *, now: dt.datetime) -> list[Received]:
     logged = rows_to_log(unknown, lookup, catalog, now)
     with transaction.atomic():
         new = inbox.write(kept) if kept else set()
+        again = flow_events.requeue_dead([event for event in about_accounts if event.identity not in new], now=now)
         if logged:
             event_log.write(logged)
-        if new:
+        if new or again:
             notify_worker_on_commit(PROCESS_PENDING)
     return [
         Received(item.event, Receipt.DUPLICATE)
@@ -82,6 +90,28 @@ def receive_all(events: Sequence[Event], *, now: dt.datetime) -> list[Received]:
         else item
         for item in received
     ]
+
+
+def receive_flow_events(events: Sequence[Event], *, now: dt.datetime) -> BatchResult:
+    """
+    Write events of other services about accounts to the inbox, and return what became of them.
+
+    No two of them have the same source and id. An event that comes again after it became a dead letter is tried again.
+    A text that the database cannot store becomes a dead letter without it. Raises Retryable as ``handle`` does.
+    """
+    return failures.split_when_it_fails(
+        events,
+        lambda some: failures.retry(lambda: _write_flow_events(some, now)),
+        lambda event, error: failures.dead_letter_without_body(event, error, now),
+    )
+
+
+def _write_flow_events(events: Sequence[Event], now: dt.datetime) -> BatchResult:
+    with transaction.atomic(durable=True):
+        new = inbox.write([flow_events.row_of(event, now=now) for event in events])
+        flow_events.requeue_dead([event for event in events if event.identity not in new], now=now)
+        notify_worker_on_commit(PROCESS_PENDING)
+    return BatchResult(matched=len(new), duplicates=len(events) - len(new))
 
 
 def _person(definition: EventDefinition | None, event: Event) -> LearnerData | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from badges.exceptions import BadgesError, EventError
@@ -18,12 +19,14 @@ class ShapeError(EventError):
     An event's data does not have its declared shape.
 
     ``path`` is the place; lists appear in it as ``[]`` and the keys of maps as ``*``, because keys of maps are data
-    and may be personal. ``message`` names the path and what was expected, never the value.
+    and may be personal. ``message`` names the path and what was expected, never the value. ``further`` are other errors
+    of the same data, if whoever checked it has looked for more than one.
     """
 
-    def __init__(self, path: str, expected: str):
+    def __init__(self, path: str, expected: str, *, further: Sequence[ShapeError] = ()):
         self.path = path
         self.expected = expected
+        self.further = tuple(further)
         self.message = f"{path or 'the data'}: {expected}"
         super().__init__(self.message)
 

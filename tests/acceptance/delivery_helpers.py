@@ -60,7 +60,7 @@ def pass_course(*lms_user_ids: int) -> pipeline.BatchResult:
     return pipeline.handle([parse_event(line, received_from="test") for line in lines])
 
 
-def wait_for(found: Callable[[], Any], *, seconds: float = 30, what: str) -> Any:
+def wait_for(found: Callable[[], Any], *, seconds: float = 120, what: str) -> Any:
     """Wait until the callable returns something true."""
     deadline = time.monotonic() + seconds
     while not (result := found()):
@@ -69,7 +69,7 @@ def wait_for(found: Callable[[], Any], *, seconds: float = 30, what: str) -> Any
     return result
 
 
-def wait_until_delivered(worker: Process, *, seconds: float = 45) -> None:
+def wait_until_delivered(worker: Process, *, seconds: float = 120) -> None:
     """Wait until the outbox has nothing left to do."""
 
     def is_empty() -> bool:

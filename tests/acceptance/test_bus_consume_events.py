@@ -69,7 +69,7 @@ def test_while_the_database_is_down_it_acknowledges_nothing_and_leaves(
     assert bus.committed() == {0: 1}
     if not debug:  # once is enough, because the broker waits a whole session for the member that left
         again = stock_consumer()
-        again.wait_until(lambda: bus.committed() == {0: 3}, seconds=90, what="the acknowledgement of all")
+        again.wait_until(lambda: bus.committed() == {0: 3}, seconds=180, what="the acknowledgement of all")
         assert waiting() == 3
 
 

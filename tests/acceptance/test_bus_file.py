@@ -118,7 +118,7 @@ def test_standard_input_is_read() -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=120,
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "2 awarded" in done.stdout
@@ -190,7 +190,7 @@ def test_without_the_kafka_client_the_line_that_installs_it_is_printed(tmp_path:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=120,
     )
     assert done.returncode == 1
     assert "pip install 'lms-badges[kafka]'" in done.stderr

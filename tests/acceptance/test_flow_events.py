@@ -17,6 +17,7 @@ from confluent_kafka import Message
 from django.db import connection
 
 from badges import api
+from badges.flows.models import CertificationMapping
 from badges.intake.models import Learner
 from tests.factories import LearnerFactory, make_template
 from tests.services import Kafka
@@ -27,6 +28,8 @@ pytestmark = [pytest.mark.tables, pytest.mark.django_db(transaction=True)]
 
 ASSIGNED = "stickers.stickerAssignedToUser.v1"
 REMOVED = "stickers.stickerRemovedFromUser.v1"
+CLAIMED = "users.stickerClaimed.v1"
+COMPLETED = "certifications.certificationCompleted.v1"
 CLOUD_EVENTS = {"publish": [ASSIGNED, REMOVED]}
 # Short enough for a test. The lease is how long the rows of a killed relay wait.
 DELIVERY = {"base_delay": 0.2, "circuit_seconds": 1.0, "lease_seconds": 6, "bus_timeout": 3.0}
@@ -180,3 +183,75 @@ def sequence_of_ids(learner: Learner) -> list[str]:
         cursor.execute(f"{rows} ORDER BY sequence", [str(learner.pk)])
         found = [str(row[0]) for row in cursor.fetchall()]
     return [f"{id[:8]}-{id[8:12]}-{id[12:16]}-{id[16:20]}-{id[20:]}" if len(id) == 32 else id for id in found]
+
+
+def consume(run: Callable[..., Process], *topics: str) -> None:
+    """Read topics to their ends, then let a worker handle what was read."""
+    process = run("consume_badge_events", "--bus", "kafka", "-t", *topics, "-g", "flows", "--until-idle")
+    assert process.wait(seconds=120) == 0, process.output()
+    # Dead letters, which some of these tests want, make the exit code 1.
+    assert run("badges_drain").wait(seconds=120) in (0, 1)
+
+
+def claims_of(learner: Learner) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT COUNT(*) FROM lms_badges_stickerclaim WHERE learner_id = %s", [learner.pk])
+        return int(cursor.fetchone()[0])
+
+
+def dead_letters() -> list[str]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT reason FROM lms_badges_inboxmessage WHERE state = 'dead' ORDER BY received_from")
+        return [row[0] for row in cursor.fetchall()]
+
+
+def cloud_event(event_type: str, id: str, **data: Any) -> dict[str, Any]:
+    return {"specversion": "1.0", "id": id, "source": "other-service", "type": event_type, "data": data}
+
+
+def test_a_claim_counts_once_and_a_message_that_cannot_be_read_does_not_stop_its_partition(
+    topics: JsonTopics, run: Callable[..., Process]
+) -> None:
+    topics.create(CLAIMED)
+    make_template(slug="star")
+    make_template(slug="comet")
+    learner, other = LearnerFactory.create_batch(2)
+    star = {"accountId": str(learner.uuid), "stickerId": "star"}
+    topics.send(CLAIMED, star)
+    topics.send(CLAIMED, star)
+    topics.send(CLAIMED, b"\x00\xffhouba")
+    topics.send(CLAIMED, cloud_event(CLAIMED, "c-1", **star))
+    topics.send(CLAIMED, {"accountId": "0190e3c0-0000-7000-b000-00000000abcd", "stickerId": "star"})
+    topics.send(CLAIMED, cloud_event(CLAIMED, "c-2", accountId=str(learner.uuid), stickerId="comet"))
+    topics.send(CLAIMED, {"accountId": str(other.uuid), "stickerId": "comet"})
+    consume(run, CLAIMED)
+    assert (claims_of(learner), claims_of(other)) == (2, 1)
+    unreadable, unknown = dead_letters()
+    assert "not UTF-8" in unreadable
+    assert "Nobody here has the account id" in unknown
+    # Everything is sent once more, as after a producer that did not get its answer.
+    topics.send(CLAIMED, star)
+    topics.send(CLAIMED, cloud_event(CLAIMED, "c-2", accountId=str(learner.uuid), stickerId="comet"))
+    consume(run, CLAIMED)
+    assert (claims_of(learner), claims_of(other)) == (2, 1)
+    assert api.credentials_of(learner).count() == 0
+
+
+def test_a_completed_certification_gives_badges_which_are_told_to_other_services(
+    topics: JsonTopics, run: Callable[..., Process]
+) -> None:
+    topics.create(COMPLETED, ASSIGNED, REMOVED)
+    for slug in ("rust", "ferris"):
+        template = make_template(slug=slug, requirements=[], is_active=False)
+        CertificationMapping.objects.create(certification_id="Rust-101", template=template)
+    learner = LearnerFactory()
+    data = {"accountId": str(learner.uuid), "certificationId": "Rust-101", "completedAt": "2026-03-09T08:00:00Z"}
+    topics.send(COMPLETED, cloud_event(COMPLETED, "done-1", **data))
+    topics.send(COMPLETED, cloud_event(COMPLETED, "done-2", **data))
+    topics.send(COMPLETED, cloud_event(COMPLETED, "done-3", **data | {"certificationId": "Knots"}))
+    consume(run, COMPLETED)
+    messages = topics.read_number(2, ASSIGNED)
+    told = [content(message)["data"] for message in messages]
+    assert {event["accountId"] for event in told} == {str(learner.uuid)}
+    assert sorted(event["stickerId"] for event in told) == ["ferris", "rust"]
+    assert dead_letters() == []

@@ -103,7 +103,7 @@ def test_assign_event_user_record_remove_event_and_assign_again(
     # The learner sees it, also as a number.
     listed = learner_asks("get", stickers).json()
     assert [each["stickerId"] for each in listed["stickers"]] == ["helper"]
-    assert learner_asks("get", user).json() == {"accountId": account, "stickers": {"held": 1}}
+    assert learner_asks("get", user).json() == {"accountId": account, "stickers": {"held": 1, "claimed": 0}}
     assert stranger_asks("get", user).status_code == 401
 
     # Staff take it away, once, and give it again.

@@ -46,12 +46,12 @@ def test_events_put_on_the_bus_become_badges_at_credly_in_the_api_and_on_the_bus
 
     bus.send(passes(1, name="Ada Lovelace"), passes(2, name="王 小明"), passes(2))
 
-    consumer.wait_until(lambda: len(credly.badges) == 2, seconds=60, what="two badges at Credly")
+    consumer.wait_until(lambda: len(credly.badges) == 2, what="two badges at Credly")
     assert sorted((badge.first_name, badge.last_name) for badge in credly.badges) == [
         ("Ada", "Lovelace"),
         ("王", "小明"),
     ]
-    consumer.wait_until(lambda: len(announced(bus)) == 2, seconds=60, what="two announcements")
+    consumer.wait_until(lambda: len(announced(bus)) == 2, what="two announcements")
     assert set(announced(bus)) == {"org.openedx.learning.badge.awarded.v1"}
 
     client.force_login(get_user_model().objects.get(username="houba1"))

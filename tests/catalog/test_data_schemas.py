@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from badges.catalog.data_schemas import DataSchema, read_schema
@@ -69,6 +69,21 @@ def test_required_fields_must_be_there_and_nested_objects_have_paths() -> None:
     assert not schema.shape.fields["place"].fields["city"].nullable
     with pytest.raises(ShapeError, match=r"^data\.place\.city: is missing$"):
         schema.check({"place": {}}, "data")
+
+
+def test_all_places_are_named_once_and_at_most_twenty() -> None:
+    many = {f"field{number}": {"type": "integer"} for number in range(30)}
+    schema = read({"items": {"type": "array", "items": {"type": "integer"}}, **many}, required=["items", "user_id"])
+    with pytest.raises(ShapeError) as refused:
+        schema.check({"items": ["x"] * 900, "field1": "x"}, "data")
+    assert {(each.path, each.expected) for each in (refused.value, *refused.value.further)} == {
+        ("data.user_id", "is missing"),
+        ("data.items[]", "expected an integer"),
+        ("data.field1", "expected an integer"),
+    }
+    with pytest.raises(ShapeError) as refused:
+        schema.check(dict.fromkeys(many, "x"), "data")
+    assert len(refused.value.further) == 19
 
 
 @pytest.mark.parametrize(
@@ -169,10 +184,10 @@ def test_a_schema_that_would_take_too_long_is_refused() -> None:
         deep = {"type": "object", "properties": {"a": deep}}
     assert "levels" in problems_of({"deep": deep})["schema"]
     laughs = {f"l{n}": {"allOf": [{"$ref": f"#/$defs/l{n - 1}"}] * 10} for n in range(1, 9)}
-    began = time.monotonic()
+    began = time.process_time()
     found = problems_of({"field": {"$ref": "#/$defs/l8"}}, **{"$defs": {"l0": {"type": "string"}, **laughs}})
     assert any("at most 2000 parts" in message for message in found.values())
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5
     assert "64 KiB" in problems_of({"field": {"description": "x" * 70_000}})["schema"]
 
 
@@ -206,11 +221,11 @@ def test_what_is_wrong_with_data_is_said_at_its_path_and_quotes_no_data(declared
 
 def test_a_regular_expression_and_a_search_for_equal_items_take_no_unlimited_time() -> None:
     schema = read({"text": {"type": "string", "pattern": "^(a+)+$"}, "items": {"type": "array", "uniqueItems": True}})
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(ShapeError):
         schema.check({"text": "a" * 5_000 + "b"}, "data")
     schema.check({"items": [{"a": number} for number in range(20_000)]}, "data")
-    assert time.monotonic() - began < 10
+    assert time.process_time() - began < 10
 
 
 JSON = st.recursive(
@@ -228,6 +243,7 @@ def test_no_schema_and_no_data_raise_anything_else(schema: Any, data: Any) -> No
         read({"field": {"enum": [1]}}).check(data, "data")
 
 
+@settings(deadline=None)  # the time is that of a busy machine
 @given(st.dictionaries(st.sampled_from(["user_id", "a", "b", "c"]), JSON, max_size=4))
 def test_what_the_schema_accepts_has_a_canonical_form_that_stays_the_same(data: Any) -> None:
     schema = read({"a": {"type": "integer"}, "b": {"oneOf": [{"type": "string"}, {"type": "array"}]}, "c": {}})

@@ -63,7 +63,7 @@ def test_editors_of_one_template_take_turns_from_the_first_save_on():
 
     def edit(name: str) -> None:
         try:
-            start.wait(timeout=20)
+            start.wait(timeout=120)
             outcomes.append(save_template({**entry, "name": name}, now=NOON).outcome)
         except Exception as error:
             errors.append(error)
@@ -74,7 +74,7 @@ def test_editors_of_one_template_take_turns_from_the_first_save_on():
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=60)
+        thread.join(timeout=120)
     assert errors == []
     assert sorted(outcomes) == [Outcome.CREATED, *[Outcome.UPDATED] * 3]
     template = BadgeTemplate.objects.get()

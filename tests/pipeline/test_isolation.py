@@ -15,7 +15,7 @@ from badges.progress.models import Fulfillment
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.tables]
 
 ALGEBRA, BOTANY, CHESS = "course-v1:Uni+Algebra+1", "course-v1:Uni+Botany+2", "course-v1:Uni+Chess+3"
-TIMEOUT_SECONDS = 20
+TIMEOUT_SECONDS = 60
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_a_consumer_that_waited_for_a_learner_sees_what_the_other_one_wrote(temp
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(120)
 
     assert not errors
     assert Fulfillment.objects.count() == 3

@@ -147,6 +147,18 @@ def test_a_refused_event_is_told_why_at_its_path(send, learner, change, path, de
     assert not InboxMessage.objects.exists()
 
 
+def test_a_refused_event_is_told_all_places_where_its_data_is_wrong(send, learner):
+    good = workshop_event(id="good")
+    wrong = workshop_event() | {"data": {"user_id": "41", "minutes": -1}}
+    _, refused = send([good, wrong]).json()["events"]
+    assert {error["field"]: error["detail"] for error in refused["errors"]} == {
+        "data.workshop": "is missing",
+        "data.user_id": "expected an integer",
+        "data.minutes": "expected at least 0",
+    }
+    assert errors(send({"specversion": "1.0"})) == dict.fromkeys(("id", "type", "data"), "is missing")
+
+
 @pytest.mark.parametrize("body", ["[]", "5", "null", '"x"', "{", '{"id": NaN}', "[" * 100_000])
 def test_a_body_without_events_is_refused(send, body):
     assert send(body).status_code == 400

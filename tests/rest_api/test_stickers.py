@@ -26,6 +26,7 @@ from tests.factories import (
     make_passing,
     make_template,
 )
+from tests.flows.senders import claimed
 from tests.rest_api.schema import assert_as_promised
 
 STICKERS = "/api/award/v1/users/{userId}/stickers"
@@ -381,7 +382,7 @@ def test_an_account_without_a_learner_holds_nothing_yet(client: Any) -> None:
     client.force_login(user)
     assert stickers_of(client, user.username).json() == {"userId": None, "stickers": [], "next": None, "previous": None}
     body = assert_as_promised(client.get(address(USER, user.username)), USER)
-    assert body == {"accountId": None, "stickers": {"held": 0}}
+    assert body == {"accountId": None, "stickers": {"held": 0, "claimed": 0}}
     assert not Learner.objects.exists()
 
 
@@ -389,9 +390,11 @@ def test_a_user_is_shown_with_the_number_of_stickers(staff: Any, learner: Any, l
     for more in ({}, {}, REVOKED):
         UserCredentialFactory(learner=learner, **more)
     UserCredentialFactory()
+    pipeline.handle([claimed(learner, make_template().slug), claimed(LearnerFactory(), make_template().slug)])
+    pipeline.process_pending()
     for client, name in ((staff, learner.uuid), (learner_client, learner.uuid), (learner_client, learner.lms_user_id)):
         body = assert_as_promised(client.get(address(USER, name)), USER)
-        assert body == {"accountId": str(learner.uuid), "stickers": {"held": 2}}
+        assert body == {"accountId": str(learner.uuid), "stickers": {"held": 2, "claimed": 1}}
     assert staff.get(f"{address(USER, learner.uuid)}?fields=all").status_code == 400
 
 

@@ -24,7 +24,7 @@ def at_once(ask: Callable[[int], Any]) -> list[int]:
 
     def run(number: int) -> int:
         try:
-            gate.wait(20)
+            gate.wait(120)
             return int(ask(number).status_code)
         finally:
             connections.close_all()

@@ -32,7 +32,7 @@ def drain(run_manage: Callable[..., Process], settings: Any) -> Callable[[], Pro
 
 
 def test_a_worker_killed_in_the_middle_of_a_step_is_taken_over(drain: Callable[[], Process]) -> None:
-    run = queue.start("counting", mode=RunMode.APPLY, parameters={"number": 12, "seconds": 0.5})
+    run = queue.start("counting", mode=RunMode.APPLY, parameters={"number": 12, "seconds": 2})
     process = drain()
     process.wait_until(lambda: Circuit.objects.exists(), what="the first step")
     process.kill()

@@ -25,12 +25,12 @@ def taken_by_another(row: QuerySet[Model]) -> Iterator[bool]:
         with transaction.atomic():
             row.select_for_update().get()
             is_taken.set()
-            may_go.wait(20 if is_passed_over else 0)
+            may_go.wait(120 if is_passed_over else 0)
         connection.close()
 
     with ThreadPoolExecutor(1) as pool:
         taking = pool.submit(take)
-        is_taken.wait(20)
+        is_taken.wait(120)
         try:
             yield is_passed_over
         finally:

@@ -16,7 +16,7 @@ def outcomes_at_once(works: Sequence[Callable[[], Any]], *, seconds: float = 120
     def run(work: Callable[[], Any]) -> None:
         try:
             connection.ensure_connection()
-            barrier.wait(20)
+            barrier.wait(120)
             outcomes.append(work())
         except Exception as error:
             outcomes.append(error)

@@ -9,8 +9,9 @@ data that takes long.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 from jsonschema import Draft202012Validator, ValidationError
@@ -19,6 +20,10 @@ from jsonschema.validators import extend
 from badges.catalog.data_schemas.keywords import compile_pattern
 from badges.rules import Kind, Shape, ShapeError, join_path
 from badges.rules.values import strict
+
+MAX_ERRORS = 20
+# So many are looked at. Those of the items of a long list may all say the same.
+MAX_SEEN = 1000
 
 _ANY = Shape(Kind.ANY)
 _NAMES = {
@@ -57,29 +62,42 @@ _EXPECTED: dict[str, Callable[[Any], str]] = {
 
 
 def compile_check(schema: dict[str, Any], shape: Shape) -> Callable[[Any, str], None]:
-    """Return a function that checks data and raises ShapeError. Its second argument is put before the path."""
+    """
+    Return a function that checks data and raises ShapeError, with at most 20 errors in all.
+
+    The function's second argument is put before the paths.
+    """
     validator = _Validator(schema)
 
     def check(data: Any, where: str) -> None:
         # First what the schema does not say: finite numbers, text that can be stored, a limited depth.
         data = _ANY.canonical(data, where)
         try:
-            error = next(validator.iter_errors(data), None)
+            errors = _distinct(
+                _shape_error(error, shape, where) for error in islice(validator.iter_errors(data), MAX_SEEN)
+            )
         except (ArithmeticError, RecursionError):
             raise ShapeError(where, "its numbers are too large to be checked") from None
-        if error is not None:
-            raise _shape_error(error, shape, where)
+        if errors:
+            raise ShapeError(errors[0].path, errors[0].expected, further=errors[1:])
 
     return check
+
+
+def _distinct(errors: Iterable[ShapeError]) -> list[ShapeError]:
+    """The first errors; those of several items of a list are one when they say the same."""
+    found: dict[tuple[str, str], ShapeError] = {}
+    for error in errors:
+        found.setdefault((error.path, error.expected), error)
+        if len(found) == MAX_ERRORS:
+            break
+    return list(found.values())
 
 
 def _shape_error(error: ValidationError, shape: Shape, where: str) -> ShapeError:
     keys = list(error.absolute_path)
     if error.validator == "required":
-        wanted: Any = error.validator_value
-        given: Any = error.instance
-        missing = next(name for name in wanted if name not in given)
-        return ShapeError(_path([*keys, missing], shape, where), "is missing")
+        return ShapeError(_path([*keys, error.message], shape, where), "is missing")
     expected = _EXPECTED.get(str(error.validator), lambda value: f"what {error.validator} of the schema says")
     return ShapeError(_path(keys, shape, where), f"expected {expected(error.validator_value)}")
 
@@ -99,6 +117,14 @@ def _path(keys: list[Any], shape: Shape | None, where: str) -> str:
 def _shown(values: list[Any]) -> str:
     text = ", ".join(json.dumps(value, ensure_ascii=False) for value in values)
     return text if len(text) <= 200 else f"{text[:199]}…"
+
+
+# --- keywords that say which field is missing -------------------------------------------------------------------------
+
+
+def _required(validator: Any, names: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
+    if isinstance(instance, dict):
+        yield from (ValidationError(name) for name in names if name not in instance)
 
 
 # --- keywords that Python's regular expressions or a slow search would evaluate ---------------------------------------
@@ -152,5 +178,6 @@ _Validator: Any = extend(
         "patternProperties": _pattern_properties,
         "additionalProperties": _additional_properties,
         "uniqueItems": _unique_items,
+        "required": _required,
     },
 )

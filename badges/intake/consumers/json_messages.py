@@ -3,6 +3,8 @@ From a Kafka message of a JSON topic to an event, as CloudEvents say.
 
 A message has one of two forms. In the binary form its headers are the attributes (``ce_type`` and so on), and its value
 is the data. In the structured form it has no such headers, and its value is an object with the attributes and the data.
+
+A third form is no CloudEvent: on a topic that is named like one of ``flow_events``, the value may be the data alone.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from typing import Any
 
 from badges.conf import config
 from badges.exceptions import EventError
+from badges.intake import flow_events
 from badges.intake.consumers.loop import Skipped, definition_of
 from badges.intake.consumers.messages import (
     ID_HEADER,
@@ -38,14 +41,17 @@ from badges.intake.events import (
 )
 
 REQUIRED = ("id", "type", "data")
+# An object with one of these is a CloudEvent, and not the data alone.
+ATTRIBUTES = {"specversion", "type", "data"}
 
 
-def read(message: Message, *, event_bytes: int) -> Event | Unreadable | Skipped:
+def read(message: Message, *, event_bytes: int, bare_type: str | None = None) -> Event | Unreadable | Skipped:
     """
     Return the event of a message, or why there is none.
 
-    An event that takes more than ``event_bytes`` is unreadable. Raises Retryable when the database has to be asked for
-    an event type and does not answer.
+    An event that takes more than ``event_bytes`` is unreadable. ``bare_type`` is the type of messages of this topic
+    whose value is the data alone. Raises Retryable when the database has to be asked for an event type and does not
+    answer.
     """
     headers, value, received_from = Headers(message.headers() or ()), message.value(), received_from_of(message)
     body: str | None = None
@@ -55,7 +61,7 @@ def read(message: Message, *, event_bytes: int) -> Event | Unreadable | Skipped:
         if len(value) > event_bytes:
             raise TooBigError(TOO_BIG.format(size=len(value), limit=event_bytes))
         body = _text(value)
-        envelope = _envelope(headers, load_json(body))
+        envelope = _envelope(headers, load_json(body), bare_type)
         # It is kept with all its attributes, so that it can be tried again.
         body = json.dumps(envelope, ensure_ascii=False)
         time = time_of(envelope.get("time"), f"the {TIME_HEADER} header or the time", message)
@@ -81,7 +87,7 @@ def read(message: Message, *, event_bytes: int) -> Event | Unreadable | Skipped:
     return event
 
 
-def _envelope(headers: Headers, content: Any) -> dict[str, Any]:
+def _envelope(headers: Headers, content: Any, bare_type: str | None) -> dict[str, Any]:
     """Return the attributes and the data of a message. Raises EventError when it is not a CloudEvent."""
     if headers.optional(TYPE_HEADER) is not None:
         return {
@@ -93,6 +99,8 @@ def _envelope(headers: Headers, content: Any) -> dict[str, Any]:
         }
     if not isinstance(content, dict):
         raise EventError(f"the message has no {TYPE_HEADER} header, and its value is no object with id, type and data")
+    if bare_type is not None and not ATTRIBUTES & content.keys():
+        return flow_events.envelope_of_bare(bare_type, content)
     if missing := [name for name in REQUIRED if content.get(name) is None]:
         raise EventError(f"not an event: {', '.join(missing)} missing; the message has no {TYPE_HEADER} header either")
     return content

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from badges.conf import config
+from badges.intake import flow_events
 from badges.intake.consumers import client, json_messages, messages
 from badges.intake.consumers.loop import WAIT_SECONDS, Bus, CannotDecodeError, ConsumerError, Item, OperatorNotices
 from badges.intake.consumers.schemas import RegistryUnavailableError, Schemas
@@ -45,11 +46,12 @@ class KafkaBus(Bus[Any]):
     gather_seconds = GATHER_SECONDS
 
     def __init__(self, topics: Sequence[str], group: str, *, topic_wait_seconds: float = TOPIC_WAIT_SECONDS) -> None:
-        named = config.json_topics if isinstance(config.json_topics, (list, tuple)) else ()
-        self._needs_registry = not set(topics) <= set(named)
+        named = {*flow_events.TYPES, *(config.json_topics if isinstance(config.json_topics, (list, tuple)) else ())}
+        self._needs_registry = not set(topics) <= named
         client.check_ready(needs_registry=self._needs_registry)
         self._topics = client.full_topics(list(topics))
         self._json_topics = frozenset(client.full_topics([topic for topic in topics if topic in named]))
+        self._bare_types = dict(zip(client.full_topics(list(flow_events.TYPES)), flow_events.TYPES, strict=True))
         self._group = group
         self._event_bytes = config.intake["event_bytes"]
         self._topic_wait_seconds = topic_wait_seconds
@@ -116,7 +118,8 @@ class KafkaBus(Bus[Any]):
 
     def _read(self, message: Any) -> Item:
         if message.topic() in self._json_topics:
-            return json_messages.read(message, event_bytes=self._event_bytes)
+            bare_type = self._bare_types.get(message.topic())
+            return json_messages.read(message, event_bytes=self._event_bytes, bare_type=bare_type)
         assert self._schemas is not None
         return messages.read(message, self._schemas, event_bytes=self._event_bytes)
 

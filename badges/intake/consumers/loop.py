@@ -23,7 +23,9 @@ from badges.catalog.event_types import EventDefinition
 from badges.common.stopping import StopRequest
 from badges.conf import config
 from badges.exceptions import BadgesError, Retryable
+from badges.intake import flow_events
 from badges.intake.events import Event, Unreadable
+from badges.intake.flow_events import FlowEventType
 
 log = logging.getLogger(__name__)
 
@@ -145,13 +147,17 @@ class Bus(ABC, Generic[Message]):
         """Disconnect."""
 
 
-def definition_of(event_type: str) -> EventDefinition | None:
+def definition_of(event_type: str) -> EventDefinition | FlowEventType | None:
     """
     Return the definition of an event type, or None when it is known but not configured here.
+
+    The events of other services about accounts (``flow_events``) need no configuration.
 
     Raises UnknownEventType when no installed package defines it, and it is no event type of this site. Raises Retryable
     when the database has to be asked for one, and does not answer.
     """
+    if flow := flow_events.find(event_type):
+        return flow
     found = event_types.find(event_type)
     if found is None and not event_types.is_known(event_type):
         raise event_types.unknown(event_type)

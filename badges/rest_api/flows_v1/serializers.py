@@ -73,6 +73,9 @@ class StickerCountsSerializer(serializers.Serializer[Any]):
     """How many stickers a person has."""
 
     held = serializers.IntegerField(help_text="Stickers that are assigned now.")
+    claimed = serializers.IntegerField(
+        help_text="Stickers that the user has claimed at another service; also those that were removed since."
+    )
 
 
 class UserSerializer(serializers.Serializer[Any]):

@@ -8,6 +8,7 @@ from rest_framework.response import Response
 from badges.awarding.models import ACTIVE, UserCredential
 from badges.common.openapi import Operation
 from badges.common.query_parameters import refuse_unknown
+from badges.flows.claims import claimed_count
 from badges.intake.models import Learner
 from badges.rest_api.flows_v1.people import USER_ID, readable_person
 from badges.rest_api.flows_v1.serializers import UserSerializer
@@ -28,7 +29,7 @@ class UserView(PluginAPIView):
     }
 
     def get(self, request: Request, userId: str) -> Response:
-        """How many stickers a user has: yourself, or anybody with the permission to view credentials."""
+        """How many stickers a user holds and claimed: yourself, or anybody with the permission to view credentials."""
         refuse_unknown(request, ())
         learner = readable_person(request, userId).learner
         return Response(
@@ -37,5 +38,8 @@ class UserView(PluginAPIView):
 
 
 def _counts(learner: Learner | None) -> dict[str, int]:
-    """Return how many stickers a learner has, counted from the rows."""
-    return {"held": UserCredential.objects.filter(learner=learner, active_key=ACTIVE).count() if learner else 0}
+    """Return how many stickers a learner has and has claimed, counted from the rows."""
+    if learner is None:
+        return {"held": 0, "claimed": 0}
+    held = UserCredential.objects.filter(learner=learner, active_key=ACTIVE).count()
+    return {"held": held, "claimed": claimed_count(learner)}

@@ -1,5 +1,5 @@
 """
-Events by REST, of the event types that this site has defined itself.
+Events by REST, of the event types that this site has defined itself, and those of other services about accounts.
 
 Each event of a request is taken or refused by itself, and the answer says what became of each. Events of public signals
 are not taken: they say what happened at the LMS, and only the LMS may say that.
@@ -28,6 +28,7 @@ from badges.common.permissions import permission
 from badges.conf import config
 from badges.database import retry_transient
 from badges.exceptions import EventError
+from badges.intake import flow_events
 from badges.intake.events import ID_LENGTH, Event, canonical_event, canonical_id, canonical_type, stored_size
 from badges.rest_api import views
 from badges.rest_api.views import PluginAPIView
@@ -51,7 +52,10 @@ class SentEventSerializer(serializers.Serializer[Any]):
     id = serializers.CharField(
         max_length=ID_LENGTH, help_text="Yours. An event with an id that you sent is a duplicate."
     )
-    type = serializers.CharField(max_length=255, help_text="The name of an event type of this site.")
+    type = serializers.CharField(
+        max_length=255,
+        help_text="The name of an event type of this site, or of an event about an account (users.stickerClaimed.v1).",
+    )
     time = serializers.DateTimeField(required=False, help_text="When it happened, by RFC 3339; by default now.")
     data = serializers.JSONField(help_text="As the JSON Schema of the event type says.")
     specversion = serializers.ChoiceField(choices=[SPEC_VERSION], required=False)
@@ -70,7 +74,9 @@ class ReceivedEventSerializer(serializers.Serializer[Any]):
 
     id = serializers.CharField(allow_null=True, help_text="Null when the event has no id that can be used.")
     status = serializers.ChoiceField(choices=[receipt.value for receipt in EventReceipt])
-    errors = EventErrorSerializer(many=True, help_text="Empty unless the event was refused.")
+    errors = EventErrorSerializer(
+        many=True, help_text="Empty unless the event was refused. At most 20 places where its data does not fit."
+    )
 
 
 class ReceivedEventsSerializer(serializers.Serializer[Any]):
@@ -151,7 +157,7 @@ def _event(given: Any, *, source: str, now: dt.datetime) -> Event:
         raise ShapeError("", 'expected an object, such as {"id": "…", "type": "…", "data": {…}}')
     _check_names(given)
     event_id, name = canonical_id(given["id"]), canonical_type(given["type"])
-    definition = event_types.configured().get(name)
+    definition = flow_events.find(name) or event_types.configured().get(name)
     if event_types.find_signal(name) is not None or name.startswith(event_types.RESERVED):
         raise ShapeError("type", "events of public signals come from the LMS; send event types of this site only")
     if definition is None:
@@ -176,9 +182,9 @@ def _event(given: Any, *, source: str, now: dt.datetime) -> Event:
 def _check_names(given: Mapping[str, Any]) -> None:
     if "source" in given:
         raise ShapeError("source", "leave it out; it is set here, to rest/ and your username")
-    for name in REQUIRED:
-        if given.get(name) is None:
-            raise ShapeError(name, "is missing")
+    missing = [ShapeError(name, "is missing") for name in REQUIRED if given.get(name) is None]
+    if missing:
+        raise ShapeError(missing[0].path, missing[0].expected, further=missing[1:])
     if any(name not in REQUIRED + OPTIONAL for name in given):
         raise ShapeError("", f"there is a field that events do not have; known are {', '.join(REQUIRED + OPTIONAL)}")
     for name, only in (("specversion", SPEC_VERSION), ("datacontenttype", JSON)):
@@ -191,7 +197,7 @@ def _results(given: list[Any], read: list[Event | EventError], received: list[Re
     results: list[dict[str, Any]] = []
     for sent, event in zip(given, read, strict=True):
         if isinstance(event, EventError):
-            results.append({"id": _id_of(sent), "status": EventReceipt.REFUSED, "errors": [_error(event)]})
+            results.append({"id": _id_of(sent), "status": EventReceipt.REFUSED, "errors": _errors(event)})
             continue
         item = next(stored)
         errors = [{"field": "", "detail": item.reason}] if item.reason else []
@@ -199,14 +205,14 @@ def _results(given: list[Any], read: list[Event | EventError], received: list[Re
     return results
 
 
-def _error(error: EventError) -> dict[str, str]:
-    """Return an error with its path, which some messages begin with."""
+def _errors(error: EventError) -> list[dict[str, str]]:
+    """Return errors with their paths, which some messages begin with."""
     if isinstance(error, ShapeError):
-        return {"field": error.path, "detail": error.expected}
+        return [{"field": each.path, "detail": each.expected} for each in (error, *error.further)]
     field, colon, detail = str(error).partition(": ")
     if colon and field in (*REQUIRED, *OPTIONAL, "source"):
-        return {"field": field, "detail": detail}
-    return {"field": "", "detail": str(error)}
+        return [{"field": field, "detail": detail}]
+    return [{"field": "", "detail": str(error)}]
 
 
 def _id_of(sent: Any) -> str | None:

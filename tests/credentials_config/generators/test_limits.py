@@ -42,8 +42,8 @@ def worker_pid() -> int:
 
 
 def test_a_template_that_loops_is_killed_before_any_learner(limits):
-    limits(seconds=1)
-    with pytest.raises(GenerationError, match=r"longer than 1 seconds.*loop") as caught:
+    limits(seconds=3)
+    with pytest.raises(GenerationError, match=r"longer than 3 seconds.*loop") as caught:
         renderer(LOOP + OWN, name="own.typ")
     assert caught.value.everyone
     # Others go on.
@@ -51,9 +51,9 @@ def test_a_template_that_loops_is_killed_before_any_learner(limits):
 
 
 def test_a_template_that_loops_for_one_learner_leaves_the_others(limits):
-    limits(seconds=1)
+    limits(seconds=3)
     made = renderer(LOOP_FOR_BOBBY, name="own.typ")
-    with pytest.raises(GenerationError, match="longer than 1 seconds") as caught:
+    with pytest.raises(GenerationError, match="longer than 3 seconds") as caught:
         made.render(context(name="Bobby"))
     assert not caught.value.everyone
     assert "Ada Lovelace" in read_text(made.render(context()).content)
@@ -61,13 +61,13 @@ def test_a_template_that_loops_for_one_learner_leaves_the_others(limits):
 
 def test_the_worker_ends_itself_when_nobody_is_left_to_kill_it(limits):
     """Its parent was killed while a template looped: the alarm is the worker's own."""
-    limits(seconds=2)
+    limits(seconds=3)
     made = renderer(LOOP_FOR_BOBBY, name="own.typ")
     pid = worker_pid()
     request = made._request(context(name="Bobby"), page=0, strict=False)
     process._shared._write(process._shared._process, process.messages.encode(request))
     assert psutil.Process(pid).is_running()
-    assert process._shared._process.wait(10) == -signal.SIGALRM
+    assert process._shared._process.wait(60) == -signal.SIGALRM
 
 
 def test_too_much_memory_is_an_error_that_says_so(limits):
@@ -100,10 +100,18 @@ def test_a_worker_that_was_killed_is_replaced(limits):
 def test_a_worker_that_dies_over_a_document_is_an_error_and_replaced(limits):
     limits()
     made = renderer(LOOP_FOR_BOBBY, name="own.typ")
-    killer = threading.Timer(0.7, os.kill, (worker_pid(), signal.SIGKILL))
+    worker = psutil.Process(worker_pid())
+    rested = worker.cpu_times().user
+
+    def kill_at_work() -> None:
+        assert _within(60, lambda: worker.cpu_times().user > rested + 0.2)
+        worker.kill()
+
+    killer = threading.Thread(target=kill_at_work)
     killer.start()
     with pytest.raises(GenerationError, match="gave up"):
         made.render(context(name="Bobby"))
+    killer.join()
     assert made.render(context()).content
 
 
@@ -116,15 +124,19 @@ def test_an_interruption_does_not_hand_one_learners_document_to_the_next(limits)
     def interrupt(*_):
         raise SoftTimeLimit
 
-    limits(seconds=5)
+    limits(seconds=30)
     made = renderer(
         OWN + b'#if sys.inputs.name == "Slow" { for i in range(1000) { for j in range(1000) {} } }', name="own.typ"
     )
     before = signal.signal(signal.SIGALRM, interrupt)
-    signal.setitimer(signal.ITIMER_REAL, 0.02)
+
+    def render_and_be_interrupted() -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0.02)
+        made.render(context(name="Slow"))
+
     try:
         with pytest.raises(SoftTimeLimit):
-            made.render(context(name="Slow"))
+            render_and_be_interrupted()
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
@@ -269,7 +281,7 @@ def test_a_killed_process_leaves_no_worker_and_no_folder():
     assert Path(folder).exists()
     parent.kill()
     parent.wait()
-    assert _within(10, lambda: _gone(int(pid)) and not Path(folder).exists())
+    assert _within(60, lambda: _gone(int(pid)) and not Path(folder).exists())
     parent.stdin.close()
     parent.stdout.close()
 
@@ -289,8 +301,8 @@ os.waitpid(child, 0)
 print(made.render(context()).content == first, process._shared._process.pid, flush=True)
 """
     )
-    out, _ = parent.communicate(timeout=60)
+    out, _ = parent.communicate(timeout=120)
     (pid, _), (childs, same), (still, same_worker) = (line.split() for line in out.splitlines())
     assert (same, still) == ("True", "True")
     assert childs != pid == same_worker
-    assert _within(10, lambda: _gone(int(pid)) and _gone(int(childs)))
+    assert _within(60, lambda: _gone(int(pid)) and _gone(int(childs)))

@@ -204,10 +204,10 @@ def test_an_unknown_kind_of_endpoint_names_those_there_are(lms):
 
 def test_refusing_connections_ends_by_itself_on_the_same_port(lms, ask):
     url = lms.url
-    lms.refuse(seconds=0.3)
+    lms.refuse(seconds=2)
     with pytest.raises(requests.ConnectionError):
         ask(f"/api/courses/v1/courses/{ALGEBRA}/")
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         try:
             answer = ask(f"/api/courses/v1/courses/{ALGEBRA}/")
@@ -287,7 +287,7 @@ def test_a_process_ends_when_told(number):
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline().startswith("http://127.0.0.1:")
         process.send_signal(number)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
 
 
 def test_a_process_ends_with_the_one_that_started_it():
@@ -295,14 +295,14 @@ def test_a_process_ends_with_the_one_that_started_it():
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline().startswith("http://127.0.0.1:")
         process.stdin.close()
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
 
 
 def test_a_process_that_cannot_start_says_why(tmp_path):
     (tmp_path / "broken.json").write_text("{")
     command = [sys.executable, "-m", "credentials_config.testing.lms", "--load", str(tmp_path / "broken.json")]
 
-    result = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60)
 
     assert result.returncode == 1
     assert "Correct --load" in result.stderr
@@ -316,6 +316,6 @@ def test_the_stand_in_needs_no_django_and_nothing_of_the_client():
     )
     environment = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
 
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=20)
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=60)
 
     assert result.stdout.strip() == "[]", result.stderr

@@ -205,9 +205,9 @@ def test_events_of_a_pipe_need_not_wait_for_a_full_batch(tmp_path: Path) -> None
     with pipe.open("w") as writer:
         writer.write(passing_status().line + "\n")
         writer.flush()
-        assert handed_on.wait(10)  # although the pipe is still open
+        assert handed_on.wait(60)  # although the pipe is still open
         writer.write(passing_status().line + "\n")
-    reader.join(10)
+    reader.join(60)
     assert [len(batch) for batch in batches] == [1, 1]
 
 

@@ -50,7 +50,7 @@ class Member:
         if self.error:
             raise self.error
 
-    def join(self, seconds: float = 60) -> None:
+    def join(self, seconds: float = 120) -> None:
         self._thread.join(seconds)
         assert not self._thread.is_alive(), "it does not end"
 
@@ -294,10 +294,10 @@ def test_asked_to_stop_it_finishes_its_batch(bus: Bus, member: Callable[..., Mem
 
     def decide(batch: Any) -> None:
         begun.set()
-        assert go_on.wait(30)
+        assert go_on.wait(120)
 
     reader = member(batch_size=10, decide=decide).start()
-    assert begun.wait(30)
+    assert begun.wait(120)
     reader.stop.request()
     go_on.set()
     reader.join()

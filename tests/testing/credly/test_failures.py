@@ -28,10 +28,10 @@ def test_refused_connections_come_back_on_the_same_port(credly, template, ask):
 
 
 def test_connections_can_be_refused_for_a_moment(credly, ask):
-    credly.refuse(seconds=0.3)
+    credly.refuse(seconds=2)
     with pytest.raises(requests.ConnectionError):
         ask("GET")
-    give_up = time.monotonic() + 10
+    give_up = time.monotonic() + 60
     while time.monotonic() < give_up:
         try:
             assert ask("GET").status_code == 200
@@ -104,7 +104,7 @@ def test_a_connection_can_also_be_dropped_before_anything_is_done(credly, templa
 def test_a_slow_answer_comes_after_the_badge_was_issued(credly, template, ask):
     credly.slow_down(5, on="issue", times=1)
     with pytest.raises(requests.Timeout):
-        ask.issue(template, timeout=0.3)
+        ask.issue(template, timeout=1)
     assert len(credly.badges) == 1
     assert ask("GET").elapsed < timedelta(seconds=4)  # the others do not wait
 

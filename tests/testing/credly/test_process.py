@@ -46,7 +46,7 @@ def test_what_was_answered_with_201_is_there_after_a_kill(tmp_path, client_of):
         url = credly.url
         credly.kill()
         for worker in workers:
-            worker.join(30)
+            worker.join(60)
 
         credly.start()
 
@@ -113,8 +113,8 @@ def test_a_process_can_be_told_to_refuse_connections_for_a_while(client_of):
     with CredlyProcess() as credly:
         with pytest.raises(ValueError, match="how many seconds"):
             credly.refuse()
-        credly.refuse(seconds=0.5)
-        refused, give_up = 0, time.monotonic() + 20
+        credly.refuse(seconds=2)
+        refused, give_up = 0, time.monotonic() + 60
         while time.monotonic() < give_up:
             try:
                 assert client_of(credly)("GET").ok
@@ -155,7 +155,7 @@ def test_the_first_line_is_the_address_and_sigterm_ends_the_process_cleanly():
         address = f"{url}/organizations/c0ffee00-0000-4000-8000-00000000c4ed"
         assert requests.get(address, auth=("t0ken", ""), timeout=20).ok
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+        assert process.wait(60) == 0
 
 
 def test_a_port_that_is_taken_is_said_in_one_line():
@@ -186,7 +186,7 @@ def test_the_process_does_not_outlive_the_one_that_started_it(tmp_path):
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
-    pid, give_up = int(run.stdout), time.monotonic() + 20
+    pid, give_up = int(run.stdout), time.monotonic() + 60
     while time.monotonic() < give_up:
         if not is_running(pid):
             return

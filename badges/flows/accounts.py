@@ -1,0 +1,116 @@
+"""Whom the events of other services are about, and what becomes of events about somebody who is not known here."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from badges.catalog.causes import Cause, CauseKind
+from badges.conf import config
+from badges.exceptions import EventError
+from badges.intake import flow_events
+from badges.intake.events import Event
+from badges.intake.kinds import Handled
+from badges.intake.models import InboxMessage, Learner, LearnerIdentity
+
+UNKNOWN_ACCOUNT = (
+    "Nobody here has the account id of this event. Correct its sender, or give a learner this id at the issuer "
+    "LMS_BADGES_CONFIG['flows']['account_issuer'] names (learner identities). Then retry."
+)
+WAITS_FOR_ACCOUNT = "Nobody here has the account id of this event yet. It is tried again."
+
+# How long an event waits for its account: at first a little, then as long again as it has waited already.
+FIRST_WAITS = (10, 20, 40, 80, 160, 320)
+LONGEST_WAIT = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A row of the inbox, its event, and the learner whom it is about. The learner is locked."""
+
+    row: InboxMessage
+    event: Event
+    learner: Learner
+
+    @property
+    def cause(self) -> Cause:
+        """The event as the cause of an award."""
+        event = self.event
+        return Cause(CauseKind.EVENT, event.source, event.id, event.type, event.time)
+
+
+def received(
+    rows: Sequence[InboxMessage], handled: Handled, *, if_unknown: Callable[[InboxMessage], None]
+) -> Iterator[Received]:
+    """
+    Yield the rows whose learners are known, after locking these; at most three statements.
+
+    A row that cannot be read becomes a dead letter in ``handled``, and one about a retired person is noted there.
+    ``if_unknown`` gets the rows about somebody who is not known. Must run in a transaction.
+    """
+    events: list[tuple[InboxMessage, Event]] = []
+    for row in rows:
+        event = _read(row, handled)
+        if event is not None:
+            events.append((row, event))
+    learners = lock_learners(event.data["accountId"] for _, event in events)
+    for row, event in events:
+        learner = learners.get(event.data["accountId"])
+        if learner is None:
+            if_unknown(row)
+        elif learner.is_anonymous:
+            handled.about_retired.append(row)
+        else:
+            yield Received(row, event, learner)
+
+
+def lock_learners(account_ids: Iterable[str]) -> dict[str, Learner]:
+    """
+    Return the learners of accounts by account id, locked in the order of their ids; at most three statements.
+
+    An account id is the UUID of a learner, or an id at the issuer that the setting ``flows.account_issuer`` names.
+    """
+    wanted = set(account_ids)
+    by_uuid = {found: account_id for account_id in wanted if (found := _uuid(account_id))}
+    known = Learner.objects.filter(uuid__in=by_uuid).order_by().values_list("uuid", "pk") if by_uuid else []
+    pk_of = {by_uuid[found]: pk for found, pk in known}
+    issuer, others = config.flows["account_issuer"], wanted - pk_of.keys()
+    if issuer and others:
+        identities = LearnerIdentity.objects.filter(issuer=issuer, subject__in=others).order_by()
+        pk_of |= dict(identities.values_list("subject", "learner_id"))
+    if not pk_of:
+        return {}
+    locked = Learner.objects.select_for_update().filter(pk__in=set(pk_of.values())).order_by("pk")
+    learners = {learner.pk: learner for learner in locked}
+    return {account_id: learners[pk] for account_id, pk in pk_of.items() if pk in learners}
+
+
+def wait_or_give_up(row: InboxMessage, handled: Handled, now: dt.datetime) -> None:
+    """Let a row wait for its account, or give it up when it has waited as long as ``flows.account_wait_hours``."""
+    waited = now - row.received_at
+    if waited >= dt.timedelta(hours=config.flows["account_wait_hours"]):
+        handled.dead.append((row, UNKNOWN_ACCOUNT))
+    else:
+        handled.later.append((row, now + dt.timedelta(seconds=_wait(waited.total_seconds())), WAITS_FOR_ACCOUNT))
+
+
+def _wait(waited: float) -> float:
+    return next((step for step in FIRST_WAITS if step > waited), LONGEST_WAIT)
+
+
+def _read(row: InboxMessage, handled: Handled) -> Event | None:
+    try:
+        return flow_events.event_of(row)
+    except EventError as error:
+        handled.dead.append((row, str(error)))
+        return None
+
+
+def _uuid(account_id: str) -> uuid.UUID | None:
+    try:
+        found = uuid.UUID(account_id)
+    except ValueError:
+        return None
+    return found if str(found) == account_id else None

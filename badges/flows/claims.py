@@ -1,0 +1,105 @@
+"""
+Claims: learners have claimed badges at another service (``users.stickerClaimed.v1``).
+
+A claim counts, once for each learner and template. It awards nothing, unless ``LMS_BADGES_CONFIG["flows"]`` has
+``claims_award``.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Iterable, Sequence
+
+from django.db.models import Q
+from uuid6 import uuid7
+
+from badges import granting
+from badges.catalog.models import BadgeTemplate
+from badges.conf import config
+from badges.flows import accounts
+from badges.flows.accounts import UNKNOWN_ACCOUNT, Received
+from badges.flows.models import StickerClaim
+from badges.granting import NewAward
+from badges.inserts import insert, new_row
+from badges.intake.kinds import Handled
+from badges.intake.models import InboxMessage, Learner
+
+UNKNOWN_STICKER = "There is no badge template with this slug or UUID. Correct the sender, or add it; then retry."
+
+
+def claimed_count(learner: Learner) -> int:
+    """Return how many badges a learner has claimed; one statement."""
+    return StickerClaim.objects.filter(learner=learner).count()
+
+
+def handle(rows: Sequence[InboxMessage], *, now: dt.datetime) -> Handled:
+    """
+    Store the claims of the rows. A row about an unknown account or badge becomes a dead letter; the others go on.
+
+    The handler of the kind ``sticker-claim`` of inbox rows. The number of statements does not depend on the number of
+    rows.
+    """
+    handled = Handled()
+    known = list(accounts.received(rows, handled, if_unknown=lambda row: handled.dead.append((row, UNKNOWN_ACCOUNT))))
+    templates = _template_ids(each.event.data["stickerId"] for each in known)
+    claims: dict[tuple[int, int], Received] = {}
+    for each in known:
+        template_id = templates.get(each.event.data["stickerId"])
+        if template_id is None:
+            handled.dead.append((each.row, UNKNOWN_STICKER))
+        else:
+            claims.setdefault((each.learner.pk, template_id), each)
+    new = _store(claims, now)
+    if config.flows["claims_award"] and new:
+        awardable = granting.awardable({template_id for _, template_id in new})
+        awards = [
+            NewAward(learner_id, awardable[template_id], claims[learner_id, template_id].cause)
+            for learner_id, template_id in new
+            if template_id in awardable
+        ]
+        handled.awarded = len(granting.award(awards, now=now))
+    return handled
+
+
+def _store(claims: dict[tuple[int, int], Received], now: dt.datetime) -> list[tuple[int, int]]:
+    """Store claims; return which learners and templates are new; two statements."""
+    made = [
+        new_row(
+            StickerClaim,
+            id=uuid7(),
+            learner_id=learner_id,
+            template_id=template_id,
+            event_source=each.event.source,
+            event_id=each.event.id,
+            event_time=each.event.time,
+            received_at=now,
+        )
+        for (learner_id, template_id), each in sorted(claims.items(), key=lambda item: item[0])
+    ]
+    if not made:
+        return []
+    insert(made, unique=("learner", "template"))
+    stored = StickerClaim.objects.filter(id__in=[claim.id for claim in made])
+    return sorted(stored.order_by().values_list("learner_id", "template_id"))
+
+
+def _template_ids(sticker_ids: Iterable[str]) -> dict[str, int]:
+    """Return the ids of templates, by slug or by UUID as it was given; one statement."""
+    wanted = set(sticker_ids)
+    uuids = {identifier for text in wanted if (identifier := _uuid(text))}
+    if not wanted:
+        return {}
+    rows = BadgeTemplate.objects.filter(Q(slug__in=wanted) | Q(uuid__in=uuids)).order_by()
+    found: dict[str, int] = {}
+    for pk, slug, identifier in rows.values_list("pk", "slug", "uuid"):
+        found.setdefault(str(identifier), pk)
+        found[slug] = pk  # of two templates of one name, the one whose slug it is
+    return found
+
+
+def _uuid(text: str) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        return None

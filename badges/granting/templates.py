@@ -1,0 +1,44 @@
+"""Templates as granting needs them, read from their rows: for awards that no compiled catalog decides."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+from django.db.models import OuterRef, Subquery
+
+from badges.catalog.models import TemplateIssuer, TemplateRevision
+from badges.granting.awards import GrantedTemplate
+from badges.granting.by_hand import awardable_templates
+
+
+@dataclass(frozen=True, slots=True)
+class _Template:
+    id: int
+    slug: str
+    revision_id: int
+    award_once: bool
+    issuers: list[tuple[str, str, str]] = field(default_factory=list)
+
+
+def awardable(template_ids: Collection[int]) -> dict[int, GrantedTemplate]:
+    """
+    Return those of the templates whose badges are awarded now, by id; two statements, or none.
+
+    A template that is inactive or archived is left out.
+    """
+    if not template_ids:
+        return {}
+    newest = TemplateRevision.objects.filter(template=OuterRef("pk")).order_by("-number").values("id")[:1]
+    rows: Sequence[tuple[int, str, bool, int]] = list(
+        awardable_templates()
+        .filter(pk__in=template_ids)
+        .annotate(newest=Subquery(newest))
+        .order_by()
+        .values_list("pk", "slug", "award_once", "newest")
+    )
+    found = {pk: _Template(pk, slug, revision_id, award_once) for pk, slug, award_once, revision_id in rows}
+    issuers = TemplateIssuer.objects.filter(template__in=found).order_by("provider")
+    for template_id, *issuer in issuers.values_list("template_id", "provider", "organization", "external_template"):
+        found[template_id].issuers.append((issuer[0], issuer[1], issuer[2]))
+    return dict(found)
