@@ -24,7 +24,11 @@ from badges.catalog.learner_paths import LearnerPathError, read_learner_path
 from badges.common.config_checks import config_problems
 from badges.conf import DEFAULTS, LMS_ID_FIELD, PASSING_STATUS, config, has_user_field, user_lms_id_field
 from badges.database import incomplete_character_sets, inexact_columns
+from badges.engagement.activities import time_zone
+from badges.engagement.experience import read_rules
+from badges.engagement.models import KIND_LENGTH
 from badges.issuers import registry
+from badges.pipeline.activities import kind_of_event
 from badges.rules import Kind
 
 BADGE_AWARDED = "org.openedx.learning.badge.awarded.v1"
@@ -54,6 +58,33 @@ def check_events(**_: Any) -> list[CheckMessage]:
         )
     for event_type in events if isinstance(events, (list, tuple)) else ():
         problems += _event_problems(event_type)
+    return problems
+
+
+@register("lms_badges")
+def check_engagement(**_: Any) -> list[CheckMessage]:
+    """Report rules for XP that are wrong, and event types and a time zone that nothing can use."""
+    if not isinstance(getattr(settings, "LMS_BADGES_CONFIG", {}), dict) or not isinstance(config.engagement, dict):
+        return []  # E007 says so
+    place = "LMS_BADGES_CONFIG['engagement']"
+    _rules, wrong = read_rules(config.engagement["xp"])
+    hint = "The page Give XP and streak badges of the documentation describes the rules."
+    problems: list[CheckMessage] = [Error(f"{place}['xp']{each}.", hint=hint, id="lms_badges.E013") for each in wrong]
+    zone = config.engagement["time_zone"]
+    if zone is not None and time_zone(zone) is None:
+        hint = "Write an IANA name, such as Europe/Brussels."
+        message = f"{place}['time_zone'] is {zone!r}, which is no time zone that this machine has."
+        problems.append(Error(message, hint=hint, id="lms_badges.E014"))
+    kinds = config.engagement["events"]
+    for event_type in kinds if isinstance(kinds, dict) else ():
+        where = f"{place}['events'][{event_type!r}]"
+        if kind_of_event(event_type) is None:
+            hint = f"Write text of 1 to {KIND_LENGTH} characters, such as 'course'."
+            problems.append(Error(f"{where} is no kind of activity.", hint=hint, id="lms_badges.E015"))
+        elif event_types.find_signal(event_type) is not None and event_type not in config.events:
+            hint = f"Add {event_type!r} to LMS_BADGES_CONFIG['events']."
+            message = f"{where} has no effect: events of this type are not received."
+            problems.append(Warning(message, hint=hint, id="lms_badges.W015"))
     return problems
 
 

@@ -9,7 +9,14 @@ from django.core.checks import Error, Warning, run_checks
 from openedx_events.tooling import OpenEdxPublicSignal
 
 from badges.catalog.models import EventType
-from badges.checks import check_cloud_events, check_config, check_events, check_host, check_own_event_types
+from badges.checks import (
+    check_cloud_events,
+    check_config,
+    check_engagement,
+    check_events,
+    check_host,
+    check_own_event_types,
+)
 from badges.conf import PASSING_STATUS, user_lms_id_field
 from tests.factories import WORKSHOP, make_event_type
 
@@ -370,3 +377,37 @@ def test_event_types_of_this_site_that_cannot_be_used():
 def test_before_the_tables_are_made_nothing_is_said_of_event_types(monkeypatch):
     monkeypatch.setattr(EventType._meta, "db_table", "lms_badges_that_is_not_there")
     assert check_own_event_types(databases=["default"]) == []
+
+
+def test_rules_for_xp_that_are_wrong(settings):
+    configure(settings, engagement={"xp": {"quiz": {"points": 1}}})
+    assert check_engagement() == [
+        Error(
+            "LMS_BADGES_CONFIG['engagement']['xp']['quiz']['points'] is not known; known keys are xp, per_point, "
+            "per_card, most.",
+            hint="The page Give XP and streak badges of the documentation describes the rules.",
+            id="lms_badges.E013",
+        )
+    ]
+
+
+def test_a_time_zone_that_is_none(settings):
+    for name in ("Mars/Olympus", 3):
+        configure(settings, engagement={"time_zone": name})
+        (problem,) = check_engagement()
+        assert (problem.id, problem.hint) == ("lms_badges.E014", "Write an IANA name, such as Europe/Brussels.")
+
+
+def test_event_types_that_cannot_be_activities(settings):
+    configure(settings, engagement={"events": {PASSING_STATUS: "course", ENROLLMENT: "course", GRADE: ""}})
+    enrollment, grade = check_engagement()
+    assert (enrollment.id, enrollment.hint) == (
+        "lms_badges.W015",
+        f"Add {ENROLLMENT!r} to LMS_BADGES_CONFIG['events'].",
+    )
+    assert (grade.id, grade.hint) == ("lms_badges.E015", "Write text of 1 to 100 characters, such as 'course'.")
+
+
+def test_settings_of_engagement_that_are_no_dict_are_reported_once(settings):
+    configure(settings, engagement=[])
+    assert [problem.id for problem in [*check_config(), *check_engagement()]] == ["lms_badges.E007"]

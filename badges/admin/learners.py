@@ -32,14 +32,17 @@ from badges.admin.decisions import (
 from badges.admin.readonly import ExactSearchMixin, ReadOnlyAdmin, learner_ids_for
 from badges.awarding.models import ACTIVE
 from badges.common.admin import LongTableAdmin, admin_url, link_to, link_to_list
+from badges.common.permissions import may
 from badges.exceptions import Permanent
 from badges.flows.claims import claimed_count
 from badges.intake.learners import give_account
 from badges.models import (
+    Activity,
     BadgeProgress,
     CertificationCompletion,
     InboxMessage,
     Learner,
+    LearnerEngagement,
     LearnerIdentity,
     OutboxMessage,
     StickerClaim,
@@ -57,7 +60,17 @@ class LearnerAdmin(ButtonsMixin, ExactSearchMixin, ReadOnlyAdmin):
     search_help_text = gettext_lazy("An LMS user id, a username or its beginning, or the UUID of a learner.")
     ordering = ("-pk",)
     list_filter = (("account_learner", admin.EmptyFieldListFilter),)
-    fields = ("uuid", "lms_user_id", "user", "other_learner", "created_at", "known_at", "stickers", "badges")
+    fields = (
+        "uuid",
+        "lms_user_id",
+        "user",
+        "other_learner",
+        "created_at",
+        "known_at",
+        "stickers",
+        "xp_and_streaks",
+        "badges",
+    )
 
     actions = ("retire",)
 
@@ -183,6 +196,22 @@ class LearnerAdmin(ButtonsMixin, ExactSearchMixin, ReadOnlyAdmin):
         held = UserCredential.objects.filter(learner=learner, active_key=ACTIVE).count()
         return _("%(held)d held, %(claimed)d claimed") % {"held": held, "claimed": claimed_count(learner)}
 
+    @admin.display(description=gettext_lazy("XP and streaks"))
+    def xp_and_streaks(self, learner: Learner) -> str:
+        stats = api.engagement_of(learner)
+        kinds = ", ".join(f"{kind}: {count}" for kind, count in stats.activities.items())
+        if not kinds:
+            return "-"
+        return _(
+            "%(xp)d XP; current streak %(current)d, longest streak %(longest)d (days in a row); activities: %(kinds)s"
+        ) % {"xp": stats.total_xp, "current": stats.current_streak, "longest": stats.longest_streak, "kinds": kinds}
+
+    def get_fields(self, request: HttpRequest, obj: Learner | None = None) -> Any:
+        """Return the fields; XP and streaks only for who may view them."""
+        fields = super().get_fields(request, obj)
+        shown = may(request.user, "view", LearnerEngagement)
+        return [name for name in fields if shown or name != "xp_and_streaks"]
+
     @admin.display(description=gettext_lazy("related rows"))
     def badges(self, learner: Learner) -> SafeString:
         links: list[Any] = [
@@ -190,6 +219,7 @@ class LearnerAdmin(ButtonsMixin, ExactSearchMixin, ReadOnlyAdmin):
             link_to_list(BadgeProgress, _("progress"), learner__id__exact=learner.pk),
             link_to_list(StickerClaim, _("claims"), q=learner.uuid),
             link_to_list(CertificationCompletion, _("completed certifications"), q=learner.uuid),
+            link_to_list(Activity, _("activities"), learner__id__exact=learner.pk),
             link_to_list(OutboxMessage, _("outbox messages"), q=learner.uuid),
         ]
         if learner.lms_user_id is not None:

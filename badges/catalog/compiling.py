@@ -31,6 +31,7 @@ class Compiler:
         self._definitions = definitions
         self._kinds = kinds
         self._rules: dict[tuple[Any, ...], DataRule] = {}
+        self._event_types: dict[frozenset[str | None], frozenset[str | None]] = {}  # one object for equal sets
 
     def compile_text(
         self,
@@ -76,9 +77,18 @@ class Compiler:
             counts_from=counts_from,
         )
         interests: list[Interest] = []
+        named: set[str | None] = set()
+
+        def compile_rules(event_type: str, rules: Sequence[Document]) -> RuleSet | None:
+            named.add(event_type)
+            return self._compile_rules(event_type, rules)
+
         for kind in self._kinds:
-            interests += kind.of_template(document, template, self._compile_rules)
+            interests += kind.of_template(document, template, compile_rules)
         template.interests = tuple(interests)
+        if template.criteria is not None:
+            named |= template.criteria.event_types | {each.event_type for each in template.criteria.triggers}
+        template.event_types = self._event_types.setdefault(frozenset(named), frozenset(named))
         return template
 
     def _compile_criteria(self, document: Document | None) -> Criteria | None:

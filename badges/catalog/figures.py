@@ -24,10 +24,11 @@ class FigureSource(Protocol):
 _source: FigureSource | None = None
 
 
-def register(source: FigureSource | None) -> None:
-    """Let figures come from this source; None: there are none. Call it when the app is ready."""
+def register(source: FigureSource | None) -> FigureSource | None:
+    """Let figures come from this source; None: there are none. Return the source before."""
     global _source
-    _source = source
+    before, _source = _source, source
+    return before
 
 
 def figures_of(

@@ -75,6 +75,7 @@ class CompiledTemplate:
     - ``criteria``: the compiled criteria document, or None.
     - ``counts_from``: only events that arrived at this moment or later count for the document. None without a document;
       in a draft it is None, too, and all events count.
+    - ``event_types``: the event types that it names, configured or not; None among them stands for every type.
     """
 
     id: int
@@ -89,6 +90,7 @@ class CompiledTemplate:
     interests: Sequence[Interest] = ()
     criteria: Criteria | None = None
     counts_from: dt.datetime | None = None
+    event_types: frozenset[str | None] = frozenset()
 
     @property
     def criteria_id(self) -> int | None:

@@ -3,7 +3,8 @@ The compiled catalog: the interests of all active templates, indexed for matchin
 
 A template is compiled from the document of its current revision, once in a process: a revision never changes. A version
 number in the database tells when templates may have new revisions; reading the number costs one statement. Then only
-the new revisions are read and compiled, and the index is changed for them.
+the new revisions are read and compiled, and the index is changed for them. When an event type has changed, the
+templates that name it are compiled anew.
 
 A template that cannot be compiled is left out as a whole, and the log names it. Otherwise a badge could be awarded on
 half of its requirements.
@@ -16,7 +17,7 @@ import logging
 import threading
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from django.db.models import Q
@@ -43,6 +44,7 @@ class Snapshot:
     the interests that belong to no template. ``with_criteria`` has the templates that have a criteria document, by id.
     ``history_types`` are the event types that these documents read; None among them stands for every type.
     ``counts_from`` is the newest moment from which on events count for one of them, None without documents.
+    ``with_figures`` has the templates whose document reads engagement figures.
     ``by_condition`` has the templates that demand nothing, by slug: a badge condition of this slug gives them.
     """
 
@@ -55,6 +57,7 @@ class Snapshot:
     with_criteria: Mapping[int, CompiledTemplate] = field(default_factory=dict, repr=False)
     history_types: frozenset[str | None] = frozenset()
     counts_from: dt.datetime | None = None
+    with_figures: Sequence[CompiledTemplate] = field(default=(), repr=False)
     by_condition: Mapping[str, CompiledTemplate] = field(default_factory=dict, repr=False)
 
     def reads_history_of(self, event_type: str) -> bool:
@@ -127,8 +130,12 @@ def current() -> Snapshot:
     if cached is not None and cached.version == version and _is_for(cached, definitions, kinds):
         return cached
     with _lock:
-        before = _cached if _cached is not None and _is_for(_cached, definitions, kinds) else None
-        _cached = _compile_until_unchanged(before or Snapshot(version, definitions, kinds), version)
+        before, stale = _cached, frozenset[uuid.UUID]()
+        if before is None or before.kinds is not kinds:
+            before = Snapshot(version, definitions, kinds)
+        elif before.definitions is not definitions:
+            before, stale = replace(before, definitions=definitions), _stale(before, definitions)
+        _cached = _compile_until_unchanged(before, version, stale)
         return _cached
 
 
@@ -136,28 +143,41 @@ def _is_for(snapshot: Snapshot, definitions: object, kinds: object) -> bool:
     return snapshot.definitions is definitions and snapshot.kinds is kinds
 
 
+def _stale(before: Snapshot, definitions: Mapping[str, event_types.EventDefinition]) -> frozenset[uuid.UUID]:
+    """Return the revisions that have to be compiled anew, because an event type that they name has changed."""
+    names = before.definitions.keys() | definitions.keys()
+    changed = {name for name in names if before.definitions.get(name) is not definitions.get(name)}
+    return frozenset(
+        revision
+        for revision, template in before.compiled.items()
+        # What one that was left out names is not known.
+        if template is None or None in template.event_types or not template.event_types.isdisjoint(changed)
+    )
+
+
 def _version() -> tuple[int, int]:
     """Return the numbers of the catalog and of the event types of this site; one statement."""
     return CatalogVersion.objects.filter(id=1).values_list("number", "event_types").first() or (0, 0)
 
 
-def _compile_until_unchanged(before: Snapshot, version: int) -> Snapshot:
+def _compile_until_unchanged(before: Snapshot, version: int, stale: frozenset[uuid.UUID]) -> Snapshot:
     """Compile the catalog; again when it was changed between the statements that read it."""
     while True:
-        before = _compile(before, version)
+        before, stale = _compile(before, version, stale), frozenset()
         after, _own_types = _version()
         if after == version:
             return before
         version = after
 
 
-def _compile(before: Snapshot, version: int) -> Snapshot:
-    """Return the snapshot of a version. Templates that ``before`` has compiled are taken from it."""
-    pointers = list(_pointers())
-    new = [pointer for pointer in pointers if pointer.revision not in before.compiled]
+def _compile(before: Snapshot, version: int, stale: frozenset[uuid.UUID]) -> Snapshot:
+    """Return the snapshot of a version. What ``before`` has compiled is taken from it, unless it is stale."""
+    pointers, known = list(_pointers()), before.compiled.keys() - stale
+    new = [pointer for pointer in pointers if pointer.revision not in known]
     compiled = {pointer.revision: before.compiled.get(pointer.revision) for pointer in pointers}
     compiled |= _compile_revisions(new, Compiler(before.definitions, before.kinds))
-    gone = [template for revision, template in before.compiled.items() if revision not in compiled]
+    kept = compiled.keys() & known
+    gone = [template for revision, template in before.compiled.items() if revision not in kept]
     added = [compiled[pointer.revision] for pointer in new]
     with_criteria = {each.id: each for each in compiled.values() if each is not None and each.criteria is not None}
     return Snapshot(
@@ -170,6 +190,7 @@ def _compile(before: Snapshot, version: int) -> Snapshot:
         with_criteria,
         frozenset(name for each in with_criteria.values() if each.criteria for name in each.criteria.event_types),
         max((each.counts_from for each in with_criteria.values() if each.counts_from), default=None),
+        tuple([each for each in with_criteria.values() if each.criteria and each.criteria.figures]),
         {each.slug: each for each in compiled.values() if each is not None and not each.groups},
     )
 

@@ -18,7 +18,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator
 
 from badges.catalog import event_types
-from badges.catalog.criteria import event_type_errors
+from badges.catalog.criteria import name_errors
 from badges.catalog.documents import Document, Problem
 from badges.catalog.event_types import EventDefinition
 from badges.catalog.structure import child_path, default_of, template_problems
@@ -149,7 +149,7 @@ def _read_criteria(
     except CriteriaError as error:
         problems.append(Problem(path + error.path, error.message, error.kind))
         return document
-    errors = event_type_errors(criteria, definitions)
+    errors = name_errors(criteria, definitions)
     problems += [Problem(path + error.path, error.message, error.kind) for error in errors]
     return criteria.document
 

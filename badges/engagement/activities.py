@@ -11,6 +11,7 @@ import datetime as dt
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -21,7 +22,7 @@ from badges.engagement.experience import XPRule, read_rules
 from badges.engagement.figures import Basis, PastActivity, Totals, totals_of
 from badges.engagement.models import Activity, LearnerEngagement
 from badges.inserts import insert, new_row
-from badges.rules import EngagementStats, event_digest
+from badges.rules import EngagementStats, event_digest, figure_of
 
 _COLUMNS = ("digest", "kind", "occurred_at", "score", "cards")
 
@@ -119,22 +120,31 @@ def stats_of(learner_ids: Collection[int], *, now: dt.datetime) -> dict[int, Eng
     return {key: found.get(key) or EngagementStats() for key in learner_ids}
 
 
+def figures_of(learner_ids: Collection[int], names: Collection[str], *, now: dt.datetime) -> dict[int, dict[str, int]]:
+    """Return the figures of learners that criteria documents ask for by ``$stat``; statements as ``stats_of``."""
+    return {
+        learner_id: {name: figure for name in names if (figure := figure_of(stats, name)) is not None}
+        for learner_id, stats in stats_of(learner_ids, now=now).items()
+    }
+
+
 def delete_of(learner_id: int) -> int:
     """Delete the activities of a learner and what follows from them; return how many activities there were."""
     LearnerEngagement.objects.filter(learner=learner_id).delete()
     return Activity.objects.filter(learner=learner_id).delete()[0]
 
 
-def basis_of(time_zone: str, rules: Mapping[str, XPRule]) -> Basis:
+def basis_of(zone: str, rules: Mapping[str, XPRule]) -> Basis:
     """Return what figures depend on, for a learner with this time zone; empty: that of the site."""
-    return Basis(rules, _zone(time_zone) or _zone(config.engagement["time_zone"]) or ZoneInfo(settings.TIME_ZONE))
+    found = time_zone(zone) or time_zone(config.engagement["time_zone"])
+    return Basis(rules, found or ZoneInfo(settings.TIME_ZONE))
 
 
-def _zone(name: str | None) -> ZoneInfo | None:
+def time_zone(name: Any) -> ZoneInfo | None:
     """Return a time zone; None when there is no name, or when this machine does not have the zone any more."""
     try:
         return ZoneInfo(name) if name else None
-    except (LookupError, ValueError, OSError):
+    except (LookupError, TypeError, ValueError, OSError):
         return None
 
 

@@ -18,9 +18,10 @@ from dataclasses import replace
 from django.db import Error, transaction
 from django.utils import timezone
 
-from badges.catalog import snapshot
+from badges.catalog import figures, interests, snapshot
 from badges.conf import config
 from badges.database import retry_transient, statement_bytes
+from badges.engagement.activities import figures_of
 from badges.exceptions import EventError
 from badges.history import event_log
 from badges.intake import flow_events, inbox
@@ -29,6 +30,7 @@ from badges.intake.models import EVENT, InboxMessage, InboxState
 from badges.outbox import mailbox
 from badges.outbox.worker_notifications import PROCESS_PENDING
 from badges.pipeline import failures, inbox_kinds, receiving, steps
+from badges.pipeline.activities import ActivityEvent, FigureEvent, RecordActivities
 from badges.pipeline.batches import BusBatch, InboxBatch
 from badges.pipeline.criteria import EvaluateCriteria
 from badges.pipeline.decisions import (
@@ -43,7 +45,12 @@ from badges.pipeline.decisions import (
 
 __all__ = ["BatchResult", "handle", "process_pending", "receive", "warm_up"]
 
+interests.register(ActivityEvent)
+interests.register(FigureEvent)
+# Criteria documents read the figures that follow from the activities.
+steps.register(RecordActivities)
 steps.register(EvaluateCriteria)
+figures.register(figures_of)
 
 GIVEN_UP = (
     "Given up after {attempts} attempts, the last of which did not finish. Was its worker killed? "

@@ -17,13 +17,16 @@ from badges.catalog.causes import Cause, CauseKind
 from badges.catalog.event_types import EventDefinition
 from badges.catalog.figures import figures_of
 from badges.catalog.interests import HistoryEvent
+from badges.granting.awards import NewAward
 from badges.history.batches import BatchHistory
 from badges.history.event_log import person_key
 from badges.intake import checks
 from badges.intake.checks import Check
 from badges.intake.models import Learner
 from badges.pipeline.steps import BatchWork, Fulfilled, LearnerProgress, Match, Step
-from badges.rules import Criteria, Moment, earned
+from badges.progress import states
+from badges.progress.states import Change
+from badges.rules import Criteria, Event, Moment, earned
 
 # After a penalty, a document is asked from the first moment at which events count again.
 _TICK = dt.timedelta(microseconds=1)
@@ -35,11 +38,14 @@ class Question:
     A learner's document that is to be asked, from the moment ``since`` on.
 
     ``newest`` is the time of the newest event that has just arrived; None: every moment from ``since`` on is asked.
+    ``figures_cause`` is what has just changed the learner's engagement figures: the document is asked at the present
+    moment, too.
     """
 
     progress: LearnerProgress
     since: dt.datetime
     newest: dt.datetime | None = None
+    figures_cause: Cause | None = None
 
     @property
     def criteria(self) -> Criteria:
@@ -98,8 +104,10 @@ class Evaluation:
                 void_until=progress.state.void_until.get(requirement_id),
                 figures=self._figures.get(learner.pk),
             )
-            if answer.earned is not None:
-                cause = self._cause(answer.earned)
+            cause = self._cause(answer.earned) if answer.earned is not None else None
+            if cause is None and question.figures_cause is not None and self._holds_now(question, events):
+                cause = question.figures_cause
+            if cause is not None:
                 fulfilled = progress.state.fulfill(
                     requirement_id, cause=cause, revision_id=template.revision_id, now=self._now
                 )
@@ -107,6 +115,17 @@ class Evaluation:
                     yield Fulfilled(progress, cause)
             elif answer.next_check is not None:
                 self.check_later(progress, answer.next_check)
+
+    def _holds_now(self, question: Question, events: Iterable[Event]) -> bool:
+        requirement_id = question.progress.template.criteria_id
+        void_until = question.progress.state.void_until.get(requirement_id) if requirement_id else None
+        counting = [
+            event
+            for event in events
+            if event.occurred_at <= self._now and (void_until is None or event.occurred_at > void_until)
+        ]
+        figures = self._figures.get(question.progress.learner.pk)
+        return question.criteria.evaluate(counting, now=self._now, figures=figures).satisfied
 
     def check_later(self, progress: LearnerProgress, moment: dt.datetime) -> None:
         """Remember that a document has to be asked from a moment on."""
@@ -129,6 +148,27 @@ class Evaluation:
             event_type=moment.event.type,
             event_time=moment.time,
         )
+
+
+def ask_now(
+    questions: Sequence[Question], definitions: Mapping[str, EventDefinition], *, now: dt.datetime, up_to: dt.datetime
+) -> list[NewAward]:
+    """
+    Ask documents without a new event, store the progress and when to ask again; return the awards of what is complete.
+
+    Moments of time alone are asked until ``up_to``. The caller has locked the learners. The number of statements does
+    not depend on the number of questions.
+    """
+    evaluation = Evaluation(questions, definitions, now)
+    evaluation.read()
+    completed = []
+    for progress, cause in evaluation.ask(up_to=up_to):
+        if progress.state.recompute(progress.template.requirements, now=now) is Change.COMPLETED:
+            completed.append(NewAward(progress.learner.pk, progress.template, cause))
+    changed = [each.progress for each in questions]
+    states.store(((each.state, each.learner.pk, each.template.id) for each in changed), now=now)
+    evaluation.store()
+    return completed
 
 
 class EvaluateCriteria(Step):
@@ -181,10 +221,11 @@ class EvaluateCriteria(Step):
 
     def _question(self, key: UUID, times: Sequence[dt.datetime], unfinished: dt.datetime | None) -> Question:
         progress, first, newest = self.work.progress[key], min(times), max(times)
+        cause = self.work.figures_changed_by.get(progress.learner.pk)
         if unfinished is None or unfinished > newest:
-            return Question(progress, first, newest)
+            return Question(progress, first, newest, figures_cause=cause)
         # What is unfinished is asked now, too. Otherwise the next check would be written without it.
-        return Question(progress, min(first, unfinished))
+        return Question(progress, min(first, unfinished), figures_cause=cause)
 
     def _add_new_events(self, history: BatchHistory) -> None:
         learners: dict[int, int] = {}

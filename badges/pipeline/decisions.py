@@ -308,7 +308,8 @@ def _apply_steps(
     now: dt.datetime,
 ) -> list[NewAward]:
     """Let each kind of interest do its step and store that; return the awards of what became complete."""
-    work = BatchWork(matches, learner_of, _load_progress(matches, learner_of), now, catalog.definitions, logged)
+    progress = _load_progress(matches, learner_of)
+    work = BatchWork(matches, learner_of, progress, now, catalog.definitions, logged, catalog.by_condition)
     batch_steps = steps.steps_for(work)
     completed = []
     for match in matches:
@@ -325,6 +326,7 @@ def _apply_steps(
         for progress, cause in step.finish()
         if progress.state.recompute(progress.template.requirements, now=now) is Change.COMPLETED
     ]
+    completed += [new for step in batch_steps for new in step.awards()]
     states.store(
         ((progress.state, progress.learner.pk, progress.template.id) for progress in work.progress.values()), now=now
     )

@@ -6,13 +6,12 @@ import datetime as dt
 from collections.abc import Sequence
 
 from badges.catalog import snapshot
-from badges.granting.awards import NewAward, award
+from badges.granting.awards import award
 from badges.intake import checks
 from badges.intake.models import InboxMessage, Learner
-from badges.pipeline.criteria import Evaluation, Question
+from badges.pipeline.criteria import Question, ask_now
 from badges.pipeline.steps import LearnerProgress
 from badges.progress import states
-from badges.progress.states import Change
 
 
 def handle(rows: Sequence[InboxMessage], *, now: dt.datetime) -> int:
@@ -38,14 +37,4 @@ def handle(rows: Sequence[InboxMessage], *, now: dt.datetime) -> int:
             questions.append(Question(LearnerProgress(learner, template, state), check.moment))
     if not questions:
         return 0
-    evaluation = Evaluation(questions, catalog.definitions, now)
-    evaluation.read()
-    completed = []
-    for progress, cause in evaluation.ask(up_to=now - checks.ARRIVAL):
-        if progress.state.recompute(progress.template.requirements, now=now) is Change.COMPLETED:
-            completed.append(NewAward(progress.learner.pk, progress.template, cause))
-    changed = [each.progress for each in questions]
-    states.store(((each.state, each.learner.pk, each.template.id) for each in changed), now=now)
-    awarded = award(completed, now=now)
-    evaluation.store()
-    return len(awarded)
+    return len(award(ask_now(questions, catalog.definitions, now=now, up_to=now - checks.ARRIVAL), now=now))

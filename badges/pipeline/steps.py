@@ -19,6 +19,7 @@ from badges.catalog.event_types import EventDefinition, LearnerData
 from badges.catalog.interests import CompiledTemplate, Interest, Requirement
 from badges.catalog.learner_paths import PersonKey
 from badges.catalog.learner_template_ids import learner_template_id
+from badges.granting.awards import NewAward
 from badges.history.models import LoggedEvent
 from badges.intake.events import Event
 from badges.intake.models import Learner
@@ -76,6 +77,8 @@ class BatchWork:
     - ``progress``: the progress of these learners on the templates of all interests, by learner_template_id.
     - ``definitions``: the event types by name.
     - ``logged``: the rows of the event log for all events of the batch. They are written after the steps.
+    - ``by_condition``: the templates that a badge condition gives, by slug.
+    - ``figures_changed_by``: what has changed the engagement figures of learners, by the primary key of the learner.
     - ``touched``: the progress that the steps have changed for the current event.
     """
 
@@ -85,6 +88,8 @@ class BatchWork:
     now: dt.datetime
     definitions: Mapping[str, EventDefinition] = field(default_factory=dict)
     logged: Sequence[LoggedEvent] = ()
+    by_condition: Mapping[str, CompiledTemplate] = field(default_factory=dict)
+    figures_changed_by: dict[int, Cause] = field(default_factory=dict)
     touched: dict[UUID, LearnerProgress] = field(default_factory=dict)
 
     def progress_of(self, learner: Learner, template: CompiledTemplate) -> LearnerProgress:
@@ -106,8 +111,17 @@ class Step:
     def __init__(self, work: BatchWork):
         self.work = work
 
+    @classmethod
+    def is_used(cls) -> bool:
+        """Return whether the step has anything to do here; a step that has not is left out of the batch."""
+        return True
+
     def load(self) -> None:
-        """Read what the whole batch needs, in a constant number of statements."""
+        """
+        Read what the whole batch needs, in a constant number of statements.
+
+        What the step writes here, the steps after it read.
+        """
 
     def apply(self, match: Match, interests: Sequence[Interest], learner: Learner | None) -> None:
         """
@@ -118,6 +132,10 @@ class Step:
 
     def finish(self) -> Iterable[Fulfilled]:
         """Do in memory what has to follow all events of the batch; return the progress that this has changed."""
+        return ()
+
+    def awards(self) -> Iterable[NewAward]:
+        """Return the awards that need no progress."""
         return ()
 
     def store(self) -> None:
@@ -157,7 +175,7 @@ def unregister(step: type[Step]) -> None:
 
 def steps_for(work: BatchWork) -> list[Step]:
     """Return the steps for one batch, in their order, with what they have to read."""
-    made = [step(work) for step in _steps]
+    made = [step(work) for step in _steps if step.is_used()]
     for step in made:
         step.load()
     return made

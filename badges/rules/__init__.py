@@ -11,7 +11,9 @@ from badges.rules.badge_conditions import (
     EngagementStats,
     badge_condition,
     badge_condition_slugs,
+    figure_of,
     meets_badge_condition,
+    why_no_figure,
 )
 from badges.rules.completion import Completion, OpenGroup, completion
 from badges.rules.criteria import (
@@ -77,6 +79,7 @@ __all__ = [
     "describe",
     "earned",
     "event_digest",
+    "figure_of",
     "find_operator",
     "join_path",
     "meets_badge_condition",
@@ -88,4 +91,5 @@ __all__ = [
     "split_path",
     "step_text",
     "to_text",
+    "why_no_figure",
 ]

@@ -45,6 +45,31 @@ class EngagementStats:
         return sum(self.activities.values())
 
 
+# What criteria documents may ask for by ``$stat``, besides the number of activities of a kind: ``activities.quiz``.
+_FIGURES: dict[str, Callable[[EngagementStats], int]] = {
+    "xp": lambda stats: stats.total_xp,
+    "current_streak": lambda stats: stats.current_streak,
+    "longest_streak": lambda stats: stats.longest_streak,
+    "activities": lambda stats: stats.total_activities,
+}
+_OF_A_KIND = "activities."
+
+
+def figure_of(stats: EngagementStats, name: str) -> int | None:
+    """Return the figure that criteria documents call by a name; None if there is no such figure."""
+    if name in _FIGURES:
+        return _FIGURES[name](stats)
+    kind = name.removeprefix(_OF_A_KIND)
+    return stats.activities.get(kind, 0) if kind and kind != name else None
+
+
+def why_no_figure(name: str) -> str | None:
+    """Return what to write instead of a name, or None if it is the name of a figure."""
+    if figure_of(EngagementStats(), name) is not None:
+        return None
+    return f"{name!r} is no figure; write {', '.join(_FIGURES)}, or the activities of a kind, such as activities.quiz"
+
+
 BadgeCondition = Callable[[EngagementStats], bool]
 
 

@@ -26,18 +26,19 @@ TERM_BEGINS = dt.datetime(2026, 9, 1, 8, 0, tzinfo=dt.UTC)
 _IDS = uuid.UUID("de300000-0000-4000-8000-000000000000")
 
 
-def event_lines() -> Iterator[str]:
+def event_lines(learners: int = LEARNERS) -> Iterator[str]:
     """
     Yield the events of a term, some thousand lines: enrollments, which no badge asks for, and passed or failed courses.
 
-    They are the same at every call, ids included. So a second run of the demo recognises that everything is done.
+    ``learners`` is how many people take the courses. The events are the same at every call, ids included. So a second
+    run of the demo recognises that everything is done.
     """
     yield from _curious_lines()
     chance = random.Random(2026)  # noqa: S311 -- demo data, not a secret
     moment = TERM_BEGINS
     for course in COURSES:
         key = f"course-v1:Demo+{course}+2026"
-        for number in range(1, LEARNERS + 1):
+        for number in range(1, learners + 1):
             if chance.random() < 0.35:
                 continue
             moment += dt.timedelta(seconds=90)
@@ -74,9 +75,9 @@ def _curious_lines() -> Iterator[str]:
             ).line
 
 
-def write_events(path: Path) -> int:
+def write_events(path: Path, learners: int = LEARNERS) -> int:
     """Write the events to a file, one for each line, and return how many they are."""
-    lines = list(event_lines())
+    lines = list(event_lines(learners))
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return len(lines)
 

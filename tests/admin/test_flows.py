@@ -12,12 +12,13 @@ from badges.models import (
     CertificationAward,
     CertificationCompletion,
     CertificationMapping,
+    InboxMessage,
     Learner,
     StickerClaim,
     WelcomeAward,
 )
 from tests.factories import LearnerFactory, make_template
-from tests.flows.senders import claimed, completed, registered, take
+from tests.flows.senders import claimed, completed, registered, take, work
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.tables]
 TOLD = (StickerClaim, CertificationCompletion, CertificationAward, WelcomeAward)
@@ -76,3 +77,19 @@ def test_the_page_of_a_learner_tells_how_many_badges_are_held_and_claimed(
 ) -> None:
     client.force_login(staff("view_learner"))
     assert "1 held, 1 claimed" in client.get(f"/admin/lms_badges/learner/{learner.pk}/change/").content.decode()
+
+
+def test_the_inbox_shows_an_event_about_an_account_and_tries_a_dead_letter_again(
+    client: Any, staff: Callable[..., Any], learner: Learner
+) -> None:
+    client.force_login(staff("view_inboxmessage", "retry_inboxmessage"))
+    take(claimed(learner, "comet"), now=timezone.now())
+    row = InboxMessage.objects.get(state="dead")
+    page = client.get(f"/admin/lms_badges/inboxmessage/{row.pk}/change/").content.decode()
+    assert "users.stickerClaimed.v1" in page
+    assert "There is no badge template with this slug or UUID." in page
+    make_template(slug="comet")
+    pressed = {"action": "retry_dead_letters", "_selected_action": [str(row.pk)]}
+    assert client.post("/admin/lms_badges/inboxmessage/", pressed).status_code == 302
+    work(now=timezone.now())
+    assert StickerClaim.objects.filter(learner=learner).count() == 2

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.utils import timezone
 
+from badges import api
 from badges.models import InboxMessage, Learner
 from tests.factories import InboxMessageFactory, LearnerFactory
 from tests.support.learner_factories import signed_in
@@ -93,3 +95,19 @@ def test_who_may_only_view_learners_gives_no_account(staff: Any) -> None:
     assert client.post(f"{LIST}{by_id.pk}/join/").status_code == 403
     by_id.refresh_from_db()
     assert by_id.user is None
+
+
+# XP and streaks
+
+
+def test_the_page_of_a_learner_shows_xp_and_streaks_to_who_may_view_them(staff: Any) -> None:
+    learner, other = LearnerFactory(), LearnerFactory()
+    api.record_activity(learner, api.ActivityData("quiz", "rest/quiz", "q-1", timezone.now(), score=37))
+    client = signed_in(staff("view_learner", "view_learnerengagement", username="fantasio"))
+
+    page = client.get(f"{LIST}{learner.pk}/change/").content.decode()
+    assert "37 XP; current streak 1, longest streak 1 (days in a row); activities: quiz: 1" in page
+    assert client.get(f"{LIST}{other.pk}/change/").status_code == 200
+
+    nosy = signed_in(staff("view_learner", username="zantafio"))
+    assert "37 XP" not in nosy.get(f"{LIST}{learner.pk}/change/").content.decode()

@@ -12,9 +12,11 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from badges import api
 from badges.catalog.causes import CauseKind
 from badges.issuers.credly.models import CredlyBadge
 from badges.models import (
+    Activity,
     BadgeProgress,
     Circuit,
     InboxMessage,
@@ -44,6 +46,7 @@ from tests.factories import (
 
 pytestmark = [pytest.mark.django_db, pytest.mark.tables]
 SHOWN = (
+    Activity,
     BadgeProgress,
     Circuit,
     CredlyBadge,
@@ -110,7 +113,9 @@ def world() -> dict[Any, Any]:
         issued_at=NOON,
         url="https://credly.example/b/77",
     )
+    api.record_activity(learner, api.ActivityData("quiz", "rest/quiz", "event-of-quiz", NOON, score=8))
     return {
+        Activity: Activity.objects.get(),
         BadgeProgress: progress,
         Circuit: Circuit.objects.create(name="credly:org", failures=3),
         CredlyBadge: badge,
@@ -211,7 +216,7 @@ def test_a_learner_leads_to_what_there_is_of_them(support: Any, world: dict[Any,
     other = UserCredentialFactory()
     page = support.get(address(Learner, world[Learner])).content.decode()
     links = [html.unescape(link) for link in re.findall(r'href="(/admin/lms_badges/[^"]+\?[^"]+)"', page)]
-    assert len(links) == 4
+    assert len(links) == 7
     assert f"learner__id__exact={world[Learner].pk}" in links[0]
     listing = text(support, links[0])
     assert "marsupilami" in listing

@@ -9,12 +9,13 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from badges.catalog import snapshot
+from badges.catalog import event_types, snapshot
 from badges.catalog.api import DocumentError, Requirement, compile_draft, export_template
-from badges.catalog.interests import NO_ROW
-from badges.catalog.models import BadgeRequirement, BadgeTemplate
+from badges.catalog.compiling import Compiler
+from badges.catalog.interests import NO_ROW, CompiledTemplate
+from badges.catalog.models import BadgeRequirement, BadgeTemplate, EventType
 from badges.conf import CCX_PASSING_STATUS, PASSING_STATUS
-from tests.factories import make_template
+from tests.factories import WORKSHOP, make_event_type, make_template
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.tables]
 
@@ -68,6 +69,62 @@ def test_what_changes_while_it_is_compiled_is_compiled_too():
     assert switched
     assert wanted(ALGEBRA, catalog) == {"star", "late"}
     assert wanted(BOTANY, catalog) == set()
+
+
+@pytest.fixture
+def compiled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The slugs of the templates that are compiled for the catalog, in order."""
+    seen: list[str] = []
+    compile_text = Compiler.compile_text
+
+    def counting(self: Compiler, text: str, **given: Any) -> CompiledTemplate:
+        seen.append(json.loads(text)["slug"])
+        return compile_text(self, text, **given)
+
+    monkeypatch.setattr(Compiler, "compile_text", counting)
+    return seen
+
+
+def test_a_changed_event_type_compiles_the_templates_that_name_it_and_no_others(compiled: list[str]) -> None:
+    make_event_type()
+    make_event_type(name="com.example.other.v1")
+    make_template("star", {"key": "a", "course": ALGEBRA})
+    make_template("sailor", {"key": "a", "event_type": WORKSHOP, "course": None, "rules": []})
+    make_template("both", {"key": "a", "course": ALGEBRA}, criteria={"$not": {"event": WORKSHOP}})
+    make_template("other", criteria={"event": "com.example.other.v1"})
+    make_template("every", criteria={"$sequence": {"sequence": [PASSING_STATUS], "requireStrict": True}})
+    snapshot.current()
+    compiled.clear()
+
+    row = EventType.objects.get(name=WORKSHOP)
+    schema = json.loads(row.schema)
+    schema["properties"]["minutes"]["maximum"] = 600
+    row.schema = json.dumps(schema)
+    row.save()
+    after = snapshot.current()
+    assert sorted(compiled) == ["both", "every", "sailor"]
+    assert after.definitions[WORKSHOP] is event_types.get(WORKSHOP)
+    event = {"user_id": 41, "workshop": "knots", "minutes": 90}
+    assert {each.template.slug for each in after.matching(WORKSHOP, event) if each.template} == {"sailor", "both"}
+    compiled.clear()
+    assert wanted(ALGEBRA) == {"star", "both", "every"}
+    assert compiled == []
+
+
+def test_a_template_that_was_left_out_is_compiled_again_when_its_event_type_is_there(compiled: list[str]) -> None:
+    make_event_type()
+    make_template("star", {"key": "a", "course": ALGEBRA})
+    make_template("both", {"key": "a", "course": ALGEBRA}, criteria={"event": WORKSHOP})
+    make_template("sailor", {"key": "a", "event_type": WORKSHOP, "course": None, "rules": []})
+    row = EventType.objects.get(name=WORKSHOP)
+    assert wanted(ALGEBRA) == {"star", "both"}
+
+    for is_active, slugs in ((False, {"star"}), (True, {"star", "both"})):
+        row.is_active = is_active
+        row.save()
+        compiled.clear()
+        assert wanted(ALGEBRA) == slugs
+        assert sorted(compiled) == ["both", "sailor"]
 
 
 def test_saving_one_template_compiles_this_one_and_keeps_the_others():

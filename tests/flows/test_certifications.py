@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from badges import api
+from badges import api, pipeline
 from badges.flows.models import CertificationAward, CertificationCompletion, CertificationMapping
 from badges.intake.models import InboxMessage
 from tests.factories import LearnerFactory, make_template
 from tests.flows.senders import NOON, completed, reasons, states, take, work
 from tests.support.constraints import again, refused
+from tests.support.threads import outcomes_at_once
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.tables]
 
@@ -140,3 +141,24 @@ def test_the_database_keeps_each_of_these_once() -> None:
     for model in (CertificationMapping, CertificationCompletion, CertificationAward):
         refused(again(model.objects.get()))
     refused(lambda: CertificationMapping.objects.update(certification_id=""))
+
+
+def test_two_workers_give_a_badge_once_when_two_certifications_of_it_arrive_together() -> None:
+    gives("Rust-101", "rust")
+    template = CertificationMapping.objects.get().template
+    CertificationMapping.objects.create(certification_id="Rust-201", template=template)
+    learners = LearnerFactory.create_batch(8)
+    pipeline.handle([completed(learner, f"Rust-{n}") for learner in learners for n in (101, 201)], now=NOON)
+
+    def drain() -> int:
+        awarded = 0
+        while (result := pipeline.process_pending(limit=2, now=NOON)).seen:
+            awarded += result.awarded
+        return awarded
+
+    awarded = sum(outcomes_at_once([drain] * 3))
+    # What the threads left to each other.
+    assert awarded + drain() == len(learners)
+    assert [held(learner) for learner in learners] == [["rust"]] * len(learners)
+    assert CertificationCompletion.objects.count() == 2 * len(learners)
+    assert set(states()) == {"processed"}

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db import connection
 from django.db.models import OuterRef, Subquery
 from django.utils import timezone
@@ -18,15 +19,16 @@ from badges.catalog import versions
 from badges.catalog.documents import Document, document_text
 from badges.catalog.models import BadgeRequirement, BadgeTemplate, TemplateRevision
 from badges.conf import PASSING_STATUS
+from badges.engagement.models import Activity
 from badges.fields import KeyField
 from badges.history.models import LoggedEvent
 from badges.intake.models import InboxMessage
-from tests.factories import SAVED, credly_issuer, rule
+from tests.factories import SAVED, credly_issuer, make_template, rule
 from tests.support.statement_counts import counted_statements
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.tables]
 
-LIMIT, LIMIT_WITH_EVENT_LOG, LIMIT_WITH_CRITERIA = 20, 22, 28
+LIMIT, LIMIT_WITH_EVENT_LOG, LIMIT_WITH_CRITERIA, LIMIT_WITH_ENGAGEMENT = 20, 22, 28, 40
 LOG_OFF, LOG_ON = {"event_log": {"days": 0}}, {"event_log": {"days": 180}}
 SHARED = "course-v1:Shared+Course+1"
 
@@ -154,6 +156,23 @@ def test_a_batch_with_criteria_costs_the_same_for_any_size_and_any_number_of_tem
     counts = {what: len(statements) for what, statements in costs.items()}
     assert len(set(counts.values())) == 1, costs
     assert counts["many of many"] <= LIMIT_WITH_CRITERIA, costs["many of many"]
+
+
+def test_a_batch_with_criteria_and_activities_costs_the_same_for_any_size_and_any_history(batch, settings):
+    engagement = {"events": {PASSING_STATUS: "course"}, "xp": {"course": {"xp": 10}}}
+    settings.LMS_BADGES_CONFIG = {**LOG_ON, "engagement": engagement}
+    make_criteria_templates(40)
+    call_command("badges_pack", "apply", "engagement", verbosity=0)
+    make_template(slug="many-xp", requirements=[], criteria={"$stat": {"xp": {"$gte": 1_000}}})
+    costs = {}
+    for size, first in ((1, 1), (500, 1_000)):
+        for _ in range(3):
+            costs[size] = merged(statements_of(batch(size, first=first)))
+
+    assert UserCredential.objects.filter(template__slug="first_xp").count() == 501
+    assert Activity.objects.count() == 1_503
+    assert len(costs[1]) == len(costs[500]), costs
+    assert len(costs[500]) <= LIMIT_WITH_ENGAGEMENT, costs[500]
 
 
 @pytest.mark.parametrize("size", [1, 500])

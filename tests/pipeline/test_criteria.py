@@ -152,9 +152,9 @@ def experience() -> Iterator[list[Any]]:
         asked.append((len(learner_ids), sorted(names)))
         return {pk: {"xp": 50} for pk in learner_ids if Learner.objects.get(pk=pk).lms_user_id == 6}
 
-    figures.register(source)
+    before = figures.register(source)
     yield asked
-    figures.register(None)
+    figures.register(before)
 
 
 def test_figures_come_from_whoever_keeps_them_and_are_asked_for_when_a_document_wants_them(passes, experience):

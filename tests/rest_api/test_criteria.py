@@ -294,7 +294,7 @@ def test_the_logged_events_of_a_learner_are_evaluated(designer: Any) -> None:
 
 def test_the_figures_of_a_learner_are_evaluated(designer: Any) -> None:
     learner = LearnerFactory()
-    figures.register(lambda learner_ids, names, *, now: {learner.pk: {"xp": 50}})
+    before = figures.register(lambda learner_ids, names, *, now: {learner.pk: {"xp": 50}})
     try:
         document = {"$stat": {"xp": {"$gte": 50}}}
         found = [
@@ -302,7 +302,7 @@ def test_the_figures_of_a_learner_are_evaluated(designer: Any) -> None:
             for each in ({"learner": str(learner.uuid)}, {"events": []})
         ]
     finally:
-        figures.register(None)
+        figures.register(before)
     assert found == [True, False]
 
 

@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from badges import api
 from badges.catalog import event_types, pack_files, packs
-from badges.catalog.criteria import event_type_errors
+from badges.catalog.criteria import name_errors
 from badges.catalog.documents import DocumentError, Problem
 from badges.models import BadgeTemplate
 from badges.rules import Criteria, CriteriaError, TraceStep, describe, parse_criteria, step_text
@@ -101,7 +101,7 @@ def _documents(file: str) -> Iterator[tuple[str, Criteria]]:
         criteria = parse_criteria(given)
     except CriteriaError as error:
         raise DocumentError([Problem(error.path, error.message, error.kind)]) from error
-    errors = event_type_errors(criteria, event_types.configured())
+    errors = name_errors(criteria, event_types.configured())
     if errors:
         raise DocumentError([Problem(error.path, error.message, error.kind) for error in errors])
     yield file, criteria

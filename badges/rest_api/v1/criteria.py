@@ -21,7 +21,7 @@ from rest_framework.response import Response
 
 from badges.api import learner_of, person_named
 from badges.catalog import event_types
-from badges.catalog.criteria import counts_from_of, criteria_of, event_type_errors
+from badges.catalog.criteria import counts_from_of, criteria_of, name_errors
 from badges.catalog.models import BadgeTemplate
 from badges.common.openapi import Operation
 from badges.common.permissions import may
@@ -147,7 +147,7 @@ def compiled(document: Any, *, field: str) -> Criteria:
         criteria = parse_criteria(document)
     except CriteriaError as error:
         raise InvalidDocument([_entry(error, field)]) from None
-    errors = event_type_errors(criteria, event_types.refreshed())
+    errors = name_errors(criteria, event_types.refreshed())
     if errors:
         raise InvalidDocument([_entry(error, field) for error in errors])
     return criteria

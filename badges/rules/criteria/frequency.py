@@ -284,13 +284,14 @@ class AggregateEntry(SelectingEntry):
         """Return for each start the first end at which the events in between give the wanted answer."""
         positions, find = self.selection.positions(scope), self.find
         if find is not None:
-            of_position = {each: _exact(find(scope.events[each].payload)) for each in positions}
-            positions = [each for each, number in of_position.items() if number is not None]
+            found = ((each, _exact(find(scope.events[each].payload))) for each in positions)
+            numbers = {each: number for each, number in found if number is not None}
+            positions = list(numbers)
         if self.kind == "count":
             ends = ends_of_number(positions, lambda number: self.threshold.holds(number) is wanted)
         else:
             # The greatest or the least of some numbers satisfies the threshold as soon as one of them does.
-            positions = [each for each in positions if self.threshold.holds(of_position[each])]
+            positions = [each for each in positions if self.threshold.holds(numbers[each])]
             ends = ends_of_number(positions, bool)
         return spread(ends, positions, len(scope.events))
 

@@ -34,9 +34,13 @@ class Replay:
         These are the events that follow the ones of the last time. If the events do not begin with those, the state is
         begun anew and all events have to be added. Later, ``events`` may only be changed by adding events.
         """
-        seen, number, state = self._remembered.get(owner, (None, 0, None))
-        if seen is None or (seen is not events and events[:number] != seen[:number]):
-            number, state = 0, begin()
+        number, state = 0, None
+        if owner in self._remembered:
+            seen, number, state = self._remembered[owner]
+            if seen is not events and events[:number] != seen[:number]:
+                number, state = 0, None
+        if state is None:
+            state = begin()
         self._remembered[owner] = events, len(events), state
         added = events[number:]
         self.looks += len(added)

@@ -41,9 +41,15 @@ class Command(BaseCommand):
         parser.add_argument(
             "--port", type=int, default=8000, help="where admin and API are served; another port if it is in use"
         )
+        parser.add_argument(
+            "--learners",
+            type=int,
+            default=learning_events.LEARNERS,
+            help="how many people take the courses",
+        )
         parser.add_argument("--serve", action="store_true", help="serve even without a terminal")
 
-    def handle(self, *args: Any, port: int, serve: bool, **options: Any) -> None:
+    def handle(self, *args: Any, port: int, learners: int, serve: bool, **options: Any) -> None:
         self.console = Console(soft_wrap=True)
         port = _free_port(port)
         folder = Path(settings.DATA_DIR)
@@ -52,7 +58,7 @@ class Command(BaseCommand):
         with CredlyProcess(state=folder / "credly.sqlite3", organization=learning_events.ORGANIZATION) as credly:
             self._configure_credly(credly)
             self._prepare()
-            self._consume(folder / "events.jsonl")
+            self._consume(folder / "events.jsonl", learners)
             self._deliver()
             self._show(credly)
             self._explain_criteria()
@@ -81,8 +87,8 @@ class Command(BaseCommand):
         if not users.filter(username=LOGIN[0]).exists():
             users.create_superuser(LOGIN[0], "demo@example.com", LOGIN[1])
 
-    def _consume(self, path: Path) -> None:
-        number = learning_events.write_events(path)
+    def _consume(self, path: Path, learners: int) -> None:
+        number = learning_events.write_events(path, learners)
         self._step(f"Consuming {number} events from {path}")
         call_command("consume_badge_events", bus="file", input=str(path), stdout=self.stdout)
 

@@ -1,0 +1,38 @@
+"""What somebody who tries the project relies on: the demo does the main job, shows each result, and ends."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.services.processes import manage
+
+
+@pytest.mark.live
+def test_the_demo_shows_badges_certificates_an_explanation_and_a_refused_document(tmp_path: Path) -> None:
+    process = manage(
+        *("demo", "--learners", "5", "--port", "0"),
+        log=tmp_path / "demo.log",
+        database_url=f"sqlite:///{tmp_path / 'demo.sqlite3'}",
+        env={"DATA_DIR": str(tmp_path / "var"), "COLUMNS": "200"},
+    )
+    try:
+        assert process.wait(seconds=200) == 0, process.output()
+    finally:
+        process.ensure_gone()
+
+    said = process.output()
+    assert re.search(r"Algebra star +│ 3 +│ 3 +│ 3 +│ 3 ", said), said
+    assert re.search(r"Curious for a week +│ 30 +│ 30 +│ –", said), said
+    assert "0 dead letters" in said
+    assert "Outbox: announce delivered: 95, credly delivered: 14." in said
+    assert "Explaining why learner 5004 has no badge curious-week" in said
+    assert "missing: 6 of 7 periods" in said
+    assert "unknown_operator at /$timeWindow/flow/criteria/$eventCount/$atLeast" in said
+    documents = [Path(path) for path in re.findall(r"^ +Ada Lovelace +(\S+\.pdf)$", said, re.MULTILINE)]
+    assert [path.read_bytes()[:5] for path in documents] == [b"%PDF-"]
+    assert list((tmp_path / "var/mail").iterdir())
+    assert re.search(r"Anybody can verify: http://127\.0\.0\.1:\d+/credentials/verify/\w+", said)
+    assert "Traceback" not in said
