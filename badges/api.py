@@ -58,7 +58,6 @@ __all__ = [
     "ActivityData",
     "BatchResult",
     "Ending",
-    "EngagementStats",
     "Event",
     "Explanation",
     "ExternalIdentity",
@@ -170,9 +169,9 @@ def award(
     (``get_or_create_learners``), so that a mistyped LMS user id awards nothing.
 
     ``by`` is the account of the person who decided it; None means the calling code. ``reason`` is for staff and holds
-    at most 500 characters. This is the only way to get a template without requirements. ``award_once`` does not limit
-    it. With ``lift_block`` the badge is awarded although a person revoked it and blocked it: the block is lifted in the
-    same transaction, with the same ``by`` and ``reason``.
+    at most 500 characters. Nothing else awards a template that demands nothing, except a badge condition.
+    ``award_once`` does not limit it. With ``lift_block`` the badge is awarded although a person revoked it and blocked
+    it: the block is lifted in the same transaction, with the same ``by`` and ``reason``.
 
     Runs in a transaction of its own. In the caller's transaction, transient errors of the database are raised as they
     are, because only the caller can try again. Of several calls at the same time, one awards.
@@ -257,7 +256,7 @@ def record_activity(
     The source and the event id of ``data`` identify the activity: one that is known already changes nothing. The time
     may lie in the past: late activities give the same figures as those that came in time. ``time_zone`` is the IANA
     name of the zone in which the days of the person's streaks begin from now on; empty: as before. A person without a
-    learner gets one, as with ``award``. Runs in a transaction of its own, or in the caller's.
+    learner gets one, as with ``award``. Runs in a transaction of its own, or in the caller's, as ``award`` does.
 
     Raises UnknownPersonError. Raises Retryable when the database did not answer.
     """

@@ -22,6 +22,7 @@ from badges.catalog.criteria import compile_criteria, criteria_of
 from badges.catalog.documents import CRITERIA_KEY
 from badges.catalog.learner_paths import ExternalIdentity
 from badges.catalog.models import BadgeRequirement, BadgeTemplate, DataRule, TemplateRevision
+from badges.engagement.activities import stats_of
 from badges.exceptions import EventError
 from badges.history.criteria import CriteriaEvaluation, evaluate, logged_history
 from badges.intake import inbox
@@ -34,12 +35,15 @@ from badges.rules import (
     Completion,
     Criteria,
     CriteriaError,
+    EngagementStats,
     RuleError,
     RuleSet,
     Step,
     Translations,
+    badge_condition_slugs,
     compile_rule,
     completion,
+    meets_badge_condition,
 )
 from badges.rules import DataRule as CompiledRule
 
@@ -75,6 +79,14 @@ class RequirementExplanation:
 
 
 @dataclass(frozen=True)
+class BadgeConditionExplanation:
+    """Whether the badge condition of a template holds for a learner's engagement figures at the moment."""
+
+    holds: bool
+    stats: EngagementStats
+
+
+@dataclass(frozen=True)
 class Explanation:
     """
     All that is known about a learner and a template.
@@ -97,6 +109,7 @@ class Explanation:
     requirements: Sequence[RequirementExplanation]
     criteria: CriteriaEvaluation | None = None
     criteria_problem: str = ""
+    badge_condition: BadgeConditionExplanation | None = None
 
 
 def explain(
@@ -133,7 +146,15 @@ def explain(
         requirements=requirements,
         criteria=evaluation,
         criteria_problem=problem,
+        badge_condition=_evaluate_condition(template.slug, learner, at) if not live else None,
     )
+
+
+def _evaluate_condition(slug: str, learner: Learner | None, at: dt.datetime) -> BadgeConditionExplanation | None:
+    if slug not in badge_condition_slugs():
+        return None
+    stats = stats_of([learner.pk], now=at)[learner.pk] if learner else EngagementStats()
+    return BadgeConditionExplanation(meets_badge_condition(slug, stats), stats)
 
 
 def _evaluate_criteria(

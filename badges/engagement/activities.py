@@ -65,9 +65,9 @@ def record(
     """
     Write activities; one that is known already stays as it is. Return what became of them.
 
-    ``time_zones`` are IANA names by the id of the learner, which replace those that are stored. Must run in a
-    transaction that has locked the learners. Four statements, and one more when sums have to be made anew; two when
-    nothing is new.
+    ``time_zones`` are IANA names by the id of the learner. They replace those that are stored, for learners with a new
+    activity. Must run in a transaction that has locked the learners. Four statements, and one more when sums have to be
+    made anew; two when nothing is new.
     """
     given: dict[tuple[int, UUID], NewActivity] = {}
     for activity in activities:
@@ -87,7 +87,8 @@ def record(
     outdated: dict[int, tuple[str, Basis]] = {}
     for learner_id in learners:
         row = found.get(learner_id)
-        zone = (time_zones or {}).get(learner_id) or (row.time_zone if row else "")
+        given_zone = (time_zones or {}).get(learner_id) if learner_id in added else None
+        zone = given_zone or (row.time_zone if row else "")
         basis = basis_of(zone, rules)
         if row is not None and row.basis != basis.digest:
             outdated[learner_id] = zone, basis

@@ -131,7 +131,8 @@ def world() -> dict[Any, Any]:
 @pytest.fixture
 def support(staff: Any, client: Any) -> Any:
     """Somebody who may view everything, and nothing else."""
-    client.force_login(staff(*(f"view_{model._meta.model_name}" for model in SHOWN)))
+    others = ("view_stickerclaim", "view_certificationcompletion")
+    client.force_login(staff(*others, *(f"view_{model._meta.model_name}" for model in SHOWN)))
     return client
 
 

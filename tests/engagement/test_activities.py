@@ -100,6 +100,12 @@ def test_a_changed_time_zone_counts_for_all_days(learner, settings):
     assert stats(learner).longest_streak == 4
 
 
+def test_a_repeated_activity_does_not_change_the_time_zone(learner):
+    for zone in ("Europe/Brussels", "Asia/Tokyo"):
+        record([quiz(learner, "q-1")], now=NOON, time_zones={learner.pk: zone})
+    assert LearnerEngagement.objects.get().time_zone == "Europe/Brussels"
+
+
 def test_a_time_zone_that_this_machine_does_not_have_is_left_out(learner):
     record([quiz(learner, "q-1")], now=NOON, time_zones={learner.pk: "Europe/Brussels"})
     LearnerEngagement.objects.update(time_zone="Palombia/Marsupil")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -99,8 +100,38 @@ def make_database(name: str, folder: Path) -> str:
         return f"sqlite:///{folder / name}.sqlite3"
     with connection.cursor() as cursor:
         cursor.execute(f"CREATE DATABASE {connection.ops.quote_name(name)}")
-    parts = urlsplit(test_database_url())
-    return urlunsplit(parts._replace(path=f"/{name}"))
+    return _url_beside(name)
+
+
+def _url_beside(name: str) -> str:
+    return urlunsplit(urlsplit(test_database_url())._replace(path=f"/{name}"))
+
+
+def copy_database(original: str, original_folder: Path, name: str, folder: Path) -> str:
+    """Make a database with all that is in another one, which nobody is connected to, and return its URL."""
+    if connection.vendor == "sqlite":
+        shutil.copyfile(original_folder / f"{original}.sqlite3", folder / f"{name}.sqlite3")
+        return make_database(name, folder)
+    quote = connection.ops.quote_name
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(f"CREATE DATABASE {quote(name)} TEMPLATE {quote(original)}")
+        return _url_beside(name)
+    url = make_database(name, folder)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT DATABASE()")
+        (own,) = cursor.fetchone()
+        cursor.execute("SELECT table_name FROM information_schema.tables WHERE table_schema = %s", [original])
+        tables = [quote(table) for (table,) in cursor.fetchall()]
+        cursor.execute("SET foreign_key_checks = 0")
+        cursor.execute(f"USE {quote(name)}")
+        for table in tables:
+            cursor.execute(f"SHOW CREATE TABLE {quote(original)}.{table}")
+            cursor.execute(cursor.fetchone()[1].replace("%", "%%"), [])
+            cursor.execute(f"INSERT INTO {table} SELECT * FROM {quote(original)}.{table}")
+        cursor.execute(f"USE {quote(own)}")
+        cursor.execute("SET foreign_key_checks = 1")
+    return url
 
 
 def remove_database(name: str) -> None:

@@ -10,11 +10,10 @@ pytestmark = [pytest.mark.tables, pytest.mark.live]
 
 
 @pytest.fixture
-def filled(host: Host) -> Host:
+def filled(migrated_host: Host) -> Host:
     """Return the host with somebody who has something in the plugin's tables."""
-    host.run("migrate")
-    host.ask("fill", "marsupilami")
-    return host
+    migrated_host.ask("fill", "marsupilami")
+    return migrated_host
 
 
 def test_an_account_can_be_deleted_while_the_tables_of_the_uninstalled_plugin_are_still_there(filled: Host) -> None:

@@ -16,6 +16,7 @@ from badges.conf import PASSING_STATUS
 from badges.engagement.models import Activity, LearnerEngagement
 from badges.intake.models import InboxMessage, Learner
 from badges.progress.models import Fulfillment
+from badges.rules import EngagementStats
 from badges.testing.events import passing_status
 from tests.factories import NOON, LearnerFactory, make_template
 from tests.support.statement_counts import counted_statements
@@ -45,7 +46,7 @@ def held(number: int = 5) -> list[str]:
     return sorted(api.credentials_of(number).filter(status="awarded").values_list("template__slug", flat=True))
 
 
-def stats(number: int = 5) -> api.EngagementStats:
+def stats(number: int = 5) -> EngagementStats:
     return api.engagement_of(number, now=NOON)
 
 
@@ -59,7 +60,7 @@ def test_an_event_gives_xp_and_badges_to_a_new_learner(passes):
     credential = UserCredential.objects.get(template__slug="first_xp")
     assert credential.cause_kind == CauseKind.CONDITION
     assert (credential.cause_event_type, credential.cause_event_id) == ("course", event.id)
-    assert stats() == api.EngagementStats(30, {"course": 1}, 1, 1)
+    assert stats() == EngagementStats(30, {"course": 1}, 1, 1)
 
 
 def test_events_in_any_order_and_twice_give_the_same(passes):
@@ -71,7 +72,7 @@ def test_events_in_any_order_and_twice_give_the_same(passes):
 
     pipeline.handle([passes(days_ago=4), *week], now=NOON)
     assert held() == ["50_xp", "first_xp", "getting_started", "week_streak"]
-    assert stats() == api.EngagementStats(210, {"course": 7}, 7, 7)
+    assert stats() == EngagementStats(210, {"course": 7}, 7, 7)
     assert Activity.objects.count() == 8
     assert held(6) == ["first_xp", "getting_started"]
 
@@ -116,6 +117,21 @@ def test_a_retired_person_gets_no_activities(passes):
     pipeline.handle([passes()], now=NOON)
     assert not Activity.objects.exists()
     assert not LearnerEngagement.objects.exists()
+
+
+def test_the_explanation_says_whether_the_condition_holds_and_for_which_figures(passes):
+    call_command("badges_pack", "apply", "engagement", verbosity=0)
+    make_template(slug="star")
+    event = passes()
+    pipeline.handle([event], now=NOON)
+
+    first = api.explain(5, "first_xp", at=NOON)
+    assert first.badge_condition.holds
+    assert first.badge_condition.stats == stats()
+    assert [(each.cause_kind, each.cause_event_id) for each in first.credentials] == [("condition", event.id)]
+    assert not api.explain(5, "week_streak", at=NOON).badge_condition.holds
+    assert not api.explain(999, "first_xp", at=NOON).badge_condition.holds
+    assert api.explain(5, "star", at=NOON).badge_condition is None
 
 
 # --- figures in criteria ---------------------------------------------------------------------------------------------

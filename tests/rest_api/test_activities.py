@@ -19,7 +19,7 @@ from badges.catalog.causes import CauseKind
 from badges.engagement.models import Activity
 from badges.intake.models import Learner
 from badges.outbox.models import OutboxMessage
-from badges.rules import badge_condition, badge_conditions
+from badges.rules import EngagementStats, badge_condition, badge_conditions
 from tests.factories import UserFactory, make_template
 from tests.rest_api.schema import assert_as_promised
 from tests.support.learner_factories import signed_in, somebody
@@ -239,11 +239,11 @@ def conditions() -> Any:
 
 def test_a_new_badge_is_a_template_and_a_condition(send, conditions, caplog):
     @conditions("three-quizzes")
-    def three_quizzes(stats: api.EngagementStats) -> bool:
+    def three_quizzes(stats: EngagementStats) -> bool:
         return stats.activities.get("quiz", 0) >= 3
 
     @conditions("broken")
-    def broken(stats: api.EngagementStats) -> bool:
+    def broken(stats: EngagementStats) -> bool:
         raise ValueError("secret")
 
     for slug in ("three-quizzes", "broken"):
