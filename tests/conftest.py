@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
 from selenium.webdriver import Chrome
 
@@ -24,6 +25,10 @@ from tests.services.processes import Process, manage, python_process
 if TYPE_CHECKING:
     from tests.support.event_bus import Bus
     from tests.support.flush import Flush
+
+# How long an example takes says more about the machine than about the code.
+hypothesis.settings.register_profile("any machine", hypothesis.settings.default, deadline=None)
+hypothesis.settings.load_profile("any machine")
 
 LEFT_OUT = "LEFT OUT by choice"
 # A test that uses one of these starts a server or a process, and is marked as `live`.

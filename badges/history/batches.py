@@ -49,7 +49,7 @@ class BatchHistory:
     def __init__(self, definitions: Mapping[str, EventDefinition]):
         self._definitions = definitions
         self._events: dict[int, list[Event]] = {}
-        self._received: dict[tuple[int, str], dt.datetime] = {}
+        self._received: dict[int, dict[str, dt.datetime]] = {}
         self.origins: dict[str, Origin] = {}
 
     def of(self, learner_id: int, *, counts_from: dt.datetime | None = None) -> list[Event]:
@@ -62,8 +62,8 @@ class BatchHistory:
         events = self._events.get(learner_id, [])
         if counts_from is None:
             return events
-        received = self._received
-        return [event for event in events if received.get((learner_id, event.id), counts_from) >= counts_from]
+        received = self._received.get(learner_id, {})
+        return [event for event in events if received.get(event.id, counts_from) >= counts_from]
 
     def add(self, learner_id: int, row: LoggedEvent) -> None:
         """Add an event that is logged, or is going to be."""
@@ -103,9 +103,10 @@ class BatchHistory:
                 raise TooMuchHistoryError(f"{len(people)} people have more than {EVENTS_AT_ONCE} logged events.")
             if several or characters <= CHARACTERS_OF_A_PERSON:
                 learner_id = learner_of[person]
-                key = (learner_id, self._add(learner_id, *columns))
+                event_id = self._add(learner_id, *columns)
+                received = self._received.setdefault(learner_id, {})
                 # It may be there twice: from before the LMS user id was known, and from after that.
-                self._received[key] = min(received_at, self._received.get(key, received_at))
+                received[event_id] = min(received_at, received.get(event_id, received_at))
 
     def _add(self, learner_id: int, digest: UUID, type: str, source: str, id: str, time: dt.datetime, data: str) -> str:
         """Add an event whose data is text; return its id."""

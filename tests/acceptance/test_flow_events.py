@@ -132,23 +132,24 @@ def test_relays_that_are_killed_lose_no_event_and_keep_the_order_of_each_account
     topics.create(ASSIGNED, REMOVED, partitions=2)
     make_template(slug="star")
     learners = LearnerFactory.create_batch(30)
-    kills = 6
-    for _ in range(kills):
+    rounds = interrupted = 0
+    # How far relays come before their end depends on the machine: only kills that leave events behind are counted.
+    while interrupted < 6:
+        rounds += 1
         for learner in learners:
             toggle(learner, 2, slug="star")
         before = pending_events()
         relays = [run("badges_drain", "--forever") for _ in range(2)]
-        # How far relays come depends on the machine, so each pair is killed after it has published something.
         wait_until(lambda before=before: pending_events() < before, what="an event that is published")
         time.sleep(moments.uniform(0, 0.2))
         for relay in relays:
             relay.kill()
-    assert pending_events(), "the kills should fall into the middle of the work"
+        interrupted += bool(pending_events())
     relays = [run("badges_drain", "--forever") for _ in range(2)]
     wait_until(lambda: not pending_events(), what="an empty outbox", seconds=240)
     assert [relay.terminate() for relay in relays] == [0, 0]
-    messages = topics.read_number(30 * 2 * kills, ASSIGNED, REMOVED)
-    assert_complete_and_in_order(messages, learners, each=2 * kills)
+    messages = topics.read_number(30 * 2 * rounds, ASSIGNED, REMOVED)
+    assert_complete_and_in_order(messages, learners, each=2 * rounds)
 
 
 def wait_until(found: Callable[[], bool], *, what: str, seconds: float = 120) -> None:

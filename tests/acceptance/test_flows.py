@@ -156,7 +156,7 @@ def test_a_request_whose_server_is_killed_is_carried_out_once_when_it_is_sent_ag
         server.process.wait_until(IdempotentRequest.objects.exists, what="a claim of the key")
         time.sleep(0.5)
         server.process.kill()
-        thread.join(30)
+        thread.join(120)
     assert len(lost) == 1
 
     server.start()
