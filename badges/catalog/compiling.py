@@ -88,6 +88,8 @@ class Compiler:
         template.interests = tuple(interests)
         if template.criteria is not None:
             named |= template.criteria.event_types | {each.event_type for each in template.criteria.triggers}
+            if template.criteria.figures:
+                named.add(None)  # figures may come from any type
         template.event_types = self._event_types.setdefault(frozenset(named), frozenset(named))
         return template
 

@@ -39,13 +39,15 @@ class Question:
 
     ``newest`` is the time of the newest event that has just arrived; None: every moment from ``since`` on is asked.
     ``figures_cause`` is what has just changed the learner's engagement figures: the document is asked at the present
-    moment, too.
+    moment, too. Moments from ``unfinished`` on were not asked yet when the document was asked before, and may not be
+    asked now.
     """
 
     progress: LearnerProgress
     since: dt.datetime
     newest: dt.datetime | None = None
     figures_cause: Cause | None = None
+    unfinished: dt.datetime | None = None
 
     @property
     def criteria(self) -> Criteria:
@@ -107,14 +109,13 @@ class Evaluation:
             cause = self._cause(answer.earned) if answer.earned is not None else None
             if cause is None and question.figures_cause is not None and self._holds_now(question, events):
                 cause = question.figures_cause
-            if cause is not None:
-                fulfilled = progress.state.fulfill(
-                    requirement_id, cause=cause, revision_id=template.revision_id, now=self._now
-                )
-                if fulfilled:
-                    yield Fulfilled(progress, cause)
+            if cause is not None and progress.state.fulfill(
+                requirement_id, cause=cause, revision_id=template.revision_id, now=self._now
+            ):
+                yield Fulfilled(progress, cause)
             elif answer.next_check is not None:
-                self.check_later(progress, answer.next_check)
+                # There is one row for each document, so it must not forget what is unfinished.
+                self.check_later(progress, min(answer.next_check, question.unfinished or answer.next_check))
 
     def _holds_now(self, question: Question, events: Iterable[Event]) -> bool:
         requirement_id = question.progress.template.criteria_id
@@ -221,9 +222,12 @@ class EvaluateCriteria(Step):
 
     def _question(self, key: UUID, times: Sequence[dt.datetime], unfinished: dt.datetime | None) -> Question:
         progress, first, newest = self.work.progress[key], min(times), max(times)
-        cause = self.work.figures_changed_by.get(progress.learner.pk)
-        if unfinished is None or unfinished > newest:
+        reads_figures = bool(progress.template.criteria and progress.template.criteria.figures)
+        cause = self.work.figures_changed_by.get(progress.learner.pk) if reads_figures else None
+        if unfinished is None:
             return Question(progress, first, newest, figures_cause=cause)
+        if unfinished > newest:
+            return Question(progress, first, newest, figures_cause=cause, unfinished=unfinished)
         # What is unfinished is asked now, too. Otherwise the next check would be written without it.
         return Question(progress, min(first, unfinished), figures_cause=cause)
 

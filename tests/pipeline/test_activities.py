@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from typing import Any
 
 import pytest
@@ -14,11 +15,12 @@ from badges.catalog.causes import CauseKind
 from badges.catalog.documents import DocumentError
 from badges.conf import PASSING_STATUS
 from badges.engagement.models import Activity, LearnerEngagement
+from badges.intake.events import parse_event
 from badges.intake.models import InboxMessage, Learner
 from badges.progress.models import Fulfillment
 from badges.rules import EngagementStats
 from badges.testing.events import passing_status
-from tests.factories import NOON, LearnerFactory, make_template
+from tests.factories import NOON, WORKSHOP, LearnerFactory, make_event_type, make_template, workshop_event
 from tests.support.statement_counts import counted_statements
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.tables]
@@ -34,8 +36,6 @@ def configured(settings: Any) -> None:
 @pytest.fixture
 def passes() -> Any:
     def make(number: int = 5, *, days_ago: float = 0, **given: Any) -> Any:
-        from badges.intake.events import parse_event  # noqa: PLC0415
-
         line = passing_status(lms_user_id=number, username=f"spip{number}", time=NOON - days_ago * DAY, **given).line
         return parse_event(line, received_from="test")
 
@@ -135,6 +135,31 @@ def test_the_explanation_says_whether_the_condition_holds_and_for_which_figures(
 
 
 # --- figures in criteria ---------------------------------------------------------------------------------------------
+
+
+def test_an_activity_asks_documents_without_figures_only_at_the_times_of_their_events(passes):
+    quiet = {
+        "$timeWindow": {"last": "7d", "flow": {"$not": {"event": PASSING_STATUS, "criteria": {"is_passing": False}}}}
+    }
+    document = {"$and": [{"event": PASSING_STATUS, "criteria": {"is_passing": True}}, quiet]}
+    make_template(slug="quiet-week", requirements=[], criteria=document)
+
+    # The consumer is a month behind. That nothing followed in the last week is not known yet.
+    pipeline.handle([passes(days_ago=30, is_passing=False), passes(days_ago=29)], now=NOON)
+    assert not held()
+
+
+def test_an_own_event_type_that_becomes_an_activity_later_asks_documents_about_figures(settings):
+    engagement = {"events": {WORKSHOP: "workshop"}, "xp": {"workshop": {"xp": 60}}}
+    settings.LMS_BADGES_CONFIG = {**settings.LMS_BADGES_CONFIG, "engagement": engagement}
+    make_template(slug="busy", requirements=[], criteria={"$stat": {"xp": {"$gte": 50}}})
+    LearnerFactory(lms_user_id=41)
+    pipeline.warm_up()
+    make_event_type()
+
+    event = parse_event(json.dumps(workshop_event()), received_from="test")
+    pipeline.handle([event], now=NOON)
+    assert held(41) == ["busy"]
 
 
 def test_a_document_about_figures_alone_is_earned_when_an_event_changes_them(passes):

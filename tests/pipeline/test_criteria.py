@@ -24,6 +24,7 @@ from badges.intake.models import InboxMessage, Learner
 from badges.pipeline import steps
 from badges.progress.models import Fulfillment
 from badges.rules import event_digest
+from badges.rules.criteria import earning
 from tests.factories import LearnerFactory, LoggedEventFactory, make_template
 from tests.pipeline.test_races import at_once
 
@@ -262,6 +263,21 @@ def test_a_check_whose_worker_was_killed_is_found_again_and_awards_once(passes):
     assert pipeline.process_pending(now=DUE + dt.timedelta(seconds=121)).seen == 1
 
     assert awarded() == Fulfillment.objects.count() == 1
+
+
+def test_an_event_from_long_ago_does_not_forget_the_moments_that_were_left_for_later(passes, monkeypatch):
+    twice = {"event": PASSING_STATUS, "criteria": {"$eventCount": {"$gte": 2}}}
+    criteria({"$and": [{"$timeWindow": {"last": "8d", "flow": twice}}, REST["$and"][1]]})
+    now = NOON + dt.timedelta(days=20)
+    with monkeypatch.context() as patched:
+        patched.setattr(earning, "MAX_LOOKS", -1)  # everything is left for the background
+        pipeline.handle([passes(), passes(after=0.1), passes(after=20)], now=now)
+    pipeline.handle([passes(after=-10)], now=now)
+    assert not awarded()
+
+    pipeline.process_pending(now=now + dt.timedelta(minutes=1))
+    assert awarded() == 1
+    assert Fulfillment.objects.get().cause_event_time == NOON + dt.timedelta(days=7.1, microseconds=1)
 
 
 def test_a_check_that_fails_is_tried_again_and_loses_nothing(passes, monkeypatch):
