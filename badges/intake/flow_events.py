@@ -152,7 +152,12 @@ def account_names(learner_id: int | None, names: Sequence[str | ExternalIdentity
     """
     subjects = [name.subject for name in names if isinstance(name, ExternalIdentity)]
     uuids = [] if learner_id is None else Learner.objects.filter(pk=learner_id).values_list("uuid", flat=True)
-    return [ExternalIdentity(_ACCOUNT, canonical_id(text)) for text in [*subjects, *map(str, uuids)]]
+    found = []
+    for text in [*subjects, *map(str, uuids)]:
+        # An id that no event can have, such as one with a no-break space, is in no row.
+        with suppress(EventError):
+            found.append(ExternalIdentity(_ACCOUNT, canonical_id(text)))
+    return found
 
 
 def _person(account_id: str) -> LearnerData:
