@@ -25,7 +25,7 @@ def learner(db: None) -> Any:
 
 
 def quiz(learner: Any, id: str, *, days_ago: float = 0, **given: Any) -> NewActivity:
-    fields = {"kind": "quiz", "source": "rest/quiz", "score": 8.0, **given}
+    fields = {"kind": "quiz", "source": "activities/quiz", "score": 8.0, **given}
     return NewActivity(learner.pk, event_id=id, occurred_at=NOON - days_ago * DAY, **fields)
 
 
