@@ -159,7 +159,9 @@ def test_a_document_about_figures_is_earned_by_a_request(passes):
     make_template(slug="twice", requirements=[], criteria={"$stat": {"activities.quiz": {"$gte": 2}}})
     make_template(slug="streak", requirements=[], criteria={"$stat": {"current_streak": {"$gte": 2}, "xp": {"$gt": 0}}})
     found = [
-        api.record_activity(5, api.ActivityData("quiz", "activities", f"q-{day}", NOON - day * DAY, score=4), now=NOON)
+        api.record_activity(
+            5, api.ActivityData("quiz", "activities/quiz", f"q-{day}", NOON - day * DAY, score=4), now=NOON
+        )
         for day in (0, 2, 1)
     ]
     assert [each.new_badges for each in found] == [[], ["twice"], ["streak"]]
