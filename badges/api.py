@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import logging
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -25,6 +26,7 @@ from badges.awarding.models import ACTIVE, UserCredential
 from badges.catalog.event_types import LearnerData
 from badges.catalog.learner_paths import ExternalIdentity, PersonKey
 from badges.catalog.models import BadgeTemplate
+from badges.common.error_messages import code_lines
 from badges.common.retirement import RetirementHook, RetiringPerson, register_retirement_hook
 from badges.conf import config, user_lms_id_field
 from badges.engagement.activities import stats_of
@@ -38,10 +40,11 @@ from badges.outbox.mailbox import NewMessage, notify_worker_on_commit
 from badges.pipeline import BatchResult, process_pending, receive
 from badges.pipeline.activities import ActivityData, RecordedActivity
 from badges.pipeline.activities import record_activity as _record_activity
+from badges.pipeline.failures import TRANSIENT_ERRORS
 from badges.pipeline.receiving import Receipt, Received, receive_all
 from badges.progress.models import BadgeProgress
 from badges.progress.reading import report, with_reports
-from badges.retirement import RetirementResult
+from badges.retirement import RetirementResult, SweepResult
 from badges.rules import EngagementStats
 from badges.runs import queue as run_queue
 from badges.runs.kinds import Ending, Job, RunKind, RunLimits, Step
@@ -77,6 +80,7 @@ __all__ = [
     "RunRefused",
     "RunState",
     "Step",
+    "SweepResult",
     "account_of",
     "award",
     "carry_out_run",
@@ -112,6 +116,8 @@ __all__ = [
     "undelivered",
     "with_reports",
 ]
+
+log = logging.getLogger(__name__)
 
 RUNS_AT_ONCE = 500  # deleted in one statement
 
@@ -380,21 +386,34 @@ def retire(person: Person, *, now: dt.datetime | None = None, plan: bool = False
     return retirement.retire(_is_person(person), user=user, lms_user_id=_lms_user_id(person), now=now, plan=plan)
 
 
-def retire_swept(*, limit: int = 100, now: dt.datetime | None = None) -> int:
+def retire_swept(*, limit: int = 100, now: dt.datetime | None = None) -> SweepResult:
     """
-    Retire up to ``limit`` learners whose account the host has retired; return how many.
+    Retire up to ``limit`` learners whose account the host has retired; return how many, and how many failed.
 
     Such an account has a username that begins with the setting ``retirement.username_prefix``; without it nothing is
-    done. Raises Retryable as ``retire`` does.
+    done. A learner who cannot be retired is logged and passed over, and is tried again by the next call. Raises
+    Retryable as ``retire`` does.
     """
     prefix = config.retirement["username_prefix"]
+    retired_count, failed_count, last = 0, 0, 0
     if not prefix:
-        return 0
+        return SweepResult(0, 0)
     begins = Q(**{f"user__{get_user_model().USERNAME_FIELD}__startswith": prefix})
-    found = list(Learner.objects.filter(begins).order_by("pk")[:limit])
-    for learner in found:
-        retire(learner, now=now)
-    return len(found)
+    swept = Learner.objects.filter(begins).order_by("pk")
+    while found := list(swept.filter(pk__gt=last)[: limit - retired_count]):
+        for learner in found:
+            last = learner.pk
+            try:
+                retire(learner, now=now)
+            except TRANSIENT_ERRORS:
+                raise
+            except Exception as error:
+                # The message of an error may quote personal data, so the log has the lines of code only.
+                log.error("Learner row %s could not be retired: %s\n%s", last, type(error).__name__, code_lines(error))
+                failed_count += 1
+            else:
+                retired_count += 1
+    return SweepResult(retired_count, failed_count)
 
 
 def person_named(text: str) -> Person:

@@ -55,6 +55,20 @@ class RetirementResult:
         return sum(sum(counts.values()) for counts in self.counts.values())
 
 
+NOT_ALL_RETIRED = (
+    "{number} learners could not be retired; the others were. The log names their rows and the errors. Remove the "
+    "cause; the next sweep tries them again."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SweepResult:
+    """How many learners a sweep has retired, and how many it could not retire."""
+
+    retired: int
+    failed: int
+
+
 def retire(
     learner: Q, *, user: Q | None, lms_user_id: int | None, now: dt.datetime, plan: bool = False
 ) -> RetirementResult:

@@ -19,12 +19,14 @@ from django.utils import timezone
 
 from badges import api, delivery, pipeline
 from badges.conf import config
+from badges.exceptions import Permanent
 from badges.fields import clear_gone
 from badges.flows import idempotency
 from badges.history import event_log
 from badges.intake import inbox
 from badges.outbox import mailbox
 from badges.outbox.worker_notifications import CARRY_OUT_RUNS, DELIVER, PROCESS_PENDING
+from badges.retirement import NOT_ALL_RETIRED
 from badges.runs import queue as run_queue
 from badges.runs import worker as run_worker
 
@@ -83,8 +85,14 @@ def sweep() -> None:
 
 @shared_task(name="badges.retire", **OPTIONS)
 def retire_swept() -> None:
-    """Retire learners whose account the host has retired, some at a time. Beat sends this once an hour."""
-    api.retire_swept()
+    """
+    Retire learners whose account the host has retired, some at a time. Beat sends this once an hour.
+
+    Raises Permanent when some of them could not be retired, after the others were.
+    """
+    done = api.retire_swept()
+    if done.failed:
+        raise Permanent(NOT_ALL_RETIRED.format(number=done.failed))
 
 
 @shared_task(name="badges.purge", **OPTIONS)

@@ -18,6 +18,10 @@ from badges.conf import config
 from badges.exceptions import Retryable
 
 NOT_INSTALLED = "The Kafka client is not installed. Run: pip install 'lms-badges[kafka]', and restart the workers."
+UNUSABLE_SETTINGS = (
+    "Kafka's client does not take its settings ({error}). Correct the settings EVENT_BUS_KAFKA_… and "
+    "LMS_BADGES_CONFIG['delivery']['bus_timeout'], and restart the workers."
+)
 
 
 class KafkaClient:
@@ -32,12 +36,18 @@ class KafkaClient:
         from confluent_kafka import Producer  # noqa: PLC0415
         from edx_event_bus_kafka.internal.config import load_common_settings  # noqa: PLC0415
 
-        common = load_common_settings()
-        if common is None:
+        try:
+            common = load_common_settings()
+            own = {"message.timeout.ms": int(seconds * 1000), "enable.idempotence": True}
+            # What becomes of an event is told by its row; the client's lines about each refused connection are not
+            # needed.
+            client = None if common is None else Producer({**common, **own, "log_level": 2})
+        except Exception as error:
+            # Its text may quote a setting, such as a password.
+            raise Retryable(UNUSABLE_SETTINGS.format(error=type(error).__name__)) from None
+        if client is None:
             raise Retryable("EVENT_BUS_KAFKA_BOOTSTRAP_SERVERS is not set. Set it and restart the workers.")
-        own = {"message.timeout.ms": int(seconds * 1000), "enable.idempotence": True}
-        # What becomes of an event is told by its row; the client's lines about each refused connection are not needed.
-        self._client = Producer({**common, **own, "log_level": 2})
+        self._client = client
         self._seconds = seconds
         self.is_broken = False  # it takes no more messages; a new client has to be made
 

@@ -19,7 +19,7 @@ from django.conf import settings
 
 from badges.conf import config
 from badges.engagement.experience import XPRule, read_rules
-from badges.engagement.figures import Basis, PastActivity, Totals, totals_of
+from badges.engagement.figures import Basis, PastActivity, Totals
 from badges.engagement.models import Activity, LearnerEngagement
 from badges.inserts import insert, new_row
 from badges.rules import EngagementStats, event_digest, figure_of
@@ -199,11 +199,12 @@ def _totals_anew(bases: Mapping[int, Basis]) -> dict[int, Totals]:
     """Return the totals of learners from all of their activities; one statement, none without learners."""
     if not bases:
         return {}
-    activities: dict[int, list[PastActivity]] = {key: [] for key in bases}
+    totals = {key: Totals() for key in bases}
     rows = Activity.objects.filter(learner__in=sorted(bases)).order_by()
+    # Added one by one, so that memory does not grow with the number of activities. The table holds each of them once.
     for learner_id, *values in rows.values_list("learner_id", *_COLUMNS).iterator():
-        activities[learner_id].append(PastActivity(*values))
-    return {key: totals_of(found, bases[key]) for key, found in activities.items()}
+        totals[learner_id].add(PastActivity(*values), bases[learner_id])
+    return totals
 
 
 def _store(changed: Mapping[int, tuple[str, Basis, Totals]], now: dt.datetime) -> None:

@@ -8,7 +8,8 @@ nothing else happens.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
 
 from uuid6 import uuid7
 
@@ -22,13 +23,27 @@ from badges.inserts import insert, new_row
 from badges.intake.kinds import Handled
 from badges.intake.models import InboxMessage
 
+TEMPLATE_NOT_ACTIVE = (
+    "A badge template that the certification of this event gives is not active. Activate the template or remove the "
+    "mapping, then retry. What else the certification gives was awarded."
+)
+
+
+@dataclass
+class _Given:
+    """What one certification gives: the templates that are awarded now, and the ids of those that are not."""
+
+    templates: list[GrantedTemplate] = field(default_factory=list)
+    not_active: list[int] = field(default_factory=list)
+
 
 def handle(rows: Sequence[InboxMessage], *, now: dt.datetime) -> Handled:
     """
     Store the completions of the rows, and award what their certifications give, each badge once to each learner.
 
     A row about an account that is not known yet waits; after ``flows.account_wait_hours`` it becomes a dead letter. A
-    template that is not active is left out; the event may be sent again when it is.
+    template that is not active is left out, and the row becomes a dead letter unless the learner was given this badge
+    before. When the row is tried again, or the event is sent again, only what was left out is awarded.
 
     The handler of the kind ``certification`` of inbox rows. The number of statements does not depend on the number of
     rows.
@@ -38,14 +53,16 @@ def handle(rows: Sequence[InboxMessage], *, now: dt.datetime) -> Handled:
     if not known:
         return handled
     _store_completions(known, now)
-    templates_of = _templates_of({each.event.data["certificationId"] for each in known})
+    given = _given_by({each.event.data["certificationId"] for each in known})
     wanted: dict[tuple[int, int], tuple[Received, GrantedTemplate]] = {}
     for each in known:
-        for template in templates_of.get(each.event.data["certificationId"], ()):
+        for template in given[each.event.data["certificationId"]].templates:
             wanted.setdefault((each.learner.pk, template.id), (each, template))
     new = _store_awards({key: each for key, (each, _) in wanted.items()}, now)
     awards = [NewAward(key[0], wanted[key][1], wanted[key][0].cause) for key in new]
     handled.awarded = len(granting.award(awards, now=now))
+    missing = [(each, given[each.event.data["certificationId"]].not_active) for each in known]
+    handled.dead += [(each.row, TEMPLATE_NOT_ACTIVE) for each in _not_given_yet(missing)]
     return handled
 
 
@@ -70,16 +87,31 @@ def _store_completions(known: Iterable[Received], now: dt.datetime) -> None:
     insert([completions[key] for key in sorted(completions)], unique=("learner", "certification_id"))
 
 
-def _templates_of(certification_ids: Iterable[str]) -> dict[str, list[GrantedTemplate]]:
-    """Return the templates that certifications give and that are awarded now; at most three statements."""
+def _given_by(certification_ids: Collection[str]) -> dict[str, _Given]:
+    """Return what each of the certifications gives; at most three statements."""
     rows = CertificationMapping.objects.filter(certification_id__in=certification_ids).order_by("pk")
     mappings = list(rows.values_list("certification_id", "template_id"))
     awardable = granting.awardable({template_id for _, template_id in mappings})
-    found: dict[str, list[GrantedTemplate]] = {}
+    found = {certification_id: _Given() for certification_id in certification_ids}
     for certification_id, template_id in mappings:
         if template_id in awardable:
-            found.setdefault(certification_id, []).append(awardable[template_id])
+            found[certification_id].templates.append(awardable[template_id])
+        else:
+            found[certification_id].not_active.append(template_id)
     return found
+
+
+def _not_given_yet(missing: Iterable[tuple[Received, Collection[int]]]) -> list[Received]:
+    """Return those whose learner was not given one of these templates before; one statement, or none."""
+    pairs = [(each, template_id) for each, template_ids in missing for template_id in template_ids]
+    if not pairs:
+        return []
+    awards = CertificationAward.objects.filter(
+        learner__in={each.learner.pk for each, _ in pairs}, template__in={template_id for _, template_id in pairs}
+    )
+    before = set(awards.order_by().values_list("learner_id", "template_id"))
+    lacking = {each.row.pk: each for each, template_id in pairs if (each.learner.pk, template_id) not in before}
+    return list(lacking.values())
 
 
 def _store_awards(wanted: dict[tuple[int, int], Received], now: dt.datetime) -> list[tuple[int, int]]:

@@ -15,7 +15,6 @@ from uuid6 import uuid7
 from badges import granting
 from badges.catalog.models import BadgeTemplate
 from badges.conf import config
-from badges.exceptions import EventError
 from badges.flows import accounts
 from badges.flows.accounts import Received
 from badges.flows.models import WelcomeAward
@@ -34,8 +33,8 @@ def handle(rows: Sequence[InboxMessage], *, now: dt.datetime) -> Handled:
     """
     Award the welcome badge to the learners of the rows who have not had it yet.
 
-    A row about an account that is not known yet waits; after ``flows.account_wait_hours`` it becomes a dead letter.
-    Raises EventError when the setting names no active template.
+    A row about an account that is not known yet waits; after ``flows.account_wait_hours`` it becomes a dead letter. The
+    others become dead letters while the setting names no active template.
 
     The handler of the kind ``registration`` of inbox rows. The number of statements does not depend on the number of
     rows.
@@ -46,11 +45,13 @@ def handle(rows: Sequence[InboxMessage], *, now: dt.datetime) -> Handled:
         return handled
     template_ids = BadgeTemplate.objects.filter(slug=slug).values_list("pk", flat=True)
     template = next(iter(granting.awardable(list(template_ids)).values()), None)
-    if template is None:
-        raise EventError(NO_WELCOME_BADGE)
     known: dict[int, Received] = {}
     for each in accounts.received(rows, handled, if_unknown=lambda row: accounts.wait_or_give_up(row, handled, now)):
         known.setdefault(each.learner.pk, each)
+        if template is None:
+            handled.dead.append((each.row, NO_WELCOME_BADGE))
+    if template is None:
+        return handled
     awards = [NewAward(pk, template, known[pk].cause) for pk in _store(known, template.id, now)]
     handled.awarded = len(granting.award(awards, now=now))
     return handled

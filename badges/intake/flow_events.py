@@ -10,13 +10,13 @@ id of an account at the system that ``LMS_BADGES_CONFIG["flows"]["account_issuer
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Q
+from django.utils.crypto import salted_hmac
 
 from badges.catalog.event_types import LearnerData
 from badges.catalog.learner_paths import ExternalIdentity
@@ -32,6 +32,8 @@ REGISTERED = "users.userRegistered.v1"
 
 # The issuer under which digests of account ids are kept in the inbox. No row of learner identities has it.
 _ACCOUNT = "account"
+
+_BARE_SALT = "badges.intake.flow_events"
 
 GONE = "The stored event of this row is gone or was changed. Let its sender send it again, and remove the row."
 
@@ -85,11 +87,13 @@ def envelope_of_bare(event_type: str, data: Any) -> dict[str, Any]:
     """
     Return the envelope of an event that came without one: a message whose value is the data alone.
 
-    Its id is a digest of the data, so the same data is the same event. Raises EventError when it is not such data.
+    Its id is a keyed digest of the data, so the same data is the same event, and the id tells nothing of the account.
+    After SECRET_KEY was changed, the same data is another event; the handlers do nothing twice. Raises EventError when
+    it is not such data.
     """
     canonical = TYPES[event_type].canonical(data, "the value")
-    digest = hashlib.sha256(to_text(canonical).encode()).hexdigest()
-    return {"id": f"sha256:{digest}", "source": f"kafka/{event_type}", "type": event_type, "data": canonical}
+    digest = salted_hmac(_BARE_SALT, to_text(canonical), algorithm="sha256").hexdigest()
+    return {"id": f"hmac-sha256:{digest}", "source": f"kafka/{event_type}", "type": event_type, "data": canonical}
 
 
 # --- rows of the inbox -----------------------------------------------------------------------------------------------
@@ -152,7 +156,12 @@ def account_names(learner_id: int | None, names: Sequence[str | ExternalIdentity
     """
     subjects = [name.subject for name in names if isinstance(name, ExternalIdentity)]
     uuids = [] if learner_id is None else Learner.objects.filter(pk=learner_id).values_list("uuid", flat=True)
-    return [ExternalIdentity(_ACCOUNT, canonical_id(text)) for text in [*subjects, *map(str, uuids)]]
+    found = []
+    for text in [*subjects, *map(str, uuids)]:
+        # An id that no event can have, such as one with a no-break space, is in no row.
+        with suppress(EventError):
+            found.append(ExternalIdentity(_ACCOUNT, canonical_id(text)))
+    return found
 
 
 def _person(account_id: str) -> LearnerData:

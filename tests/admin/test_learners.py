@@ -102,7 +102,7 @@ def test_who_may_only_view_learners_gives_no_account(staff: Any) -> None:
 
 def test_the_page_of_a_learner_shows_xp_and_streaks_to_who_may_view_them(staff: Any) -> None:
     learner, other = LearnerFactory(), LearnerFactory()
-    api.record_activity(learner, api.ActivityData("quiz", "rest/quiz", "q-1", timezone.now(), score=37))
+    api.record_activity(learner, api.ActivityData("quiz", "activities/quiz", "q-1", timezone.now(), score=37))
     client = signed_in(staff("view_learner", "view_learnerengagement", username="fantasio"))
 
     page = client.get(f"{LIST}{learner.pk}/change/").content.decode()

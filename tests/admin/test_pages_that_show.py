@@ -113,7 +113,7 @@ def world() -> dict[Any, Any]:
         issued_at=NOON,
         url="https://credly.example/b/77",
     )
-    api.record_activity(learner, api.ActivityData("quiz", "rest/quiz", "event-of-quiz", NOON, score=8))
+    api.record_activity(learner, api.ActivityData("quiz", "activities/quiz", "event-of-quiz", NOON, score=8))
     return {
         Activity: Activity.objects.get(),
         BadgeProgress: progress,

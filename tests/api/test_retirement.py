@@ -10,8 +10,8 @@ from django.contrib.auth import get_user_model
 from badges import api, pipeline
 from badges.intake import learners
 from badges.intake.events import Unreadable
-from badges.intake.models import InboxMessage, InboxState, Learner, RetiredPerson
-from tests.factories import make_passing, make_template
+from badges.intake.models import InboxMessage, InboxState, Learner, LearnerIdentity, RetiredPerson
+from tests.factories import LearnerFactory, make_passing, make_template
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.tables]
 
@@ -129,6 +129,16 @@ def test_dead_letters_that_name_nobody_lose_what_arrived_and_keep_where_it_was_r
 
 def unreadable() -> Any:
     return Unreadable("file:x@7 abc", "not JSON", received_from="file:x:7", body="marsupilami@example.com {")
+
+
+@pytest.mark.parametrize("subject", ["pac\u00a0ome", "pacome\u200b", " "], ids=ascii)
+def test_a_person_with_an_id_that_no_event_can_have_is_retired(subject: str) -> None:
+    learner = LearnerFactory()
+    LearnerIdentity.objects.create(learner=learner, issuer="campus", subject=subject)
+
+    assert api.retire(learner).found
+
+    assert not LearnerIdentity.objects.exists()
 
 
 def test_retiring_again_changes_nothing_more(template: None) -> None:

@@ -129,6 +129,23 @@ def test_a_broker_that_stays_away_costs_no_attempt_and_keeps_the_order(published
     assert Circuit.objects.get(name=f"kafka:{ASSIGNED}").open_until is None
 
 
+@pytest.mark.parametrize("timeout", [3_000_000, float("inf")], ids=["KafkaException", "OverflowError"])
+def test_settings_that_the_client_does_not_take_cost_no_attempt(settings: Any, timeout: float) -> None:
+    settings.EVENT_BUS_KAFKA_BOOTSTRAP_SERVERS = "localhost:1"
+    settings.LMS_BADGES_CONFIG = {
+        "cloud_events": {"publish": [ASSIGNED]},
+        "delivery": {"bus_timeout": timeout},
+    }
+    make_template(slug="star")
+    api.award(LearnerFactory(), "star")
+    now = timezone.now()
+    for hour in range(1, 60):
+        delivery.drain(now=now + dt.timedelta(hours=hour))
+    (row,) = rows()
+    assert (row.state, row.attempts) == (OutboxState.PENDING, 0)
+    assert "Correct the settings EVENT_BUS_KAFKA_" in row.last_error
+
+
 def test_an_event_of_a_type_that_this_release_does_not_know_is_a_dead_letter(published: None, broker: Broker) -> None:
     make_template(slug="star")
     api.award(LearnerFactory(), "star")

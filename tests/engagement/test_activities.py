@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import random
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ def learner(db: None) -> Any:
 
 
 def quiz(learner: Any, id: str, *, days_ago: float = 0, **given: Any) -> NewActivity:
-    fields = {"kind": "quiz", "source": "rest/quiz", "score": 8.0, **given}
+    fields = {"kind": "quiz", "source": "activities/quiz", "score": 8.0, **given}
     return NewActivity(learner.pk, event_id=id, occurred_at=NOON - days_ago * DAY, **fields)
 
 
@@ -84,6 +85,17 @@ def test_changed_rules_count_for_all_activities(learner, settings):
     with counted_statements() as statements:
         assert stats(learner).total_xp == 102
     assert len(statements) == 1
+
+
+def test_making_the_sums_anew_does_not_keep_all_activities_in_memory(learner, settings):
+    record([quiz(learner, f"q-{number}") for number in range(8000)], now=NOON)
+    settings.LMS_BADGES_CONFIG = {"engagement": {"xp": {"quiz": {"xp": 2}}}}
+    tracemalloc.start()
+    try:
+        assert stats(learner).total_xp == 16000
+        assert tracemalloc.get_traced_memory()[1] < 1_500_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_changed_time_zone_counts_for_all_days(learner, settings):

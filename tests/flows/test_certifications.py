@@ -116,6 +116,26 @@ def test_a_template_that_is_not_active_gives_nothing_until_it_is_and_the_event_c
     assert held(learner) == ["rust"]
 
 
+def test_a_completion_that_could_not_give_all_is_a_dead_letter_until_the_same_event_comes_again() -> None:
+    gives("Rust-101", "rust")
+    template = make_template(slug="comet", is_active=False)
+    CertificationMapping.objects.create(certification_id="Rust-101", template=template)
+    learner, other = LearnerFactory(), LearnerFactory()
+    event = completed(learner, "Rust-101")
+    gives("Knots", "knots")
+
+    assert take(event, completed(other, "Knots")).dead == 1
+
+    assert "not active" in reasons()[0]
+    assert (held(learner), held(other)) == (["rust"], ["knots"])
+    make_template(slug="comet", is_active=True)
+    assert take(event).awarded == 1
+    assert held(learner) == ["comet", "rust"]
+    assert states() == ["processed", "processed"]
+    make_template(slug="comet", is_active=False)
+    assert take(completed(learner, "Rust-101")).dead == 0, "the learner was given it before"
+
+
 def test_a_badge_that_a_person_took_away_stays_away() -> None:
     gives("Rust-101", "rust")
     learner = LearnerFactory()

@@ -14,6 +14,7 @@ from badges.outbox.models import OutboxMessage
 from tests.factories import LearnerFactory, make_template
 from tests.flows.senders import NOON, reasons, registered, states, take, work
 from tests.support.constraints import again, refused
+from tests.support.statement_counts import counted_statements
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.tables]
 
@@ -60,12 +61,16 @@ def test_a_registration_waits_for_its_account(welcome: None) -> None:
 
 
 def test_a_welcome_badge_that_is_not_there_is_told_with_the_remedy(welcome: None) -> None:
-    learner = LearnerFactory()
-    take(registered(learner))
-    assert "welcome_badge" in reasons()[0]
+    events = [registered(learner) for learner in LearnerFactory.create_batch(4)]
+    with counted_statements() as few:
+        assert take(events[0]).dead == 1
+    with counted_statements() as many:
+        assert take(*events[1:]).dead == 3
+    assert len(many) == len(few), "one transaction for all"
+    assert all("welcome_badge" in reason for reason in reasons())
     make_template(slug="ようこそ", requirements=[], is_active=False)
-    InboxMessage.objects.update(state="pending", due_at=NOON)
-    assert work().awarded == 1
+    InboxMessage.objects.filter(state="dead").update(state="pending", due_at=NOON)
+    assert work().awarded == 4
 
 
 def test_the_database_takes_one_welcome_for_each_learner(welcome: None) -> None:

@@ -67,6 +67,16 @@ def test_a_bare_claim_has_an_id_that_is_made_of_its_content(learner: Learner) ->
     assert first.source == f"kafka/{CLAIMED}"
 
 
+def test_the_id_of_a_bare_claim_cannot_be_found_by_trying_accounts(learner: Learner, settings: Any) -> None:
+    first = read(claim_of(learner))
+    settings.SECRET_KEY = "another key of this host"
+    second = read(claim_of(learner))
+    assert first.id != second.id, "it depends on the secret key"
+    pipeline.handle([first, second], now=NOON)
+    work()
+    assert claimed_count(learner) == 1
+
+
 def test_a_bare_message_of_another_topic_is_unreadable(learner: Learner) -> None:
     assert isinstance(read(claim_of(learner), bare_type=None), Unreadable)
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from io import StringIO
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
 
-from badges import tasks
+from badges import api, retirement, tasks
+from badges.common.retirement import RetiringPerson
+from badges.exceptions import Permanent
 from badges.models import InboxMessage, Learner
 from tests.factories import InboxMessageFactory, LearnerFactory, UserFactory
 
@@ -60,6 +63,30 @@ def test_the_hosts_retired_accounts_are_swept_when_the_setting_says_how_they_beg
 
     kept = set(Learner.objects.exclude(lms_user_id=None).values_list("pk", flat=True))
     assert kept == {stays.pk, looks_alike.pk}
+
+
+def test_a_learner_who_cannot_be_retired_does_not_keep_the_sweep_from_the_others(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.LMS_BADGES_CONFIG = {"retirement": {"username_prefix": "retired_user__"}}
+    stuck, *_others = (LearnerFactory(user=UserFactory(username=f"retired_user__{n}")) for n in range(3))
+
+    def fail(person: RetiringPerson, *, now: dt.datetime) -> dict[str, int]:
+        if person.learner_id == stuck.pk:
+            raise ValueError(stuck.user.username)
+        return {}
+
+    monkeypatch.setattr(retirement, "retirement_hooks", lambda: {"host": fail})
+
+    assert api.retire_swept(limit=1) == api.SweepResult(retired=1, failed=1)
+    with pytest.raises(CommandError, match="1 learners could not be retired"):
+        badges_retire("--swept")
+    with pytest.raises(Permanent, match="1 learners could not be retired"):
+        tasks.retire_swept()
+
+    assert list(Learner.objects.exclude(lms_user_id=None)) == [stuck]
+    assert f"Learner row {stuck.pk} could not be retired: ValueError" in caplog.text
+    assert "retired_user" not in caplog.text
 
 
 @pytest.mark.parametrize("arguments", [(), ("41", "--swept"), ("--swept", "--plan")])

@@ -80,7 +80,7 @@ def test_events_in_any_order_and_twice_give_the_same(passes):
 def test_events_and_requests_add_up(passes, settings):
     call_command("badges_pack", "apply", "engagement", verbosity=0)
     pipeline.handle([passes()], now=NOON)
-    quiz = api.ActivityData("quiz", "rest/quiz", "q-1", NOON, score=20)
+    quiz = api.ActivityData("quiz", "activities/quiz", "q-1", NOON, score=20)
     assert api.record_activity(5, quiz, now=NOON).new_badges == ["50_xp"]
     assert stats().activities == {"course": 1, "quiz": 1}
 
@@ -184,7 +184,9 @@ def test_a_document_about_figures_is_earned_by_a_request(passes):
     make_template(slug="twice", requirements=[], criteria={"$stat": {"activities.quiz": {"$gte": 2}}})
     make_template(slug="streak", requirements=[], criteria={"$stat": {"current_streak": {"$gte": 2}, "xp": {"$gt": 0}}})
     found = [
-        api.record_activity(5, api.ActivityData("quiz", "rest/quiz", f"q-{day}", NOON - day * DAY, score=4), now=NOON)
+        api.record_activity(
+            5, api.ActivityData("quiz", "activities/quiz", f"q-{day}", NOON - day * DAY, score=4), now=NOON
+        )
         for day in (0, 2, 1)
     ]
     assert [each.new_badges for each in found] == [[], ["twice"], ["streak"]]
@@ -196,7 +198,7 @@ def test_a_document_about_events_and_figures_needs_both_whichever_comes_last(pas
     pipeline.handle([passes(5)], now=NOON)
     for number in (5, 6):
         LearnerFactory(lms_user_id=6) if number == 6 else None
-        quiz = api.ActivityData("quiz", "rest/quiz", "q-1", NOON, score=10)
+        quiz = api.ActivityData("quiz", "activities/quiz", "q-1", NOON, score=10)
         new = api.record_activity(number, quiz, now=NOON).new_badges
         assert new == (["both"] if number == 5 else [])
     pipeline.handle([passes(6)], now=NOON)

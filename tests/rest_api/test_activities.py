@@ -17,7 +17,7 @@ from badges import api
 from badges.awarding.models import UserCredential
 from badges.catalog.causes import CauseKind
 from badges.engagement.models import Activity
-from badges.intake.models import Learner
+from badges.intake.models import InboxMessage, Learner
 from badges.outbox.models import OutboxMessage
 from badges.rules import EngagementStats, badge_condition, badge_conditions
 from tests.factories import UserFactory, make_template
@@ -88,6 +88,14 @@ def test_the_first_activity_of_an_id_counts_and_the_same_id_of_another_kind_is_a
     found = answer(send(QUIZ, event_id="same", score=90))
     assert (found["xp_gained"], found["total_xp"]) == (10, 10)
     assert answer(send(FLASHCARDS, event_id="same", cards=3), FLASHCARDS)["total_xp"] == 13
+
+
+def test_an_activity_is_not_taken_for_an_event_of_an_account_with_the_name_of_its_kind(pack):
+    send_events = signed_in(somebody("send_eventtype", username="quiz"))
+    signed_in(UserFactory()).post(QUIZ, {"event_id": "same", "score": 10}, content_type="application/json")
+    event = {"id": "same", "type": "users.userRegistered.v1", "data": {"accountId": "nobody"}}
+    assert send_events.post("/api/badges/v1/events/", event, content_type="application/json").status_code == 202
+    assert not Activity.objects.filter(source=InboxMessage.objects.get().source).exists()
 
 
 def test_the_header_is_the_id_when_the_body_has_none(send):

@@ -117,6 +117,15 @@ def test_digits_are_an_lms_user_id_even_if_they_are_somebodys_username(staff: An
     assert assign(staff, "4712", {"stickerId": make_template().slug}).status_code == 404
 
 
+def test_a_learner_without_an_lms_user_id_is_found_by_the_one_that_the_host_stores(staff: Any, settings: Any) -> None:
+    settings.LMS_BADGES_CONFIG = {"user_lms_id_field": "last_name"}  # some text column of the host
+    learner = LearnerFactory(lms_user_id=None, user=UserFactory(last_name="4711"))
+    held = UserCredentialFactory(learner=learner)
+    assert [each["stickerId"] for each in stickers_of(staff, 4711).json()["stickers"]] == [held.template.slug]
+    assert staff.get(address(USER, 4711)).json()["accountId"] == str(learner.uuid)
+    assert remove(staff, 4711, held.template.slug).status_code == 200
+
+
 def test_the_uuid_of_the_template_names_a_sticker_too_and_is_answered_by_its_slug(staff: Any) -> None:
     learner, template = LearnerFactory(), make_template(slug="helper")
     assert assign(staff, learner.uuid, {"stickerId": str(template.uuid)}).json()["stickerId"] == "helper"

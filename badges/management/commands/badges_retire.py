@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from badges import api
 from badges.exceptions import Retryable
+from badges.retirement import NOT_ALL_RETIRED
 
 NOT_REMEMBERED = (
     "Their LMS user id is not known here, so a late event can bring them back. Run this again with the LMS user id."
@@ -52,9 +53,12 @@ class Command(BaseCommand):
 
     def _sweep(self) -> None:
         total = 0
-        while done := api.retire_swept():
-            total += done
+        while (done := api.retire_swept()).retired:
+            total += done.retired
         self.stdout.write(f"Learners retired: {total}.")
+        if done.failed:
+            # The last call has tried all of them.
+            raise CommandError(NOT_ALL_RETIRED.format(number=done.failed))
 
 
 def _text(result: api.RetirementResult) -> str:

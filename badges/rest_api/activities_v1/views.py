@@ -56,7 +56,7 @@ class ActivityView(PluginAPIView):
         body, now = self.body(self.body_class), timezone.now()
         data = api.ActivityData(
             kind=self.kind,
-            source=f"rest/{self.kind}",
+            source=f"activities/{self.kind}",  # not rest/…: the rest API of events puts a username there
             event_id=_event_id(request, body.get("event_id")),
             occurred_at=_time(body.get("time"), now),
             score=body.get("score"),

@@ -59,4 +59,5 @@ def _find(text: str) -> NamedPerson | None:
     if learner is not None:
         return NamedPerson(learner, learner.user)
     account = api.account_of(person)
-    return NamedPerson(None, account) if account is not None else None
+    # The learner of an account may not have the LMS user id yet that the host stores with the account.
+    return NamedPerson(api.learner_of(account), account) if account is not None else None
