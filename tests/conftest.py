@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
+from django.core.cache import cache
 from selenium.webdriver import Chrome
 
 from tests.services import ALL, Kafka, MariaDB, PostgreSQL, Redis, S3Proxy, SchemaRegistry, Service, ServiceUnavailable
@@ -278,3 +279,9 @@ def _runner(folder: Path, start: Callable[..., Process]) -> Iterator[Callable[..
     yield run
     for process in processes:
         process.ensure_gone()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_counted() -> None:
+    """Requests are counted in the cache by user: the users of different tests have the same ids."""
+    cache.clear()

@@ -5,25 +5,16 @@ from __future__ import annotations
 import base64
 import json
 import uuid
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from django.core.cache import cache
 
 from tests.factories import UserCredentialFactory
 from tests.rest_api.schema import assert_as_promised
 
 LIST = "/api/badges/v1/credentials/"
 pytestmark = [pytest.mark.django_db, pytest.mark.tables]
-
-
-@pytest.fixture(autouse=True)
-def _nothing_counted() -> Iterator[None]:
-    cache.clear()
-    yield
-    cache.clear()
 
 
 def cursor(*position: Any) -> str:
