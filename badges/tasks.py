@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from badges import api, delivery, pipeline
 from badges.conf import config
-from badges.exceptions import Permanent
+from badges.exceptions import BadgesError
 from badges.fields import clear_gone
 from badges.flows import idempotency
 from badges.history import event_log
@@ -41,6 +41,10 @@ PURGE_ROWS = 1000
 
 # What is due later than this is left to the sweep.
 SOON = 60.0
+
+
+class NotAllRetiredError(BadgesError):
+    """Some learners could not be retired. The log says which."""
 
 
 @shared_task(name=DELIVER, **OPTIONS)
@@ -88,11 +92,11 @@ def retire_swept() -> None:
     """
     Retire learners whose account the host has retired, some at a time. Beat sends this once an hour.
 
-    Raises Permanent when some of them could not be retired, after the others were.
+    Raises NotAllRetiredError when some of them could not be retired, after the others were.
     """
     done = api.retire_swept()
     if done.failed:
-        raise Permanent(NOT_ALL_RETIRED.format(number=done.failed))
+        raise NotAllRetiredError(NOT_ALL_RETIRED.format(number=done.failed))
 
 
 @shared_task(name="badges.purge", **OPTIONS)
