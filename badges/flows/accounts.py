@@ -1,15 +1,22 @@
-"""Whom the events of other services are about, and what becomes of events about somebody who is not known here."""
+"""
+Events of other services: whom they are about, what becomes of those about somebody who is not known here, and the rows
+that they leave.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+
+from uuid6 import uuid7
 
 from badges.catalog.causes import Cause, CauseKind
 from badges.conf import config
 from badges.exceptions import EventError
+from badges.flows.models import CertificationAward, StickerClaim, WelcomeAward
+from badges.inserts import insert, new_row
 from badges.intake import flow_events
 from badges.intake.events import Event
 from badges.intake.kinds import Handled
@@ -85,6 +92,38 @@ def lock_learners(account_ids: Iterable[str]) -> dict[str, Learner]:
     locked = Learner.objects.select_for_update().filter(pk__in=set(pk_of.values())).order_by("pk")
     learners = {learner.pk: learner for learner in locked}
     return {account_id: learners[pk] for account_id, pk in pk_of.items() if pk in learners}
+
+
+def store_new(
+    model: type[StickerClaim | CertificationAward | WelcomeAward],
+    given: Mapping[tuple[int, int], Received],
+    *,
+    unique: str | Sequence[str] = ("learner", "template"),
+    now: dt.datetime,
+) -> list[tuple[int, int]]:
+    """
+    Store once what events say of learners and templates, given by both ids; return which of these are new.
+
+    ``unique`` names the fields of the model of which there is one row. Two statements, or none.
+    """
+    made = [
+        new_row(
+            model,
+            id=uuid7(),
+            learner_id=learner_id,
+            template_id=template_id,
+            event_source=each.event.source,
+            event_id=each.event.id,
+            event_time=each.event.time,
+            received_at=now,
+        )
+        for (learner_id, template_id), each in sorted(given.items(), key=lambda item: item[0])
+    ]
+    if not made:
+        return []
+    insert(made, unique=unique)
+    stored = model._default_manager.filter(pk__in=[row.pk for row in made])
+    return sorted(stored.order_by().values_list("learner_id", "template_id"))
 
 
 def wait_or_give_up(row: InboxMessage, handled: Handled, now: dt.datetime) -> None:

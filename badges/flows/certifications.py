@@ -58,7 +58,8 @@ def handle(rows: Sequence[InboxMessage], *, now: dt.datetime) -> Handled:
     for each in known:
         for template in given[each.event.data["certificationId"]].templates:
             wanted.setdefault((each.learner.pk, template.id), (each, template))
-    new = _store_awards({key: each for key, (each, _) in wanted.items()}, now)
+    found_in = {key: each for key, (each, _) in wanted.items()}
+    new = accounts.store_new(CertificationAward, found_in, now=now)
     awards = [NewAward(key[0], wanted[key][1], wanted[key][0].cause) for key in new]
     handled.awarded = len(granting.award(awards, now=now))
     missing = [(each, given[each.event.data["certificationId"]].not_active) for each in known]
@@ -112,25 +113,3 @@ def _not_given_yet(missing: Iterable[tuple[Received, Collection[int]]]) -> list[
     before = set(awards.order_by().values_list("learner_id", "template_id"))
     lacking = {each.row.pk: each for each, template_id in pairs if (each.learner.pk, template_id) not in before}
     return list(lacking.values())
-
-
-def _store_awards(wanted: dict[tuple[int, int], Received], now: dt.datetime) -> list[tuple[int, int]]:
-    """Store which badges are given; return the learners and templates that are new; two statements, or none."""
-    made = [
-        new_row(
-            CertificationAward,
-            id=uuid7(),
-            learner_id=learner_id,
-            template_id=template_id,
-            event_source=each.event.source,
-            event_id=each.event.id,
-            event_time=each.event.time,
-            received_at=now,
-        )
-        for (learner_id, template_id), each in sorted(wanted.items(), key=lambda item: item[0])
-    ]
-    if not made:
-        return []
-    insert(made, unique=("learner", "template"))
-    stored = CertificationAward.objects.filter(id__in=[award.id for award in made])
-    return sorted(stored.order_by().values_list("learner_id", "template_id"))

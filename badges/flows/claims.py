@@ -12,7 +12,6 @@ import uuid
 from collections.abc import Iterable, Sequence
 
 from django.db.models import Q
-from uuid6 import uuid7
 
 from badges import granting
 from badges.catalog.models import BadgeTemplate
@@ -21,7 +20,6 @@ from badges.flows import accounts
 from badges.flows.accounts import UNKNOWN_ACCOUNT, Received
 from badges.flows.models import StickerClaim
 from badges.granting import NewAward
-from badges.inserts import insert, new_row
 from badges.intake.kinds import Handled
 from badges.intake.models import InboxMessage, Learner
 
@@ -50,7 +48,7 @@ def handle(rows: Sequence[InboxMessage], *, now: dt.datetime) -> Handled:
             handled.dead.append((each.row, UNKNOWN_STICKER))
         else:
             claims.setdefault((each.learner.pk, template_id), each)
-    new = _store(claims, now)
+    new = accounts.store_new(StickerClaim, claims, now=now)
     if config.flows["claims_award"] and new:
         awardable = granting.awardable({template_id for _, template_id in new})
         awards = [
@@ -60,28 +58,6 @@ def handle(rows: Sequence[InboxMessage], *, now: dt.datetime) -> Handled:
         ]
         handled.awarded = len(granting.award(awards, now=now))
     return handled
-
-
-def _store(claims: dict[tuple[int, int], Received], now: dt.datetime) -> list[tuple[int, int]]:
-    """Store claims; return which learners and templates are new; two statements."""
-    made = [
-        new_row(
-            StickerClaim,
-            id=uuid7(),
-            learner_id=learner_id,
-            template_id=template_id,
-            event_source=each.event.source,
-            event_id=each.event.id,
-            event_time=each.event.time,
-            received_at=now,
-        )
-        for (learner_id, template_id), each in sorted(claims.items(), key=lambda item: item[0])
-    ]
-    if not made:
-        return []
-    insert(made, unique=("learner", "template"))
-    stored = StickerClaim.objects.filter(id__in=[claim.id for claim in made])
-    return sorted(stored.order_by().values_list("learner_id", "template_id"))
 
 
 def _template_ids(sticker_ids: Iterable[str]) -> dict[str, int]:

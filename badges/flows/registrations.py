@@ -10,8 +10,6 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 
-from uuid6 import uuid7
-
 from badges import granting
 from badges.catalog.models import BadgeTemplate
 from badges.conf import config
@@ -19,7 +17,6 @@ from badges.flows import accounts
 from badges.flows.accounts import Received
 from badges.flows.models import WelcomeAward
 from badges.granting import NewAward
-from badges.inserts import insert, new_row
 from badges.intake.kinds import Handled
 from badges.intake.models import InboxMessage
 
@@ -52,28 +49,8 @@ def handle(rows: Sequence[InboxMessage], *, now: dt.datetime) -> Handled:
             handled.dead.append((each.row, NO_WELCOME_BADGE))
     if template is None:
         return handled
-    awards = [NewAward(pk, template, known[pk].cause) for pk in _store(known, template.id, now)]
+    given = {(pk, template.id): each for pk, each in known.items()}
+    new = accounts.store_new(WelcomeAward, given, unique="learner", now=now)
+    awards = [NewAward(pk, template, known[pk].cause) for pk, _ in new]
     handled.awarded = len(granting.award(awards, now=now))
     return handled
-
-
-def _store(known: dict[int, Received], template_id: int, now: dt.datetime) -> list[int]:
-    """Store who gets the welcome badge; return the learners who had none before; two statements, or none."""
-    made = [
-        new_row(
-            WelcomeAward,
-            id=uuid7(),
-            learner_id=learner_id,
-            template_id=template_id,
-            event_source=each.event.source,
-            event_id=each.event.id,
-            event_time=each.event.time,
-            received_at=now,
-        )
-        for learner_id, each in sorted(known.items())
-    ]
-    if not made:
-        return []
-    insert(made, unique="learner")
-    stored = WelcomeAward.objects.filter(id__in=[award.id for award in made])
-    return sorted(stored.order_by().values_list("learner_id", flat=True))
