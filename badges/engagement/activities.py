@@ -201,7 +201,8 @@ def _totals_anew(bases: Mapping[int, Basis]) -> dict[int, Totals]:
         return {}
     totals = {key: Totals() for key in bases}
     rows = Activity.objects.filter(learner__in=sorted(bases)).order_by()
-    # Added one by one, so that memory does not grow with the number of activities. The table holds each of them once.
+    # Added one by one, so that activities do not pile up in memory. (MariaDB's driver holds all rows of a result, and
+    # pages would cost statements.) The table holds each activity once.
     for learner_id, *values in rows.values_list("learner_id", *_COLUMNS).iterator():
         totals[learner_id].add(PastActivity(*values), bases[learner_id])
     return totals

@@ -8,6 +8,7 @@ import tracemalloc
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from badges.engagement.activities import NewActivity, record, stats_of
 from badges.engagement.models import Activity, LearnerEngagement
@@ -90,10 +91,12 @@ def test_changed_rules_count_for_all_activities(learner, settings):
 def test_making_the_sums_anew_does_not_keep_all_activities_in_memory(learner, settings):
     record([quiz(learner, f"q-{number}") for number in range(8000)], now=NOON)
     settings.LMS_BADGES_CONFIG = {"engagement": {"xp": {"quiz": {"xp": 2}}}}
+    # The driver of MariaDB hands over a whole result at once: some 300 bytes for each row. No objects are kept of them.
+    most = 3_500_000 if connection.vendor == "mysql" else 1_500_000
     tracemalloc.start()
     try:
         assert stats(learner).total_xp == 16000
-        assert tracemalloc.get_traced_memory()[1] < 1_500_000
+        assert tracemalloc.get_traced_memory()[1] < most
     finally:
         tracemalloc.stop()
 
