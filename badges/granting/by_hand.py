@@ -19,6 +19,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from badges.awarding.models import ACTIVE, INTERNAL_REASON_LENGTH, PUBLIC_REASON_LENGTH, UserCredential
 from badges.catalog.causes import REASON_LENGTH, Cause, CauseKind
+from badges.catalog.expiry import Expiry, expiry_in
 from badges.catalog.learner_template_ids import learner_template_id
 from badges.catalog.models import BadgeRequirement, BadgeTemplate
 from badges.database import in_transaction
@@ -49,6 +50,7 @@ class _Template:
     slug: str
     revision_id: int
     award_once: bool
+    expiry: Expiry | None
     issuers: Sequence[tuple[str, str, str]]
 
 
@@ -239,7 +241,9 @@ def _is_complete(learner: Learner, template: BadgeTemplate, now: dt.datetime) ->
 
 def _granted(template: BadgeTemplate) -> _Template:
     issuers = template.issuers.order_by("provider").values_list("provider", "organization", "external_template")
-    return _Template(template.pk, template.slug, _revision_id(template), template.award_once, list(issuers))
+    revision_id, document = template.revisions.order_by("-number").values_list("id", "document")[0]
+    expiry = expiry_in(document)
+    return _Template(template.pk, template.slug, revision_id, template.award_once, expiry, list(issuers))
 
 
 def _revision_id(template: BadgeTemplate) -> int:
