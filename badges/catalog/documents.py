@@ -80,7 +80,7 @@ def document_text(document: Document) -> str:
 
 
 def pack_entry(document: Document) -> Document:
-    """Return a document as it is written in a pack: in the usual order, without an empty ``image_url`` or ``expiry``."""
+    """Return a document as it is written in a pack: in the usual order, without empty ``image_url`` and ``expiry``."""
     entry = {key: document.get(key) for key in _TEMPLATE_KEYS if key not in _LEFT_OUT_WHEN_EMPTY or document.get(key)}
     entry |= {key: document[key] for key in ("issuers", "requirements", "penalties")}
     return entry | {"criteria": in_reading_order(document["criteria"])}

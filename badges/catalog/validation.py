@@ -94,7 +94,9 @@ def _with_whole_numbers(expiry: Document | None) -> Document | None:
 @cache
 def _defaults(part: str) -> dict[str, Any]:
     keys = {
-        "template": "slug uuid name description image_url is_active award_once expiry issuers requirements penalties criteria",
+        "template": (
+            "slug uuid name description image_url is_active award_once expiry issuers requirements penalties criteria"
+        ),
         "requirement": "key event_type group description rules",
     }
     return {key: default_of(part, key) for key in keys[part].split()}
