@@ -22,9 +22,11 @@ from badges.catalog.criteria import name_errors
 from badges.catalog.documents import Document, Problem
 from badges.catalog.event_types import EventDefinition
 from badges.catalog.expiry import EACH_YEAR, is_day
-from badges.catalog.structure import child_path, default_of, template_problems
+from badges.catalog.structure import child_path, default_of, part_problems, template_problems
 from badges.common.entry_points import installed_names
 from badges.rules import CriteriaError, RuleError, badge_condition_slugs, parse_criteria
+
+NO_SUCH_DAY = "there is no such day in any year; write a month and a day, such as 06-30"
 
 _is_url = URLValidator(schemes=["http", "https"])
 
@@ -112,14 +114,21 @@ def _content_problems(document: Document, path: str) -> list[Problem]:
         )
         problems.append(Problem(child_path(path, "requirements"), message))
     if document["expiry"] and not is_day(document["expiry"].get(EACH_YEAR, "01-01")):
-        message = "there is no such day in any year; write a month and a day, such as 06-30"
-        problems.append(Problem(child_path(path, "expiry", EACH_YEAR), message))
+        problems.append(Problem(child_path(path, "expiry", EACH_YEAR), NO_SUCH_DAY))
     if document["image_url"]:
         try:
             _is_url(document["image_url"])
         except ValidationError:
             problems.append(Problem(child_path(path, "image_url"), "this is no address that a browser could open"))
     return problems
+
+
+def expiry_problem(expiry: Document) -> str:
+    """Return what is wrong with an expiry of one key, for a form; empty when it is right."""
+    problems = part_problems("template", "expiry", expiry)
+    if problems:
+        return problems[0].message
+    return "" if is_day(expiry.get(EACH_YEAR, "01-01")) else NO_SUCH_DAY
 
 
 def _issuer_problems(entry: dict[str, Any], path: str) -> list[Problem]:
