@@ -44,7 +44,8 @@ class _ReasonField(forms.CharField):
         return super().to_python(value.replace("\r\n", "\n") if isinstance(value, str) else value)
 
 
-def _reason_field(label: Any, longest: int, help_text: Any, *, required: bool = False, rows: int = 3) -> _ReasonField:
+def reason_field(label: Any, longest: int, help_text: Any, *, required: bool = False, rows: int = 3) -> forms.CharField:
+    """Return the field of a reason. ``longest`` is a number of characters, ``rows`` the height of the field."""
     widget = AdminTextareaWidget(attrs={"rows": rows})
     return _ReasonField(label=label, max_length=longest, help_text=help_text, required=required, widget=widget)
 
@@ -70,14 +71,14 @@ class DecisionForm(forms.Form):
 class RevokeForm(DecisionForm):
     """Why a badge is revoked, and whether it is blocked."""
 
-    public_reason = _reason_field(
+    public_reason = reason_field(
         gettext_lazy("Reason for the learner"),
         PUBLIC_REASON_LENGTH,
         gettext_lazy("The learner can read it, and the providers at which the badge was issued get it."),
         required=True,
         rows=2,
     )
-    internal_reason = _reason_field(
+    internal_reason = reason_field(
         gettext_lazy("Reason for staff"), INTERNAL_REASON_LENGTH, gettext_lazy("Only staff can read it, in the admin.")
     )
     block = forms.BooleanField(
@@ -91,11 +92,11 @@ class RevokeForm(DecisionForm):
 class LiftBlockForm(DecisionForm):
     """Why a block is lifted."""
 
-    reason = _reason_field(gettext_lazy("Reason"), REASON_LENGTH, gettext_lazy("Only staff can read it, in the admin."))
+    reason = reason_field(gettext_lazy("Reason"), REASON_LENGTH, gettext_lazy("Only staff can read it, in the admin."))
 
 
 class _AwardForm(DecisionForm):
-    reason = _reason_field(gettext_lazy("Reason"), REASON_LENGTH, gettext_lazy("Only staff can read it, in the admin."))
+    reason = reason_field(gettext_lazy("Reason"), REASON_LENGTH, gettext_lazy("Only staff can read it, in the admin."))
 
 
 class AwardToLearnerForm(_AwardForm):

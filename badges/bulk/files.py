@@ -88,7 +88,9 @@ def _read_rows(text: str) -> ReadFile:
             found.rows.append(row)
             found.problems += _problems(row)
     except csv.Error as error:
-        found.problems.append(f"Row {number + 1}: this is no CSV ({error}). Look for a quotation mark that is not closed.")
+        found.problems.append(
+            f"Row {number + 1}: this is no CSV ({error}). Look for a quotation mark that is not closed."
+        )
         return found
     if not found.rows:
         found.problems.append("There is no row below the headings.")
@@ -108,12 +110,12 @@ def _numbered_rows(text: str) -> Iterator[tuple[int, list[str]]]:
 def _columns(headings: list[str], problems: list[str]) -> dict[str, int]:
     """Return the place of each known column. Missing ones, and those that are there twice, are ``problems``."""
     names = [heading.strip().casefold() for heading in headings]
-    for name in KNOWN:
-        if names.count(name) > 1:
-            problems.append(f"The column “{name}” is there twice. Remove one of them.")
-    for name in REQUIRED:
-        if name not in names:
-            problems.append(f"The column “{name}” is missing. The first row has the headings learner, template, reason.")
+    problems += [f"The column “{name}” is there twice. Remove one of them." for name in KNOWN if names.count(name) > 1]
+    problems += [
+        f"The column “{name}” is missing. The first row has the headings learner, template, reason."
+        for name in REQUIRED
+        if name not in names
+    ]
     return {name: names.index(name) for name in KNOWN if name in names}
 
 

@@ -93,7 +93,7 @@ class BulkRuns(RunKind):
             yield Step(cursor=numbers[-1], done=len(numbers), work=lambda chunk=chunk: work(job, chunk))
             last = numbers[-1]
 
-    def prepare(self, chunk: QuerySet[BulkRow]) -> None:  # noqa: B027 -- a revocation has nothing to do
+    def prepare(self, chunk: QuerySet[BulkRow]) -> None:
         """Do what has to be done before these rows are carried out, in transactions of its own."""
 
     @abstractmethod
@@ -136,9 +136,7 @@ class BulkRuns(RunKind):
     def cause(self, job: Job, reason: str) -> Cause:
         """Return the cause of a decision of a run: who asked for it, and the run."""
         kind = CauseKind.PERSON if job.asked_by_id is not None else CauseKind.PROGRAM
-        return Cause(
-            kind, event_id=str(job.run_id), event_type=self.action, person_id=job.asked_by_id, reason=reason
-        )
+        return Cause(kind, event_id=str(job.run_id), event_type=self.action, person_id=job.asked_by_id, reason=reason)
 
 
 class BulkAward(BulkRuns):
@@ -173,13 +171,15 @@ class BulkAward(BulkRuns):
     def take_back(self, job: Job, rows: Sequence[BulkRow], now: dt.datetime) -> dict[int, BulkOutcome]:
         revoked = _revoke(
             rows,
-            lambda row: {"cause": self.cause(job, ""), "internal_reason": TAKEN_BACK, "credential_id": row.credential_id},
+            lambda row: {
+                "cause": self.cause(job, ""),
+                "internal_reason": TAKEN_BACK,
+                "credential_id": row.credential_id,
+            },
             now,
         )
         gone = {credential.pk for credential in revoked}
-        return {
-            row.number: BulkOutcome.REVOKED if row.credential_id in gone else BulkOutcome.NOT_HELD for row in rows
-        }
+        return {row.number: BulkOutcome.REVOKED if row.credential_id in gone else BulkOutcome.NOT_HELD for row in rows}
 
 
 class BulkRevoke(BulkRuns):
@@ -235,9 +235,7 @@ def _people(rows: Sequence[BulkRow]) -> set[int]:
     return set(known.order_by().values_list("pk", flat=True))
 
 
-def _award(
-    rows: Sequence[BulkRow], cause_of: Callable[[BulkRow], Cause], now: dt.datetime
-) -> list[UserCredential]:
+def _award(rows: Sequence[BulkRow], cause_of: Callable[[BulkRow], Cause], now: dt.datetime) -> list[UserCredential]:
     templates = granting.granted({row.template_id for row in rows})
     new = [NewAward(row.learner_id, templates[row.template_id], cause_of(row)) for row in rows if row.learner_id]
     return granting.award(new, now=now)

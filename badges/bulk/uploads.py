@@ -116,9 +116,7 @@ def read(content: bytes, *, action: BulkAction) -> Upload:
     return upload
 
 
-def start(
-    upload: Upload, reasons: BulkReasons, *, mode: RunMode, by: AbstractBaseUser | None = None
-) -> Run:
+def start(upload: Upload, reasons: BulkReasons, *, mode: RunMode, by: AbstractBaseUser | None = None) -> Run:
     """
     Write the run of a file with its rows, and notify a worker when the transaction commits.
 
@@ -166,7 +164,9 @@ def _templates(names: set[str], action: BulkAction) -> Mapping[str, _Template]:
         if row is None:
             continue
         inactive = action is BulkAction.AWARD and row[0] not in active
-        problem = f"the template {row[1]} is not active. Activate it, or restore it from the archive." if inactive else ""
+        problem = (
+            f"the template {row[1]} is not active. Activate it, or restore it from the archive." if inactive else ""
+        )
         known[name] = _Template(row[0], problem)
     return known
 

@@ -89,9 +89,7 @@ def lift_blocks(
     return blocked.update(blocked=False, block_lifted_at=now, block_lifted_person=person_id, block_lifted_reason=reason)
 
 
-def lift_blocks_of(
-    credential_ids: Collection[uuid.UUID], *, person_id: object, reason: str, now: dt.datetime
-) -> int:
+def lift_blocks_of(credential_ids: Collection[uuid.UUID], *, person_id: object, reason: str, now: dt.datetime) -> int:
     """Lift the blocks of these credentials; return how many there were. One statement, as ``lift_blocks``."""
     blocked = UserCredential.objects.filter(pk__in=credential_ids, blocked=True)
     return blocked.update(blocked=False, block_lifted_at=now, block_lifted_person=person_id, block_lifted_reason=reason)

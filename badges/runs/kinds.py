@@ -123,9 +123,7 @@ class RunKind(ABC):
     """Whether the page of runs offers this kind. Otherwise only code starts it, with ``badges.api.start_run``."""
 
     undo_permission: str = ""
-    """
-    The permission that undoing needs besides that of changing runs, such as ``lms_badges.revoke_lms_badges_usercredential``.
-    """
+    """The permission that undoing needs besides that of changing runs, as ``user.has_perm`` takes it; "": none."""
 
     people: tuple[str, ...] = ()
     """

@@ -19,7 +19,7 @@ from badges.runs import queue, worker
 from tests.factories import LearnerFactory, UserFactory, credly_issuer, make_template
 from tests.support.statement_counts import counted_statements
 
-pytestmark = [pytest.mark.tables, pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.tables, pytest.mark.django_db]
 
 LATER = dt.timedelta(hours=1)
 

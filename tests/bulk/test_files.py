@@ -1,4 +1,4 @@
-"""What staff rely on who give a file: it is read as they see it in a spreadsheet, and a mistake is named with its row."""
+"""What staff rely on who give a file: it is read as a spreadsheet shows it, and a mistake is named with its row."""
 
 from __future__ import annotations
 

@@ -29,11 +29,11 @@ class Command(BaseCommand):
     """``badges_bulk award|revoke FILE [--apply]`` and ``badges_bulk undo RUN``."""
 
     help = (
-        "Award or revoke the badges of a CSV file. Its first row has the headings learner (a username, an LMS user id or "
-        "the UUID of a learner), template (slug or UUID) and, if you like, reason. Without --apply nothing is awarded or "
-        "revoked: the command says what would happen. A file with a mistake is refused as a whole. After a kill or "
-        "Ctrl-C give the same command again: it goes on where it stopped. undo takes back what a run has done. Exit code "
-        "1: the file has mistakes, or the run did not end; the message says what to do."
+        "Award or revoke the badges of a CSV file. Its first row has the headings learner (a username, an LMS user id "
+        "or the UUID of a learner), template (slug or UUID) and, if you like, reason. Without --apply nothing is "
+        "awarded or revoked: the command says what would happen. A file with a mistake is refused as a whole. After a "
+        "kill or Ctrl-C give the same command again: it goes on where it stopped. undo takes back what a run has done. "
+        "Exit code 1: the file has mistakes, or the run did not end; the message says what to do."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
