@@ -14,6 +14,7 @@ import unicodedata
 from typing import Any
 
 from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import BaseUserManager
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 from uuid6 import uuid7
@@ -77,7 +78,8 @@ def _register(email: str, password: str, name: str, now: dt.datetime) -> Learner
 def _create(email: str, password: str, name: str) -> Learner:
     account_id = uuid7()
     User: Any = get_user_model()
-    username = email if User.USERNAME_FIELD == User.get_email_field_name() else str(account_id)
+    email = BaseUserManager.normalize_email(email)
+    username = email if User.get_email_field_name() == User.USERNAME_FIELD else str(account_id)
     user = new_account(LearnerData(None, True, username, email, name))
     user.password = password
     user.save(force_insert=True)

@@ -508,7 +508,7 @@ def _create_accounts(new_people: Mapping[PersonKey, LearnerData]) -> dict[Person
 
 
 def new_account(person: LearnerData) -> Any:
-    """Return the unsaved account of a person, without a usable password. An e-mail address that is too long is left out."""
+    """Return the unsaved account of a person, without a password, and without an e-mail address that is too long."""
     User: Any = get_user_model()
     columns: dict[str, Any] = {
         User.USERNAME_FIELD: person.username,
