@@ -210,8 +210,9 @@ def missing_of_documents(
     """
     Return what is missing of criteria documents that one person has not fulfilled, by the keys of the documents.
 
-    A person without a learner has no figures, and may have logged events by the LMS user id. ``void`` says up to when events are void for a document. Documents that cannot be used are left out. The texts are
-    in the reader's language and may hold values of events. At most two statements, besides those of the figures.
+    A person without a learner has no figures, and may have logged events by the LMS user id. ``void`` says up to when
+    events are void for a document. Documents that cannot be used are left out. The texts are in the reader's language
+    and may hold values of events. At most two statements, besides those of the figures.
     """
     asked: list[tuple[K, Criteria, dt.datetime | None]] = []
     for key, reported in documents:
