@@ -19,6 +19,7 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, transaction
 
 from badges.announcements import cloud_events
+from badges.awarding.sharing import Sharing
 from badges.catalog import event_types
 from badges.catalog.learner_paths import LearnerPathError, read_learner_path
 from badges.common.config_checks import config_problems
@@ -86,6 +87,18 @@ def check_engagement(**_: Any) -> list[CheckMessage]:
             message = f"{where} has no effect: events of this type are not received."
             problems.append(Warning(message, hint=hint, id="lms_badges.W015"))
     return problems
+
+
+@register("lms_badges")
+def check_pages(**_: Any) -> list[CheckMessage]:
+    """Report a value of ``pages.sharing`` that means nothing."""
+    if not isinstance(getattr(settings, "LMS_BADGES_CONFIG", {}), dict) or not isinstance(config.pages, dict):
+        return []  # E007 says so
+    value, known = config.pages["sharing"], [policy.value for policy in Sharing]
+    if value in known:
+        return []
+    message = f"LMS_BADGES_CONFIG['pages']['sharing'] is {value!r}, which means nothing, so no badge is public."
+    return [Error(message, hint=f"Write one of: {', '.join(known)}.", id="lms_badges.E016")]
 
 
 @register("lms_badges")

@@ -148,6 +148,25 @@ DEFAULTS: dict[str, Any] = {
         "events_per_request": 500,
         "event_minutes_ahead": 5,
     },
+    # The pages for learners, and the public page of a credential.
+    "pages": {
+        # Who decides whether a badge has a public page. "learner": the learner does, badge by badge, and none has one
+        # before that. "always": all badges have one. "never": none has.
+        "sharing": "learner",
+        # Whether the public page shows the name of the learner's account.
+        "show_name": False,
+        # Who gives the badges: the name and the address that public pages show. "": the name of this host; no address.
+        "issuer_name": "",
+        "issuer_url": "",
+        # The number that LinkedIn has given to the organization. "": LinkedIn gets the name.
+        "linkedin_organization": "",
+        # Whether learners see the badges that they have not begun to earn.
+        "list_templates": True,
+        # Requests for public pages, for each client address; None: no limit. Behind proxies,
+        # CLOSEST_CLIENT_IP_FROM_HEADERS of edx-django-utils says where the address is found. Several processes need a
+        # shared cache.
+        "public_requests_per_minute": 60,
+    },
     "retirement": {
         # Keys of the hashes by which retired people are recognised, newest first. SECRET_KEY and its fallbacks come
         # after them. A key that is removed lets late events bring back those who were retired while it was the first.
