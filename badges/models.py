@@ -18,6 +18,7 @@ from badges.flows.models import (
     CertificationCompletion,
     CertificationMapping,
     IdempotentRequest,
+    Registration,
     StickerClaim,
     WelcomeAward,
 )
@@ -52,6 +53,7 @@ __all__ = [
     "LoggedEvent",
     "OutboxMessage",
     "OutboxState",
+    "Registration",
     "RetiredPerson",
     "Run",
     "RunMode",
