@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from django.contrib.auth import get_user_model
@@ -62,7 +62,7 @@ def create_learners(account_ids: Collection[Any]) -> dict[Any, int]:
         return _create_learners(users)
 
 
-def _create_learners(users: dict[Any, AbstractBaseUser]) -> dict[Any, int]:
+def _create_learners(users: Mapping[Any, AbstractBaseUser]) -> dict[Any, int]:
     people = {pk: _data_of_account(user) for pk, user in users.items()}
     lookup = learners.look_up(people.values())
     wanted = [person.key for person in people.values() if lookup.identifies(person.key)]

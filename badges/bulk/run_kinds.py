@@ -10,9 +10,11 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import io
+import uuid
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 from django.db.models import QuerySet
@@ -90,7 +92,7 @@ class BulkRuns(RunKind):
         while numbers := list(rows.filter(number__gt=last).values_list("number", flat=True)[:ROWS_PER_STEP]):
             chunk = rows.filter(number__range=(numbers[0], numbers[-1]))
             prepare(chunk)
-            yield Step(cursor=numbers[-1], done=len(numbers), work=lambda chunk=chunk: work(job, chunk))
+            yield Step(cursor=numbers[-1], done=len(numbers), work=partial(work, job, chunk))
             last = numbers[-1]
 
     def prepare(self, chunk: QuerySet[BulkRow]) -> None:
@@ -118,7 +120,7 @@ class BulkRuns(RunKind):
         rows = _locked(chunk)
         outcomes = self.decide(rows)
         credentials = self.carry_out(job, [row for row in rows if outcomes[row.number] == self.does], job.clock())
-        by_key = {credential.learner_template_id: credential.pk for credential in credentials}
+        by_key: dict[uuid.UUID | None, uuid.UUID] = {each.learner_template_id: each.pk for each in credentials}
         for row in rows:
             if outcomes[row.number] == self.does:
                 row.credential_id = by_key[key_of(row)]

@@ -157,7 +157,7 @@ def _templates(names: set[str], action: BulkAction) -> Mapping[str, _Template]:
     found = list(rows.values_list("pk", "slug", "uuid"))
     active = set(awardable_templates().filter(pk__in=[pk for pk, *_ in found]).order_by().values_list("pk", flat=True))
     by_slug = {slug: (pk, slug) for pk, slug, _ in found}
-    by_uuid = {template_uuid: (pk, slug) for pk, slug, template_uuid in found}
+    by_uuid: dict[uuid.UUID | None, tuple[int, str]] = {named: (pk, slug) for pk, slug, named in found}
     known: dict[str, _Template] = {}
     for name in usable:
         row = by_slug.get(name) or by_uuid.get(_as_uuid(name))
