@@ -27,9 +27,18 @@ from badges import granting
 from badges.api import Person, person_named
 from badges.awarding.models import ACTIVE, INTERNAL_REASON_LENGTH, PUBLIC_REASON_LENGTH
 from badges.catalog.causes import REASON_LENGTH
+from badges.catalog.learner_paths import ISSUER_LENGTH, SUBJECT_LENGTH
 from badges.common.admin import PluginModelAdmin, admin_url
 from badges.common.permissions import may
-from badges.exceptions import BadgesError, GrantingError, Retryable, UnusableReasonError
+from badges.exceptions import (
+    BadgesError,
+    GrantingError,
+    IdentityTakenError,
+    Permanent,
+    Retryable,
+    UnusableIdentityError,
+    UnusableReasonError,
+)
 from badges.models import BadgeTemplate, Learner, UserCredential
 
 MOST_SUGGESTIONS = 200
@@ -136,6 +145,32 @@ class AwardTemplateForm(_AwardForm):
         return person_named(self.cleaned_data["person"])
 
 
+class IdentityForm(DecisionForm):
+    """An id of a learner at another system."""
+
+    issuer = forms.CharField(
+        label=gettext_lazy("Issuer"),
+        max_length=ISSUER_LENGTH,
+        widget=AdminTextInputWidget(),
+        help_text=gettext_lazy("The system that gave the id, written as in the settings."),
+    )
+    subject = forms.CharField(
+        label=gettext_lazy("Id"),
+        max_length=SUBJECT_LENGTH,
+        widget=AdminTextInputWidget(attrs={"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}),
+        help_text=gettext_lazy("The id of the learner at that system."),
+    )
+
+    def refuse(self, error: BadgesError, *, user: Any) -> None:
+        """Show why the id was not added, at the field that it is about."""
+        if isinstance(error, UnusableIdentityError):
+            self.add_error(error.field, error.problem)
+        elif isinstance(error, IdentityTakenError):
+            self.add_error("subject", str(error))
+        else:
+            super().refuse(error, user=user)
+
+
 class ButtonsMixin:
     """A page with buttons that lead to forms. Subclasses of an admin class return them from ``buttons``."""
 
@@ -190,13 +225,13 @@ def decision_page(
     Show the form of a decision about a row, or decide and answer as ``decide`` does.
 
     ``decide`` gets the validated input. What it raises is shown in the form: GrantingErrors at the field that they are
-    about, and Retryable when the database did not answer.
+    about, other errors that the person can correct (Permanent), and Retryable when the database did not answer.
     """
     form = form_class(request.POST if request.method == "POST" else None)
     if form.is_valid():
         try:
             return decide(form.cleaned_data)
-        except (GrantingError, Retryable) as error:
+        except (GrantingError, Permanent, Retryable) as error:
             form.refuse(error, user=request.user)
     _focus(form)
     shown: Any = form  # Django's stubs ask for a ModelForm, which the helper does not need
