@@ -98,7 +98,7 @@ def award(new: Sequence[NewAward], *, now: dt.datetime) -> list[UserCredential]:
             continue
         credential = _credential_of(each, valid_until, now)
         if holding.active is not None:
-            credential.replaces_id = holding.active.id
+            credential.replaces_id, credential.is_public = holding.active.id, holding.active.is_public
             ended.append(holding.active)
         holding.active = ActiveCredential(credential.pk, each.learner_id, now, credential.valid_until)
         credentials.append(credential)
@@ -150,13 +150,13 @@ def _holdings(learner_template_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, _Hol
         .order_by()
         .values_list(
             *("learner_template_id", "id", "learner_id", "status", "blocked", "revocation_kind"),
-            *("awarded_at", "valid_until"),
+            *("awarded_at", "valid_until", "is_public"),
         )
     )
-    for key, id, learner_id, status, blocked, revocation_kind, awarded_at, valid_until in rows:
+    for key, id, learner_id, status, blocked, revocation_kind, awarded_at, valid_until, is_public in rows:
         holding = found[key]
         if status == CredentialStatus.AWARDED:
-            holding.active = ActiveCredential(id, learner_id, awarded_at, valid_until)
+            holding.active = ActiveCredential(id, learner_id, awarded_at, valid_until, is_public)
         holding.blocked |= blocked
         holding.lost |= revocation_kind == CauseKind.EVENT or status == CredentialStatus.EXPIRED
         if status in (CredentialStatus.EXPIRED, CredentialStatus.REPLACED):

@@ -22,6 +22,7 @@ class ActiveCredential:
     learner_id: int
     awarded_at: dt.datetime
     valid_until: dt.datetime | None
+    is_public: bool = False
 
     def is_over(self, now: dt.datetime) -> bool:
         """Return whether it is at its end, so that the learner does not hold the badge, marked or not."""
