@@ -15,7 +15,6 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
@@ -25,6 +24,7 @@ from badges.awarding.sharing import public_credentials
 from badges.common.client_limits import seconds_to_wait
 from badges.common.problem_details import MEDIA_TYPE
 from badges.conf import config
+from badges.pages.addresses import address_of
 from badges.pages.issuer import issuer_of
 from badges.pages.responses import unstored
 
@@ -85,11 +85,6 @@ def credential_page(request: HttpRequest, id: str) -> HttpResponse:
         "reason": found.reason,
     }
     return _answer(request, context, data)
-
-
-def address_of(credential_id: uuid.UUID) -> str:
-    """Return the path of the public page of a credential, whether it is public or not."""
-    return reverse("lms_badges:credential-page", args=[credential_id])
 
 
 def find(text: str, *, now: dt.datetime) -> PublicCredential | None:
