@@ -16,7 +16,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils import timezone
-from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 from django.views.decorators.http import require_safe
 
 from badges.awarding.models import CredentialStatus, UserCredential
@@ -63,12 +63,14 @@ def credential_page(request: HttpRequest, id: str) -> HttpResponse:
     limit = config.pages["public_requests_per_minute"]
     wait = seconds_to_wait(request, scope=SCOPE, limit=None if limit is None else int(limit))
     if wait:
-        response = _answer(request, {"wait": wait}, _problem(429, _("Too many requests")), status=429)
+        response = _answer(request, {"wait": wait}, _problem(429, pgettext("badge", "Too many requests")), status=429)
         response["Retry-After"] = str(wait)
         return response
     found = find(id, now=timezone.now())
     if found is None:
-        return _answer(request, {"missing": True}, _problem(404, _("There is no such public badge.")), status=404)
+        return _answer(
+            request, {"missing": True}, _problem(404, pgettext("badge", "There is no such badge")), status=404
+        )
     address = request.build_absolute_uri(address_of(found.id))
     issuer = issuer_of(request)
     context = {"credential": found, "issuer": issuer, "address": address}
