@@ -144,7 +144,7 @@ def check_cloud_events(**_: Any) -> list[CheckMessage]:
     wanted = config.cloud_events["publish"]
     if not isinstance(wanted, (list, tuple)) or not wanted:
         return []
-    problems: list[CheckMessage] = [_unpublished(str(name)) for name in wanted if name not in cloud_events.TIME_FIELDS]
+    problems: list[CheckMessage] = [_unpublished(str(name)) for name in wanted if name not in cloud_events.PUBLISHED]
     source = config.cloud_events["source"]
     if not isinstance(source, str) or not source.strip() or not source.isprintable():
         message = "LMS_BADGES_CONFIG['cloud_events']['source'] is not text that can be the source of a CloudEvent."
@@ -220,7 +220,7 @@ def check_own_event_types(*, databases: Collection[str] | None = None, **_: Any)
 
 
 def _unpublished(name: str) -> CheckMessage:
-    known = list(cloud_events.TIME_FIELDS)
+    known = list(cloud_events.PUBLISHED)
     near = difflib.get_close_matches(name, known, n=1)
     return Error(
         f"LMS_BADGES_CONFIG['cloud_events']['publish'] names {name!r}, and no event is published under this type.",

@@ -17,6 +17,7 @@ from badges.flows.models import (
     CertificationCompletion,
     CertificationMapping,
     IdempotentRequest,
+    Registration,
     StickerClaim,
     WelcomeAward,
 )
@@ -49,6 +50,7 @@ __all__ = [
     "LoggedEvent",
     "OutboxMessage",
     "OutboxState",
+    "Registration",
     "RetiredPerson",
     "Run",
     "RunMode",

@@ -16,5 +16,6 @@ def _both(route: str, view: Any, name: str) -> list[URLPattern]:
 urlpatterns = [
     *_both("award/v1/users/<str:userId>/stickers", stickers.StickersView, "sticker-list"),
     *_both("award/v1/users/<str:userId>/stickers/<str:stickerId>", stickers.StickerView, "sticker-detail"),
+    *_both("users/v1/users", users.RegistrationView, "user-register"),
     *_both("users/v1/users/<str:userId>", users.UserView, "user-detail"),
 ]
