@@ -12,6 +12,7 @@ from rest_framework import serializers
 from badges.awarding.models import INTERNAL_REASON_LENGTH
 from badges.catalog.causes import REASON_LENGTH
 from badges.catalog.event_types import LearnerData
+from badges.catalog.learner_paths import ISSUER_LENGTH, SUBJECT_LENGTH
 from badges.common.request_bodies import StrictSerializer, TextField
 from badges.intake.learners import new_account
 from badges.rest_api.times import utc_time_field
@@ -121,3 +122,19 @@ class RegisteredSerializer(serializers.Serializer[Any]):
     """An account that was registered."""
 
     accountId = serializers.UUIDField(source="uuid", help_text="The UUID of the learner.")
+
+
+class LinkIdentitySerializer(StrictSerializer):
+    """An id at another system."""
+
+    issuer = TextField(max_length=ISSUER_LENGTH, help_text="The system that gave the id, as its events are configured.")
+    subject = TextField(max_length=SUBJECT_LENGTH, help_text="The id of the user at that system.")
+
+
+class IdentitySerializer(serializers.Serializer[Any]):
+    """An id that a user has at another system."""
+
+    identityId = serializers.IntegerField(source="pk")
+    issuer = serializers.CharField()
+    subject = serializers.CharField()
+    addedAt = utc_time_field(source="created_at")
