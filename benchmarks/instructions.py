@@ -19,7 +19,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from benchmarks import feed
+from benchmarks import feed, still_clock
 from benchmarks.processes import ROOT, console, run_in
 
 COUNTED = re.compile(r"I\s+refs:\s+([\d,]+)")
@@ -55,7 +55,7 @@ def _instructions(folder: Path, templates: int) -> Iterator[tuple[str, float]]:
         env = {**os.environ, "CELERY_BROKER_URL": "", "DATA_DIR": work, "PYTHONHASHSEED": "0"}
         if (folder / "benchmarks/without_log.py").exists():
             env["DJANGO_SETTINGS_MODULE"] = "benchmarks.without_log"
-        consume = ("manage.py", "consume_badge_events", "--bus", "file", "--input", str(events))
+        consume = (still_clock.__file__, "consume_badge_events", "--bus", "file", "--input", str(events))
         size = ("--templates", str(templates), "--learners", str(3 * FEW))
         run_in(folder, {**env, "DATABASE_URL": f"sqlite:///{database}"}, "-m", "benchmarks.catalog", *size)
         for kind in feed.KINDS:
