@@ -9,12 +9,12 @@ from django.db.models import Q
 from django.utils import timezone
 
 from badges import api as badges
+from badges.common.merged_pagination import Entry, Source
 from badges.common.permissions import permission
 from badges.exceptions import Permanent
 from credentials_config import api
 from credentials_config.issuing import documents
 from credentials_config.models import Credential, CredentialStatus
-from credentials_config.rest_api.v1.pagination import Entry, Source
 
 CERTIFICATE, BADGE = "certificate", "badge"
 KINDS = (CERTIFICATE, BADGE)
