@@ -27,6 +27,8 @@ from badges.catalog.event_types import LearnerData
 from badges.catalog.learner_paths import ExternalIdentity, PersonKey
 from badges.catalog.models import BadgeTemplate
 from badges.common.error_messages import code_lines
+from badges.common.holdings import Holding, HoldingSource, HoldingState, register_holdings
+from badges.common.merged_pagination import Source as HoldingRows
 from badges.common.retirement import RetirementHook, RetiringPerson, register_retirement_hook
 from badges.conf import config, user_lms_id_field
 from badges.engagement.activities import stats_of
@@ -64,6 +66,10 @@ __all__ = [
     "Event",
     "Explanation",
     "ExternalIdentity",
+    "Holding",
+    "HoldingRows",
+    "HoldingSource",
+    "HoldingState",
     "Job",
     "LearnerData",
     "Person",
@@ -108,6 +114,7 @@ __all__ = [
     "receive",
     "receive_all",
     "record_activity",
+    "register_holdings",
     "register_retirement_hook",
     "register_run_kind",
     "report",
