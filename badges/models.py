@@ -2,6 +2,7 @@
 
 from badges import issuers
 from badges.awarding.models import CredentialStatus, UserCredential
+from badges.bulk.models import BulkOutcome, BulkRow
 from badges.catalog.models import (
     BadgeRequirement,
     BadgeTemplate,
@@ -17,6 +18,7 @@ from badges.flows.models import (
     CertificationCompletion,
     CertificationMapping,
     IdempotentRequest,
+    Registration,
     StickerClaim,
     WelcomeAward,
 )
@@ -31,6 +33,8 @@ __all__ = [
     "BadgeProgress",
     "BadgeRequirement",
     "BadgeTemplate",
+    "BulkOutcome",
+    "BulkRow",
     "CatalogVersion",
     "CertificationAward",
     "CertificationCompletion",
@@ -49,6 +53,7 @@ __all__ = [
     "LoggedEvent",
     "OutboxMessage",
     "OutboxState",
+    "Registration",
     "RetiredPerson",
     "Run",
     "RunMode",

@@ -19,17 +19,27 @@ from django.core.exceptions import ValidationError
 from django.db.models import Exists, OuterRef
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from badges import granting
 from badges.api import Person, person_named
-from badges.awarding.models import ACTIVE, INTERNAL_REASON_LENGTH, PUBLIC_REASON_LENGTH
+from badges.awarding.models import INTERNAL_REASON_LENGTH, PUBLIC_REASON_LENGTH, held
 from badges.catalog.causes import REASON_LENGTH
+from badges.catalog.learner_paths import ISSUER_LENGTH, SUBJECT_LENGTH
 from badges.common.admin import PluginModelAdmin, admin_url
 from badges.common.permissions import may
-from badges.exceptions import BadgesError, GrantingError, Retryable, UnusableReasonError
+from badges.exceptions import (
+    BadgesError,
+    GrantingError,
+    IdentityTakenError,
+    Permanent,
+    Retryable,
+    UnusableIdentityError,
+    UnusableReasonError,
+)
 from badges.models import BadgeTemplate, Learner, UserCredential
 
 MOST_SUGGESTIONS = 200
@@ -44,7 +54,8 @@ class _ReasonField(forms.CharField):
         return super().to_python(value.replace("\r\n", "\n") if isinstance(value, str) else value)
 
 
-def _reason_field(label: Any, longest: int, help_text: Any, *, required: bool = False, rows: int = 3) -> _ReasonField:
+def reason_field(label: Any, longest: int, help_text: Any, *, required: bool = False, rows: int = 3) -> forms.CharField:
+    """Return the field of a reason. ``longest`` is a number of characters, ``rows`` the height of the field."""
     widget = AdminTextareaWidget(attrs={"rows": rows})
     return _ReasonField(label=label, max_length=longest, help_text=help_text, required=required, widget=widget)
 
@@ -70,14 +81,14 @@ class DecisionForm(forms.Form):
 class RevokeForm(DecisionForm):
     """Why a badge is revoked, and whether it is blocked."""
 
-    public_reason = _reason_field(
+    public_reason = reason_field(
         gettext_lazy("Reason for the learner"),
         PUBLIC_REASON_LENGTH,
         gettext_lazy("The learner can read it, and the providers at which the badge was issued get it."),
         required=True,
         rows=2,
     )
-    internal_reason = _reason_field(
+    internal_reason = reason_field(
         gettext_lazy("Reason for staff"), INTERNAL_REASON_LENGTH, gettext_lazy("Only staff can read it, in the admin.")
     )
     block = forms.BooleanField(
@@ -91,11 +102,11 @@ class RevokeForm(DecisionForm):
 class LiftBlockForm(DecisionForm):
     """Why a block is lifted."""
 
-    reason = _reason_field(gettext_lazy("Reason"), REASON_LENGTH, gettext_lazy("Only staff can read it, in the admin."))
+    reason = reason_field(gettext_lazy("Reason"), REASON_LENGTH, gettext_lazy("Only staff can read it, in the admin."))
 
 
 class _AwardForm(DecisionForm):
-    reason = _reason_field(gettext_lazy("Reason"), REASON_LENGTH, gettext_lazy("Only staff can read it, in the admin."))
+    reason = reason_field(gettext_lazy("Reason"), REASON_LENGTH, gettext_lazy("Only staff can read it, in the admin."))
 
 
 class AwardToLearnerForm(_AwardForm):
@@ -135,6 +146,32 @@ class AwardTemplateForm(_AwardForm):
         return person_named(self.cleaned_data["person"])
 
 
+class IdentityForm(DecisionForm):
+    """An id of a learner at another system."""
+
+    issuer = forms.CharField(
+        label=gettext_lazy("Issuer"),
+        max_length=ISSUER_LENGTH,
+        widget=AdminTextInputWidget(),
+        help_text=gettext_lazy("The system that gave the id, written as in the settings."),
+    )
+    subject = forms.CharField(
+        label=gettext_lazy("Id"),
+        max_length=SUBJECT_LENGTH,
+        widget=AdminTextInputWidget(attrs={"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}),
+        help_text=gettext_lazy("The id of the learner at that system."),
+    )
+
+    def refuse(self, error: BadgesError, *, user: Any) -> None:
+        """Show why the id was not added, at the field that it is about."""
+        if isinstance(error, UnusableIdentityError):
+            self.add_error(error.field, error.problem)
+        elif isinstance(error, IdentityTakenError):
+            self.add_error("subject", str(error))
+        else:
+            super().refuse(error, user=user)
+
+
 class ButtonsMixin:
     """A page with buttons that lead to forms. Subclasses of an admin class return them from ``buttons``."""
 
@@ -168,8 +205,8 @@ def may_revoke(user: Any) -> bool:
 
 def suggested_templates(learner: Learner) -> list[tuple[str, str]]:
     """Return slugs and names of templates that a learner can be awarded, the first ones by slug."""
-    held = UserCredential.objects.filter(learner=learner, template=OuterRef("pk"), active_key=ACTIVE)
-    rows = granting.awardable_templates().filter(~Exists(held)).order_by("slug")
+    found = UserCredential.objects.filter(held(timezone.now()), learner=learner, template=OuterRef("pk"))
+    rows = granting.awardable_templates().filter(~Exists(found)).order_by("slug")
     return list(rows.values_list("slug", "name")[:MOST_SUGGESTIONS])
 
 
@@ -189,13 +226,13 @@ def decision_page(
     Show the form of a decision about a row, or decide and answer as ``decide`` does.
 
     ``decide`` gets the validated input. What it raises is shown in the form: GrantingErrors at the field that they are
-    about, and Retryable when the database did not answer.
+    about, other errors that the person can correct (Permanent), and Retryable when the database did not answer.
     """
     form = form_class(request.POST if request.method == "POST" else None)
     if form.is_valid():
         try:
             return decide(form.cleaned_data)
-        except (GrantingError, Retryable) as error:
+        except (GrantingError, Permanent, Retryable) as error:
             form.refuse(error, user=request.user)
     _focus(form)
     shown: Any = form  # Django's stubs ask for a ModelForm, which the helper does not need

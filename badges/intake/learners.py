@@ -20,8 +20,8 @@ from typing import Any, NamedTuple
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.hashers import make_password
-from django.db import IntegrityError, transaction
-from django.db.models import BigIntegerField, BooleanField, Exists, ExpressionWrapper, F, Model, Q, Value
+from django.db import IntegrityError, connection, transaction
+from django.db.models import BigIntegerField, BooleanField, Exists, ExpressionWrapper, F, Q, Value
 from django.db.models.functions import Cast
 
 from badges.catalog.event_types import LearnerData
@@ -156,6 +156,18 @@ def retire(learner: Learner) -> None:
     LearnerIdentity.objects.filter(learner=learner).delete()
     Learner.objects.filter(account_learner=learner.pk).update(account_learner=None)
     Learner.objects.filter(pk=learner.pk).update(lms_user_id=None, user=None, account_learner=None)
+
+
+def lock(learner_ids: Iterable[int]) -> dict[int, int | None]:
+    """
+    Lock learners in the order of their ids, and return their LMS user ids by id; at most two statements.
+
+    Call it before the transaction reads what it decides about: so others cannot change that in between.
+    """
+    rows = Learner.objects.filter(pk__in=set(learner_ids)).order_by("pk")
+    if not connection.features.has_select_for_update:
+        rows.order_by().update(created_at=F("created_at"))  # SQLite: a write keeps all other writers out
+    return dict(rows.select_for_update().values_list("pk", "lms_user_id"))
 
 
 def same_person(condition: Q) -> Q:
@@ -499,7 +511,7 @@ def _create_accounts(new_people: Mapping[PersonKey, LearnerData]) -> dict[Person
         return {}
     User: Any = get_user_model()
     people = sorted(new_people.items(), key=lambda item: item[1].username or "")
-    User._default_manager.bulk_create(_account_of(User, person) for _, person in people)
+    User._default_manager.bulk_create(new_account(person) for _, person in people)
     names = {person.username for _, person in people}
     # Read again, because not every database returns the ids of several inserted rows.
     rows = User._default_manager.filter(**{f"{User.USERNAME_FIELD}__in": names}).order_by()
@@ -507,7 +519,9 @@ def _create_accounts(new_people: Mapping[PersonKey, LearnerData]) -> dict[Person
     return {key: by_name[person.username] for key, person in new_people.items()}
 
 
-def _account_of(User: Any, person: LearnerData) -> Model:
+def new_account(person: LearnerData) -> Any:
+    """Return the unsaved account of a person, without a password, and without an e-mail address that is too long."""
+    User: Any = get_user_model()
     columns: dict[str, Any] = {
         User.USERNAME_FIELD: person.username,
         "password": make_password(None),
