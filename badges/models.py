@@ -2,6 +2,7 @@
 
 from badges import issuers
 from badges.awarding.models import CredentialStatus, UserCredential
+from badges.bulk.models import BulkOutcome, BulkRow
 from badges.catalog.models import (
     BadgeRequirement,
     BadgeTemplate,
@@ -32,6 +33,8 @@ __all__ = [
     "BadgeProgress",
     "BadgeRequirement",
     "BadgeTemplate",
+    "BulkOutcome",
+    "BulkRow",
     "CatalogVersion",
     "CertificationAward",
     "CertificationCompletion",

@@ -19,13 +19,14 @@ from django.core.exceptions import ValidationError
 from django.db.models import Exists, OuterRef
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from badges import granting
 from badges.api import Person, person_named
-from badges.awarding.models import ACTIVE, INTERNAL_REASON_LENGTH, PUBLIC_REASON_LENGTH
+from badges.awarding.models import INTERNAL_REASON_LENGTH, PUBLIC_REASON_LENGTH, held
 from badges.catalog.causes import REASON_LENGTH
 from badges.catalog.learner_paths import ISSUER_LENGTH, SUBJECT_LENGTH
 from badges.common.admin import PluginModelAdmin, admin_url
@@ -53,7 +54,8 @@ class _ReasonField(forms.CharField):
         return super().to_python(value.replace("\r\n", "\n") if isinstance(value, str) else value)
 
 
-def _reason_field(label: Any, longest: int, help_text: Any, *, required: bool = False, rows: int = 3) -> _ReasonField:
+def reason_field(label: Any, longest: int, help_text: Any, *, required: bool = False, rows: int = 3) -> forms.CharField:
+    """Return the field of a reason. ``longest`` is a number of characters, ``rows`` the height of the field."""
     widget = AdminTextareaWidget(attrs={"rows": rows})
     return _ReasonField(label=label, max_length=longest, help_text=help_text, required=required, widget=widget)
 
@@ -79,14 +81,14 @@ class DecisionForm(forms.Form):
 class RevokeForm(DecisionForm):
     """Why a badge is revoked, and whether it is blocked."""
 
-    public_reason = _reason_field(
+    public_reason = reason_field(
         gettext_lazy("Reason for the learner"),
         PUBLIC_REASON_LENGTH,
         gettext_lazy("The learner can read it, and the providers at which the badge was issued get it."),
         required=True,
         rows=2,
     )
-    internal_reason = _reason_field(
+    internal_reason = reason_field(
         gettext_lazy("Reason for staff"), INTERNAL_REASON_LENGTH, gettext_lazy("Only staff can read it, in the admin.")
     )
     block = forms.BooleanField(
@@ -100,11 +102,11 @@ class RevokeForm(DecisionForm):
 class LiftBlockForm(DecisionForm):
     """Why a block is lifted."""
 
-    reason = _reason_field(gettext_lazy("Reason"), REASON_LENGTH, gettext_lazy("Only staff can read it, in the admin."))
+    reason = reason_field(gettext_lazy("Reason"), REASON_LENGTH, gettext_lazy("Only staff can read it, in the admin."))
 
 
 class _AwardForm(DecisionForm):
-    reason = _reason_field(gettext_lazy("Reason"), REASON_LENGTH, gettext_lazy("Only staff can read it, in the admin."))
+    reason = reason_field(gettext_lazy("Reason"), REASON_LENGTH, gettext_lazy("Only staff can read it, in the admin."))
 
 
 class AwardToLearnerForm(_AwardForm):
@@ -203,8 +205,8 @@ def may_revoke(user: Any) -> bool:
 
 def suggested_templates(learner: Learner) -> list[tuple[str, str]]:
     """Return slugs and names of templates that a learner can be awarded, the first ones by slug."""
-    held = UserCredential.objects.filter(learner=learner, template=OuterRef("pk"), active_key=ACTIVE)
-    rows = granting.awardable_templates().filter(~Exists(held)).order_by("slug")
+    found = UserCredential.objects.filter(held(timezone.now()), learner=learner, template=OuterRef("pk"))
+    rows = granting.awardable_templates().filter(~Exists(found)).order_by("slug")
     return list(rows.values_list("slug", "name")[:MOST_SUGGESTIONS])
 
 

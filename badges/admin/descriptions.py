@@ -109,18 +109,29 @@ def _describe(row: Any, prefix: str, *, reason: str, revision: TemplateRevision 
             "time": format_time(getattr(row, f"{prefix}_event_time")),
         }
     elif kind == CauseKind.PERSON:
-        text = _("%(person)s did it by hand") % {
-            "person": getattr(row, f"{prefix}_person") or _("Somebody whose account is gone")
-        }
+        person = getattr(row, f"{prefix}_person") or _("Somebody whose account is gone")
+        text = _bulk_run(row, prefix, person) or _("%(person)s did it by hand") % {"person": person}
     elif kind == CauseKind.TIME:
         text = _("Time passed, until %(time)s") % {"time": format_time(getattr(row, f"{prefix}_event_time"))}
+    elif kind == CauseKind.EXPIRED:
+        text = _("The badge expired; facts up to %(time)s counted for it") % {
+            "time": format_time(getattr(row, f"{prefix}_event_time"))
+        }
     else:
-        text = _("Other code did it")
+        text = _bulk_run(row, prefix, _("Other code")) or _("Other code did it")
     if reason:
         text += f": {reason}"
     if revision is None:
         return f"{text}."
     return text + _(", under revision %(number)s of the template.") % {"number": revision.number}
+
+
+def _bulk_run(row: Any, prefix: str, who: Any) -> str:
+    """Return what a decision in a bulk run is called; empty when it was not made in one."""
+    if not getattr(row, f"{prefix}_event_type"):
+        return ""
+    run = getattr(row, f"{prefix}_event_id")
+    return _("%(who)s did it in the bulk run %(run)s") % {"who": who, "run": run}
 
 
 def pretty(text: str | None) -> SafeString:

@@ -15,9 +15,8 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
-from django.urls import reverse
 from django.utils import timezone
-from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 from django.views.decorators.http import require_safe
 
 from badges.awarding.models import CredentialStatus, UserCredential
@@ -25,6 +24,7 @@ from badges.awarding.sharing import public_credentials
 from badges.common.client_limits import seconds_to_wait
 from badges.common.problem_details import MEDIA_TYPE
 from badges.conf import config
+from badges.pages.addresses import address_of
 from badges.pages.issuer import issuer_of
 from badges.pages.responses import unstored
 
@@ -63,12 +63,14 @@ def credential_page(request: HttpRequest, id: str) -> HttpResponse:
     limit = config.pages["public_requests_per_minute"]
     wait = seconds_to_wait(request, scope=SCOPE, limit=None if limit is None else int(limit))
     if wait:
-        response = _answer(request, {"wait": wait}, _problem(429, _("Too many requests")), status=429)
+        response = _answer(request, {"wait": wait}, _problem(429, pgettext("badge", "Too many requests")), status=429)
         response["Retry-After"] = str(wait)
         return response
     found = find(id, now=timezone.now())
     if found is None:
-        return _answer(request, {"missing": True}, _problem(404, _("There is no such public badge.")), status=404)
+        return _answer(
+            request, {"missing": True}, _problem(404, pgettext("badge", "There is no such badge")), status=404
+        )
     address = request.build_absolute_uri(address_of(found.id))
     issuer = issuer_of(request)
     context = {"credential": found, "issuer": issuer, "address": address}
@@ -87,11 +89,6 @@ def credential_page(request: HttpRequest, id: str) -> HttpResponse:
     return _answer(request, context, data)
 
 
-def address_of(credential_id: uuid.UUID) -> str:
-    """Return the path of the public page of a credential, whether it is public or not."""
-    return reverse("lms_badges:credential-page", args=[credential_id])
-
-
 def find(text: str, *, now: dt.datetime) -> PublicCredential | None:
     """Return the public credential that an address names, or None; one statement at most."""
     try:
@@ -102,11 +99,11 @@ def find(text: str, *, now: dt.datetime) -> PublicCredential | None:
         return None
     rows = public_credentials().select_related("template", "learner__user")
     row = rows.filter(pk=credential_id).first()
-    return None if row is None else _public(row)
+    return None if row is None else _public(row, now)
 
 
-def _public(row: UserCredential) -> PublicCredential:
-    state = _state(row)
+def _public(row: UserCredential, now: dt.datetime) -> PublicCredential:
+    state = _state(row, now)
     revoked = state is State.REVOKED
     return PublicCredential(
         id=row.pk,
@@ -116,16 +113,17 @@ def _public(row: UserCredential) -> PublicCredential:
         image_url=row.template.image_url,
         learner_name=_name(row) if config.pages["show_name"] else "",
         awarded_at=row.awarded_at,
-        valid_until=None,
+        valid_until=row.ended_at or row.valid_until,
         revoked_at=row.revoked_at if revoked else None,
         reason=row.public_reason if revoked else "",
     )
 
 
-def _state(row: UserCredential) -> State:
-    if row.status == CredentialStatus.REVOKED:
+def _state(row: UserCredential, now: dt.datetime) -> State:
+    status = row.status_at(now)
+    if status == CredentialStatus.REVOKED:
         return State.REVOKED
-    return State.EXPIRED if row.status == CredentialStatus.EXPIRED else State.VALID
+    return State.VALID if status == CredentialStatus.AWARDED else State.EXPIRED
 
 
 def _name(row: UserCredential) -> str:

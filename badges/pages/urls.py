@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from django.urls import path
 
-from badges.pages import public
+from badges.pages import learner, public
 
 urlpatterns = [
+    path("", learner.learner_page, name="learner-page"),
     path("credentials/<str:id>/", public.credential_page, name="credential-page"),
+    path("credentials/<str:id>/share/", learner.share, name="credential-share"),
 ]
