@@ -24,11 +24,12 @@ from django.utils import timezone
 from badges.common.stopping import INTERRUPTIONS
 from badges.exceptions import Permanent, Retryable
 from credentials_config.conf import config
-from credentials_config.contracts import Document, GenerationError, Renderer
+from credentials_config.contracts import JSON, Document, GenerationError, Renderer
 from credentials_config.issuing import document_queue, documents, renderers
 from credentials_config.issuing.document_context import document_context_of
 from credentials_config.issuing.document_queue import StoredDocument
 from credentials_config.issuing.errors import clear_problem, log_unforeseen, postpone, storable_message
+from credentials_config.issuing.without_document import GIVEN, recipient_of
 from credentials_config.models import Credential, CredentialConfiguration
 
 log = logging.getLogger(__name__)
@@ -152,7 +153,7 @@ class DocumentBatch:
         """
         row = self._begun = self._waiting[0]
         try:
-            document = _document_of(renderer, row)
+            document = _document_of(renderer, row) if _makes_documents(renderer) else self._give(renderer, row)
         except GenerationError as error:
             if error.everyone:
                 raise
@@ -165,6 +166,9 @@ class DocumentBatch:
             self._waiting.pop(0)
             self._fail(row, log_unforeseen(error, f"the document of credential {row.pk} was made"))
             return True
+        if document is None:
+            self._waiting.pop(0)
+            return True
         try:
             name = documents.file_name(row.pk, row.document_number + 1, document.extension, row.claims)
             name = documents.save(name, document)
@@ -176,6 +180,17 @@ class DocumentBatch:
         self._waiting.pop(0)
         self._stored.append(StoredDocument(row, name, dict(getattr(renderer, "made_from", {}))))
         return True
+
+    def _give(self, renderer: Renderer, row: Credential) -> None:
+        """Give the learner what is no document; the row is finished with it."""
+
+        def give(row: Credential) -> dict[str, JSON]:
+            return {**renderer.made_from, GIVEN: renderer.give(recipient_of(row, self._at()))}
+
+        if document_queue.finish_without_document(row, give):
+            self.result.made += 1
+        else:
+            self.result.lost += 1
 
     def _postpone_for_storage(self, row: Credential, error: Exception) -> None:
         """Count the attempt of this row, since the storage may refuse only its file. The others lose none."""
@@ -217,6 +232,10 @@ class DocumentBatch:
 
     def _at(self) -> dt.datetime:
         return self.now or timezone.now()
+
+
+def _makes_documents(renderer: Renderer) -> bool:
+    return bool(getattr(renderer, "makes_documents", True))
 
 
 def _document_of(renderer: Renderer, row: Credential) -> Document:
