@@ -153,7 +153,11 @@ class DocumentBatch:
         """
         row = self._begun = self._waiting[0]
         try:
-            document = _document_of(renderer, row) if _makes_documents(renderer) else self._give(renderer, row)
+            if not getattr(renderer, "makes_documents", True):
+                self._give(renderer, row)
+                self._waiting.pop(0)
+                return True
+            document = _document_of(renderer, row)
         except GenerationError as error:
             if error.everyone:
                 raise
@@ -165,9 +169,6 @@ class DocumentBatch:
         except Exception as error:  # the generator is a plug-in: its bug costs this row only
             self._waiting.pop(0)
             self._fail(row, log_unforeseen(error, f"the document of credential {row.pk} was made"))
-            return True
-        if document is None:
-            self._waiting.pop(0)
             return True
         try:
             name = documents.file_name(row.pk, row.document_number + 1, document.extension, row.claims)
@@ -232,10 +233,6 @@ class DocumentBatch:
 
     def _at(self) -> dt.datetime:
         return self.now or timezone.now()
-
-
-def _makes_documents(renderer: Renderer) -> bool:
-    return bool(getattr(renderer, "makes_documents", True))
 
 
 def _document_of(renderer: Renderer, row: Credential) -> Document:
