@@ -15,9 +15,10 @@ from typing import Any
 from django.db.models import Count, Exists, OuterRef, Prefetch, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
+from django.utils import timezone
 from rest_framework.request import Request
 
-from badges.awarding.models import ACTIVE, UserCredential
+from badges.awarding.models import UserCredential, held
 from badges.catalog.criteria import describe_criteria
 from badges.catalog.event_type_titles import titles_of
 from badges.catalog.models import BadgeTemplate
@@ -185,7 +186,7 @@ def _line(reported: RequirementReport, missing: Sequence[str], titles: Mapping[s
 def _is_closed(learner_id: int, template: str) -> Exists:
     """Return the condition that a learner cannot earn a template: it is held, blocked, or was awarded once for all."""
     rows = UserCredential.objects.filter(learner=learner_id, template=OuterRef(template))
-    return Exists(rows.filter(Q(active_key=ACTIVE) | Q(blocked=True) | Q(template__award_once=True)))
+    return Exists(rows.filter(held(timezone.now()) | Q(blocked=True) | Q(template__award_once=True)))
 
 
 def _groups_in(requirements: QuerySet[Any]) -> Coalesce:
