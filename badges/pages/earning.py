@@ -15,7 +15,6 @@ from typing import Any
 from django.db.models import Count, Exists, OuterRef, Prefetch, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
-from django.utils import timezone
 from rest_framework.request import Request
 
 from badges.awarding.models import UserCredential, held
@@ -82,7 +81,7 @@ class OtherTemplatesPagination(BySlugPagination):
         return self.page_size
 
 
-def begun_by(learner_id: int, page: int) -> tuple[list[BadgeProgress], bool]:
+def begun_by(learner_id: int, page: int, *, now: dt.datetime) -> tuple[list[BadgeProgress], bool]:
     """
     Return a page of what a learner has begun and may still earn, and whether there is another one; five statements.
 
@@ -92,7 +91,7 @@ def begun_by(learner_id: int, page: int) -> tuple[list[BadgeProgress], bool]:
     met = live.filter(fulfillments__progress=OuterRef("pk"), fulfillments__active_key=FULFILLED)
     rows = (
         BadgeProgress.objects.filter(learner=learner_id, template__is_active=True, template__archived_at=None)
-        .exclude(_is_closed(learner_id, "template"))
+        .exclude(_is_closed(learner_id, "template", now))
         .annotate(open_groups=_groups_in(live) - _groups_in(met))
         .order_by("open_groups", "-created_at", "-pk")
         .select_related("template")
@@ -104,7 +103,7 @@ def begun_by(learner_id: int, page: int) -> tuple[list[BadgeProgress], bool]:
 
 
 def others_for(
-    learner_id: int | None, request: HttpRequest, pagination: OtherTemplatesPagination
+    learner_id: int | None, request: HttpRequest, pagination: OtherTemplatesPagination, *, now: dt.datetime
 ) -> list[BadgeTemplate]:
     """
     Return the page of templates that a request asks for, which a learner may earn and has not begun; three statements.
@@ -114,7 +113,7 @@ def others_for(
     """
     rows = BadgeTemplate.objects.filter(is_active=True, archived_at=None)
     if learner_id is not None:
-        rows = rows.exclude(_is_closed(learner_id, "pk")).exclude(
+        rows = rows.exclude(_is_closed(learner_id, "pk", now)).exclude(
             Exists(BadgeProgress.objects.filter(learner=learner_id, template=OuterRef("pk")))
         )
     live = live_requirements().prefetch_related("rules")
@@ -183,10 +182,10 @@ def _line(reported: RequirementReport, missing: Sequence[str], titles: Mapping[s
     return Line(reported.description or describe_rules(row.rules.all(), f"“{titles[row.event_type]}”"), done)
 
 
-def _is_closed(learner_id: int, template: str) -> Exists:
+def _is_closed(learner_id: int, template: str, now: dt.datetime) -> Exists:
     """Return the condition that a learner cannot earn a template: it is held, blocked, or was awarded once for all."""
     rows = UserCredential.objects.filter(learner=learner_id, template=OuterRef(template))
-    return Exists(rows.filter(held(timezone.now()) | Q(blocked=True) | Q(template__award_once=True)))
+    return Exists(rows.filter(held(now) | Q(blocked=True) | Q(template__award_once=True)))
 
 
 def _groups_in(requirements: QuerySet[Any]) -> Coalesce:
