@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from badges import api
 from badges.awarding.models import UserCredential
 from badges.common import client_limits
-from tests.factories import NOON, REVOKED, LearnerFactory, UserCredentialFactory, UserFactory, make_template
+from tests.factories import EXPIRED, NOON, REVOKED, LearnerFactory, UserCredentialFactory, UserFactory, make_template
 
 pytestmark = [pytest.mark.django_db, pytest.mark.tables]
 
@@ -90,11 +90,12 @@ def test_the_host_may_make_all_badges_public_or_none(client: Any, settings: Any)
 def test_a_private_badge_answers_as_one_that_does_not_exist(client: Any, accept: str) -> None:
     answers = [
         client.get(f"/badges/credentials/{id}/", headers={"Accept": accept})
-        for id in (UserCredentialFactory().pk, uuid.uuid4(), "houba", "%00", "1" * 5000, str(shared().pk).upper())
+        for id in (UserCredentialFactory().pk, uuid.uuid4(), "houba", "%00", "1" * 100, str(shared().pk).upper())
     ]
     assert {answer.status_code for answer in answers} == {404}
     assert len({answer.content for answer in answers}) == 1
-    assert len({tuple(sorted(answer.headers.items())) for answer in answers}) == 1
+    headers = [{name: value for name, value in answer.headers.items() if name != "Expires"} for answer in answers]
+    assert [each for each in headers if each != headers[0]] == []  # Expires is the second of the answer
 
 
 @pytest.mark.parametrize(
@@ -131,7 +132,7 @@ def test_a_revoked_badge_says_why_in_public_and_nothing_else(client: Any) -> Non
 
 
 def test_an_expired_badge_says_so(client: Any) -> None:
-    credential = shared(status="expired", active_key=None)
+    credential = shared(**EXPIRED)
     assert client.get(address(credential), headers=JSON).json()["status"] == "expired"
     assert "This badge has expired." in client.get(address(credential)).content.decode()
 
