@@ -8,13 +8,16 @@ not depend on the number of credentials.
 
 from badges.granting.awards import NewAward, award
 from badges.granting.by_hand import award_one, awardable_templates, lift_block, revoke_one, with_locked_learner
+from badges.granting.changes import Granted, award_and_revoke
 from badges.granting.revocations import NewRevocation, revoke
 from badges.granting.templates import awardable
 
 __all__ = [
+    "Granted",
     "NewAward",
     "NewRevocation",
     "award",
+    "award_and_revoke",
     "award_one",
     "awardable",
     "awardable_templates",

@@ -74,12 +74,9 @@ def award(new: Sequence[NewAward], *, now: dt.datetime) -> list[UserCredential]:
     template_of = {learner_template_id(each.learner_id, each.template.id): each.template for each in new}
     holdings = _holdings(template_of)
     credentials = [
-        _credential_of(each, now)
+        credential_of(each, now)
         for each in new
-        if _may_award(
-            holdings[learner_template_id(each.learner_id, each.template.id)],
-            award_once=each.template.award_once and each.cause.kind in _WITHOUT_A_DECISION,
-        )
+        if may_award(holdings[learner_template_id(each.learner_id, each.template.id)], each)
     ]
     if not credentials:
         return []
@@ -95,13 +92,13 @@ def award(new: Sequence[NewAward], *, now: dt.datetime) -> list[UserCredential]:
         now=now,
     )
     transaction.on_commit(
-        lambda: _log(credentials, [template_of[each.learner_template_id].slug for each in credentials])
+        lambda: log_awards([(each, template_of[each.learner_template_id].slug) for each in credentials])
     )
     return credentials
 
 
 @dataclass
-class _Holding:
+class Holding:
     """
     What a learner has of one template.
 
@@ -113,34 +110,39 @@ class _Holding:
     blocked: bool = False
     lost: bool = False
 
+    def note(self, status: str, *, blocked: bool, revocation_kind: str | None) -> None:
+        """Take a credential into account."""
+        self.active |= status == CredentialStatus.AWARDED
+        self.blocked |= blocked
+        self.lost |= revocation_kind == CauseKind.EVENT
 
-def _holdings(learner_template_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, _Holding]:
+
+def _holdings(learner_template_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, Holding]:
     """Return what learners have, for every learner_template_id, also for one without credentials; one statement."""
-    found = {key: _Holding() for key in learner_template_ids}
+    found = {key: Holding() for key in learner_template_ids}
     rows = (
         UserCredential.objects.filter(learner_template_id__in=list(found))
         .order_by()
         .values_list("learner_template_id", "status", "blocked", "revocation_kind")
     )
     for key, status, blocked, revocation_kind in rows:
-        holding = found[key]
-        holding.active |= status == CredentialStatus.AWARDED
-        holding.blocked |= blocked
-        holding.lost |= revocation_kind == CauseKind.EVENT
+        found[key].note(status, blocked=blocked, revocation_kind=revocation_kind)
     return found
 
 
-def _may_award(holding: _Holding, *, award_once: bool) -> bool:
+def may_award(holding: Holding, new: NewAward) -> bool:
     """
     Return whether a learner may get a badge.
 
-    Nobody holds a badge twice, or gets one again while a block stands. With ``award_once``, a learner who lost the
-    badge to an event does not get it again.
+    Nobody holds a badge twice, or gets one again while a block stands. A template that is awarded once is not awarded
+    again to who lost the badge to an event, unless a person or other code decides it.
     """
+    award_once = new.template.award_once and new.cause.kind in _WITHOUT_A_DECISION
     return not (holding.active or holding.blocked or (award_once and holding.lost))
 
 
-def _credential_of(new: NewAward, now: dt.datetime) -> UserCredential:
+def credential_of(new: NewAward, now: dt.datetime) -> UserCredential:
+    """Return the unsaved credential of an award."""
     return new_row(
         UserCredential,
         id=uuid7(),
@@ -155,8 +157,9 @@ def _credential_of(new: NewAward, now: dt.datetime) -> UserCredential:
     )
 
 
-def _log(credentials: Sequence[UserCredential], slugs: Sequence[str]) -> None:
-    for credential, slug in zip(credentials, slugs, strict=True):
+def log_awards(awarded: Sequence[tuple[UserCredential, str]]) -> None:
+    """Log awards that are committed, each given with the slug of its template."""
+    for credential, slug in awarded:
         # The id of an activity is what a client has sent, so it is not logged.
         is_event = credential.cause_kind == CauseKind.EVENT
         cause = f"event {credential.cause_event_id}" if is_event else credential.cause_kind

@@ -74,6 +74,7 @@ def document_of(
         "slug": template.slug,
         "uuid": str(template.uuid),
         "award_once": False,
+        "penalties": [],
         "criteria": criteria_of(course, name) if criteria_of else None,
         "issuers": [credly_issuer()],
         "requirements": []
