@@ -10,6 +10,8 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator, Sequence
 
+from django.db.models import Exists, OuterRef
+
 from badges.catalog.causes import Cause
 from badges.catalog.interests import Interest, Penalty
 from badges.history.event_log import person_key
@@ -36,6 +38,18 @@ def apply_penalty(
             newest.append(requirement_id)
         state.reset(requirement_id, cause=cause, at=at, revision_id=revision_id, now=now)
     return newest
+
+
+def delete_expired(*, before: dt.datetime, limit: int) -> int:
+    """
+    Delete resets of people without a learner that were received before a time; return how many.
+
+    At most ``limit`` are deleted. Resets of learners stay: old events that are logged would count again.
+    """
+    learner = Learner.objects.filter(lms_user_id=OuterRef("person"))
+    old = RequirementReset.objects.filter(~Exists(learner), person__gt=0, received_at__lt=before)
+    ids = list(old.order_by("received_at").values_list("pk", flat=True)[:limit])
+    return RequirementReset.objects.filter(pk__in=ids).delete()[0]
 
 
 class ApplyPenalties(Step):

@@ -115,7 +115,7 @@ class RequirementReset(models.Model):
     ``person`` is the LMS user id. For a learner who has none it is minus the primary key of the learner, as in the
     event log (``LoggedEvent``). ``received_at`` is when the pipeline decided the event.
 
-    Deleted when the person is retired; without a learner also after ``reset_days``.
+    Deleted when the person is retired; without a learner also after ``penalty_days``.
 
     .. pii: The LMS user id, and that a penalty applied to the person.
     .. pii_types: id

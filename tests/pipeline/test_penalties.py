@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import connections, transaction
 
-from badges import api, pipeline
+from badges import api, pipeline, tasks
 from badges.awarding.models import UserCredential
 from badges.catalog.api import archive_template, export_template, save_template
 from badges.conf import CCX_PASSING_STATUS, PASSING_STATUS
+from badges.intake import learners
 from badges.intake.events import Event
 from badges.intake.models import InboxMessage, Learner
 from badges.outbox.models import OutboxMessage
@@ -214,8 +218,6 @@ def test_events_of_one_batch_leave_the_same_rows_as_events_one_by_one(passes, fa
 
 
 def _loaded(row: tuple[str, str, Any]) -> tuple[str, str, Any]:
-    import json  # noqa: PLC0415
-
     channel, type, payload = row
     return channel, type, json.loads(payload) if isinstance(payload, str) else payload
 
@@ -231,7 +233,7 @@ def test_a_badge_that_is_awarded_once_is_not_earned_again_after_a_penalty(passes
     assert (statuses(), fulfilled()) == (["revoked"], [("pass", at(5))])
 
 
-def test_a_block_by_a_person_stays_and_lifting_it_awards_what_was_earned_anew(passes, fails, django_user_model):
+def test_a_block_by_a_person_stays_and_lifting_it_awards_what_was_earned_anew(passes, fails):
     star()
     pipeline.handle([passes(1)])
     zoe = UserFactory()
@@ -403,6 +405,63 @@ def test_penalties_of_signals_are_decided_from_the_inbox(passes, fails):
     assert pipeline.process_pending().revoked == 1
 
     assert RequirementReset.objects.count() == 2
+
+
+def test_a_retired_person_leaves_no_penalty_behind_and_gets_none(passes, fails):
+    star()
+    pipeline.handle([passes(1, number=5), fails(3, number=5), fails(3, number=6), fails(3, number=7)])
+
+    api.retire(5)
+    gone = api.retire(6)
+
+    assert gone.counts["lms_badges"]["resets of requirements"] == 1
+    assert [row.person for row in RequirementReset.objects.all()] == [7]
+    pipeline.handle([fails(4, number=5), fails(4, number=6)])
+    assert [row.person for row in RequirementReset.objects.all()] == [7]
+
+
+def test_penalties_of_people_without_a_learner_are_deleted_in_their_time(passes, fails, settings):
+    star()
+    pipeline.handle([passes(1, number=5), fails(3, number=5), fails(3, number=6)], now=at(3))
+    pipeline.handle([fails(4, number=7)], now=at(4) + dt.timedelta(days=1))
+
+    settings.LMS_BADGES_CONFIG = {"penalty_days": None}
+    assert tasks.delete_old_data(now=at(3) + dt.timedelta(days=9)).penalties == 0
+    settings.LMS_BADGES_CONFIG = {"penalty_days": 8}
+    assert tasks.delete_old_data(now=at(3) + dt.timedelta(days=8, seconds=1)).penalties == 1
+
+    assert sorted(row.person for row in RequirementReset.objects.all()) == [5, 7]
+
+
+def test_whoever_creates_a_learner_waits_for_a_penalty_about_the_same_person(passes, fails):
+    star()
+    created = threading.Event()
+
+    def create() -> None:
+        try:
+            pipeline.handle([passes(1)])
+            created.set()
+        finally:
+            connections.close_all()
+
+    thread = threading.Thread(target=create)
+    with transaction.atomic():
+        learners.reserve({5})
+        thread.start()
+        assert not created.wait(0.3)
+    thread.join(30)
+
+    assert created.is_set()
+    assert statuses() == ["awarded"]
+
+
+def test_a_template_with_nothing_but_penalties_of_people_can_be_deleted(fails):
+    template = star()
+    pipeline.handle([fails(3)])
+
+    template.delete()
+
+    assert not RequirementReset.objects.exists()
 
 
 # --- criteria --------------------------------------------------------------------------------------------------------
