@@ -39,6 +39,11 @@ ENTRY_POINTS = {
         "certification = badges.flows.certifications:handle",
         "registration = badges.flows.registrations:handle",
     ],
+    # Kinds of runs, by the name that runs store.
+    "badges.run_kinds": [
+        "bulk_award = badges.bulk.run_kinds:BulkAward",
+        "bulk_revoke = badges.bulk.run_kinds:BulkRevoke",
+    ],
     # Generators of documents, by the slug that credential types store.
     "credentials_config.generators": ["pdf = credentials_config.generators.pdf.generator:PdfGenerator"],
     # Processors, which find the eligible learners, by the slug that credential types store.

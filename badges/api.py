@@ -27,14 +27,16 @@ from badges.catalog.event_types import LearnerData
 from badges.catalog.learner_paths import ExternalIdentity, PersonKey
 from badges.catalog.models import BadgeTemplate
 from badges.common.error_messages import code_lines
+from badges.common.holdings import Holding, HoldingSource, HoldingState, register_holdings
+from badges.common.merged_pagination import Source as HoldingRows
 from badges.common.retirement import RetirementHook, RetiringPerson, register_retirement_hook
 from badges.conf import config, user_lms_id_field
 from badges.engagement.activities import stats_of
 from badges.exceptions import UnknownPersonError
 from badges.explanations import Explanation
-from badges.intake import learners
+from badges.intake import identities, learners
 from badges.intake.events import Event
-from badges.intake.models import Learner
+from badges.intake.models import Learner, LearnerIdentity
 from badges.outbox import mailbox
 from badges.outbox.mailbox import NewMessage, notify_worker_on_commit
 from badges.pipeline import BatchResult, process_pending, receive
@@ -64,6 +66,10 @@ __all__ = [
     "Event",
     "Explanation",
     "ExternalIdentity",
+    "Holding",
+    "HoldingRows",
+    "HoldingSource",
+    "HoldingState",
     "Job",
     "LearnerData",
     "Person",
@@ -94,9 +100,12 @@ __all__ = [
     "explain",
     "get_or_create_learners",
     "holders_of",
+    "identities_of",
     "join_run",
     "learner_of",
     "lift_block",
+    "link_identity",
+    "link_sign_in",
     "missing_criteria",
     "notify_worker_on_commit",
     "person_named",
@@ -105,6 +114,7 @@ __all__ = [
     "receive",
     "receive_all",
     "record_activity",
+    "register_holdings",
     "register_retirement_hook",
     "register_run_kind",
     "report",
@@ -114,6 +124,7 @@ __all__ = [
     "revoke",
     "start_run",
     "undelivered",
+    "unlink_identity",
     "with_reports",
 ]
 
@@ -319,6 +330,46 @@ def account_of(person: Person) -> AbstractBaseUser | None:
 def learner_of(person: Person) -> Learner | None:
     """Return the learner of a person, or None if there is none here; one statement."""
     return Learner.objects.filter(_is_person(person)).select_related("user").first()
+
+
+def identities_of(person: Person) -> QuerySet[LearnerIdentity]:
+    """Return the ids of a person at other systems; one statement. An unknown person has none."""
+    return LearnerIdentity.objects.filter(_rows_of(person)).order_by("pk")
+
+
+def link_identity(person: Person, identity: ExternalIdentity) -> tuple[LearnerIdentity, bool]:
+    """
+    Give a person an id at another system, so that events find them by it; return the row, and whether it is new.
+
+    A person who has no learner yet gets one, as with ``award``. An id belongs to one person: raises IdentityTakenError
+    when another one has it, whom only staff can take it from. Raises UnusableIdentityError when the issuer or the id is
+    empty, too long or not printable, and UnknownPersonError; all are in ``badges.exceptions``. Raises Retryable when
+    the database did not answer.
+    """
+    identities.check(identity)
+    return identities.link(learner_of(person) or _create_learner(person), identity)
+
+
+def link_sign_in(user: AbstractBaseUser, identity: ExternalIdentity) -> LearnerIdentity:
+    """
+    Note that an account of the host has signed in through an issuer, under the id that it has there; return the row.
+
+    Call it after each such sign-in: it changes nothing when all is known. The learner of the account gets the id. If
+    staff have given the id to a learner without an account before, that learner gets the account. Raises what
+    ``link_identity`` does; IdentityTakenError also when both the account and the id have a learner already. Then the
+    log and the list of learners tell staff of the two, and nothing is changed.
+    """
+    identities.check(identity)
+    if identities.bind_account(user, identity):
+        return LearnerIdentity.objects.get(**identity._asdict())
+    return link_identity(user, identity)[0]
+
+
+def unlink_identity(identity: ExternalIdentity) -> bool:
+    """Remove an id at another system from its learner; return whether there was one. Events do not find them by it."""
+    if "\0" in identity.issuer + identity.subject:
+        return False
+    return bool(LearnerIdentity.objects.filter(**identity._asdict()).delete()[0])
 
 
 def get_or_create_learners(people: Iterable[LearnerData], *, without_account: bool = False) -> dict[PersonKey, Learner]:

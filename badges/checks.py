@@ -19,6 +19,7 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, transaction
 
 from badges.announcements import cloud_events
+from badges.awarding.sharing import Sharing
 from badges.catalog import event_types
 from badges.catalog.learner_paths import LearnerPathError, read_learner_path
 from badges.common.config_checks import config_problems
@@ -89,6 +90,18 @@ def check_engagement(**_: Any) -> list[CheckMessage]:
 
 
 @register("lms_badges")
+def check_pages(**_: Any) -> list[CheckMessage]:
+    """Report a value of ``pages.sharing`` that means nothing."""
+    if not isinstance(getattr(settings, "LMS_BADGES_CONFIG", {}), dict) or not isinstance(config.pages, dict):
+        return []  # E007 says so
+    value, known = config.pages["sharing"], [policy.value for policy in Sharing]
+    if value in known:
+        return []
+    message = f"LMS_BADGES_CONFIG['pages']['sharing'] is {value!r}, which means nothing, so no badge is public."
+    return [Error(message, hint=f"Write one of: {', '.join(known)}.", id="lms_badges.E016")]
+
+
+@register("lms_badges")
 def check_host(**_: Any) -> list[CheckMessage]:
     """Report settings of the host outside ``LMS_BADGES_CONFIG`` that do not fit."""
     problems: list[CheckMessage] = []
@@ -131,7 +144,7 @@ def check_cloud_events(**_: Any) -> list[CheckMessage]:
     wanted = config.cloud_events["publish"]
     if not isinstance(wanted, (list, tuple)) or not wanted:
         return []
-    problems: list[CheckMessage] = [_unpublished(str(name)) for name in wanted if name not in cloud_events.TIME_FIELDS]
+    problems: list[CheckMessage] = [_unpublished(str(name)) for name in wanted if name not in cloud_events.PUBLISHED]
     source = config.cloud_events["source"]
     if not isinstance(source, str) or not source.strip() or not source.isprintable():
         message = "LMS_BADGES_CONFIG['cloud_events']['source'] is not text that can be the source of a CloudEvent."
@@ -207,7 +220,7 @@ def check_own_event_types(*, databases: Collection[str] | None = None, **_: Any)
 
 
 def _unpublished(name: str) -> CheckMessage:
-    known = list(cloud_events.TIME_FIELDS)
+    known = list(cloud_events.PUBLISHED)
     near = difflib.get_close_matches(name, known, n=1)
     return Error(
         f"LMS_BADGES_CONFIG['cloud_events']['publish'] names {name!r}, and no event is published under this type.",

@@ -87,14 +87,18 @@ DEFAULTS: dict[str, Any] = {
     "json_topics": [],
     # Events for other services: JSON CloudEvents on Kafka, one topic for each event type.
     "cloud_events": {
-        # Event types that are published: "stickers.stickerAssignedToUser.v1", "stickers.stickerRemovedFromUser.v1". An
-        # event is written down with its award. What was written before a type is removed here is still published.
+        # Event types that are published: "stickers.stickerAssignedToUser.v1", "stickers.stickerRemovedFromUser.v1", and
+        # "users.userRegistered.v1", of accounts that were registered here. An event is written down with what it tells.
+        # What was written before a type is removed here is still published.
         "publish": [],
         # The source of these events.
         "source": "lms-badges",
     },
     # Events of other services about accounts: claims of badges, completed certifications, registrations.
     "flows": {
+        # Whether anybody may register an account here (POST /api/users/v1/users): for hosts whose users are registered
+        # nowhere else.
+        "registration": False,
         # Whether a claim (users.stickerClaimed.v1) awards the badge. Otherwise it only counts.
         "claims_award": False,
         # The slug of the template that users.userRegistered.v1 gives, once to each learner; "": none.
@@ -138,12 +142,33 @@ DEFAULTS: dict[str, Any] = {
         "authentication": None,
         # For each user; None: no limit.
         "requests_per_minute": 600,
+        # Registrations of accounts, for each client address; None: no limit.
+        "registrations_per_minute": 10,
         # Of requests that send events: for each user; bytes of one body, and events in it. Then how many minutes the
         # time of an event may be ahead of the clock here.
         "event_requests_per_minute": 120,
         "event_body_bytes": 1024 * 1024,
         "events_per_request": 500,
         "event_minutes_ahead": 5,
+    },
+    # The pages for learners, and the public page of a credential.
+    "pages": {
+        # Who decides whether a badge has a public page. "learner": the learner does, badge by badge, and none has one
+        # before that. "always": all badges have one. "never": none has.
+        "sharing": "learner",
+        # Whether the public page shows the name of the learner's account.
+        "show_name": False,
+        # Who gives the badges: the name and the address that public pages show. "": the name of this host; no address.
+        "issuer_name": "",
+        "issuer_url": "",
+        # The number that LinkedIn has given to the organization. "": LinkedIn gets the name.
+        "linkedin_organization": "",
+        # Whether learners see the badges that they have not begun to earn.
+        "list_templates": True,
+        # Requests for public pages, for each client address; None: no limit. Behind proxies,
+        # CLOSEST_CLIENT_IP_FROM_HEADERS of edx-django-utils says where the address is found. Several processes need a
+        # shared cache.
+        "public_requests_per_minute": 60,
     },
     "retirement": {
         # Keys of the hashes by which retired people are recognised, newest first. SECRET_KEY and its fallbacks come

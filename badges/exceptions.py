@@ -41,6 +41,23 @@ class Permanent(BadgesError):
     """Trying again will not help; an operator has to do what the message says."""
 
 
+class IdentityTakenError(Permanent):
+    """Another learner has this id at this issuer."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Another learner has this id at this issuer. Correct the id, or remove it from the other learner first."
+        )
+
+
+class UnusableIdentityError(Permanent):
+    """An issuer or an id cannot be stored. ``field`` names it, ``problem`` is the message without the name."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}")
+        self.field, self.problem = field, problem
+
+
 class EventError(BadgesError):
     """An event cannot be used: it becomes a dead letter with this message as the reason."""
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import TypeVar
 
 from django.db.models import QuerySet
 from django.utils import translation
@@ -30,7 +31,7 @@ from badges.intake.events import parse_event
 from badges.intake.learners import names_of
 from badges.intake.models import InboxMessage, InboxState, Learner
 from badges.progress.models import BadgeProgress, Fulfillment
-from badges.progress.reading import criteria_void_until, open_criteria, void_until
+from badges.progress.reading import RequirementReport, criteria_void_until, report, void_until
 from badges.rules import (
     Completion,
     Criteria,
@@ -46,6 +47,8 @@ from badges.rules import (
     meets_badge_condition,
 )
 from badges.rules import DataRule as CompiledRule
+
+K = TypeVar("K", bound=Hashable)
 
 # So many events are evaluated, the newest ones.
 MAX_EVENTS = 50
@@ -183,24 +186,50 @@ def missing_criteria(rows: Iterable[BadgeProgress], *, at: dt.datetime) -> dict[
     ``rows`` come from ``with_reports``. The texts are in the reader's language and may hold values of events. At most
     two statements for each learner, besides those of the figures, and one for all.
     """
-    documents: dict[Learner, list[tuple[uuid.UUID, Criteria, dt.datetime | None]]] = {}
+    by_learner: dict[Learner, list[tuple[uuid.UUID, RequirementReport]]] = {}
     for progress in rows:
-        reported = open_criteria(progress)
-        if reported is not None and reported.criteria is not None:
-            with suppress(CriteriaError):
-                criteria = compile_criteria(reported.criteria, event_types.configured())
-                wanted = (progress.pk, criteria, reported.requirement.counts_from)
-                documents.setdefault(progress.learner, []).append(wanted)
-    words, found = Translations(translation), {}
-    ids = [pk for asked in documents.values() for pk, _, _ in asked]
+        reported = report(progress).open_criteria
+        if reported is not None:
+            by_learner.setdefault(progress.learner, []).append((progress.pk, reported))
+    found: dict[uuid.UUID, list[str]] = {}
+    ids = [pk for asked in by_learner.values() for pk, _ in asked]
     void = criteria_void_until(ids, at=at) if ids else {}
-    for learner, asked in documents.items():
-        read = [criteria for _, criteria, _ in asked]
-        history = logged_history(learner.lms_user_id, learner.pk, read, until=at)
-        for pk, criteria, counts_from in asked:
-            events = history.counting_from(counts_from, void_until=void.get(pk))
-            found[pk] = criteria.evaluate(events, now=at, figures=history.figures).missing(words)
+    for learner, asked in by_learner.items():
+        found |= missing_of_documents(asked, lms_user_id=learner.lms_user_id, learner_id=learner.pk, void=void, at=at)
     return found
+
+
+def missing_of_documents(
+    documents: Iterable[tuple[K, RequirementReport]],
+    *,
+    lms_user_id: int | None,
+    learner_id: int | None,
+    void: Mapping[K, dt.datetime],
+    at: dt.datetime,
+) -> dict[K, list[str]]:
+    """
+    Return what is missing of criteria documents that one person has not fulfilled, by the keys of the documents.
+
+    A person without a learner has no figures, and may have logged events by the LMS user id. ``void`` says up to when
+    events are void for a document. Documents that cannot be used are left out. The texts are in the reader's language
+    and may hold values of events. At most two statements, besides those of the figures.
+    """
+    asked: list[tuple[K, Criteria, dt.datetime | None]] = []
+    for key, reported in documents:
+        with suppress(CriteriaError):
+            if reported.criteria is not None:
+                criteria = compile_criteria(reported.criteria, event_types.configured())
+                asked.append((key, criteria, reported.requirement.counts_from))
+    if not asked:
+        return {}
+    history = logged_history(lms_user_id, learner_id, [criteria for _, criteria, _ in asked], until=at)
+    words = Translations(translation)
+    return {
+        key: criteria.evaluate(
+            history.counting_from(counts_from, void_until=void.get(key)), now=at, figures=history.figures
+        ).missing(words)
+        for key, criteria, counts_from in asked
+    }
 
 
 def _fulfillments(learner: Learner | None, template: BadgeTemplate) -> dict[int, list[Fulfillment]]:

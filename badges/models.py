@@ -2,6 +2,7 @@
 
 from badges import issuers
 from badges.awarding.models import CredentialStatus, UserCredential
+from badges.bulk.models import BulkOutcome, BulkRow
 from badges.catalog.models import (
     BadgePenalty,
     BadgeRequirement,
@@ -20,6 +21,7 @@ from badges.flows.models import (
     CertificationCompletion,
     CertificationMapping,
     IdempotentRequest,
+    Registration,
     StickerClaim,
     WelcomeAward,
 )
@@ -35,6 +37,8 @@ __all__ = [
     "BadgeProgress",
     "BadgeRequirement",
     "BadgeTemplate",
+    "BulkOutcome",
+    "BulkRow",
     "CatalogVersion",
     "CertificationAward",
     "CertificationCompletion",
@@ -55,6 +59,7 @@ __all__ = [
     "OutboxState",
     "PenaltyDataRule",
     "PenaltyRequirement",
+    "Registration",
     "RequirementReset",
     "RetiredPerson",
     "Run",

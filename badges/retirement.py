@@ -18,6 +18,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from badges.awarding.models import UserCredential
+from badges.bulk import personal_data as bulk_data
 from badges.catalog.causes import Caused
 from badges.catalog.learner_paths import ExternalIdentity
 from badges.common.retirement import RetiringPerson, clear_account_references, retirement_hooks
@@ -141,6 +142,7 @@ def delete_personal_data(person: RetiringPerson, *, now: dt.datetime) -> dict[st
     counts["dead letters without a person"] = inbox.clear_unreadable_payloads()
     counts |= personal_data.delete(_identifiers(person, names))
     counts["reasons"] = _clear_reasons(person.learner_id) if person.learner_id is not None else 0
+    counts["reasons"] += bulk_data.clear_reasons(person.learner_id, person.user_id)
     counts |= {"causes": 0, "answers": 0}
     if person.user_id is not None:
         counts["answers"] = idempotency.delete_of(person.user_id)

@@ -13,4 +13,5 @@ urlpatterns = [
     path("api/v1/", include("badges.rest_api.activities_v1.urls")),
     path("api/schema/", documentation.SchemaView.as_view(), name="schema"),
     path("api/docs/", documentation.docs, name="docs"),
+    path("badges/", include("badges.pages.urls")),
 ]

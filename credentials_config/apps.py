@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
+from badges.common.holdings import register_holdings
 from badges.common.plugin import as_plugin
 from badges.common.retirement import register_retirement_hook
 
@@ -28,10 +29,17 @@ class CredentialsConfigConfig(AppConfig):
     def ready(self) -> None:
         from badges.api import register_run_kind  # noqa: PLC0415 -- models must be loaded
         from credentials_config import checks  # noqa: F401, PLC0415 -- registers the system checks
-        from credentials_config.issuing import periodic, retirement, run_queue, runs  # noqa: PLC0415 -- models must be loaded
+        from credentials_config.issuing import (  # noqa: PLC0415 -- models must be loaded
+            holdings,
+            periodic,
+            retirement,
+            run_queue,
+            runs,
+        )
 
         periodic.connect()
         register_run_kind(run_queue.KIND, runs.CredentialRuns())
+        register_holdings(holdings.CERTIFICATE, holdings.Certificates())
         register_retirement_hook(self.label, retirement.delete_personal_data)
 
     def stored_files(self) -> Iterator[tuple[Storage, str]]:

@@ -113,7 +113,8 @@ if os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
     EVENT_BUS_CONSUMER = "edx_event_bus_kafka.KafkaEventConsumer"
     EVENT_BUS_PRODUCER = "edx_event_bus_kafka.create_producer"
 
-LMS_BADGES_CONFIG = {}
+# This host stands alone: its users are registered nowhere else.
+LMS_BADGES_CONFIG: dict[str, object] = {"flows": {"registration": True}}
 if os.environ.get("CREDLY_URL"):
     LMS_BADGES_CONFIG["credly"] = {"CREDLY_API_BASE_URL": os.environ["CREDLY_URL"]}
 

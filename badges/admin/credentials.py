@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from badges import api
+from badges.admin.bulk import BulkMixin
 from badges.admin.decisions import (
     ButtonsMixin,
     DecisionForm,
@@ -41,8 +42,12 @@ from badges.models import CredentialStatus, OutboxMessage, UserCredential
 
 
 @admin.register(UserCredential)
-class UserCredentialAdmin(ButtonsMixin, ExactSearchMixin, ReadOnlyAdmin):
-    """Awarded credentials. The buttons revoke one and lift its block; nothing else of them changes."""
+class UserCredentialAdmin(BulkMixin, ButtonsMixin, ExactSearchMixin, ReadOnlyAdmin):
+    """
+    Awarded credentials. The buttons revoke one and lift its block; nothing else of them changes.
+
+    Above the list are buttons to award and revoke what a file says.
+    """
 
     list_display = ("learner", "template", "status", "awarded_at")
     list_display_links = ("learner",)

@@ -27,9 +27,18 @@ from badges import granting
 from badges.api import Person, person_named
 from badges.awarding.models import ACTIVE, INTERNAL_REASON_LENGTH, PUBLIC_REASON_LENGTH
 from badges.catalog.causes import REASON_LENGTH
+from badges.catalog.learner_paths import ISSUER_LENGTH, SUBJECT_LENGTH
 from badges.common.admin import PluginModelAdmin, admin_url
 from badges.common.permissions import may
-from badges.exceptions import BadgesError, GrantingError, Retryable, UnusableReasonError
+from badges.exceptions import (
+    BadgesError,
+    GrantingError,
+    IdentityTakenError,
+    Permanent,
+    Retryable,
+    UnusableIdentityError,
+    UnusableReasonError,
+)
 from badges.models import BadgeTemplate, Learner, UserCredential
 
 MOST_SUGGESTIONS = 200
@@ -44,7 +53,8 @@ class _ReasonField(forms.CharField):
         return super().to_python(value.replace("\r\n", "\n") if isinstance(value, str) else value)
 
 
-def _reason_field(label: Any, longest: int, help_text: Any, *, required: bool = False, rows: int = 3) -> _ReasonField:
+def reason_field(label: Any, longest: int, help_text: Any, *, required: bool = False, rows: int = 3) -> forms.CharField:
+    """Return the field of a reason. ``longest`` is a number of characters, ``rows`` the height of the field."""
     widget = AdminTextareaWidget(attrs={"rows": rows})
     return _ReasonField(label=label, max_length=longest, help_text=help_text, required=required, widget=widget)
 
@@ -70,14 +80,14 @@ class DecisionForm(forms.Form):
 class RevokeForm(DecisionForm):
     """Why a badge is revoked, and whether it is blocked."""
 
-    public_reason = _reason_field(
+    public_reason = reason_field(
         gettext_lazy("Reason for the learner"),
         PUBLIC_REASON_LENGTH,
         gettext_lazy("The learner can read it, and the providers at which the badge was issued get it."),
         required=True,
         rows=2,
     )
-    internal_reason = _reason_field(
+    internal_reason = reason_field(
         gettext_lazy("Reason for staff"), INTERNAL_REASON_LENGTH, gettext_lazy("Only staff can read it, in the admin.")
     )
     block = forms.BooleanField(
@@ -91,11 +101,11 @@ class RevokeForm(DecisionForm):
 class LiftBlockForm(DecisionForm):
     """Why a block is lifted."""
 
-    reason = _reason_field(gettext_lazy("Reason"), REASON_LENGTH, gettext_lazy("Only staff can read it, in the admin."))
+    reason = reason_field(gettext_lazy("Reason"), REASON_LENGTH, gettext_lazy("Only staff can read it, in the admin."))
 
 
 class _AwardForm(DecisionForm):
-    reason = _reason_field(gettext_lazy("Reason"), REASON_LENGTH, gettext_lazy("Only staff can read it, in the admin."))
+    reason = reason_field(gettext_lazy("Reason"), REASON_LENGTH, gettext_lazy("Only staff can read it, in the admin."))
 
 
 class AwardToLearnerForm(_AwardForm):
@@ -133,6 +143,32 @@ class AwardTemplateForm(_AwardForm):
 
     def clean_person(self) -> Person:
         return person_named(self.cleaned_data["person"])
+
+
+class IdentityForm(DecisionForm):
+    """An id of a learner at another system."""
+
+    issuer = forms.CharField(
+        label=gettext_lazy("Issuer"),
+        max_length=ISSUER_LENGTH,
+        widget=AdminTextInputWidget(),
+        help_text=gettext_lazy("The system that gave the id, written as in the settings."),
+    )
+    subject = forms.CharField(
+        label=gettext_lazy("Id"),
+        max_length=SUBJECT_LENGTH,
+        widget=AdminTextInputWidget(attrs={"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}),
+        help_text=gettext_lazy("The id of the learner at that system."),
+    )
+
+    def refuse(self, error: BadgesError, *, user: Any) -> None:
+        """Show why the id was not added, at the field that it is about."""
+        if isinstance(error, UnusableIdentityError):
+            self.add_error(error.field, error.problem)
+        elif isinstance(error, IdentityTakenError):
+            self.add_error("subject", str(error))
+        else:
+            super().refuse(error, user=user)
 
 
 class ButtonsMixin:
@@ -189,13 +225,13 @@ def decision_page(
     Show the form of a decision about a row, or decide and answer as ``decide`` does.
 
     ``decide`` gets the validated input. What it raises is shown in the form: GrantingErrors at the field that they are
-    about, and Retryable when the database did not answer.
+    about, other errors that the person can correct (Permanent), and Retryable when the database did not answer.
     """
     form = form_class(request.POST if request.method == "POST" else None)
     if form.is_valid():
         try:
             return decide(form.cleaned_data)
-        except (GrantingError, Retryable) as error:
+        except (GrantingError, Permanent, Retryable) as error:
             form.refuse(error, user=request.user)
     _focus(form)
     shown: Any = form  # Django's stubs ask for a ModelForm, which the helper does not need

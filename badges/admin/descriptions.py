@@ -1,10 +1,9 @@
-"""Descriptions of operators, kinds of values, rules and causes for people."""
+"""Descriptions of operators, kinds of values and causes for people."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable
 from typing import Any
 
 from django.utils.html import format_html
@@ -17,25 +16,10 @@ from badges.catalog import event_types
 from badges.catalog.causes import Caused, CauseKind
 from badges.catalog.learner_paths import Naming
 from badges.catalog.models import TemplateRevision
+from badges.catalog.rule_words import OPERATORS
 from badges.common.admin import format_time
 from badges.rules import Kind, operator_names, split_path
 
-OPERATORS = {
-    "eq": gettext_lazy("is"),
-    "ne": gettext_lazy("is not"),
-    "gt": gettext_lazy("is more than"),
-    "gte": gettext_lazy("is at least"),
-    "lt": gettext_lazy("is less than"),
-    "lte": gettext_lazy("is at most"),
-    "between": gettext_lazy("is between (low, high)"),
-    "in": gettext_lazy("is one of (a, b, …)"),
-    "nin": gettext_lazy("is none of (a, b, …)"),
-    "contains": gettext_lazy("contains"),
-    "startsWith": gettext_lazy("begins with"),
-    "endsWith": gettext_lazy("ends with"),
-    "regex": gettext_lazy("matches the pattern"),
-    "exists": gettext_lazy("has a value (true, false)"),
-}
 ALIASES = {"neq"}  # accepted, but not offered
 
 KINDS = {
@@ -95,17 +79,6 @@ def operator_choices() -> list[tuple[str, Any]]:
     return [(name, OPERATORS.get(name, name)) for name in operator_names() if name not in ALIASES]
 
 
-def value_text(value: Any) -> str:
-    """Return a rule's stored value as text for an input."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def describe_rules(rules: Iterable[Any], event_type: str) -> str:
-    """Return a description of a requirement's rules. Without rules every event counts."""
-    text = [f"{rule.path} {OPERATORS.get(rule.operator, rule.operator)} {value_text(rule.value)}" for rule in rules]
-    return _(" and ").join(text) or _("Every event of the type %(type)s counts.") % {"type": event_type}
-
-
 def describe_cause(cause: Caused) -> str:
     """Return a description of a cause: the event, the person or other code; the reason, and the template's revision."""
     return _describe(cause, "cause", reason=cause.cause_reason, revision=cause.revision)
@@ -136,18 +109,25 @@ def _describe(row: Any, prefix: str, *, reason: str, revision: TemplateRevision 
             "time": format_time(getattr(row, f"{prefix}_event_time")),
         }
     elif kind == CauseKind.PERSON:
-        text = _("%(person)s did it by hand") % {
-            "person": getattr(row, f"{prefix}_person") or _("Somebody whose account is gone")
-        }
+        person = getattr(row, f"{prefix}_person") or _("Somebody whose account is gone")
+        text = _bulk_run(row, prefix, person) or _("%(person)s did it by hand") % {"person": person}
     elif kind == CauseKind.TIME:
         text = _("Time passed, until %(time)s") % {"time": format_time(getattr(row, f"{prefix}_event_time"))}
     else:
-        text = _("Other code did it")
+        text = _bulk_run(row, prefix, _("Other code")) or _("Other code did it")
     if reason:
         text += f": {reason}"
     if revision is None:
         return f"{text}."
     return text + _(", under revision %(number)s of the template.") % {"number": revision.number}
+
+
+def _bulk_run(row: Any, prefix: str, who: Any) -> str:
+    """Return what a decision in a bulk run is called; empty when it was not made in one."""
+    if not getattr(row, f"{prefix}_event_type"):
+        return ""
+    run = getattr(row, f"{prefix}_event_id")
+    return _("%(who)s did it in the bulk run %(run)s") % {"who": who, "run": run}
 
 
 def pretty(text: str | None) -> SafeString:

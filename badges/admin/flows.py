@@ -1,4 +1,7 @@
-"""What other services have told: claims and completed certifications, and which badges certifications give."""
+"""
+What other services have told: claims and completed certifications, and which badges certifications give. Accounts that
+were registered here.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from badges.models import (
     CertificationAward,
     CertificationCompletion,
     CertificationMapping,
+    Registration,
     StickerClaim,
     WelcomeAward,
 )
@@ -76,3 +80,17 @@ class CertificationAwardAdmin(StickerClaimAdmin):
 @admin.register(WelcomeAward)
 class WelcomeAwardAdmin(StickerClaimAdmin):
     """Welcome badges that registrations at another service have given, one to each learner."""
+
+
+@admin.register(Registration)
+class RegistrationAdmin(ExactSearchMixin, ReadOnlyAdmin):
+    """Accounts that were registered here."""
+
+    list_display = ("learner", "registered_at")
+    list_select_related = ("learner__user",)
+    fields = ("learner", "registered_at")
+    ordering = ("-pk",)
+    search_help_text = gettext_lazy("An LMS user id, a username or its beginning, or the UUID of a learner.")
+
+    def search_condition(self, term: str) -> Q:
+        return Q(learner__in=learner_ids_for(term))

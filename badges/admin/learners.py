@@ -13,6 +13,7 @@ from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
@@ -23,6 +24,7 @@ from badges.admin.decisions import (
     AwardToLearnerForm,
     ButtonsMixin,
     DecisionForm,
+    IdentityForm,
     decided,
     decider,
     decision_page,
@@ -31,6 +33,7 @@ from badges.admin.decisions import (
 )
 from badges.admin.readonly import ExactSearchMixin, ReadOnlyAdmin, learner_ids_for
 from badges.awarding.models import ACTIVE
+from badges.catalog.learner_paths import ExternalIdentity
 from badges.common.admin import LongTableAdmin, admin_url, link_to, link_to_list
 from badges.common.permissions import may
 from badges.exceptions import Permanent
@@ -107,7 +110,9 @@ class LearnerAdmin(ButtonsMixin, ExactSearchMixin, ReadOnlyAdmin):
 
     def get_urls(self) -> list[Any]:
         award, join = self.admin_site.admin_view(self.award), self.admin_site.admin_view(self.join)
+        identify = self.admin_site.admin_view(self.identify)
         return [
+            path("<path:object_id>/identify/", identify, name="lms_badges_learner_identify"),
             path("<path:object_id>/award/", award, name="lms_badges_learner_award"),
             path("<path:object_id>/join/", join, name="lms_badges_learner_join"),
             *super().get_urls(),
@@ -117,6 +122,8 @@ class LearnerAdmin(ButtonsMixin, ExactSearchMixin, ReadOnlyAdmin):
         offered = []
         if not row.is_anonymous and may_award(request.user):
             offered.append((reverse("admin:lms_badges_learner_award", args=[row.pk]), _("Award a badge")))
+        if not row.is_anonymous and may(request.user, "add", LearnerIdentity):
+            offered.append((reverse("admin:lms_badges_learner_identify", args=[row.pk]), _("Add an id elsewhere")))
         if row.account_learner_id and self.may(request, "join"):
             offered.append((reverse("admin:lms_badges_learner_join", args=[row.pk]), _("Give the account")))
         return offered
@@ -156,6 +163,32 @@ class LearnerAdmin(ButtonsMixin, ExactSearchMixin, ReadOnlyAdmin):
             decide=decide,
         )
 
+    def identify(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Give the learner an id at another system."""
+        if not (self.has_view_permission(request) and may(request.user, "add", LearnerIdentity)):
+            raise PermissionDenied
+        learner = self.get_object(request, unquote(object_id))
+        if learner is None:
+            raise Http404
+
+        def decide(given: dict[str, Any]) -> HttpResponse:
+            api.link_identity(learner, ExternalIdentity(given["issuer"], given["subject"]))
+            nameless = Learner(pk=learner.pk, uuid=learner.uuid)  # the host's log must not name people
+            self.log_change(request, nameless, _("given an id at another system"))
+            self.message_user(request, _("Events that hold this id are about the learner now."), messages.SUCCESS)
+            return HttpResponseRedirect(admin_url(learner))
+
+        return decision_page(
+            request,
+            self,
+            learner,
+            form_class=IdentityForm,
+            title=_("Add an id at another system"),
+            button=_("Add"),
+            explanation=_("Events that hold only this id are about %(learner)s then.") % {"learner": learner},
+            decide=decide,
+        )
+
     def award(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Award one of the templates to the learner."""
         if not (self.has_view_permission(request) and may_award(request.user)):
@@ -188,8 +221,8 @@ class LearnerAdmin(ButtonsMixin, ExactSearchMixin, ReadOnlyAdmin):
         return link_to(learner.account_learner)
 
     @admin.display(description=gettext_lazy("known at other systems"))
-    def known_at(self, learner: Learner) -> str:
-        return ", ".join(learner.identities.order_by("issuer").values_list("issuer", flat=True)) or "-"
+    def known_at(self, learner: Learner) -> SafeString | str:
+        return format_html_join(", ", "{}", ((link_to(row),) for row in learner.identities.order_by("issuer"))) or "-"
 
     @admin.display(description=gettext_lazy("number of badges"))
     def stickers(self, learner: Learner) -> str:

@@ -11,9 +11,10 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from badges.admin.descriptions import describe_cause, describe_rules
+from badges.admin.descriptions import describe_cause
 from badges.admin.readonly import ExactSearchMixin, ReadOnlyAdmin, learner_ids_for, template_ids_for
 from badges.api import missing_criteria
+from badges.catalog.rule_words import describe_rules
 from badges.common.admin import format_time, link_to
 from badges.common.permissions import may
 from badges.models import BadgeProgress, Fulfillment, LoggedEvent

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 from django import forms
 from django.core.validators import ProhibitNullCharactersValidator
 
-from badges.admin.descriptions import operator_choices, value_text
+from badges.admin.descriptions import operator_choices
+from badges.catalog.rule_words import value_text
 
 PARTS = ("path", "operator", "value")
 MOST = 100

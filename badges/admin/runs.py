@@ -151,7 +151,7 @@ class RunAdmin(LongTableAdmin):
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> Any:
         run = self.get_object(request, object_id)
-        buttons = self._buttons(run) if run and self.may(request, "change") else []
+        buttons = self._buttons(request, run) if run and self.may(request, "change") else []
         kwargs["extra_context"] = {
             **(kwargs.get("extra_context") or {}),
             "badges_buttons": [
@@ -162,11 +162,12 @@ class RunAdmin(LongTableAdmin):
         }
         return super().change_view(request, object_id, *args, **kwargs)
 
-    def _buttons(self, run: Run) -> list[tuple[str, str]]:
+    def _buttons(self, request: HttpRequest, run: Run) -> list[tuple[str, str]]:
         if run.is_open:
             return [("cancel", _("Cancel"))]
         offered = [("resume", _("Resume"))] if queue.can_resume(run) else []
-        return [*offered, ("undo", _("Undo"))] if queue.can_undo(run) else offered
+        may_undo = queue.can_undo(run) and _may_undo(request.user, run)
+        return [*offered, ("undo", _("Undo"))] if may_undo else offered
 
     # --- doing -------------------------------------------------------------------------------------------------------
 
@@ -206,6 +207,8 @@ class RunAdmin(LongTableAdmin):
         if verb not in DONE:
             raise Http404
         run = get_object_or_404(Run, pk=run_id)
+        if verb == "undo" and not _may_undo(request.user, run):
+            raise PermissionDenied
         try:
             changed = run
             if verb == "cancel":
@@ -244,6 +247,15 @@ def _offered() -> list[str]:
                 continue
         offered.append(name)
     return offered
+
+
+def _may_undo(user: Any, run: Run) -> bool:
+    """Return whether somebody has the permission that undoing a run needs besides that of changing runs."""
+    try:
+        needed = kinds.get(run.kind).undo_permission
+    except Permanent:  # the package that brings the kind is gone, so it cannot be undone
+        return True
+    return not needed or user.has_perm(needed)
 
 
 def _file_name(run: Run) -> str:

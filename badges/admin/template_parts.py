@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy
 from badges import api, granting
 from badges.admin.criteria_tryout import TryoutForm, show_reference, try_criteria
 from badges.admin.decisions import AWARDED, AwardTemplateForm, decided, decider, decision_page, may_award
-from badges.admin.descriptions import describe_rules, describe_values
+from badges.admin.descriptions import describe_values
 from badges.admin.template_forms import (
     MOST_REQUIREMENTS,
     IssuerForm,
@@ -30,6 +30,7 @@ from badges.admin.template_forms import (
 from badges.admin.template_sections import TemplateSection, register
 from badges.catalog import event_types
 from badges.catalog.api import Document
+from badges.catalog.rule_words import describe_rules
 from badges.common.admin import link_to_list
 from badges.common.permissions import may
 from badges.models import (

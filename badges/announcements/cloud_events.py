@@ -1,7 +1,8 @@
 """
-Events for other services, as JSON CloudEvents on Kafka: a learner was given a badge, or lost it.
+Events for other services, as JSON CloudEvents on Kafka: a learner was given a badge, or lost it; an account was
+registered here.
 
-The outbox channel ``cloud-events``. A row is written in the transaction of the award or the revocation, if
+The outbox channel ``cloud-events``. A row is written in the transaction of what happened, if
 ``LMS_BADGES_CONFIG["cloud_events"]["publish"]`` names its event type. The topic is the event type. The key is the
 account id, which is the learner's UUID, so the events of one learner are on one partition, in their order.
 
@@ -26,8 +27,10 @@ from badges.rules import canonical_time, to_text
 CHANNEL = "cloud-events"
 ASSIGNED = "stickers.stickerAssignedToUser.v1"
 REMOVED = "stickers.stickerRemovedFromUser.v1"
-# The event types that are published, and the field of their data that holds the time.
+REGISTERED = "users.userRegistered.v1"
+# The event types about a badge, and the field of their data that holds the time.
 TIME_FIELDS = {ASSIGNED: "assignedAt", REMOVED: "removedAt"}
+PUBLISHED = (*TIME_FIELDS, REGISTERED)
 
 # How long a row waits when the error is not one of the broker: the host has no settings for Kafka, or no client.
 PAUSE_SECONDS = 60.0
@@ -63,15 +66,18 @@ publish = CloudEventsChannel()
 
 def event_of(message: OutboxMessage) -> dict[str, Any]:
     """Return the CloudEvent of an outbox message. Raises Permanent when there is none."""
-    time_field = TIME_FIELDS.get(message.type)
-    if time_field is None:
+    if message.type == REGISTERED:
+        account_id, time, data = message.read()["account"], canonical_time(message.created_at), {}
+    elif message.type in TIME_FIELDS:
+        credential = credential_of(message)
+        account_id = str(credential.learner.uuid)
+        time = canonical_time(time_of(message, credential, awarded=message.type == ASSIGNED))
+        data = {"stickerId": credential.template.slug, TIME_FIELDS[message.type]: time}
+    else:
         raise Permanent(
-            f"No event is published as {message.type!r}, only {', '.join(TIME_FIELDS)}. Bring the workers up to date, "
+            f"No event is published as {message.type!r}, only {', '.join(PUBLISHED)}. Bring the workers up to date, "
             "then retry; or remove the row."
         )
-    credential = credential_of(message)
-    time = canonical_time(time_of(message, credential, awarded=message.type == ASSIGNED))
-    account_id = str(credential.learner.uuid)
     return {
         "specversion": "1.0",
         "id": str(message.id),
@@ -80,5 +86,5 @@ def event_of(message: OutboxMessage) -> dict[str, Any]:
         "subject": account_id,
         "time": time,
         "datacontenttype": "application/json",
-        "data": {"accountId": account_id, "stickerId": credential.template.slug, time_field: time},
+        "data": {"accountId": account_id, **data},
     }

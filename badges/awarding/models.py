@@ -40,6 +40,10 @@ class UserCredential(Caused):
     ``block_lifted_at``, ``block_lifted_person`` (None for other code) and ``block_lifted_reason`` say when, by whom and
     why. Nothing else of a revocation changes.
 
+    ``is_public`` is set by the learner, who may change it at any time, whatever the status is. Whether anybody may read
+    about the credential depends on the settings, too: ``badges.awarding.sharing`` says so, and nothing else asks this
+    column.
+
     ``learner_template_id`` is computed from learner and template (``catalog.learner_template_ids``), so a batch finds
     its rows by it. The tables of providers (``CredlyBadge``) extend a row one-to-one and share its id.
 
@@ -73,6 +77,8 @@ class UserCredential(Caused):
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
     block_lifted_reason = models.CharField(_("reason"), max_length=REASON_LENGTH, blank=True)
+    # The database has the default, too: while a host is upgraded, processes without this column still insert rows.
+    is_public = models.BooleanField(_("public"), default=False, db_default=False)
 
     class Meta:
         default_permissions = ()

@@ -31,8 +31,9 @@ class Cause:
     The cause of a decision, before it is stored.
 
     An event has a source, an id, a type and a time, and so has the activity of a badge condition, whose type is its
-    kind. A person has a user id. Where time passed, ``event_time`` is the moment at which the criteria document became
-    true.
+    kind. A person has a user id. What a person or other code decided in a bulk run has the id of the run as the event
+    id, and the kind of the run as the event type. Where time passed, ``event_time`` is the moment at which the criteria
+    document became true.
     """
 
     kind: CauseKind

@@ -27,6 +27,7 @@ class KeysetPagination(BasePagination):
     """Pages of a list whose entries have positions. Subclasses define positions and the entries beyond them."""
 
     cursor_param, size_param = "cursor", "page_size"
+    page_size = PAGE_SIZE
     params = (cursor_param, size_param)
 
     def entries_beyond(self, position: Any, *, backward: bool, limit: int) -> list[Any]:
@@ -64,7 +65,7 @@ class KeysetPagination(BasePagination):
         return {"type": "object", "properties": properties, "required": list(properties)}
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
-        size = {"type": "integer", "minimum": 1, "maximum": MAX_PAGE_SIZE, "default": PAGE_SIZE}
+        size = {"type": "integer", "minimum": 1, "maximum": MAX_PAGE_SIZE, "default": self.page_size}
         return [
             _parameter(self.cursor_param, "A position in the list: follow `next` and `previous`.", {"type": "string"}),
             _parameter(self.size_param, "How many there are on a page.", size),
@@ -73,7 +74,7 @@ class KeysetPagination(BasePagination):
     def _size(self, request: Request) -> int:
         text = request.query_params.get(self.size_param)
         if text is None:
-            return PAGE_SIZE
+            return self.page_size
         if not (text.isascii() and text.isdigit() and len(text) < 5 and 1 <= int(text) <= MAX_PAGE_SIZE):
             remedy = _("Write a whole number from 1 to %(most)s.") % {"most": MAX_PAGE_SIZE}
             raise ValidationError({self.size_param: [remedy]})

@@ -1,7 +1,8 @@
 """
 A request that is sent twice with one ``Idempotency-Key`` is carried out once, and answered twice in the same way.
 
-A key belongs to an account and to what is asked: the method and the path. The claim of a key is committed before the
+A key belongs to an account and to what is asked: the method and the path. Where nobody has to sign in, it belongs to
+what is asked alone. The claim of a key is committed before the
 work, so a second request sees that the first one runs. The answer is committed together with what the work has written,
 so after a crash either both are there or none. The claim has a lease: the key of a request whose process was killed can
 be used again when the lease has ended.
@@ -50,7 +51,12 @@ class StillRunningError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class KeyedRequest:
-    """A request with its key. ``target`` is the method and the path, ``body`` the body in one canonical form."""
+    """
+    A request with its key.
+
+    ``account_id`` is None where nobody has to sign in. ``target`` is the method and the path, ``body`` the body in one
+    canonical form.
+    """
 
     account_id: Any
     key: str
@@ -122,10 +128,9 @@ def delete_of(account_id: Any) -> int:
 def _claim(request: KeyedRequest, claim: uuid.UUID, now: dt.datetime) -> Answer | None:
     """Take the key for a new request, and return None; or return the answer that is stored with the key."""
     new = {"body_digest": request.body_digest, "claim": claim, "leased_until": now + LEASE, "created_at": now}
-    insert(
-        [new_row(IdempotentRequest, account_id=request.account_id, digest=request.digest, **new)],
-        unique=("account", "digest"),
-    )
+    anonymous = {"anonymous_digest": request.digest} if request.account_id is None else {}
+    row = new_row(IdempotentRequest, account_id=request.account_id, digest=request.digest, **anonymous, **new)
+    insert([row], unique="anonymous_digest" if anonymous else ("account", "digest"))
     row = _rows(request).select_for_update().get()
     if row.claim == claim:
         return None
@@ -158,6 +163,8 @@ def _answer_of_another(request: KeyedRequest) -> Answer:
 
 
 def _rows(request: KeyedRequest) -> QuerySet[IdempotentRequest]:
+    if request.account_id is None:
+        return IdempotentRequest.objects.filter(anonymous_digest=request.digest)
     return IdempotentRequest.objects.filter(account=request.account_id, digest=request.digest)
 
 

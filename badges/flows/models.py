@@ -23,15 +23,17 @@ class IdempotentRequest(models.Model):
     deletes the row.
 
     ``digest`` is a keyed hash of method, path and key, ``body_digest`` one of the body. So the row does not tell who
-    was named in them. The answer names a person only by the UUID of the learner.
+    was named in them. The answer names a person only by the UUID of the learner. A request that nobody has to sign in
+    for has no ``account``; its row has the digest in ``anonymous_digest``, too, which is unique by itself.
 
     .. pii: The account that sent the request.
     .. pii_types: id
     .. pii_retirement: local_api
     """
 
-    account = UnconstrainedForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    account = UnconstrainedForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, null=True, related_name="+")
     digest = KeyField(max_length=64)
+    anonymous_digest = KeyField(max_length=64, null=True, unique=True)
     body_digest = KeyField(max_length=64)
     claim = models.UUIDField(null=True, editable=False)
     leased_until = models.DateTimeField(null=True)
@@ -57,6 +59,36 @@ class IdempotentRequest(models.Model):
 
     def __str__(self) -> str:
         return self.digest
+
+
+class Registration(models.Model):
+    """
+    An account that was registered here (``POST /api/users/v1/users``), and by which e-mail address.
+
+    Written by ``flows.account_creation`` in the transaction that makes the account, its learner and the event. The
+    unique hash of the address makes two registrations of one address impossible, also at the same time: the table of
+    accounts is the host's, and may hold an address twice. The row counts while its account has that address; it is
+    deleted when somebody else registers the address after that. ``badges.api.retire`` deletes the row of a person.
+
+    ``email_digest`` is a keyed hash of the address in its normal form (``flows.account_creation.normal_form``).
+
+    .. pii: A hash by which somebody with the keys can tell whether an address was registered.
+    .. pii_types: email_address
+    .. pii_retirement: local_api
+    """
+
+    email_digest = KeyField(max_length=64, unique=True, editable=False)
+    learner = models.OneToOneField(Learner, on_delete=models.PROTECT, related_name="+", verbose_name=_("learner"))
+    registered_at = models.DateTimeField(_("registered"))
+
+    class Meta:
+        default_permissions = ()
+        permissions = [("view_lms_badges_registration", "Can view registrations")]
+        verbose_name = _("registration")
+        verbose_name_plural = _("registrations")
+
+    def __str__(self) -> str:
+        return str(self.pk)
 
 
 class FromEvent(models.Model):

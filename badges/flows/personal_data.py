@@ -1,14 +1,15 @@
-"""Remove what other services have told about a person who left."""
+"""Remove what other services have told about a person who left, and the registration here."""
 
 from __future__ import annotations
 
-from badges.flows.models import CertificationAward, CertificationCompletion, StickerClaim, WelcomeAward
+from badges.flows.models import CertificationAward, CertificationCompletion, Registration, StickerClaim, WelcomeAward
 
 TABLES = {
     "claims": StickerClaim,
     "completed certifications": CertificationCompletion,
     "badges given by certifications": CertificationAward,
     "welcome badges": WelcomeAward,
+    "registrations": Registration,
 }
 
 

@@ -9,8 +9,8 @@ not depend on the number of credentials.
 from badges.granting.awards import NewAward, award
 from badges.granting.by_hand import award_one, awardable_templates, lift_block, revoke_one, with_locked_learner
 from badges.granting.changes import Granted, award_and_revoke
-from badges.granting.revocations import NewRevocation, revoke
-from badges.granting.templates import awardable
+from badges.granting.revocations import NewRevocation, lift_blocks_of, revoke
+from badges.granting.templates import awardable, granted
 
 __all__ = [
     "Granted",
@@ -21,7 +21,9 @@ __all__ = [
     "award_one",
     "awardable",
     "awardable_templates",
+    "granted",
     "lift_block",
+    "lift_blocks_of",
     "revoke",
     "revoke_one",
     "with_locked_learner",

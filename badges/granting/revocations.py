@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from django.db import transaction
@@ -86,6 +86,12 @@ def lift_blocks(
     blocked = UserCredential.objects.filter(learner_template_id=learner_template_id, blocked=True)
     if credential_id is not None:
         blocked = blocked.filter(pk=credential_id)
+    return blocked.update(blocked=False, block_lifted_at=now, block_lifted_person=person_id, block_lifted_reason=reason)
+
+
+def lift_blocks_of(credential_ids: Collection[uuid.UUID], *, person_id: object, reason: str, now: dt.datetime) -> int:
+    """Lift the blocks of these credentials; return how many there were. One statement, as ``lift_blocks``."""
+    blocked = UserCredential.objects.filter(pk__in=credential_ids, blocked=True)
     return blocked.update(blocked=False, block_lifted_at=now, block_lifted_person=person_id, block_lifted_reason=reason)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
-from django.db.models import OuterRef, Subquery
+from django.db.models import OuterRef, QuerySet, Subquery
 
-from badges.catalog.models import TemplateIssuer, TemplateRevision
+from badges.catalog.models import BadgeTemplate, TemplateIssuer, TemplateRevision
 from badges.granting.awards import GrantedTemplate
 from badges.granting.by_hand import awardable_templates
 
@@ -27,12 +27,20 @@ def awardable(template_ids: Collection[int]) -> dict[int, GrantedTemplate]:
 
     A template that is inactive or archived is left out.
     """
+    return _read(awardable_templates(), template_ids)
+
+
+def granted(template_ids: Collection[int]) -> dict[int, GrantedTemplate]:
+    """Return templates by id, also those whose badges are not awarded now; two statements, or none."""
+    return _read(BadgeTemplate.objects.all(), template_ids)
+
+
+def _read(templates: QuerySet[BadgeTemplate], template_ids: Collection[int]) -> dict[int, GrantedTemplate]:
     if not template_ids:
         return {}
     newest = TemplateRevision.objects.filter(template=OuterRef("pk")).order_by("-number").values("id")[:1]
     rows: Sequence[tuple[int, str, bool, int]] = list(
-        awardable_templates()
-        .filter(pk__in=template_ids)
+        templates.filter(pk__in=template_ids)
         .annotate(newest=Subquery(newest))
         .order_by()
         .values_list("pk", "slug", "award_once", "newest")

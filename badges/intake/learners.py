@@ -21,7 +21,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.hashers import make_password
 from django.db import IntegrityError, transaction
-from django.db.models import BigIntegerField, BooleanField, Exists, ExpressionWrapper, F, Model, Q, Value
+from django.db.models import BigIntegerField, BooleanField, Exists, ExpressionWrapper, F, Q, Value
 from django.db.models.functions import Cast
 
 from badges.catalog.event_types import LearnerData
@@ -517,7 +517,7 @@ def _create_accounts(new_people: Mapping[PersonKey, LearnerData]) -> dict[Person
         return {}
     User: Any = get_user_model()
     people = sorted(new_people.items(), key=lambda item: item[1].username or "")
-    User._default_manager.bulk_create(_account_of(User, person) for _, person in people)
+    User._default_manager.bulk_create(new_account(person) for _, person in people)
     names = {person.username for _, person in people}
     # Read again, because not every database returns the ids of several inserted rows.
     rows = User._default_manager.filter(**{f"{User.USERNAME_FIELD}__in": names}).order_by()
@@ -525,7 +525,9 @@ def _create_accounts(new_people: Mapping[PersonKey, LearnerData]) -> dict[Person
     return {key: by_name[person.username] for key, person in new_people.items()}
 
 
-def _account_of(User: Any, person: LearnerData) -> Model:
+def new_account(person: LearnerData) -> Any:
+    """Return the unsaved account of a person, without a password, and without an e-mail address that is too long."""
+    User: Any = get_user_model()
     columns: dict[str, Any] = {
         User.USERNAME_FIELD: person.username,
         "password": make_password(None),

@@ -2,26 +2,18 @@
 Who was retired: keyed hashes of LMS user ids and of accounts, so that a late event does not bring a person back.
 
 The hash of an account is for events that hold only a username, while the host keeps the account of a retired person.
-
-The keys are ``LMS_BADGES_CONFIG["retirement"]["keys"]``; after them come Django's ``SECRET_KEY`` and its fallbacks. New
-hashes are made with the first key, and found with all of them.
+``keyed_hashes`` tells which keys they are made with.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
-import hmac
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from django.conf import settings
-
-from badges.conf import config
 from badges.inserts import insert
+from badges.intake.keyed_hashes import keyed_hash, keyed_hashes
 from badges.intake.models import RetiredPerson
-
-_SALT = b"badges.intake.retired"
 
 
 def remember(lms_user_id: int, *, now: dt.datetime) -> None:
@@ -36,14 +28,12 @@ def remember_account(user_id: Any, *, now: dt.datetime) -> None:
 
 def digests_of(lms_user_ids: Iterable[int]) -> dict[str, int]:
     """Return the hashes of LMS user ids, made with every key, with the ids that they belong to."""
-    keys = _keys()
-    return {_digest(key, str(lms_user_id)): lms_user_id for lms_user_id in lms_user_ids for key in keys}
+    return keyed_hashes(lms_user_ids)
 
 
 def account_digests(user_ids: Iterable[Any]) -> dict[str, Any]:
     """Return the hashes of accounts, made with every key, with the primary keys that they belong to."""
-    keys = _keys()
-    return {_digest(key, _account_text(user_id)): user_id for user_id in user_ids for key in keys}
+    return keyed_hashes(user_ids, _account_text)
 
 
 def among(digests: Mapping[str, Any]) -> set[Any]:
@@ -53,17 +43,8 @@ def among(digests: Mapping[str, Any]) -> set[Any]:
 
 
 def _remember(text: str, now: dt.datetime) -> None:
-    insert([RetiredPerson(digest=_digest(_keys()[0], text), retired_at=now)], unique="digest")
+    insert([RetiredPerson(digest=keyed_hash(text), retired_at=now)], unique="digest")
 
 
 def _account_text(user_id: Any) -> str:
     return f"account {user_id}"
-
-
-def _digest(key: bytes, text: str) -> str:
-    return hmac.digest(key, text.encode(), "sha256").hex()
-
-
-def _keys() -> list[bytes]:
-    texts = [*config.retirement["keys"], settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
-    return [hashlib.sha256(_SALT + str(text).encode()).digest() for text in dict.fromkeys(texts)]

@@ -12,7 +12,7 @@ from django.db.models import Prefetch, QuerySet
 
 from badges.catalog.criteria import criteria_of, describe_criteria
 from badges.catalog.documents import CRITERIA_KEY, Document
-from badges.catalog.models import BadgeRequirement
+from badges.catalog.models import BadgeRequirement, BadgeTemplate
 from badges.progress.models import ACTIVE, BadgeProgress, Fulfillment
 from badges.rules import completion
 
@@ -66,14 +66,24 @@ class ProgressReport:
         """The number of groups."""
         return len(self.groups)
 
+    @property
+    def open_criteria(self) -> RequirementReport | None:
+        """The criteria document, if there is one that is not fulfilled."""
+        members = (requirement for group in self.groups for requirement in group.requirements)
+        return next((each for each in members if each.criteria is not None and each.fulfillment is None), None)
+
+
+def live_requirements() -> QuerySet[BadgeRequirement]:
+    """Return the requirements of today of all templates, in their order."""
+    return BadgeRequirement.objects.filter(archived_at=None).order_by("id")
+
 
 def with_reports(rows: QuerySet[BadgeProgress]) -> QuerySet[BadgeProgress]:
     """Return rows with what ``report`` needs of them; three more statements, however many rows there are."""
-    live = BadgeRequirement.objects.filter(archived_at=None).order_by("id")
     active = Fulfillment.objects.filter(active_key=ACTIVE).select_related("revision")
     return rows.prefetch_related(
         "template__current_revision",  # holds the criteria documents
-        Prefetch("template__requirements", queryset=live, to_attr="live_requirements"),
+        Prefetch("template__requirements", queryset=live_requirements(), to_attr="live_requirements"),
         Prefetch("fulfillments", queryset=active, to_attr="active_fulfillments"),
     )
 
@@ -97,28 +107,30 @@ def criteria_void_until(progress_ids: Collection[uuid.UUID], *, at: dt.datetime)
     return {progress_id: time for progress_id, found in rows.items() if (time := void_until(found, at=at)) is not None}
 
 
-def open_criteria(progress: BadgeProgress) -> RequirementReport | None:
-    """
-    Return the report on the criteria document of a row's template, if it has one that is not fulfilled.
-
-    No statement after ``with_reports``.
-    """
-    for group in report(progress).groups:
-        for reported in group.requirements:
-            if reported.criteria is not None and reported.fulfillment is None:
-                return reported
-    return None
-
-
 def report(progress: BadgeProgress, *, missing: Sequence[str] | None = None) -> ProgressReport:
     """
     Return the report of a row that was read through ``with_reports``; no statement.
 
     ``missing`` is what is missing of the criteria document (``badges.api.missing_criteria``).
     """
-    requirements = cast(Any, progress.template).live_requirements
     fulfillments = {fulfillment.requirement_id: fulfillment for fulfillment in cast(Any, progress).active_fulfillments}
-    criteria = criteria_of(progress.template) if any(row.key == CRITERIA_KEY for row in requirements) else None
+    return _report(progress.template, fulfillments, missing)
+
+
+def report_of_nothing(template: BadgeTemplate, *, missing: Sequence[str] | None = None) -> ProgressReport:
+    """
+    Return the report on a template of which nothing is fulfilled; no statement.
+
+    Its ``live_requirements`` and its ``current_revision`` must have been read.
+    """
+    return _report(template, {}, missing)
+
+
+def _report(
+    template: BadgeTemplate, fulfillments: dict[int, Fulfillment], missing: Sequence[str] | None
+) -> ProgressReport:
+    requirements = cast(Any, template).live_requirements
+    criteria = criteria_of(template) if any(row.key == CRITERIA_KEY for row in requirements) else None
     return ProgressReport(tuple(_groups(requirements, fulfillments, criteria, missing)))
 
 

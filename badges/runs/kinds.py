@@ -122,6 +122,9 @@ class RunKind(ABC):
     is_started_by_staff: bool = True
     """Whether the page of runs offers this kind. Otherwise only code starts it, with ``badges.api.start_run``."""
 
+    undo_permission: str = ""
+    """The permission that undoing needs besides that of changing runs, as ``user.has_perm`` takes it; "": none."""
+
     people: tuple[str, ...] = ()
     """
     The parameters that name people, by LMS user id or username, as whole values or in lists. A retirement sets such a

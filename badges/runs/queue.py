@@ -130,7 +130,7 @@ def can_undo(run: Run) -> bool:
 
 def can_resume(run: Run) -> bool:
     """Return whether ``resume`` would let a run go on, as far as the run itself tells."""
-    return run.state in (RunState.CANCELLED, RunState.FAILED)
+    return run.state in (RunState.CANCELLED, RunState.FAILED) and not Run.objects.filter(undoes=run).exists()
 
 
 def cancel(run: Run, *, now: dt.datetime | None = None) -> None:
@@ -149,8 +149,10 @@ def resume(run: Run, *, now: dt.datetime | None = None) -> None:
     """
     Let a cancelled or failed run go on where it was, and notify a worker.
 
-    Raises RunRefused when it is neither, or another run of its kind and subject is open.
+    Raises RunRefused when it is neither, when it was undone, or another run of its kind and subject is open.
     """
+    if Run.objects.filter(undoes=run).exists():
+        raise RunRefused("This run was undone. Start a new one.")
     closed = Run.objects.filter(pk=run.pk, state__in=[RunState.CANCELLED, RunState.FAILED])
     try:
         with transaction.atomic():

@@ -1,66 +1,20 @@
-"""The limit of public requests a minute for each client address, counted in the cache that all processes share."""
+"""The limit of requests for verification codes, by page and REST API together."""
 
 from __future__ import annotations
 
-import ipaddress
-import logging
-import time
-
-from django.core.cache import cache
 from django.http import HttpRequest
-from django.utils.crypto import salted_hmac
-from edx_django_utils.ip import get_safest_client_ip
 
+from badges.common import client_limits
 from credentials_config.conf import config
 
-log = logging.getLogger(__name__)
-
-MINUTE = 60
+SCOPE = "lms_credentials_config:verify"
 
 
 def seconds_to_wait(request: HttpRequest, *, now: float | None = None) -> int:
     """
     Count a request, and return in how many seconds its client address may ask again; 0: now.
 
-    The limit is ``CREDENTIALS_CONFIG["verification"]["requests_per_minute"]``; None: no limit. When the cache fails,
-    the request is answered: codes are too long to be guessed, and a page that is down helps nobody.
+    The limit is ``CREDENTIALS_CONFIG["verification"]["requests_per_minute"]``; None: no limit.
     """
     limit = config.verification["requests_per_minute"]
-    if limit is None:
-        return 0
-    window, passed = divmod(int(time.time() if now is None else now), MINUTE)
-    key = f"lms_credentials_config:verify:{window}:{client_key(request)}"
-    try:
-        count = _count(key)
-    except Exception:  # every cache backend fails in its own way
-        log.warning("The cache does not count; the verification page is not throttled", exc_info=True)
-        return 0
-    return MINUTE - passed if count > int(limit) else 0
-
-
-def _count(key: str) -> int:
-    """Add one to a count and return it; atomically where the cache can."""
-    if cache.add(key, 1, timeout=2 * MINUTE):
-        return 1
-    try:
-        return cache.incr(key)
-    except ValueError:  # it was evicted between the two calls
-        cache.add(key, 1, timeout=2 * MINUTE)
-        return 1
-
-
-def client_key(request: HttpRequest) -> str:
-    """
-    Return a keyed hash of the client address, so that no personal data is in the cache.
-
-    Behind proxies, ``CLOSEST_CLIENT_IP_FROM_HEADERS`` of edx-django-utils says where the address is found. Of an IPv6
-    address the network /64 counts, since one household or machine has all of it.
-    """
-    text = get_safest_client_ip(request)
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:  # a Unix socket has no address
-        return "unknown"
-    if address.version == 6:
-        address = address.ipv4_mapped or ipaddress.ip_network((address, 64), strict=False).network_address
-    return salted_hmac("credentials_config.verification", str(address), algorithm="sha256").hexdigest()[:32]
+    return client_limits.seconds_to_wait(request, scope=SCOPE, limit=None if limit is None else int(limit), now=now)

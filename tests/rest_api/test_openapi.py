@@ -46,7 +46,10 @@ def test_the_document_describes_our_views_only(client: Any) -> None:
         "/api/badges/v1/templates/{slug}/",
         "/api/badges/v1/templates/{slug}/revisions/",
         "/api/badges/v1/templates/{slug}/revisions/{number}/",
+        "/api/users/v1/users",
         "/api/users/v1/users/{userId}",
+        "/api/users/v1/users/{userId}/identities",
+        "/api/users/v1/users/{userId}/identities/{identityId}",
         "/api/v1/flashcards/session-complete",
         "/api/v1/quiz/result",
     ]

@@ -5,22 +5,19 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from django.db.models import Q
 from django.utils import timezone
 
 from badges import api as badges
+from badges.common.merged_pagination import Entry, Source
 from badges.common.permissions import permission
-from badges.exceptions import Permanent
 from credentials_config import api
 from credentials_config.issuing import documents
+from credentials_config.issuing.holdings import CERTIFICATE, address, source_of, state_of
 from credentials_config.models import Credential, CredentialStatus
-from credentials_config.rest_api.v1.pagination import Entry, Source
 
-CERTIFICATE, BADGE = "certificate", "badge"
+BADGE = "badge"
 KINDS = (CERTIFICATE, BADGE)
 PERMISSIONS = {CERTIFICATE: permission("view", Credential), BADGE: "lms_badges.view_lms_badges_usercredential"}
-
-_GIVEN = (CredentialStatus.AVAILABLE, CredentialStatus.EXPIRED, CredentialStatus.INVALIDATED)
 
 
 def sources(person: badges.Person | None, *, kinds: tuple[str, ...], ended: bool) -> list[Source]:
@@ -36,9 +33,7 @@ def represent(entry: Entry) -> dict[str, Any]:
 
 def represent_certificate(row: Credential, *, now: dt.datetime | None = None) -> dict[str, Any]:
     """Return the data of a scheduled credential, for ``HoldingSerializer``."""
-    status = row.status
-    if status == CredentialStatus.AVAILABLE and row.expires_at and row.expires_at <= (now or timezone.now()):
-        status = CredentialStatus.EXPIRED  # at its time, and not when the sweep runs
+    status = state_of(row, now or timezone.now())
     return {
         "kind": CERTIFICATE,
         "id": row.pk,
@@ -55,8 +50,8 @@ def represent_certificate(row: Credential, *, now: dt.datetime | None = None) ->
             "context_name": row.context_name,
             "name": row.learner_name,
             "verification_code": row.verification_code,
-            "verify_url": _address(lambda: documents.verify_url(row.verification_code)),
-            "document_url": _address(lambda: api.link_to(row) or ""),
+            "verify_url": address(lambda: documents.verify_url(row.verification_code)),
+            "document_url": address(lambda: api.link_to(row) or ""),
             "reason": row.public_reason,
         },
         "badge": None,
@@ -81,23 +76,9 @@ def _represent_badge(row: Any) -> dict[str, Any]:
 
 def _certificates(person: badges.Person | None, ended: bool) -> Source:
     rows = Credential.objects.none() if person is None else api.credentials_of(person)
-    rows = rows.filter(document_number__gt=0)
-    if ended:
-        rows = rows.filter(status__in=_GIVEN)
-    else:
-        now = timezone.now()
-        rows = rows.filter(Q(expires_at=None) | Q(expires_at__gt=now), status=CredentialStatus.AVAILABLE)
-    return Source(CERTIFICATE, rows, "issued_at")
+    return source_of(rows, ended=ended, now=timezone.now())
 
 
 def _badges(person: badges.Person | None, ended: bool) -> Source:
     rows = badges.credentials_of(person) if person is not None else badges.credentials_of(-1).none()
     return Source(BADGE, rows if ended else rows.exclude(active_key=None), "awarded_at")
-
-
-def _address(make: Any) -> str:
-    """Return an address, or blank while the host's public address is not set: the rest of the data is still right."""
-    try:
-        return str(make())
-    except Permanent:
-        return ""

@@ -14,6 +14,7 @@ from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from badges.common.merged_pagination import MergedPagination
 from badges.common.openapi import Operation
 from badges.common.permissions import permission
 from badges.common.problem_details import Unavailable
@@ -25,7 +26,6 @@ from credentials_config.models import Credential, CredentialConfiguration
 from credentials_config.rest_api.api_view import PerUserOfTheLms, PerUserThrottle, PluginAPIView, PublicAPIView
 from credentials_config.rest_api.v1 import serializers
 from credentials_config.rest_api.v1.holdings import KINDS, PERMISSIONS, represent, represent_certificate, sources
-from credentials_config.rest_api.v1.pagination import MergedPagination
 from credentials_config.rest_api.v1.people import PARAMETERS, person_at_lms, requested_person
 from credentials_config.verification.lookup import find
 

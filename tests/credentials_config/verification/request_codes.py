@@ -12,12 +12,12 @@ from types import SimpleNamespace
 import django
 from django.test import Client
 
-from credentials_config.verification import throttling
+from badges.common import client_limits
 
 
 def main() -> None:
     django.setup()
-    throttling.time = SimpleNamespace(time=lambda: float(sys.argv[2]))  # type: ignore[assignment]
+    client_limits.time = SimpleNamespace(time=lambda: float(sys.argv[2]))  # type: ignore[assignment]
     client = Client(REMOTE_ADDR="203.0.113.9")
     for number in range(int(sys.argv[1])):
         print(client.get(f"/credentials/verify/{number}").status_code)

@@ -12,8 +12,9 @@ import pytest
 from django.conf import settings as host
 from django.test import RequestFactory
 
-from credentials_config.verification import throttling
-from credentials_config.verification.throttling import client_key, seconds_to_wait
+from badges.common import client_limits
+from badges.common.client_limits import client_key
+from credentials_config.verification.throttling import SCOPE, seconds_to_wait
 from tests.services import Redis
 from tests.services.service import free_port
 
@@ -32,7 +33,7 @@ def ask(address: str, *, now: float = MIDDLE, **headers: Any) -> int:
 
 @pytest.mark.django_db
 def test_too_many_requests_are_refused_with_the_time_to_wait(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(throttling, "time", SimpleNamespace(time=lambda: MIDDLE))
+    monkeypatch.setattr(client_limits, "time", SimpleNamespace(time=lambda: MIDDLE))
     assert [client.get(ADDRESS).status_code for _ in range(3)] == [404] * 3
     answer = client.get(ADDRESS)
     assert answer.status_code == 429
@@ -92,6 +93,6 @@ def test_all_processes_count_together(redis: Redis) -> None:
 
 def test_the_cache_does_not_reveal_client_addresses(settings: Any) -> None:
     """There are only four thousand million addresses: a plain hash of each is soon tried."""
-    with_one_key = client_key(RequestFactory().get(ADDRESS, REMOTE_ADDR="203.0.113.7"))
+    with_one_key = client_key(RequestFactory().get(ADDRESS, REMOTE_ADDR="203.0.113.7"), scope=SCOPE)
     settings.SECRET_KEY = "another host's"
-    assert client_key(RequestFactory().get(ADDRESS, REMOTE_ADDR="203.0.113.7")) != with_one_key
+    assert client_key(RequestFactory().get(ADDRESS, REMOTE_ADDR="203.0.113.7"), scope=SCOPE) != with_one_key

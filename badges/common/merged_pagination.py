@@ -1,4 +1,4 @@
-"""Pages over two lists that are merged: certificates and badges, newest first."""
+"""Pages over several lists that are merged, newest first: what a person holds is in tables of two apps."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('lms_badges', '0004_events_of_other_services'),
+        ('lms_badges', '0007_bulk_rows'),
     ]
 
     operations = [

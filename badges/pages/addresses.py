@@ -1,0 +1,37 @@
+"""The addresses under which a credential is shared."""
+
+from __future__ import annotations
+
+import uuid
+from urllib.parse import urlencode
+
+from django.urls import reverse
+
+from badges.common.holdings import Holding
+from badges.conf import config
+from badges.pages.issuer import SiteIssuer
+
+# https://addtoprofile.linkedin.com/
+LINKEDIN = "https://www.linkedin.com/profile/add"
+
+
+def address_of(credential_id: uuid.UUID) -> str:
+    """Return the path of the public page of a credential, whether it is public or not."""
+    return reverse("lms_badges:credential-page", args=[credential_id])
+
+
+def linkedin_address(holding: Holding, public_address: str, issuer: SiteIssuer) -> str:
+    """Return the address at which LinkedIn adds a holding to the profile of who opens it."""
+    number = str(config.pages["linkedin_organization"])
+    fields = {
+        "startTask": "CERTIFICATION_NAME",
+        "name": holding.title,
+        **({"organizationId": number} if number else {"organizationName": issuer.name}),
+        "issueYear": holding.issued_at.year,
+        "issueMonth": holding.issued_at.month,
+        "certUrl": public_address,
+        "certId": holding.id,
+    }
+    if holding.valid_until is not None:
+        fields |= {"expirationYear": holding.valid_until.year, "expirationMonth": holding.valid_until.month}
+    return f"{LINKEDIN}?{urlencode(fields)}"

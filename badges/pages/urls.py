@@ -1,0 +1,17 @@
+"""
+Addresses of the pages, below ``badges/``.
+
+The public address of a credential is in the profiles and the mails of learners for years, so it never changes.
+"""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from badges.pages import learner, public
+
+urlpatterns = [
+    path("", learner.learner_page, name="learner-page"),
+    path("credentials/<str:id>/", public.credential_page, name="credential-page"),
+    path("credentials/<str:id>/share/", learner.share, name="credential-share"),
+]

@@ -1,0 +1,1 @@
+"""The pages for learners, and the public page of a credential."""
