@@ -13,7 +13,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import against, certificates, consuming, criteria
+from benchmarks import against, certificates, consuming, criteria, instructions
 from benchmarks.processes import console
 
 
@@ -32,10 +32,11 @@ def main() -> None:
     parser.add_argument("--no-criteria", action="store_true", help="do not measure the criteria language")
     parser.add_argument("--against", type=Path, help="another checkout: measure both by turns and print the ratio")
     parser.add_argument("--turns", type=int, default=3, help="how often each checkout is measured (with --against)")
+    parser.add_argument("--instructions", action="store_true", help="count instructions, not time (with --against)")
     options = parser.parse_args()
     broken: list[str] = []
     if options.against:
-        broken += against.measure(options)
+        broken += (instructions if options.instructions else against).measure(options)
         options.no_events, options.no_criteria, options.documents = True, True, 0
     if not options.no_criteria:
         criteria.measure()

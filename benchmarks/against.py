@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import subprocess
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
@@ -23,7 +22,7 @@ from typing import NamedTuple
 from rich.table import Table
 
 from benchmarks import feed, processor_time
-from benchmarks.processes import console
+from benchmarks.processes import console, run_in
 from tests.services import PostgreSQL
 from tests.services.processes import ROOT
 
@@ -63,12 +62,12 @@ def _consume(folder: Path, database: str, templates: int, learners: int) -> Iter
         if (folder / "benchmarks/without_log.py").exists():
             env["DJANGO_SETTINGS_MODULE"] = "benchmarks.without_log"
         size = ("--templates", str(templates), "--learners", str(learners))
-        _run(folder, env, "-m", "benchmarks.catalog", *size)
+        run_in(folder, env, "-m", "benchmarks.catalog", *size)
         events = Path(work) / "events.jsonl"
         consume = (processor_time.__file__, "consume_badge_events", "--bus", "file", "--input", str(events))
         for kind in feed.KINDS:
             feed.write_file(events, kind, learners=learners, templates=templates)
-            output = _run(folder, env, *consume)
+            output = run_in(folder, env, *consume)
             rate, seconds = RATE.search(output), SECONDS.search(output)
             if not rate or not seconds:
                 raise SystemExit(f"The command did not say how fast it was:\n{output}")
@@ -82,19 +81,6 @@ def _database(kind: str, folder: Path) -> Iterator[str]:
         return
     with PostgreSQL() as server:
         yield server.url
-
-
-def _run(folder: Path, env: dict[str, str], *arguments: str) -> str:
-    """Run a checkout's own Python in its own folder; return what it printed."""
-    python = folder / ".venv/bin/python"
-    if not python.exists():
-        raise SystemExit(f"{folder} has no environment yet: run scripts/venv dev there.")
-    done = subprocess.run(  # noqa: S603 -- our own commands
-        [python, *arguments], env=env, cwd=folder, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise SystemExit(f"{arguments} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
-    return done.stdout
 
 
 def _show(turns: Turns) -> list[str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import psycopg
 from rich.console import Console
@@ -22,12 +23,31 @@ def run(env: Mapping[str, str], *arguments: object) -> str:
 
     Raises SystemExit with the output on failure.
     """
+    return _run([sys.executable, *map(str, arguments)], env, ROOT).stdout
+
+
+def run_in(folder: Path, env: Mapping[str, str], *arguments: str, under: Sequence[str] = ()) -> str:
+    """
+    Run a checkout's own Python in its own folder and return all that was printed.
+
+    ``under`` is the command of a tool that runs Python and watches it, such as valgrind.
+
+    Raises SystemExit with the output on failure, or when the checkout has no environment.
+    """
+    python = folder / ".venv/bin/python"
+    if not python.exists():
+        raise SystemExit(f"{folder} has no environment yet: run scripts/venv dev there.")
+    done = _run([*under, str(python), *arguments], env, folder)
+    return done.stdout + done.stderr
+
+
+def _run(command: Sequence[str], env: Mapping[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(  # noqa: S603 -- our own commands
-        [sys.executable, *map(str, arguments)], env=dict(env), cwd=ROOT, capture_output=True, text=True, check=False
+        command, env=dict(env), cwd=folder, capture_output=True, text=True, check=False
     )
     if done.returncode:
-        raise SystemExit(f"{arguments} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
-    return done.stdout
+        raise SystemExit(f"{command} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
+    return done
 
 
 def count_statements(server: PostgreSQL) -> None:

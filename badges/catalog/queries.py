@@ -29,6 +29,7 @@ class StoredTemplate:
         if revision is None:
             return self.rows_document()
         document: Document = json.loads(revision.document)
+        document.setdefault("expiry", None)  # older revisions do not have the key
         for part in (*document["requirements"], *document["penalties"]):
             part["rules"] = [_normal_rule(part["event_type"], rule) for rule in part["rules"]]
         document["penalties"] = sorted_penalties(document["penalties"])
@@ -46,6 +47,7 @@ class StoredTemplate:
             "image_url": template.image_url,
             "is_active": template.is_active,
             "award_once": template.award_once,
+            "expiry": expiry_of(template),
             "issuers": [_issuer_document(issuer) for _, issuer in sorted(self.issuers.items())],
             "requirements": [self._requirement_document(row) for row in live if row.key != CRITERIA_KEY],
             "penalties": self.penalty_documents(),
@@ -102,6 +104,12 @@ def load(templates: QuerySet[BadgeTemplate]) -> dict[int, StoredTemplate]:
     for penalty in penalties.prefetch_related("requirements", "rules"):
         stored[penalty.template_id].penalties.append(penalty)
     return stored
+
+
+def expiry_of(template: BadgeTemplate) -> Document | None:
+    """Return what the current revision of a template says about its expiry, which no row repeats."""
+    revision = template.current_revision
+    return None if revision is None else json.loads(revision.document).get("expiry")
 
 
 def _issuer_document(issuer: TemplateIssuer) -> Document:

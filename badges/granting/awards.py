@@ -1,7 +1,8 @@
 """
 Awarding: who may have a credential, the new rows, and what has to happen outside.
 
-One statement reads the credentials of a whole batch, and one writes them.
+One statement reads the credentials of a whole batch, and one writes them. A badge with an expiry can be earned anew
+shortly before its end: then the new credential replaces the present one.
 """
 
 from __future__ import annotations
@@ -14,12 +15,15 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from django.db import transaction
+from django.utils import timezone
 from uuid6 import uuid7
 
 from badges.awarding.models import ACTIVE, CredentialStatus, UserCredential
 from badges.catalog.causes import Cause, CauseKind
+from badges.catalog.expiry import Expiry
 from badges.catalog.learner_template_ids import learner_template_id
-from badges.granting.messages import messages_of_award
+from badges.granting.ends import ActiveCredential, facts_count_until, mark_ended
+from badges.granting.messages import messages_of_award, messages_of_end
 from badges.inserts import insert, new_row
 from badges.issuers import registry
 from badges.outbox import mailbox
@@ -46,16 +50,24 @@ class GrantedTemplate(Protocol):
     @property
     def award_once(self) -> bool: ...
     @property
+    def expiry(self) -> Expiry | None: ...
+    @property
     def issuers(self) -> Sequence[tuple[str, str, str]]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class NewAward:
-    """A badge that a learner is to get, and the cause."""
+    """
+    A badge that a learner is to get, and the cause.
+
+    ``earned_at`` is the moment since which the learner has met all that the template demands by newer facts again. It
+    is for templates with an expiry. None: the badge is earned now, by the cause.
+    """
 
     learner_id: int
     template: GrantedTemplate
     cause: Cause
+    earned_at: dt.datetime | None = None
 
 
 def award(new: Sequence[NewAward], *, now: dt.datetime) -> list[UserCredential]:
@@ -63,31 +75,39 @@ def award(new: Sequence[NewAward], *, now: dt.datetime) -> list[UserCredential]:
     Write a credential for every learner who may have one, and its outbox messages; return the credentials.
 
     Who holds the badge already is left out, and who is blocked. A template that is awarded once is not awarded to
-    those who lost it to an event, unless a person or other code decides it.
+    those who lost it to an event, or whose badge has expired, unless a person or other code decides it.
+
+    A badge that ends soon and was earned anew is replaced: the old credential is marked so, and the new one is
+    announced and issued as every other. No message says that the old one was revoked.
 
     Must run in a transaction that has locked the rows of the learners. Three statements and one for each provider,
-    however many awards there are. ``now`` becomes the time of the award. Raises IntegrityError when a learner got the
-    badge meanwhile without that lock.
+    however many awards there are; two more when credentials end by it. ``now`` becomes the time of the award. Raises
+    IntegrityError when a learner got the badge meanwhile without that lock.
     """
     if not new:
         return []
     template_of = {learner_template_id(each.learner_id, each.template.id): each.template for each in new}
-    holdings = _holdings(template_of)
-    credentials = [
-        credential_of(each, now)
-        for each in new
-        if may_award(holdings[learner_template_id(each.learner_id, each.template.id)], each)
-    ]
+    holdings = holdings_of(template_of)
+    ended: list[ActiveCredential] = []
+    decided = (
+        award_to(holdings[learner_template_id(each.learner_id, each.template.id)], each, ended, now=now) for each in new
+    )
+    credentials = [credential for credential in decided if credential is not None]
     if not credentials:
         return []
     issuers_of = [(credential, template_of[credential.learner_template_id].issuers) for credential in credentials]
+    # Before the new rows, which need the place of the active one.
+    mark_ended(ended, now=now)
     insert(sorted(credentials, key=lambda credential: credential.learner_template_id))
     registry.prepare((credential, issuer) for credential, issuers in issuers_of for issuer in issuers)
     mailbox.post(
         [
-            message
-            for credential, issuers in issuers_of
-            for message in messages_of_award(credential, [provider for provider, *_ in issuers])
+            *(message for each in ended if each.is_over(now) for message in messages_of_end(each.learner_id, each.id)),
+            *(
+                message
+                for credential, issuers in issuers_of
+                for message in messages_of_award(credential, [provider for provider, *_ in issuers])
+            ),
         ],
         now=now,
     )
@@ -102,47 +122,89 @@ class Holding:
     """
     What a learner has of one template.
 
-    ``active``: the badge is held. ``blocked``: a person revoked it, and the block is not lifted. ``lost``: an event
-    revoked it, now or before.
+    ``active`` is the credential by which the badge is held, which may be at its end. ``blocked``: a person revoked it,
+    and the block is not lifted. ``lost``: an event revoked it, or it expired, now or before. ``void_until`` is the time
+    up to which facts counted for badges that have expired or were replaced.
     """
 
-    active: bool = False
+    active: ActiveCredential | None = None
     blocked: bool = False
     lost: bool = False
-
-    def note(self, status: str, *, blocked: bool, revocation_kind: str | None) -> None:
-        """Take a credential into account."""
-        self.active |= status == CredentialStatus.AWARDED
-        self.blocked |= blocked
-        self.lost |= revocation_kind == CauseKind.EVENT
+    void_until: dt.datetime | None = None
 
 
-def _holdings(learner_template_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, Holding]:
+def holdings_of(learner_template_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, Holding]:
     """Return what learners have, for every learner_template_id, also for one without credentials; one statement."""
     found = {key: Holding() for key in learner_template_ids}
     rows = (
         UserCredential.objects.filter(learner_template_id__in=list(found))
         .order_by()
-        .values_list("learner_template_id", "status", "blocked", "revocation_kind")
+        .values_list(
+            *("learner_template_id", "id", "learner_id", "status", "blocked", "revocation_kind"),
+            *("awarded_at", "valid_until", "is_public"),
+        )
     )
-    for key, status, blocked, revocation_kind in rows:
-        found[key].note(status, blocked=blocked, revocation_kind=revocation_kind)
+    for key, id, learner_id, status, blocked, revocation_kind, awarded_at, valid_until, is_public in rows:
+        holding = found[key]
+        if status == CredentialStatus.AWARDED:
+            holding.active = ActiveCredential(id, learner_id, awarded_at, valid_until, is_public)
+        holding.blocked |= blocked
+        holding.lost |= revocation_kind == CauseKind.EVENT or status == CredentialStatus.EXPIRED
+        if status in (CredentialStatus.EXPIRED, CredentialStatus.REPLACED):
+            void = facts_count_until(awarded_at, valid_until)
+            holding.void_until = max(void, holding.void_until or void)
     return found
 
 
-def may_award(holding: Holding, new: NewAward) -> bool:
+def award_to(
+    holding: Holding, new: NewAward, ended: list[ActiveCredential], *, now: dt.datetime
+) -> UserCredential | None:
     """
-    Return whether a learner may get a badge.
+    Return the unsaved credential of an award, or None if the learner may not get the badge.
 
-    Nobody holds a badge twice, or gets one again while a block stands. A template that is awarded once is not awarded
-    again to who lost the badge to an event, unless a person or other code decides it.
+    The holding is then that of a learner who has the badge. The credential that the new one replaces, or that is at its
+    end, is added to ``ended``.
     """
-    award_once = new.template.award_once and new.cause.kind in _WITHOUT_A_DECISION
-    return not (holding.active or holding.blocked or (award_once and holding.lost))
+    expiry = new.template.expiry
+    valid_until = expiry.valid_until(now, timezone.get_default_timezone()) if expiry else None
+    if not _may_award(holding, new, valid_until, now):
+        return None
+    credential = _credential_of(new, valid_until, now)
+    if holding.active is not None:
+        credential.replaces_id, credential.is_public = holding.active.id, holding.active.is_public
+        ended.append(holding.active)
+    holding.active = ActiveCredential(credential.pk, new.learner_id, now, credential.valid_until)
+    return credential
 
 
-def credential_of(new: NewAward, now: dt.datetime) -> UserCredential:
-    """Return the unsaved credential of an award."""
+def _may_award(holding: Holding, new: NewAward, valid_until: dt.datetime | None, now: dt.datetime) -> bool:
+    """
+    Return whether a learner may get a badge, which would hold until this moment; None for ever.
+
+    Nobody holds a badge twice, or gets one again while a block stands. A badge that ends soon may be replaced by one
+    that ends later, if newer facts have earned it. With ``award_once``, a learner who lost the badge to an event or
+    whose badge has expired does not get it again.
+    """
+    is_decided = new.cause.kind not in _WITHOUT_A_DECISION
+    active, void_until = holding.active, holding.void_until
+    if holding.blocked:
+        return False
+    if active is not None and not active.is_over(now):
+        if is_decided or new.template.award_once or active.valid_until is None or valid_until is None:
+            return False
+        earned_at = new.earned_at or new.cause.event_time or now
+        counts_from = facts_count_until(active.awarded_at, active.valid_until)
+        return valid_until > active.valid_until and earned_at > counts_from
+    if is_decided:
+        return True
+    if active is not None and active.valid_until is not None:  # at its end, and not marked yet
+        void_until = facts_count_until(active.awarded_at, active.valid_until)
+    if new.template.award_once and (holding.lost or active is not None):
+        return False
+    return new.earned_at is None or void_until is None or new.earned_at > void_until
+
+
+def _credential_of(new: NewAward, valid_until: dt.datetime | None, now: dt.datetime) -> UserCredential:
     return new_row(
         UserCredential,
         id=uuid7(),
@@ -153,6 +215,7 @@ def credential_of(new: NewAward, now: dt.datetime) -> UserCredential:
         status=CredentialStatus.AWARDED,
         active_key=ACTIVE,
         awarded_at=now,
+        valid_until=valid_until,
         **new.cause.fields(),
     )
 

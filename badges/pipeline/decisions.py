@@ -325,16 +325,12 @@ def _apply_steps(
     for match in matches:
         work.touched.clear()
         steps.apply_steps(batch_steps, match, learner_of.get(match.person.key))
-        changes += [
-            _decision(touched, change, match.cause())
-            for touched in work.touched.values()
-            if (change := touched.state.recompute(touched.template.requirements, now=now))
-        ]
+        changes += _decisions(work.touched.values(), match.cause(), now)
     changes += [
-        _decision(finished, change, cause)
+        decision
         for step in batch_steps
         for finished, cause in step.finish()
-        if (change := finished.state.recompute(finished.template.requirements, now=now))
+        for decision in _decisions([finished], cause, now)
     ]
     changes += [new for step in batch_steps for new in step.awards()]
     states.store(
@@ -357,9 +353,22 @@ def _wanted(
                     yield learner, interest.template
 
 
-def _decision(progress: LearnerProgress, change: Change, cause: Cause) -> NewAward | NewRevocation:
-    """Return what follows when progress has become complete, or is not complete any more."""
-    learner_id, template = progress.learner.pk, progress.template
-    if change is Change.COMPLETED:
-        return NewAward(learner_id, template, cause)
-    return NewRevocation(learner_id, template.id, template.revision_id, cause)
+def _decisions(
+    changed: Iterable[LearnerProgress], cause: Cause, now: dt.datetime
+) -> Iterator[NewAward | NewRevocation]:
+    """
+    Yield what follows from changed progress: an award where it earns the badge, a revocation where it does no more.
+
+    A badge that ends may be earned anew while it is held. Granting compares the time since which all is met with the
+    end of the badge.
+    """
+    for progress in changed:
+        learner_id, template, state = progress.learner.pk, progress.template, progress.state
+        change = state.recompute(template.requirements, now=now)
+        if change is Change.INCOMPLETE:
+            yield NewRevocation(learner_id, template.id, template.revision_id, cause)
+        elif template.expiry is None:
+            if change is Change.COMPLETED:
+                yield NewAward(learner_id, template, cause)
+        elif (since := state.complete_since(template.requirements)) is not None:
+            yield NewAward(learner_id, template, cause, since)

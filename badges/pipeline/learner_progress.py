@@ -17,8 +17,8 @@ def load_progress(wanted: Iterable[tuple[Learner, CompiledTemplate]]) -> dict[UU
     """
     Return the progress of learners on templates by learner_template_id.
 
-    One statement, and one more if a penalty names or has named a requirement of these templates. The learners are
-    locked.
+    One statement; one more if a penalty names or has named a requirement of these templates, and one more if the badge
+    of a template ends. The learners are locked.
     """
     given = {learner_template_id(learner.pk, template.id): (learner, template) for learner, template in wanted}
     if not given:
@@ -29,6 +29,7 @@ def load_progress(wanted: Iterable[tuple[Learner, CompiledTemplate]]) -> dict[UU
         for key, (learner, template) in given.items()
         if template.may_be_reset
     )
+    states.load_expired({key: state_of[key] for key, (_, template) in given.items() if template.expiry is not None})
     return {key: LearnerProgress(learner, template, state_of[key]) for key, (learner, template) in given.items()}
 
 
