@@ -27,7 +27,7 @@ from badges.catalog.documents import CRITERIA_KEY, in_reading_order
 from badges.catalog.models import BadgeRequirement, BadgeTemplate, TemplateIssuer
 from badges.catalog.validation import providers
 from badges.exceptions import UnknownEventType
-from badges.rules import RuleError, badge_condition_slugs
+from badges.rules import RuleError
 
 _no_spaces = RegexValidator(r"^\S+\Z", gettext_lazy("Write it without spaces."))
 _slug = RegexValidator(
@@ -256,13 +256,6 @@ class RequirementFormSet(forms.BaseInlineFormSet):
     def clean(self) -> None:
         super().clean()
         self._name_keys()
-        is_empty = not any(form.counts for form in self.forms) and not self.instance.has_criteria
-        if self.instance.is_active and is_empty and self.instance.slug not in badge_condition_slugs():
-            message = _(
-                "An active template needs at least one requirement, a criteria document or the slug of a badge "
-                "condition: add one, or deactivate it."
-            )
-            raise ValidationError(message, code="empty")
 
     def _name_keys(self) -> None:
         forms = [form for form in self.forms if form.counts]
