@@ -22,7 +22,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from badges import explanations, granting, retirement
-from badges.awarding.models import ACTIVE, UserCredential
+from badges.awarding.models import UserCredential, held
 from badges.catalog.event_types import LearnerData
 from badges.catalog.learner_paths import ExternalIdentity, PersonKey
 from badges.catalog.models import BadgeTemplate
@@ -140,8 +140,9 @@ Person = Learner | AbstractBaseUser | ExternalIdentity | uuid.UUID | int | str
 
 def credentials_of(person: Person, *, template: str | None = None) -> QuerySet[UserCredential]:
     """
-    Return the credentials of a person, newest first, with revoked ones; one statement.
+    Return the credentials of a person, newest first, with revoked, expired and replaced ones; one statement.
 
+    ``status_at(moment)`` of a row says which. A badge expires at its ``valid_until``, and its row is marked later.
     ``template`` limits them to one template. An unknown person or template has none.
     """
     rows = UserCredential.objects.filter(_rows_of(person)).select_related("learner__user", "template")
@@ -150,11 +151,11 @@ def credentials_of(person: Person, *, template: str | None = None) -> QuerySet[U
 
 def holders_of(template: str) -> QuerySet[UserCredential]:
     """
-    Return the active credentials of a template, newest first; one statement.
+    Return the credentials by which a template's badge is held now, newest first; one statement.
 
     Their ``learner`` is who holds the badge. An unknown template has none.
     """
-    rows = UserCredential.objects.filter(template__slug=template, active_key=ACTIVE)
+    rows = UserCredential.objects.filter(held(timezone.now()), template__slug=template)
     return rows.select_related("learner__user", "template")
 
 

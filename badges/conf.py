@@ -54,6 +54,12 @@ DEFAULTS: dict[str, Any] = {
             "course.end",
         ]
     },
+    # Badges that end, where their template says so.
+    "expiry": {
+        # How many days before its end a badge is renewed when it is earned anew: the new credential replaces the old
+        # one. It is at most half of the time for which the badge holds. 0: a badge can be earned again after its end.
+        "renewal_days": 30,
+    },
     # Activities of learners, and what they give.
     "engagement": {
         # XP by kind of activity: {kind: {"xp": 10, "per_point": 1, "per_card": 1, "most": 100}}; each key may be left

@@ -20,7 +20,8 @@ def plugin_settings(settings: Any) -> None:
         settings.LMS_BADGES_CONFIG = {}
     # The sweep processes both mailboxes every minute, in case a task that notifies a worker was lost.
     tasks = {"badges-sweep": ("badges.sweep", 60.0), "badges-purge": ("badges.purge", 24 * 3600.0)}
-    add_beat_entries(settings, {**tasks, "badges-retire": ("badges.retire", 3600.0)})
+    tasks |= {"badges-retire": ("badges.retire", 3600.0), "badges-expire": ("badges.expire", 300.0)}
+    add_beat_entries(settings, tasks)
     _add_outgoing_events(settings)
 
 

@@ -22,6 +22,7 @@ from badges.conf import config
 from badges.exceptions import BadgesError
 from badges.fields import clear_gone
 from badges.flows import idempotency
+from badges.granting import expire_due
 from badges.history import event_log
 from badges.intake import inbox
 from badges.outbox import mailbox
@@ -85,6 +86,16 @@ def sweep() -> None:
     process_pending()
     deliver()
     carry_out_runs()
+
+
+@shared_task(name="badges.expire", **OPTIONS)
+def expire() -> None:
+    """Mark the credentials that are at their end. Beat sends this every five minutes."""
+    ends_at = time.monotonic() + TURN_SECONDS
+    while expire_due(now=timezone.now()):
+        if time.monotonic() > ends_at:
+            expire.delay()
+            break
 
 
 @shared_task(name="badges.retire", **OPTIONS)

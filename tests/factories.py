@@ -41,6 +41,9 @@ _numbers = count(1)
 # The columns of a credential that was revoked because of an event.
 REVOKED = {"status": "revoked", "active_key": None, "revoked_at": NOON, "revocation_kind": CauseKind.EVENT}
 
+# The columns of a credential that has expired.
+EXPIRED = {"status": "expired", "active_key": None, "valid_until": NOON, "ended_at": NOON}
+
 
 def rule(path: str, operator: str, value: Any) -> dict[str, Any]:
     """Return a data rule of a pack."""

@@ -24,6 +24,7 @@ def test_asked_three_times_it_adds_its_part_once():
         "badges.sweep",
         "badges.purge",
         "badges.retire",
+        "badges.expire",
     }
     assert list(host.EVENT_BUS_PRODUCER_CONFIG) == [AWARDED]
 

@@ -10,6 +10,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import path, reverse
+from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -35,10 +36,24 @@ from badges.admin.readonly import (
     template_ids_for,
     uuid_of,
 )
+from badges.awarding.models import with_status
 from badges.common.admin import admin_url, format_time, link_to, link_to_list
 from badges.issuers import registry
 from badges.issuers.base import Issued
 from badges.models import CredentialStatus, OutboxMessage, UserCredential
+
+
+class _StatusFilter(admin.SimpleListFilter):
+    """Filters by the status at the moment. A badge has expired at its end, also before its row is marked."""
+
+    title = gettext_lazy("status")
+    parameter_name = "status"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+        return CredentialStatus.choices
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        return queryset.filter(with_status(self.value(), timezone.now())) if self.value() else queryset
 
 
 @admin.register(UserCredential)
@@ -49,9 +64,9 @@ class UserCredentialAdmin(BulkMixin, ButtonsMixin, ExactSearchMixin, ReadOnlyAdm
     Above the list are buttons to award and revoke what a file says.
     """
 
-    list_display = ("learner", "template", "status", "awarded_at")
+    list_display = ("learner", "template", "state", "awarded_at", "valid_until")
     list_display_links = ("learner",)
-    list_filter = ("status", "blocked", "awarded_at")
+    list_filter = (_StatusFilter, "blocked", "awarded_at")
     list_select_related = ("learner__user", "template")
     search_help_text = gettext_lazy(
         "An LMS user id, a username or its beginning, the UUID of a learner or credential, or the slug of a template."
@@ -59,7 +74,9 @@ class UserCredentialAdmin(BulkMixin, ButtonsMixin, ExactSearchMixin, ReadOnlyAdm
     ordering = ("-awarded_at", "-pk")
 
     def get_fieldsets(self, request: HttpRequest, obj: UserCredential | None = None) -> Any:
-        about = ("id", "badge", "holder", "status", "awarded_at", "cause", "revision_link", "providers", "messages")
+        about = ["id", "badge", "holder", "state", "awarded_at", "cause", "revision_link", "providers", "messages"]
+        if obj is not None and obj.valid_until is not None:
+            about[5:5] = ["valid_until", "ended_at", "replaced"]
         revoked = ("revoked_at", "revocation", "public_reason", "internal_reason", "block")
         if obj is None or obj.status != CredentialStatus.REVOKED:
             return [(None, {"fields": about})]
@@ -74,6 +91,14 @@ class UserCredentialAdmin(BulkMixin, ButtonsMixin, ExactSearchMixin, ReadOnlyAdm
         found = Q(learner_id__in=learner_ids_for(term)) | Q(template_id__in=template_ids_for(term))
         identifier = uuid_of(term)
         return found if identifier is None else found | Q(pk=identifier)
+
+    @admin.display(description=gettext_lazy("status"), ordering="status")
+    def state(self, credential: UserCredential) -> str:
+        return str(CredentialStatus(credential.status_at(timezone.now())).label)
+
+    @admin.display(description=gettext_lazy("took the place of"))
+    def replaced(self, credential: UserCredential) -> Any:
+        return link_to(credential.replaces) if credential.replaces else "-"
 
     @admin.display(description=gettext_lazy("template"))
     def badge(self, credential: UserCredential) -> Any:
@@ -131,7 +156,7 @@ class UserCredentialAdmin(BulkMixin, ButtonsMixin, ExactSearchMixin, ReadOnlyAdm
     def buttons(self, request: HttpRequest, row: UserCredential) -> list[tuple[str, str]]:
         if not may_revoke(request.user):
             return []
-        if row.status == CredentialStatus.AWARDED:
+        if row.status_at(timezone.now()) == CredentialStatus.AWARDED:
             return [(reverse("admin:lms_badges_usercredential_revoke", args=[row.pk]), _("Revoke"))]
         if row.blocked:
             return [(reverse("admin:lms_badges_usercredential_lift_block", args=[row.pk]), _("Lift block"))]
@@ -140,7 +165,7 @@ class UserCredentialAdmin(BulkMixin, ButtonsMixin, ExactSearchMixin, ReadOnlyAdm
     def revoke(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Revoke the credential, with its reasons."""
         credential = self._for_decision(request, object_id)
-        if credential.status != CredentialStatus.AWARDED:
+        if credential.status_at(timezone.now()) != CredentialStatus.AWARDED:
             return self._nothing_to_do(request, credential, _("The learner does not hold this badge any more."))
 
         def decide(given: dict[str, Any]) -> HttpResponse:

@@ -19,13 +19,14 @@ from django.core.exceptions import ValidationError
 from django.db.models import Exists, OuterRef
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from badges import granting
 from badges.api import Person, person_named
-from badges.awarding.models import ACTIVE, INTERNAL_REASON_LENGTH, PUBLIC_REASON_LENGTH
+from badges.awarding.models import INTERNAL_REASON_LENGTH, PUBLIC_REASON_LENGTH, held
 from badges.catalog.causes import REASON_LENGTH
 from badges.catalog.learner_paths import ISSUER_LENGTH, SUBJECT_LENGTH
 from badges.common.admin import PluginModelAdmin, admin_url
@@ -204,8 +205,8 @@ def may_revoke(user: Any) -> bool:
 
 def suggested_templates(learner: Learner) -> list[tuple[str, str]]:
     """Return slugs and names of templates that a learner can be awarded, the first ones by slug."""
-    held = UserCredential.objects.filter(learner=learner, template=OuterRef("pk"), active_key=ACTIVE)
-    rows = granting.awardable_templates().filter(~Exists(held)).order_by("slug")
+    found = UserCredential.objects.filter(held(timezone.now()), learner=learner, template=OuterRef("pk"))
+    rows = granting.awardable_templates().filter(~Exists(found)).order_by("slug")
     return list(rows.values_list("slug", "name")[:MOST_SUGGESTIONS])
 
 

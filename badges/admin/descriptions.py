@@ -113,6 +113,10 @@ def _describe(row: Any, prefix: str, *, reason: str, revision: TemplateRevision 
         text = _bulk_run(row, prefix, person) or _("%(person)s did it by hand") % {"person": person}
     elif kind == CauseKind.TIME:
         text = _("Time passed, until %(time)s") % {"time": format_time(getattr(row, f"{prefix}_event_time"))}
+    elif kind == CauseKind.EXPIRED:
+        text = _("The badge expired; facts up to %(time)s counted for it") % {
+            "time": format_time(getattr(row, f"{prefix}_event_time"))
+        }
     else:
         text = _bulk_run(row, prefix, _("Other code")) or _("Other code did it")
     if reason:

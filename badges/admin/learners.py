@@ -13,6 +13,7 @@ from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
+from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -32,7 +33,7 @@ from badges.admin.decisions import (
     suggested_templates,
 )
 from badges.admin.readonly import ExactSearchMixin, ReadOnlyAdmin, learner_ids_for
-from badges.awarding.models import ACTIVE
+from badges.awarding.models import held
 from badges.catalog.learner_paths import ExternalIdentity
 from badges.common.admin import LongTableAdmin, admin_url, link_to, link_to_list
 from badges.common.permissions import may
@@ -226,8 +227,8 @@ class LearnerAdmin(ButtonsMixin, ExactSearchMixin, ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("number of badges"))
     def stickers(self, learner: Learner) -> str:
-        held = UserCredential.objects.filter(learner=learner, active_key=ACTIVE).count()
-        return _("%(held)d held, %(claimed)d claimed") % {"held": held, "claimed": claimed_count(learner)}
+        number = UserCredential.objects.filter(held(timezone.now()), learner=learner).count()
+        return _("%(held)d held, %(claimed)d claimed") % {"held": number, "claimed": claimed_count(learner)}
 
     @admin.display(description=gettext_lazy("XP and streaks"))
     def xp_and_streaks(self, learner: Learner) -> str:

@@ -7,6 +7,7 @@ The forms validate the fields and show errors beside them. They write no rows.
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from django import forms
@@ -24,8 +25,10 @@ from badges.catalog import event_types
 from badges.catalog.api import Document, export_template
 from badges.catalog.criteria import criteria_of
 from badges.catalog.documents import CRITERIA_KEY, in_reading_order
+from badges.catalog.expiry import DAYS, EACH_YEAR, MONTHS, YEARS
 from badges.catalog.models import BadgeRequirement, BadgeTemplate, TemplateIssuer
-from badges.catalog.validation import providers
+from badges.catalog.queries import expiry_of
+from badges.catalog.validation import expiry_problem, providers
 from badges.exceptions import UnknownEventType
 from badges.rules import RuleError
 
@@ -59,6 +62,26 @@ class TemplateForm(forms.ModelForm):
         widget=AdminURLFieldWidget,
         label=gettext_lazy("Image address"),
     )
+    expiry_kind = forms.ChoiceField(
+        required=False,
+        label=gettext_lazy("Holds"),
+        choices=[
+            ("", gettext_lazy("for ever")),
+            (DAYS, gettext_lazy("for so many days")),
+            (MONTHS, gettext_lazy("for so many months")),
+            (YEARS, gettext_lazy("for so many years")),
+            (EACH_YEAR, gettext_lazy("to the end of this day of each year")),
+        ],
+    )
+    expiry_value = forms.CharField(
+        required=False,
+        max_length=5,
+        label=gettext_lazy("Number, or month and day"),
+        widget=forms.TextInput(attrs={"size": 6}),
+        help_text=gettext_lazy(
+            "A whole number, or a month and a day such as 06-30. A change counts for later awards only."
+        ),
+    )
     criteria = forms.CharField(
         required=False,
         label=gettext_lazy("Criteria"),
@@ -85,6 +108,9 @@ class TemplateForm(forms.ModelForm):
         if self.instance.pk and "opened_revision" in self.fields:
             self.initial["opened_revision"] = self._newest()
             self.fields["slug"].disabled = True
+        if self.instance.pk and "expiry_kind" in self.fields:
+            for key, value in (expiry_of(self.instance) or {}).items():
+                self.initial |= {"expiry_kind": key, "expiry_value": str(value)}
         if self.instance.pk and "criteria" in self.fields:
             stored = in_reading_order(criteria_of(self.instance))
             self.initial["criteria"] = "" if stored is None else json.dumps(stored, indent=2, ensure_ascii=False)
@@ -99,6 +125,7 @@ class TemplateForm(forms.ModelForm):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
+        self._clean_expiry(cleaned)
         # The formset of the requirements asks for it. A document with a problem is one, too.
         self.instance.has_criteria = "criteria" in self.errors or bool(cleaned.get("criteria"))
         opened = cleaned.get("opened_revision")
@@ -106,6 +133,20 @@ class TemplateForm(forms.ModelForm):
             message = _("Somebody saved this template since you opened it. Open it anew in another tab and compare.")
             raise ValidationError(message, code="outdated")
         return cleaned
+
+    def _clean_expiry(self, cleaned: dict[str, Any]) -> None:
+        """Put the expiry into the cleaned data, as a document has it."""
+        kind, value = cleaned.get("expiry_kind"), (cleaned.get("expiry_value") or "").strip()
+        if "expiry_kind" not in self.fields or "expiry_value" in self.errors:
+            return
+        cleaned["expiry"] = None
+        if not kind:
+            if value:
+                self.add_error("expiry_kind", _("Choose what this number or day means, or leave it empty."))
+            return
+        cleaned["expiry"] = {kind: int(value) if kind != EACH_YEAR and re.fullmatch("[0-9]{1,5}", value) else value}
+        if problem := expiry_problem(cleaned["expiry"]):
+            self.add_error("expiry_value", problem)
 
 
 class IssuerForm(forms.ModelForm):
@@ -293,7 +334,7 @@ def fits_one_page(template: BadgeTemplate) -> bool:
 def template_document(form: TemplateForm, *, stored: BadgeTemplate | None) -> Document:
     """Return the stored template as an entry of a pack, with the changes of the form."""
     document = export_template(stored) if stored else {"uuid": None, "penalties": [], "criteria": None}
-    written = ("name", "slug", "description", "image_url", "is_active", "award_once", "criteria")
+    written = ("name", "slug", "description", "image_url", "is_active", "award_once", "expiry", "criteria")
     return document | {key: form.cleaned_data[key] for key in written if key in form.cleaned_data}
 
 

@@ -29,6 +29,8 @@ from badges.catalog.api import (
 )
 from badges.catalog.criteria import counts_from_of, criteria_of
 from badges.catalog.documents import in_reading_order
+from badges.catalog.expiry import describe_expiry
+from badges.catalog.queries import expiry_of
 from badges.catalog.validation import given_by_people_only
 from badges.common.admin import CappedPaginator, PluginModelAdmin
 from badges.models import BadgeProgress, BadgeTemplate, TemplateRevision, UserCredential
@@ -85,16 +87,18 @@ class BadgeTemplateAdmin(PluginModelAdmin):
 
     def get_fieldsets(self, request: HttpRequest, obj: BadgeTemplate | None = None) -> Any:
         about = ["name", "slug", "description", "image_url"]
+        expiry = ("expiry_kind", "expiry_value")
         if obj is None:
-            return [(None, {"fields": [*about, "is_active", "award_once"]}), _criteria_fieldset(None, "criteria")]
+            about = [*about, "is_active", "award_once", expiry]
+            return [(None, {"fields": about}), _criteria_fieldset(None, "criteria")]
         if not self.has_change_permission(request, obj):
-            about = [*about, "archived_at", "is_active", "award_once", "more"]
+            about = [*about, "archived_at", "is_active", "award_once", "holds", "more"]
             return [(None, {"fields": about}), _criteria_fieldset(obj, "criteria_text")]
-        about = [*about, "is_active", "award_once", "more", "opened_revision"]
+        about = [*about, "is_active", "award_once", expiry, "more", "opened_revision"]
         return [(None, {"fields": about}), _criteria_fieldset(obj, "criteria")]
 
     def get_readonly_fields(self, request: HttpRequest, obj: BadgeTemplate | None = None) -> tuple[str, ...]:
-        return ("more", "archived_at", "criteria_text", "criteria_words") if obj else ()
+        return ("more", "archived_at", "holds", "criteria_text", "criteria_words") if obj else ()
 
     def get_prepopulated_fields(self, request: HttpRequest, obj: BadgeTemplate | None = None) -> dict[str, Any]:
         return {} if obj else dict(self.prepopulated_fields)
@@ -107,6 +111,10 @@ class BadgeTemplateAdmin(PluginModelAdmin):
     def more(self, template: BadgeTemplate) -> SafeString:
         links = [link for section in sections() for link in section.links(template)]
         return SafeString(" · ".join(links))
+
+    @admin.display(description=gettext_lazy("holds"))
+    def holds(self, template: BadgeTemplate) -> str:
+        return describe_expiry(expiry_of(template))
 
     @admin.display(description=gettext_lazy("criteria"))
     def criteria_text(self, template: BadgeTemplate) -> SafeString | str:

@@ -23,4 +23,4 @@ def time_of(message: OutboxMessage, credential: UserCredential, *, awarded: bool
     """Return when it happened: the award's time, and for everything after it the time of the decision."""
     if awarded:
         return credential.awarded_at
-    return credential.revoked_at or message.created_at
+    return credential.revoked_at or credential.ended_at or message.created_at

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -22,6 +24,10 @@ class CredentialStatus(models.TextChoices):
     AWARDED = "awarded", _("awarded")
     REVOKED = "revoked", _("revoked")
     EXPIRED = "expired", _("expired")
+    REPLACED = (
+        "replaced",
+        _("replaced"),
+    )  # earned anew before its end: the learner has a newer credential
 
 
 class UserCredential(Caused):
@@ -33,6 +39,11 @@ class UserCredential(Caused):
     which providers get too. The credential is active while ``active_key`` has its constant; the database allows one
     active credential per learner and template. A row is never deleted and its cause never changes. A badge that was
     revoked and is earned again is a new row.
+
+    A credential of a template with an expiry ends at ``valid_until``, which is computed at the award. From that moment
+    on the learner does not hold the badge; use ``status_at`` and ``held`` to read rows. Later the row is marked as
+    expired (``badges.granting.expiring``). If the badge is earned anew shortly before its end, the row is marked as
+    replaced, and the new row points at it (``replaces``). ``ended_at`` is when it expired or was replaced.
 
     A revoked credential has a second cause: when it was revoked, by what or whom, and why. ``public_reason`` is what
     the learner and the providers may read, ``internal_reason`` is for staff. ``blocked`` is set when a person revoked
@@ -57,6 +68,17 @@ class UserCredential(Caused):
     status = models.CharField(_("status"), max_length=10, choices=CredentialStatus.choices)
     active_key = models.CharField(max_length=6, null=True, blank=True, default=ACTIVE, editable=False)
     awarded_at = models.DateTimeField(_("awarded"))
+    valid_until = models.DateTimeField(_("valid until"), null=True, blank=True)
+    ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
+    replaces = models.ForeignKey(
+        "self",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="+",
+        verbose_name=_("replaces"),
+    )
     revoked_at = models.DateTimeField(_("revoked"), null=True, blank=True)
     public_reason = models.CharField(_("reason for the learner"), max_length=PUBLIC_REASON_LENGTH, blank=True)
     internal_reason = models.CharField(_("reason for staff"), max_length=INTERNAL_REASON_LENGTH, blank=True)
@@ -97,13 +119,20 @@ class UserCredential(Caused):
             # "Not null" is needed too: a comparison with NULL is neither true nor false, and a check accepts that.
             models.CheckConstraint(
                 condition=models.Q(active_key__isnull=False, active_key=ACTIVE, status="awarded")
-                | models.Q(active_key__isnull=True, status__in=["revoked", "expired"]),
+                | models.Q(active_key__isnull=True, status__in=["revoked", "expired", "replaced"]),
                 name="lms_badges_active_while_awarded",
             ),
             models.CheckConstraint(
                 condition=(models.Q(status="revoked", revoked_at__isnull=False) & ~models.Q(revocation_kind=""))
                 | (~models.Q(status="revoked") & models.Q(revoked_at__isnull=True, revocation_kind="")),
                 name="lms_badges_revoked_has_cause",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(
+                    status__in=["expired", "replaced"], ended_at__isnull=False, valid_until__isnull=False
+                )
+                | (~models.Q(status__in=["expired", "replaced"]) & models.Q(ended_at__isnull=True)),
+                name="lms_badges_ended_credential",
             ),
             models.CheckConstraint(
                 condition=models.Q(blocked=False) | models.Q(status="revoked"), name="lms_badges_blocked_while_revoked"
@@ -117,7 +146,27 @@ class UserCredential(Caused):
         indexes = [
             models.Index(fields=["awarded_at", "id"], name="lms_badges_credential_newest"),
             models.Index(fields=["learner", "awarded_at"], name="lms_badges_credential_learner"),
+            models.Index(fields=["active_key", "valid_until"], name="lms_badges_credential_ends"),
         ]
 
     def __str__(self) -> str:
         return f"{self.template} / {self.learner_id}"
+
+    def status_at(self, moment: dt.datetime) -> str:
+        """Return the status at a moment: the badge has expired at its end, and not when the row is marked."""
+        is_over = self.valid_until is not None and self.valid_until <= moment
+        return CredentialStatus.EXPIRED if self.status == CredentialStatus.AWARDED and is_over else self.status
+
+
+def held(moment: dt.datetime) -> models.Q:
+    """Return the condition for credentials that are held at a moment: active, and not at their end yet."""
+    return models.Q(active_key=ACTIVE) & (models.Q(valid_until=None) | models.Q(valid_until__gt=moment))
+
+
+def with_status(status: str, moment: dt.datetime) -> models.Q:
+    """Return the condition for credentials that have a status at a moment (``UserCredential.status_at``)."""
+    if status == CredentialStatus.AWARDED:
+        return held(moment)
+    if status == CredentialStatus.EXPIRED:
+        return models.Q(status=status) | models.Q(active_key=ACTIVE, valid_until__lte=moment)
+    return models.Q(status=status)

@@ -7,8 +7,9 @@ from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.db.models import Q
+from django.utils import timezone
 
-from badges.awarding.models import ACTIVE, UserCredential
+from badges.awarding.models import ACTIVE, UserCredential, held
 from badges.bulk.models import BulkOutcome, BulkRow
 from badges.catalog.learner_template_ids import learner_template_id
 
@@ -25,7 +26,7 @@ def holdings_of(rows: Sequence[BulkRow]) -> dict[uuid.UUID, Holding]:
     """Return what the learners of rows have, by learner and template; one statement."""
     found = {key: Holding() for row in rows if (key := key_of(row)) is not None}
     credentials = UserCredential.objects.filter(learner_template_id__in=list(found)).order_by()
-    wanted = credentials.filter(Q(active_key=ACTIVE) | Q(blocked=True))
+    wanted = credentials.filter(held(timezone.now()) | Q(blocked=True))
     for key, pk, active_key, blocked in wanted.values_list("learner_template_id", "pk", "active_key", "blocked"):
         holding = found[key]
         holding.credential_id = pk if active_key == ACTIVE else holding.credential_id

@@ -15,6 +15,7 @@ from typing import Any
 from badges.catalog.criteria import compile_criteria
 from badges.catalog.documents import Document, demands
 from badges.catalog.event_types import EventDefinition
+from badges.catalog.expiry import read_expiry
 from badges.catalog.interests import NO_ROW, CompiledTemplate, Interest
 from badges.rules import Criteria, DataRule, RuleSet, compile_rule
 
@@ -69,6 +70,7 @@ class Compiler:
             uuid=uuid.UUID(document["uuid"]) if document["uuid"] else None,
             slug=document["slug"],
             award_once=document["award_once"],
+            expiry=read_expiry(document.get("expiry")),
             row_ids=ids,
             groups=groups,
             issuers=tuple([(item["provider"], item["organization"], item["template"]) for item in document["issuers"]]),

@@ -28,8 +28,12 @@ _MAX_CHANGE_CHARACTERS = 300
 # The keys of criteria that stand before the others of their object.
 _READ_FIRST = ("$comment", "event", "type", "start", "startEvent", "pattern")
 
+# Keys that a pack leaves out when they say nothing. Revisions that were written before there was the key lack
+# ``expiry``, too.
+_LEFT_OUT_WHEN_EMPTY = ("image_url", "expiry")
+
 # In the order in which packs are written. Each of these is compared by itself.
-_TEMPLATE_KEYS = ("slug", "uuid", "name", "description", "image_url", "is_active", "award_once")
+_TEMPLATE_KEYS = ("slug", "uuid", "name", "description", "image_url", "is_active", "award_once", "expiry")
 
 
 class Problem(NamedTuple):
@@ -76,8 +80,8 @@ def document_text(document: Document) -> str:
 
 
 def pack_entry(document: Document) -> Document:
-    """Return a document as it is written in a pack: in the usual order, without an empty ``image_url``."""
-    entry = {key: document[key] for key in _TEMPLATE_KEYS if key != "image_url" or document[key]}
+    """Return a document as it is written in a pack: in the usual order, without empty ``image_url`` and ``expiry``."""
+    entry = {key: document.get(key) for key in _TEMPLATE_KEYS if key not in _LEFT_OUT_WHEN_EMPTY or document.get(key)}
     entry |= {key: document[key] for key in ("issuers", "requirements", "penalties")}
     return entry | {"criteria": in_reading_order(document["criteria"])}
 
@@ -113,9 +117,9 @@ def differences(before: Document, after: Document) -> list[Change]:
 
 def _compare(path: str, before: Mapping[str, Any], after: Mapping[str, Any], keys: Iterable[str]) -> list[Change]:
     return [
-        Change(f"{path}{key}", _value_text(before[key]), _value_text(after[key]))
+        Change(f"{path}{key}", _value_text(before.get(key)), _value_text(after.get(key)))
         for key in keys
-        if before[key] != after[key]
+        if before.get(key) != after.get(key)
     ]
 
 

@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 from badges.catalog import event_types
 from badges.catalog.documents import CRITERIA_KEY, Document
 from badges.catalog.event_types import EventDefinition
+from badges.catalog.expiry import Expiry
 from badges.rules import Completion, Criteria, IndexedRules, RuleSet, completion, rules_of
 
 # The id of what has no row, because it belongs to a draft.
@@ -75,6 +76,7 @@ class CompiledTemplate:
     - ``criteria``: the compiled criteria document, or None.
     - ``counts_from``: only events that arrived at this moment or later count for the document. None without a document;
       in a draft it is None, too, and all events count.
+    - ``expiry``: how long its badge holds; None for ever.
     - ``event_types``: the event types that it names, configured or not; None among them stands for every type.
     """
 
@@ -90,6 +92,7 @@ class CompiledTemplate:
     interests: Sequence[Interest] = ()
     criteria: Criteria | None = None
     counts_from: dt.datetime | None = None
+    expiry: Expiry | None = None
     event_types: frozenset[str | None] = frozenset()
 
     @property

@@ -28,6 +28,7 @@ class StoredTemplate:
         if revision is None:
             return self.rows_document()
         document: Document = json.loads(revision.document)
+        document.setdefault("expiry", None)  # older revisions do not have the key
         for requirement in document["requirements"]:
             event_type = requirement["event_type"]
             requirement["rules"] = [_normal_rule(event_type, rule) for rule in requirement["rules"]]
@@ -45,6 +46,7 @@ class StoredTemplate:
             "image_url": template.image_url,
             "is_active": template.is_active,
             "award_once": template.award_once,
+            "expiry": expiry_of(template),
             "issuers": [_issuer_document(issuer) for _, issuer in sorted(self.issuers.items())],
             "requirements": [self._requirement_document(row) for row in live if row.key != CRITERIA_KEY],
             "penalties": [],
@@ -84,6 +86,12 @@ def load(templates: QuerySet[BadgeTemplate]) -> dict[int, StoredTemplate]:
     for rule in DataRule.objects.filter(requirement__template_id__in=stored).order_by("id"):
         stored[owners[rule.requirement_id]].rules.setdefault(rule.requirement_id, []).append(rule)
     return stored
+
+
+def expiry_of(template: BadgeTemplate) -> Document | None:
+    """Return what the current revision of a template says about its expiry, which no row repeats."""
+    revision = template.current_revision
+    return None if revision is None else json.loads(revision.document).get("expiry")
 
 
 def _issuer_document(issuer: TemplateIssuer) -> Document:

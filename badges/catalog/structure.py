@@ -38,6 +38,11 @@ def template_problems(entry: Any, path: str = "") -> list[Problem]:
     return problems or list(_unstorable_text({key: entry[key] for key in entry if key != CRITERIA_KEY}, path))
 
 
+def part_problems(part: str, key: str, value: Any) -> list[Problem]:
+    """Return the structural problems of the value of one key. ``part`` is a definition of the schema."""
+    return _problems(_validator(part, key), value, key)
+
+
 def event_type_problems(entry: Any, path: str = "") -> list[Problem]:
     """Return the structural problems of one entry of an event type. What its ``schema`` says is validated elsewhere."""
     problems = _problems(_validator("eventType"), entry, path)
@@ -83,8 +88,9 @@ def _pattern(validator: Any, pattern: str, instance: Any, schema: Any) -> Iterat
 
 
 @cache
-def _validator(part: str | None = None) -> Any:
-    wanted = schema() if part is None else {"$ref": f"#/$defs/{part}", "$defs": schema()["$defs"]}
+def _validator(part: str | None = None, key: str | None = None) -> Any:
+    reference = f"#/$defs/{part}" if key is None else f"#/$defs/{part}/properties/{key}"
+    wanted = schema() if part is None else {"$ref": reference, "$defs": schema()["$defs"]}
     return extend(Draft202012Validator, {"pattern": _pattern})(wanted)
 
 

@@ -21,9 +21,12 @@ from badges.catalog import event_types
 from badges.catalog.criteria import name_errors
 from badges.catalog.documents import Document, Problem
 from badges.catalog.event_types import EventDefinition
-from badges.catalog.structure import child_path, default_of, template_problems
+from badges.catalog.expiry import EACH_YEAR, is_day
+from badges.catalog.structure import child_path, default_of, part_problems, template_problems
 from badges.common.entry_points import installed_names
 from badges.rules import CriteriaError, RuleError, badge_condition_slugs, parse_criteria
+
+NO_SUCH_DAY = "there is no such day in any year; write a month and a day, such as 06-30"
 
 _is_url = URLValidator(schemes=["http", "https"])
 
@@ -44,6 +47,7 @@ def read_template(
         return None, problems
     document = _with_defaults("template", entry)
     document["uuid"] = str(uuid.UUID(document["uuid"])) if document["uuid"] else None
+    document["expiry"] = _with_whole_numbers(document["expiry"])
     document["issuers"] = sorted(
         (dict(issuer) for issuer in document["issuers"]), key=lambda issuer: issuer["provider"]
     )
@@ -82,10 +86,19 @@ def _copy(default: Any) -> Any:
     return list(default) if isinstance(default, list) else default
 
 
+def _with_whole_numbers(expiry: Document | None) -> Document | None:
+    """Return an expiry in its normal form: JSON Schema takes 12.0 for a whole number, too."""
+    if expiry is None:
+        return None
+    return {key: int(value) if isinstance(value, float) else value for key, value in expiry.items()}
+
+
 @cache
 def _defaults(part: str) -> dict[str, Any]:
     keys = {
-        "template": "slug uuid name description image_url is_active award_once issuers requirements penalties criteria",
+        "template": (
+            "slug uuid name description image_url is_active award_once expiry issuers requirements penalties criteria"
+        ),
         "requirement": "key event_type group description rules",
     }
     return {key: default_of(part, key) for key in keys[part].split()}
@@ -99,12 +112,22 @@ def given_by_people_only(document: Document) -> bool:
 
 def _content_problems(document: Document, path: str) -> list[Problem]:
     problems = []
+    if document["expiry"] and not is_day(document["expiry"].get(EACH_YEAR, "01-01")):
+        problems.append(Problem(child_path(path, "expiry", EACH_YEAR), NO_SUCH_DAY))
     if document["image_url"]:
         try:
             _is_url(document["image_url"])
         except ValidationError:
             problems.append(Problem(child_path(path, "image_url"), "this is no address that a browser could open"))
     return problems
+
+
+def expiry_problem(expiry: Document) -> str:
+    """Return what is wrong with an expiry of one key, for a form; empty when it is right."""
+    problems = part_problems("template", "expiry", expiry)
+    if problems:
+        return problems[0].message
+    return "" if is_day(expiry.get(EACH_YEAR, "01-01")) else NO_SUCH_DAY
 
 
 def _issuer_problems(entry: dict[str, Any], path: str) -> list[Problem]:

@@ -8,6 +8,7 @@ not depend on the number of credentials.
 
 from badges.granting.awards import NewAward, award
 from badges.granting.by_hand import award_one, awardable_templates, lift_block, revoke_one, with_locked_learner
+from badges.granting.expiring import expire_due
 from badges.granting.revocations import NewRevocation, lift_blocks_of, revoke
 from badges.granting.templates import awardable, granted
 
@@ -18,6 +19,7 @@ __all__ = [
     "award_one",
     "awardable",
     "awardable_templates",
+    "expire_due",
     "granted",
     "lift_block",
     "lift_blocks_of",

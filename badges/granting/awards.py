@@ -1,7 +1,8 @@
 """
 Awarding: who may have a credential, the new rows, and what has to happen outside.
 
-One statement reads the credentials of a whole batch, and one writes them.
+One statement reads the credentials of a whole batch, and one writes them. A badge with an expiry can be earned anew
+shortly before its end: then the new credential replaces the present one.
 """
 
 from __future__ import annotations
@@ -14,12 +15,15 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from django.db import transaction
+from django.utils import timezone
 from uuid6 import uuid7
 
 from badges.awarding.models import ACTIVE, CredentialStatus, UserCredential
 from badges.catalog.causes import Cause, CauseKind
+from badges.catalog.expiry import Expiry
 from badges.catalog.learner_template_ids import learner_template_id
-from badges.granting.messages import messages_of_award
+from badges.granting.ends import ActiveCredential, facts_count_until, mark_ended
+from badges.granting.messages import messages_of_award, messages_of_end
 from badges.inserts import insert, new_row
 from badges.issuers import registry
 from badges.outbox import mailbox
@@ -46,16 +50,24 @@ class GrantedTemplate(Protocol):
     @property
     def award_once(self) -> bool: ...
     @property
+    def expiry(self) -> Expiry | None: ...
+    @property
     def issuers(self) -> Sequence[tuple[str, str, str]]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class NewAward:
-    """A badge that a learner is to get, and the cause."""
+    """
+    A badge that a learner is to get, and the cause.
+
+    ``earned_at`` is the moment since which the learner has met all that the template demands by newer facts again. It
+    is for templates with an expiry. None: the badge is earned now, by the cause.
+    """
 
     learner_id: int
     template: GrantedTemplate
     cause: Cause
+    earned_at: dt.datetime | None = None
 
 
 def award(new: Sequence[NewAward], *, now: dt.datetime) -> list[UserCredential]:
@@ -63,34 +75,48 @@ def award(new: Sequence[NewAward], *, now: dt.datetime) -> list[UserCredential]:
     Write a credential for every learner who may have one, and its outbox messages; return the credentials.
 
     Who holds the badge already is left out, and who is blocked. A template that is awarded once is not awarded to
-    those who lost it to an event, unless a person or other code decides it.
+    those who lost it to an event, or whose badge has expired, unless a person or other code decides it.
+
+    A badge that ends soon and was earned anew is replaced: the old credential is marked so, and the new one is
+    announced and issued as every other. No message says that the old one was revoked.
 
     Must run in a transaction that has locked the rows of the learners. Three statements and one for each provider,
-    however many awards there are. ``now`` becomes the time of the award. Raises IntegrityError when a learner got the
-    badge meanwhile without that lock.
+    however many awards there are; two more when credentials end by it. ``now`` becomes the time of the award. Raises
+    IntegrityError when a learner got the badge meanwhile without that lock.
     """
     if not new:
         return []
     template_of = {learner_template_id(each.learner_id, each.template.id): each.template for each in new}
     holdings = _holdings(template_of)
-    credentials = [
-        _credential_of(each, now)
-        for each in new
-        if _may_award(
-            holdings[learner_template_id(each.learner_id, each.template.id)],
-            award_once=each.template.award_once and each.cause.kind in _WITHOUT_A_DECISION,
-        )
-    ]
+    zone = timezone.get_default_timezone()
+    credentials: list[UserCredential] = []
+    ended: list[ActiveCredential] = []
+    for each in new:
+        holding = holdings[learner_template_id(each.learner_id, each.template.id)]
+        valid_until = each.template.expiry.valid_until(now, zone) if each.template.expiry else None
+        if not _may_award(holding, each, valid_until, now):
+            continue
+        credential = _credential_of(each, valid_until, now)
+        if holding.active is not None:
+            credential.replaces_id, credential.is_public = holding.active.id, holding.active.is_public
+            ended.append(holding.active)
+        holding.active = ActiveCredential(credential.pk, each.learner_id, now, credential.valid_until)
+        credentials.append(credential)
     if not credentials:
         return []
     issuers_of = [(credential, template_of[credential.learner_template_id].issuers) for credential in credentials]
+    # Before the new rows, which need the place of the active one.
+    mark_ended(ended, now=now)
     insert(sorted(credentials, key=lambda credential: credential.learner_template_id))
     registry.prepare((credential, issuer) for credential, issuers in issuers_of for issuer in issuers)
     mailbox.post(
         [
-            message
-            for credential, issuers in issuers_of
-            for message in messages_of_award(credential, [provider for provider, *_ in issuers])
+            *(message for each in ended if each.is_over(now) for message in messages_of_end(each.learner_id, each.id)),
+            *(
+                message
+                for credential, issuers in issuers_of
+                for message in messages_of_award(credential, [provider for provider, *_ in issuers])
+            ),
         ],
         now=now,
     )
@@ -105,13 +131,15 @@ class _Holding:
     """
     What a learner has of one template.
 
-    ``active``: the badge is held. ``blocked``: a person revoked it, and the block is not lifted. ``lost``: an event
-    revoked it, now or before.
+    ``active`` is the credential by which the badge is held, which may be at its end. ``blocked``: a person revoked it,
+    and the block is not lifted. ``lost``: an event revoked it, or it expired, now or before. ``void_until`` is the time
+    up to which facts counted for badges that have expired or were replaced.
     """
 
-    active: bool = False
+    active: ActiveCredential | None = None
     blocked: bool = False
     lost: bool = False
+    void_until: dt.datetime | None = None
 
 
 def _holdings(learner_template_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, _Holding]:
@@ -120,27 +148,51 @@ def _holdings(learner_template_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, _Hol
     rows = (
         UserCredential.objects.filter(learner_template_id__in=list(found))
         .order_by()
-        .values_list("learner_template_id", "status", "blocked", "revocation_kind")
+        .values_list(
+            *("learner_template_id", "id", "learner_id", "status", "blocked", "revocation_kind"),
+            *("awarded_at", "valid_until", "is_public"),
+        )
     )
-    for key, status, blocked, revocation_kind in rows:
+    for key, id, learner_id, status, blocked, revocation_kind, awarded_at, valid_until, is_public in rows:
         holding = found[key]
-        holding.active |= status == CredentialStatus.AWARDED
+        if status == CredentialStatus.AWARDED:
+            holding.active = ActiveCredential(id, learner_id, awarded_at, valid_until, is_public)
         holding.blocked |= blocked
-        holding.lost |= revocation_kind == CauseKind.EVENT
+        holding.lost |= revocation_kind == CauseKind.EVENT or status == CredentialStatus.EXPIRED
+        if status in (CredentialStatus.EXPIRED, CredentialStatus.REPLACED):
+            void = facts_count_until(awarded_at, valid_until)
+            holding.void_until = max(void, holding.void_until or void)
     return found
 
 
-def _may_award(holding: _Holding, *, award_once: bool) -> bool:
+def _may_award(holding: _Holding, new: NewAward, valid_until: dt.datetime | None, now: dt.datetime) -> bool:
     """
-    Return whether a learner may get a badge.
+    Return whether a learner may get a badge, which would hold until this moment; None for ever.
 
-    Nobody holds a badge twice, or gets one again while a block stands. With ``award_once``, a learner who lost the
-    badge to an event does not get it again.
+    Nobody holds a badge twice, or gets one again while a block stands. A badge that ends soon may be replaced by one
+    that ends later, if newer facts have earned it. With ``award_once``, a learner who lost the badge to an event or
+    whose badge has expired does not get it again.
     """
-    return not (holding.active or holding.blocked or (award_once and holding.lost))
+    is_decided = new.cause.kind not in _WITHOUT_A_DECISION
+    active, void_until = holding.active, holding.void_until
+    if holding.blocked:
+        return False
+    if active is not None and not active.is_over(now):
+        if is_decided or new.template.award_once or active.valid_until is None or valid_until is None:
+            return False
+        earned_at = new.earned_at or new.cause.event_time or now
+        counts_from = facts_count_until(active.awarded_at, active.valid_until)
+        return valid_until > active.valid_until and earned_at > counts_from
+    if is_decided:
+        return True
+    if active is not None and active.valid_until is not None:  # at its end, and not marked yet
+        void_until = facts_count_until(active.awarded_at, active.valid_until)
+    if new.template.award_once and (holding.lost or active is not None):
+        return False
+    return new.earned_at is None or void_until is None or new.earned_at > void_until
 
 
-def _credential_of(new: NewAward, now: dt.datetime) -> UserCredential:
+def _credential_of(new: NewAward, valid_until: dt.datetime | None, now: dt.datetime) -> UserCredential:
     return new_row(
         UserCredential,
         id=uuid7(),
@@ -151,6 +203,7 @@ def _credential_of(new: NewAward, now: dt.datetime) -> UserCredential:
         status=CredentialStatus.AWARDED,
         active_key=ACTIVE,
         awarded_at=now,
+        valid_until=valid_until,
         **new.cause.fields(),
     )
 

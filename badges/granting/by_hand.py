@@ -17,8 +17,9 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import IntegrityError
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from badges.awarding.models import ACTIVE, INTERNAL_REASON_LENGTH, PUBLIC_REASON_LENGTH, UserCredential
+from badges.awarding.models import INTERNAL_REASON_LENGTH, PUBLIC_REASON_LENGTH, UserCredential, held
 from badges.catalog.causes import REASON_LENGTH, Cause, CauseKind
+from badges.catalog.expiry import Expiry, expiry_in
 from badges.catalog.learner_template_ids import learner_template_id
 from badges.catalog.models import BadgeRequirement, BadgeTemplate
 from badges.database import in_transaction
@@ -49,6 +50,7 @@ class _Template:
     slug: str
     revision_id: int
     award_once: bool
+    expiry: Expiry | None
     issuers: Sequence[tuple[str, str, str]]
 
 
@@ -97,7 +99,7 @@ def award_one(
                 reason=reason,
                 now=now,
             )
-        _require_awardable(found, template)
+        _require_awardable(found, template, now)
         return award([NewAward(found.pk, _granted(template), _cause(by, reason))], now=now)[0]
 
     return _in_transaction(work)
@@ -220,10 +222,10 @@ def _may_be_awarded(template: BadgeTemplate) -> bool:
     return awardable_templates().filter(pk=template.pk).exists()
 
 
-def _require_awardable(learner: Learner, template: BadgeTemplate) -> None:
+def _require_awardable(learner: Learner, template: BadgeTemplate, now: dt.datetime) -> None:
     rows = UserCredential.objects.filter(learner_template_id=learner_template_id(learner.pk, template.pk))
-    for credential in rows.filter(Q(active_key=ACTIVE) | Q(blocked=True)):
-        if credential.active_key == ACTIVE:
+    for credential in rows.filter(held(now) | Q(blocked=True)):
+        if credential.active_key is not None:
             raise AlreadyHeldError(template.slug, credential.pk)
         raise BlockedError(template.slug, credential.pk)
 
@@ -239,7 +241,9 @@ def _is_complete(learner: Learner, template: BadgeTemplate, now: dt.datetime) ->
 
 def _granted(template: BadgeTemplate) -> _Template:
     issuers = template.issuers.order_by("provider").values_list("provider", "organization", "external_template")
-    return _Template(template.pk, template.slug, _revision_id(template), template.award_once, list(issuers))
+    revision_id, document = template.revisions.order_by("-number").values_list("id", "document")[0]
+    expiry = expiry_in(document)
+    return _Template(template.pk, template.slug, revision_id, template.award_once, expiry, list(issuers))
 
 
 def _revision_id(template: BadgeTemplate) -> int:

@@ -1,5 +1,5 @@
 """
-The outbox messages of awards and revocations.
+The outbox messages of awards, revocations and ends.
 
 The channel is the destination: the slug of a provider, ``announce``, or ``cloud-events`` where the host publishes
 those. The key of a provider's messages is learner and template. So issuing, revoking and issuing again stay in order,
@@ -9,6 +9,7 @@ and a badge that waits delays no other badge. Announcements and published events
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from uuid import UUID
 
 from badges.announcements import cloud_events
 from badges.awarding.models import UserCredential
@@ -23,6 +24,18 @@ def messages_of_award(credential: UserCredential, providers: Iterable[str]) -> I
 def messages_of_revocation(credential: UserCredential, providers: Iterable[str]) -> Iterator[NewMessage]:
     """Yield the messages of a revocation: announce it, publish it, and revoke the badge at every provider."""
     return _messages(credential, "badge.revoked", cloud_events.REMOVED, providers, "revoke")
+
+
+def messages_of_end(learner_id: int, credential_id: UUID) -> Iterator[NewMessage]:
+    """
+    Yield the messages of a credential that has expired: publish that the learner does not hold the badge any more.
+
+    It is not announced as revoked, because nobody revoked it, and the providers know its end. A credential that was
+    replaced has no message: the learner goes on holding the badge.
+    """
+    if cloud_events.is_published(cloud_events.REMOVED):
+        payload = {"credential": str(credential_id)}
+        yield NewMessage(cloud_events.CHANNEL, str(learner_id), cloud_events.REMOVED, payload)
 
 
 def _messages(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from django.db import transaction
 
-from badges.awarding.models import ACTIVE, CredentialStatus, UserCredential
+from badges.awarding.models import CredentialStatus, UserCredential, held
 from badges.catalog.causes import Cause
 from badges.catalog.learner_template_ids import learner_template_id
 from badges.granting.messages import messages_of_revocation
@@ -45,13 +45,14 @@ def revoke(new: Sequence[NewRevocation], *, now: dt.datetime) -> list[UserCreden
     """
     Revoke the active credentials of learners and write the outbox messages; return the credentials.
 
-    Who does not hold the badge, or not by the given credential, is left out. Must run in a transaction that has locked
-    the rows of the learners. Three statements and one for each provider, however many revocations there are.
+    Who does not hold the badge, or not by the given credential, is left out; so is a badge that is at its end. Must run
+    in a transaction that has locked the rows of the learners. Three statements and one for each provider, however many
+    revocations there are.
     """
     if not new:
         return []
     wanted = {learner_template_id(each.learner_id, each.template_id): each for each in new}
-    active = UserCredential.objects.filter(learner_template_id__in=list(wanted), active_key=ACTIVE).order_by()
+    active = UserCredential.objects.filter(held(now), learner_template_id__in=list(wanted)).order_by()
     credentials = [each for each in active if wanted[each.learner_template_id].credential_id in (None, each.pk)]
     if not credentials:
         return []

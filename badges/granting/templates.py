@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from django.db.models import OuterRef, QuerySet, Subquery
 
+from badges.catalog.expiry import Expiry, expiry_in
 from badges.catalog.models import BadgeTemplate, TemplateIssuer, TemplateRevision
 from badges.granting.awards import GrantedTemplate
 from badges.granting.by_hand import awardable_templates
@@ -18,6 +19,7 @@ class _Template:
     slug: str
     revision_id: int
     award_once: bool
+    expiry: Expiry | None
     issuers: list[tuple[str, str, str]] = field(default_factory=list)
 
 
@@ -38,14 +40,17 @@ def granted(template_ids: Collection[int]) -> dict[int, GrantedTemplate]:
 def _read(templates: QuerySet[BadgeTemplate], template_ids: Collection[int]) -> dict[int, GrantedTemplate]:
     if not template_ids:
         return {}
-    newest = TemplateRevision.objects.filter(template=OuterRef("pk")).order_by("-number").values("id")[:1]
-    rows: Sequence[tuple[int, str, bool, int]] = list(
+    newest = TemplateRevision.objects.filter(template=OuterRef("pk")).order_by("-number")
+    rows: Sequence[tuple[int, str, bool, int, str]] = list(
         templates.filter(pk__in=template_ids)
-        .annotate(newest=Subquery(newest))
+        .annotate(newest=Subquery(newest.values("id")[:1]), document=Subquery(newest.values("document")[:1]))
         .order_by()
-        .values_list("pk", "slug", "award_once", "newest")
+        .values_list("pk", "slug", "award_once", "newest", "document")
     )
-    found = {pk: _Template(pk, slug, revision_id, award_once) for pk, slug, award_once, revision_id in rows}
+    found = {
+        pk: _Template(pk, slug, revision_id, award_once, expiry_in(document))
+        for pk, slug, award_once, revision_id, document in rows
+    }
     issuers = TemplateIssuer.objects.filter(template__in=found).order_by("provider")
     for template_id, *issuer in issuers.values_list("template_id", "provider", "organization", "external_template"):
         found[template_id].issuers.append((issuer[0], issuer[1], issuer[2]))

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.hashers import make_password
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import BigIntegerField, BooleanField, Exists, ExpressionWrapper, F, Q, Value
 from django.db.models.functions import Cast
 
@@ -156,6 +156,18 @@ def retire(learner: Learner) -> None:
     LearnerIdentity.objects.filter(learner=learner).delete()
     Learner.objects.filter(account_learner=learner.pk).update(account_learner=None)
     Learner.objects.filter(pk=learner.pk).update(lms_user_id=None, user=None, account_learner=None)
+
+
+def lock(learner_ids: Iterable[int]) -> dict[int, int | None]:
+    """
+    Lock learners in the order of their ids, and return their LMS user ids by id; at most two statements.
+
+    Call it before the transaction reads what it decides about: so others cannot change that in between.
+    """
+    rows = Learner.objects.filter(pk__in=set(learner_ids)).order_by("pk")
+    if not connection.features.has_select_for_update:
+        rows.order_by().update(created_at=F("created_at"))  # SQLite: a write keeps all other writers out
+    return dict(rows.select_for_update().values_list("pk", "lms_user_id"))
 
 
 def same_person(condition: Q) -> Q:

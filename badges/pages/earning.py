@@ -14,9 +14,10 @@ from typing import Any
 from django.db.models import Count, Exists, OuterRef, Prefetch, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
+from django.utils import timezone
 from rest_framework.request import Request
 
-from badges.awarding.models import ACTIVE, UserCredential
+from badges.awarding.models import UserCredential, held
 from badges.catalog.models import BadgeTemplate
 from badges.catalog.rule_words import describe_rules
 from badges.explanations import missing_of_documents
@@ -164,7 +165,7 @@ def _line(reported: RequirementReport, missing: Sequence[str]) -> Line:
 def _is_closed(learner_id: int, template: str) -> Exists:
     """Return the condition that a learner cannot earn a template: it is held, blocked, or was awarded once for all."""
     rows = UserCredential.objects.filter(learner=learner_id, template=OuterRef(template))
-    return Exists(rows.filter(Q(active_key=ACTIVE) | Q(blocked=True) | Q(template__award_once=True)))
+    return Exists(rows.filter(held(timezone.now()) | Q(blocked=True) | Q(template__award_once=True)))
 
 
 def _groups_in(requirements: QuerySet[Any]) -> Coalesce:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from django.http import HttpRequest
 from rest_framework.request import Request
 
-from badges.awarding.models import CredentialStatus, UserCredential
+from badges.awarding.models import CredentialStatus, UserCredential, held
 from badges.awarding.sharing import Sharing, is_public, sharing
 from badges.common.holdings import Holding, HoldingSource, HoldingState, holding_sources
 from badges.common.merged_pagination import MergedPagination, Source
@@ -24,26 +24,28 @@ class Badges:
 
     def rows(self, learner_id: int, *, ended: bool, now: dt.datetime) -> Source:
         rows = UserCredential.objects.filter(learner=learner_id).select_related("template")
-        return Source(BADGE, rows if ended else rows.exclude(active_key=None), "awarded_at")
+        return Source(BADGE, rows if ended else rows.filter(held(now)), "awarded_at")
 
     def represent(self, rows: Sequence[UserCredential], *, now: dt.datetime) -> Sequence[Holding]:
-        return [_holding(row) for row in rows]
+        return [_holding(row, now) for row in rows]
 
 
-def _holding(row: UserCredential) -> Holding:
+def _holding(row: UserCredential, now: dt.datetime) -> Holding:
     states = {
         CredentialStatus.AWARDED.value: HoldingState.HELD,
         CredentialStatus.REVOKED.value: HoldingState.REVOKED,
         CredentialStatus.EXPIRED.value: HoldingState.EXPIRED,
+        CredentialStatus.REPLACED.value: HoldingState.EXPIRED,
     }
     return Holding(
         kind=BADGE,
         id=row.pk,
-        state=states[row.status],
+        state=states[row.status_at(now)],
         title=row.template.name,
         description=row.template.description,
         image_url=row.template.image_url,
         issued_at=row.awarded_at,
+        valid_until=row.ended_at or row.valid_until,
         revoked_at=row.revoked_at,
         reason=row.public_reason,
         public_address=address_of(row.pk) if is_public(row) else "",

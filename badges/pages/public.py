@@ -99,11 +99,11 @@ def find(text: str, *, now: dt.datetime) -> PublicCredential | None:
         return None
     rows = public_credentials().select_related("template", "learner__user")
     row = rows.filter(pk=credential_id).first()
-    return None if row is None else _public(row)
+    return None if row is None else _public(row, now)
 
 
-def _public(row: UserCredential) -> PublicCredential:
-    state = _state(row)
+def _public(row: UserCredential, now: dt.datetime) -> PublicCredential:
+    state = _state(row, now)
     revoked = state is State.REVOKED
     return PublicCredential(
         id=row.pk,
@@ -113,16 +113,17 @@ def _public(row: UserCredential) -> PublicCredential:
         image_url=row.template.image_url,
         learner_name=_name(row) if config.pages["show_name"] else "",
         awarded_at=row.awarded_at,
-        valid_until=None,
+        valid_until=row.ended_at or row.valid_until,
         revoked_at=row.revoked_at if revoked else None,
         reason=row.public_reason if revoked else "",
     )
 
 
-def _state(row: UserCredential) -> State:
-    if row.status == CredentialStatus.REVOKED:
+def _state(row: UserCredential, now: dt.datetime) -> State:
+    status = row.status_at(now)
+    if status == CredentialStatus.REVOKED:
         return State.REVOKED
-    return State.EXPIRED if row.status == CredentialStatus.EXPIRED else State.VALID
+    return State.VALID if status == CredentialStatus.AWARDED else State.EXPIRED
 
 
 def _name(row: UserCredential) -> str:

@@ -124,6 +124,7 @@ def _awards_by_criteria(catalog: Snapshot, learner: Learner, activity: NewActivi
     """Ask the documents that read figures, and return the awards of what is complete now."""
     templates = {learner_template_id(learner.pk, template.id): template for template in catalog.with_figures}
     state_of, unfinished = states.load(templates), checks.unfinished(templates)
+    states.load_expired({key: state_of[key] for key, template in templates.items() if template.expiry is not None})
     cause = cause_of(activity, CauseKind.EVENT)
     questions = [
         # What is unfinished is asked, too. Otherwise the next check would be written without it.

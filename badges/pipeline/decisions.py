@@ -13,7 +13,7 @@ import datetime as dt
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, Self
+from typing import NamedTuple, Protocol, Self
 from uuid import UUID
 
 from badges.catalog import snapshot
@@ -316,15 +316,15 @@ def _apply_steps(
         work.touched.clear()
         steps.apply_steps(batch_steps, match, learner_of.get(match.person.key))
         completed += [
-            NewAward(progress.learner.pk, progress.template, match.cause())
+            NewAward(progress.learner.pk, progress.template, match.cause(), earned.since)
             for progress in work.touched.values()
-            if progress.state.recompute(progress.template.requirements, now=now) is Change.COMPLETED
+            if (earned := _earned(progress, now)) is not None
         ]
     completed += [
-        NewAward(progress.learner.pk, progress.template, cause)
+        NewAward(progress.learner.pk, progress.template, cause, earned.since)
         for step in batch_steps
         for progress, cause in step.finish()
-        if progress.state.recompute(progress.template.requirements, now=now) is Change.COMPLETED
+        if (earned := _earned(progress, now)) is not None
     ]
     completed += [new for step in batch_steps for new in step.awards()]
     states.store(
@@ -335,8 +335,33 @@ def _apply_steps(
     return completed
 
 
+class _Earned(NamedTuple):
+    """A change of progress that earns the badge. ``since``: see ``NewAward.earned_at``."""
+
+    since: dt.datetime | None = None
+
+
+def _earned(progress: LearnerProgress, now: dt.datetime) -> _Earned | None:
+    """
+    Return how changed progress earns the badge; None if it does not.
+
+    A badge that ends may be earned anew while it is held. Granting compares the time since which all is met with the
+    end of the badge.
+    """
+    template = progress.template
+    is_completed = progress.state.recompute(template.requirements, now=now) is Change.COMPLETED
+    if template.expiry is None:
+        return _Earned() if is_completed else None
+    since = progress.state.complete_since(template.requirements)
+    return _Earned(since) if since is not None else None
+
+
 def _load_progress(matches: Iterable[Match], learner_of: Mapping[PersonKey, Learner]) -> dict[UUID, LearnerProgress]:
-    """Load the progress of all learners of a batch on all templates that the batch touches; one statement."""
+    """
+    Load the progress of all learners of a batch on all templates that the batch touches.
+
+    One statement, and one more if the badge of a template ends.
+    """
     wanted = {
         learner_template_id(learner.pk, interest.template.id): (learner, interest.template)
         for match in matches
@@ -345,4 +370,5 @@ def _load_progress(matches: Iterable[Match], learner_of: Mapping[PersonKey, Lear
         if interest.template is not None
     }
     state_of = states.load(wanted) if wanted else {}
+    states.load_expired({key: state_of[key] for key, (_, template) in wanted.items() if template.expiry is not None})
     return {key: LearnerProgress(learner, template, state_of[key]) for key, (learner, template) in wanted.items()}

@@ -30,6 +30,9 @@ def handle(rows: Sequence[InboxMessage], *, now: dt.datetime) -> int:
     ids = {check.learner_id for check in due}
     learners = {row.pk: row for row in Learner.objects.select_for_update().filter(pk__in=ids).order_by("pk")}
     state_of = states.load([check.id for check in due])
+    states.load_expired(
+        {check.id: state_of[check.id] for check in due if templates[check.template_id].expiry is not None}
+    )
     questions = []
     for check in due:
         learner, template, state = learners.get(check.learner_id), templates[check.template_id], state_of[check.id]

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from django.db.models import F, FilteredRelation, Q
+from django.db.models import F, FilteredRelation, Max, Q
 from django.db.models.functions import Coalesce
 from uuid6 import uuid7
 
@@ -144,6 +144,21 @@ class ProgressState:
         self.completed_at = None
         return Change.INCOMPLETE
 
+    def complete_since(self, requirements: Iterable[tuple[Hashable, str | None]]) -> dt.datetime | None:
+        """
+        Return the earliest of the newest facts of the groups: all facts that completed them anew are at or after it.
+
+        In a group of alternatives the newest fact counts. None if a group is open, and without requirements.
+        """
+        newest: dict[Hashable, dt.datetime | None] = {}
+        for requirement_id, group in requirements:
+            key = (group, None) if group else (None, requirement_id)  # as ``completion`` does
+            active = self.fulfilled.get(requirement_id)  # type: ignore[call-overload]
+            times = [each for each in (newest.get(key), active and active.newest_time) if each is not None]
+            newest[key] = max(times, default=None)
+        moments = [moment for moment in newest.values() if moment is not None]
+        return min(moments, default=None) if len(moments) == len(newest) else None
+
     def _begin(
         self, requirement_id: int, cause: Cause, time: dt.datetime, revision_id: int, now: dt.datetime
     ) -> ActiveFulfillment:
@@ -206,6 +221,21 @@ def load(learner_template_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, ProgressS
             )
             state.fulfilled[requirement_id] = ActiveFulfillment(pk, first_time, newest_time, newest)
     return states
+
+
+def load_expired(states: Mapping[uuid.UUID, ProgressState]) -> None:
+    """
+    Make the facts void that counted for badges which have expired since; one statement, none without states.
+
+    For templates with an expiry: a late event must not bring back what its badge was given for.
+    """
+    if not states:
+        return
+    expired = Fulfillment.objects.filter(progress__in=list(states), active_key=None, reset_kind=CauseKind.EXPIRED)
+    times = expired.order_by().values_list("progress_id", "requirement_id").annotate(Max("reset_event_time"))
+    for progress_id, requirement_id, time in times:
+        void_until = states[progress_id].void_until
+        void_until[requirement_id] = max(time, void_until.get(requirement_id, time))
 
 
 def store(states: Iterable[tuple[ProgressState, int, int]], *, now: dt.datetime) -> None:

@@ -13,7 +13,7 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.settings import SPECTACULAR_DEFAULTS, patched_settings
 
 from badges import __version__
-from badges.catalog.structure import schema_with_criteria
+from badges.catalog.structure import schema, schema_with_criteria
 from badges.common.api_view import JWT_AUTHENTICATION
 from badges.common.openapi import Operation, OperationSchema
 from badges.rules import criteria_schema
@@ -55,6 +55,7 @@ _PROBLEM = {
 
 # The document of a template. Its schema is that of a pack's entry; the names of components begin with their schema's.
 TEMPLATE_DOCUMENT_SCHEMA = {"$ref": "#/components/schemas/PackTemplate"}
+EXPIRY_SCHEMA = schema()["$defs"]["template"]["properties"]["expiry"]
 TEMPLATE_DOCUMENT = {"application/json": TEMPLATE_DOCUMENT_SCHEMA}
 EVENT_TYPE_DOCUMENT_SCHEMA = {"$ref": "#/components/schemas/PackEventType"}
 EVENT_TYPE_DOCUMENT = {"application/json": EVENT_TYPE_DOCUMENT_SCHEMA}

@@ -114,6 +114,41 @@ def test_saving_a_page_as_it_is_changes_nothing(designer: Any) -> None:
     assert template.revisions.count() == 1
 
 
+@pytest.mark.parametrize(
+    ("kind", "value", "expected"),
+    [
+        ("months", " 18 ", {"months": 18}),
+        ("each_year", "06-30", {"each_year": "06-30"}),
+        ("", "", None),
+    ],
+)
+def test_the_page_says_how_long_the_badge_holds(designer: Any, kind: str, value: str, expected: Any) -> None:
+    template = make_template(expiry={"days": 3})
+    sent = fields(designer, change(template))
+    assert (sent["expiry_kind"], sent["expiry_value"]) == ("days", "3")
+    page = save(designer, change(template), expiry_kind=kind, expiry_value=value)
+    assert page.status_code == 302, errors(page)
+    template.refresh_from_db()
+    assert export_template(template).get("expiry") == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "error"),
+    [
+        ("months", "0", "expected a whole number from 1 to 1200; got 0"),
+        ("days", "", "expected a whole number from 1 to 36500; got empty text"),
+        ("years", "²", "expected a whole number from 1 to 100"),
+        ("each_year", "02-30", "there is no such day in any year"),
+        ("", "3", "Choose what this number or day means"),
+    ],
+)
+def test_a_wrong_expiry_is_refused_beside_its_field(designer: Any, kind: str, value: str, error: str) -> None:
+    template = make_template(expiry={"days": 3})
+    page = save(designer, change(template), expiry_kind=kind, expiry_value=value)
+    assert any(error in each for each in errors(page)), errors(page)
+    assert template.revisions.count() == 1
+
+
 def test_rules_can_be_changed_added_and_removed(designer: Any) -> None:
     template = make_template(requirements=[requirement("pass")])
     page = save(

@@ -31,6 +31,7 @@ OTHER: dict[str, dict[str, Any]] = {
         "image_url": "https://example.org/red.png",
         "is_active": False,
         "award_once": True,
+        "expiry": {"each_year": "06-30"},
         "issuers": [],
         "requirements": [demand(key="quite-different", rules=[])],
         "criteria": {"event": CCX_PASSING_STATUS},
@@ -57,6 +58,7 @@ def entry(monkeypatch: pytest.MonkeyPatch) -> Document:
     return template_entry(
         slug="fantasio",
         description="blue",
+        expiry={"months": 18},
         image_url="https://example.org/blue.png",
         issuers=[credly_issuer("org-7", "tpl-7")],
         requirements=[demand()],

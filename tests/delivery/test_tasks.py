@@ -18,18 +18,18 @@ from badges.outbox.models import OutboxMessage, OutboxState
 from badges.progress.models import Fulfillment
 from badges.testing.events import passing_status
 from tests.delivery.telegraph import NOW, Telegraph, post
-from tests.factories import make_template
+from tests.factories import UserCredentialFactory, make_template
 
 pytestmark = [pytest.mark.tables, pytest.mark.django_db]
 
 
 def test_tasks_have_the_names_that_hosts_route_by() -> None:
-    names = {tasks.deliver.name, tasks.process_pending.name, tasks.sweep.name, tasks.purge.name}
-    assert names == {"badges.deliver", "badges.process_pending", "badges.sweep", "badges.purge"}
+    names = {tasks.deliver.name, tasks.process_pending.name, tasks.sweep.name, tasks.purge.name, tasks.expire.name}
+    assert names == {"badges.deliver", "badges.process_pending", "badges.sweep", "badges.purge", "badges.expire"}
 
 
 def test_tasks_are_acknowledged_late_leave_no_result_and_end() -> None:
-    for task in (tasks.deliver, tasks.process_pending, tasks.sweep, tasks.purge):
+    for task in (tasks.deliver, tasks.process_pending, tasks.sweep, tasks.purge, tasks.expire):
         assert (task.acks_late, task.ignore_result) == (True, True)
         assert tasks.TURN_SECONDS < task.soft_time_limit < task.time_limit
 
@@ -38,6 +38,19 @@ def test_a_sweep_works_through_the_outbox(telegraph: Telegraph) -> None:
     post("one", "two")
     tasks.sweep()
     assert telegraph.sent == ["one", "two"]
+
+
+def test_badges_at_their_end_are_marked() -> None:
+    UserCredentialFactory(valid_until=timezone.now() - dt.timedelta(seconds=1))
+    UserCredentialFactory(valid_until=timezone.now() + dt.timedelta(hours=1))
+    tasks.expire()
+    assert sorted(UserCredential.objects.values_list("status", flat=True)) == ["awarded", "expired"]
+
+
+def test_a_drain_marks_badges_at_their_end(capsys: pytest.CaptureFixture[str]) -> None:
+    UserCredentialFactory(valid_until=timezone.now() - dt.timedelta(seconds=1))
+    call_command("badges_drain")
+    assert "delivered: 0, badges expired: 1." in capsys.readouterr().out
 
 
 def inbox_row(number: int, processed_at: dt.datetime | None, state: InboxState) -> InboxMessage:

@@ -10,6 +10,7 @@ from django.db import IntegrityError, OperationalError, transaction
 
 from badges import api
 from badges.api import ExternalIdentity
+from badges.awarding.models import held
 from badges.exceptions import (
     AlreadyHeldError,
     BlockedError,
@@ -23,6 +24,7 @@ from badges.granting import by_hand
 from badges.models import BadgeTemplate, Learner, OutboxMessage, UserCredential
 from badges.outbox.models import OutboxState
 from tests.factories import (
+    EXPIRED,
     NOON,
     BadgeProgressFactory,
     FulfillmentFactory,
@@ -312,6 +314,9 @@ def test_issue_revoke_and_issue_again_have_one_channel_and_key() -> None:
         {"block_lifted_at": NOON},  # it was never revoked
         {"block_lifted_reason": "houba"},
         {"status": "expired"},  # still active
+        {"status": "expired", "active_key": None},  # it has no end
+        {"status": "replaced", "active_key": None, "ended_at": NOON},
+        {"ended_at": NOON},  # still held
         {"status": "revoked", "active_key": None, "revoked_at": NOON},
     ],
 )
@@ -323,4 +328,5 @@ def test_the_database_refuses_what_cannot_be(wrong: dict[str, Any]) -> None:
 
 def test_an_expired_credential_is_not_active() -> None:
     credential = UserCredentialFactory()
-    assert UserCredential.objects.filter(pk=credential.pk).update(status="expired", active_key=None) == 1
+    assert UserCredential.objects.filter(pk=credential.pk).update(**EXPIRED) == 1
+    assert not list(UserCredential.objects.filter(held(NOON)))

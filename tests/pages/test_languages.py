@@ -21,6 +21,7 @@ from badges.api import ActivityData
 from badges.conf import PASSING_STATUS
 from badges.rules import Translations, describe, parse_criteria
 from tests.factories import (
+    EXPIRED,
     NOON,
     REVOKED,
     BadgeProgressFactory,
@@ -80,7 +81,7 @@ def addresses(client: Any) -> list[str]:
     api.record_activity(learner, ActivityData("quiz", "web", "q1", dt.datetime.now(dt.UTC), score=37))
     shared = UserCredentialFactory(learner=learner, is_public=True)
     lost = UserCredentialFactory(learner=learner, is_public=True, **REVOKED, public_reason="Zorglub.")
-    ended = UserCredentialFactory(learner=learner, is_public=True, status="expired", active_key=None)
+    ended = UserCredentialFactory(learner=learner, is_public=True, **EXPIRED)
     UserCredentialFactory(learner=learner)
     template = make_template(
         requirements=[

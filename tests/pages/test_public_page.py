@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from badges import api
 from badges.awarding.models import UserCredential
 from badges.common import client_limits
-from tests.factories import NOON, REVOKED, LearnerFactory, UserCredentialFactory, UserFactory, make_template
+from tests.factories import EXPIRED, NOON, REVOKED, LearnerFactory, UserCredentialFactory, UserFactory, make_template
 
 pytestmark = [pytest.mark.django_db, pytest.mark.tables]
 
@@ -131,7 +131,7 @@ def test_a_revoked_badge_says_why_in_public_and_nothing_else(client: Any) -> Non
 
 
 def test_an_expired_badge_says_so(client: Any) -> None:
-    credential = shared(status="expired", active_key=None)
+    credential = shared(**EXPIRED)
     assert client.get(address(credential), headers=JSON).json()["status"] == "expired"
     assert "This badge has expired." in client.get(address(credential)).content.decode()
 

@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Collection, Sequence
 
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 
 from badges.awarding.models import CredentialStatus, UserCredential
 from badges.catalog.models import TemplateIssuer
@@ -94,10 +95,10 @@ def _known(badge: CredlyBadge) -> Issued:
 
 def _issue(badge: CredlyBadge) -> None:
     began = time.monotonic()
-    held = badge.credential.status == CredentialStatus.AWARDED
+    held = badge.credential.status_at(timezone.now()) == CredentialStatus.AWARDED
     fresh = badge.state == CredlyState.CREATED
     if fresh and not held:
-        return  # revoked before Credly was asked: there is nothing to issue
+        return  # revoked, replaced or at its end before Credly was asked: there is nothing to issue
     client = client_for(badge.organization)
     template = _template_of(badge)
     if not fresh and _adopt(badge, client, template):
@@ -243,6 +244,7 @@ def _body(badge: CredlyBadge, template: str) -> dict[str, str]:
         template=template,
         awarded_at=badge.credential.awarded_at,
         earner=_earner(badge),
+        valid_until=badge.credential.valid_until,
     )
 
 

@@ -49,10 +49,21 @@ def names(full_name: str, *, single_name_last: str) -> tuple[str, str]:
 
 
 def issue_body(
-    *, email: str, first_name: str, last_name: str, template: str, awarded_at: dt.datetime, earner: str
+    *,
+    email: str,
+    first_name: str,
+    last_name: str,
+    template: str,
+    awarded_at: dt.datetime,
+    earner: str,
+    valid_until: dt.datetime | None = None,
 ) -> dict[str, str]:
-    """Return what Credly wants to know to issue a badge; ``earner`` is our stable, opaque id of the learner."""
-    return {
+    """
+    Return what Credly wants to know to issue a badge.
+
+    ``earner`` is our stable, opaque id of the learner. ``valid_until`` is when the badge ends, None if it has no end.
+    """
+    body = {
         "recipient_email": email,
         "issued_to_first_name": first_name,
         "issued_to_last_name": last_name,
@@ -60,6 +71,7 @@ def issue_body(
         "issued_at": time_text(awarded_at),
         "issuer_earner_id": earner,
     }
+    return body if valid_until is None else {**body, "expires_at": time_text(valid_until)}
 
 
 def time_text(moment: dt.datetime) -> str:

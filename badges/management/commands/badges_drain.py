@@ -1,4 +1,4 @@
-"""Process the inbox, the outbox and runs, without Celery or a broker."""
+"""Process the inbox, the outbox, runs and badges at their end, without Celery or a broker."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from badges import delivery, pipeline
+from badges import delivery, granting, pipeline
 from badges.common.stopping import stop_on_signals
 from badges.delivery import DeliveryResult
 from badges.exceptions import Retryable
@@ -25,14 +25,18 @@ ROWS_PER_ROUND = 200
 # How long runs are carried out before the inbox is processed again.
 RUN_SECONDS = 5.0
 
+# With --forever: how often badges at their end are looked for.
+EXPIRE_SECONDS = 60.0
+
 DEAD_LETTERS = "The admin says what is wrong with each (inbox and outbox messages); correct it, and retry it there."
 
 
 class Command(BaseCommand):
-    """Decide what waits in the inbox, deliver what is due in the outbox, carry out runs."""
+    """Decide what waits in the inbox, deliver what is due in the outbox, carry out runs, mark badges at their end."""
 
     help = (
-        "Decide events that wait in the inbox, deliver what is due in the outbox and carry out runs, then end; with "
+        "Decide events that wait in the inbox, deliver what is due in the outbox, carry out runs and mark badges that "
+        "are at their end as expired, then end; with "
         "--forever keep doing so until SIGTERM or Ctrl-C, which finishes the row at hand. Needs no Celery and no "
         "broker, and may run beside both. Exit code 1: dead letters were made."
     )
@@ -43,6 +47,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, forever: bool, **options: Any) -> None:
         self._totals = Totals()
         self._reported_at = time.monotonic()
+        self._expire_at = time.monotonic()
         with stop_on_signals() as self._stop:
             if forever:
                 self.stdout.write("Working through both mailboxes until SIGTERM or Ctrl-C.")
@@ -66,6 +71,8 @@ class Command(BaseCommand):
 
     def _process_both(self) -> bool:
         """Process some rows of both mailboxes. Return whether nothing is due."""
+        expired = self._expire()
+        self._totals.add_expired(expired)
         result = pipeline.process_pending()
         self._totals.add_events(result)
         if self._stop.requested:
@@ -75,7 +82,16 @@ class Command(BaseCommand):
         runs = self._carry_out_runs()
         self._totals.add_runs(runs)
         self._report()
-        return not result.seen and not done.more and not runs
+        return not result.seen and not done.more and not runs and not expired
+
+    def _expire(self) -> int:
+        """Mark some badges that are at their end; at the beginning, and then once a minute."""
+        if time.monotonic() < self._expire_at:
+            return 0
+        expired = granting.expire_due(now=timezone.now())
+        if not expired:
+            self._expire_at = time.monotonic() + EXPIRE_SECONDS
+        return expired
 
     def _carry_out_runs(self) -> int:
         ends_at = time.monotonic() + RUN_SECONDS
@@ -106,7 +122,7 @@ class Totals:
 
     def __init__(self) -> None:
         self.decided = self.awarded = self.delivered = self.rescheduled = self.postponed = self.dead = 0
-        self.runs = 0
+        self.runs = self.expired = 0
         self.changed = False
 
     def add_events(self, result: pipeline.BatchResult) -> None:
@@ -122,6 +138,10 @@ class Totals:
         self.dead += done.dead
         self.changed = self.changed or bool(done.seen)
 
+    def add_expired(self, expired: int) -> None:
+        self.expired += expired
+        self.changed = self.changed or bool(expired)
+
     def add_runs(self, claimed: int) -> None:
         self.runs += claimed
         self.changed = self.changed or bool(claimed)
@@ -132,4 +152,5 @@ class Totals:
         parts += [f"postponed, since the other side is down: {self.postponed}"] if self.postponed else []
         parts += [f"dead letters: {self.dead}"] if self.dead else []
         parts += [f"turns at runs: {self.runs}"] if self.runs else []
+        parts += [f"badges expired: {self.expired}"] if self.expired else []
         return ", ".join(parts)

@@ -14,6 +14,7 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 from django.http import HttpResponse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.exceptions import NotFound
@@ -22,7 +23,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from badges import api
-from badges.awarding.models import ACTIVE, UserCredential
+from badges.awarding.models import UserCredential, held
 from badges.catalog.models import BadgeTemplate
 from badges.common.openapi import Operation
 from badges.common.permissions import may, permission
@@ -124,7 +125,7 @@ class StickersView(PluginAPIView, GenericAPIView[UserCredential]):
         """
         refuse_unknown(request, StickerPagination.params)
         learner = readable_person(request, userId).learner
-        rows = UserCredential.objects.filter(learner=learner, active_key=ACTIVE).select_related("template")
+        rows = UserCredential.objects.filter(held(timezone.now()), learner=learner).select_related("template")
         page = self.paginate_queryset(rows) or []
         sees_reasons = may(request.user, "view", UserCredential)
         serializer = HeldStickerWithReasonSerializer if sees_reasons else HeldStickerSerializer

@@ -16,7 +16,7 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from badges.awarding.models import ACTIVE, UserCredential
+from badges.awarding.models import UserCredential, held
 from badges.common.client_limits import seconds_to_wait
 from badges.common.openapi import Operation
 from badges.common.problem_details import Conflict
@@ -123,5 +123,5 @@ def _counts(learner: Learner | None) -> dict[str, int]:
     """Return how many stickers a learner has and has claimed, counted from the rows."""
     if learner is None:
         return {"held": 0, "claimed": 0}
-    held = UserCredential.objects.filter(learner=learner, active_key=ACTIVE).count()
-    return {"held": held, "claimed": claimed_count(learner)}
+    number = UserCredential.objects.filter(held(timezone.now()), learner=learner).count()
+    return {"held": number, "claimed": claimed_count(learner)}

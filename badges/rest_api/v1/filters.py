@@ -12,11 +12,12 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Lower
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework.request import Request
 
-from badges.awarding.models import CredentialStatus
+from badges.awarding.models import CredentialStatus, with_status
 from badges.catalog.models import BadgeRequirement, TemplateIssuer
 from badges.common.query_parameters import refuse_unknown
 from badges.rest_api.pagination import NewestFirstPagination
@@ -88,9 +89,14 @@ class LearnerFilters(django_filters.FilterSet):
 class CredentialFilters(LearnerFilters):
     """Filters by learner, template, status and time of the award."""
 
-    status = django_filters.ChoiceFilter(choices=CredentialStatus.choices, label="Whether it is held or was revoked.")
+    status = django_filters.ChoiceFilter(
+        choices=CredentialStatus.choices, method="of_status", label="Whether it is held, or how it ended."
+    )
     awarded_after = _TimeFilter(field_name="awarded_at", lookup_expr="gte", label="Awarded at this time or later.")
     awarded_before = _TimeFilter(field_name="awarded_at", lookup_expr="lt", label="Awarded earlier than this time.")
+
+    def of_status(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        return rows.filter(with_status(value, timezone.now()))
 
 
 class ProgressFilters(LearnerFilters):

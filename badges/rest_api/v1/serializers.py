@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
@@ -76,8 +77,15 @@ class CredentialSerializer(serializers.Serializer[Any]):
     """A badge that a learner was awarded."""
 
     id = serializers.UUIDField()
-    status = serializers.ChoiceField(choices=CredentialStatus.choices)
+    status = serializers.SerializerMethodField(
+        help_text="`replaced`: the badge was earned anew before its end, and a newer credential took its place."
+    )
     awarded_at = utc_time_field()
+    valid_until = utc_time_field(allow_null=True, help_text="When the badge ends; null for one that has no end.")
+    ended_at = utc_time_field(allow_null=True, help_text="When it expired or was replaced.")
+    replaces = serializers.UUIDField(
+        source="replaces_id", allow_null=True, help_text="The id of the credential whose place it took."
+    )
     learner = LearnerSerializer()
     template = TemplateSerializer()
     cause = CauseSerializer(source="*")
@@ -88,6 +96,10 @@ class CredentialSerializer(serializers.Serializer[Any]):
     )
     revocation = serializers.SerializerMethodField(help_text="The cause of the revocation; null while it is held.")
     issued = serializers.SerializerMethodField()
+
+    @extend_schema_field(serializers.ChoiceField(choices=CredentialStatus.choices))
+    def get_status(self, credential: Any) -> str:
+        return str(credential.status_at(timezone.now()))
 
     @extend_schema_field(RevocationCauseSerializer(allow_null=True))
     def get_revocation(self, credential: Any) -> Any:

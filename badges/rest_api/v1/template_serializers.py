@@ -11,7 +11,8 @@ from badges.catalog.criteria import counts_from_of
 from badges.catalog.documents import Document, pack_entry
 from badges.catalog.editing import Outcome, SaveResult
 from badges.catalog.models import BadgeTemplate, TemplateRevision
-from badges.rest_api.openapi import TEMPLATE_DOCUMENT_SCHEMA
+from badges.catalog.queries import expiry_of
+from badges.rest_api.openapi import EXPIRY_SCHEMA, TEMPLATE_DOCUMENT_SCHEMA
 from badges.rest_api.times import utc_text, utc_time_field
 
 
@@ -41,12 +42,17 @@ class BadgeTemplateSerializer(serializers.Serializer[BadgeTemplate]):
     image_url = serializers.CharField(help_text="Empty when there is no image.")
     is_active = serializers.BooleanField(help_text="Only active templates are matched against events.")
     award_once = serializers.BooleanField()
+    expiry = serializers.SerializerMethodField(help_text="How long the badge holds, as in packs; null for ever.")
     archived_at = utc_time_field(allow_null=True)
     created_at = utc_time_field()
     modified_at = utc_time_field()
     revision = serializers.IntegerField(
         source="current_revision.number", allow_null=True, default=None, help_text="The number of the revision."
     )
+
+    @extend_schema_field(EXPIRY_SCHEMA)
+    def get_expiry(self, template: BadgeTemplate) -> Document | None:
+        return expiry_of(template)
 
 
 class TemplateDetailSerializer(BadgeTemplateSerializer):

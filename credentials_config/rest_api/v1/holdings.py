@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
+from django.db.models import Q
 from django.utils import timezone
 
 from badges import api as badges
@@ -59,16 +60,17 @@ def represent_certificate(row: Credential, *, now: dt.datetime | None = None) ->
 
 
 def _represent_badge(row: Any) -> dict[str, Any]:
+    now = timezone.now()
     return {
         "kind": BADGE,
         "id": row.pk,
         "title": row.template.name,
         "description": row.template.description,
         "image_url": row.template.image_url,
-        "status": row.status,
-        "held": row.active_key is not None,
+        "status": row.status_at(now),
+        "held": row.status_at(now) == "awarded",
         "issued_at": row.awarded_at,
-        "expires_at": None,
+        "expires_at": row.valid_until,
         "certificate": None,
         "badge": {"uuid": row.template.uuid, "slug": row.template.slug, "reason": row.public_reason},
     }
@@ -81,4 +83,6 @@ def _certificates(person: badges.Person | None, ended: bool) -> Source:
 
 def _badges(person: badges.Person | None, ended: bool) -> Source:
     rows = badges.credentials_of(person) if person is not None else badges.credentials_of(-1).none()
-    return Source(BADGE, rows if ended else rows.exclude(active_key=None), "awarded_at")
+    if not ended:
+        rows = rows.filter(Q(valid_until=None) | Q(valid_until__gt=timezone.now())).exclude(active_key=None)
+    return Source(BADGE, rows, "awarded_at")

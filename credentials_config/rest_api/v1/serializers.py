@@ -50,7 +50,7 @@ class HoldingSerializer(serializers.Serializer[Any]):
     image_url = serializers.CharField(help_text="Empty when there is no image.")
     status = serializers.CharField(
         help_text="Certificates: available, expired, invalidated; just issued ones generating or error. "
-        "Badges: awarded, revoked."
+        "Badges: awarded, revoked, expired, replaced."
     )
     held = serializers.BooleanField()
     issued_at = _time()
