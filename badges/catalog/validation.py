@@ -106,15 +106,14 @@ def _defaults(part: str) -> dict[str, Any]:
     return {key: default_of(part, key) for key in keys[part].split()}
 
 
+def given_by_people_only(document: Document) -> bool:
+    """Return whether nothing that a learner does gives this badge: no requirement, no criteria, no badge condition."""
+    demands = document["requirements"] or document["criteria"] is not None
+    return not demands and document["slug"] not in badge_condition_slugs()
+
+
 def _content_problems(document: Document, path: str) -> list[Problem]:
     problems = []
-    is_empty = not document["requirements"] and document["criteria"] is None
-    if document["is_active"] and is_empty and document["slug"] not in badge_condition_slugs():
-        message = (
-            "an active template needs at least one requirement, a criteria document or the slug of a badge condition; "
-            'add one, or write "is_active": false'
-        )
-        problems.append(Problem(child_path(path, "requirements"), message))
     if document["expiry"] and not is_day(document["expiry"].get(EACH_YEAR, "01-01")):
         problems.append(Problem(child_path(path, "expiry", EACH_YEAR), NO_SUCH_DAY))
     if document["image_url"]:
