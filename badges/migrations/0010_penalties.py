@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('lms_badges', '0008_expiry_of_badges'),
+        ('lms_badges', '0009_circuits_with_reasons_and_pace'),
     ]
 
     operations = [
