@@ -25,7 +25,7 @@ from badges.models import BadgeTemplate, InboxMessage, Learner, OutboxMessage
 from badges.testing.credly import CredlyProcess
 from credentials_config.models import Credential
 from credentials_config.testing.lms import LmsProcess
-from service.demo import certificates, learning_events
+from service.demo import awards, certificates, learning_events
 
 LOGIN = ("demo", "demo-only-on-this-machine")
 
@@ -63,6 +63,7 @@ class Command(BaseCommand):
             self._deliver()
             self._show(credly)
             self._explain_criteria()
+            self._give_other_badges(folder)
             with LmsProcess() as lms:
                 self._give_certificates(lms, f"http://127.0.0.1:{port}", folder)
                 self._share(f"http://127.0.0.1:{port}")
@@ -132,6 +133,16 @@ class Command(BaseCommand):
         except CommandError as error:
             self.console.print(str(error), markup=False, highlight=False)
 
+    def _give_other_badges(self, folder: Path) -> None:
+        """Give badges that no learning event causes, and announce them."""
+        self._step("Giving a badge by hand, over REST")
+        awards.give_by_hand(self.console, staff=LOGIN[0])
+        self._step("Giving a badge for a certification of another service")
+        awards.give_for_certification(self.stdout, folder)
+        self._step("Giving badges for XP: a learner finishes a quiz, and sends it twice")
+        awards.give_for_engagement(self.console)
+        call_command("badges_drain", stdout=self.stdout)
+
     def _give_certificates(self, lms: LmsProcess, address: str, folder: Path) -> None:
         """Enable a certificate for a course, run its schedule once, and print where the results are."""
         certificates.open_course(lms)
@@ -169,6 +180,7 @@ class Command(BaseCommand):
         threading.Thread(target=call_command, args=("badges_drain",), kwargs={"forever": True}, daemon=True).start()
         threading.Thread(target=certificates.keep_making, daemon=True).start()
         self.console.print(f"\nAdmin    {address}/admin/   login {LOGIN[0]}, password {LOGIN[1]}")
+        self.console.print(f"Learner  {address}/badges/   the page of whoever is signed in")
         self.console.print(f"API      {address}/api/badges/v1/credentials/   described at {address}/api/docs/")
         self.console.print(f"Credly   {credly.url} (the stand-in)\nCtrl-C ends it.\n")
         call_command("runserver", f"127.0.0.1:{port}", use_reloader=False, skip_checks=True)
