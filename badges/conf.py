@@ -35,6 +35,9 @@ DEFAULTS: dict[str, Any] = {
     # Days that the ids of decided events are kept; None: for ever. An event that arrives again after that is decided
     # again. So this must be longer than the bus keeps events, and older files of events must not be read again.
     "event_days": None,
+    # Days that penalties of people without a learner are kept; None: for ever. What such a person had earned before a
+    # penalty counts all the same if its event arrives after that.
+    "penalty_days": 180,
     # Days that events about a person are remembered, without personal data, for rules that look back: in general, and
     # for single types ({type: days}). 0: not at all.
     "event_log": {"days": 180, "types": {}},
