@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('lms_badges', '0009_circuits_with_reasons_and_pace'),
+        ('lms_badges', '0010_penalties'),
     ]
 
     operations = [
