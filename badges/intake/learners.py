@@ -182,8 +182,9 @@ def give_account(learner: Learner) -> None:
     """
     Give a learner the account that another learner of the same person has.
 
-    The other one keeps its progress and its credentials, and has neither account nor LMS user id afterwards. Raises
-    Permanent when there are not two such learners any more.
+    The other one keeps its progress and its credentials, and has neither account nor LMS user id afterwards. Its ids at
+    other systems go to this one. What still names the other one, such as the account id of the sticker flows, leads to
+    this one by ``account_learner``. Raises Permanent when there are not two such learners any more.
     """
     with transaction.atomic():
         rows = Learner.objects.select_for_update().filter(pk__in=[learner.pk, learner.account_learner_id])
@@ -191,7 +192,8 @@ def give_account(learner: Learner) -> None:
         ours, other = locked.get(learner.pk), locked.get(learner.account_learner_id or 0)
         if ours is None or other is None or ours.user_id is not None or other.user_id is None or other.lms_user_id:
             raise Permanent(NOT_TWO_LEARNERS)
-        Learner.objects.filter(pk=other.pk).update(user=None)
+        LearnerIdentity.objects.filter(learner=other).update(learner=ours)
+        Learner.objects.filter(pk=other.pk).update(user=None, account_learner=ours)
         Learner.objects.filter(pk=ours.pk).update(user=other.user_id, account_learner=None)
 
 
@@ -239,6 +241,24 @@ def get_or_create(lookup: LearnerLookup, keys: Iterable[PersonKey]) -> dict[Pers
     _add_what_is_missing(found, accounts)
     _note_two_learners(found, lookup)
     return {key: found[other] for key, other in wanted.items()}
+
+
+def reserve(lms_user_ids: Collection[int]) -> None:
+    """
+    Let nobody else create learners with these LMS user ids until the transaction ends; three statements.
+
+    For people without a learner about whom something is written that a new learner has to take into account. A row is
+    inserted and deleted again: whoever inserts the same LMS user id waits for the end of this transaction. Raises
+    IntegrityError when there is such a learner now, or the person was just retired. Whoever looks up again finds that.
+    """
+    rows = [Learner(lms_user_id=each) for each in sorted(lms_user_ids)]
+    Learner.objects.bulk_create(rows)
+    # A retirement writes its hash before it inserts the learner. Whoever has inserted the learner sees the hash.
+    if retired.among(retired.digests_of(lms_user_ids)):
+        raise IntegrityError(CHANGED)
+    # Nothing can point at rows that nobody else has seen, so the tables that could are not asked.
+    mine = Learner.objects.filter(uuid__in=[row.uuid for row in rows])
+    mine._raw_delete(mine.db)
 
 
 def _new_learners(
