@@ -1,4 +1,4 @@
-"""What staff rely on when a machine dies in the middle of a file: the rest is carried out, and nobody gets a badge twice."""
+"""What staff rely on when a machine dies in the middle of a file: all of it is carried out, and nothing twice."""
 
 from __future__ import annotations
 
