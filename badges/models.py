@@ -24,6 +24,7 @@ from badges.flows.models import (
 )
 from badges.history.models import LoggedEvent
 from badges.intake.models import InboxMessage, InboxState, Learner, LearnerIdentity, RetiredPerson
+from badges.mail.models import CredentialMail, MailOptOut
 from badges.outbox.models import Circuit, OutboxMessage, OutboxState
 from badges.progress.models import BadgeProgress, Fulfillment
 from badges.runs.models import Run, RunMode, RunState
@@ -40,6 +41,7 @@ __all__ = [
     "CertificationCompletion",
     "CertificationMapping",
     "Circuit",
+    "CredentialMail",
     "CredentialStatus",
     "DataRule",
     "EventType",
@@ -51,6 +53,7 @@ __all__ = [
     "LearnerEngagement",
     "LearnerIdentity",
     "LoggedEvent",
+    "MailOptOut",
     "OutboxMessage",
     "OutboxState",
     "Registration",
