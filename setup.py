@@ -46,7 +46,10 @@ ENTRY_POINTS = {
         "bulk_revoke = badges.bulk.run_kinds:BulkRevoke",
     ],
     # Generators of documents, by the slug that credential types store.
-    "credentials_config.generators": ["pdf = credentials_config.generators.pdf.generator:PdfGenerator"],
+    "credentials_config.generators": [
+        "badge = credentials_config.generators.badge:BadgeGenerator",
+        "pdf = credentials_config.generators.pdf.generator:PdfGenerator",
+    ],
     # Processors, which find the eligible learners, by the slug that credential types store.
     "credentials_config.processors": [
         "badge_holders = credentials_config.processors.badge_holders:BadgeHolders",

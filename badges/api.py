@@ -20,6 +20,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from badges import explanations, granting, retirement
 from badges.awarding.models import UserCredential, held
@@ -32,7 +33,7 @@ from badges.common.merged_pagination import Source as HoldingRows
 from badges.common.retirement import RetirementHook, RetiringPerson, register_retirement_hook
 from badges.conf import config, user_lms_id_field
 from badges.engagement.activities import stats_of
-from badges.exceptions import UnknownPersonError
+from badges.exceptions import TemplateNotActiveError, UnknownPersonError
 from badges.explanations import Explanation
 from badges.intake import identities, learners
 from badges.intake.events import Event
@@ -125,6 +126,7 @@ __all__ = [
     "start_run",
     "undelivered",
     "unlink_identity",
+    "why_not_awarded",
     "with_reports",
 ]
 
@@ -202,6 +204,19 @@ def award(
     learner = learner_of(person) or functools.partial(_create_learner, person)
     now = now or timezone.now()
     return granting.award_one(learner, known, by=by, reason=reason, lift_block=lift_block, now=now)
+
+
+def why_not_awarded(template: str) -> str:
+    """
+    Return why badges of a template are not awarded now, with the remedy; empty when they are.
+
+    Two statements at most.
+    """
+    known = None if "\0" in template else BadgeTemplate.objects.filter(slug=template).first()
+    if known is None:
+        return _("There is no badge template with this slug. Write it as its page shows it.")
+    is_awarded = granting.awardable_templates().filter(pk=known.pk).exists()
+    return "" if is_awarded else str(TemplateNotActiveError(template))
 
 
 def revoke(

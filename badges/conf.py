@@ -173,6 +173,8 @@ DEFAULTS: dict[str, Any] = {
     },
     # The pages for learners, and the public page of a credential.
     "pages": {
+        # Where the pages are. It is read once, with the URLs of the host. Public addresses begin with it for years.
+        "path": "badges/",
         # Who decides whether a badge has a public page. "learner": the learner does, badge by badge, and none has one
         # before that. "always": all badges have one. "never": none has.
         "sharing": "learner",

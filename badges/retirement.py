@@ -139,7 +139,7 @@ def delete_personal_data(person: RetiringPerson, *, now: dt.datetime) -> dict[st
         counts["activities"] = activities.delete_of(person.learner_id)
         counts["mail settings"] = opting_out.delete_of(person.learner_id)
         counts |= flow_data.delete_of(person.learner_id)
-    counts["dead letters without a person"] = inbox.clear_unreadable_payloads()
+    counts["dead letters without a person"] = inbox.clear_unreadable_payloads(now=now)
     counts |= personal_data.delete(_identifiers(person, names))
     counts["reasons"] = _clear_reasons(person.learner_id) if person.learner_id is not None else 0
     counts["reasons"] += bulk_data.clear_reasons(person.learner_id, person.user_id)

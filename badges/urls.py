@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.urls import include, path
 
+from badges.pages.addresses import path_of_pages
 from badges.rest_api import documentation
 
 app_name = "lms_badges"
@@ -13,5 +14,5 @@ urlpatterns = [
     path("api/v1/", include("badges.rest_api.activities_v1.urls")),
     path("api/schema/", documentation.SchemaView.as_view(), name="schema"),
     path("api/docs/", documentation.docs, name="docs"),
-    path("badges/", include("badges.pages.urls")),
+    path(path_of_pages(), include("badges.pages.urls")),
 ]

@@ -10,6 +10,7 @@ plug-in's slug. It is created without arguments, once per process, and several t
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -140,6 +141,24 @@ class Document:
     extension: str = "pdf"
 
 
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """
+    Who gets something that is no document, and by which credential.
+
+    ``learner`` is the UUID of the learner, as ``badges.api`` takes it. ``title`` is the name of the credential type.
+    ``given`` is what ``Renderer.give`` returned the last time; empty before the first time. ``now`` is the time to act
+    at.
+    """
+
+    learner: uuid.UUID
+    verification_code: str
+    title: str
+    context_name: str
+    given: Mapping[str, JSON]
+    now: dt.datetime
+
+
 class GenerationError(Exception):
     """
     A document cannot be made. The message names the option or asset and the remedy, and holds no personal data.
@@ -179,13 +198,27 @@ class Renderer(ABC):
 
     ``made_from`` is a JSON object that is stored with each credential: the slugs and versions of the assets, and the
     version of the generator.
+
+    With ``makes_documents`` False, learners get something that is no document, such as a badge. Then ``give`` is called
+    for each of them and not ``render``, which serves the preview alone.
     """
 
     made_from: dict[str, JSON]
+    makes_documents: ClassVar[bool] = True
 
     @abstractmethod
     def render(self, context: DocumentContext) -> Document:
         """Return one document. Raises GenerationError when it cannot be made."""
+
+    def give(self, recipient: Recipient) -> dict[str, JSON]:
+        """
+        Give a learner what is no document, and return a JSON object that tells what it was.
+
+        Called in the transaction that makes the credential available, so both happen or neither does; the transaction
+        may be tried again. So it only writes to the database. Called again for a reissue. Raises GenerationError when
+        it cannot be given.
+        """
+        raise NotImplementedError
 
     def close(self) -> None:
         """Release processes and files."""
@@ -215,3 +248,15 @@ class Generator(ABC):
 
         Raises GenerationError, naming the option or asset and the remedy, when something is missing or broken.
         """
+
+    def take_back(self, recipient: Recipient, *, public_reason: str, note: str, by: Any) -> None:
+        """
+        Take back what ``Renderer.give`` has given, because the credential is invalidated.
+
+        Called in the transaction of that. ``by`` is the account of who decided it, or None. ``note`` is for staff.
+        """
+        return None
+
+    def is_held(self, given: Mapping[str, JSON]) -> bool:
+        """Return whether what ``Renderer.give`` has given is still held; the verification page asks."""
+        return True

@@ -24,6 +24,7 @@ from credentials_config.contracts import (
     Options,
     Person,
     Processor,
+    Recipient,
     Renderer,
 )
 
@@ -39,6 +40,7 @@ __all__ = [
     "Options",
     "Person",
     "Processor",
+    "Recipient",
     "Renderer",
     "generator",
     "generators",

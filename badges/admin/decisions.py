@@ -155,7 +155,7 @@ class IdentityForm(DecisionForm):
         widget=AdminTextInputWidget(),
         help_text=gettext_lazy("The system that gave the id, written as in the settings."),
     )
-    subject = forms.CharField(
+    external_id = forms.CharField(
         label=gettext_lazy("Id"),
         max_length=SUBJECT_LENGTH,
         widget=AdminTextInputWidget(attrs={"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}),
@@ -165,9 +165,9 @@ class IdentityForm(DecisionForm):
     def refuse(self, error: BadgesError, *, user: Any) -> None:
         """Show why the id was not added, at the field that it is about."""
         if isinstance(error, UnusableIdentityError):
-            self.add_error(error.field, error.problem)
+            self.add_error("issuer" if error.field == "issuer" else "external_id", error.problem)
         elif isinstance(error, IdentityTakenError):
-            self.add_error("subject", str(error))
+            self.add_error("external_id", str(error))
         else:
             super().refuse(error, user=user)
 

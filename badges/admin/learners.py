@@ -55,6 +55,20 @@ from badges.models import (
 from badges.retirement import RetirementResult
 
 
+class _TwoLearnersFilter(admin.SimpleListFilter):
+    title = gettext_lazy("account of another learner")
+    parameter_name = "account"
+
+    def lookups(self, request: Any, model_admin: Any) -> list[tuple[str, str]]:
+        return [("due", _("to be given to this one")), ("given", _("was given to the other one"))]
+
+    def queryset(self, request: Any, queryset: Any) -> Any:
+        if self.value() not in ("due", "given"):
+            return queryset
+        given = Q(user=None, lms_user_id=None)
+        return queryset.filter(given if self.value() == "given" else ~given, account_learner__isnull=False)
+
+
 @admin.register(Learner)
 class LearnerAdmin(ButtonsMixin, ExactSearchMixin, ReadOnlyAdmin):
     """Learners that matched events were about, or whom staff awarded a badge. A button awards one."""
@@ -63,7 +77,7 @@ class LearnerAdmin(ButtonsMixin, ExactSearchMixin, ReadOnlyAdmin):
     list_select_related = ("user",)
     search_help_text = gettext_lazy("An LMS user id, a username or its beginning, or the UUID of a learner.")
     ordering = ("-pk",)
-    list_filter = (("account_learner", admin.EmptyFieldListFilter),)
+    list_filter = (_TwoLearnersFilter,)
     fields = (
         "uuid",
         "lms_user_id",
@@ -125,7 +139,7 @@ class LearnerAdmin(ButtonsMixin, ExactSearchMixin, ReadOnlyAdmin):
             offered.append((reverse("admin:lms_badges_learner_award", args=[row.pk]), _("Award a badge")))
         if not row.is_anonymous and may(request.user, "add", LearnerIdentity):
             offered.append((reverse("admin:lms_badges_learner_identify", args=[row.pk]), _("Add an id elsewhere")))
-        if row.account_learner_id and self.may(request, "join"):
+        if row.account_learner_id and not row.is_anonymous and self.may(request, "join"):
             offered.append((reverse("admin:lms_badges_learner_join", args=[row.pk]), _("Give the account")))
         return offered
 
@@ -173,7 +187,7 @@ class LearnerAdmin(ButtonsMixin, ExactSearchMixin, ReadOnlyAdmin):
             raise Http404
 
         def decide(given: dict[str, Any]) -> HttpResponse:
-            api.link_identity(learner, ExternalIdentity(given["issuer"], given["subject"]))
+            api.link_identity(learner, ExternalIdentity(given["issuer"], given["external_id"]))
             nameless = Learner(pk=learner.pk, uuid=learner.uuid)  # the host's log must not name people
             self.log_change(request, nameless, _("given an id at another system"))
             self.message_user(request, _("Events that hold this id are about the learner now."), messages.SUCCESS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from django.utils import translation
 
@@ -62,10 +62,14 @@ def counts_from_of(template: BadgeTemplate) -> dt.datetime | None:
     return template.requirements.filter(key=CRITERIA_KEY).values_list("counts_from", flat=True).first()
 
 
-def describe_criteria(document: Document) -> str:
-    """Return a stored criteria document in the reader's language; why it cannot be used, if it no longer parses."""
+def describe_criteria(document: Document, event_name: Callable[[str], str] | None = None) -> str:
+    """
+    Return a stored criteria document in the reader's language; why it cannot be used, if it no longer parses.
+
+    ``event_name`` says what readers call an event type; without it, types are quoted as they are.
+    """
     try:
         criteria = parse_criteria(document)
     except CriteriaError as error:
         return translation.gettext("The criteria document cannot be used: %(problem)s") % {"problem": error}
-    return describe(criteria, Translations(translation))
+    return describe(criteria, Translations(translation), event_name)

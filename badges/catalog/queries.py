@@ -1,11 +1,13 @@
-"""Reading stored templates as documents, many at a time."""
+"""Reading stored templates, many at a time: as documents, and by their names."""
 
 from __future__ import annotations
 
 import json
+import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from badges.catalog import event_types
 from badges.catalog.documents import CRITERIA_KEY, Document
@@ -86,6 +88,31 @@ def load(templates: QuerySet[BadgeTemplate]) -> dict[int, StoredTemplate]:
     for rule in DataRule.objects.filter(requirement__template_id__in=stored).order_by("id"):
         stored[owners[rule.requirement_id]].rules.setdefault(rule.requirement_id, []).append(rule)
     return stored
+
+
+def templates_named(names: Iterable[str]) -> dict[str, BadgeTemplate]:
+    """
+    Return templates by their names, which are slugs or UUIDs; one statement, or none.
+
+    Of two templates the one whose slug a name is goes before the one whose UUID it is. Names that no template has are
+    left out.
+    """
+    # Half a character, which JSON can hold, and the character 0 are in no slug, and not every database takes them.
+    wanted = {name for name in names if "\0" not in name and not any("\ud800" <= char <= "\udfff" for char in name)}
+    by_uuid = {name: found for name in wanted if (found := _uuid(name))}
+    if not wanted:
+        return {}
+    rows = list(BadgeTemplate.objects.filter(Q(slug__in=wanted) | Q(uuid__in=by_uuid.values())).order_by())
+    templates = {row.uuid: row for row in rows}
+    found_by_uuid = {name: templates[found] for name, found in by_uuid.items() if found in templates}
+    return found_by_uuid | {row.slug: row for row in rows if row.slug in wanted}
+
+
+def _uuid(text: str) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        return None
 
 
 def expiry_of(template: BadgeTemplate) -> Document | None:

@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from typing import Any, ClassVar
 
 from django.conf import settings
+from django.db import transaction
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
@@ -143,6 +144,11 @@ class PluginAPIView(APIView):
         super().__init_subclass__(**options)
         if cls.operations:
             cls.http_method_names = [*cls.operations, *(["head"] if "get" in cls.operations else [])]
+
+    @classmethod
+    def as_view(cls, **initkwargs: Any) -> Any:
+        """Return the view, without the host's ATOMIC_REQUESTS: views choose their transactions, and try them again."""
+        return transaction.non_atomic_requests(super().as_view(**initkwargs))
 
     def body(self, serializer: type[StrictSerializer]) -> dict[str, Any]:
         """

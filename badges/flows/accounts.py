@@ -9,6 +9,7 @@ import datetime as dt
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from uuid6 import uuid7
 
@@ -77,21 +78,38 @@ def lock_learners(account_ids: Iterable[str]) -> dict[str, Learner]:
     """
     Return the learners of accounts by account id, locked in the order of their ids; at most three statements.
 
-    An account id is the UUID of a learner, or an id at the issuer that the setting ``flows.account_issuer`` names.
+    An account id is the UUID of a learner, or an id at the issuer that the setting ``flows.account_issuer`` names. That
+    of a learner whose account was given to another learner of the same person finds the other one.
     """
     wanted = set(account_ids)
     by_uuid = {found: account_id for account_id in wanted if (found := _uuid(account_id))}
-    known = Learner.objects.filter(uuid__in=by_uuid).order_by().values_list("uuid", "pk") if by_uuid else []
-    pk_of = {by_uuid[found]: pk for found, pk in known}
+    known = Learner.objects.filter(uuid__in=by_uuid).order_by().values_list("uuid", *_FOLLOWED) if by_uuid else []
+    pk_of = {by_uuid[found]: _followed(*columns) for found, *columns in known}
     issuer, others = config.flows["account_issuer"], wanted - pk_of.keys()
     if issuer and others:
-        identities = LearnerIdentity.objects.filter(issuer=issuer, subject__in=others).order_by()
-        pk_of |= dict(identities.values_list("subject", "learner_id"))
+        # An event has UUIDs in lower case. The other system, and so the row, may write them in upper case.
+        written = {text: account_id for account_id in others for text in _ways_to_write(account_id)}
+        identities = LearnerIdentity.objects.filter(issuer=issuer, subject__in=written).order_by()
+        rows = identities.values_list("subject", *(f"learner__{name}" for name in _FOLLOWED))
+        # In lower case last, so that it is preferred.
+        pk_of |= {written[subject]: _followed(*columns) for subject, *columns in sorted(rows)}
     if not pk_of:
         return {}
     locked = Learner.objects.select_for_update().filter(pk__in=set(pk_of.values())).order_by("pk")
     learners = {learner.pk: learner for learner in locked}
     return {account_id: learners[pk] for account_id, pk in pk_of.items() if pk in learners}
+
+
+_FOLLOWED = ("pk", "user", "lms_user_id", "account_learner")
+
+
+def _followed(pk: int, user: Any, lms_user_id: int | None, account_learner: int | None) -> int:
+    """Return the learner who is meant: one who has lost the account to another learner stands for that one."""
+    return account_learner if account_learner and user is None and lms_user_id is None else pk
+
+
+def _ways_to_write(account_id: str) -> set[str]:
+    return {account_id, account_id.upper()} if _uuid(account_id) else {account_id}
 
 
 def store_new(

@@ -8,13 +8,10 @@ A claim counts, once for each learner and template. It awards nothing, unless ``
 from __future__ import annotations
 
 import datetime as dt
-import uuid
-from collections.abc import Iterable, Sequence
-
-from django.db.models import Q
+from collections.abc import Sequence
 
 from badges import granting
-from badges.catalog.models import BadgeTemplate
+from badges.catalog.queries import templates_named
 from badges.conf import config
 from badges.flows import accounts
 from badges.flows.accounts import UNKNOWN_ACCOUNT, Received
@@ -40,14 +37,14 @@ def handle(rows: Sequence[InboxMessage], *, now: dt.datetime) -> Handled:
     """
     handled = Handled()
     known = list(accounts.received(rows, handled, if_unknown=lambda row: handled.dead.append((row, UNKNOWN_ACCOUNT))))
-    templates = _template_ids(each.event.data["stickerId"] for each in known)
+    templates = templates_named(each.event.data["stickerId"] for each in known)
     claims: dict[tuple[int, int], Received] = {}
     for each in known:
-        template_id = templates.get(each.event.data["stickerId"])
-        if template_id is None:
+        template = templates.get(each.event.data["stickerId"])
+        if template is None:
             handled.dead.append((each.row, UNKNOWN_STICKER))
         else:
-            claims.setdefault((each.learner.pk, template_id), each)
+            claims.setdefault((each.learner.pk, template.pk), each)
     new = accounts.store_new(StickerClaim, claims, now=now)
     if config.flows["claims_award"] and new:
         awardable = granting.awardable({template_id for _, template_id in new})
@@ -58,24 +55,3 @@ def handle(rows: Sequence[InboxMessage], *, now: dt.datetime) -> Handled:
         ]
         handled.awarded = len(granting.award(awards, now=now))
     return handled
-
-
-def _template_ids(sticker_ids: Iterable[str]) -> dict[str, int]:
-    """Return the ids of templates, by slug or by UUID as it was given; one statement."""
-    wanted = set(sticker_ids)
-    uuids = {identifier for text in wanted if (identifier := _uuid(text))}
-    if not wanted:
-        return {}
-    rows = BadgeTemplate.objects.filter(Q(slug__in=wanted) | Q(uuid__in=uuids)).order_by()
-    found: dict[str, int] = {}
-    for pk, slug, identifier in rows.values_list("pk", "slug", "uuid"):
-        found.setdefault(str(identifier), pk)
-        found[slug] = pk  # of two templates of one name, the one whose slug it is
-    return found
-
-
-def _uuid(text: str) -> uuid.UUID | None:
-    try:
-        return uuid.UUID(text)
-    except ValueError:
-        return None

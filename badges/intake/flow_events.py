@@ -20,9 +20,10 @@ from django.utils.crypto import salted_hmac
 
 from badges.catalog.event_types import LearnerData
 from badges.catalog.learner_paths import ExternalIdentity
+from badges.database import retry_transient
 from badges.exceptions import EventError
 from badges.intake import inbox
-from badges.intake.events import ID_LENGTH, Event, canonical_id, event_from_envelope, load_envelope, type_of
+from badges.intake.events import ID_LENGTH, Event, Identity, canonical_id, event_from_envelope, load_envelope, type_of
 from badges.intake.models import InboxMessage, InboxState, Learner
 from badges.rules import Kind, Shape, ShapeError, to_text
 
@@ -34,6 +35,7 @@ REGISTERED = "users.userRegistered.v1"
 _ACCOUNT = "account"
 
 _BARE_SALT = "badges.intake.flow_events"
+_BARE_PREFIX = "hmac-sha256:"
 
 GONE = "The stored event of this row is gone or was changed. Let its sender send it again, and remove the row."
 
@@ -88,12 +90,13 @@ def envelope_of_bare(event_type: str, data: Any) -> dict[str, Any]:
     Return the envelope of an event that came without one: a message whose value is the data alone.
 
     Its id is a keyed digest of the data, so the same data is the same event, and the id tells nothing of the account.
+    A completion that comes again is handled again (``requeue``), which gives only what was not given before.
     After SECRET_KEY was changed, the same data is another event; the handlers do nothing twice. Raises EventError when
     it is not such data.
     """
     canonical = TYPES[event_type].canonical(data, "the value")
     digest = salted_hmac(_BARE_SALT, to_text(canonical), algorithm="sha256").hexdigest()
-    return {"id": f"hmac-sha256:{digest}", "source": f"kafka/{event_type}", "type": event_type, "data": canonical}
+    return {"id": f"{_BARE_PREFIX}{digest}", "source": f"kafka/{event_type}", "type": event_type, "data": canonical}
 
 
 # --- rows of the inbox -----------------------------------------------------------------------------------------------
@@ -121,31 +124,46 @@ def takes_over(row: InboxMessage) -> bool:
     """
     Return whether a claimed row holds one of these events that could not be read when it arrived.
 
-    An operator tries such a dead letter again. It then gets the kind of its handler, in memory.
+    An operator tries such a dead letter again. It then gets the kind of its handler, in memory. If it can be read now,
+    the kind and the person are also written to the row: it may have to wait for the account, and a retirement must find
+    it. One statement, or none.
     """
     if row.source or row.payload is None:
         return False
-    with suppress(EventError):
-        definition = find(type_of(load_envelope(row.payload)))
-        if definition is not None:
-            row.kind = definition.kind
-            return True
-    return False
+    try:
+        envelope = load_envelope(row.payload)
+        definition = find(type_of(envelope))
+    except EventError:
+        return False
+    if definition is None:
+        return False
+    row.kind = definition.kind
+    with suppress(EventError):  # the handler tells why
+        event = event_from_envelope(definition, envelope, received_from=row.received_from)
+        person = _person(event.data["accountId"])
+        retry_transient(lambda: inbox.note_person(row, kind=row.kind, person=person))
+    return True
 
 
-def requeue_dead(events: Iterable[Event], *, now: dt.datetime) -> int:
+def requeue(events: Iterable[Event], *, now: dt.datetime) -> int:
     """
-    Let events be tried again that have come again after they became dead letters; return how many.
+    Let events be handled again that have come again; return how many.
 
-    What was missing, such as the account, may be there now. One statement, or none.
+    Those are dead letters, because what was missing, such as the account, may be there now. And completions that came
+    as data alone, whose sender has no new id to give: a mapping may be there now. At most two statements.
     """
+    bare: dict[Identity, Event] = {}
     by_source: dict[str, list[str]] = {}
     for event in events:
-        by_source.setdefault(event.source, []).append(event.id)
+        if event.type == COMPLETED and event.id.startswith(_BARE_PREFIX):
+            bare[event.identity] = event
+        else:
+            by_source.setdefault(event.source, []).append(event.id)
     again = Q()
     for source, ids in by_source.items():
         again |= Q(source=source, event_id__in=ids)
-    return inbox.requeue(InboxMessage.objects.filter(again, kind__in=KINDS), now=now) if again else 0
+    requeued = inbox.requeue(InboxMessage.objects.filter(again, kind__in=KINDS), now=now) if again else 0
+    return requeued + inbox.write_again([row_of(event, now=now) for event in bare.values()])
 
 
 def account_names(learner_id: int | None, names: Sequence[str | ExternalIdentity]) -> list[ExternalIdentity]:

@@ -106,6 +106,6 @@ def _bind_account(user: Any, identity: ExternalIdentity) -> _Bound:
         Learner.objects.filter(pk=learner.pk).update(user=user.pk, account_learner=None)
         return _Bound.HERE
     log.warning(TWO_LEARNERS, other.pk, learner.pk)
-    if other.lms_user_id is None:
+    if learner.lms_user_id is not None and other.lms_user_id is None:
         Learner.objects.filter(pk=learner.pk).update(account_learner=other)
     return _Bound.ELSEWHERE

@@ -24,6 +24,12 @@ from badges.intake.models import EVENT, PLACE_LENGTH, InboxMessage, InboxState
 
 REASON_LENGTH = 500
 
+# What a row gets anew when its event is handled once more. Its id and where it was received stay.
+_WRITTEN_AGAIN = (
+    *("kind", "event_time", "name_digest", "payload", "state", "due_at", "claim", "attempts", "reason"),
+    *("received_at", "processed_at"),
+)
+
 # A claim counts as an attempt: a batch is decided as a whole, so there is no later moment to count one.
 _claims = Claims(InboxMessage, unfinished=Q(state=InboxState.PENDING), counts=("attempts",))
 
@@ -35,6 +41,7 @@ TOO_LONG = (
     "Stored, the event may take {size} bytes of a statement; the database server's max_allowed_packet is {limit}. "
     "Raise that, then let the event be sent again."
 )
+CLEARED = "Somebody was retired while this waited, and it may have been about them. Let its sender send it again."
 # The most bytes that a row takes in an INSERT besides its payload. A character has up to four bytes.
 ROW_OVERHEAD = 8192
 
@@ -184,6 +191,24 @@ def requeue(rows: QuerySet[InboxMessage], *, now: dt.datetime) -> int:
     return dead.update(state=InboxState.PENDING, due_at=now, attempts=0, processed_at=None)
 
 
+def write_again(rows: Sequence[InboxMessage]) -> int:
+    """
+    Write unsaved, pending rows over those that have the same source and id, to be handled once more; return how many.
+
+    No two of them have the same source and id. One statement, or none.
+    """
+    ordered = sorted(rows, key=lambda row: (row.source, row.event_id))
+    insert(ordered, unique=("source", "event_id"), update=_WRITTEN_AGAIN)
+    return len(ordered)
+
+
+def note_person(row: InboxMessage, *, kind: str, person: LearnerData) -> None:
+    """Write the kind of a claimed row and whom it is about, so that it is found when this person is retired."""
+    key = person.key
+    digest = None if isinstance(key, int) else name_digest(key)
+    _claims.still_claimed([row]).update(kind=kind, name_digest=digest)
+
+
 def clear_payloads(*, before: dt.datetime, step: int = 500) -> int:
     """
     Delete the payloads of events that were decided before a time; return how many.
@@ -228,16 +253,18 @@ def clear_personal_data(rows: QuerySet[InboxMessage], *, now: dt.datetime) -> in
     return rows.update(payload=None, lms_user_id=None, name_digest=None)
 
 
-def clear_unreadable_payloads() -> int:
+def clear_unreadable_payloads(*, now: dt.datetime) -> int:
     """
-    Delete the payloads of events that are dead letters and name no person; return how many.
+    Delete the payloads of what could not be read and names no person; return how many.
 
-    Nobody can tell whom they are about, so they go at every retirement. The rows stay, with where they were read.
+    Nobody can tell whom it is about, so it goes at every retirement. The rows stay, with where they were read. Those
+    that wait because an operator tries them again become dead letters.
     """
-    rows = InboxMessage.objects.filter(
-        kind=EVENT, state=InboxState.DEAD, lms_user_id__isnull=True, name_digest__isnull=True
-    )
-    return rows.filter(payload__isnull=False).update(payload=None)
+    nobody = Q(kind=EVENT, lms_user_id=None, name_digest=None, payload__isnull=False)
+    waiting = InboxMessage.objects.filter(nobody, source="", state=InboxState.PENDING)
+    done = {"state": InboxState.DEAD, "due_at": None, "claim": None, "processed_at": now}
+    cleared = waiting.update(payload=None, reason=CLEARED, **done)
+    return cleared + InboxMessage.objects.filter(nobody, state=InboxState.DEAD).update(payload=None)
 
 
 def _id_or_digest(text: str) -> str:

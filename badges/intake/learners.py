@@ -182,8 +182,9 @@ def give_account(learner: Learner) -> None:
     """
     Give a learner the account that another learner of the same person has.
 
-    The other one keeps its progress and its credentials, and has neither account nor LMS user id afterwards. Raises
-    Permanent when there are not two such learners any more.
+    The other one keeps its progress and its credentials, and has neither account nor LMS user id afterwards. Its ids at
+    other systems go to this one. What still names the other one, such as the account id of the sticker flows, leads to
+    this one by ``account_learner``. Raises Permanent when there are not two such learners any more.
     """
     with transaction.atomic():
         rows = Learner.objects.select_for_update().filter(pk__in=[learner.pk, learner.account_learner_id])
@@ -191,7 +192,8 @@ def give_account(learner: Learner) -> None:
         ours, other = locked.get(learner.pk), locked.get(learner.account_learner_id or 0)
         if ours is None or other is None or ours.user_id is not None or other.user_id is None or other.lms_user_id:
             raise Permanent(NOT_TWO_LEARNERS)
-        Learner.objects.filter(pk=other.pk).update(user=None)
+        LearnerIdentity.objects.filter(learner=other).update(learner=ours)
+        Learner.objects.filter(pk=other.pk).update(user=None, account_learner=ours)
         Learner.objects.filter(pk=ours.pk).update(user=other.user_id, account_learner=None)
 
 

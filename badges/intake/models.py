@@ -29,7 +29,7 @@ class Learner(models.Model):
 
     ``account_learner`` is set when one person turns out to have two learners: this one, who has the LMS user id, and
     another one, who was found by the username before and has the account. Staff then give the account to this one
-    (``learners.give_account``).
+    (``learners.give_account``). After that, it is set on the other one, and names this one.
 
     .. pii: The LMS user id, which identifies a person at the LMS.
     .. pii_types: id
@@ -67,7 +67,11 @@ class Learner(models.Model):
 
     @property
     def is_anonymous(self) -> bool:
-        """Whether nothing says any more who this is: the person was retired, or the only account is gone."""
+        """
+        Whether nothing says any more who this is.
+
+        The person was retired, the only account is gone, or another learner of the person has it.
+        """
         return self.lms_user_id is None and self.user_id is None
 
 

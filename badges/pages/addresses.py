@@ -15,6 +15,11 @@ from badges.pages.issuer import SiteIssuer
 LINKEDIN = "https://www.linkedin.com/profile/add"
 
 
+def path_of_pages() -> str:
+    """Return where the pages are mounted: the setting ``pages.path``, with one slash at its end and none before it."""
+    return f"{str(config.pages['path']).strip('/')}/"
+
+
 def address_of(credential_id: uuid.UUID) -> str:
     """Return the path of the public page of a credential, whether it is public or not."""
     return reverse("lms_badges:credential-page", args=[credential_id])

@@ -7,17 +7,19 @@ Each page costs the same number of statements. Criteria documents are evaluated 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Count, Exists, OuterRef, Prefetch, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
-from django.utils import timezone
 from rest_framework.request import Request
 
 from badges.awarding.models import UserCredential, held
+from badges.catalog.criteria import describe_criteria
+from badges.catalog.event_type_titles import titles_of
 from badges.catalog.models import BadgeTemplate
 from badges.catalog.rule_words import describe_rules
 from badges.explanations import missing_of_documents
@@ -33,6 +35,7 @@ from badges.progress.reading import (
     with_reports,
 )
 from badges.rest_api.pagination import BySlugPagination
+from badges.rules import CriteriaError, parse_criteria
 
 PAGE_SIZE = 10
 
@@ -78,7 +81,7 @@ class OtherTemplatesPagination(BySlugPagination):
         return self.page_size
 
 
-def begun_by(learner_id: int, page: int) -> tuple[list[BadgeProgress], bool]:
+def begun_by(learner_id: int, page: int, *, now: dt.datetime) -> tuple[list[BadgeProgress], bool]:
     """
     Return a page of what a learner has begun and may still earn, and whether there is another one; five statements.
 
@@ -88,7 +91,7 @@ def begun_by(learner_id: int, page: int) -> tuple[list[BadgeProgress], bool]:
     met = live.filter(fulfillments__progress=OuterRef("pk"), fulfillments__active_key=FULFILLED)
     rows = (
         BadgeProgress.objects.filter(learner=learner_id, template__is_active=True, template__archived_at=None)
-        .exclude(_is_closed(learner_id, "template"))
+        .exclude(_is_closed(learner_id, "template", now))
         .annotate(open_groups=_groups_in(live) - _groups_in(met))
         .order_by("open_groups", "-created_at", "-pk")
         .select_related("template")
@@ -100,7 +103,7 @@ def begun_by(learner_id: int, page: int) -> tuple[list[BadgeProgress], bool]:
 
 
 def others_for(
-    learner_id: int | None, request: HttpRequest, pagination: OtherTemplatesPagination
+    learner_id: int | None, request: HttpRequest, pagination: OtherTemplatesPagination, *, now: dt.datetime
 ) -> list[BadgeTemplate]:
     """
     Return the page of templates that a request asks for, which a learner may earn and has not begun; three statements.
@@ -110,7 +113,7 @@ def others_for(
     """
     rows = BadgeTemplate.objects.filter(is_active=True, archived_at=None)
     if learner_id is not None:
-        rows = rows.exclude(_is_closed(learner_id, "pk")).exclude(
+        rows = rows.exclude(_is_closed(learner_id, "pk", now)).exclude(
             Exists(BadgeProgress.objects.filter(learner=learner_id, template=OuterRef("pk")))
         )
     live = live_requirements().prefetch_related("rules")
@@ -131,7 +134,7 @@ def in_words(
     """
     Return what was begun and the other templates in the reader's language.
 
-    Four statements at most, besides those of the figures, however many there are.
+    Five statements at most, besides those of the figures, however many there are.
     """
     reports: dict[Any, ProgressReport] = {
         **{row.pk: report(row) for row in begun},
@@ -141,31 +144,48 @@ def in_words(
     ids = [row.pk for row in begun if reports[row.pk].open_criteria is not None]
     void = criteria_void_until(ids, at=at) if ids else {}
     missing = missing_of_documents(asked, lms_user_id=lms_user_id, learner_id=learner_id, void=void, at=at)
+    titles = _titles(reports.values())
     return (
-        [_earnable(row.template, reports[row.pk], missing.get(row.pk, [])) for row in begun],
-        [_earnable(row, reports[row.uuid], missing.get(row.uuid, [])) for row in others],
+        [_earnable(row.template, reports[row.pk], missing.get(row.pk, []), titles) for row in begun],
+        [_earnable(row, reports[row.uuid], missing.get(row.uuid, []), titles) for row in others],
     )
 
 
-def _earnable(template: BadgeTemplate, reported: ProgressReport, missing: Sequence[str]) -> Earnable:
+def _titles(reports: Iterable[ProgressReport]) -> dict[str, str]:
+    """Return what readers call the event types that reports name; one statement."""
+    types: set[str] = set()
+    for reported in reports:
+        for requirement in (each for group in reported.groups for each in group.requirements):
+            if requirement.criteria is None:
+                types.add(requirement.requirement.event_type)
+            else:
+                with suppress(CriteriaError):
+                    types |= parse_criteria(requirement.criteria).event_types - {None}  # type: ignore[arg-type]
+    return titles_of(types)
+
+
+def _earnable(
+    template: BadgeTemplate, reported: ProgressReport, missing: Sequence[str], titles: Mapping[str, str]
+) -> Earnable:
     groups = [
-        Group([_line(requirement, missing) for requirement in group.requirements], group.fulfilled)
+        Group([_line(requirement, missing, titles) for requirement in group.requirements], group.fulfilled)
         for group in reported.groups
     ]
     return Earnable(template, groups, reported.fulfilled)
 
 
-def _line(reported: RequirementReport, missing: Sequence[str]) -> Line:
+def _line(reported: RequirementReport, missing: Sequence[str], titles: Mapping[str, str]) -> Line:
     row, done = reported.requirement, reported.fulfillment is not None
     if reported.criteria is not None:
-        return Line(reported.description, done, () if done else missing)
-    return Line(reported.description or describe_rules(row.rules.all(), row.event_type), done)
+        text = describe_criteria(reported.criteria, lambda event_type: f"“{titles.get(event_type, event_type)}”")
+        return Line(text, done, () if done else missing)
+    return Line(reported.description or describe_rules(row.rules.all(), f"“{titles[row.event_type]}”"), done)
 
 
-def _is_closed(learner_id: int, template: str) -> Exists:
+def _is_closed(learner_id: int, template: str, now: dt.datetime) -> Exists:
     """Return the condition that a learner cannot earn a template: it is held, blocked, or was awarded once for all."""
     rows = UserCredential.objects.filter(learner=learner_id, template=OuterRef(template))
-    return Exists(rows.filter(held(timezone.now()) | Q(blocked=True) | Q(template__award_once=True)))
+    return Exists(rows.filter(held(now) | Q(blocked=True) | Q(template__award_once=True)))
 
 
 def _groups_in(requirements: QuerySet[Any]) -> Coalesce:

@@ -47,10 +47,10 @@ def learner_page(request: HttpRequest) -> HttpResponse:
     ended, page = request.GET.get("ended") == YES, _page_number(request)
     try:
         cards = cards_of(learner_id, request, held, ended=ended, now=now) if learner_id is not None else []
-        others = others_for(learner_id, request, more) if config.pages["list_templates"] else []
+        others = others_for(learner_id, request, more, now=now) if config.pages["list_templates"] else []
     except ValidationError:  # a cursor that nobody has made
         raise Http404 from None
-    begun, is_more_begun = begun_by(learner_id, page) if learner_id is not None else ([], False)
+    begun, is_more_begun = begun_by(learner_id, page, now=now) if learner_id is not None else ([], False)
     begun_words, other_words = in_words(
         begun, others, lms_user_id=_lms_user_id(request.user, learner), learner_id=learner_id, at=now
     )

@@ -1,5 +1,5 @@
 """
-Addresses of the pages, below ``badges/``.
+Addresses of the pages, below the setting ``pages.path``.
 
 The public address of a credential is in the profiles and the mails of learners for years, so it never changes. The same
 is true of the address at which a learner opts out of mails.

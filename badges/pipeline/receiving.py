@@ -79,7 +79,7 @@ def receive_all(events: Sequence[Event], *, now: dt.datetime) -> list[Received]:
     logged = rows_to_log(unknown, lookup, catalog, now)
     with transaction.atomic():
         new = inbox.write(kept) if kept else set()
-        again = flow_events.requeue_dead([event for event in about_accounts if event.identity not in new], now=now)
+        again = flow_events.requeue([event for event in about_accounts if event.identity not in new], now=now)
         if logged:
             event_log.write(logged)
         if new or again:
@@ -109,7 +109,7 @@ def receive_flow_events(events: Sequence[Event], *, now: dt.datetime) -> BatchRe
 def _write_flow_events(events: Sequence[Event], now: dt.datetime) -> BatchResult:
     with transaction.atomic(durable=True):
         new = inbox.write([flow_events.row_of(event, now=now) for event in events])
-        flow_events.requeue_dead([event for event in events if event.identity not in new], now=now)
+        flow_events.requeue([event for event in events if event.identity not in new], now=now)
         notify_worker_on_commit(PROCESS_PENDING)
     return BatchResult(matched=len(new), duplicates=len(events) - len(new))
 

@@ -110,7 +110,7 @@ class CredentialAdmin(ReadOnlyPage):
         """Invalidate the credential, with a public reason and a note for staff."""
         reason, note = request.POST.get("public_reason", ""), request.POST.get("internal_note", "")
         try:
-            done = api.invalidate([credential], public_reason=reason, note=note.replace("\0", ""))
+            done = api.invalidate([credential], public_reason=reason, note=note.replace("\0", ""), by=request.user)
         except Permanent as error:
             self.message_user(request, str(error), messages.ERROR)
             return self.back_to(credential)

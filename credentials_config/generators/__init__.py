@@ -1,1 +1,1 @@
-"""Generators, the plug-ins that make documents for scheduled credentials. One is included: ``pdf``."""
+"""Generators, the plug-ins that make what scheduled credentials give: ``pdf`` documents, and ``badge`` awards."""

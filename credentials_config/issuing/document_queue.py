@@ -110,6 +110,16 @@ def finish(stored: Sequence[StoredDocument]) -> set[uuid.UUID]:
     return _retry(lambda: _finish(stored))
 
 
+def finish_without_document(row: Credential, give: Callable[[Credential], dict[str, JSON]]) -> bool:
+    """
+    Give a learner what is no document, and make the row available in the same transaction. No mail is sent.
+
+    ``give`` returns what is stored as ``made_from``. Returns False, and gives nothing, when another worker has the row.
+    Raises what ``give`` raises.
+    """
+    return _retry(lambda: _finish_without_document(row, give))
+
+
 # --- private -----------------------------------------------------------------------------------------------------
 
 
@@ -161,6 +171,23 @@ def _finish(stored: Sequence[StoredDocument]) -> set[uuid.UUID]:
     return claimed
 
 
+def _finish_without_document(row: Credential, give: Callable[[Credential], dict[str, JSON]]) -> bool:
+    with transaction.atomic():
+        if not list(claims.still_claimed([row]).select_for_update().values_list("pk")):
+            return False
+        names = _new_names(row)
+        changes = {"made_from": give(row), "document": "", "reissue": {}, **names}
+        claims.finish([row], status=CredentialStatus.AVAILABLE, claims=0, attempts=0, error="", **changes)
+        _count([row])
+        documents.discard([(row.learner_id, row.pk, row.document)])
+    return True
+
+
+def _new_names(row: Credential) -> dict[str, str]:
+    """Return the names that a reissue brings."""
+    return {key: row.reissue[key] for key in ("learner_name", "context_name") if key in row.reissue}
+
+
 def _write_available(stored: Sequence[StoredDocument]) -> None:
     names = [When(pk=each.row.pk, then=Value(each.name)) for each in stored]
     claims.finish(
@@ -175,10 +202,7 @@ def _write_available(stored: Sequence[StoredDocument]) -> None:
     )
     for each in stored:
         if each.row.reissue:
-            names_now = {
-                key: each.row.reissue[key] for key in ("learner_name", "context_name") if key in each.row.reissue
-            }
-            Credential.objects.filter(pk=each.row.pk).update(reissue={}, **names_now)
+            Credential.objects.filter(pk=each.row.pk).update(reissue={}, **_new_names(each.row))
 
 
 def _count(rows: Sequence[Credential]) -> None:

@@ -24,11 +24,12 @@ from django.utils import timezone
 from badges.common.stopping import INTERRUPTIONS
 from badges.exceptions import Permanent, Retryable
 from credentials_config.conf import config
-from credentials_config.contracts import Document, GenerationError, Renderer
+from credentials_config.contracts import JSON, Document, GenerationError, Renderer
 from credentials_config.issuing import document_queue, documents, renderers
 from credentials_config.issuing.document_context import document_context_of
 from credentials_config.issuing.document_queue import StoredDocument
 from credentials_config.issuing.errors import clear_problem, log_unforeseen, postpone, storable_message
+from credentials_config.issuing.without_document import GIVEN, recipient_of
 from credentials_config.models import Credential, CredentialConfiguration
 
 log = logging.getLogger(__name__)
@@ -152,6 +153,10 @@ class DocumentBatch:
         """
         row = self._begun = self._waiting[0]
         try:
+            if not getattr(renderer, "makes_documents", True):
+                self._give(renderer, row)
+                self._waiting.pop(0)
+                return True
             document = _document_of(renderer, row)
         except GenerationError as error:
             if error.everyone:
@@ -176,6 +181,17 @@ class DocumentBatch:
         self._waiting.pop(0)
         self._stored.append(StoredDocument(row, name, dict(getattr(renderer, "made_from", {}))))
         return True
+
+    def _give(self, renderer: Renderer, row: Credential) -> None:
+        """Give the learner what is no document; the row is finished with it."""
+
+        def give(row: Credential) -> dict[str, JSON]:
+            return {**renderer.made_from, GIVEN: renderer.give(recipient_of(row, self._at()))}
+
+        if document_queue.finish_without_document(row, give):
+            self.result.made += 1
+        else:
+            self.result.lost += 1
 
     def _postpone_for_storage(self, row: Credential, error: Exception) -> None:
         """Count the attempt of this row, since the storage may refuse only its file. The others lose none."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -18,7 +19,7 @@ from django.utils.translation import gettext as _
 from badges.exceptions import Permanent, Retryable
 from credentials_config import lms
 from credentials_config.contracts import Person
-from credentials_config.issuing import document_queue, documents, new_credentials
+from credentials_config.issuing import document_queue, documents, new_credentials, without_document
 from credentials_config.issuing.document_context import document_context, document_name
 from credentials_config.issuing.errors import clear_problem
 from credentials_config.issuing.search import Search, chunked
@@ -122,13 +123,15 @@ def invalidate(
     *,
     public_reason: str,
     note: str = "",
+    by: Any = None,
     now: dt.datetime | None = None,
 ) -> int:
     """
     Take credentials back; returns how many. Those that were invalidated before are left as they are.
 
-    Their documents are removed, and the verification page shows ``public_reason`` (1 to 255 characters). ``note`` is
-    for staff only. Runs do not issue them again. Raises Refused without a public reason, or when it is too long.
+    Their documents are removed, and the verification page shows ``public_reason`` (1 to 255 characters). A badge that
+    one has awarded is revoked. ``note`` is for staff only. ``by`` is the account of who decided it, or None. Runs do
+    not issue them again. Raises Refused without a public reason, or when it is too long.
     """
     now = now or timezone.now()
     reason = " ".join(public_reason.split())
@@ -142,6 +145,8 @@ def invalidate(
             found = Credential.objects.select_for_update().filter(pk__in=chunk)
             rows = list(found.exclude(status=CredentialStatus.INVALIDATED).order_by("pk"))
             documents.discard(files_of(rows))
+            for row in rows:
+                without_document.take_back(row, public_reason=reason, note=note, by=by, now=now)
             done += Credential.objects.filter(pk__in=[row.pk for row in rows]).update(
                 status=CredentialStatus.INVALIDATED,
                 active_key=None,

@@ -6,7 +6,7 @@ import datetime as dt
 import enum
 from dataclasses import dataclass
 
-from credentials_config.issuing import codes
+from credentials_config.issuing import codes, without_document
 from credentials_config.models import Credential, CredentialStatus
 
 
@@ -36,7 +36,7 @@ class VerificationResult:
 
 def find(typed: str, *, now: dt.datetime) -> VerificationResult | None:
     """
-    Return the public state of the credential with this code, with one statement at most.
+    Return the public state of the credential with this code, with one statement at most; two for one without document.
 
     None when there is none, and when it was never given: its document is still being made, or failed.
     """
@@ -45,11 +45,13 @@ def find(typed: str, *, now: dt.datetime) -> VerificationResult | None:
         return None
     given = (CredentialStatus.AVAILABLE, CredentialStatus.INVALIDATED, CredentialStatus.EXPIRED)
     row = (
-        Credential.objects.filter(verification_code=code, status__in=given, document_number__gt=0)
+        Credential.objects.filter(verification_code=code, status__in=given)
         .select_related("configuration__credential_type")
         .first()
     )
-    return None if row is None else _result(row, now)
+    if row is None or not (row.document_number or without_document.was_given(row)):
+        return None
+    return _result(row, now)
 
 
 def _result(row: Credential, now: dt.datetime) -> VerificationResult:
@@ -70,7 +72,7 @@ def _result(row: Credential, now: dt.datetime) -> VerificationResult:
 
 
 def _state(row: Credential, now: dt.datetime) -> State:
-    if row.status == CredentialStatus.INVALIDATED:
+    if row.status == CredentialStatus.INVALIDATED or not without_document.is_held(row):
         return State.REVOKED
     # A credential expires at its time, and not when the sweep runs.
     over = row.expires_at is not None and row.expires_at <= now

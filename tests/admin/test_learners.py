@@ -70,7 +70,7 @@ def test_staff_find_the_learner_whose_account_another_one_has_and_give_it_the_ac
     Learner.objects.filter(pk=by_id.pk).update(account_learner=by_name)
     client = signed_in(staff("view_learner", "join_learner", username="fantasio"))
 
-    found = client.get(f"{LIST}?account_learner__isempty=0").context["cl"].queryset
+    found = client.get(f"{LIST}?account=due").context["cl"].queryset
     assert list(found) == [by_id]
     page = client.get(f"{LIST}{by_id.pk}/change/").content.decode()
     assert f"{LIST}{by_name.pk}/change/" in page
@@ -84,6 +84,9 @@ def test_staff_find_the_learner_whose_account_another_one_has_and_give_it_the_ac
     by_id.refresh_from_db()
     assert by_id.user == by_name.user
     assert LogEntry.objects.get().object_repr == str(by_id.uuid)
+    assert list(client.get(f"{LIST}?account=due").context["cl"].queryset) == []
+    assert list(client.get(f"{LIST}?account=given").context["cl"].queryset) == [by_name]
+    assert "/join/" not in client.get(f"{LIST}{by_name.pk}/change/").content.decode()
     assert client.post(address).status_code == 404
 
 

@@ -330,15 +330,15 @@ def test_the_number_of_statements_does_not_depend_on_the_number_of_lines(identit
 def test_staff_add_an_id_on_the_page_of_a_learner() -> None:
     learner = LearnerFactory()
     staff = signed_in(somebody("view_learner", "add_learneridentity", "view_learneridentity", is_staff=True))
-    page = f"/admin/lms_badges/learner/{learner.pk}/change/"
+    page, form = f"/admin/lms_badges/learner/{learner.pk}/change/", {"issuer": ISSUER, "external_id": "groom-1938"}
     address = f"/admin/lms_badges/learner/{learner.pk}/identify/"
     assert address in staff.get(page).content.decode()
-    assert staff.post(address, SPIROU._asdict()).status_code == 302
+    assert staff.post(address, form).status_code == 302
     row = LearnerIdentity.objects.get()
     assert (row.learner, row.subject) == (learner, "groom-1938")
     assert f"/admin/lms_badges/learneridentity/{row.pk}/change/" in staff.get(page).content.decode()
     other = f"/admin/lms_badges/learner/{LearnerFactory().pk}/identify/"
-    refusal = staff.post(other, SPIROU._asdict())
+    refusal = staff.post(other, form)
     assert refusal.status_code == 200
     assert "Another learner has this id" in refusal.content.decode()
 
@@ -348,7 +348,7 @@ def test_the_page_of_a_learner_needs_the_permission_to_add_ids() -> None:
     staff = signed_in(somebody("view_learner", is_staff=True))
     address = f"/admin/lms_badges/learner/{learner.pk}/identify/"
     assert address not in staff.get(f"/admin/lms_badges/learner/{learner.pk}/change/").content.decode()
-    assert staff.post(address, SPIROU._asdict()).status_code == 403
+    assert staff.post(address, {"issuer": ISSUER, "external_id": "groom-1938"}).status_code == 403
 
 
 # --- events -----------------------------------------------------------------------------------------------------------

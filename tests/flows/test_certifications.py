@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from typing import Any
 
 import pytest
 
 from badges import api, pipeline
 from badges.flows.models import CertificationAward, CertificationCompletion, CertificationMapping
-from badges.intake.models import InboxMessage
+from badges.intake import flow_events
+from badges.intake.consumers import json_messages
+from badges.intake.events import Event
+from badges.intake.models import InboxMessage, Learner
 from tests.factories import LearnerFactory, make_template
 from tests.flows.senders import NOON, completed, reasons, states, take, work
 from tests.support.constraints import again, refused
+from tests.support.kafka_doubles import FakeMessage
 from tests.support.threads import outcomes_at_once
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.tables]
@@ -71,6 +76,29 @@ def test_without_a_mapping_the_completion_is_stored_and_nothing_else() -> None:
     assert states() == ["processed"]
     assert CertificationCompletion.objects.filter(certification_id="Knots", learner=learner).exists()
     assert held(learner) == []
+
+
+def bare(learner: Learner) -> Event:
+    """Return a completion of ``Rust-101`` that came as data alone."""
+    data = {"accountId": str(learner.uuid), "certificationId": "Rust-101", "completedAt": "2026-03-09T08:00:00Z"}
+    message = FakeMessage(json.dumps(data).encode())
+    event = json_messages.read(message, event_bytes=10_000, bare_type=flow_events.COMPLETED)
+    assert isinstance(event, Event)
+    return event
+
+
+def test_a_completion_that_came_as_data_alone_is_sent_again_for_a_mapping_that_came_later() -> None:
+    learner, other = LearnerFactory.create_batch(2)
+    take(bare(learner), bare(other))
+    InboxMessage.objects.update(payload=None)  # as after some weeks
+    gives("Rust-101", "ferris")
+    assert take(bare(learner), bare(other)).awarded == 2
+    api.revoke(learner, "ferris")
+    assert take(bare(learner), bare(other)).awarded == 0
+    assert states() == ["processed", "processed"]
+    api.retire(other)
+    take(bare(other))
+    assert set(InboxMessage.objects.filter(payload__isnull=False).values_list("event_id")) == {(bare(learner).id,)}
 
 
 def test_ids_that_differ_in_case_are_two_certifications() -> None:

@@ -14,7 +14,8 @@ from badges.awarding.models import UserCredential
 from badges.flows.claims import claimed_count
 from badges.flows.models import StickerClaim
 from badges.intake.inbox import requeue
-from badges.intake.models import InboxMessage, LearnerIdentity
+from badges.intake.learners import give_account
+from badges.intake.models import InboxMessage, Learner, LearnerIdentity
 from tests.factories import LearnerFactory, make_template
 from tests.flows.senders import NOON, claimed, reasons, states, take, work
 from tests.support.constraints import again, refused
@@ -99,6 +100,37 @@ def test_an_account_id_may_be_an_id_at_another_system(settings: Any) -> None:
     LearnerIdentity.objects.create(issuer="https://other.example.org", subject="auth0|18", learner=LearnerFactory())
     take(claimed("auth0|17", "star"), claimed("auth0|18", "star"))
     assert (claimed_count(learner), StickerClaim.objects.count()) == (1, 1)
+
+
+def test_an_account_id_that_is_a_uuid_is_found_in_whatever_case_it_was_entered(settings: Any) -> None:
+    settings.LMS_BADGES_CONFIG = {"flows": {"account_issuer": "id.example.org"}}
+    make_template(slug="star")
+    upper, lower = LearnerFactory.create_batch(2)
+    account_id, other = "A1B2C3D4-0000-4000-8000-00000000ABCD", "a1b2c3d4-0000-4000-8000-00000000abce"
+    LearnerIdentity.objects.create(issuer="id.example.org", subject=account_id, learner=upper)
+    LearnerIdentity.objects.create(issuer="id.example.org", subject=other, learner=lower)
+    LearnerIdentity.objects.create(issuer="id.example.org", subject=other.upper(), learner=upper)
+    take(claimed(account_id, "star"), claimed(account_id.lower(), "star"), claimed(other.upper(), "star"))
+    assert [claimed_count(upper), claimed_count(lower)] == [1, 1]
+    assert reasons() == []
+
+
+def test_a_learner_whose_account_another_one_has_now_stands_for_that_one(settings: Any) -> None:
+    settings.LMS_BADGES_CONFIG = {"flows": {"account_issuer": "id.example.org"}}
+    for slug in ("star", "comet", "moon"):
+        make_template(slug=slug)
+    by_name, by_id = LearnerFactory(lms_user_id=None), LearnerFactory(user=None)
+    LearnerIdentity.objects.create(issuer="id.example.org", subject="groom-1938", learner=by_name)
+    Learner.objects.filter(pk=by_id.pk).update(account_learner=by_name)
+    by_id.refresh_from_db()
+    give_account(by_id)
+    take(claimed(by_name, "star"), claimed(by_id, "comet"), claimed("groom-1938", "moon"))
+    assert [claimed_count(by_name), claimed_count(by_id)] == [0, 3]
+    api.retire(by_id)
+    take(claimed(by_name, "star", id="later"))
+    assert [claimed_count(by_name), claimed_count(by_id)] == [0, 0]
+    assert not LearnerIdentity.objects.exists()
+    assert InboxMessage.objects.get(event_id="later").payload is None
 
 
 def test_a_retirement_removes_the_claims_and_the_events_and_later_ones_are_not_kept() -> None:

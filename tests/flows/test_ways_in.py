@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from badges import pipeline
+from badges import api, pipeline
+from badges.api import ExternalIdentity
 from badges.flows.claims import claimed_count
 from badges.intake import flow_events, inbox
 from badges.intake.consumers import json_messages
@@ -119,6 +120,36 @@ def test_a_message_that_can_be_read_now_is_handled_when_it_is_tried_again(learne
     inbox.requeue(InboxMessage.objects.all(), now=NOON)
     work()
     assert claimed_count(learner) == 1
+
+
+REGISTERED = "users.userRegistered.v1"
+
+
+@pytest.fixture
+def tried_again(settings: Any) -> str:
+    """Return the account id of a registration that could not be read, is tried again, and waits for its account."""
+    settings.LMS_BADGES_CONFIG = {"flows": {"welcome_badge": "welcome", "account_issuer": "id.example.org"}}
+    make_template(slug="welcome")
+    text = json.dumps(envelope({"accountId": "groom-1938"}, type=REGISTERED))
+    pipeline.handle([Unreadable("kafka:x", "not JSON", "kafka:x", REGISTERED, text)], now=NOON)
+    inbox.requeue(InboxMessage.objects.all(), now=NOON)
+    return "groom-1938"
+
+
+def test_what_is_tried_again_and_waits_is_found_when_its_person_is_retired(tried_again: str, learner: Learner) -> None:
+    work()
+    assert states() == ["pending"]
+    api.link_identity(learner, ExternalIdentity("id.example.org", tried_again))
+    api.retire(learner)
+    row = InboxMessage.objects.get()
+    assert (row.state, row.payload, row.name_digest) == ("dead", None, None)
+
+
+def test_what_is_tried_again_and_was_not_read_yet_goes_at_every_retirement(tried_again: str, learner: Learner) -> None:
+    api.retire(learner)
+    row = InboxMessage.objects.get()
+    assert (row.state, row.payload) == ("dead", None)
+    assert "was retired while this waited" in row.reason
 
 
 def test_their_topics_are_json_without_being_named_in_the_settings(settings: Any) -> None:

@@ -90,11 +90,12 @@ def test_the_host_may_make_all_badges_public_or_none(client: Any, settings: Any)
 def test_a_private_badge_answers_as_one_that_does_not_exist(client: Any, accept: str) -> None:
     answers = [
         client.get(f"/badges/credentials/{id}/", headers={"Accept": accept})
-        for id in (UserCredentialFactory().pk, uuid.uuid4(), "houba", "%00", "1" * 5000, str(shared().pk).upper())
+        for id in (UserCredentialFactory().pk, uuid.uuid4(), "houba", "%00", "1" * 100, str(shared().pk).upper())
     ]
     assert {answer.status_code for answer in answers} == {404}
     assert len({answer.content for answer in answers}) == 1
-    assert len({tuple(sorted(answer.headers.items())) for answer in answers}) == 1
+    headers = [{name: value for name, value in answer.headers.items() if name != "Expires"} for answer in answers]
+    assert [each for each in headers if each != headers[0]] == []  # Expires is the second of the answer
 
 
 @pytest.mark.parametrize(

@@ -265,3 +265,10 @@ def test_a_new_badge_is_a_template_and_a_condition(send, conditions, caplog):
 def test_the_slug_of_a_shipped_condition_is_taken():
     with pytest.raises(ValueError, match="ships with this plugin"):
         badge_condition("50_xp")
+
+
+def test_the_addresses_are_answered_with_a_slash_too(send):
+    for address, figures in ((QUIZ, {"score": 7}), (FLASHCARDS, {"cards": 3})):
+        first, second = (send(url, event_id="e-1", **figures) for url in (address, f"{address}/"))
+        assert (first.status_code, second.status_code) == (200, 200)
+        assert first.json()["total_xp"] == second.json()["total_xp"]

@@ -6,13 +6,11 @@ The decisions are those of ``badges.api``. A sticker that a person removed can b
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import uuid
 from http import HTTPStatus
 from typing import Any
 
-from django.db.models import Q, QuerySet
 from django.http import HttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -24,7 +22,7 @@ from rest_framework.response import Response
 
 from badges import api
 from badges.awarding.models import UserCredential, held
-from badges.catalog.models import BadgeTemplate
+from badges.catalog.queries import templates_named
 from badges.common.openapi import Operation
 from badges.common.permissions import may, permission
 from badges.common.problem_details import Conflict, Unprocessable
@@ -46,7 +44,7 @@ from badges.rest_api.flows_v1.serializers import (
     RemovedStickerSerializer,
     RemoveStickerSerializer,
 )
-from badges.rest_api.pagination import NewestFirstPagination, is_storable
+from badges.rest_api.pagination import NewestFirstPagination
 from badges.rest_api.views import PluginAPIView
 
 ASSIGN, REMOVE = (permission(verb, UserCredential) for verb in ("award", "revoke"))
@@ -186,7 +184,7 @@ class StickerView(PluginAPIView):
 
 def _assign(request: Request, user_id: str, body: dict[str, Any]) -> Any:
     person = named_person(user_id)
-    sticker = _sticker(body["stickerId"])
+    sticker = templates_named([body["stickerId"]]).get(body["stickerId"])
     if sticker is None:
         raise Unprocessable(_("There is no sticker with this id."), code="unknown_template")
     try:
@@ -208,7 +206,7 @@ def _assign(request: Request, user_id: str, body: dict[str, Any]) -> Any:
 
 def _remove(request: Request, user_id: str, sticker_id: str, body: dict[str, Any]) -> Any:
     person = named_person(user_id)
-    sticker = _sticker(sticker_id)
+    sticker = templates_named([sticker_id]).get(sticker_id)
     if sticker is None or person.learner is None:
         raise NotFound
     try:
@@ -220,14 +218,3 @@ def _remove(request: Request, user_id: str, sticker_id: str, body: dict[str, Any
 
 def _with_names(pk: uuid.UUID) -> UserCredential:
     return UserCredential.objects.select_related("learner", "template").get(pk=pk)
-
-
-def _sticker(sticker_id: str) -> BadgeTemplate | None:
-    """Return the template with this slug or, if there is none, with this UUID."""
-    if not is_storable(sticker_id):
-        return None
-    names = Q(slug=sticker_id)
-    with contextlib.suppress(ValueError):
-        names |= Q(uuid=uuid.UUID(sticker_id))
-    found: QuerySet[BadgeTemplate] = BadgeTemplate.objects.filter(names)
-    return next(iter(sorted(found, key=lambda template: template.slug != sticker_id)), None)

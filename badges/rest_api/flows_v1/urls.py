@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from django.urls import URLPattern, path
-
+from badges.rest_api.addresses import with_and_without_slash
 from badges.rest_api.flows_v1 import identities, stickers, users
 
-
-def _both(route: str, view: Any, name: str) -> list[URLPattern]:
-    return [path(route, view.as_view(), name=name), path(f"{route}/", view.as_view(schema=None))]
-
-
 urlpatterns = [
-    *_both("award/v1/users/<str:userId>/stickers", stickers.StickersView, "sticker-list"),
-    *_both("award/v1/users/<str:userId>/stickers/<str:stickerId>", stickers.StickerView, "sticker-detail"),
-    *_both("users/v1/users", users.RegistrationView, "user-register"),
-    *_both("users/v1/users/<str:userId>", users.UserView, "user-detail"),
-    *_both("users/v1/users/<str:userId>/identities", identities.IdentitiesView, "identity-list"),
-    *_both("users/v1/users/<str:userId>/identities/<int:identityId>", identities.IdentityView, "identity-detail"),
+    *with_and_without_slash("award/v1/users/<str:userId>/stickers", stickers.StickersView, "sticker-list"),
+    *with_and_without_slash(
+        "award/v1/users/<str:userId>/stickers/<str:stickerId>", stickers.StickerView, "sticker-detail"
+    ),
+    *with_and_without_slash("users/v1/users", users.RegistrationView, "user-register"),
+    *with_and_without_slash("users/v1/users/<str:userId>", users.UserView, "user-detail"),
+    *with_and_without_slash("users/v1/users/<str:userId>/identities", identities.IdentitiesView, "identity-list"),
+    *with_and_without_slash(
+        "users/v1/users/<str:userId>/identities/<int:identityId>", identities.IdentityView, "identity-detail"
+    ),
 ]

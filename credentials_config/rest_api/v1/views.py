@@ -147,7 +147,8 @@ class InvalidateView(PluginAPIView):
     def post(self, request: Request, id: str) -> Response:
         """Take a certificate back: its document is removed, and the verification page shows the public reason."""
         body = self.body(serializers.InvalidateSerializer)
-        done = api.invalidate([_certificate(id)], public_reason=body["public_reason"], note=body["internal_note"])
+        given = {"public_reason": body["public_reason"], "note": body["internal_note"], "by": request.user}
+        done = api.invalidate([_certificate(id)], **given)
         if not done:
             raise api.Refused(_("It was invalidated before; the reason that was given then stays."))
         return Response(_holdings([represent_certificate(_certificate(id))])[0])

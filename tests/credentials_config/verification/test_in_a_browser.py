@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ from selenium.webdriver.common.keys import Keys
 from credentials_config.models import CredentialStatus
 from tests.credentials_config.factories import CredentialFactory
 from tests.factories import NOON
+from tests.support.contrast import contrast
 
 ASK = "/credentials/verify/"
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -116,15 +116,3 @@ let ground = arguments[0];
 while (getComputedStyle(ground).backgroundColor === "rgba(0, 0, 0, 0)") ground = ground.parentElement;
 return [getComputedStyle(arguments[0]).color, getComputedStyle(ground).backgroundColor];
 """
-
-
-def contrast(one: str, other: str) -> float:
-    """Return the contrast of two colours as WCAG 2 defines it."""
-    lighter, darker = sorted((luminance(one), luminance(other)), reverse=True)
-    return (lighter + 0.05) / (darker + 0.05)
-
-
-def luminance(colour: str) -> float:
-    parts = [int(number) / 255 for number in re.findall(r"\d+", colour)[:3]]
-    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue

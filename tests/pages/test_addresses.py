@@ -1,0 +1,30 @@
+"""A host chooses where the pages stand."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+import pytest
+from django.urls import include, path, resolve, reverse
+
+from badges import urls
+
+
+@pytest.fixture
+def _original_urls() -> Iterator[None]:
+    yield
+    importlib.reload(urls)
+
+
+@pytest.mark.usefixtures("_original_urls")
+@pytest.mark.parametrize("given", ["my/badges", "/my/badges/", "my/badges/"])
+def test_the_pages_stand_where_the_setting_says(settings: Any, given: str) -> None:
+    settings.LMS_BADGES_CONFIG = {"pages": {"path": given}}
+    host: Any = ModuleType("a_host")
+    host.urlpatterns = [path("plugins/", include(importlib.reload(urls)))]
+    assert reverse("lms_badges:learner-page", urlconf=host) == "/plugins/my/badges/"
+    assert resolve("/plugins/my/badges/credentials/houba/", urlconf=host).url_name == "credential-page"
+    assert resolve("/plugins/api/badges/v1/credentials/", urlconf=host).url_name == "credential-list"
