@@ -35,6 +35,9 @@ DEFAULTS: dict[str, Any] = {
     # Days that the ids of decided events are kept; None: for ever. An event that arrives again after that is decided
     # again. So this must be longer than the bus keeps events, and older files of events must not be read again.
     "event_days": None,
+    # Days that penalties of people without a learner are kept; None: for ever. What such a person had earned before a
+    # penalty counts all the same if its event arrives after that.
+    "penalty_days": 180,
     # Days that events about a person are remembered, without personal data, for rules that look back: in general, and
     # for single types ({type: days}). 0: not at all.
     "event_log": {"days": 180, "types": {}},
@@ -136,13 +139,20 @@ DEFAULTS: dict[str, Any] = {
         "batch_size": 20,
         # Seconds that a worker may be busy with one row before another worker takes the row.
         "lease_seconds": 120,
-        # Attempts before a row is a dead letter. With the delays below that takes about ten hours.
+        # Attempts before a row is a dead letter. With the delays below that takes about ten hours. What only shows that
+        # the other side is down, or gets too many requests, does not count.
         "max_attempts": 24,
         "base_delay": 2.0,
         "max_delay": 3600.0,
-        # After this many failures in a row, a provider is not asked for that many seconds.
+        # Days after which a row is a dead letter when the other side was down all the time; None: never.
+        "give_up_days": 14,
+        # After this many failures in a row, a provider is not asked for that many seconds. The seconds are also for an
+        # answer "too many requests" that does not say how long to wait.
         "circuit_failures": 5,
         "circuit_seconds": 60.0,
+        # When an operator has to correct something that many rows need, such as a token, one of them is tried again
+        # after this many seconds.
+        "problem_seconds": 600.0,
         # Seconds that a broker may take to confirm an announcement or a published event.
         "bus_timeout": 10.0,
         # Days that delivered rows are kept.

@@ -32,6 +32,7 @@ from badges.inserts import insert
 from badges.intake import checks, flow_events, inbox, learners, retired
 from badges.intake.models import Learner
 from badges.mail import opting_out
+from badges.progress import resets
 from badges.runs import personal_data
 
 APP_LABEL = "lms_badges"
@@ -134,6 +135,7 @@ def delete_personal_data(person: RetiringPerson, *, now: dt.datetime) -> dict[st
     counts = {"events": inbox.clear_personal_data(inbox.rows_about(person.lms_user_id, all_names), now=now)}
     keys = {event_log.person_key(person.lms_user_id), event_log.person_key(None, person.learner_id)}
     counts["logged events"] = sum(event_log.delete_events_of(key) for key in keys if key is not None)
+    counts["resets of requirements"] = sum(resets.delete_of(key) for key in keys if key is not None)
     if person.learner_id is not None:
         counts["checks"] = checks.delete_of(person.learner_id)
         counts["activities"] = activities.delete_of(person.learner_id)

@@ -30,7 +30,7 @@ from badges.catalog.models import BadgeRequirement, BadgeTemplate, TemplateIssue
 from badges.catalog.queries import expiry_of
 from badges.catalog.validation import expiry_problem, providers
 from badges.exceptions import UnknownEventType
-from badges.rules import RuleError, badge_condition_slugs
+from badges.rules import RuleError
 
 _no_spaces = RegexValidator(r"^\S+\Z", gettext_lazy("Write it without spaces."))
 _slug = RegexValidator(
@@ -297,13 +297,6 @@ class RequirementFormSet(forms.BaseInlineFormSet):
     def clean(self) -> None:
         super().clean()
         self._name_keys()
-        is_empty = not any(form.counts for form in self.forms) and not self.instance.has_criteria
-        if self.instance.is_active and is_empty and self.instance.slug not in badge_condition_slugs():
-            message = _(
-                "An active template needs at least one requirement, a criteria document or the slug of a badge "
-                "condition: add one, or deactivate it."
-            )
-            raise ValidationError(message, code="empty")
 
     def _name_keys(self) -> None:
         forms = [form for form in self.forms if form.counts]

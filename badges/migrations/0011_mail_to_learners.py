@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('lms_badges', '0008_expiry_of_badges'),
+        ('lms_badges', '0010_penalties'),
     ]
 
     operations = [
