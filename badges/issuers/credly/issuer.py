@@ -34,6 +34,10 @@ from badges.issuers.registry import ProviderChannel
 log = logging.getLogger(__name__)
 
 
+# Why a badge is revoked at Credly that has ended: everybody may read it there.
+ENDED = "A newer badge takes its place."
+
+
 class CredlyIssuer(Issuer):
     """Issues our credentials as badges of Credly."""
 
@@ -127,7 +131,10 @@ def _ask(badge: CredlyBadge, client: CredlyClient, target: IssuerTarget, *, fres
         # Credly says "the learner has it already" as one validation error among others: look it up after each.
         if error.status == 422 and _adopt(badge, client, template):
             return
+        was_in_the_way = error.status == 422 and _revoke_ended(badge, client)
         _unbind(badge, CredlyState.CREATED if fresh else CredlyState.ERROR)
+        if was_in_the_way:
+            raise Retryable("An earlier badge of the learner, which has ended, was in the way at Credly.") from error
         raise _reason(error, client, target) from error
     if not _bind(badge, found):
         raise Permanent(
@@ -172,6 +179,32 @@ def _revoke_if_lost(credential_id: uuid.UUID) -> None:
     badge = badges.filter(pk=credential_id, credential__status=CredentialStatus.REVOKED).first()
     if badge is not None and badge.external_uuid is not None and badge.state != CredlyState.REVOKED:
         _revoke(badge, badge.credential.public_reason)
+
+
+def _revoke_ended(badge: CredlyBadge, client: CredlyClient) -> bool:
+    """
+    Revoke the learner's badges of this template at Credly whose credentials have ended; return whether there were any.
+
+    Credly may refuse a second badge of a template, also when the first one has ended or is replaced by this one.
+    """
+    earlier = CredlyBadge.objects.filter(
+        credential__learner_template_id=badge.credential.learner_template_id,
+        credential__status__in=[CredentialStatus.EXPIRED, CredentialStatus.REPLACED],
+        organization=badge.organization,
+        external_uuid__isnull=False,
+    ).exclude(state=CredlyState.REVOKED)
+    found = list(earlier.order_by("pk"))
+    for each in found:
+        assert each.external_uuid is not None
+        try:
+            client.revoke(each.external_uuid, ENDED, tell_earner=False)
+        except AccessRefused:
+            raise
+        except Refused:
+            if _is_held_there(client, each.external_uuid):
+                raise
+        CredlyBadge.objects.filter(pk=each.pk).update(state=CredlyState.REVOKED)
+    return bool(found)
 
 
 def _note_asked(badge: CredlyBadge, target: IssuerTarget) -> None:

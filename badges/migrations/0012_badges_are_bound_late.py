@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('lms_badges', '0010_penalties'),
+        ('lms_badges', '0011_mail_to_learners'),
     ]
 
     operations = [
