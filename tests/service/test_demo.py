@@ -38,4 +38,7 @@ def test_the_demo_shows_badges_of_all_causes_certificates_an_explanation_and_a_r
     assert [path.read_bytes()[:5] for path in documents] == [b"%PDF-"]
     assert list((tmp_path / "var/mail").iterdir())
     assert re.search(r"Anybody can verify: http://127\.0\.0\.1:\d+/credentials/verify/\w+", said)
+    assert re.search(
+        r"Anybody can see a badge that is shared: http://127\.0\.0\.1:\d+/badges/credentials/[\w-]+/", said
+    )
     assert "Traceback" not in said

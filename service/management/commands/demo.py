@@ -20,7 +20,8 @@ from django.utils import timezone
 from rich.console import Console
 from rich.table import Table
 
-from badges.models import BadgeTemplate, InboxMessage, OutboxMessage
+from badges.awarding.sharing import set_public
+from badges.models import BadgeTemplate, InboxMessage, Learner, OutboxMessage
 from badges.testing.credly import CredlyProcess
 from credentials_config.models import Credential
 from credentials_config.testing.lms import LmsProcess
@@ -65,6 +66,7 @@ class Command(BaseCommand):
             self._give_other_badges(folder)
             with LmsProcess() as lms:
                 self._give_certificates(lms, f"http://127.0.0.1:{port}", folder)
+                self._share(f"http://127.0.0.1:{port}")
                 if serve or sys.stdin.isatty():
                     self._serve(port, credly)
 
@@ -155,6 +157,23 @@ class Command(BaseCommand):
         if first := made.first():
             page = reverse("lms_credentials_config:verify", args=[first.verification_code])
             self.console.print(f"E-mails are in {folder / 'mail'}. Anybody can verify: {address}{page}")
+
+    def _share(self, address: str) -> None:
+        """Give the learner with the most badges a password, share one of the badges, and print where both pages are."""
+        held = Count("credentials", filter=Q(credentials__active_key__isnull=False))
+        learner = Learner.objects.exclude(user=None).annotate(held=held).order_by("-held", "pk").first()
+        if learner is None or learner.user is None:
+            return
+        learner.user.set_password(LOGIN[1])
+        learner.user.is_staff = True  # the sign-in page of this host is that of the admin
+        learner.user.save()
+        page = reverse("lms_badges:learner-page")
+        name = learner.user.get_username()
+        self.console.print(f"Learner  {address}{page}   login {name}, password {LOGIN[1]}", highlight=False)
+        if credential := learner.credentials.filter(active_key__isnull=False).order_by("pk").first():
+            set_public(credential.pk, True, owner=Q(learner=learner))
+            page = reverse("lms_badges:credential-page", args=[credential.pk])
+            self.console.print(f"Anybody can see a badge that is shared: {address}{page}", highlight=False)
 
     def _serve(self, port: int, credly: CredlyProcess) -> None:
         address = f"http://127.0.0.1:{port}"
