@@ -63,6 +63,23 @@ DEFAULTS: dict[str, Any] = {
         # one. It is at most half of the time for which the badge holds. 0: a badge can be earned again after its end.
         "renewal_days": 30,
     },
+    # The public address of this host, "https://credentials.example.org", for links in mails to learners. It is not
+    # guessed: without it no such mail is sent.
+    "public_url": "",
+    # Mails to learners about their badges, with the host's EMAIL_ settings. A learner can opt out of them.
+    "mail": {
+        # Tell learners that they have earned a badge.
+        "awards": False,
+        # How many days before a badge ends its learner is reminded, once; None: never.
+        "reminder_days": None,
+        # The sender; None: DEFAULT_FROM_EMAIL.
+        "sender": None,
+        # Seconds to wait for the mail server, unless EMAIL_TIMEOUT is set.
+        "timeout": 30.0,
+        # The attribute of the host's user that holds the code of the learner's language, such as "language" or
+        # "profile.language"; None: mails are in LANGUAGE_CODE.
+        "language_attribute": None,
+    },
     # Activities of learners, and what they give.
     "engagement": {
         # XP by kind of activity: {kind: {"xp": 10, "per_point": 1, "per_card": 1, "most": 100}}; each key may be left

@@ -27,6 +27,7 @@ from badges.flows.models import (
 )
 from badges.history.models import LoggedEvent
 from badges.intake.models import InboxMessage, InboxState, Learner, LearnerIdentity, RetiredPerson
+from badges.mail.models import CredentialMail, MailOptOut
 from badges.outbox.models import Circuit, OutboxMessage, OutboxState
 from badges.progress.models import BadgeProgress, Fulfillment, RequirementReset
 from badges.runs.models import Run, RunMode, RunState
@@ -44,6 +45,7 @@ __all__ = [
     "CertificationCompletion",
     "CertificationMapping",
     "Circuit",
+    "CredentialMail",
     "CredentialStatus",
     "DataRule",
     "EventType",
@@ -55,6 +57,7 @@ __all__ = [
     "LearnerEngagement",
     "LearnerIdentity",
     "LoggedEvent",
+    "MailOptOut",
     "OutboxMessage",
     "OutboxState",
     "PenaltyDataRule",

@@ -31,6 +31,7 @@ from badges.history import event_log
 from badges.inserts import insert
 from badges.intake import checks, flow_events, inbox, learners, retired
 from badges.intake.models import Learner
+from badges.mail import opting_out
 from badges.progress import resets
 from badges.runs import personal_data
 
@@ -138,6 +139,7 @@ def delete_personal_data(person: RetiringPerson, *, now: dt.datetime) -> dict[st
     if person.learner_id is not None:
         counts["checks"] = checks.delete_of(person.learner_id)
         counts["activities"] = activities.delete_of(person.learner_id)
+        counts["mail settings"] = opting_out.delete_of(person.learner_id)
         counts |= flow_data.delete_of(person.learner_id)
     counts["dead letters without a person"] = inbox.clear_unreadable_payloads(now=now)
     counts |= personal_data.delete(_identifiers(person, names))

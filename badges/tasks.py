@@ -25,6 +25,7 @@ from badges.flows import idempotency
 from badges.granting import expire_due
 from badges.history import event_log
 from badges.intake import inbox
+from badges.mail.reminders import remind_due
 from badges.outbox import mailbox
 from badges.outbox.worker_notifications import CARRY_OUT_RUNS, DELIVER, PROCESS_PENDING
 from badges.pipeline import penalties
@@ -91,9 +92,9 @@ def sweep() -> None:
 
 @shared_task(name="badges.expire", **OPTIONS)
 def expire() -> None:
-    """Mark the credentials that are at their end. Beat sends this every five minutes."""
+    """Mark the credentials that are at their end, and remind learners of ends. Beat sends this every five minutes."""
     ends_at = time.monotonic() + TURN_SECONDS
-    while expire_due(now=timezone.now()):
+    while expire_due(now=timezone.now()) + remind_due(now=timezone.now()):
         if time.monotonic() > ends_at:
             expire.delay()
             break

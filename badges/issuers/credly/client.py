@@ -45,9 +45,14 @@ class CredlyClient:
         for page in self.api.pages(f"{self._folder}/badges", answers.next_link, filter=wanted):
             yield from badges_from(page)
 
-    def revoke(self, badge: uuid.UUID, reason: str) -> None:
-        """Revoke a badge. Raises Refused when it is revoked or replaced already, among other reasons."""
-        self.api.put(f"{self._folder}/badges/{badge}/revoke", {"reason": reason})
+    def revoke(self, badge: uuid.UUID, reason: str, *, tell_earner: bool = True) -> None:
+        """
+        Revoke a badge. Raises Refused when it is revoked or replaced already, among other reasons.
+
+        ``tell_earner``: whether Credly writes to the earner about it.
+        """
+        body = {"reason": reason} if tell_earner else {"reason": reason, "suppress_revoke_notification_email": True}
+        self.api.put(f"{self._folder}/badges/{badge}/revoke", body)
 
     def state_of(self, badge: uuid.UUID) -> str:
         """Return the state of a badge. Raises Refused when there is none."""

@@ -35,6 +35,10 @@ from badges.issuers.registry import ProviderChannel
 log = logging.getLogger(__name__)
 
 
+# Why a badge is revoked at Credly that has ended: everybody may read it there.
+ENDED = "A newer badge takes its place."
+
+
 class CredlyIssuer(Issuer):
     """Issues our credentials as badges of Credly."""
 
@@ -123,6 +127,8 @@ def _ask(badge: CredlyBadge, client: CredlyClient, template: str, *, fresh: bool
         # Credly says "the learner has it already" as one validation error among others: look it up after each.
         if error.status == 422 and _adopt(badge, client, template):
             return
+        if error.status == 422 and _revoke_ended(badge, client):
+            raise Retryable("An earlier badge of the learner, which has ended, was in the way at Credly.") from error
         raise _with_remedy(error) from error
     if not _bind(badge, found):
         raise Permanent(
@@ -146,6 +152,30 @@ def _revoke(badge: CredlyBadge, reason: str) -> None:
         if client.state_of(badge.external_uuid) not in payloads.GONE:
             raise
     CredlyBadge.objects.filter(pk=badge.pk).update(state=CredlyState.REVOKED)
+
+
+def _revoke_ended(badge: CredlyBadge, client: CredlyClient) -> bool:
+    """
+    Revoke the learner's badges of this template at Credly whose credentials have ended; return whether there were any.
+
+    Credly may refuse a second badge of a template, also when the first one has ended or is replaced by this one.
+    """
+    earlier = CredlyBadge.objects.filter(
+        credential__learner_template_id=badge.credential.learner_template_id,
+        credential__status__in=[CredentialStatus.EXPIRED, CredentialStatus.REPLACED],
+        organization=badge.organization,
+        external_uuid__isnull=False,
+    ).exclude(state=CredlyState.REVOKED)
+    found = list(earlier.order_by("pk"))
+    for each in found:
+        assert each.external_uuid is not None
+        try:
+            client.revoke(each.external_uuid, ENDED, tell_earner=False)
+        except Refused:
+            if client.state_of(each.external_uuid) not in payloads.GONE:
+                raise
+        CredlyBadge.objects.filter(pk=each.pk).update(state=CredlyState.REVOKED)
+    return bool(found)
 
 
 def _note_asked(badge: CredlyBadge) -> None:

@@ -22,7 +22,7 @@ from badges.issuers.credly import issuer
 from badges.issuers.credly.issuer import CredlyIssuer
 from badges.issuers.credly.models import CredlyBadge, CredlyOrganization
 from badges.testing.credly import Badge, CredlyStandIn
-from tests.factories import REVOKED
+from tests.factories import EXPIRED, REVOKED
 
 pytestmark = [pytest.mark.django_db, pytest.mark.tables]
 
@@ -615,3 +615,51 @@ def test_a_badge_whose_issuing_had_no_answer_is_found_and_revoked(
     revoke(credential)
     assert [badge.state for badge in credly.badges] == ["revoked"]
     assert row(credential).state == "revoked"
+
+
+# Badges that end
+
+
+def test_credly_is_told_when_the_badge_ends(credly: CredlyStandIn, credential: UserCredential) -> None:
+    UserCredential.objects.update(valid_until=dt.datetime(2999, 3, 1, 8, 30, tzinfo=dt.UTC))
+    issue(credential.id)
+    (badge,) = credly.badges
+    assert badge.expires_at == "2999-03-01 08:30:00 +0000"
+
+
+def test_a_badge_that_is_at_its_end_before_credly_was_asked_is_not_issued(
+    credly: CredlyStandIn, credential: UserCredential
+) -> None:
+    UserCredential.objects.update(valid_until=dt.datetime(2025, 3, 1, tzinfo=dt.UTC))
+    issue(credential.id)
+    assert credly.badges == []
+
+
+@pytest.mark.parametrize("status", ["expired", "replaced"])
+def test_a_badge_that_was_earned_again_is_issued_although_an_ended_one_is_in_the_way(
+    credly: CredlyStandIn, template: str, award: Callable[..., UserCredential], status: str
+) -> None:
+    old = award(organization=credly.organization, external_template=template)
+    issue(old.id)
+    UserCredential.objects.update(**{**EXPIRED, "status": status})
+    new = award(organization=credly.organization, external_template=template)
+    UserCredential.objects.update(learner_template_id=new.learner_template_id)
+    with pytest.raises(Retryable):
+        issue(new.id)
+    issue(new.id)
+    assert [badge.state for badge in credly.badges] == ["revoked", "pending"]
+    assert bound_to(new, credly.badges[1])
+    assert row(old).state == "revoked"
+
+
+def test_a_badge_of_another_template_or_learner_is_never_revoked_to_make_room(
+    credly: CredlyStandIn, template: str, award: Callable[..., UserCredential]
+) -> None:
+    ended = award(organization=credly.organization, external_template=credly.add_template(name="Other").id)
+    issue(ended.id)
+    UserCredential.objects.update(**EXPIRED)
+    new = award(organization=credly.organization, external_template=template)
+    add_badge(credly, new.learner, template, issuer_earner_id="somebody-else", recipient_email="ada@example.com")
+    with pytest.raises(Permanent):
+        issue(new.id)
+    assert row(ended).state == "pending"
