@@ -28,6 +28,7 @@ ENTRY_POINTS = {
         "announce = badges.announcements:announce",
         "cloud-events = badges.announcements.cloud_events:publish",
         "credly = badges.issuers.credly.issuer:channel",
+        "mail = badges.mail.channel:channel",
         "run-result = badges.runs.results:remove",
         "credential-mail = credentials_config.issuing.mail:channel",
         "credential-file = credentials_config.issuing.documents:remove_discarded",

@@ -18,6 +18,7 @@ from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, transaction
 
+from badges import mail
 from badges.announcements import cloud_events
 from badges.awarding.sharing import Sharing
 from badges.catalog import event_types
@@ -134,6 +135,23 @@ def check_host(**_: Any) -> list[CheckMessage]:
             )
         )
     return problems
+
+
+@register("lms_badges")
+def check_mail(**_: Any) -> list[CheckMessage]:
+    """Report mails that are wanted and cannot be sent, because their links would lead nowhere."""
+    if not isinstance(getattr(settings, "LMS_BADGES_CONFIG", {}), dict) or not isinstance(config.mail, dict):
+        return []
+    is_wanted = mail.tells_of_awards() or mail.reminder_days() > 0
+    if not is_wanted or str(config.public_url or "").startswith(("https://", "http://")):
+        return []
+    return [
+        Warning(
+            "Mails about badges are switched on and wait, because LMS_BADGES_CONFIG['public_url'] is not set.",
+            hint='LMS_BADGES_CONFIG["public_url"] = "https://credentials.example.org"',
+            id="lms_badges.W017",
+        )
+    ]
 
 
 @register("lms_badges")

@@ -35,6 +35,9 @@ DEFAULTS: dict[str, Any] = {
     # Days that the ids of decided events are kept; None: for ever. An event that arrives again after that is decided
     # again. So this must be longer than the bus keeps events, and older files of events must not be read again.
     "event_days": None,
+    # Days that penalties of people without a learner are kept; None: for ever. What such a person had earned before a
+    # penalty counts all the same if its event arrives after that.
+    "penalty_days": 180,
     # Days that events about a person are remembered, without personal data, for rules that look back: in general, and
     # for single types ({type: days}). 0: not at all.
     "event_log": {"days": 180, "types": {}},
@@ -59,6 +62,23 @@ DEFAULTS: dict[str, Any] = {
         # How many days before its end a badge is renewed when it is earned anew: the new credential replaces the old
         # one. It is at most half of the time for which the badge holds. 0: a badge can be earned again after its end.
         "renewal_days": 30,
+    },
+    # The public address of this host, "https://credentials.example.org", for links in mails to learners. It is not
+    # guessed: without it no such mail is sent.
+    "public_url": "",
+    # Mails to learners about their badges, with the host's EMAIL_ settings. A learner can opt out of them.
+    "mail": {
+        # Tell learners that they have earned a badge.
+        "awards": False,
+        # How many days before a badge ends its learner is reminded, once; None: never.
+        "reminder_days": None,
+        # The sender; None: DEFAULT_FROM_EMAIL.
+        "sender": None,
+        # Seconds to wait for the mail server, unless EMAIL_TIMEOUT is set.
+        "timeout": 30.0,
+        # The attribute of the host's user that holds the code of the learner's language, such as "language" or
+        # "profile.language"; None: mails are in LANGUAGE_CODE.
+        "language_attribute": None,
     },
     # Activities of learners, and what they give.
     "engagement": {
@@ -119,13 +139,20 @@ DEFAULTS: dict[str, Any] = {
         "batch_size": 20,
         # Seconds that a worker may be busy with one row before another worker takes the row.
         "lease_seconds": 120,
-        # Attempts before a row is a dead letter. With the delays below that takes about ten hours.
+        # Attempts before a row is a dead letter. With the delays below that takes about ten hours. What only shows that
+        # the other side is down, or gets too many requests, does not count.
         "max_attempts": 24,
         "base_delay": 2.0,
         "max_delay": 3600.0,
-        # After this many failures in a row, a provider is not asked for that many seconds.
+        # Days after which a row is a dead letter when the other side was down all the time; None: never.
+        "give_up_days": 14,
+        # After this many failures in a row, a provider is not asked for that many seconds. The seconds are also for an
+        # answer "too many requests" that does not say how long to wait.
         "circuit_failures": 5,
         "circuit_seconds": 60.0,
+        # When an operator has to correct something that many rows need, such as a token, one of them is tried again
+        # after this many seconds.
+        "problem_seconds": 600.0,
         # Seconds that a broker may take to confirm an announcement or a published event.
         "bus_timeout": 10.0,
         # Days that delivered rows are kept.

@@ -19,7 +19,8 @@ class Retryable(BadgesError):
     It failed for now; the worker will try again.
 
     ``retry_after`` is how many seconds the other side asked to wait, or None for the delay of the worker's backoff.
-    ``circuit`` tells that the other side as a whole seems to be down, so that other rows need not be tried either.
+    ``circuit`` tells that the other side as a whole seems to be down. Then the attempt does not count, and other rows
+    need not be tried either.
     """
 
     def __init__(self, message: str, *, retry_after: float | None = None, circuit: bool = False):
@@ -37,8 +38,29 @@ class Waiting(Retryable):
     """
 
 
+class RateLimited(Retryable):
+    """
+    The other side gets more requests than it accepts.
+
+    All rows of its circuit rest until ``retry_after``, and lose no attempt.
+    """
+
+
 class Permanent(BadgesError):
     """Trying again will not help; an operator has to do what the message says."""
+
+
+class SharedProblem(Permanent):
+    """
+    An operator has to correct something that many rows need, such as the token of an organization.
+
+    The rows rest as one problem, and lose no attempt. From time to time one of them finds out whether the problem is
+    solved. ``circuit`` names the circuit of the rows that rest; None: the first one of the row that failed.
+    """
+
+    def __init__(self, message: str, *, circuit: str | None = None):
+        super().__init__(message)
+        self.circuit = circuit
 
 
 class IdentityTakenError(Permanent):

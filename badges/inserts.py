@@ -51,7 +51,11 @@ def new_row(model: type[Row], **values: Any) -> Row:
 
 
 def insert(
-    rows: Iterable[Row], *, unique: str | Sequence[str] | None = None, update: str | Sequence[str] | None = None
+    rows: Iterable[Row],
+    *,
+    unique: str | Sequence[str] | None = None,
+    update: str | Sequence[str] | None = None,
+    if_greater: str | None = None,
 ) -> None:
     """
     Insert rows of one model in the order given; one statement. SQLite's driver may split it.
@@ -60,6 +64,8 @@ def insert(
     values of them gets the ``update`` fields of the new row, or stays as it is without ``update``. Without ``unique``,
     such a row raises IntegrityError. No two of the given rows may have the same values of ``unique`` when ``update`` is
     given: PostgreSQL refuses that. MariaDB and MySQL update for a conflict with any unique constraint of the table.
+    With ``if_greater``, which names one of the ``update`` fields, a row that exists is updated only if the new row has
+    a greater value of it. The field must not be NULL in the table.
 
     Nothing is read back, so a primary key that the database generates stays unknown. Fields with ``auto_now`` are not
     filled. Columns that are NULL in all rows are left out of the statement.
@@ -74,7 +80,7 @@ def insert(
     fields = [field for field in model._meta.concrete_fields if not isinstance(field, models.AutoField)]
     values_of = itemgetter(*(field.attname for field in fields))
     by_field = zip(*(values_of(vars(row)) for row in rows), strict=True)
-    conflict = _on_conflict(fields, _names(unique), _names(update or unique)) if unique else ""
+    conflict = _on_conflict(fields, _names(unique), _names(update or unique), if_greater) if unique else ""
     given = [(field, values) for field, values in zip(fields, by_field, strict=True) if not _is_null(field, values)]
     fields = [field for field, _ in given]
     columns = [_adapted(field, values) for field, values in given]
@@ -132,10 +138,21 @@ def _names(given: str | Sequence[str]) -> Sequence[str]:
     return [given] if isinstance(given, str) else given
 
 
-def _on_conflict(fields: Iterable[models.Field[Any, Any]], unique: Sequence[str], update: Sequence[str]) -> str:
-    column = {field.name: field.column for field in fields}
+def _on_conflict(
+    fields: Sequence[models.Field[Any, Any]], unique: Sequence[str], update: Sequence[str], if_greater: str | None
+) -> str:
+    column = {field.name: str(field.column) for field in fields}
     updated, targets = [column[name] for name in update], [column[name] for name in unique]
-    return str(connection.ops.on_conflict_suffix_sql([], OnConflict.UPDATE, updated, targets))
+    if if_greater is None:
+        return str(connection.ops.on_conflict_suffix_sql([], OnConflict.UPDATE, updated, targets))
+    compared = _quoted(column[if_greater])
+    if connection.vendor == "mysql":
+        # Assignments are made from left to right, so the compared column must be the last one.
+        names = [*(name for name in map(_quoted, updated) if name != compared), compared]
+        new = (f"{name} = IF(VALUES({compared}) > {compared}, VALUES({name}), {name})" for name in names)
+        return f"ON DUPLICATE KEY UPDATE {', '.join(new)}"
+    suffix = connection.ops.on_conflict_suffix_sql([], OnConflict.UPDATE, updated, targets)
+    return f"{suffix} WHERE {_quoted(fields[0].model._meta.db_table)}.{compared} < EXCLUDED.{compared}"
 
 
 def _array_type(field: models.Field[Any, Any]) -> str:

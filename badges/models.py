@@ -4,11 +4,14 @@ from badges import issuers
 from badges.awarding.models import CredentialStatus, UserCredential
 from badges.bulk.models import BulkOutcome, BulkRow
 from badges.catalog.models import (
+    BadgePenalty,
     BadgeRequirement,
     BadgeTemplate,
     CatalogVersion,
     DataRule,
     EventType,
+    PenaltyDataRule,
+    PenaltyRequirement,
     TemplateIssuer,
     TemplateRevision,
 )
@@ -24,12 +27,14 @@ from badges.flows.models import (
 )
 from badges.history.models import LoggedEvent
 from badges.intake.models import InboxMessage, InboxState, Learner, LearnerIdentity, RetiredPerson
+from badges.mail.models import CredentialMail, MailOptOut
 from badges.outbox.models import Circuit, OutboxMessage, OutboxState
-from badges.progress.models import BadgeProgress, Fulfillment
+from badges.progress.models import BadgeProgress, Fulfillment, RequirementReset
 from badges.runs.models import Run, RunMode, RunState
 
 __all__ = [
     "Activity",
+    "BadgePenalty",
     "BadgeProgress",
     "BadgeRequirement",
     "BadgeTemplate",
@@ -40,6 +45,7 @@ __all__ = [
     "CertificationCompletion",
     "CertificationMapping",
     "Circuit",
+    "CredentialMail",
     "CredentialStatus",
     "DataRule",
     "EventType",
@@ -51,9 +57,13 @@ __all__ = [
     "LearnerEngagement",
     "LearnerIdentity",
     "LoggedEvent",
+    "MailOptOut",
     "OutboxMessage",
     "OutboxState",
+    "PenaltyDataRule",
+    "PenaltyRequirement",
     "Registration",
+    "RequirementReset",
     "RetiredPerson",
     "Run",
     "RunMode",

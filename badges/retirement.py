@@ -31,6 +31,8 @@ from badges.history import event_log
 from badges.inserts import insert
 from badges.intake import checks, flow_events, inbox, learners, retired
 from badges.intake.models import Learner
+from badges.mail import opting_out
+from badges.progress import resets
 from badges.runs import personal_data
 
 APP_LABEL = "lms_badges"
@@ -133,9 +135,11 @@ def delete_personal_data(person: RetiringPerson, *, now: dt.datetime) -> dict[st
     counts = {"events": inbox.clear_personal_data(inbox.rows_about(person.lms_user_id, all_names), now=now)}
     keys = {event_log.person_key(person.lms_user_id), event_log.person_key(None, person.learner_id)}
     counts["logged events"] = sum(event_log.delete_events_of(key) for key in keys if key is not None)
+    counts["resets of requirements"] = sum(resets.delete_of(key) for key in keys if key is not None)
     if person.learner_id is not None:
         counts["checks"] = checks.delete_of(person.learner_id)
         counts["activities"] = activities.delete_of(person.learner_id)
+        counts["mail settings"] = opting_out.delete_of(person.learner_id)
         counts |= flow_data.delete_of(person.learner_id)
     counts["dead letters without a person"] = inbox.clear_unreadable_payloads(now=now)
     counts |= personal_data.delete(_identifiers(person, names))

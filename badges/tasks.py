@@ -25,8 +25,10 @@ from badges.flows import idempotency
 from badges.granting import expire_due
 from badges.history import event_log
 from badges.intake import inbox
+from badges.mail.reminders import remind_due
 from badges.outbox import mailbox
 from badges.outbox.worker_notifications import CARRY_OUT_RUNS, DELIVER, PROCESS_PENDING
+from badges.pipeline import penalties
 from badges.retirement import NOT_ALL_RETIRED
 from badges.runs import queue as run_queue
 from badges.runs import worker as run_worker
@@ -90,9 +92,9 @@ def sweep() -> None:
 
 @shared_task(name="badges.expire", **OPTIONS)
 def expire() -> None:
-    """Mark the credentials that are at their end. Beat sends this every five minutes."""
+    """Mark the credentials that are at their end, and remind learners of ends. Beat sends this every five minutes."""
     ends_at = time.monotonic() + TURN_SECONDS
-    while expire_due(now=timezone.now()):
+    while expire_due(now=timezone.now()) + remind_due(now=timezone.now()):
         if time.monotonic() > ends_at:
             expire.delay()
             break
@@ -119,13 +121,14 @@ def purge() -> None:
 @dataclass(frozen=True)
 class PurgeResult:
     """
-    How many payloads, events, logged events, delivered rows, closed runs, answers to requests with an
-    ``Idempotency-Key`` and references to accounts are gone.
+    How many payloads, events, logged events, penalties of people without a learner, delivered rows, closed runs,
+    answers to requests with an ``Idempotency-Key`` and references to accounts are gone.
     """
 
     payloads: int
     events: int
     logged: int
+    penalties: int
     delivered: int
     runs: int
     answers: int
@@ -139,6 +142,7 @@ def delete_old_data(*, now: dt.datetime | None = None) -> PurgeResult:
         payloads=inbox.clear_payloads(before=now - dt.timedelta(days=config.payload_days)),
         events=_all_of(inbox.delete_decided, config.event_days, now),
         logged=event_log.delete_expired(now=now),
+        penalties=_all_of(penalties.delete_expired, config.penalty_days, now),
         delivered=_all_of(mailbox.delete_delivered, config.delivery["keep_days"], now),
         runs=run_queue.delete_old(now=now, limit=PURGE_ROWS),
         answers=_all_of(idempotency.delete_expired, idempotency.KEEP_DAYS, now),

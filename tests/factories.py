@@ -58,6 +58,14 @@ def requirement(key: str = "pass", *, course: str | None = ALGEBRA, **given: Any
     return {"key": key, "event_type": PASSING_STATUS, "rules": rules, **given}
 
 
+def penalty(*keys: str, course: str | None = ALGEBRA, **given: Any) -> dict[str, Any]:
+    """Return a penalty of a pack: failing a course resets requirements, unless the arguments say otherwise."""
+    rules = [rule("is_passing", "eq", False)]
+    if course is not None:
+        rules.append(rule("course.course_key", "eq", course))
+    return {"event_type": PASSING_STATUS, "requirements": list(keys or ["pass"]), "rules": rules, **given}
+
+
 def template_entry(**given: Any) -> dict[str, Any]:
     """Return a template entry of a pack: active, one requirement, no issuer, unless the arguments say otherwise."""
     number = next(_numbers)

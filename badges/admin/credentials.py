@@ -37,10 +37,12 @@ from badges.admin.readonly import (
     uuid_of,
 )
 from badges.awarding.models import with_status
+from badges.awarding.sharing import is_public
 from badges.common.admin import admin_url, format_time, link_to, link_to_list
 from badges.issuers import registry
 from badges.issuers.base import Issued
 from badges.models import CredentialStatus, OutboxMessage, UserCredential
+from badges.pages.addresses import address_of
 
 
 class _StatusFilter(admin.SimpleListFilter):
@@ -74,7 +76,18 @@ class UserCredentialAdmin(BulkMixin, ButtonsMixin, ExactSearchMixin, ReadOnlyAdm
     ordering = ("-awarded_at", "-pk")
 
     def get_fieldsets(self, request: HttpRequest, obj: UserCredential | None = None) -> Any:
-        about = ["id", "badge", "holder", "state", "awarded_at", "cause", "revision_link", "providers", "messages"]
+        about = [
+            "id",
+            "badge",
+            "holder",
+            "state",
+            "awarded_at",
+            "cause",
+            "revision_link",
+            "providers",
+            "messages",
+            "public_page",
+        ]
         if obj is not None and obj.valid_until is not None:
             about[5:5] = ["valid_until", "ended_at", "replaced"]
         revoked = ("revoked_at", "revocation", "public_reason", "internal_reason", "block")
@@ -95,6 +108,13 @@ class UserCredentialAdmin(BulkMixin, ButtonsMixin, ExactSearchMixin, ReadOnlyAdm
     @admin.display(description=gettext_lazy("status"), ordering="status")
     def state(self, credential: UserCredential) -> str:
         return str(CredentialStatus(credential.status_at(timezone.now())).label)
+
+    @admin.display(description=gettext_lazy("public page"))
+    def public_page(self, credential: UserCredential) -> Any:
+        if not is_public(credential) or credential.learner.is_anonymous:
+            return _("The learner does not share it, or the settings do not allow that.")
+        address = address_of(credential.pk)
+        return format_html('<a href="{}">{}</a>', address, address)
 
     @admin.display(description=gettext_lazy("took the place of"))
     def replaced(self, credential: UserCredential) -> Any:

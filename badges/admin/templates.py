@@ -31,6 +31,7 @@ from badges.catalog.criteria import counts_from_of, criteria_of
 from badges.catalog.documents import in_reading_order
 from badges.catalog.expiry import describe_expiry
 from badges.catalog.queries import expiry_of
+from badges.catalog.validation import given_by_people_only
 from badges.common.admin import CappedPaginator, PluginModelAdmin
 from badges.models import BadgeProgress, BadgeTemplate, TemplateRevision, UserCredential
 from badges.rules import to_text
@@ -128,7 +129,7 @@ class BadgeTemplateAdmin(PluginModelAdmin):
         return criteria_in_words(document, counts_from=counts_from_of(template), now=timezone.now())
 
     def get_inlines(self, request: HttpRequest, obj: BadgeTemplate | None) -> list[Any]:
-        return [section.inline for section in sections() if section.inline]
+        return [section.inline for section in sections() if section.inline and (obj or section.inline_of_new)]
 
     def get_urls(self) -> list[Any]:
         return [url for section in sections() for url in section.urls(self)] + super().get_urls()
@@ -190,6 +191,7 @@ class BadgeTemplateAdmin(PluginModelAdmin):
         form.instance.uuid = saved.stored.template.uuid
         form.instance._state.adding = False
         form.instance.changes = saved.changes
+        self._tell_who_gives(request, saved.document)
 
     def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:
         if add:
@@ -219,9 +221,19 @@ class BadgeTemplateAdmin(PluginModelAdmin):
 
     def _save_each(self, request: HttpRequest, rows: QuerySet[BadgeTemplate], change: Document) -> None:
         def save(template: BadgeTemplate) -> None:
-            save_template(export_template(template) | change, author=request.user, now=timezone.now())
+            saved = save_template(export_template(template) | change, author=request.user, now=timezone.now())
+            self._tell_who_gives(request, saved.document)
 
         self._apply_to_each(request, rows, save)
+
+    def _tell_who_gives(self, request: HttpRequest, document: Document) -> None:
+        """Tell who has just activated a badge that no event gives: the requirements may have been forgotten."""
+        if document["is_active"] and given_by_people_only(document):
+            text = _(
+                "Only people give the badge %(slug)s: it has no requirement, no criteria and no badge condition, so no "
+                "event gives it."
+            )
+            self.message_user(request, text % {"slug": document["slug"]}, messages.WARNING)
 
     def _apply_to_each(
         self, request: HttpRequest, rows: QuerySet[BadgeTemplate], work: Callable[[BadgeTemplate], None]

@@ -74,7 +74,7 @@ def export_template(template: BadgeTemplate) -> Document:
     """
     Return a stored template as a template entry of a pack.
 
-    Saving this entry here changes nothing. It costs four statements.
+    Saving this entry here changes nothing. It costs at most seven statements.
     """
     stored = queries.load(BadgeTemplate.objects.filter(pk=template.pk))
     return pack_entry(stored[template.pk].document())
@@ -86,7 +86,8 @@ def compile_draft(document: Any) -> CompiledTemplate:
 
     - ``document``: one template entry of a pack, as for ``save_template``.
 
-    ``matching(event_type, subject)`` of the result returns the requirements (and other interests) that an event meets;
+    ``matching(event_type, subject)`` of the result returns the requirements, penalties and other interests that an
+    event meets;
     ``subject`` is what ``EventDefinition.subject`` returns. Requirements are told apart by their ``key``, because a
     draft has no row ids. ``completion(keys)`` says what is still open. The live catalog is not touched. Raises
     DocumentError with all problems.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from badges.catalog.criteria import compile_criteria
@@ -42,6 +42,7 @@ class Compiler:
         revision_id: int,
         row_ids: Mapping[str, int],
         counts_from: dt.datetime | None,
+        may_be_reset: Collection[int] = (),
     ) -> CompiledTemplate:
         """Compile the document of a stored revision. Raises RuleError or CriteriaError when it is no longer usable."""
         return self.compile(
@@ -50,6 +51,7 @@ class Compiler:
             revision_id=revision_id,
             row_ids=row_ids,
             counts_from=counts_from,
+            may_be_reset=may_be_reset,
         )
 
     def compile(
@@ -60,6 +62,7 @@ class Compiler:
         revision_id: int = NO_ROW,
         row_ids: Mapping[str, int] | None = None,
         counts_from: dt.datetime | None = None,
+        may_be_reset: Collection[int] = (),
     ) -> CompiledTemplate:
         """Compile a document in normal form; without ids it is a draft. Raises RuleError or CriteriaError."""
         ids = row_ids or {}
@@ -77,6 +80,7 @@ class Compiler:
             requirements=tuple([(ids[key], group) for key, group in groups]) if row_ids is not None else (),
             criteria=self._compile_criteria(document["criteria"]),
             counts_from=counts_from,
+            may_be_reset=frozenset(may_be_reset),
         )
         interests: list[Interest] = []
         named: set[str | None] = set()

@@ -2,8 +2,8 @@
 A template as a document: one template entry of a pack, in its normal form.
 
 In the normal form all keys are present; ``uuid`` is None before the template is stored. Issuers are sorted by provider,
-and requirements by key. So two equal templates have equal texts. Revisions store this text. Packs are lists of such
-documents.
+requirements by key, and penalties by their text. So two equal templates have equal texts. Revisions store this text.
+Packs are lists of such documents.
 """
 
 from __future__ import annotations
@@ -107,11 +107,18 @@ def demands(document: Document) -> list[Document]:
     return [*document["requirements"], {"key": CRITERIA_KEY, "event_type": "", "group": None, "description": ""}]
 
 
+def sorted_penalties(penalties: Iterable[Document]) -> list[Document]:
+    """Return penalties in the order of the normal form, which has no meaning; the keys in each are sorted, too."""
+    with_sorted_keys = [{**penalty, "requirements": sorted(penalty["requirements"])} for penalty in penalties]
+    return sorted(with_sorted_keys, key=to_text)
+
+
 def differences(before: Document, after: Document) -> list[Change]:
     """Return the differences between two documents of one template, in the order of their keys."""
     changes = _compare("", before, after, [key for key in _TEMPLATE_KEYS if key != "slug"])
     changes += _compare_named("issuers", "provider", before, after, ("organization", "template"))
     changes += _compare_named("requirements", "key", before, after, ("event_type", "group", "description", "rules"))
+    changes += _compare_penalties(before["penalties"], after["penalties"])
     return changes + _compare_criteria(before["criteria"], after["criteria"])
 
 
@@ -135,6 +142,18 @@ def _compare_named(part: str, name: str, before: Document, after: Document, keys
         else:
             changes += _compare(f"{part}[{key}].", old[key], new[key], keys)
     return changes
+
+
+def _compare_penalties(before: Iterable[Document], after: Iterable[Document]) -> list[Change]:
+    """Return the penalties that were removed and added. They have no names by which a changed one could be found."""
+    old = {to_text(penalty): penalty for penalty in before}
+    new = {to_text(penalty): penalty for penalty in after}
+    gone = [Change("penalties", _penalty_summary(old[text]), None) for text in sorted(old.keys() - new.keys())]
+    return gone + [Change("penalties", None, _penalty_summary(new[text])) for text in sorted(new.keys() - old.keys())]
+
+
+def _penalty_summary(penalty: Document) -> str:
+    return f"{_summary(penalty)} resets {', '.join(penalty['requirements'])}"
 
 
 def _compare_criteria(before: Document | None, after: Document | None) -> list[Change]:

@@ -32,7 +32,16 @@ from badges.catalog.documents import (
     differences,
     document_text,
 )
-from badges.catalog.models import BadgeRequirement, BadgeTemplate, DataRule, TemplateIssuer, TemplateRevision
+from badges.catalog.models import (
+    BadgePenalty,
+    BadgeRequirement,
+    BadgeTemplate,
+    DataRule,
+    PenaltyDataRule,
+    PenaltyRequirement,
+    TemplateIssuer,
+    TemplateRevision,
+)
 from badges.catalog.queries import StoredTemplate
 from badges.catalog.structure import child_path
 from badges.catalog.versions import bump_version, editing_transaction
@@ -152,6 +161,10 @@ def _rebuilt(stored: StoredTemplate) -> SaveResult | None:
     row = stored.requirements.get(CRITERIA_KEY)
     if document["is_active"] and document["criteria"] is not None and row is not None and row.counts_from is None:
         changes.append(Change("criteria.counts_from", None, "now"))
+    for key in sorted({key for penalty in document["penalties"] for key in penalty["requirements"]}):
+        penalized = stored.requirements.get(key)
+        if penalized is not None and not penalized.may_be_reset:
+            changes.append(Change(f"requirements[{key}].may_be_reset", "false", "true"))
     return SaveResult(document, stored, Outcome.UPDATED, changes) if changes else None
 
 
@@ -215,6 +228,7 @@ def _write_rows_and_revisions(planned: Sequence[SaveResult], *, author: Any, now
     _write_issuers(planned)
     _write_requirements(planned, now)
     _write_rules(planned)
+    _write_penalties(planned)
     _write_revisions(planned, author)
 
 
@@ -266,6 +280,7 @@ def _write_requirements(planned: Sequence[SaveResult], now: dt.datetime) -> None
     for item in planned:
         stored = _stored(item)
         wanted = {requirement["key"]: requirement for requirement in demands(item.document)}
+        penalized = {key for penalty in item.document["penalties"] for key in penalty["requirements"]}
         for key, live in stored.requirements.items():
             if key not in wanted and live.archived_at is None:
                 live.archived_at, live.counts_from = now, None
@@ -274,6 +289,7 @@ def _write_requirements(planned: Sequence[SaveResult], now: dt.datetime) -> None
             row = stored.requirements.get(key)
             columns = {column: requirement[column] for column in _REQUIREMENT_COLUMNS}
             columns["counts_from"] = _counts_from(key, row, item.document, now)
+            columns["may_be_reset"] = key in penalized or (row is not None and row.may_be_reset)
             if row is None:
                 new.append(BadgeRequirement(template=stored.template, key=key, **columns))
             elif row.archived_at is not None or any(getattr(row, name) != value for name, value in columns.items()):
@@ -282,7 +298,7 @@ def _write_requirements(planned: Sequence[SaveResult], now: dt.datetime) -> None
                     setattr(row, name, value)
                 changed.append(row)
     BadgeRequirement.objects.bulk_create(new)
-    written_columns = [*_REQUIREMENT_COLUMNS, "counts_from", "archived_at"]
+    written_columns = [*_REQUIREMENT_COLUMNS, "counts_from", "may_be_reset", "archived_at"]
     BadgeRequirement.objects.bulk_update(changed, written_columns, batch_size=CHUNK)
     by_template = {_stored(item).template.pk: _stored(item) for item in planned}
     for written in BadgeRequirement.objects.filter(template_id__in={row.template_id for row in new}):
@@ -311,6 +327,30 @@ def _write_rules(planned: Sequence[SaveResult]) -> None:
     for start in range(0, len(outdated), CHUNK):
         DataRule.objects.filter(pk__in=outdated[start : start + CHUNK]).delete()
     DataRule.objects.bulk_create(new)
+
+
+def _write_penalties(planned: Sequence[SaveResult]) -> None:
+    """Replace the penalties of the templates whose penalties have changed."""
+    new: list[BadgePenalty] = []
+    rules: list[PenaltyDataRule] = []
+    links: list[PenaltyRequirement] = []
+    outdated: list[uuid.UUID] = []
+    for item in planned:
+        stored, wanted = _stored(item), item.document["penalties"]
+        if stored.penalty_documents() == wanted:
+            continue
+        outdated += [row.pk for row in stored.penalties]
+        for penalty in wanted:
+            row = BadgePenalty(template=stored.template, event_type=penalty["event_type"])
+            new.append(row)
+            rules += [PenaltyDataRule(penalty=row, **rule) for rule in penalty["rules"]]
+            reset = [stored.requirements[key] for key in penalty["requirements"]]
+            links += [PenaltyRequirement(penalty=row, requirement=requirement) for requirement in reset]
+    for start in range(0, len(outdated), CHUNK):
+        BadgePenalty.objects.filter(pk__in=outdated[start : start + CHUNK]).delete()
+    BadgePenalty.objects.bulk_create(new)
+    PenaltyDataRule.objects.bulk_create(rules)
+    PenaltyRequirement.objects.bulk_create(links)
 
 
 def _write_revisions(planned: Sequence[SaveResult], author: Any) -> None:

@@ -76,6 +76,7 @@ class CompiledTemplate:
     - ``criteria``: the compiled criteria document, or None.
     - ``counts_from``: only events that arrived at this moment or later count for the document. None without a document;
       in a draft it is None, too, and all events count.
+    - ``may_be_reset``: the row ids of the requirements that a penalty names, or has named in an earlier revision.
     - ``expiry``: how long its badge holds; None for ever.
     - ``event_types``: the event types that it names, configured or not; None among them stands for every type.
     """
@@ -92,6 +93,7 @@ class CompiledTemplate:
     interests: Sequence[Interest] = ()
     criteria: Criteria | None = None
     counts_from: dt.datetime | None = None
+    may_be_reset: frozenset[int] = frozenset()
     expiry: Expiry | None = None
     event_types: frozenset[str | None] = frozenset()
 
@@ -135,6 +137,34 @@ class Requirement(Interest):
 
 
 @dataclass(slots=True, eq=False)
+class Penalty(Interest):
+    """
+    A penalty of a template. ``keys`` are the requirements that it resets, ``requirement_ids`` their rows.
+
+    Somebody who has earned nothing gets no learner because of a penalty. In a draft ``requirement_ids`` is empty.
+    """
+
+    creates_learner: ClassVar[bool] = False
+
+    rules: RuleSet
+    template: CompiledTemplate
+    keys: tuple[str, ...]
+    requirement_ids: tuple[int, ...]
+
+    @classmethod
+    def of_template(
+        cls, document: Document, template: CompiledTemplate, compile_rules: CompileRules
+    ) -> Iterable[Penalty]:
+        """Return the penalties of a document. One whose event type is not configured cannot happen now."""
+        for entry in document["penalties"]:
+            rules = compile_rules(entry["event_type"], entry["rules"])
+            if rules is not None:
+                keys = tuple(entry["requirements"])
+                ids = tuple([template.row_ids[key] for key in keys]) if template.row_ids else ()
+                yield cls(entry["event_type"], rules, template, keys, ids)
+
+
+@dataclass(slots=True, eq=False)
 class HistoryEvent(Interest):
     """
     An event that the criteria document of a template has to be evaluated for, because it may make it true.
@@ -174,7 +204,7 @@ class AnyHistoryEvent(HistoryEvent):
     asks_known_learners: ClassVar[bool] = True
 
 
-_kinds: tuple[type[Interest], ...] = (Requirement, HistoryEvent)
+_kinds: tuple[type[Interest], ...] = (Requirement, Penalty, HistoryEvent)
 
 
 def register(kind: type[Interest]) -> None:

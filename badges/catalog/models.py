@@ -144,6 +144,10 @@ class BadgeRequirement(models.Model):
     with a document, and stays as it is when the document is edited or the template is switched off and on. It is null
     before that, and after the document was removed.
 
+    ``may_be_reset`` is set as soon as a penalty of the template names the requirement, and stays: times of penalties
+    may be stored from then on (``progress.models.RequirementReset``). The pipeline reads these times only where it is
+    set.
+
     A removed requirement is archived, because fulfilments point at it. Adding the same ``key`` again restores it.
 
     .. no_pii:
@@ -162,6 +166,7 @@ class BadgeRequirement(models.Model):
     description = models.TextField(_("description"), blank=True)
     archived_at = models.DateTimeField(_("archived"), null=True, blank=True, editable=False)
     counts_from = models.DateTimeField(_("events count from"), null=True, blank=True, editable=False)
+    may_be_reset = models.BooleanField(_("may be reset"), default=False, editable=False)
 
     class Meta:
         default_permissions = ()
@@ -206,6 +211,82 @@ class DataRule(models.Model):
         verbose_name = _("data rule")
         verbose_name_plural = _("data rules")
         ordering = ["requirement", "id"]
+
+    def __str__(self) -> str:
+        return f"{self.path} {self.operator} {self.value}"
+
+
+class BadgePenalty(models.Model):
+    """
+    A penalty of a badge: an event of one type for which all data rules hold resets requirements of the same template.
+
+    Without data rules every event of the type counts. The criteria document is named as a requirement is, by its row.
+
+    The revision holds the penalty. A change of a template's penalties replaces these rows, as nothing points at them.
+
+    .. no_pii:
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    template = models.ForeignKey(BadgeTemplate, on_delete=models.CASCADE, related_name="penalties")
+    event_type = KeyField(_("event type"), max_length=255)
+    requirements: models.ManyToManyField[BadgeRequirement, Any] = models.ManyToManyField(
+        BadgeRequirement, through="PenaltyRequirement", related_name="penalties", verbose_name=_("requirements")
+    )
+
+    class Meta:
+        default_permissions = ()
+        verbose_name = _("penalty")
+        verbose_name_plural = _("penalties")
+        ordering = ["template", "id"]
+        constraints = [models.CheckConstraint(condition=~models.Q(event_type=""), name="lms_badges_penalty_event_type")]
+
+    def __str__(self) -> str:
+        return f"{self.template}: {self.event_type}"
+
+
+class PenaltyRequirement(models.Model):
+    """
+    A requirement that a penalty resets. Both belong to the same template.
+
+    .. no_pii:
+    """
+
+    penalty = models.ForeignKey(BadgePenalty, on_delete=models.CASCADE, related_name="+")
+    requirement = models.ForeignKey(BadgeRequirement, on_delete=models.CASCADE, related_name="+")
+
+    class Meta:
+        default_permissions = ()
+        verbose_name = _("requirement of a penalty")
+        verbose_name_plural = _("requirements of penalties")
+        ordering = ["penalty", "requirement"]
+        constraints = [
+            models.UniqueConstraint(fields=["penalty", "requirement"], name="lms_badges_penalty_requirement")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.penalty_id}: {self.requirement_id}"
+
+
+class PenaltyDataRule(models.Model):
+    """
+    A condition on one key path of the data of a penalty's event. All rules of a penalty must hold.
+
+    ``value`` is as for ``DataRule``.
+
+    .. no_pii:
+    """
+
+    penalty = models.ForeignKey(BadgePenalty, on_delete=models.CASCADE, related_name="rules")
+    path = KeyField(_("key path"), max_length=255)
+    operator = KeyField(_("operator"), max_length=50)
+    value: models.JSONField[Any, Any] = models.JSONField(_("value"))
+
+    class Meta:
+        default_permissions = ()
+        verbose_name = _("data rule of a penalty")
+        verbose_name_plural = _("data rules of penalties")
+        ordering = ["penalty", "id"]
 
     def __str__(self) -> str:
         return f"{self.path} {self.operator} {self.value}"

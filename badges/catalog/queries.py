@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from django.db.models import Q, QuerySet
 
 from badges.catalog import event_types
-from badges.catalog.documents import CRITERIA_KEY, Document
-from badges.catalog.models import BadgeRequirement, BadgeTemplate, DataRule, TemplateIssuer
+from badges.catalog.documents import CRITERIA_KEY, Document, sorted_penalties
+from badges.catalog.models import BadgePenalty, BadgeRequirement, BadgeTemplate, DataRule, TemplateIssuer
 from badges.rules import RuleError
 
 
@@ -23,6 +23,7 @@ class StoredTemplate:
     issuers: dict[str, TemplateIssuer] = field(default_factory=dict)
     requirements: dict[str, BadgeRequirement] = field(default_factory=dict)
     rules: dict[int, list[DataRule]] = field(default_factory=dict)
+    penalties: list[BadgePenalty] = field(default_factory=list)
 
     def document(self) -> Document:
         """Return the document of the current revision. The rows are read only where there is no revision yet."""
@@ -31,9 +32,9 @@ class StoredTemplate:
             return self.rows_document()
         document: Document = json.loads(revision.document)
         document.setdefault("expiry", None)  # older revisions do not have the key
-        for requirement in document["requirements"]:
-            event_type = requirement["event_type"]
-            requirement["rules"] = [_normal_rule(event_type, rule) for rule in requirement["rules"]]
+        for part in (*document["requirements"], *document["penalties"]):
+            part["rules"] = [_normal_rule(part["event_type"], rule) for rule in part["rules"]]
+        document["penalties"] = sorted_penalties(document["penalties"])
         return document
 
     def rows_document(self) -> Document:
@@ -51,7 +52,7 @@ class StoredTemplate:
             "expiry": expiry_of(template),
             "issuers": [_issuer_document(issuer) for _, issuer in sorted(self.issuers.items())],
             "requirements": [self._requirement_document(row) for row in live if row.key != CRITERIA_KEY],
-            "penalties": [],
+            "penalties": self.penalty_documents(),
             "criteria": self._criteria_document() if any(row.key == CRITERIA_KEY for row in live) else None,
         }
 
@@ -69,6 +70,20 @@ class StoredTemplate:
             "rules": self.rules_of(row),
         }
 
+    def penalty_documents(self) -> list[Document]:
+        """Return the penalties that the rows repeat."""
+        return sorted_penalties(
+            {
+                "event_type": row.event_type,
+                "requirements": [requirement.key for requirement in row.requirements.all()],
+                "rules": [
+                    _normal_rule(row.event_type, {"path": rule.path, "operator": rule.operator, "value": rule.value})
+                    for rule in row.rules.all()
+                ],
+            }
+            for row in self.penalties
+        )
+
     def rules_of(self, row: BadgeRequirement) -> list[Document]:
         """Return the rules of a requirement, which may be archived."""
         rows = self.rules.get(row.pk, ())
@@ -77,7 +92,7 @@ class StoredTemplate:
 
 
 def load(templates: QuerySet[BadgeTemplate]) -> dict[int, StoredTemplate]:
-    """Return templates with their current revisions and all their rows, by id; four statements."""
+    """Return templates with their current revisions and all their rows, by id; at most seven statements."""
     stored = {template.pk: StoredTemplate(template) for template in templates.select_related("current_revision")}
     for issuer in TemplateIssuer.objects.filter(template_id__in=stored):
         stored[issuer.template_id].issuers[issuer.provider] = issuer
@@ -87,6 +102,9 @@ def load(templates: QuerySet[BadgeTemplate]) -> dict[int, StoredTemplate]:
         owners[requirement.pk] = requirement.template_id
     for rule in DataRule.objects.filter(requirement__template_id__in=stored).order_by("id"):
         stored[owners[rule.requirement_id]].rules.setdefault(rule.requirement_id, []).append(rule)
+    penalties = BadgePenalty.objects.filter(template_id__in=stored).order_by("id")
+    for penalty in penalties.prefetch_related("requirements", "rules"):
+        stored[penalty.template_id].penalties.append(penalty)
     return stored
 
 

@@ -109,13 +109,14 @@ class _Pointer(NamedTuple):
 
 @dataclass(slots=True)
 class _Rows:
-    """What the rows of a template's requirements say: ids by key, and from when on events count."""
+    """What the rows of a template's requirements say: ids by key, which may be reset, from when on events count."""
 
     ids: dict[str, int] = field(default_factory=dict)
+    may_be_reset: list[int] = field(default_factory=list)
     counts_from: dt.datetime | None = None
 
 
-_ROW_COLUMNS = ("template_id", "key", "id", "counts_from")
+_ROW_COLUMNS = ("template_id", "key", "id", "counts_from", "may_be_reset")
 
 _lock = threading.Lock()
 _cached: Snapshot | None = None
@@ -216,8 +217,10 @@ def _compile_revisions(pointers: Sequence[_Pointer], compiler: Compiler) -> dict
         text_of = dict(revisions.values_list("id", "document"))
         rows_of = {pointer.template_id: _Rows() for pointer in chunk}
         requirements = BadgeRequirement.objects.filter(template_id__in=rows_of).order_by()
-        for template_id, key, requirement_id, moment in requirements.values_list(*_ROW_COLUMNS):
+        for template_id, key, requirement_id, moment, may_be_reset in requirements.values_list(*_ROW_COLUMNS):
             rows_of[template_id].ids[key] = requirement_id
+            if may_be_reset:
+                rows_of[template_id].may_be_reset.append(requirement_id)
             if key == CRITERIA_KEY:
                 rows_of[template_id].counts_from = moment
         for pointer in chunk:
@@ -235,6 +238,7 @@ def _compile_one(compiler: Compiler, pointer: _Pointer, text: str, rows: _Rows) 
             revision_id=pointer.revision_id,
             row_ids=rows.ids,
             counts_from=rows.counts_from,
+            may_be_reset=rows.may_be_reset,
         )
         if template.criteria is None or template.counts_from is not None:
             return template

@@ -19,12 +19,12 @@ from django.core.validators import URLValidator
 
 from badges.catalog import event_types
 from badges.catalog.criteria import name_errors
-from badges.catalog.documents import Document, Problem
+from badges.catalog.documents import Document, Problem, demands, sorted_penalties
 from badges.catalog.event_types import EventDefinition
 from badges.catalog.expiry import EACH_YEAR, is_day
 from badges.catalog.structure import child_path, default_of, part_problems, template_problems
 from badges.common.entry_points import installed_names
-from badges.rules import CriteriaError, RuleError, badge_condition_slugs, parse_criteria
+from badges.rules import CriteriaError, RuleError, badge_condition_slugs, parse_criteria, to_text
 
 NO_SUCH_DAY = "there is no such day in any year; write a month and a day, such as 06-30"
 
@@ -58,6 +58,7 @@ def read_template(
         requirements.append(_read_requirement(requirement, place, problems, definitions))
     document["requirements"] = sorted(requirements, key=lambda requirement: requirement["key"])
     problems += _repeated(entry["requirements"], "key", child_path(path, "requirements"))
+    document["penalties"] = _read_penalties(document, child_path(path, "penalties"), problems, definitions)
     if document["criteria"] is not None:
         document["criteria"] = _read_criteria(document["criteria"], child_path(path, "criteria"), problems, definitions)
     return (None, problems) if problems else (document, [])
@@ -100,19 +101,19 @@ def _defaults(part: str) -> dict[str, Any]:
             "slug uuid name description image_url is_active award_once expiry issuers requirements penalties criteria"
         ),
         "requirement": "key event_type group description rules",
+        "penalty": "event_type requirements rules",
     }
     return {key: default_of(part, key) for key in keys[part].split()}
 
 
+def given_by_people_only(document: Document) -> bool:
+    """Return whether nothing that a learner does gives this badge: no requirement, no criteria, no badge condition."""
+    demands = document["requirements"] or document["criteria"] is not None
+    return not demands and document["slug"] not in badge_condition_slugs()
+
+
 def _content_problems(document: Document, path: str) -> list[Problem]:
     problems = []
-    is_empty = not document["requirements"] and document["criteria"] is None
-    if document["is_active"] and is_empty and document["slug"] not in badge_condition_slugs():
-        message = (
-            "an active template needs at least one requirement, a criteria document or the slug of a badge condition; "
-            'add one, or write "is_active": false'
-        )
-        problems.append(Problem(child_path(path, "requirements"), message))
     if document["expiry"] and not is_day(document["expiry"].get(EACH_YEAR, "01-01")):
         problems.append(Problem(child_path(path, "expiry", EACH_YEAR), NO_SUCH_DAY))
     if document["image_url"]:
@@ -180,17 +181,45 @@ def _read_criteria(
 def _read_requirement(
     entry: dict[str, Any], path: str, problems: list[Problem], definitions: Mapping[str, EventDefinition]
 ) -> Document:
-    requirement = _with_defaults("requirement", entry)
-    if why := event_types.why_unusable(requirement["event_type"], definitions):
+    return _with_read_rules(_with_defaults("requirement", entry), path, problems, definitions)
+
+
+def _read_penalties(
+    document: Document, path: str, problems: list[Problem], definitions: Mapping[str, EventDefinition]
+) -> list[Document]:
+    """Return the penalties of a template in normal form. They may name the requirements of this template only."""
+    keys = [demanded["key"] for demanded in demands(document)]
+    places: dict[str, str] = {}
+    read: list[Document] = []
+    for index, entry in enumerate(document["penalties"]):
+        place = child_path(path, index)
+        for number, key in enumerate(entry["requirements"]):
+            if key not in keys:
+                remedy = _suggest(key, keys) if keys else "add one, or remove the penalty"
+                message = f"no requirement of this template has the key {key!r}; {remedy}"
+                problems.append(Problem(child_path(place, "requirements", number), message))
+        penalty = _with_read_rules(_with_defaults("penalty", entry), place, problems, definitions)
+        (text,) = map(to_text, sorted_penalties([penalty]))
+        if places.setdefault(text, place) != place:
+            problems.append(Problem(place, f"this penalty is the same as {places[text]}; remove one of the two"))
+        read.append(penalty)
+    return sorted_penalties(read)
+
+
+def _with_read_rules(
+    part: Document, path: str, problems: list[Problem], definitions: Mapping[str, EventDefinition]
+) -> Document:
+    """Return a requirement or a penalty with its rules in normal form."""
+    if why := event_types.why_unusable(part["event_type"], definitions):
         problems.append(Problem(child_path(path, "event_type"), why))
-    definition = definitions.get(requirement["event_type"])
+    definition = definitions.get(part["event_type"])
     if definition is None:
-        return requirement
-    requirement["rules"] = [
+        return part
+    part["rules"] = [
         _read_rule(definition, rule, child_path(path, "rules", index), problems)
-        for index, rule in enumerate(requirement["rules"])
+        for index, rule in enumerate(part["rules"])
     ]
-    return requirement
+    return part
 
 
 def _read_rule(definition: EventDefinition, rule: Document, path: str, problems: list[Problem]) -> Document:

@@ -40,6 +40,24 @@ def next_delay(
     return asked * (1 + random() / 10)
 
 
+def delay_by_age(
+    seconds: float,
+    *,
+    base: float,
+    cap: float,
+    retry_after: float | None = None,
+    random: Callable[[], float] = chance.random,
+) -> float:
+    """
+    Return the seconds to wait after something has failed for ``seconds``, for whom does not count attempts.
+
+    The wait is about as long as it has failed, so it about doubles each time. It is at least half of ``base`` and at
+    most ``cap``. ``retry_after`` and ``random`` are those of ``next_delay``.
+    """
+    longest = min(max(seconds, base), cap)
+    return next_delay(1, base=longest, cap=longest, retry_after=retry_after, random=random)
+
+
 def longest_delay(attempts: int, *, base: float, cap: float) -> float:
     """Return the longest that ``next_delay`` waits by itself: ``base``, doubled with every attempt, up to ``cap``."""
     return float(min(cap, base * 2 ** min(max(attempts, 1) - 1, _LARGEST_EXPONENT)))

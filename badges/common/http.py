@@ -15,13 +15,14 @@ import json
 import logging
 import os
 import queue
+import re
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Protocol
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
 import requests
 from requests.auth import AuthBase
@@ -30,12 +31,15 @@ from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from badges.common.backoff import next_delay
 from badges.common.retry_after import retry_after_seconds
-from badges.exceptions import Permanent, Retryable
+from badges.exceptions import Permanent, RateLimited, Retryable, SharedProblem
 
 log = logging.getLogger(__name__)
 
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 MAX_PAGES = 1000
+
+# No honest link is encoded more often.
+_MOST_DECODINGS = 4
 
 _UNUSABLE_ADDRESS = (
     requests.exceptions.InvalidURL,
@@ -63,6 +67,10 @@ class AnswerTooBig(NoAnswer):
     """The answer has more bytes than allowed. It was not read to its end."""
 
 
+class TooManyRequests(NoAnswer, RateLimited):
+    """The service did nothing, because it gets too many requests (429)."""
+
+
 class Refused(Permanent):
     """The service read the request and refused it; ``status`` is the HTTP status."""
 
@@ -73,6 +81,17 @@ class Refused(Permanent):
 
 class NotFound(Refused):
     """The service has nothing at this address (404)."""
+
+
+class Redirected(Refused, SharedProblem):
+    """The service redirects, which is not followed: the configured address is wrong."""
+
+
+class AccessRefused(Refused, SharedProblem):
+    """The service does not accept the credentials (401, 403)."""
+
+
+_REFUSALS: dict[int, type[Refused]] = {401: AccessRefused, 403: AccessRefused, 404: NotFound}
 
 
 @dataclass(frozen=True)
@@ -303,7 +322,7 @@ class HttpApi:
         return b"".join(pieces)
 
     def _unusable_address(self) -> Permanent:
-        return Permanent(self.message(f"the address {self.base!r} is not usable. {self.remedies.address}"))
+        return SharedProblem(self.message(f"the address {self.base!r} is not usable. {self.remedies.address}"))
 
     def _no_answer(self, error: requests.RequestException, *, changes: bool) -> NoAnswer:
         if _never_sent(error):
@@ -320,12 +339,12 @@ class HttpApi:
         quoted = self._quoted(response, body, private)
         if status == 429:
             message = self.message(f"too many requests (429){at_path}.{quoted}")
-            raise NoAnswer(message, uncertain=False, retry_after=wait)
+            raise TooManyRequests(message, uncertain=False, retry_after=wait)
         if status >= 500 or status == 408:
             message = self.message(f"it failed ({status}){at_path}.{quoted}")
             raise NoAnswer(message, uncertain=changes, retry_after=wait, circuit=True)
         message = self.message(f"{self._refusal(status, at_path)}{quoted}")
-        raise NotFound(message, status=status) if status == 404 else Refused(message, status=status)
+        raise (Redirected if 300 <= status < 400 else _REFUSALS.get(status, Refused))(message, status=status)
 
     def _quoted(self, response: requests.Response, body: bytes, private: Collection[str]) -> str:
         if self.read_error is None:
@@ -367,11 +386,21 @@ def is_within(address: str, *, base: str) -> bool:
     """
     Return whether an address lies in the folder of ``base``: same scheme, host and port.
 
-    Addresses with a user name, or with dots that lead out of the folder, do not.
+    Addresses with a user name, or with dots that lead out of the folder, do not. Dots and slashes may be encoded, also
+    more than once: a proxy in between may decode them.
     """
     there, here = urlsplit(address), urlsplit(base)
     same = (there.scheme, there.hostname, there.port) == (here.scheme, here.hostname, here.port)
-    return same and there.username is None and there.path.startswith(here.path) and "/.." not in there.path
+    return same and there.username is None and there.path.startswith(here.path) and not _leads_up(there.path)
+
+
+def _leads_up(path: str) -> bool:
+    """Return whether a path has a segment of two dots, however it is encoded."""
+    for _ in range(_MOST_DECODINGS):
+        if (decoded := unquote(path)) == path:
+            return ".." in re.split(r"[/\\]", path)
+        path = decoded
+    return True
 
 
 def _never_sent(error: requests.RequestException) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 
 import requests
 
-from badges.common.http import HttpApi, NoAnswer, RenewableAuth
+from badges.common.http import AccessRefused, HttpApi, NoAnswer, Refused, RenewableAuth, TooManyRequests
 
 EARLY_SECONDS = 60.0  # A token counts as too old this long before its end, or after half of its life if that is later.
 
@@ -78,6 +78,11 @@ class ClientCredentials(RenewableAuth):
         try:
             answer: Any = self._api.post(self._path, self._body, form=self._form, private=[self._secret])
             return str(answer["access_token"]).strip(), float(answer.get("expires_in", 0))
+        except TooManyRequests:
+            raise
+        except Refused as error:
+            # A wrong client is a 400 or a 401 (RFC 6749, section 5.2). Either way all requests lack a token.
+            raise AccessRefused(str(error), status=error.status) from error
         except NoAnswer as error:
             # Whatever happened to the token, the request that needs it has not been sent.
             raise NoAnswer(str(error), uncertain=False, retry_after=error.retry_after, circuit=error.circuit) from error

@@ -61,13 +61,15 @@ class NewAward:
     A badge that a learner is to get, and the cause.
 
     ``earned_at`` is the moment since which the learner has met all that the template demands by newer facts again. It
-    is for templates with an expiry. None: the badge is earned now, by the cause.
+    is for templates with an expiry. None: the badge is earned now, by the cause. ``valid_until`` is the end of a badge
+    that is given back. None: as the template says.
     """
 
     learner_id: int
     template: GrantedTemplate
     cause: Cause
     earned_at: dt.datetime | None = None
+    valid_until: dt.datetime | None = None
 
 
 def award(new: Sequence[NewAward], *, now: dt.datetime) -> list[UserCredential]:
@@ -87,21 +89,12 @@ def award(new: Sequence[NewAward], *, now: dt.datetime) -> list[UserCredential]:
     if not new:
         return []
     template_of = {learner_template_id(each.learner_id, each.template.id): each.template for each in new}
-    holdings = _holdings(template_of)
-    zone = timezone.get_default_timezone()
-    credentials: list[UserCredential] = []
+    holdings = holdings_of(template_of)
     ended: list[ActiveCredential] = []
-    for each in new:
-        holding = holdings[learner_template_id(each.learner_id, each.template.id)]
-        valid_until = each.template.expiry.valid_until(now, zone) if each.template.expiry else None
-        if not _may_award(holding, each, valid_until, now):
-            continue
-        credential = _credential_of(each, valid_until, now)
-        if holding.active is not None:
-            credential.replaces_id, credential.is_public = holding.active.id, holding.active.is_public
-            ended.append(holding.active)
-        holding.active = ActiveCredential(credential.pk, each.learner_id, now, credential.valid_until)
-        credentials.append(credential)
+    decided = (
+        award_to(holdings[learner_template_id(each.learner_id, each.template.id)], each, ended, now=now) for each in new
+    )
+    credentials = [credential for credential in decided if credential is not None]
     if not credentials:
         return []
     issuers_of = [(credential, template_of[credential.learner_template_id].issuers) for credential in credentials]
@@ -121,13 +114,13 @@ def award(new: Sequence[NewAward], *, now: dt.datetime) -> list[UserCredential]:
         now=now,
     )
     transaction.on_commit(
-        lambda: _log(credentials, [template_of[each.learner_template_id].slug for each in credentials])
+        lambda: log_awards([(each, template_of[each.learner_template_id].slug) for each in credentials])
     )
     return credentials
 
 
 @dataclass
-class _Holding:
+class Holding:
     """
     What a learner has of one template.
 
@@ -142,9 +135,9 @@ class _Holding:
     void_until: dt.datetime | None = None
 
 
-def _holdings(learner_template_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, _Holding]:
+def holdings_of(learner_template_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, Holding]:
     """Return what learners have, for every learner_template_id, also for one without credentials; one statement."""
-    found = {key: _Holding() for key in learner_template_ids}
+    found = {key: Holding() for key in learner_template_ids}
     rows = (
         UserCredential.objects.filter(learner_template_id__in=list(found))
         .order_by()
@@ -165,7 +158,29 @@ def _holdings(learner_template_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, _Hol
     return found
 
 
-def _may_award(holding: _Holding, new: NewAward, valid_until: dt.datetime | None, now: dt.datetime) -> bool:
+def award_to(
+    holding: Holding, new: NewAward, ended: list[ActiveCredential], *, now: dt.datetime
+) -> UserCredential | None:
+    """
+    Return the unsaved credential of an award, or None if the learner may not get the badge.
+
+    The holding is then that of a learner who has the badge. The credential that the new one replaces, or that is at its
+    end, is added to ``ended``.
+    """
+    expiry, valid_until = new.template.expiry, new.valid_until
+    if expiry is not None and valid_until is None:
+        valid_until = expiry.valid_until(now, timezone.get_default_timezone())
+    if not _may_award(holding, new, valid_until, now):
+        return None
+    credential = _credential_of(new, valid_until, now)
+    if holding.active is not None:
+        credential.replaces_id, credential.is_public = holding.active.id, holding.active.is_public
+        ended.append(holding.active)
+    holding.active = ActiveCredential(credential.pk, new.learner_id, now, credential.valid_until)
+    return credential
+
+
+def _may_award(holding: Holding, new: NewAward, valid_until: dt.datetime | None, now: dt.datetime) -> bool:
     """
     Return whether a learner may get a badge, which would hold until this moment; None for ever.
 
@@ -208,8 +223,9 @@ def _credential_of(new: NewAward, valid_until: dt.datetime | None, now: dt.datet
     )
 
 
-def _log(credentials: Sequence[UserCredential], slugs: Sequence[str]) -> None:
-    for credential, slug in zip(credentials, slugs, strict=True):
+def log_awards(awarded: Sequence[tuple[UserCredential, str]]) -> None:
+    """Log awards that are committed, each given with the slug of its template."""
+    for credential, slug in awarded:
         # The id of an activity is what a client has sent, so it is not logged.
         is_event = credential.cause_kind == CauseKind.EVENT
         cause = f"event {credential.cause_event_id}" if is_event else credential.cause_kind

@@ -1,9 +1,10 @@
 """
 The outbox messages of awards, revocations and ends.
 
-The channel is the destination: the slug of a provider, ``announce``, or ``cloud-events`` where the host publishes
-those. The key of a provider's messages is learner and template. So issuing, revoking and issuing again stay in order,
-and a badge that waits delays no other badge. Announcements and published events are in order for each learner.
+The channel is the destination: the slug of a provider, ``announce``, ``cloud-events`` where the host publishes those,
+or ``mail`` where it tells learners of their badges. The key of a provider's messages is learner and template. So
+issuing, revoking and issuing again stay in order, and a badge that waits delays no other badge. Announcements,
+published events and mails are in order for each learner.
 """
 
 from __future__ import annotations
@@ -11,14 +12,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from uuid import UUID
 
+from badges import mail
 from badges.announcements import cloud_events
 from badges.awarding.models import UserCredential
 from badges.outbox.mailbox import NewMessage
 
 
 def messages_of_award(credential: UserCredential, providers: Iterable[str]) -> Iterator[NewMessage]:
-    """Yield the messages of an award: announce it, publish it, and issue the badge at every provider."""
-    return _messages(credential, "badge.awarded", cloud_events.ASSIGNED, providers, "issue")
+    """Yield the messages of an award: announce it, publish it, issue the badge at every provider, tell the learner."""
+    yield from _messages(credential, "badge.awarded", cloud_events.ASSIGNED, providers, "issue")
+    if mail.tells_of_awards():
+        yield mail.message_about(mail.AWARD, learner_id=credential.learner_id, credential_id=credential.pk)
 
 
 def messages_of_revocation(credential: UserCredential, providers: Iterable[str]) -> Iterator[NewMessage]:

@@ -57,9 +57,9 @@ def revoke(new: Sequence[NewRevocation], *, now: dt.datetime) -> list[UserCreden
     if not credentials:
         return []
     for credential in credentials:
-        _mark_revoked(credential, wanted[credential.learner_template_id], now)
+        mark_revoked(credential, wanted[credential.learner_template_id], now)
     credentials.sort(key=lambda credential: credential.learner_template_id)
-    insert(credentials, unique="id", update=_REVOCATION_COLUMNS)
+    insert(credentials, unique="id", update=REVOCATION_COLUMNS)
     providers_of = registry.revocable([credential.pk for credential in credentials])
     messages = [
         message
@@ -67,7 +67,7 @@ def revoke(new: Sequence[NewRevocation], *, now: dt.datetime) -> list[UserCreden
         for message in messages_of_revocation(credential, providers_of.get(credential.pk, ()))
     ]
     mailbox.post(messages, now=now)
-    transaction.on_commit(lambda: _log(credentials))
+    transaction.on_commit(lambda: log_revocations(credentials))
     return credentials
 
 
@@ -96,7 +96,7 @@ def lift_blocks_of(credential_ids: Collection[uuid.UUID], *, person_id: object, 
     return blocked.update(blocked=False, block_lifted_at=now, block_lifted_person=person_id, block_lifted_reason=reason)
 
 
-def _mark_revoked(credential: UserCredential, revocation: NewRevocation, now: dt.datetime) -> None:
+def mark_revoked(credential: UserCredential, revocation: NewRevocation, now: dt.datetime) -> None:
     """Change a credential to a revoked one, in memory."""
     credential.status = CredentialStatus.REVOKED
     credential.active_key = None
@@ -110,7 +110,7 @@ def _mark_revoked(credential: UserCredential, revocation: NewRevocation, now: dt
             setattr(credential, name, value)
 
 
-_REVOCATION_COLUMNS = (
+REVOCATION_COLUMNS = (
     "status",
     "active_key",
     "revoked_at",
@@ -127,7 +127,8 @@ _REVOCATION_COLUMNS = (
 )
 
 
-def _log(credentials: Sequence[UserCredential]) -> None:
+def log_revocations(credentials: Sequence[UserCredential]) -> None:
+    """Log revocations that are committed."""
     for credential in credentials:
         log.info(
             "Revoked credential %s of learner %s by %s",

@@ -243,6 +243,24 @@ def get_or_create(lookup: LearnerLookup, keys: Iterable[PersonKey]) -> dict[Pers
     return {key: found[other] for key, other in wanted.items()}
 
 
+def reserve(lms_user_ids: Collection[int]) -> None:
+    """
+    Let nobody else create learners with these LMS user ids until the transaction ends; three statements.
+
+    For people without a learner about whom something is written that a new learner has to take into account. A row is
+    inserted and deleted again: whoever inserts the same LMS user id waits for the end of this transaction. Raises
+    IntegrityError when there is such a learner now, or the person was just retired. Whoever looks up again finds that.
+    """
+    rows = [Learner(lms_user_id=each) for each in sorted(lms_user_ids)]
+    Learner.objects.bulk_create(rows)
+    # A retirement writes its hash before it inserts the learner. Whoever has inserted the learner sees the hash.
+    if retired.among(retired.digests_of(lms_user_ids)):
+        raise IntegrityError(CHANGED)
+    # Nothing can point at rows that nobody else has seen, so the tables that could are not asked.
+    mine = Learner.objects.filter(uuid__in=[row.uuid for row in rows])
+    mine._raw_delete(mine.db)
+
+
 def _new_learners(
     keys: Iterable[PersonKey], accounts: Mapping[PersonKey, AbstractBaseUser], lookup: LearnerLookup
 ) -> list[Learner]:

@@ -7,6 +7,7 @@ loaded with its first message, so that a broken plug-in costs its own messages a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 from badges.common.entry_points import EntryPointLoader
@@ -33,6 +34,19 @@ class HandlerWithCircuit(Protocol):
 
     def circuit(self, message: OutboxMessage) -> str | None:
         """Return the circuit's name, or None for a message without one."""
+
+
+@runtime_checkable
+class HandlerWithCircuits(Protocol):
+    """A handler whose messages may belong to several circuits."""
+
+    def circuits(self, message: OutboxMessage) -> Sequence[str]:
+        """
+        Return the names of the circuits.
+
+        Failures of the other side as a whole count against the first. A ``SharedProblem`` names the one that it is
+        about.
+        """
 
 
 class ChannelMissing(Retryable):
@@ -63,6 +77,9 @@ def handler_of(channel: str) -> Handler:
     return _channels.get(channel)
 
 
-def circuit_of(handler: Handler, message: OutboxMessage) -> str | None:
-    """Return the name of the circuit that a message belongs to, if any."""
-    return handler.circuit(message) if isinstance(handler, HandlerWithCircuit) else None
+def circuits_of(handler: Handler, message: OutboxMessage) -> Sequence[str]:
+    """Return the names of the circuits that a message belongs to."""
+    if isinstance(handler, HandlerWithCircuits):
+        return handler.circuits(message)
+    name = handler.circuit(message) if isinstance(handler, HandlerWithCircuit) else None
+    return (name,) if name else ()

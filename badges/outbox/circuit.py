@@ -1,16 +1,22 @@
 """
-The circuit breaker: whether a provider, or another service, may be called now.
+Circuits: whether rows that need the same thing, such as an organization at a provider, may be tried now.
 
 ``State`` and its transitions are values and pure functions over ``now``; the functions below them keep one row for each
-circuit. Closed: every row goes through. Open: rows are postponed, and lose no attempt. Half open, once that time is
-over: one row goes through as a probe, and what becomes of it decides for the others.
+circuit. A closed circuit lets every row through, at the pace that the other side accepts. An open one lets none
+through: the other side is down, gets too many requests, or something is wrong that an operator has to correct. Rows are
+postponed, and lose no attempt. Once that time is over, one row goes through as a probe, and what becomes of it decides
+for the others.
+
+A row may belong to several circuits, such as that of its organization and that of its template there. It goes when all
+of them let it.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
-from dataclasses import dataclass
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from django.db import transaction
@@ -18,13 +24,18 @@ from django.db import transaction
 from badges.common.backoff import longest_delay
 from badges.conf import config
 from badges.database import retried_when_transient
-from badges.exceptions import Retryable
+from badges.exceptions import RateLimited, Retryable, SharedProblem
 from badges.inserts import insert
 from badges.outbox import mailbox
-from badges.outbox.models import Circuit
+from badges.outbox.models import Circuit, CircuitReason
+from badges.outbox.pace import Pace, interval_at, slower
+
+log = logging.getLogger(__name__)
 
 # While the other side stays down, the time that a circuit is open doubles, up to this many times the first one.
 LONGEST_FACTOR = 10
+
+MESSAGE_LENGTH = Circuit._meta.get_field("message").max_length or 500
 
 
 class Verdict(Enum):
@@ -37,125 +48,305 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What a circuit remembers: failures in a row, and until when nothing goes through."""
+    """
+    What a circuit remembers.
+
+    ``failures`` in a row, until when and why nothing goes through, since when that is so, and what was said. ``pace``
+    is how fast rows go through when it is closed, and ``next_at`` when the next one does.
+    """
 
     failures: int = 0
     open_until: dt.datetime | None = None
+    reason: str = ""
+    since: dt.datetime | None = None
+    message: str = ""
+    pace: Pace = field(default_factory=Pace)
+    next_at: dt.datetime | None = None
 
     def verdict(self, now: dt.datetime) -> Verdict:
-        if self.open_until is None:
-            return Verdict.GO
-        return Verdict.POSTPONE if self.open_until > now else Verdict.PROBE
+        if self.open_until is not None:
+            return Verdict.POSTPONE if self.open_until > now else Verdict.PROBE
+        return Verdict.POSTPONE if self.paced_until(now) else Verdict.GO
+
+    def is_open(self, now: dt.datetime) -> bool:
+        return self.open_until is not None and self.open_until > now
+
+    def paced_until(self, now: dt.datetime) -> dt.datetime | None:
+        """Return when the next row may go, if it may not go now because of the pace."""
+        is_early = self.next_at is not None and self.next_at > now and interval_at(self.pace, now)
+        return self.next_at if is_early else None
 
 
-def failed(
-    state: State,
-    now: dt.datetime,
-    *,
-    threshold: int,
-    seconds: float,
-    probe: bool = False,
-    retry_after: float | None = None,
-) -> State:
+def failed(state: State, now: dt.datetime, *, threshold: int, seconds: float, probe: bool, error: Retryable) -> State:
     """
     Count a failure of the other side as a whole.
 
     From ``threshold`` failures in a row on, the circuit is open for ``seconds``, then for twice as long with each
-    further one. ``retry_after``, in seconds, is what the other side asked for; it opens the circuit at once.
+    further one. The ``retry_after`` of the error is what the other side asked for; it opens the circuit at once.
     """
-    if state.verdict(now) is Verdict.POSTPONE and not probe:
+    if state.is_open(now) and not probe:
         return state  # on its way before the circuit opened: it tells nothing new
     failures = state.failures + 1
     beyond = failures - threshold
     own = longest_delay(beyond + 1, base=seconds, cap=seconds * LONGEST_FACTOR) if beyond >= 0 else 0.0
-    longest = max(own, retry_after or 0.0)
-    return State(failures, now + dt.timedelta(seconds=longest) if longest else None)
+    longest = max(own, error.retry_after or 0.0)
+    state = replace(state, failures=failures)
+    return _opened(state, now, longest, CircuitReason.OUTAGE, str(error)) if longest else state
+
+
+def limited(state: State, now: dt.datetime, *, seconds: float, probe: bool, error: RateLimited) -> State:
+    """
+    Open the circuit for as long as the other side asks, because it gets too many requests; go slower after that.
+
+    ``seconds`` are for an answer that does not say how long. Requests that were on their way at the same time tell
+    nothing new about the pace.
+    """
+    if state.open_until is not None and state.open_until > now and not probe:
+        return replace(state, open_until=max(state.open_until, now + dt.timedelta(seconds=error.retry_after or 0.0)))
+    pace = slower(state.pace, now)
+    wait = max(seconds if error.retry_after is None else error.retry_after, pace.interval)
+    return replace(_opened(state, now, wait, CircuitReason.RATE_LIMIT, str(error)), pace=pace)
+
+
+def wrong(state: State, now: dt.datetime, *, seconds: float, message: str) -> State:
+    """Open the circuit for ``seconds``, because an operator has to correct something."""
+    return _opened(state, now, seconds, CircuitReason.PROBLEM, message)
 
 
 def undecided(state: State, now: dt.datetime) -> State:
     """What became of the probe says nothing about the other side: the next row may probe."""
-    return State(state.failures, now if state.open_until else None)
+    return replace(state, open_until=now) if state.open_until else state
+
+
+def answered(state: State, now: dt.datetime, *, probe: bool) -> State:
+    """
+    Close the circuit: the other side did what was asked.
+
+    An answer to a request that was on its way before does not end the rest that the other side asked for, and does not
+    solve a problem.
+    """
+    if state.is_open(now) and state.reason != CircuitReason.OUTAGE and not probe:
+        return state
+    interval = interval_at(state.pace, now)
+    next_at = now + dt.timedelta(seconds=interval) if interval and probe else state.next_at
+    return State(pace=state.pace if interval else Pace(), next_at=next_at if interval else None)
+
+
+def _opened(state: State, now: dt.datetime, seconds: float, reason: CircuitReason, message: str) -> State:
+    since = state.since if state.open_until is not None and state.reason == reason else now
+    until = now + dt.timedelta(seconds=seconds)
+    return replace(state, open_until=until, reason=str(reason.value), since=since, message=message[:MESSAGE_LENGTH])
 
 
 # --- the rows ----------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A circuit that holds a row back, until when, and since when it is open for which reason."""
+
+    circuit: str
+    until: dt.datetime
+    reason: str = ""
+    since: dt.datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """
+    Whether a row may be tried now. ``hold`` is what holds it back. ``probing`` are the circuits that it probes.
+    """
+
+    hold: Hold | None = None
+    probing: tuple[str, ...] = ()
+
+    @property
+    def verdict(self) -> Verdict:
+        if self.hold:
+            return Verdict.POSTPONE
+        return Verdict.PROBE if self.probing else Verdict.GO
+
+
 @retried_when_transient
-def may_pass(name: str | None, now: dt.datetime) -> tuple[Verdict, dt.datetime]:
+def may_pass(names: Sequence[str], now: dt.datetime) -> Passage:
     """
-    Return what a row of this circuit may do now, and until when it is postponed if it is.
+    Return whether a row of these circuits may be tried now.
 
-    Only one caller is told to probe. A row without a circuit always goes.
+    Only one caller is told to probe a circuit, and only one has the next turn where there is a pace. A row without a
+    circuit always goes. One statement, and one more for each circuit that is probed or paced.
     """
-    known = Circuit.objects.filter(name=name).first() if name else None
-    if known is None or known.open_until is None:
-        return Verdict.GO, now
-    state = State(known.failures, known.open_until)
-    if state.verdict(now) is Verdict.POSTPONE:
-        return Verdict.POSTPONE, known.open_until
-    postponed_until = now + dt.timedelta(seconds=config.delivery["lease_seconds"])
-    # Whoever changes the value that both have read is the one who probes; the others wait for what becomes of it.
-    won = Circuit.objects.filter(name=name, open_until=known.open_until).update(open_until=postponed_until)
-    return (Verdict.PROBE if won else Verdict.POSTPONE), postponed_until
+    known = list(Circuit.objects.filter(name__in=names)) if names else []
+    closed = [_hold(circuit, until) for circuit in known if (until := _closed_until(_state(circuit), now))]
+    if closed:
+        return Passage(max(closed, key=lambda hold: hold.until))
+    probing: list[str] = []
+    for circuit in known:
+        taken = _take_turn(circuit, now)
+        if taken is not None:
+            for name in probing:
+                record_undecided(name, now)
+            return Passage(taken)
+        if circuit.open_until is not None:
+            probing.append(circuit.name)
+    return Passage(probing=tuple(probing))
 
 
-def record(name: str | None, error: Exception | None, now: dt.datetime, *, probe: bool) -> None:
+def record(
+    names: Sequence[str], error: Exception | None, now: dt.datetime, *, probing: Sequence[str] = ()
+) -> Hold | None:
     """
-    Let what became of a row show in its circuit, and in the rows that are postponed for it.
+    Let what became of a row show in its circuits, and in the rows that are postponed for them.
 
-    ``error`` is what went wrong, None for a success. ``probe``: the row went through as a probe.
+    ``error`` is what went wrong, None for a success; ``probing`` are the circuits that the row probed. Returns the hold
+    of the circuit that the error has opened, or found open.
     """
-    if not name:
-        return
+    if not names:
+        return None
     if error is None:
-        if record_answer(name):
-            mailbox.release_circuit(name, now=now)
-    elif isinstance(error, Retryable) and error.circuit:
-        until = record_failure(name, now, probe=probe, retry_after=error.retry_after)
-        if probe and until:
-            mailbox.postpone_circuit(name, until=until)
-    elif probe:
-        record_undecided(name, now)
-        mailbox.release_circuit(name, now=now, limit=config.delivery["batch_size"])
+        for name in record_answer(names, now, probing=probing):
+            _release_after_answer(name, now)
+        return None
+    blamed = _blamed(names, error)
+    for name in probing:
+        if name != blamed:
+            record_undecided(name, now)
+            mailbox.release_circuit(name, now=now, limit=config.delivery["batch_size"])
+    return None if blamed is None else _record_error(blamed, error, now, probe=blamed in probing)
 
 
-@retried_when_transient
-def record_failure(name: str, now: dt.datetime, *, probe: bool, retry_after: float | None = None) -> dt.datetime | None:
-    """Count a failure of the other side as a whole. Returns until when its circuit is open, if it is."""
+def record_failure(name: str, now: dt.datetime, error: Retryable, *, probe: bool) -> State:
+    """Count a failure of the other side as a whole, and return the state of its circuit."""
     rules = config.delivery
-
-    def transition(state: State) -> State:
-        return failed(
-            state,
-            now,
-            threshold=rules["circuit_failures"],
-            seconds=rules["circuit_seconds"],
-            probe=probe,
-            retry_after=retry_after,
-        )
-
-    return _change(name, transition)
+    threshold, seconds = rules["circuit_failures"], rules["circuit_seconds"]
+    return _change(
+        name, lambda state: failed(state, now, threshold=threshold, seconds=seconds, probe=probe, error=error)
+    )
 
 
-@retried_when_transient
-def record_answer(name: str) -> bool:
-    """Close a circuit: the other side did what was asked. False when it was closed, without failures, already."""
-    not_closed = Circuit.objects.filter(name=name).exclude(failures=0, open_until=None)
-    return bool(not_closed.update(failures=0, open_until=None))
+def record_limit(name: str, now: dt.datetime, error: RateLimited, *, probe: bool) -> State:
+    """Let a circuit rest and go slower after that; return its state."""
+    seconds = config.delivery["circuit_seconds"]
+    return _change(name, lambda state: limited(state, now, seconds=seconds, probe=probe, error=error))
+
+
+def record_problem(name: str, now: dt.datetime, message: str) -> State:
+    """Let a circuit wait for an operator, and return its state."""
+    return _change(name, lambda state: wrong(state, now, seconds=config.delivery["problem_seconds"], message=message))
 
 
 @retried_when_transient
+def record_answer(names: Sequence[str], now: dt.datetime, *, probing: Sequence[str] = ()) -> list[str]:
+    """Close circuits: the other side did what was asked. Returns those that had failures or were open."""
+    not_closed = Circuit.objects.filter(name__in=names).exclude(failures=0, open_until=None)
+    found = list(not_closed.values_list("name", flat=True))
+    for name in found:
+        _change(name, lambda state, probe=name in probing: answered(state, now, probe=probe))  # type: ignore[misc]
+    return found
+
+
 def record_undecided(name: str, now: dt.datetime) -> None:
     """Let the next row probe: this one ended without telling anything about the other side."""
     _change(name, lambda state: undecided(state, now))
 
 
-def _change(name: str, transition: Callable[[State], State]) -> dt.datetime | None:
+def probe_now(names: Sequence[str], now: dt.datetime) -> int:
+    """Let the next row of each of these open circuits probe it now, and make some due. Returns how many were open."""
+    found = list(Circuit.objects.filter(name__in=names, open_until__gt=now).values_list("name", flat=True))
+    for name in found:
+        record_undecided(name, now)
+    for name in names:
+        mailbox.release_circuit(name, now=now, limit=config.delivery["batch_size"])
+    return len(found)
+
+
+# --- private -----------------------------------------------------------------------------------------------------
+
+
+def _blamed(names: Sequence[str], error: Exception) -> str | None:
+    """Return the circuit that an error is about; None when it is about the row alone."""
+    if isinstance(error, SharedProblem):
+        return error.circuit or names[0]
+    shows_trouble = isinstance(error, RateLimited) or (isinstance(error, Retryable) and error.circuit)
+    return names[0] if shows_trouble else None
+
+
+def _record_error(name: str, error: Exception, now: dt.datetime, *, probe: bool) -> Hold | None:
+    if isinstance(error, SharedProblem):
+        state = record_problem(name, now, str(error))
+    elif isinstance(error, RateLimited):
+        state = record_limit(name, now, error, probe=probe)
+    else:
+        assert isinstance(error, Retryable)
+        state = record_failure(name, now, error, probe=probe)
+    if state.open_until is None:
+        return None
+    if state.since == now:  # told once, and not for each row
+        level = logging.ERROR if state.reason == CircuitReason.PROBLEM else logging.WARNING
+        log.log(level, "Outbox rows of %s wait (%s): %s", name, state.reason, state.message)
+    if probe:
+        mailbox.postpone_circuit(name, until=state.open_until)
+    return Hold(name, state.open_until, state.reason, state.since)
+
+
+def _release_after_answer(name: str, now: dt.datetime) -> None:
+    """Make rows due that were postponed for a circuit: all of them, or as many as its pace lets through soon."""
+    circuit = Circuit.objects.filter(name=name).first()
+    if circuit is None or _closed_until(_state(circuit), now) is None:
+        mailbox.release_circuit(name, now=now)
+    elif circuit.open_until is None and circuit.next_at is not None:
+        mailbox.release_circuit(name, now=circuit.next_at, limit=config.delivery["batch_size"])
+
+
+def _closed_until(state: State, now: dt.datetime) -> dt.datetime | None:
+    """Return until when nothing goes through; None when a row may go or probe."""
+    if state.verdict(now) is not Verdict.POSTPONE:
+        return None
+    return state.open_until or state.next_at
+
+
+def _hold(circuit: Circuit, until: dt.datetime) -> Hold:
+    return Hold(circuit.name, until, circuit.reason, circuit.since)
+
+
+def _take_turn(circuit: Circuit, now: dt.datetime) -> Hold | None:
+    """Take the turn to probe, or the next one of the pace. Returns the hold when another row has taken it."""
+    state = _state(circuit)
+    if state.open_until is not None:
+        until = now + dt.timedelta(seconds=config.delivery["lease_seconds"])
+        column, seen = "open_until", circuit.open_until
+    else:
+        interval = interval_at(state.pace, now)
+        if not interval:
+            return None
+        until = now + dt.timedelta(seconds=interval)
+        column, seen = "next_at", circuit.next_at
+    # Whoever changes the value that both have read has the turn; the others wait.
+    won = Circuit.objects.filter(name=circuit.name, **{column: seen}).update(**{column: until})
+    return None if won else _hold(circuit, until)
+
+
+def _state(circuit: Circuit) -> State:
+    return State(
+        failures=circuit.failures,
+        open_until=circuit.open_until,
+        reason=circuit.reason,
+        since=circuit.since,
+        message=circuit.message,
+        pace=Pace(circuit.interval, circuit.paced_at),
+        next_at=circuit.next_at,
+    )
+
+
+@retried_when_transient
+def _change(name: str, transition: Callable[[State], State]) -> State:
     with transaction.atomic():
         # First a write: it makes the row if need be, and keeps SQLite from having to upgrade a read lock.
         insert([Circuit(name=name)], unique="name")
         circuit = Circuit.objects.select_for_update().get(name=name)
-        state = transition(State(circuit.failures, circuit.open_until))
+        state = transition(_state(circuit))
         circuit.failures, circuit.open_until = state.failures, state.open_until
-        circuit.save(update_fields=["failures", "open_until"])
-    return state.open_until
+        circuit.reason, circuit.since, circuit.message = state.reason, state.since, state.message
+        circuit.interval, circuit.paced_at = state.pace.interval, state.pace.at
+        circuit.next_at = state.next_at
+        circuit.save()
+    return state

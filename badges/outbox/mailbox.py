@@ -28,17 +28,23 @@ __all__ = [
     "NewMessage",
     "begin",
     "claim",
+    "close",
     "dead_letter",
     "delete_delivered",
     "delivered",
+    "give_up",
+    "give_up_postponed",
     "notify_worker_on_commit",
     "post",
     "postpone",
     "postpone_circuit",
+    "postpone_due",
     "release",
     "release_circuit",
     "requeue",
     "reschedule",
+    "reschedule_uncounted",
+    "try_now",
 ]
 
 ERROR_LENGTH = OutboxMessage._meta.get_field("last_error").max_length or 500
@@ -122,9 +128,16 @@ def reschedule(row: OutboxMessage, *, due_at: dt.datetime, error: str) -> bool:
 
 
 @retried_when_transient
-def reschedule_uncounted(row: OutboxMessage, *, due_at: dt.datetime, error: str) -> bool:
-    """Give a row back that waits for something: as ``reschedule``, but the attempt does not count."""
-    return bool(_claims.reschedule([row], due_at=due_at, last_error=error[:ERROR_LENGTH], attempts=F("attempts") - 1))
+def reschedule_uncounted(row: OutboxMessage, *, due_at: dt.datetime, error: str, **changes: Any) -> bool:
+    """
+    Give a row back that waits for something: as ``reschedule``, but the attempt does not count.
+
+    ``changes`` are written to ``postponed_for``, ``failing_since`` or ``met_problem``.
+    """
+    uncounted = F("attempts") - 1
+    return bool(
+        _claims.reschedule([row], due_at=due_at, last_error=error[:ERROR_LENGTH], attempts=uncounted, **changes)
+    )
 
 
 @retried_when_transient
@@ -143,17 +156,23 @@ def release(rows: Sequence[OutboxMessage], *, due_at: dt.datetime, postponed_for
     return _claims.release(rows, due_at=due_at, postponed_for=postponed_for)
 
 
-def postpone(row: OutboxMessage, circuit: str, *, until: dt.datetime) -> bool:
+@retried_when_transient
+def postpone(row: OutboxMessage, circuit: str, *, until: dt.datetime, failing_since: dt.datetime | None = None) -> bool:
     """
     Give a row back untried because its circuit is open; it is due when the circuit closes, at ``until`` at the latest.
 
-    A row that was postponed before takes the others with it, so that they are not looked at one by one. False when the
+    ``failing_since``: since when the other side is down for this row, unless that is known already. False when the
     claim was lost.
     """
-    postponed = release([row], due_at=until, postponed_for=circuit)
-    if row.postponed_for == circuit:
-        postpone_circuit(circuit, until=until)
-    return bool(postponed)
+    down = {"failing_since": failing_since} if failing_since and row.failing_since is None else {}
+    return bool(_claims.release([row], due_at=until, postponed_for=circuit, **down))
+
+
+@retried_when_transient
+def postpone_due(circuit: str, *, now: dt.datetime, until: dt.datetime) -> int:
+    """Let the rows that are postponed for a circuit, and would be due now, wait until then. Returns how many."""
+    postponed = OutboxMessage.objects.filter(postponed_for=circuit, due_at__lte=now, claim=None)
+    return postponed.update(due_at=until)
 
 
 @retried_when_transient
@@ -175,30 +194,70 @@ def release_circuit(circuit: str, *, now: dt.datetime, limit: int | None = None)
     """Let rows that are postponed for a circuit be due now: all of them, or the first few. Returns how many."""
     postponed = OutboxMessage.objects.filter(postponed_for=circuit, due_at__gt=now, claim=None)
     if limit is not None:
-        first = list(postponed.order_by("due_at").values_list("pk", flat=True)[:limit])
+        first = list(postponed.order_by("due_at", "sequence").values_list("pk", flat=True)[:limit])
         postponed = postponed.filter(pk__in=first)
     return postponed.update(due_at=now)
+
+
+@retried_when_transient
+def give_up_postponed(circuit: str, *, failing_since: dt.datetime, now: dt.datetime, error: str) -> int:
+    """
+    Make dead letters of the rows that are postponed for a circuit since before ``failing_since``; returns how many.
+
+    One statement, however many rows there are.
+    """
+    old = OutboxMessage.objects.filter(
+        postponed_for=circuit, due_at__gt=BEGINNING, claim=None, failing_since__lte=failing_since
+    )
+    return old.update(state=OutboxState.DEAD, due_at=None, finished_at=now, last_error=error[:ERROR_LENGTH])
 
 
 def requeue(rows: QuerySet[OutboxMessage], *, now: dt.datetime) -> int:
     """Let dead letters be tried again as if for the first time, and notify a worker; returns how many."""
     dead = rows.order_by().filter(state=OutboxState.DEAD)
-    requeued = dead.update(state=OutboxState.PENDING, due_at=now, attempts=0, finished_at=None)
+    requeued = dead.update(state=OutboxState.PENDING, due_at=now, finished_at=None, **_ANEW)
     if requeued:
         notify_worker_on_commit(DELIVER)
     return requeued
 
 
+def try_now(rows: QuerySet[OutboxMessage], *, now: dt.datetime) -> int:
+    """
+    Let waiting rows be due now, as if for the first time, and notify a worker; returns how many.
+
+    Rows that a worker has at the moment are left to it.
+    """
+    waiting = rows.order_by().filter(state=OutboxState.PENDING, claim=None)
+    due = waiting.update(due_at=now, **_ANEW)
+    if due:
+        notify_worker_on_commit(DELIVER)
+    return due
+
+
+def give_up(rows: QuerySet[OutboxMessage], *, now: dt.datetime, error: str) -> int:
+    """Make dead letters of waiting rows that no worker has at the moment; returns how many. For an operator."""
+    waiting = rows.order_by().filter(state=OutboxState.PENDING, claim=None)
+    return waiting.update(state=OutboxState.DEAD, due_at=None, finished_at=now, last_error=error[:ERROR_LENGTH])
+
+
+def close(rows: QuerySet[OutboxMessage], *, now: dt.datetime, reason: str) -> int:
+    """Close dead letters for good, so that nobody looks at them again; returns how many. For an operator."""
+    dead = rows.order_by().filter(state=OutboxState.DEAD)
+    return dead.update(state=OutboxState.CLOSED, finished_at=now, closing_reason=reason[:ERROR_LENGTH])
+
+
 def delete_delivered(*, before: dt.datetime, limit: int) -> int:
-    """Delete up to ``limit`` rows that were delivered before a time; returns how many. Dead letters stay."""
-    old = OutboxMessage.objects.filter(state=OutboxState.DELIVERED, created_at__lt=before, finished_at__lt=before)
+    """Delete up to ``limit`` rows that were delivered or closed before a time; returns how many. Dead letters stay."""
+    finished = [OutboxState.DELIVERED, OutboxState.CLOSED]
+    old = OutboxMessage.objects.filter(state__in=finished, created_at__lt=before, finished_at__lt=before)
     found = list(old.order_by("created_at").values_list("pk", flat=True)[:limit])
     return OutboxMessage.objects.filter(pk__in=found).delete()[0] if found else 0
 
 
 def undelivered(channel: str) -> Iterator[dict[str, Any]]:
-    """Yield the payloads of a channel's rows that were not delivered, oldest first."""
-    rows = OutboxMessage.objects.filter(channel=channel).exclude(state=OutboxState.DELIVERED).order_by("sequence")
+    """Yield the payloads of a channel's rows that were neither delivered nor closed, oldest first."""
+    finished = [OutboxState.DELIVERED, OutboxState.CLOSED]
+    rows = OutboxMessage.objects.filter(channel=channel).exclude(state__in=finished).order_by("sequence")
     for row in rows.iterator(chunk_size=1000):
         yield row.read()
 
@@ -207,6 +266,10 @@ def next_due_at() -> dt.datetime | None:
     """When the next row that waits is due; None when none waits."""
     waiting = OutboxMessage.objects.filter(due_at__gt=BEGINNING).order_by("due_at")
     return waiting.values_list("due_at", flat=True).first()
+
+
+# A row that a person lets be tried again begins as a new one does.
+_ANEW = {"attempts": 0, "failing_since": None, "met_problem": False}
 
 
 # --- private -----------------------------------------------------------------------------------------------------

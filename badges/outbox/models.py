@@ -17,7 +17,8 @@ class OutboxState(models.TextChoices):
 
     PENDING = "pending", _("waiting")  # ``due_at`` says when it is tried (again); a claim moves that ahead by the lease
     DELIVERED = "delivered", _("delivered")
-    DEAD = "dead", _("dead letter")  # ``last_error`` says what to do; an operator may requeue it
+    DEAD = "dead", _("dead letter")  # ``last_error`` says what to do; an operator may requeue or close it
+    CLOSED = "closed", _("closed")  # an operator has decided that it is not delivered; ``closing_reason`` says why
 
 
 class OutboxMessage(models.Model):
@@ -30,7 +31,11 @@ class OutboxMessage(models.Model):
     expects.
 
     A worker claims a row before it delivers it (``common.claims``). ``due_at`` is NULL once nothing is left to do. A
-    row that was not tried because its circuit is open has it in ``postponed_for``, and is due when the circuit closes.
+    row that waits because its circuit is open has it in ``postponed_for``, and is due when the circuit closes.
+
+    ``attempts`` are those that count: a row that uses up all of them is a dead letter. What only shows that the other
+    side is down, or gets too many requests, does not count. ``failing_since`` is when that began; after some days the
+    row is given up. ``met_problem``: the row itself was refused for a problem that others have too.
 
     .. no_pii: Payloads are ids and slugs by contract.
     """
@@ -46,7 +51,11 @@ class OutboxMessage(models.Model):
     claim = models.UUIDField(null=True, blank=True, editable=False)
     postponed_for = KeyField(_("postponed for"), max_length=255, blank=True, default="")  # the circuit that was open
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
+    failing_since = models.DateTimeField(_("other side down since"), null=True, blank=True)
+    met_problem = models.BooleanField(default=False, db_default=False, editable=False)
     last_error = models.CharField(_("last error"), max_length=500, blank=True)
+    # The database has the defaults, too: while a host is upgraded, processes without these columns still insert rows.
+    closing_reason = models.CharField(_("reason for closing"), max_length=500, blank=True, default="", db_default="")
     created_at = models.DateTimeField(_("created"))
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
 
@@ -55,6 +64,7 @@ class OutboxMessage(models.Model):
         permissions = [
             ("view_lms_badges_outboxmessage", "Can view outbox messages"),
             ("retry_lms_badges_outboxmessage", "Can retry outbox messages"),
+            ("close_lms_badges_outboxmessage", "Can give up and close outbox messages"),
         ]
         verbose_name = _("outbox message")
         verbose_name_plural = _("outbox messages")
@@ -81,12 +91,28 @@ class OutboxMessage(models.Model):
         return content
 
 
+class CircuitReason(models.TextChoices):
+    """Why a circuit is open."""
+
+    OUTAGE = "outage", _("the other side is down")
+    RATE_LIMIT = "rate_limit", _("too many requests")
+    PROBLEM = "problem", _("an operator has to correct something")
+
+
 class Circuit(models.Model):
     """
-    Whether the other side (``credly:<organization>``) is worth talking to right now.
+    Whether rows that need the same thing can be tried right now.
 
-    Written by delivery after failures of the other side as a whole. ``open_until`` in the future means that its rows
-    are postponed, without losing an attempt. A success resets it.
+    That may be an organization at a provider (``credly:<organization>``), a template there
+    (``credly:<organization>:<template>``), the mail server or a topic of the bus. Delivery writes the row after a
+    failure that concerns all of them.
+
+    ``open_until`` in the future means that nothing goes through until then, and the rows of the circuit are postponed
+    without losing an attempt. ``reason`` and ``message`` say why, ``since`` since when. After that time one row goes
+    through as a probe. A success closes the circuit: ``open_until`` is NULL.
+
+    After too many requests, rows go through one by one: ``interval`` is the seconds between them as of ``paced_at``,
+    and becomes shorter by itself (``outbox.pace``). ``next_at`` is when the next row goes.
 
     .. no_pii:
     """
@@ -94,11 +120,20 @@ class Circuit(models.Model):
     name = KeyField(_("name"), max_length=255, unique=True)
     failures = models.PositiveIntegerField(_("failures in a row"), default=0)
     open_until = models.DateTimeField(_("open until"), null=True, blank=True)
+    reason = models.CharField(
+        _("reason"), max_length=15, choices=CircuitReason.choices, blank=True, default="", db_default=""
+    )
+    since = models.DateTimeField(_("open since"), null=True, blank=True)
+    message = models.CharField(_("message"), max_length=500, blank=True, default="", db_default="")
+    interval = models.FloatField(_("seconds between requests"), default=0.0, db_default=0.0)
+    paced_at = models.DateTimeField(_("slower since"), null=True, blank=True)
+    next_at = models.DateTimeField(_("next request"), null=True, blank=True)
 
     class Meta:
         default_permissions = ()
         permissions = [
             ("view_lms_badges_circuit", "Can view circuits"),
+            ("retry_lms_badges_circuit", "Can let circuits be tried again"),
         ]
         verbose_name = _("circuit")
         verbose_name_plural = _("circuits")

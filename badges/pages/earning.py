@@ -89,7 +89,7 @@ def begun_by(learner_id: int, page: int, *, now: dt.datetime) -> tuple[list[Badg
     """
     live = live_requirements().filter(template=OuterRef("template"))
     met = live.filter(fulfillments__progress=OuterRef("pk"), fulfillments__active_key=FULFILLED)
-    rows = (
+    rows: Any = (
         BadgeProgress.objects.filter(learner=learner_id, template__is_active=True, template__archived_at=None)
         .exclude(_is_closed(learner_id, "template", now))
         .annotate(open_groups=_groups_in(live) - _groups_in(met))
@@ -98,7 +98,7 @@ def begun_by(learner_id: int, page: int, *, now: dt.datetime) -> tuple[list[Badg
     )
     start = (page - 1) * PAGE_SIZE
     rows = with_reports(rows).prefetch_related("template__live_requirements__rules")
-    found = list(rows[start : start + PAGE_SIZE + 1])
+    found: list[BadgeProgress] = list(rows[start : start + PAGE_SIZE + 1])
     return found[:PAGE_SIZE], len(found) > PAGE_SIZE
 
 

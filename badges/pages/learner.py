@@ -41,7 +41,8 @@ KEPT = ("held", "ended")
 @csrf_protect
 def learner_page(request: HttpRequest) -> HttpResponse:
     """Show what the account that is signed in holds and may earn."""
-    learner = api.learner_of(request.user)
+    user: Any = request.user
+    learner = api.learner_of(user)
     learner_id, now = (learner.pk if learner else None), timezone.now()
     held, more = HeldPagination(), OtherTemplatesPagination()
     ended, page = request.GET.get("ended") == YES, _page_number(request)
@@ -52,7 +53,7 @@ def learner_page(request: HttpRequest) -> HttpResponse:
         raise Http404 from None
     begun, is_more_begun = begun_by(learner_id, page, now=now) if learner_id is not None else ([], False)
     begun_words, other_words = in_words(
-        begun, others, lms_user_id=_lms_user_id(request.user, learner), learner_id=learner_id, at=now
+        begun, others, lms_user_id=_lms_user_id(user, learner), learner_id=learner_id, at=now
     )
     address = request.get_full_path()
     context = {

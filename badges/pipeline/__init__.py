@@ -42,12 +42,15 @@ from badges.pipeline.decisions import (
     match_events,
     rows_to_log,
 )
+from badges.pipeline.penalties import ApplyPenalties
 
 __all__ = ["BatchResult", "handle", "process_pending", "receive", "warm_up"]
 
 interests.register(ActivityEvent)
 interests.register(FigureEvent)
-# Criteria documents read the figures that follow from the activities.
+# Within one event, penalties come after the requirements. Criteria documents are asked last: they read what was reset,
+# and the figures that follow from the activities.
+steps.register(ApplyPenalties)
 steps.register(RecordActivities)
 steps.register(EvaluateCriteria)
 figures.register(figures_of)

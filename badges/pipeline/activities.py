@@ -16,7 +16,6 @@ from badges.catalog.causes import Cause, CauseKind
 from badges.catalog.documents import Document
 from badges.catalog.event_types import EventDefinition
 from badges.catalog.interests import CompiledTemplate, CompileRules, HistoryEvent, Interest
-from badges.catalog.learner_template_ids import learner_template_id
 from badges.catalog.snapshot import Snapshot
 from badges.conf import config
 from badges.engagement.activities import NewActivity, record
@@ -25,8 +24,8 @@ from badges.granting import NewAward, award, with_locked_learner
 from badges.intake import checks
 from badges.intake.models import Learner
 from badges.pipeline.criteria import Question, ask_now
-from badges.pipeline.steps import LearnerProgress, Step
-from badges.progress import states
+from badges.pipeline.learner_progress import load_progress
+from badges.pipeline.steps import Step
 from badges.rules import EngagementStats, RuleSet, meets_badge_condition
 
 
@@ -122,17 +121,14 @@ def cause_of(activity: NewActivity, kind: CauseKind = CauseKind.CONDITION) -> Ca
 
 def _awards_by_criteria(catalog: Snapshot, learner: Learner, activity: NewActivity, now: dt.datetime) -> list[NewAward]:
     """Ask the documents that read figures, and return the awards of what is complete now."""
-    templates = {learner_template_id(learner.pk, template.id): template for template in catalog.with_figures}
-    state_of, unfinished = states.load(templates), checks.unfinished(templates)
-    states.load_expired({key: state_of[key] for key, template in templates.items() if template.expiry is not None})
+    progress = load_progress((learner, template) for template in catalog.with_figures)
+    unfinished = checks.unfinished(progress)
     cause = cause_of(activity, CauseKind.EVENT)
     questions = [
         # What is unfinished is asked, too. Otherwise the next check would be written without it.
-        Question(
-            LearnerProgress(learner, template, state_of[key]), min(now, unfinished.get(key, now)), figures_cause=cause
-        )
-        for key, template in templates.items()
-        if template.criteria_id not in state_of[key].fulfilled
+        Question(found, min(now, unfinished.get(key, now)), figures_cause=cause)
+        for key, found in progress.items()
+        if found.template.criteria_id not in found.state.fulfilled
     ]
     return ask_now(questions, catalog.definitions, now=now, up_to=now - checks.ARRIVAL) if questions else []
 

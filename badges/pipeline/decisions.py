@@ -1,7 +1,8 @@
 """
 The decision of one batch: what its events mean for learners, progress and credentials.
 
-``decide`` is read from top to bottom: ask the rules, find the learners, write the inbox rows, apply to progress, award.
+``decide`` is read from top to bottom: ask the rules, find the learners, write the inbox rows, apply to progress, award
+and revoke.
 The functions below it stand in the same order. What is done for an event depends on the kinds of interests that it
 meets: ``steps`` has a step for each kind. Each step takes one or two statements for the whole batch; everything between
 the statements happens in memory.
@@ -13,17 +14,17 @@ import datetime as dt
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol, Self
-from uuid import UUID
+from typing import Protocol, Self
 
 from badges.catalog import snapshot
+from badges.catalog.causes import Cause
 from badges.catalog.event_types import LearnerData
+from badges.catalog.interests import CompiledTemplate
 from badges.catalog.learner_paths import PersonKey
-from badges.catalog.learner_template_ids import learner_template_id
 from badges.catalog.snapshot import Snapshot
 from badges.conf import config
 from badges.database import read_committed
-from badges.granting.awards import NewAward, award
+from badges.granting import NewAward, NewRevocation, award_and_revoke
 from badges.history import event_log
 from badges.history.models import LoggedEvent
 from badges.intake import learners
@@ -31,6 +32,7 @@ from badges.intake.events import Event, Identity
 from badges.intake.learners import LearnerLookup
 from badges.intake.models import Learner
 from badges.pipeline import steps
+from badges.pipeline.learner_progress import load_progress
 from badges.pipeline.steps import BatchWork, LearnerProgress, Match
 from badges.progress import states
 from badges.progress.states import Change
@@ -51,13 +53,14 @@ class BatchResult:
     seen: int = 0
     matched: int = 0
     awarded: int = 0
+    revoked: int = 0
     duplicates: int = 0
     dead: int = 0
     rescheduled: int = 0
     ignored: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def __iadd__(self, other: BatchResult) -> Self:
-        for name in ("seen", "matched", "awarded", "duplicates", "dead", "rescheduled"):
+        for name in ("seen", "matched", "awarded", "revoked", "duplicates", "dead", "rescheduled"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.ignored.update(other.ignored)
         return self
@@ -145,8 +148,8 @@ def decide(events: Sequence[Event], batch: EventBatch, *, now: dt.datetime) -> B
         if everything := [*matches, *matched.for_learners]:
             learner_of = learners.get_or_create(lookup, _people_with_learner(everything, lookup))
             logged += rows_to_log(to_log, lookup, catalog, now, new_learners=learner_of)
-            completed = _apply_steps(everything, learner_of, catalog, logged, now)
-            result.awarded = len(award(completed, now=now))
+            granted = award_and_revoke(_apply_steps(everything, learner_of, catalog, logged, now), now=now)
+            result.awarded, result.revoked = len(granted.awarded), len(granted.revoked)
         event_log.write(logged)
     result.matched = len(matches)
     return result
@@ -293,8 +296,10 @@ def _keep_known_learners(matched: MatchedBatch, lookup: LearnerLookup) -> None:
 
 def _people_with_learner(matches: Iterable[Match], lookup: LearnerLookup) -> set[PersonKey]:
     """Return the people who have a learner, or get one because of a match."""
-    people = ((match, match.person.key) for match in matches)
-    return {key for match, key in people if match.creates_learner or key in lookup.known}
+    people = [(match, match.person.key) for match in matches]
+    found = {key for match, key in people if match.creates_learner or key in lookup.known or key in lookup.unbound}
+    # Somebody whom another event of the batch names in another way, and who gets a learner by that.
+    return found | {key for _, key in people if lookup.same_as.get(key) in found}
 
 
 # --- apply to progress ---------------------------------------------------------------------------------------------
@@ -306,69 +311,64 @@ def _apply_steps(
     catalog: Snapshot,
     logged: Sequence[LoggedEvent],
     now: dt.datetime,
-) -> list[NewAward]:
-    """Let each kind of interest do its step and store that; return the awards of what became complete."""
-    progress = _load_progress(matches, learner_of)
+) -> list[NewAward | NewRevocation]:
+    """
+    Let each kind of interest do its step and store that.
+
+    Returns the awards of what became complete and the revocations of what is not complete any more, in the order of the
+    events.
+    """
+    progress = load_progress(_wanted(matches, learner_of))
     work = BatchWork(matches, learner_of, progress, now, catalog.definitions, logged, catalog.by_condition)
     batch_steps = steps.steps_for(work)
-    completed = []
+    changes: list[NewAward | NewRevocation] = []
     for match in matches:
         work.touched.clear()
         steps.apply_steps(batch_steps, match, learner_of.get(match.person.key))
-        completed += [
-            NewAward(progress.learner.pk, progress.template, match.cause(), earned.since)
-            for progress in work.touched.values()
-            if (earned := _earned(progress, now)) is not None
-        ]
-    completed += [
-        NewAward(progress.learner.pk, progress.template, cause, earned.since)
+        changes += _decisions(work.touched.values(), match.cause(), now)
+    changes += [
+        decision
         for step in batch_steps
-        for progress, cause in step.finish()
-        if (earned := _earned(progress, now)) is not None
+        for finished, cause in step.finish()
+        for decision in _decisions([finished], cause, now)
     ]
-    completed += [new for step in batch_steps for new in step.awards()]
+    changes += [new for step in batch_steps for new in step.awards()]
     states.store(
         ((progress.state, progress.learner.pk, progress.template.id) for progress in work.progress.values()), now=now
     )
     for step in batch_steps:
         step.store()
-    return completed
+    return changes
 
 
-class _Earned(NamedTuple):
-    """A change of progress that earns the badge. ``since``: see ``NewAward.earned_at``."""
+def _wanted(
+    matches: Iterable[Match], learner_of: Mapping[PersonKey, Learner]
+) -> Iterator[tuple[Learner, CompiledTemplate]]:
+    """Yield the learners of a batch with the templates that their events touch."""
+    for match in matches:
+        learner = learner_of.get(match.person.key)
+        if learner is not None:
+            for interest in match.interests:
+                if interest.template is not None:
+                    yield learner, interest.template
 
-    since: dt.datetime | None = None
 
-
-def _earned(progress: LearnerProgress, now: dt.datetime) -> _Earned | None:
+def _decisions(
+    changed: Iterable[LearnerProgress], cause: Cause, now: dt.datetime
+) -> Iterator[NewAward | NewRevocation]:
     """
-    Return how changed progress earns the badge; None if it does not.
+    Yield what follows from changed progress: an award where it earns the badge, a revocation where it does no more.
 
     A badge that ends may be earned anew while it is held. Granting compares the time since which all is met with the
     end of the badge.
     """
-    template = progress.template
-    is_completed = progress.state.recompute(template.requirements, now=now) is Change.COMPLETED
-    if template.expiry is None:
-        return _Earned() if is_completed else None
-    since = progress.state.complete_since(template.requirements)
-    return _Earned(since) if since is not None else None
-
-
-def _load_progress(matches: Iterable[Match], learner_of: Mapping[PersonKey, Learner]) -> dict[UUID, LearnerProgress]:
-    """
-    Load the progress of all learners of a batch on all templates that the batch touches.
-
-    One statement, and one more if the badge of a template ends.
-    """
-    wanted = {
-        learner_template_id(learner.pk, interest.template.id): (learner, interest.template)
-        for match in matches
-        if (learner := learner_of.get(match.person.key)) is not None
-        for interest in match.interests
-        if interest.template is not None
-    }
-    state_of = states.load(wanted) if wanted else {}
-    states.load_expired({key: state_of[key] for key, (_, template) in wanted.items() if template.expiry is not None})
-    return {key: LearnerProgress(learner, template, state_of[key]) for key, (learner, template) in wanted.items()}
+    for progress in changed:
+        learner_id, template, state = progress.learner.pk, progress.template, progress.state
+        change = state.recompute(template.requirements, now=now)
+        if change is Change.INCOMPLETE:
+            yield NewRevocation(learner_id, template.id, template.revision_id, cause)
+        elif template.expiry is None:
+            if change is Change.COMPLETED:
+                yield NewAward(learner_id, template, cause)
+        elif (since := state.complete_since(template.requirements)) is not None:
+            yield NewAward(learner_id, template, cause, since)

@@ -10,8 +10,7 @@ from badges.granting.awards import award
 from badges.intake import checks
 from badges.intake.models import InboxMessage, Learner
 from badges.pipeline.criteria import Question, ask_now
-from badges.pipeline.steps import LearnerProgress
-from badges.progress import states
+from badges.pipeline.learner_progress import load_progress
 
 
 def handle(rows: Sequence[InboxMessage], *, now: dt.datetime) -> int:
@@ -29,15 +28,15 @@ def handle(rows: Sequence[InboxMessage], *, now: dt.datetime) -> int:
         return 0
     ids = {check.learner_id for check in due}
     learners = {row.pk: row for row in Learner.objects.select_for_update().filter(pk__in=ids).order_by("pk")}
-    state_of = states.load([check.id for check in due])
-    states.load_expired(
-        {check.id: state_of[check.id] for check in due if templates[check.template_id].expiry is not None}
+    moments = {check.id: check.moment for check in due}
+    progress = load_progress(
+        (learners[check.learner_id], templates[check.template_id]) for check in due if check.learner_id in learners
     )
-    questions = []
-    for check in due:
-        learner, template, state = learners.get(check.learner_id), templates[check.template_id], state_of[check.id]
-        if learner is not None and template.criteria_id not in state.fulfilled:
-            questions.append(Question(LearnerProgress(learner, template, state), check.moment))
+    questions = [
+        Question(found, moments[key])
+        for key, found in progress.items()
+        if found.template.criteria_id not in found.state.fulfilled
+    ]
     if not questions:
         return 0
     return len(award(ask_now(questions, catalog.definitions, now=now, up_to=now - checks.ARRIVAL), now=now))

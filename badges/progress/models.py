@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from uuid6 import uuid7
 
 from badges.catalog.causes import Caused, CauseKind
-from badges.catalog.models import BadgeRequirement, BadgeTemplate
+from badges.catalog.models import BadgeRequirement, BadgeTemplate, TemplateRevision
 from badges.fields import KeyField, UnconstrainedForeignKey
 
 ACTIVE = "active"
@@ -102,3 +102,44 @@ class Fulfillment(Caused):
 
     def __str__(self) -> str:
         return f"{self.requirement_id} by {self.cause_event_id or self.cause_kind}"
+
+
+class RequirementReset(models.Model):
+    """
+    Up to when facts of a requirement are void for a person, because a penalty reset it.
+
+    Written by the pipeline when it decides a penalty's event, also for people without a learner: a fact that is older
+    than the penalty may arrive later, and is void then. There is one row for a person and a requirement, with the
+    newest reset. It is read where ``BadgeRequirement.may_be_reset`` is set.
+
+    ``person`` is the LMS user id. For a learner who has none it is minus the primary key of the learner, as in the
+    event log (``LoggedEvent``). ``received_at`` is when the pipeline decided the event.
+
+    Deleted when the person is retired; without a learner also after ``penalty_days``.
+
+    .. pii: The LMS user id, and that a penalty applied to the person.
+    .. pii_types: id
+    .. pii_retirement: local_api
+    """
+
+    person = models.BigIntegerField(_("person"))
+    requirement = models.ForeignKey(BadgeRequirement, on_delete=models.CASCADE, related_name="resets")
+    void_until = models.DateTimeField(_("facts are void until"))
+    kind = models.CharField(_("cause"), max_length=10, choices=CauseKind.choices)
+    event_source = KeyField(_("event source"), max_length=255, blank=True)
+    event_id = KeyField(_("event id"), max_length=255, blank=True)
+    event_type = KeyField(_("event type"), max_length=255, blank=True)
+    # Deleted with the template, as the requirement is. Causes of learners protect their revision.
+    revision = models.ForeignKey(TemplateRevision, on_delete=models.CASCADE, related_name="+")
+    received_at = models.DateTimeField(_("received"))
+
+    class Meta:
+        default_permissions = ()
+        verbose_name = _("reset of a requirement")
+        verbose_name_plural = _("resets of requirements")
+        ordering = ["person", "requirement"]
+        constraints = [models.UniqueConstraint(fields=["person", "requirement"], name="lms_badges_one_reset")]
+        indexes = [models.Index(fields=["received_at"], name="lms_badges_reset_age")]
+
+    def __str__(self) -> str:
+        return f"{self.requirement_id} until {self.void_until}"

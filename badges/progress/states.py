@@ -61,7 +61,8 @@ class ProgressState:
     The progress of one learner on one template.
 
     - ``fulfilled``: the active fulfilments by requirement id.
-    - ``void_until``: for requirements that were reset, the time up to which facts are void.
+    - ``void_until``: for requirements that were reset, the time up to which facts are void. ``progress.resets`` loads
+      it.
     - ``begun``: whether there is a row of progress; ``changed``: whether that row has to be updated.
     - ``new``: fulfilments that are not stored yet, in the order in which they have to be written.
     - ``updated``: stored fulfilments that have to be updated.
@@ -75,7 +76,7 @@ class ProgressState:
     changed: bool = False
     new: list[Fulfillment] = field(default_factory=list)
     updated: dict[uuid.UUID, Fulfillment] = field(default_factory=dict)
-    _was_reset: bool = False
+    _lost: set[Hashable] = field(default_factory=set)
 
     def fulfill(self, requirement_id: int, *, cause: Cause, revision_id: int, now: dt.datetime) -> bool:
         """
@@ -111,7 +112,6 @@ class ProgressState:
         active = self.fulfilled.get(requirement_id)
         if active is None or active.first_time > at:
             return False
-        self._was_reset = True
         row = active.row or self._update(active, requirement_id, revision_id, now)
         row.active_key, row.reset_at = None, now
         row.newest_event_source = row.newest_event_id = row.newest_event_time = None
@@ -119,6 +119,7 @@ class ProgressState:
             setattr(row, column, value)
         del self.fulfilled[requirement_id]
         if active.newest_time <= at:
+            self._lost.add(requirement_id)
             return True
         self._begin(requirement_id, active.newest, active.newest_time, revision_id, now)
         return False
@@ -127,21 +128,22 @@ class ProgressState:
         """
         Compare what is fulfilled with a template's requirements, each given as (id, group); return what has changed.
 
-        COMPLETED: every group has a fulfilled member now, for the first time or again. INCOMPLETE: a reset has left a
-        group open. A template that has got more requirements makes no progress incomplete.
+        COMPLETED: every group has a fulfilled member now, for the first time or again. INCOMPLETE: the progress was
+        complete, and a reset has left a group open. A template that has got more requirements makes no progress
+        incomplete, also when a reset takes an alternative of another group.
         """
-        was_reset, self._was_reset = self._was_reset, False
-        if self.completed_at is not None and not was_reset:
+        lost, self._lost = self._lost, set()
+        if self.completed_at is not None and not lost:
             return None
-        if completion(requirements, self.fulfilled).complete:
-            if self.completed_at is not None:
+        found = completion(requirements, self.fulfilled)
+        if self.completed_at is None:
+            if not found.complete:
                 return None
             self.completed_at, self.changed = now, True
             return Change.COMPLETED
-        if not was_reset:
+        if lost.isdisjoint(requirement for group in found.open for requirement in group.requirements):
             return None
-        self.changed = self.changed or self.completed_at is not None
-        self.completed_at = None
+        self.completed_at, self.changed = None, True
         return Change.INCOMPLETE
 
     def complete_since(self, requirements: Iterable[tuple[Hashable, str | None]]) -> dt.datetime | None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import unicodedata
 
-from django.conf import settings
 from django.utils import timezone, translation
 from django.utils.formats import date_format
 
+from badges.common.languages import supported_language
 from credentials_config.conf import config
 from credentials_config.contracts import DocumentContext, Person
 from credentials_config.issuing import documents
@@ -45,14 +45,6 @@ def document_date(time: dt.datetime, language: str) -> str:
     """Return a date in a language, in the host's time zone, in the format of the setting ``issuing.date_format``."""
     with translation.override(supported_language(language)):
         return date_format(timezone.localtime(time, timezone.get_default_timezone()), config.issuing["date_format"])
-
-
-def supported_language(language: str) -> str:
-    """Return the language that Django supports and that comes closest; the host's own when there is none."""
-    try:
-        return translation.get_supported_language_variant(language) if language else settings.LANGUAGE_CODE
-    except LookupError:
-        return settings.LANGUAGE_CODE
 
 
 def _one_line(text: str) -> str:

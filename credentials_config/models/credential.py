@@ -41,8 +41,8 @@ class Credential(models.Model):
     versions of the assets, and the generator's version. Names are as the document shows them; they do not follow the
     account. ``reissue`` holds what the next document will show instead (``learner_name``, ``context_name``), and
     whether the learner is told (``mail``), until that document is there. ``mailed`` is the number of the newest
-    document that the learner was told of. It is committed together with the mail's last line (``issuing.smtp``), so
-    that no worker sends a second mail.
+    document that the learner was told of. It is committed together with the mail's last line (``badges.common.mail``),
+    so that no worker sends a second mail.
 
     .. pii: The learner's name as the document shows it, and the document itself.
     .. pii_types: name

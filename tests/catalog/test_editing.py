@@ -21,12 +21,15 @@ from badges.catalog.editing import Draft
 from badges.catalog.models import BadgeRequirement, BadgeTemplate, CatalogVersion, DataRule, TemplateRevision
 from badges.catalog.validation import read_template
 from badges.conf import CCX_PASSING_STATUS, PASSING_STATUS
+from badges.pipeline import handle
+from badges.progress.models import BadgeProgress
 from tests.factories import (
     ALGEBRA,
     GEOMETRY,
     NOON,
     UserFactory,
     credly_issuer,
+    make_passing,
     make_template,
     requirement,
     rule,
@@ -262,10 +265,10 @@ def test_an_event_type_without_learner_is_refused(settings):
     assert problem.startswith("requirements[0].event_type: events of this type do not say which learner")
 
 
-def test_an_active_template_needs_a_requirement_and_an_inactive_one_does_not():
-    (problem,) = problems(template_entry(requirements=[]))
-    assert problem.startswith("requirements: an active template needs at least one requirement")
-    assert saved(template_entry(requirements=[], is_active=False)).outcome is Outcome.CREATED
+def test_an_active_template_without_requirements_is_earned_by_no_event():
+    assert saved(template_entry(slug="helping-hand", requirements=[])).outcome is Outcome.CREATED
+    assert handle([make_passing()]).awarded == 0
+    assert not BadgeProgress.objects.exists()
 
 
 def test_a_provider_nobody_issues_at_and_one_twice_are_refused():

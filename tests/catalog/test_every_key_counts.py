@@ -12,7 +12,7 @@ from badges.catalog import validation
 from badges.catalog.api import Document, Outcome, export_template, save_template
 from badges.catalog.models import BadgeTemplate
 from badges.catalog.structure import schema
-from badges.conf import CCX_PASSING_STATUS
+from badges.conf import CCX_PASSING_STATUS, PASSING_STATUS
 from tests.factories import NOON, credly_issuer, requirement, rule, template_entry
 
 pytestmark = [pytest.mark.django_db, pytest.mark.tables]
@@ -33,7 +33,8 @@ OTHER: dict[str, dict[str, Any]] = {
         "award_once": True,
         "expiry": {"each_year": "06-30"},
         "issuers": [],
-        "requirements": [demand(key="quite-different", rules=[])],
+        "requirements": [demand(key="quite-different", rules=[]), demand(key="stays")],
+        "penalties": [],
         "criteria": {"event": CCX_PASSING_STATUS},
     },
     "issuer": {"provider": "accredible", "organization": "org-8", "template": "tpl-8"},
@@ -44,11 +45,11 @@ OTHER: dict[str, dict[str, Any]] = {
         "description": "pass the course",
         "rules": [],
     },
+    "penalty": {"event_type": CCX_PASSING_STATUS, "requirements": ["pass", "stays"], "rules": []},
     "rule": {"path": "course.course_key", "operator": "eq", "value": False},
 }
-# The keys that identify a template, and those that have one value only in this version of the format.
+# The keys that identify a template.
 IDENTITY = {"slug", "uuid"}
-FIXED = {"penalties"}
 
 
 @pytest.fixture
@@ -61,13 +62,16 @@ def entry(monkeypatch: pytest.MonkeyPatch) -> Document:
         expiry={"months": 18},
         image_url="https://example.org/blue.png",
         issuers=[credly_issuer("org-7", "tpl-7")],
-        requirements=[demand()],
+        requirements=[demand(), demand(key="stays")],
+        penalties=[
+            {"event_type": PASSING_STATUS, "requirements": ["stays"], "rules": [rule("is_passing", "eq", False)]}
+        ],
     )
 
 
 def test_the_cases_below_cover_every_key_of_the_schema():
     keys = {part: set(definition["properties"]) for part, definition in schema()["$defs"].items()}
-    keys["template"] -= IDENTITY | FIXED
+    keys["template"] -= IDENTITY
     del keys["eventType"]  # no part of a template
 
     assert {part: set(values) for part, values in OTHER.items()} == keys
@@ -81,6 +85,7 @@ def test_a_change_of_this_key_alone_is_saved_and_leaves_a_revision(entry: Docume
         "template": changed,
         "issuer": changed["issuers"][0],
         "requirement": changed["requirements"][0],
+        "penalty": changed["penalties"][0],
         "rule": changed["requirements"][0]["rules"][0],
     }[part]
     where[key] = OTHER[part][key]

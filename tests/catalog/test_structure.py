@@ -43,7 +43,7 @@ def test_an_entry_with_every_key_and_one_with_as_few_as_possible_are_well_built(
         award_once=True,
         issuers=[credly_issuer()],
         requirements=[requirement(group=None, description="d", rules=[rule("a.b", "in", ["x", 1, 0.5, False])])],
-        penalties=[],
+        penalties=[{"event_type": "x", "requirements": ["pass", "criteria"], "rules": [rule("a", "eq", 1)]}],
         criteria=None,
     )
     assert problems_of(full) == []
@@ -81,9 +81,31 @@ def test_an_entry_with_every_key_and_one_with_as_few_as_possible_are_well_built(
             "templates[3].issuers[0].template: is missing; write the template's id at the provider",
         ),
         (
-            template_entry(penalties=[{}]),
-            "templates[3].penalties: expected an empty list: this version has no penalties yet",
+            template_entry(penalties=[{"requirements": ["pass"]}]),
+            "templates[3].penalties[0].event_type: is missing; write an event type, such as org.openedx",
         ),
+        (
+            template_entry(penalties=[{"event_type": "x", "requirements": []}]),
+            "templates[3].penalties[0].requirements: expected a list with the keys of the requirements that the "
+            "penalty resets: at least one, each once; criteria stands for the criteria document; got",
+        ),
+        (
+            template_entry(penalties=[{"event_type": "x", "requirements": ["pass", "pass"]}]),
+            "templates[3].penalties[0].requirements: expected a list with the keys",
+        ),
+        (
+            template_entry(penalties=[{"event_type": "x", "requirements": [5]}]),
+            "templates[3].penalties[0].requirements[0]: expected the key of a requirement of this template, or",
+        ),
+        (
+            template_entry(penalties=[{"event_type": "x", "requirements": ["pass"], "key": "p"}]),
+            "templates[3].penalties[0].key: there is no such key; known are event_type, requirements, rules",
+        ),
+        (
+            template_entry(penalties=[{"event_type": "x", "requirements": ["pass"], "rules": [rule("a", "eq", None)]}]),
+            "templates[3].penalties[0].rules[0].value: expected text, a number, true or false, or a list of those;",
+        ),
+        (template_entry(penalties={}), "templates[3].penalties: expected a list of penalties"),
         (
             template_entry(criteria=[]),
             'templates[3].criteria: expected null, or a criteria document: an object such as {"event": "org.openedx',

@@ -246,6 +246,12 @@ def test_the_next_page_is_followed_on_the_same_server(link: str, expected: str) 
         "https://user@api.example.com:8443/v1/things",
         "https://api.example.com:8443/v2/things",
         "https://api.example.com:8443/v1/../admin",
+        "https://api.example.com:8443/v1/%2e%2e/admin",
+        "/v1/%2E./admin",
+        "/v1/%252e%252e/admin",
+        "/v1/things%2f..%2f..%2fadmin",
+        "/v1/..%5cadmin",
+        "/v1/%2525252525252e/admin",
         "javascript:alert(1)",
     ],
 )

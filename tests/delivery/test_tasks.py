@@ -86,7 +86,8 @@ def test_payloads_and_delivered_rows_are_deleted_in_their_time(
     out = capsys.readouterr().out
     assert (
         "payloads of 2 events older than 14 days, 0 events decided too long ago (event_days: None), "
-        "0 logged events (event_log.days: 180), 1 outbox rows" in out
+        "0 logged events (event_log.days: 180), 0 penalties of people without a learner (penalty_days: 180), "
+        "1 outbox rows" in out
     )
     assert OutboxMessage.objects.filter(state=OutboxState.DELIVERED).count() == 1
 

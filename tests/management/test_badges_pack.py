@@ -83,8 +83,11 @@ def test_the_command_as_a_process_fails_with_a_code(run_manage, tmp_path):
 
 
 def test_the_demo_pack_shows_one_of_everything():
-    assert "12 created" in badges_pack("apply", DEMO_PACK)
-    assert "12 unchanged" in badges_pack("apply", DEMO_PACK)
+    planned = badges_pack("plan", DEMO_PACK)
+    assert "14 to create" in planned
+    assert planned.count("only people give it") == 2
+    assert "14 created" in badges_pack("apply", DEMO_PACK)
+    assert "14 unchanged" in badges_pack("apply", DEMO_PACK)
     live = BadgeTemplate.objects.filter(is_active=True)
     assert live.filter(issuers=None).exists()
     assert live.filter(issuers__provider="credly").exists()
@@ -93,4 +96,4 @@ def test_the_demo_pack_shows_one_of_everything():
     criteria = live.filter(requirements__key="criteria")
     assert {template.slug for template in criteria} == {"curious-week", "step-by-step", "strong-finish"}
     types = set(live.exclude(pk__in=criteria).values_list("requirements__event_type", flat=True))
-    assert types == {PASSING_STATUS}  # no setting is needed to see it happen
+    assert types == {PASSING_STATUS, None}  # no setting is needed to see it happen

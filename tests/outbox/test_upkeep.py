@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from django.db import transaction
 
+from badges.exceptions import Retryable
 from badges.outbox import circuit, mailbox
-from badges.outbox.circuit import Verdict
 from badges.outbox.mailbox import NewMessage
 from badges.outbox.models import OutboxMessage
 from tests.support.celery_notifications import notified_tasks, use_memory_broker
@@ -88,11 +88,15 @@ def test_dead_letters_that_are_revived_wake_a_worker_and_nothing_revived_wakes_n
 
 
 def test_a_probe_that_fails_doubles_the_rest() -> None:
+    down = Retryable("Nobody there.", circuit=True)
     for _ in range(5):
-        circuit.record_failure("dodge-city", NOW, probe=False)
-    assert circuit.may_pass("dodge-city", later(60))[0] is Verdict.PROBE
-    circuit.record_failure("dodge-city", later(70), probe=True)
-    assert circuit.may_pass("dodge-city", later(71)) == (Verdict.POSTPONE, later(70 + 120))
+        circuit.record(["dodge-city"], down, NOW)
+    probe = circuit.may_pass(["dodge-city"], later(60))
+    assert probe.probing == ("dodge-city",)
+    circuit.record(["dodge-city"], down, later(70), probing=probe.probing)
+    hold = circuit.may_pass(["dodge-city"], later(71)).hold
+    assert hold is not None
+    assert (hold.until, hold.since) == (later(70 + 120), NOW)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -23,28 +23,33 @@ from badges.engagement.models import Activity
 from badges.fields import KeyField
 from badges.history.models import LoggedEvent
 from badges.intake.models import InboxMessage
+from badges.progress.models import RequirementReset
 from tests.factories import SAVED, credly_issuer, make_template, rule
 from tests.support.statement_counts import counted_statements
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.tables]
 
-LIMIT, LIMIT_WITH_EVENT_LOG, LIMIT_WITH_CRITERIA, LIMIT_WITH_ENGAGEMENT = 20, 22, 28, 40
+LIMIT, LIMIT_WITH_EVENT_LOG, LIMIT_WITH_ENGAGEMENT = 20, 22, 40
+LIMIT_WITH_CRITERIA = LIMIT_WITH_PENALTIES = 28
 LOG_OFF, LOG_ON = {"event_log": {"days": 0}}, {"event_log": {"days": 180}}
 SHARED = "course-v1:Shared+Course+1"
 
 
-def make_templates(count: int, criteria_of: Callable[[str, str], Document] | None = None) -> None:
+def make_templates(
+    count: int, criteria_of: Callable[[str, str], Document] | None = None, *, with_penalties: bool = False
+) -> None:
     """
     Make active templates in bulk, each issued at Credly.
 
-    Half of them share the event type and the course and are told apart by the course's name, a second equality.
+    Half of them share the event type and the course and are told apart by the course's name, a second equality. With
+    penalties, each also has one: failing the same course.
     """
     first = BadgeTemplate.objects.count()
     BadgeTemplate.objects.bulk_create(
         BadgeTemplate(slug=f"t{number}", name=f"T {number}", is_active=True) for number in range(first, count)
     )
     templates = list(BadgeTemplate.objects.order_by("id")[first:])
-    demanded: dict[str, Any] = {"key": "pass", "event_type": PASSING_STATUS}
+    demanded: dict[str, Any] = {"key": "pass", "event_type": PASSING_STATUS, "may_be_reset": with_penalties}
     if criteria_of:
         demanded = {"key": "criteria", "event_type": "", "counts_from": SAVED}
     BadgeRequirement.objects.bulk_create(BadgeRequirement(template=template, **demanded) for template in templates)
@@ -53,7 +58,7 @@ def make_templates(count: int, criteria_of: Callable[[str, str], Document] | Non
             template=template,
             number=1,
             is_active=True,
-            document=document_text(document_of(template, number, criteria_of)),
+            document=document_text(document_of(template, number, criteria_of, with_penalties=with_penalties)),
         )
         for number, template in enumerate(templates, start=first)
     )
@@ -64,16 +69,23 @@ def make_templates(count: int, criteria_of: Callable[[str, str], Document] | Non
 
 
 def document_of(
-    template: BadgeTemplate, number: int, criteria_of: Callable[[str, str], Document] | None = None
+    template: BadgeTemplate,
+    number: int,
+    criteria_of: Callable[[str, str], Document] | None = None,
+    *,
+    with_penalties: bool = False,
 ) -> Document:
     course, name = (SHARED, f"run {number}") if number % 2 == 0 else (f"course-v1:Own+C{number}+1", "")
     rules = [rule("is_passing", "eq", True), rule("course.course_key", "eq", course)]
     if name:
         rules.append(rule("course.display_name", "eq", name))
+    fails = [rule("is_passing", "eq", False), *rules[1:]]
+    penalties = [{"event_type": PASSING_STATUS, "requirements": ["pass"], "rules": fails}]
     return {
         "slug": template.slug,
         "uuid": str(template.uuid),
         "award_once": False,
+        "penalties": penalties if with_penalties else [],
         "criteria": criteria_of(course, name) if criteria_of else None,
         "issuers": [credly_issuer()],
         "requirements": []
@@ -90,10 +102,10 @@ def statements_of(batch: list[object]) -> list[str]:
 
 @pytest.fixture
 def batch(passing: Callable[..., object]) -> Callable[..., list[object]]:
-    def make(size: int, *, first: int = 1, template: int = 0) -> list[object]:
+    def make(size: int, *, first: int = 1, template: int = 0, **given: Any) -> list[object]:
+        course = {"course_key": SHARED, "course_name": f"run {template}"} | given
         return [
-            passing(course_key=SHARED, course_name=f"run {template}", lms_user_id=number, username=f"learner-{number}")
-            for number in range(first, first + size)
+            passing(lms_user_id=number, username=f"learner-{number}", **course) for number in range(first, first + size)
         ]
 
     return make
@@ -118,6 +130,48 @@ def test_a_batch_of_new_learners_who_complete_costs_the_same_for_any_size_and_an
     counts = {what: len(statements) for what, statements in costs.items()}
     assert len(set(counts.values())) == 1, counts
     assert counts["many of many"] <= limit, costs["many of many"]
+
+
+@pytest.mark.parametrize(
+    ("config", "templates"), [pytest.param(LOG_OFF, 10_000, id="10,000"), pytest.param(LOG_ON, 100, id="100")]
+)
+def test_a_batch_with_penalties_costs_the_same_for_any_size_and_any_number_of_templates(
+    batch, settings, config, templates
+):
+    """Of each batch, a third is revoked, a third is awarded, and the rest is unknown here and fails."""
+    settings.LMS_BADGES_CONFIG = config
+
+    def cost_of(size: int, first: int, template: int) -> list[str]:
+        given = {"template": template}
+        pipeline.handle(batch(size, first=first, **given))
+        lose = batch(size, first=first, is_passing=False, **given)
+        unknown = batch(size, first=first + 2 * size, is_passing=False, **given)
+        return merged(statements_of([*lose, *batch(size, first=first + size, **given), *unknown]))
+
+    costs = {}
+    make_templates(1, with_penalties=True)
+    costs["few of one"] = cost_of(1, 1, 0)
+    costs["many of one"] = cost_of(150, 1_000, 0)
+    make_templates(templates, with_penalties=True)
+    costs["few of many"] = cost_of(1, 2_000, templates // 2)
+    costs["many of many"] = cost_of(150, 3_000, templates // 2)
+
+    assert UserCredential.objects.filter(status="revoked").count() == 302
+    assert UserCredential.objects.filter(status="awarded").count() == 302
+    assert RequirementReset.objects.count() == 604
+    counts = {what: len(statements) for what, statements in costs.items()}
+    assert len(set(counts.values())) == 1, counts
+    assert counts["many of many"] <= LIMIT_WITH_PENALTIES, costs["many of many"]
+
+
+def test_a_batch_without_penalties_costs_one_statement_more_where_a_penalty_could_have_been(batch, settings):
+    settings.LMS_BADGES_CONFIG = LOG_ON
+    make_templates(1)
+    without = merged(statements_of(batch(5)))
+    make_templates(2, with_penalties=True)
+    with_penalties = merged(statements_of(batch(5, first=100, course_key="course-v1:Own+C1+1")))
+
+    assert len(with_penalties) == len(without) + 1 <= LIMIT_WITH_EVENT_LOG, with_penalties
 
 
 def make_criteria_templates(count: int) -> None:

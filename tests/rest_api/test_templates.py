@@ -212,7 +212,6 @@ def test_a_wrong_document_is_answered_with_every_problem_at_its_path_and_nothing
         ({**template_entry(), "slug": ""}, "slug"),
         ({**template_entry(), "slug": "a/b"}, "slug"),
         ({**template_entry(), "name": "a\0"}, "name"),
-        ({**template_entry(), "requirements": []}, "requirements"),
         ({**template_entry(), "requirements": [{}]}, "requirements[0].key"),
         ({**template_entry(), "requirements": [{"key": "a", "event_type": "x"}]}, "requirements[0].event_type"),
         ({**template_entry(), "requirements": [requirement(rules=[rule("is_passing", "eq", 10**400)])]}, None),

@@ -11,7 +11,7 @@ from tests.services.processes import manage
 
 
 @pytest.mark.live
-def test_the_demo_shows_badges_certificates_an_explanation_and_a_refused_document(tmp_path: Path) -> None:
+def test_the_demo_shows_badges_of_all_causes_certificates_an_explanation_and_a_refused_document(tmp_path: Path) -> None:
     process = manage(
         *("demo", "--learners", "5", "--port", "0"),
         log=tmp_path / "demo.log",
@@ -31,8 +31,14 @@ def test_the_demo_shows_badges_certificates_an_explanation_and_a_refused_documen
     assert "Explaining why learner 5004 has no badge curious-week" in said
     assert "missing: 6 of 7 periods" in said
     assert "unknown_operator at /$timeWindow/flow/criteria/$eventCount/$atLeast" in said
+    assert re.findall(r"→ (\d+)", said) == ["201", "409", "200", "200"]
+    assert "Events decided: 1, badges awarded: 1, delivered: 5." in said  # the certification's
+    assert said.count('"new_badges":["50_xp","first_xp","getting_started"]') == 1
     documents = [Path(path) for path in re.findall(r"^ +Ada Lovelace +(\S+\.pdf)$", said, re.MULTILINE)]
     assert [path.read_bytes()[:5] for path in documents] == [b"%PDF-"]
     assert list((tmp_path / "var/mail").iterdir())
     assert re.search(r"Anybody can verify: http://127\.0\.0\.1:\d+/credentials/verify/\w+", said)
+    assert re.search(
+        r"Anybody can see a badge that is shared: http://127\.0\.0\.1:\d+/badges/credentials/[\w-]+/", said
+    )
     assert "Traceback" not in said

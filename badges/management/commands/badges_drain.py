@@ -12,6 +12,7 @@ from badges import delivery, granting, pipeline
 from badges.common.stopping import stop_on_signals
 from badges.delivery import DeliveryResult
 from badges.exceptions import Retryable
+from badges.mail.reminders import remind_due
 from badges.outbox import mailbox
 from badges.runs import worker as run_worker
 
@@ -35,8 +36,8 @@ class Command(BaseCommand):
     """Decide what waits in the inbox, deliver what is due in the outbox, carry out runs, mark badges at their end."""
 
     help = (
-        "Decide events that wait in the inbox, deliver what is due in the outbox, carry out runs and mark badges that "
-        "are at their end as expired, then end; with "
+        "Decide events that wait in the inbox, deliver what is due in the outbox, carry out runs, mark badges that "
+        "are at their end as expired and remind learners of ends, then end; with "
         "--forever keep doing so until SIGTERM or Ctrl-C, which finishes the row at hand. Needs no Celery and no "
         "broker, and may run beside both. Exit code 1: dead letters were made."
     )
@@ -72,7 +73,6 @@ class Command(BaseCommand):
     def _process_both(self) -> bool:
         """Process some rows of both mailboxes. Return whether nothing is due."""
         expired = self._expire()
-        self._totals.add_expired(expired)
         result = pipeline.process_pending()
         self._totals.add_events(result)
         if self._stop.requested:
@@ -85,13 +85,15 @@ class Command(BaseCommand):
         return not result.seen and not done.more and not runs and not expired
 
     def _expire(self) -> int:
-        """Mark some badges that are at their end; at the beginning, and then once a minute."""
+        """Mark some badges at their end, and remind learners of ends; at the beginning, and then once a minute."""
         if time.monotonic() < self._expire_at:
             return 0
         expired = granting.expire_due(now=timezone.now())
-        if not expired:
+        self._totals.add_expired(expired)
+        found = expired + remind_due(now=timezone.now())
+        if not found:
             self._expire_at = time.monotonic() + EXPIRE_SECONDS
-        return expired
+        return found
 
     def _carry_out_runs(self) -> int:
         ends_at = time.monotonic() + RUN_SECONDS

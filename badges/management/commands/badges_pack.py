@@ -14,6 +14,7 @@ from badges.catalog import pack_files, packs
 from badges.catalog.documents import DocumentError
 from badges.catalog.editing import Outcome, SaveResult
 from badges.catalog.own_event_types import EventTypeInUseError, EventTypeResult
+from badges.catalog.validation import given_by_people_only
 
 _SIGNS = {Outcome.CREATED: "create", Outcome.UPDATED: "update"}
 
@@ -94,6 +95,8 @@ class Command(BaseCommand):
             return
         if isinstance(item, SaveResult):
             self.stdout.write(f"{sign}  {item.document['slug']}  {item.document['name']}")
+            if given_by_people_only(item.document):
+                self.stdout.write("          only people give it: no requirement, no criteria, no badge condition")
         else:
             self.stdout.write(f"{sign}  event type {item.document['name']}")
         for change in item.changes:

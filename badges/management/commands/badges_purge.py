@@ -15,7 +15,8 @@ class Command(BaseCommand):
 
     help = (
         "Clear the payloads of events that were decided long ago (payload_days). Delete those events (event_days), "
-        "events that were logged long ago (event_log), outbox rows that were delivered long ago (delivery.keep_days), "
+        "events that were logged long ago (event_log), penalties of people without a learner (penalty_days), "
+        "outbox rows that were delivered long ago (delivery.keep_days), "
         "runs that were closed long ago (runs.keep_days), and answers to requests with an Idempotency-Key that are "
         "older than a day. Clear references to accounts and periodic tasks that were deleted while the plugin was not "
         "installed. Dead letters stay. Run it once a day."
@@ -27,6 +28,7 @@ class Command(BaseCommand):
             f"Cleared the payloads of {gone.payloads} events older than {config.payload_days} days, "
             f"{gone.events} events decided too long ago (event_days: {config.event_days}), "
             f"{gone.logged} logged events (event_log.days: {config.event_log['days']}), "
+            f"{gone.penalties} penalties of people without a learner (penalty_days: {config.penalty_days}), "
             f"{gone.delivered} outbox rows delivered more than {config.delivery['keep_days']} days ago, "
             f"and {gone.references} references to rows that the host deleted."
         )

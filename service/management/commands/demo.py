@@ -20,11 +20,12 @@ from django.utils import timezone
 from rich.console import Console
 from rich.table import Table
 
-from badges.models import BadgeTemplate, InboxMessage, OutboxMessage
+from badges.awarding.sharing import set_public
+from badges.models import BadgeTemplate, InboxMessage, Learner, OutboxMessage
 from badges.testing.credly import CredlyProcess
 from credentials_config.models import Credential
 from credentials_config.testing.lms import LmsProcess
-from service.demo import certificates, learning_events
+from service.demo import awards, certificates, learning_events
 
 LOGIN = ("demo", "demo-only-on-this-machine")
 
@@ -62,8 +63,10 @@ class Command(BaseCommand):
             self._deliver()
             self._show(credly)
             self._explain_criteria()
+            self._give_other_badges(folder)
             with LmsProcess() as lms:
                 self._give_certificates(lms, f"http://127.0.0.1:{port}", folder)
+                self._share(f"http://127.0.0.1:{port}")
                 if serve or sys.stdin.isatty():
                     self._serve(port, credly)
 
@@ -130,6 +133,16 @@ class Command(BaseCommand):
         except CommandError as error:
             self.console.print(str(error), markup=False, highlight=False)
 
+    def _give_other_badges(self, folder: Path) -> None:
+        """Give badges that no learning event causes, and announce them."""
+        self._step("Giving a badge by hand, over REST")
+        awards.give_by_hand(self.console, staff=LOGIN[0])
+        self._step("Giving a badge for a certification of another service")
+        awards.give_for_certification(self.stdout, folder)
+        self._step("Giving badges for XP: a learner finishes a quiz, and sends it twice")
+        awards.give_for_engagement(self.console)
+        call_command("badges_drain", stdout=self.stdout)
+
     def _give_certificates(self, lms: LmsProcess, address: str, folder: Path) -> None:
         """Enable a certificate for a course, run its schedule once, and print where the results are."""
         certificates.open_course(lms)
@@ -145,11 +158,29 @@ class Command(BaseCommand):
             page = reverse("lms_credentials_config:verify", args=[first.verification_code])
             self.console.print(f"E-mails are in {folder / 'mail'}. Anybody can verify: {address}{page}")
 
+    def _share(self, address: str) -> None:
+        """Give the learner with the most badges a password, share one of the badges, and print where both pages are."""
+        held = Count("credentials", filter=Q(credentials__active_key__isnull=False))
+        learner = Learner.objects.exclude(user=None).annotate(held=held).order_by("-held", "pk").first()
+        if learner is None or learner.user is None:
+            return
+        learner.user.set_password(LOGIN[1])
+        learner.user.is_staff = True  # the sign-in page of this host is that of the admin
+        learner.user.save()
+        page = reverse("lms_badges:learner-page")
+        name = learner.user.get_username()
+        self.console.print(f"Learner  {address}{page}   login {name}, password {LOGIN[1]}", highlight=False)
+        if credential := learner.credentials.filter(active_key__isnull=False).order_by("pk").first():
+            set_public(credential.pk, True, owner=Q(learner=learner))
+            page = reverse("lms_badges:credential-page", args=[credential.pk])
+            self.console.print(f"Anybody can see a badge that is shared: {address}{page}", highlight=False)
+
     def _serve(self, port: int, credly: CredlyProcess) -> None:
         address = f"http://127.0.0.1:{port}"
         threading.Thread(target=call_command, args=("badges_drain",), kwargs={"forever": True}, daemon=True).start()
         threading.Thread(target=certificates.keep_making, daemon=True).start()
         self.console.print(f"\nAdmin    {address}/admin/   login {LOGIN[0]}, password {LOGIN[1]}")
+        self.console.print(f"Learner  {address}/badges/   the page of whoever is signed in")
         self.console.print(f"API      {address}/api/badges/v1/credentials/   described at {address}/api/docs/")
         self.console.print(f"Credly   {credly.url} (the stand-in)\nCtrl-C ends it.\n")
         call_command("runserver", f"127.0.0.1:{port}", use_reloader=False, skip_checks=True)

@@ -1,0 +1,95 @@
+"""The other side is down for days: nothing is given up, and everything is delivered in order afterwards."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from badges import delivery
+from badges.exceptions import Retryable
+from badges.outbox.models import Circuit, OutboxMessage, OutboxState
+from tests.delivery.simulated import Simulation, outage
+from tests.delivery.telegraph import NOW, Telegraph, later, post, row
+
+pytestmark = [pytest.mark.tables, pytest.mark.django_db]
+
+DAYS = dt.timedelta(days=1)
+
+
+@pytest.fixture(autouse=True)
+def _rare_probes(settings: Any) -> None:
+    """One probe in a hundred minutes, to keep the simulation short."""
+    settings.LMS_BADGES_CONFIG = {"delivery": {"circuit_seconds": 600.0, "give_up_days": 14}}
+
+
+@pytest.mark.parametrize(("office", "rows"), [("dodge-city", 1), ("dodge-city", 25), (None, 2)])
+def test_three_days_of_outage_end_without_a_dead_letter(telegraph: Telegraph, office: str | None, rows: int) -> None:
+    telegraph.office = office
+    for number in range(rows):
+        post(f"issue {number}", f"revoke {number}", key=f"badge {number}")
+    simulation = Simulation(telegraph, outage(until=NOW + 3 * DAYS))
+    simulation.run(until=NOW + 3 * DAYS)
+    assert OutboxMessage.objects.filter(state=OutboxState.PENDING, attempts=0).count() == 2 * rows
+    if office:
+        assert len(simulation.requests) <= 3 * 24 * 60 / 100 + 15  # however many rows wait
+
+    simulation.requests.clear()
+    simulation.run(until=NOW + 3 * DAYS + dt.timedelta(hours=2))
+    assert OutboxMessage.objects.filter(state=OutboxState.DELIVERED).count() == 2 * rows
+    assert len(simulation.requests) == 2 * rows  # nobody is asked twice
+    for number in range(rows):
+        assert telegraph.sent.index(f"issue {number}") < telegraph.sent.index(f"revoke {number}")
+
+
+def test_what_failed_alone_for_days_is_tried_less_and_less_often(telegraph: Telegraph) -> None:
+    post("stop")
+    simulation = Simulation(telegraph, outage(until=NOW + 3 * DAYS))
+    simulation.run(until=NOW + 1 * DAYS)
+    assert 24 <= len(simulation.requests) <= 60
+    assert row("stop").failing_since == NOW
+
+
+@pytest.mark.parametrize("office", ["dodge-city", None])
+def test_after_the_days_of_the_setting_rows_are_given_up_together(
+    telegraph: Telegraph, settings: Any, office: str | None
+) -> None:
+    settings.LMS_BADGES_CONFIG["delivery"]["give_up_days"] = 2
+    telegraph.office = office
+    post(*(f"word {number}" for number in range(4)))
+    simulation = Simulation(telegraph, outage(until=NOW + 100 * DAYS))
+    simulation.run(until=NOW + 2 * DAYS - dt.timedelta(hours=1))
+    assert simulation.dead == 0
+    post("late")
+    simulation.run(until=NOW + 2 * DAYS + dt.timedelta(hours=2))
+    assert simulation.dead == 4
+    assert row("late").state == OutboxState.PENDING
+    errors = Counter(OutboxMessage.objects.filter(state=OutboxState.DEAD).values_list("last_error", flat=True))
+    (error,) = errors
+    assert error == (
+        "Given up: for 2 days the other side could not be used; remove the cause, then retry. It cannot be reached."
+    )
+
+    simulation.answer = outage(until=NOW)
+    assert delivery.requeue(OutboxMessage.objects.all(), now=simulation.now) == 4
+    simulation.run(until=simulation.now + 1 * DAYS)
+    assert len(telegraph.sent) == 5
+
+
+def test_without_a_number_of_days_nothing_is_given_up(telegraph: Telegraph, settings: Any) -> None:
+    settings.LMS_BADGES_CONFIG["delivery"]["give_up_days"] = None
+    post("stop")
+    OutboxMessage.objects.update(failing_since=NOW - 1000 * DAYS)
+    telegraph.always = Retryable("It cannot be reached.", circuit=True)
+    assert delivery.drain(now=NOW).rescheduled == 1
+
+
+def test_the_days_of_an_earlier_outage_do_not_count(telegraph: Telegraph) -> None:
+    telegraph.office = "dodge-city"
+    post("stop")
+    OutboxMessage.objects.update(failing_since=NOW - 30 * DAYS)
+    Circuit.objects.create(name="dodge-city", failures=5, open_until=NOW, since=later(-60), reason="outage")
+    telegraph.always = Retryable("It cannot be reached.", circuit=True)
+    assert delivery.drain(now=NOW).rescheduled == 1
