@@ -13,7 +13,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.views import LoginView
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
 from badges.common.client_limits import seconds_to_wait
@@ -43,7 +43,7 @@ class SignInView(LoginView):
     template_name = "service/sign_in.html"
     redirect_authenticated_user = True
 
-    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if wait := seconds_to_wait(request, scope="service:sign-in", limit=ATTEMPTS_PER_MINUTE):
             text = "Too many attempts. Try again in a minute."
             headers = {"Retry-After": str(wait)}
