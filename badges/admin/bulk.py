@@ -92,6 +92,8 @@ class BulkRevokeForm(BulkForm):
         help_text=gettext_lazy("The learners do not get the badges again until staff lift the blocks."),
     )
 
+    reason = reason_field(gettext_lazy("Reason for staff"), REASON_LENGTH, _FOR_STAFF)
+
     def reasons(self) -> BulkReasons:
         given = self.cleaned_data
         return BulkReasons(given["reason"], given["public_reason"], block=given["block"])

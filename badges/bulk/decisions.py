@@ -2,36 +2,18 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
 from collections.abc import Collection, Container, Mapping, Sequence
-from dataclasses import dataclass
 
-from django.db.models import Q
-from django.utils import timezone
-
-from badges.awarding.models import ACTIVE, UserCredential, held
 from badges.bulk.models import BulkOutcome, BulkRow
 from badges.catalog.learner_template_ids import learner_template_id
+from badges.granting.awards import Holding, holdings_of
 
 
-@dataclass(slots=True)
-class Holding:
-    """What a learner has of a template: the active credential, if there is one, and whether a block stands."""
-
-    credential_id: uuid.UUID | None = None
-    blocked: bool = False
-
-
-def holdings_of(rows: Sequence[BulkRow]) -> dict[uuid.UUID, Holding]:
+def holdings_of_rows(rows: Sequence[BulkRow]) -> dict[uuid.UUID, Holding]:
     """Return what the learners of rows have, by learner and template; one statement."""
-    found = {key: Holding() for row in rows if (key := key_of(row)) is not None}
-    credentials = UserCredential.objects.filter(learner_template_id__in=list(found)).order_by()
-    wanted = credentials.filter(held(timezone.now()) | Q(blocked=True))
-    for key, pk, active_key, blocked in wanted.values_list("learner_template_id", "pk", "active_key", "blocked"):
-        holding = found[key]
-        holding.credential_id = pk if active_key == ACTIVE else holding.credential_id
-        holding.blocked |= blocked
-    return found
+    return holdings_of(key for row in rows if (key := key_of(row)) is not None)
 
 
 def key_of(row: BulkRow) -> uuid.UUID | None:
@@ -45,6 +27,7 @@ def decide_awards(
     people: Container[int],
     templates: Collection[int],
     holdings: Mapping[uuid.UUID, Holding],
+    now: dt.datetime,
 ) -> dict[int, BulkOutcome]:
     """
     Return what becomes of rows that award, by their number.
@@ -55,14 +38,14 @@ def decide_awards(
     taken: set[uuid.UUID] = set()
     for row in rows:
         key = key_of(row)
-        holding = holdings.get(key, _NOTHING) if key else _NOTHING
+        holding = holdings[key] if key else Holding()
         if row.duplicate_of is not None:
             outcome = BulkOutcome.DUPLICATE
         elif (row.learner_id is None and row.account_id is None) or (row.learner_id and row.learner_id not in people):
             outcome = BulkOutcome.UNKNOWN
         elif row.template_id not in templates:
             outcome = BulkOutcome.NOT_ACTIVE
-        elif holding.credential_id is not None or key in taken:
+        elif _is_held(holding, now) or key in taken:
             outcome = BulkOutcome.ALREADY_HELD
         else:
             outcome = BulkOutcome.BLOCKED if holding.blocked else BulkOutcome.AWARDED
@@ -72,18 +55,21 @@ def decide_awards(
     return outcomes
 
 
-def decide_revocations(rows: Sequence[BulkRow], *, holdings: Mapping[uuid.UUID, Holding]) -> dict[int, BulkOutcome]:
+def decide_revocations(
+    rows: Sequence[BulkRow], *, holdings: Mapping[uuid.UUID, Holding], now: dt.datetime
+) -> dict[int, BulkOutcome]:
     """Return what becomes of rows that revoke, by their number."""
     outcomes: dict[int, BulkOutcome] = {}
     for row in rows:
         key = key_of(row)
         if row.duplicate_of is not None:
             outcomes[row.number] = BulkOutcome.DUPLICATE
-        elif key is None or holdings[key].credential_id is None:
-            outcomes[row.number] = BulkOutcome.NOT_HELD
         else:
-            outcomes[row.number] = BulkOutcome.REVOKED
+            is_held = key is not None and _is_held(holdings[key], now)
+            outcomes[row.number] = BulkOutcome.REVOKED if is_held else BulkOutcome.NOT_HELD
     return outcomes
 
 
-_NOTHING = Holding()
+def _is_held(holding: Holding, now: dt.datetime) -> bool:
+    """Return whether the badge is held. One that is at its end is not, marked or not."""
+    return holding.active is not None and not holding.active.is_over(now)

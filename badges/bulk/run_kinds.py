@@ -23,7 +23,7 @@ from django.utils.translation import gettext_lazy
 from badges import granting
 from badges.awarding.models import UserCredential
 from badges.bulk import people
-from badges.bulk.decisions import decide_awards, decide_revocations, holdings_of, key_of
+from badges.bulk.decisions import decide_awards, decide_revocations, holdings_of_rows, key_of
 from badges.bulk.models import BulkOutcome, BulkRow
 from badges.bulk.uploads import BulkAction
 from badges.catalog.causes import Cause, CauseKind
@@ -99,7 +99,7 @@ class BulkRuns(RunKind):
         """Do what has to be done before these rows are carried out, in transactions of its own."""
 
     @abstractmethod
-    def decide(self, rows: Sequence[BulkRow]) -> dict[int, BulkOutcome]:
+    def decide(self, rows: Sequence[BulkRow], now: dt.datetime) -> dict[int, BulkOutcome]:
         """Return what becomes of rows, by number."""
 
     @abstractmethod
@@ -112,14 +112,14 @@ class BulkRuns(RunKind):
 
     def _plan(self, job: Job, chunk: QuerySet[BulkRow]) -> dict[str, int]:
         rows = list(chunk)
-        outcomes = self.decide(rows)
+        outcomes = self.decide(rows, job.clock())
         _write_outcomes(rows, outcomes)
         return _counts(outcomes, {self.does: f"would be {self.does}"})
 
     def _apply(self, job: Job, chunk: QuerySet[BulkRow]) -> dict[str, int]:
-        rows = _locked(chunk)
-        outcomes = self.decide(rows)
-        credentials = self.carry_out(job, [row for row in rows if outcomes[row.number] == self.does], job.clock())
+        rows, now = _locked(chunk), job.clock()
+        outcomes = self.decide(rows, now)
+        credentials = self.carry_out(job, [row for row in rows if outcomes[row.number] == self.does], now)
         by_key: dict[uuid.UUID | None, uuid.UUID] = {each.learner_template_id: each.pk for each in credentials}
         for row in rows:
             if outcomes[row.number] == self.does:
@@ -159,12 +159,13 @@ class BulkAward(BulkRuns):
             row.learner_id = created.get(row.account_id)
         insert([row for row in rows if row.learner_id], unique=("run", "number"), update="learner")
 
-    def decide(self, rows: Sequence[BulkRow]) -> dict[int, BulkOutcome]:
+    def decide(self, rows: Sequence[BulkRow], now: dt.datetime) -> dict[int, BulkOutcome]:
         return decide_awards(
             rows,
             people=_people(rows),
             templates=granting.awardable({row.template_id for row in rows}),
-            holdings=holdings_of(rows),
+            holdings=holdings_of_rows(rows),
+            now=now,
         )
 
     def carry_out(self, job: Job, rows: Sequence[BulkRow], now: dt.datetime) -> list[UserCredential]:
@@ -192,8 +193,8 @@ class BulkRevoke(BulkRuns):
     does = BulkOutcome.REVOKED
     undo_permission = permission("award", UserCredential)
 
-    def decide(self, rows: Sequence[BulkRow]) -> dict[int, BulkOutcome]:
-        return decide_revocations(rows, holdings=holdings_of(rows))
+    def decide(self, rows: Sequence[BulkRow], now: dt.datetime) -> dict[int, BulkOutcome]:
+        return decide_revocations(rows, holdings=holdings_of_rows(rows), now=now)
 
     def carry_out(self, job: Job, rows: Sequence[BulkRow], now: dt.datetime) -> list[UserCredential]:
         public_reason, block = job.parameters["public_reason"], job.parameters["block"]
@@ -209,13 +210,27 @@ class BulkRevoke(BulkRuns):
         )
 
     def take_back(self, job: Job, rows: Sequence[BulkRow], now: dt.datetime) -> dict[int, BulkOutcome]:
-        """Give the badges back, also of templates that are not active any more: their holders had them."""
-        credentials = [row.credential_id for row in rows if row.credential_id]
-        granting.lift_blocks_of(credentials, person_id=job.asked_by_id, reason=TAKEN_BACK, now=now)
-        templates = {row.template_id for row in rows}
-        outcomes = decide_awards(rows, people=_people(rows), templates=templates, holdings=holdings_of(rows))
+        """
+        Give the badges back, with the ends that they had. One that would be over by now is not given back.
+
+        Templates need not be active any more: the holders had the badges.
+        """
+        taken = [row.credential_id for row in rows if row.credential_id]
+        granting.lift_blocks_of(taken, person_id=job.asked_by_id, reason=TAKEN_BACK, now=now)
+        ends = dict(UserCredential.objects.filter(pk__in=taken).order_by().values_list("pk", "valid_until"))
+        outcomes = decide_awards(
+            rows,
+            people=_people(rows),
+            templates={row.template_id for row in rows},
+            holdings=holdings_of_rows(rows),
+            now=now,
+        )
+        for row in rows:
+            end = ends.get(row.credential_id)
+            if outcomes[row.number] == BulkOutcome.AWARDED and end is not None and end <= now:
+                outcomes[row.number] = BulkOutcome.NOT_HELD
         again = [row for row in rows if outcomes[row.number] == BulkOutcome.AWARDED]
-        _award(again, lambda row: self.cause(job, TAKEN_BACK), now)
+        _award(again, lambda row: self.cause(job, TAKEN_BACK), now, ends=ends)
         return outcomes
 
 
@@ -237,9 +252,20 @@ def _people(rows: Sequence[BulkRow]) -> set[int]:
     return set(known.order_by().values_list("pk", flat=True))
 
 
-def _award(rows: Sequence[BulkRow], cause_of: Callable[[BulkRow], Cause], now: dt.datetime) -> list[UserCredential]:
-    templates = granting.granted({row.template_id for row in rows})
-    new = [NewAward(row.learner_id, templates[row.template_id], cause_of(row)) for row in rows if row.learner_id]
+def _award(
+    rows: Sequence[BulkRow],
+    cause_of: Callable[[BulkRow], Cause],
+    now: dt.datetime,
+    *,
+    ends: Mapping[uuid.UUID | None, dt.datetime | None] | None = None,
+) -> list[UserCredential]:
+    """Award the badges of rows. ``ends`` are those of the credentials of the rows; else the templates say them."""
+    templates, ends = granting.granted({row.template_id for row in rows}), ends or {}
+    new = [
+        NewAward(row.learner_id, templates[row.template_id], cause_of(row), valid_until=ends.get(row.credential_id))
+        for row in rows
+        if row.learner_id
+    ]
     return granting.award(new, now=now)
 
 

@@ -61,13 +61,15 @@ class NewAward:
     A badge that a learner is to get, and the cause.
 
     ``earned_at`` is the moment since which the learner has met all that the template demands by newer facts again. It
-    is for templates with an expiry. None: the badge is earned now, by the cause.
+    is for templates with an expiry. None: the badge is earned now, by the cause. ``valid_until`` is the end of a badge
+    that is given back. None: as the template says.
     """
 
     learner_id: int
     template: GrantedTemplate
     cause: Cause
     earned_at: dt.datetime | None = None
+    valid_until: dt.datetime | None = None
 
 
 def award(new: Sequence[NewAward], *, now: dt.datetime) -> list[UserCredential]:
@@ -165,8 +167,9 @@ def award_to(
     The holding is then that of a learner who has the badge. The credential that the new one replaces, or that is at its
     end, is added to ``ended``.
     """
-    expiry = new.template.expiry
-    valid_until = expiry.valid_until(now, timezone.get_default_timezone()) if expiry else None
+    expiry, valid_until = new.template.expiry, new.valid_until
+    if expiry is not None and valid_until is None:
+        valid_until = expiry.valid_until(now, timezone.get_default_timezone())
     if not _may_award(holding, new, valid_until, now):
         return None
     credential = _credential_of(new, valid_until, now)

@@ -320,3 +320,25 @@ def test_the_rows_of_an_old_run_are_deleted_with_it() -> None:
     done(f"{learner.uuid},{template.slug},")
     assert queue.delete_old(now=timezone.now() + dt.timedelta(days=100), limit=10) == 1
     assert (BulkRow.objects.count(), UserCredential.objects.count()) == (0, 1)
+
+
+def test_a_badge_at_its_end_is_not_held_although_nobody_has_marked_it_yet() -> None:
+    make_template(slug="year", expiry={"days": 30})
+    learner, now = LearnerFactory(), timezone.now()
+    api.award(learner, "year", now=now - dt.timedelta(days=31))
+    assert revoke(f"{learner.uuid},year,").read_counts() == {"not held": 1}
+    assert done(f"{learner.uuid},year,").read_counts() == {"awarded": 1}
+    assert set(UserCredential.objects.values_list("status", flat=True)) == {"expired", "awarded"}
+
+
+def test_a_badge_that_is_given_back_ends_when_the_revoked_one_would_have_ended() -> None:
+    make_template(slug="year", expiry={"days": 30})
+    long, short, now = LearnerFactory(), LearnerFactory(), timezone.now()
+    end = api.award(long, "year", now=now - dt.timedelta(days=10)).valid_until
+    api.award(short, "year", now=now - dt.timedelta(days=30) + dt.timedelta(minutes=90))
+    run = revoke(f"{long.uuid},year,", f"{short.uuid},year,")
+    queue.undo(run)
+    worker.work(now=lambda: now + dt.timedelta(hours=2))
+    assert Run.objects.get(undoes=run).read_counts() == {"awarded": 1, "not held": 1}
+    credential = UserCredential.objects.get(status="awarded")
+    assert (credential.learner, credential.valid_until) == (long, end)
