@@ -73,6 +73,15 @@ class BulkRuns(RunKind):
         rows = self._rows_of(job).select_related("learner__user", "template")
         return f"{self.action.replace('_', '-')}{ending}.csv", _as_csv(rows.iterator(2000), column)
 
+    def prepare_apply(self, plan_id: uuid.UUID, run_id: uuid.UUID) -> None:
+        """Copy the rows of a plan. What became of them is decided anew."""
+        last, rows = 0, BulkRow.objects.filter(run=plan_id).order_by("number")
+        while chunk := list(rows.filter(number__gt=last)[:ROWS_PER_STEP]):
+            last = chunk[-1].number
+            for row in chunk:
+                row.id, row.run_id, row.outcome, row.credential_id = None, run_id, BulkOutcome.WAITING, None
+            insert(chunk)
+
     # --- the steps ---------------------------------------------------------------------------------------------------
 
     def _rows_of(self, job: Job) -> QuerySet[BulkRow]:
@@ -147,6 +156,7 @@ class BulkAward(BulkRuns):
     label = gettext_lazy("bulk award")
     action = BulkAction.AWARD
     does = BulkOutcome.AWARDED
+    apply_permission = permission("award", UserCredential)
     undo_permission = permission("revoke", UserCredential)
 
     def prepare(self, chunk: QuerySet[BulkRow]) -> None:
@@ -191,6 +201,7 @@ class BulkRevoke(BulkRuns):
     label = gettext_lazy("bulk revocation")
     action = BulkAction.REVOKE
     does = BulkOutcome.REVOKED
+    apply_permission = permission("revoke", UserCredential)
     undo_permission = permission("award", UserCredential)
 
     def decide(self, rows: Sequence[BulkRow], now: dt.datetime) -> dict[int, BulkOutcome]:
