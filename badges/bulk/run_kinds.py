@@ -128,6 +128,9 @@ class BulkRuns(RunKind):
     def _apply(self, job: Job, chunk: QuerySet[BulkRow]) -> dict[str, int]:
         rows, now = _locked(chunk), job.clock()
         outcomes = self.decide(rows, now)
+        for row in rows:
+            if row.learner_id is None and outcomes[row.number] == self.does:
+                outcomes[row.number] = BulkOutcome.UNKNOWN  # the account can have no learner
         credentials = self.carry_out(job, [row for row in rows if outcomes[row.number] == self.does], now)
         by_key: dict[uuid.UUID | None, uuid.UUID] = {each.learner_template_id: each.pk for each in credentials}
         for row in rows:
@@ -228,7 +231,9 @@ class BulkRevoke(BulkRuns):
         """
         taken = [row.credential_id for row in rows if row.credential_id]
         granting.lift_blocks_of(taken, person_id=job.asked_by_id, reason=TAKEN_BACK, now=now)
-        ends = dict(UserCredential.objects.filter(pk__in=taken).order_by().values_list("pk", "valid_until"))
+        ends: dict[uuid.UUID | None, dt.datetime | None] = dict(
+            UserCredential.objects.filter(pk__in=taken).order_by().values_list("pk", "valid_until")
+        )
         outcomes = decide_awards(
             rows,
             people=_people(rows),
