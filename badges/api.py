@@ -45,7 +45,7 @@ from badges.pipeline.activities import ActivityData, RecordedActivity
 from badges.pipeline.activities import record_activity as _record_activity
 from badges.pipeline.failures import TRANSIENT_ERRORS
 from badges.pipeline.receiving import Receipt, Received, receive_all
-from badges.progress.models import BadgeProgress
+from badges.progress.models import BadgeProgress, RequirementReset
 from badges.progress.reading import report, with_reports
 from badges.retirement import RetirementResult, SweepResult
 from badges.rules import EngagementStats
@@ -103,6 +103,7 @@ __all__ = [
     "holders_of",
     "identities_of",
     "join_run",
+    "last_resets",
     "learner_of",
     "lift_block",
     "link_identity",
@@ -501,6 +502,16 @@ def missing_criteria(rows: Iterable[BadgeProgress], *, at: dt.datetime | None = 
     one for all.
     """
     return explanations.missing_criteria(rows, at=at or timezone.now())
+
+
+def last_resets(rows: Iterable[BadgeProgress]) -> dict[uuid.UUID, dict[int, RequirementReset]]:
+    """
+    Return the last resets of requirements by penalties, by the ids of the row and of the requirement.
+
+    ``rows`` come from ``progress_of`` or ``with_reports``; ``report(row, resets=…)`` takes the result of a row. Facts
+    up to ``void_until`` of a reset do not count. One statement, none where there are no penalties.
+    """
+    return explanations.last_resets(rows)
 
 
 def explain(person: Person, template: str, *, at: dt.datetime | None = None) -> Explanation:

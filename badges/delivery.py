@@ -90,7 +90,8 @@ def drain(
             result.more = False
             break
         batch = _Batch()
-        for row in rows:
+        # Who was refused for a problem of many comes last: another row is to find out whether it is solved.
+        for row in sorted(rows, key=lambda row: row.met_problem):
             if enough():
                 mailbox.release([row], due_at=_at(now))
             else:

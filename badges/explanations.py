@@ -17,20 +17,23 @@ from django.db.models import QuerySet
 from django.utils import translation
 from django.utils.translation import gettext as _
 
-from badges.awarding.models import UserCredential
+from badges.awarding.models import CredentialStatus, UserCredential
 from badges.catalog import event_types
 from badges.catalog.criteria import compile_criteria, criteria_of
-from badges.catalog.documents import CRITERIA_KEY
+from badges.catalog.documents import CRITERIA_KEY, Document
 from badges.catalog.learner_paths import ExternalIdentity
 from badges.catalog.models import BadgeRequirement, BadgeTemplate, DataRule, TemplateRevision
+from badges.catalog.queries import expiry_of
 from badges.engagement.activities import stats_of
 from badges.exceptions import EventError
 from badges.history.criteria import CriteriaEvaluation, evaluate, logged_history
+from badges.history.event_log import person_key
 from badges.intake import inbox
 from badges.intake.events import parse_event
 from badges.intake.learners import names_of
 from badges.intake.models import InboxMessage, InboxState, Learner
-from badges.progress.models import BadgeProgress, Fulfillment
+from badges.progress import resets
+from badges.progress.models import BadgeProgress, Fulfillment, RequirementReset
 from badges.progress.reading import RequirementReport, criteria_void_until, report, void_until
 from badges.rules import (
     Completion,
@@ -60,8 +63,8 @@ class EventEvaluation:
     One stored event, evaluated by the rules of one requirement.
 
     ``steps`` has the result of each rule. ``problem`` says why the rules cannot be evaluated, and is empty otherwise.
-    ``note`` says why an event may not have counted although its rules hold now: it is pending, it is a dead letter, or
-    it was decided before the template had its present revision.
+    ``note`` says why an event may not have counted although its rules hold now: it is pending, it is a dead letter, it
+    was decided before the template had its present revision, or a later penalty made it void.
     """
 
     event_source: str
@@ -74,11 +77,16 @@ class EventEvaluation:
 
 @dataclass(frozen=True)
 class RequirementExplanation:
-    """A requirement with its fulfilments, active and past, each with its cause, and the stored events of its type."""
+    """
+    A requirement with its fulfilments, active and past, each with its cause, and the stored events of its type.
+
+    ``reset`` is its last reset by a penalty: facts up to its ``void_until`` do not count.
+    """
 
     requirement: BadgeRequirement
     fulfillments: Sequence[Fulfillment]
     evaluations: Sequence[EventEvaluation]
+    reset: RequirementReset | None = None
 
 
 @dataclass(frozen=True)
@@ -94,10 +102,13 @@ class Explanation:
     """
     All that is known about a learner and a template.
 
-    ``learner`` is None for a person without a learner here. ``credentials`` are the active and the revoked ones, with
-    their causes. ``completion`` counts the groups of requirements. ``observed`` values in steps come from events and
-    may be personal: show them only to people who may see the learner, and do not log them. Events whose payload was
-    deleted are missing, and so are events that met no requirement unless ``keep_unmatched`` is on.
+    ``learner`` is None for a person without a learner here. ``credentials`` are those of every status, with their
+    causes; ``held`` is the one by which the badge is held at the moment that was asked for, or None. ``expiry`` is how
+    long the badge of the template holds, as in packs; None for ever.
+
+    ``completion`` counts the groups of requirements. ``observed`` values in steps come from events and may be personal:
+    show them only to people who may see the learner, and do not log them. Events whose payload was deleted are missing,
+    and so are events that met no requirement unless ``keep_unmatched`` is on.
 
     ``criteria`` is what the logged events and the figures say of the criteria document, None without one. As in
     decisions, the events are those that arrived since the document was saved (all of them, if the template has never
@@ -113,6 +124,8 @@ class Explanation:
     criteria: CriteriaEvaluation | None = None
     criteria_problem: str = ""
     badge_condition: BadgeConditionExplanation | None = None
+    held: UserCredential | None = None
+    expiry: Document | None = None
 
 
 def explain(
@@ -131,25 +144,33 @@ def explain(
     met = _fulfillments(learner, template)
     rows = list(_stored_events(lms_user_id, names, {requirement.event_type for requirement in live}))
     newest = template.revisions.first()
+    reset = {row.requirement_id: row for row in _resets_of(lms_user_id, learner, live)}
     requirements = [
-        RequirementExplanation(requirement, met.get(requirement.pk, []), _evaluate_all(requirement, rows, newest))
+        RequirementExplanation(
+            requirement,
+            met.get(requirement.pk, []),
+            _evaluate_all(requirement, rows, newest, reset.get(requirement.pk)),
+            reset.get(requirement.pk),
+        )
         for requirement in live
     ]
     active = {pk for pk, fulfillments in met.items() if any(row.active_key for row in fulfillments)}
-    credentials = UserCredential.objects.filter(learner=learner, template=template) if learner else []
+    credentials = list(UserCredential.objects.filter(learner=learner, template=template)) if learner else []
     counts_from = next((row.counts_from for row in live if row.key == CRITERIA_KEY), None)
-    resets = [row for requirement in live if requirement.key == CRITERIA_KEY for row in met.get(requirement.pk, [])]
-    void = void_until(resets, at=at)
+    document = next((row.pk for row in live if row.key == CRITERIA_KEY), None)
+    void = void_until(met.get(document, []) if document else (), at=at, reset=reset.get(document) if document else None)
     evaluation, problem = _evaluate_criteria(template, lms_user_id, learner, at, counts_from, void)
     return Explanation(
         learner=learner,
         template=template,
-        credentials=list(credentials),
+        credentials=credentials,
         completion=completion(((requirement.pk, requirement.group) for requirement in live), active),
         requirements=requirements,
         criteria=evaluation,
         criteria_problem=problem,
         badge_condition=_evaluate_condition(template.slug, learner, at) if not live else None,
+        held=next((each for each in credentials if each.status_at(at) == CredentialStatus.AWARDED), None),
+        expiry=expiry_of(template),
     )
 
 
@@ -184,16 +205,22 @@ def missing_criteria(rows: Iterable[BadgeProgress], *, at: dt.datetime) -> dict[
     Return what is missing of the criteria documents that are not fulfilled, by the id of the progress.
 
     ``rows`` come from ``with_reports``. The texts are in the reader's language and may hold values of events. At most
-    two statements for each learner, besides those of the figures, and one for all.
+    two statements for each learner, besides those of the figures, and two for all.
     """
     by_learner: dict[Learner, list[tuple[uuid.UUID, RequirementReport]]] = {}
+    open_rows: list[BadgeProgress] = []
     for progress in rows:
         reported = report(progress).open_criteria
         if reported is not None:
             by_learner.setdefault(progress.learner, []).append((progress.pk, reported))
+            open_rows.append(progress)
     found: dict[uuid.UUID, list[str]] = {}
     ids = [pk for asked in by_learner.values() for pk, _ in asked]
     void = criteria_void_until(ids, at=at) if ids else {}
+    for pk, last in last_resets(open_rows).items():
+        for reset in last.values():
+            if reset.requirement.key == CRITERIA_KEY and reset.void_until <= at:
+                void[pk] = max(reset.void_until, void.get(pk, reset.void_until))
     for learner, asked in by_learner.items():
         found |= missing_of_documents(asked, lms_user_id=learner.lms_user_id, learner_id=learner.pk, void=void, at=at)
     return found
@@ -232,6 +259,42 @@ def missing_of_documents(
     }
 
 
+def last_resets(rows: Iterable[BadgeProgress]) -> dict[uuid.UUID, dict[int, RequirementReset]]:
+    """
+    Return the last resets by penalties, by the id of the progress and the id of the requirement.
+
+    ``rows`` come from ``with_reports``. One statement, none where no penalty names or has named a requirement.
+    """
+    ids: dict[uuid.UUID, set[int]] = {}
+    progress_of: dict[int, list[uuid.UUID]] = {}
+    for progress in rows:
+        live: Iterable[BadgeRequirement] = progress.template.live_requirements  # type: ignore[attr-defined]
+        if wanted := {requirement.pk for requirement in live if requirement.may_be_reset}:
+            ids[progress.pk] = wanted
+            for person in _person_keys(progress.learner.lms_user_id, progress.learner):
+                progress_of.setdefault(person, []).append(progress.pk)
+    found: dict[uuid.UUID, dict[int, RequirementReset]] = {}
+    for reset in resets.of_people(progress_of, set().union(*ids.values())):
+        for pk in progress_of[reset.person]:
+            known = found.setdefault(pk, {}).get(reset.requirement_id)
+            if reset.requirement_id in ids[pk] and (known is None or known.void_until < reset.void_until):
+                found[pk][reset.requirement_id] = reset
+    return found
+
+
+def _resets_of(
+    lms_user_id: int | None, learner: Learner | None, requirements: Iterable[BadgeRequirement]
+) -> list[RequirementReset]:
+    ids = [requirement.pk for requirement in requirements if requirement.may_be_reset]
+    found = resets.of_people(_person_keys(lms_user_id, learner), ids)
+    return sorted(found, key=lambda reset: reset.void_until)
+
+
+def _person_keys(lms_user_id: int | None, learner: Learner | None) -> list[int]:
+    keys = (person_key(lms_user_id), person_key(None, learner.pk if learner else None))
+    return [key for key in keys if key is not None]
+
+
 def _fulfillments(learner: Learner | None, template: BadgeTemplate) -> dict[int, list[Fulfillment]]:
     found: dict[int, list[Fulfillment]] = {}
     if learner is not None:
@@ -249,7 +312,10 @@ def _stored_events(
 
 
 def _evaluate_all(
-    requirement: BadgeRequirement, rows: Sequence[InboxMessage], newest: TemplateRevision | None
+    requirement: BadgeRequirement,
+    rows: Sequence[InboxMessage],
+    newest: TemplateRevision | None,
+    reset: RequirementReset | None,
 ) -> list[EventEvaluation]:
     if requirement.key == CRITERIA_KEY:
         return []  # it is no rule about a single event
@@ -259,7 +325,7 @@ def _evaluate_all(
     except (EventError, RuleError) as error:
         return [EventEvaluation("", "", False, problem=str(error))]
     of_type = [row for row in rows if row.event_type == requirement.event_type]
-    return [_evaluate(row, definition, rules, _note_on(row, newest)) for row in of_type]
+    return [_evaluate(row, definition, rules, _note_on(row, newest), reset) for row in of_type]
 
 
 def _compiled(requirement: BadgeRequirement, definition: event_types.EventDefinition) -> list[CompiledRule]:
@@ -277,10 +343,21 @@ def _note_on(row: InboxMessage, newest: TemplateRevision | None) -> str:
     return ""
 
 
-def _evaluate(row: InboxMessage, definition: event_types.EventDefinition, rules: RuleSet, note: str) -> EventEvaluation:
+def _evaluate(
+    row: InboxMessage,
+    definition: event_types.EventDefinition,
+    rules: RuleSet,
+    note: str,
+    reset: RequirementReset | None,
+) -> EventEvaluation:
     try:
         event = parse_event(row.payload or "", received_from=row.received_from, is_stored=bool(row.source))
     except EventError as error:
         return EventEvaluation(row.source, row.event_id, False, problem=str(error), note=note)
+    if reset is not None and event.time <= reset.void_until:
+        note = note or _("The event is void: the requirement was reset by the event %(id)s at %(time)s.") % {
+            "id": reset.event_id,
+            "time": reset.void_until.isoformat(),
+        }
     steps = rules.explain(definition.subject(event.data))
     return EventEvaluation(row.source, row.event_id, all(step.result for step in steps), steps, note=note)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from badges.conf import CCX_PASSING_STATUS, PASSING_STATUS
 from badges.intake.models import InboxMessage
 from badges.progress.models import BadgeProgress
 from badges.progress.reading import report, with_reports
-from tests.factories import NOON, make_passing, make_template
+from tests.factories import NOON, make_passing, make_template, penalty, requirement
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.tables]
 
@@ -117,3 +118,51 @@ def test_a_document_that_cannot_be_used_is_a_problem_of_the_explanation(settings
     explained = api.explain(41, "ccx")
     assert explained.criteria is None
     assert explained.criteria_problem.startswith(f"/event: {CCX_PASSING_STATUS} is not configured here")
+
+
+# --- penalties -------------------------------------------------------------------------------------------------------
+
+
+def test_resets_are_explained_with_the_event_and_the_time_also_where_a_fact_came_too_late() -> None:
+    make_template(
+        slug="star",
+        requirements=[requirement("pass", course=ALGEBRA), requirement("other", course=BOTANY)],
+        penalties=[penalty("pass", "other", course=ALGEBRA)],
+    )
+    at = [NOON + dt.timedelta(minutes=minute) for minute in range(6)]
+    person = {"lms_user_id": 5, "username": "spirou"}
+    pipeline.handle([make_passing(time=at[1], course_key=ALGEBRA, **person)])
+    lost = make_passing(time=at[3], course_key=ALGEBRA, is_passing=False, **person)
+    pipeline.handle([lost])
+    late = make_passing(time=at[2], course_key=BOTANY, **person)
+    pipeline.handle([late])
+
+    explained = {each.requirement.key: each for each in api.explain(5, "star").requirements}
+
+    for found in explained.values():
+        assert (found.reset.event_id, found.reset.void_until) == (lost.id, at[3])
+    (reset,) = explained["pass"].fulfillments
+    assert (reset.active_key, reset.reset_event_id, reset.reset_event_time) == (None, lost.id, at[3])
+    assert explained["other"].fulfillments == []
+    (note,) = [each.note for each in explained["other"].evaluations if each.event_id == late.id]
+    assert note == f"The event is void: the requirement was reset by the event {lost.id} at {at[3].isoformat()}."
+
+
+def test_what_is_missing_of_a_document_leaves_out_what_a_penalty_made_void() -> None:
+    twice = {"event": PASSING_STATUS, "criteria": {"is_passing": True, "$eventCount": {"$gte": 2}}}
+    make_template(
+        slug="star",
+        requirements=[requirement("other", course=BOTANY)],
+        criteria=twice,
+        penalties=[penalty("criteria", course=None)],
+    )
+    at = [NOON + dt.timedelta(minutes=minute) for minute in range(6)]
+    person = {"lms_user_id": 5, "username": "spirou"}
+    pipeline.handle([make_passing(time=at[3], course_key=ALGEBRA, is_passing=False, **person)])
+    pipeline.handle([make_passing(time=at[1], course_key=BOTANY, **person)])
+
+    (progress,) = api.progress_of(5)
+
+    assert api.missing_criteria([progress], at=at[5]) == {progress.pk: ["0 of 2 events"]}
+    explained = api.explain(5, "star", at=at[5]).criteria
+    assert (explained.number, explained.result.missing()) == (0, ["0 of 2 events"])

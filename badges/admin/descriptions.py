@@ -18,6 +18,7 @@ from badges.catalog.learner_paths import Naming
 from badges.catalog.models import TemplateRevision
 from badges.catalog.rule_words import OPERATORS
 from badges.common.admin import format_time
+from badges.progress.models import Fulfillment, RequirementReset
 from badges.rules import Kind, operator_names, split_path
 
 ALIASES = {"neq"}  # accepted, but not offered
@@ -89,6 +90,27 @@ def describe_revocation(credential: UserCredential) -> str:
     if not credential.revocation_kind:
         return "-"
     return _describe(credential, "revocation", reason="", revision=credential.revocation_revision)
+
+
+def describe_fulfillment_reset(fulfillment: Fulfillment) -> str:
+    """Return a description of the reset of a past fulfilment, with its cause; empty when it was not reset."""
+    if not fulfillment.reset_kind:
+        return ""
+    return _("Reset: %(cause)s") % {"cause": _describe(fulfillment, "reset", reason="", revision=None)}
+
+
+def describe_reset(reset: RequirementReset) -> str:
+    """Return a description of the last reset of a requirement by a penalty."""
+    return _(
+        "Reset by the event %(id)s of %(source)s (%(type)s) at %(time)s, under revision %(number)s of the template. "
+        "Facts up to then do not count."
+    ) % {
+        "id": reset.event_id,
+        "source": reset.event_source or "?",
+        "type": reset.event_type,
+        "time": format_time(reset.void_until),
+        "number": reset.revision.number,
+    }
 
 
 def _describe(row: Any, prefix: str, *, reason: str, revision: TemplateRevision | None) -> str:

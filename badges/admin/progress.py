@@ -11,9 +11,9 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from badges.admin.descriptions import describe_cause
+from badges.admin.descriptions import describe_cause, describe_fulfillment_reset, describe_reset
 from badges.admin.readonly import ExactSearchMixin, ReadOnlyAdmin, learner_ids_for, template_ids_for
-from badges.api import missing_criteria
+from badges.api import last_resets, missing_criteria
 from badges.catalog.rule_words import describe_rules
 from badges.common.admin import format_time, link_to
 from badges.common.permissions import may
@@ -66,25 +66,32 @@ class BadgeProgressAdmin(ExactSearchMixin, ReadOnlyAdmin):
         return _("%(met)s of %(all)s") % {"met": found.fulfilled, "all": found.total}
 
     def get_object(self, request: Any, object_id: str, from_field: str | None = None) -> Any:
-        """Return a row; for who may view logged events with what is missing of its criteria document."""
+        """Return a row with its resets; for who may view logged events with what is missing of its document, too."""
         progress = super().get_object(request, object_id, from_field)
+        if progress is not None:
+            progress.resets = last_resets([progress]).get(progress.pk)
         if progress is not None and may(request.user, "view", LoggedEvent):
             progress.missing = missing_criteria([progress]).get(progress.pk)
         return progress
 
     @admin.display(description=gettext_lazy("current requirements"))
     def demands(self, progress: BadgeProgress) -> SafeString:
-        groups = report(progress, missing=getattr(progress, "missing", None)).groups
+        given = {"missing": getattr(progress, "missing", None), "resets": getattr(progress, "resets", None)}
+        groups = report(progress, **given).groups
         items = format_html_join("", "<li>{}</li>", ((_group(group),) for group in groups))
         return format_html('<ul class="lms-badges-requirements">{}</ul>', items)
 
     @admin.display(description=gettext_lazy("no longer counted"))
     def past(self, progress: BadgeProgress) -> SafeString | str:
         live = {requirement.pk for requirement in progress.template.live_requirements}  # type: ignore[attr-defined]
-        rows = Fulfillment.objects.filter(progress=progress).select_related("requirement", "revision", "cause_person")
+        related = ("requirement", "revision", "cause_person", "reset_person")
+        rows = Fulfillment.objects.filter(progress=progress).select_related(*related)
         gone = [row for row in rows if row.active_key is None or row.requirement_id not in live]
-        lines = ((row.requirement.key, format_time(row.fulfilled_at), describe_cause(row)) for row in gone)
-        return format_html_join(SafeString("<br>"), "{}, {} · {}", lines) or "-"
+        lines = (
+            (row.requirement.key, format_time(row.fulfilled_at), describe_cause(row), describe_fulfillment_reset(row))
+            for row in gone
+        )
+        return format_html_join(SafeString("<br>"), "{}, {} · {} {}", lines) or "-"
 
 
 def _group(group: GroupReport) -> SafeString:
@@ -101,6 +108,8 @@ def _group(group: GroupReport) -> SafeString:
 def _requirement(reported: RequirementReport) -> SafeString:
     requirement, met = reported.requirement, reported.fulfillment
     text = reported.description or describe_rules(requirement.rules.all(), requirement.event_type)
+    if reported.reset is not None:
+        text = format_html("{}<br>{}", text, describe_reset(reported.reset))
     if met is None:
         missing = format_html_join(
             "", "<br>{}", ((_("Missing: %(what)s") % {"what": it},) for it in reported.missing or ())

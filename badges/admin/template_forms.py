@@ -20,17 +20,14 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from badges.admin.criteria_tryout import read_criteria
-from badges.admin.rule_rows import Row, RuleRowsField, row_of
-from badges.catalog import event_types
+from badges.admin.rule_forms import RulesForm
 from badges.catalog.api import Document, export_template
 from badges.catalog.criteria import criteria_of
 from badges.catalog.documents import CRITERIA_KEY, in_reading_order
 from badges.catalog.expiry import DAYS, EACH_YEAR, MONTHS, YEARS
-from badges.catalog.models import BadgeRequirement, BadgeTemplate, TemplateIssuer
+from badges.catalog.models import BadgePenalty, BadgeRequirement, BadgeTemplate, TemplateIssuer
 from badges.catalog.queries import expiry_of
 from badges.catalog.validation import expiry_problem, providers
-from badges.exceptions import UnknownEventType
-from badges.rules import RuleError
 
 _no_spaces = RegexValidator(r"^\S+\Z", gettext_lazy("Write it without spaces."))
 _slug = RegexValidator(
@@ -43,6 +40,7 @@ _not_criteria = RegexValidator(
 )
 
 MOST_REQUIREMENTS = 100
+MOST_PENALTIES = 50
 FIELDS_OF_A_PAGE = 200  # the fields of the template, and a reserve for new requirements
 
 
@@ -110,7 +108,7 @@ class TemplateForm(forms.ModelForm):
             self.fields["slug"].disabled = True
         if self.instance.pk and "expiry_kind" in self.fields:
             for key, value in (expiry_of(self.instance) or {}).items():
-                self.initial |= {"expiry_kind": key, "expiry_value": str(value)}
+                self.initial["expiry_kind"], self.initial["expiry_value"] = key, str(value)
         if self.instance.pk and "criteria" in self.fields:
             stored = in_reading_order(criteria_of(self.instance))
             self.initial["criteria"] = "" if stored is None else json.dumps(stored, indent=2, ensure_ascii=False)
@@ -163,10 +161,9 @@ class IssuerForm(forms.ModelForm):
         fields = ["provider", "organization", "external_template"]
 
 
-class RequirementForm(forms.ModelForm):
+class RequirementForm(RulesForm):
     """A requirement with its rules."""
 
-    event_type = forms.ChoiceField(label=gettext_lazy("Event type"))
     key = forms.CharField(
         max_length=100,
         required=False,
@@ -187,7 +184,6 @@ class RequirementForm(forms.ModelForm):
             "Left empty, it is needed by itself."
         ),
     )
-    rules = RuleRowsField(required=False, label=gettext_lazy("Data rules"))
     removed = forms.BooleanField(required=False, label=gettext_lazy("Remove this requirement"))
 
     class Meta:
@@ -197,11 +193,6 @@ class RequirementForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
-        stored = list(self.instance.rules.all()) if self.instance.pk else []
-        self.kept = {row_of(rule): rule.value for rule in stored}
-        self.initial["rules"] = [row_of(rule) for rule in stored]
-        self.fields["event_type"].choices = _event_type_choices(self.instance.event_type)
-        self.fields["rules"].widget.event_type = self["event_type"].value() or ""
         if self.instance.pk:
             self.fields["key"].disabled = True
         else:
@@ -213,50 +204,6 @@ class RequirementForm(forms.ModelForm):
         if not hasattr(self, "cleaned_data"):
             return False
         return not self.cleaned_data.get("removed") and bool(self.instance.pk or self.has_changed())
-
-    def clean(self) -> dict[str, Any]:
-        cleaned = super().clean() or {}
-        if self.counts and self.has_changed() and cleaned.get("event_type"):
-            self._compile(cleaned)
-        return cleaned
-
-    def _compile(self, cleaned: dict[str, Any]) -> None:
-        """Compile the rules for the event type, and add the errors to their rows."""
-        try:
-            definition = event_types.get(cleaned["event_type"])
-        except UnknownEventType as error:
-            self.add_error("event_type", str(error))
-            return
-        if definition.learner_path is None:
-            message = _(
-                "Events of this type do not say which learner they are about; manage.py check tells what to do."
-            )
-            self.add_error("event_type", message)
-            return
-        widget: Any = self.fields["rules"].widget
-        documents = []
-        for number, row in enumerate(cleaned.get("rules") or []):
-            if not row.counts:
-                continue
-            try:
-                compiled = definition.compile(row.path, row.operator, self._value(row))
-                documents.append({"path": compiled.path, "operator": compiled.operator, "value": compiled.value})
-            except RuleError as error:
-                widget.errors[number] = {error.field: [error.message]}
-            except ValidationError as error:
-                widget.errors[number] = {"value": error.messages}
-        self.rule_documents = documents
-        if widget.errors:
-            self.add_error("rules", _("Correct the rules marked below."))
-
-    def _value(self, row: Row) -> Any:
-        """Return the stored value of an unchanged rule. The form refuses an empty value, which a pack may have."""
-        untouched = Row(*row[:3])
-        if untouched in self.kept:
-            return self.kept[untouched]
-        if not row.value:
-            raise ValidationError(_("Write a value, or remove the rule."))
-        return row.value
 
     def validate_unique(self) -> None:
         """Do nothing: the formset compares keys. The key of an archived requirement restores it."""
@@ -318,7 +265,7 @@ class RequirementFormSet(forms.BaseInlineFormSet):
 
 def fits_one_page(template: BadgeTemplate) -> bool:
     """
-    Return whether a template's requirements can be edited on one page.
+    Return whether a template's requirements and penalties can be edited on one page.
 
     Django refuses requests with more fields than DATA_UPLOAD_MAX_NUMBER_FIELDS (1000 by default). The input of the user
     would be lost.
@@ -326,9 +273,14 @@ def fits_one_page(template: BadgeTemplate) -> bool:
     most = settings.DATA_UPLOAD_MAX_NUMBER_FIELDS
     live = BadgeRequirement.objects.filter(template=template, archived_at=None)
     counted = live.aggregate(requirements=Count("pk", distinct=True), rules=Count("rules"))
-    if counted["requirements"] > MOST_REQUIREMENTS:
+    penalties = BadgePenalty.objects.filter(template=template)
+    penalized = penalties.aggregate(penalties=Count("pk", distinct=True), rules=Count("rules"))
+    if counted["requirements"] > MOST_REQUIREMENTS or penalized["penalties"] > MOST_PENALTIES:
         return False
-    return most is None or FIELDS_OF_A_PAGE + 12 * counted["requirements"] + 4 * counted["rules"] <= most
+    fields = 12 * counted["requirements"] + 4 * (counted["rules"] + penalized["rules"])
+    # A penalty has a box for each requirement.
+    fields += (8 + counted["requirements"]) * penalized["penalties"]
+    return most is None or FIELDS_OF_A_PAGE + fields <= most
 
 
 def template_document(form: TemplateForm, *, stored: BadgeTemplate | None) -> Document:
@@ -361,11 +313,3 @@ def _issuer_document(form: IssuerForm) -> Document:
         "organization": cleaned["organization"],
         "template": cleaned["external_template"],
     }
-
-
-def _event_type_choices(current: str) -> list[tuple[str, str]]:
-    configured = sorted(event_types.configured())
-    choices = [("", "---------"), *((name, name) for name in configured)]
-    if current and current not in configured:
-        choices.append((current, _("%(type)s (not configured any more)") % {"type": current}))
-    return choices

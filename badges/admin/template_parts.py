@@ -18,7 +18,9 @@ from badges import api, granting
 from badges.admin.criteria_tryout import TryoutForm, show_reference, try_criteria
 from badges.admin.decisions import AWARDED, AwardTemplateForm, decided, decider, decision_page, may_award
 from badges.admin.descriptions import describe_values
+from badges.admin.penalty_forms import PenaltyForm, PenaltyFormSet, penalty_documents
 from badges.admin.template_forms import (
+    MOST_PENALTIES,
     MOST_REQUIREMENTS,
     IssuerForm,
     RequirementForm,
@@ -34,6 +36,7 @@ from badges.catalog.rule_words import describe_rules
 from badges.common.admin import link_to_list
 from badges.common.permissions import may
 from badges.models import (
+    BadgePenalty,
     BadgeProgress,
     BadgeRequirement,
     BadgeTemplate,
@@ -102,6 +105,41 @@ class RequirementInline(TemplateInlineMixin, admin.StackedInline):
         return describe_rules(requirement.rules.all(), requirement.event_type)
 
 
+class PenaltyInline(TemplateInlineMixin, admin.StackedInline):
+    """The penalties with their data rules. They name requirements, so a template is saved before it has any."""
+
+    model = BadgePenalty
+    form = PenaltyForm
+    formset = PenaltyFormSet
+    extra = 0
+    verbose_name = gettext_lazy("penalty")
+    verbose_name_plural = gettext_lazy("penalties (optional): events that take back what was fulfilled before")
+
+    def _may(self, request: HttpRequest, obj: BadgeTemplate | None) -> bool:
+        return super()._may(request, obj) and (obj is None or obj.pk is None or _fits(request, obj))
+
+    def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
+        if self._may(request, obj):
+            return super().get_formset(request, obj, max_num=MOST_PENALTIES, absolute_max=MOST_PENALTIES, **kwargs)
+        shown = BadgePenalty.objects.filter(template=obj).count()
+        return super().get_formset(request, obj, max_num=0, absolute_max=shown, **kwargs)
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        editable = self._may(request, obj)
+        return ["event_type", "rules", "resets"] if editable else ["event_type", "rules_text", "resets_text"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return () if self._may(request, obj) else ("rules_text", "resets_text")
+
+    @admin.display(description=gettext_lazy("data rules"))
+    def rules_text(self, penalty: BadgePenalty) -> str:
+        return describe_rules(penalty.rules.all(), penalty.event_type)
+
+    @admin.display(description=gettext_lazy("requirements that it resets"))
+    def resets_text(self, penalty: BadgePenalty) -> str:
+        return ", ".join(sorted(requirement.key for requirement in penalty.requirements.all()))
+
+
 class IssuerInline(TemplateInlineMixin, admin.TabularInline):
     """The providers at which the badge is issued."""
 
@@ -135,7 +173,7 @@ class RequirementsSection(TemplateSection):
             return ()
         return [
             _(
-                "This template has too many requirements to be edited on a page, so they are only shown. "
+                "This template has too many requirements or penalties to be edited on a page, so they are only shown. "
                 "Change them in a pack: manage.py badges_pack export, then apply."
             )
         ]
@@ -158,6 +196,19 @@ class CriteriaSection(TemplateSection):
             path("criteria/try/", wrap(try_criteria), name="lms_badges_try_criteria"),
             path("criteria/reference/", wrap(show_reference), name="lms_badges_criteria_reference"),
         ]
+
+
+@register
+class PenaltiesSection(TemplateSection):
+    """The penalties."""
+
+    order = 30
+    inline = PenaltyInline
+    inline_of_new = False
+
+    def write(self, document: Document, formset: Any) -> None:
+        if formset.max_num:  # otherwise the penalties are only shown
+            document["penalties"] = penalty_documents(formset)
 
 
 @register

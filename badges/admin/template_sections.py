@@ -5,12 +5,12 @@ The page asks every section for its rows (an inline), for its part of the docume
 what it shows below the rows. So a new part of a template adds a section and changes nothing here::
 
     @register
-    class PenaltiesSection(TemplateSection):
-        order = 20
-        inline = PenaltyInline
+    class IssuersSection(TemplateSection):
+        order = 40
+        inline = IssuerInline
 
         def write(self, document, formset):
-            document["penalties"] = [form.document() for form in formset.forms]
+            document["issuers"] = [form.document() for form in formset.forms]
 """
 
 from __future__ import annotations
@@ -40,6 +40,9 @@ class TemplateSection:
 
     inline: type[InlineModelAdmin] | None = None
     """The rows of the section as an inline of the page."""
+
+    inline_of_new = True
+    """Whether the page that adds a template has these rows, too."""
 
     template_name: str | None = None
     """A Django template that is rendered below the inlines, with the context of the page."""

@@ -129,7 +129,7 @@ class BadgeTemplateAdmin(PluginModelAdmin):
         return criteria_in_words(document, counts_from=counts_from_of(template), now=timezone.now())
 
     def get_inlines(self, request: HttpRequest, obj: BadgeTemplate | None) -> list[Any]:
-        return [section.inline for section in sections() if section.inline]
+        return [section.inline for section in sections() if section.inline and (obj or section.inline_of_new)]
 
     def get_urls(self) -> list[Any]:
         return [url for section in sections() for url in section.urls(self)] + super().get_urls()

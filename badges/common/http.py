@@ -83,6 +83,10 @@ class NotFound(Refused):
     """The service has nothing at this address (404)."""
 
 
+class Redirected(Refused, SharedProblem):
+    """The service redirects, which is not followed: the configured address is wrong."""
+
+
 class AccessRefused(Refused, SharedProblem):
     """The service does not accept the credentials (401, 403)."""
 
@@ -318,7 +322,7 @@ class HttpApi:
         return b"".join(pieces)
 
     def _unusable_address(self) -> Permanent:
-        return Permanent(self.message(f"the address {self.base!r} is not usable. {self.remedies.address}"))
+        return SharedProblem(self.message(f"the address {self.base!r} is not usable. {self.remedies.address}"))
 
     def _no_answer(self, error: requests.RequestException, *, changes: bool) -> NoAnswer:
         if _never_sent(error):
@@ -340,7 +344,7 @@ class HttpApi:
             message = self.message(f"it failed ({status}){at_path}.{quoted}")
             raise NoAnswer(message, uncertain=changes, retry_after=wait, circuit=True)
         message = self.message(f"{self._refusal(status, at_path)}{quoted}")
-        raise _REFUSALS.get(status, Refused)(message, status=status)
+        raise (Redirected if 300 <= status < 400 else _REFUSALS.get(status, Refused))(message, status=status)
 
     def _quoted(self, response: requests.Response, body: bytes, private: Collection[str]) -> str:
         if self.read_error is None:

@@ -85,9 +85,15 @@ class Issuer(ABC):
         """
         raise Permanent(f"{self.slug} cannot revoke badges. Revoke the badge there, then remove this message.")
 
-    def circuit(self, credential_id: uuid.UUID) -> str | None:
-        """Return the name of the circuit that the credential's rows belong to; None: no circuit breaker."""
-        return self.slug
+    def circuits(self, credential_id: uuid.UUID) -> Sequence[str]:
+        """
+        Return the names of the circuits that the credential's rows belong to.
+
+        The first is that of the account at the provider: its outages, its limits and its credentials. The others are of
+        what else many badges need, such as the template there. A ``SharedProblem`` that this issuer raises names the
+        one that it is about.
+        """
+        return (self.slug,)
 
     def reencrypt(self) -> int:
         """Encrypt the provider's stored secrets with the newest key, in the caller's transaction; returns how many."""

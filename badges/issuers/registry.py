@@ -11,7 +11,7 @@ import json
 import logging
 import uuid
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from badges.awarding.models import UserCredential
@@ -124,12 +124,12 @@ class ProviderChannel:
         else:
             raise Permanent(f"A provider cannot {message.type[:50]!r}, only issue and revoke. Remove the row.")
 
-    def circuit(self, message: OutboxMessage) -> str | None:
-        """Return the circuit of a message; None for one that cannot be delivered anyway."""
+    def circuits(self, message: OutboxMessage) -> Sequence[str]:
+        """Return the circuits of a message; none for one that cannot be delivered anyway."""
         try:
-            return get(self.slug).circuit(_read(message))
+            return get(self.slug).circuits(_read(message))
         except Permanent:
-            return None
+            return ()
 
 
 def _read(message: OutboxMessage) -> uuid.UUID:

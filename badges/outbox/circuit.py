@@ -14,6 +14,7 @@ of them let it.
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -28,6 +29,8 @@ from badges.inserts import insert
 from badges.outbox import mailbox
 from badges.outbox.models import Circuit, CircuitReason
 from badges.outbox.pace import Pace, interval_at, slower
+
+log = logging.getLogger(__name__)
 
 # While the other side stays down, the time that a circuit is open doubles, up to this many times the first one.
 LONGEST_FACTOR = 10
@@ -277,6 +280,9 @@ def _record_error(name: str, error: Exception, now: dt.datetime, *, probe: bool)
         state = record_failure(name, now, error, probe=probe)
     if state.open_until is None:
         return None
+    if state.since == now:  # told once, and not for each row
+        level = logging.ERROR if state.reason == CircuitReason.PROBLEM else logging.WARNING
+        log.log(level, "Outbox rows of %s wait (%s): %s", name, state.reason, state.message)
     if probe:
         mailbox.postpone_circuit(name, until=state.open_until)
     return Hold(name, state.open_until, state.reason, state.since)

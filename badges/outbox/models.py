@@ -52,9 +52,10 @@ class OutboxMessage(models.Model):
     postponed_for = KeyField(_("postponed for"), max_length=255, blank=True, default="")  # the circuit that was open
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
     failing_since = models.DateTimeField(_("other side down since"), null=True, blank=True)
-    met_problem = models.BooleanField(default=False, editable=False)
+    met_problem = models.BooleanField(default=False, db_default=False, editable=False)
     last_error = models.CharField(_("last error"), max_length=500, blank=True)
-    closing_reason = models.CharField(_("reason for closing"), max_length=500, blank=True, default="")
+    # The database has the defaults, too: while a host is upgraded, processes without these columns still insert rows.
+    closing_reason = models.CharField(_("reason for closing"), max_length=500, blank=True, default="", db_default="")
     created_at = models.DateTimeField(_("created"))
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
 
@@ -119,10 +120,12 @@ class Circuit(models.Model):
     name = KeyField(_("name"), max_length=255, unique=True)
     failures = models.PositiveIntegerField(_("failures in a row"), default=0)
     open_until = models.DateTimeField(_("open until"), null=True, blank=True)
-    reason = models.CharField(_("reason"), max_length=15, choices=CircuitReason.choices, blank=True, default="")
+    reason = models.CharField(
+        _("reason"), max_length=15, choices=CircuitReason.choices, blank=True, default="", db_default=""
+    )
     since = models.DateTimeField(_("open since"), null=True, blank=True)
-    message = models.CharField(_("message"), max_length=500, blank=True, default="")
-    interval = models.FloatField(_("seconds between requests"), default=0.0)
+    message = models.CharField(_("message"), max_length=500, blank=True, default="", db_default="")
+    interval = models.FloatField(_("seconds between requests"), default=0.0, db_default=0.0)
     paced_at = models.DateTimeField(_("slower since"), null=True, blank=True)
     next_at = models.DateTimeField(_("next request"), null=True, blank=True)
 

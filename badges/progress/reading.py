@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -13,14 +13,15 @@ from django.db.models import Prefetch, QuerySet
 from badges.catalog.criteria import criteria_of, describe_criteria
 from badges.catalog.documents import CRITERIA_KEY, Document
 from badges.catalog.models import BadgeRequirement, BadgeTemplate
-from badges.progress.models import ACTIVE, BadgeProgress, Fulfillment
+from badges.progress.models import ACTIVE, BadgeProgress, Fulfillment, RequirementReset
 from badges.rules import completion
 
 
 @dataclass(frozen=True)
 class RequirementReport:
     """
-    A requirement and its active fulfilment, or None.
+    A requirement and its active fulfilment, or None. ``reset`` is its last reset by a penalty, if whoever asked gave
+    the resets to ``report``: facts up to then are void.
 
     ``criteria`` is the document if the requirement is the criteria document of its template, else None. ``missing`` is
     what is missing of it, as far as whoever asked gave that to ``report``.
@@ -30,6 +31,7 @@ class RequirementReport:
     fulfillment: Fulfillment | None
     criteria: Document | None = None
     missing: Sequence[str] | None = None
+    reset: RequirementReset | None = None
 
     @property
     def description(self) -> str:
@@ -88,13 +90,17 @@ def with_reports(rows: QuerySet[BadgeProgress]) -> QuerySet[BadgeProgress]:
     )
 
 
-def void_until(fulfillments: Iterable[Fulfillment], *, at: dt.datetime) -> dt.datetime | None:
+def void_until(
+    fulfillments: Iterable[Fulfillment], *, at: dt.datetime, reset: RequirementReset | None = None
+) -> dt.datetime | None:
     """
     Return the time up to which facts of a requirement are void at a moment; None if it was not reset until then.
 
-    ``fulfillments`` are all those of one learner and one requirement, the past ones among them.
+    ``fulfillments`` are all those of one learner and one requirement, the past ones among them. ``reset`` is the last
+    reset by a penalty, which may have found no fulfilment.
     """
     times = [row.reset_event_time or row.reset_at for row in fulfillments]
+    times.append(reset.void_until if reset else None)
     return max((time for time in times if time is not None and time <= at), default=None)
 
 
@@ -107,14 +113,20 @@ def criteria_void_until(progress_ids: Collection[uuid.UUID], *, at: dt.datetime)
     return {progress_id: time for progress_id, found in rows.items() if (time := void_until(found, at=at)) is not None}
 
 
-def report(progress: BadgeProgress, *, missing: Sequence[str] | None = None) -> ProgressReport:
+def report(
+    progress: BadgeProgress,
+    *,
+    missing: Sequence[str] | None = None,
+    resets: Mapping[int, RequirementReset] | None = None,
+) -> ProgressReport:
     """
     Return the report of a row that was read through ``with_reports``; no statement.
 
-    ``missing`` is what is missing of the criteria document (``badges.api.missing_criteria``).
+    ``missing`` is what is missing of the criteria document (``badges.api.missing_criteria``), ``resets`` are the resets
+    of the learner by id of the requirement (``badges.api.last_resets``).
     """
     fulfillments = {fulfillment.requirement_id: fulfillment for fulfillment in cast(Any, progress).active_fulfillments}
-    return _report(progress.template, fulfillments, missing)
+    return _report(progress.template, fulfillments, missing, resets or {})
 
 
 def report_of_nothing(template: BadgeTemplate, *, missing: Sequence[str] | None = None) -> ProgressReport:
@@ -123,15 +135,18 @@ def report_of_nothing(template: BadgeTemplate, *, missing: Sequence[str] | None 
 
     Its ``live_requirements`` and its ``current_revision`` must have been read.
     """
-    return _report(template, {}, missing)
+    return _report(template, {}, missing, {})
 
 
 def _report(
-    template: BadgeTemplate, fulfillments: dict[int, Fulfillment], missing: Sequence[str] | None
+    template: BadgeTemplate,
+    fulfillments: dict[int, Fulfillment],
+    missing: Sequence[str] | None,
+    resets: Mapping[int, RequirementReset],
 ) -> ProgressReport:
     requirements = cast(Any, template).live_requirements
     criteria = criteria_of(template) if any(row.key == CRITERIA_KEY for row in requirements) else None
-    return ProgressReport(tuple(_groups(requirements, fulfillments, criteria, missing)))
+    return ProgressReport(tuple(_groups(requirements, fulfillments, criteria, missing, resets)))
 
 
 def _groups(
@@ -139,6 +154,7 @@ def _groups(
     fulfillments: dict[int, Fulfillment],
     criteria: Document | None,
     missing: Sequence[str] | None,
+    resets: Mapping[int, RequirementReset],
 ) -> Iterable[GroupReport]:
     by_id = {requirement.pk: requirement for requirement in requirements}
     # With nothing fulfilled, every group is open. So this names all groups.
@@ -146,9 +162,9 @@ def _groups(
     for group in nothing_fulfilled.open:
         ids = cast("tuple[int, ...]", group.requirements)
         members = (
-            RequirementReport(row, fulfillments.get(row.pk), criteria, missing)
+            RequirementReport(row, fulfillments.get(row.pk), criteria, missing, resets.get(row.pk))
             if row.key == CRITERIA_KEY
-            else RequirementReport(row, fulfillments.get(row.pk))
+            else RequirementReport(row, fulfillments.get(row.pk), reset=resets.get(row.pk))
             for row in map(by_id.__getitem__, ids)
         )
         yield GroupReport(group.group, tuple(members))

@@ -72,9 +72,12 @@ def store(rows: Iterable[RequirementReset]) -> None:
     insert(ordered, unique=("person", "requirement"), update=_NEWEST, if_greater="void_until")
 
 
-def of_people(people: Collection[int]) -> list[RequirementReset]:
-    """Return all resets of people, with the revisions that they cite; one statement."""
-    return list(RequirementReset.objects.filter(person__in=people).select_related("revision")) if people else []
+def of_people(people: Collection[int], requirement_ids: Collection[int]) -> list[RequirementReset]:
+    """Return the resets of people, with the requirements and the revisions; one statement, or none."""
+    if not people or not requirement_ids:
+        return []
+    rows = RequirementReset.objects.filter(person__in=people, requirement__in=requirement_ids)
+    return list(rows.select_related("requirement", "revision"))
 
 
 def delete_of(person: int) -> int:

@@ -24,7 +24,7 @@ from badges.issuers import registry
 from badges.issuers.credly.models import CredlyBadge, CredlyOrganization
 from badges.outbox.mailbox import NewMessage, post
 from badges.testing.credly import CredlyProcess
-from tests.factories import UserCredentialFactory, make_template
+from tests.factories import UserCredentialFactory, credly_issuer, make_template
 from tests.services.processes import Process
 
 pytestmark = [pytest.mark.tables, pytest.mark.django_db(transaction=True)]
@@ -53,7 +53,7 @@ def worker(credly: CredlyProcess, run_manage: Callable[..., Process]) -> Callabl
 
 def award(credly: CredlyProcess, template: str, *, learners: int) -> list[UserCredential]:
     """Award a badge to ``learners`` learners, as the pipeline does: credential, row of the provider, outbox message."""
-    awarded_template = make_template()
+    awarded_template = make_template(issuers=[credly_issuer(credly.organization, template)])
     with transaction.atomic():
         awarded = UserCredentialFactory.create_batch(learners, template=awarded_template)
         registry.prepare([(credential, ("credly", credly.organization, template)) for credential in awarded])

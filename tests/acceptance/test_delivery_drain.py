@@ -72,7 +72,7 @@ def test_waiting_rows_are_reported_with_what_to_do_next(credly: CredlyProcess, d
 
 def test_dead_letters_end_it_with_an_error_that_says_where_to_look(credly: CredlyProcess, drain: Drain) -> None:
     issued_template(credly)
-    credly.answer(status=401, body='{"message": "no"}', on="issue")
+    credly.answer(status=422, body='{"message": "no"}', on="issue")
     pass_course(1)
     process = drain()
     assert process.wait() == 1

@@ -60,7 +60,7 @@ def test_a_first_award_that_waits_is_issued_revoked_and_issued_again_in_that_ord
 
 def test_a_badge_that_waits_holds_up_no_other_badge_of_the_learner(credly: CredlyStandIn) -> None:
     learner, first, second = LearnerFactory(), template_at(credly), template_at(credly)
-    credly.answer(on="issue", status=429, body="{}", times=1)
+    credly.break_down(on="issue", times=1)
     award(learner, first)
     award(learner, second)
     delivery.drain(now=NOON + dt.timedelta(seconds=1))

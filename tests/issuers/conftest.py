@@ -47,7 +47,7 @@ def learner(db: None) -> Learner:
 def award(learner: Learner) -> Callable[..., UserCredential]:
     """Award a badge and prepare it for a provider, as the pipeline does."""
     from badges.awarding.models import UserCredential  # noqa: PLC0415
-    from badges.catalog.models import BadgeTemplate  # noqa: PLC0415
+    from badges.catalog.models import BadgeTemplate, TemplateIssuer  # noqa: PLC0415
     from badges.issuers import registry  # noqa: PLC0415
 
     def to(
@@ -63,6 +63,9 @@ def award(learner: Learner) -> Callable[..., UserCredential]:
             status="awarded",
             awarded_at=AWARDED_AT,
             revision=revision,
+        )
+        TemplateIssuer.objects.create(
+            template=template, provider=provider, organization=organization, external_template=external_template
         )
         registry.prepare([(credential, (provider, organization, external_template))])
         return credential

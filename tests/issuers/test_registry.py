@@ -76,7 +76,7 @@ def test_a_plugin_is_found_by_its_entry_point_and_gets_its_messages(plugins: str
     channel = ProviderChannel("paper")
     channel(message(credential=str(credential_id)))
     assert sys.modules[plugins].issued == [("issued", credential_id)]
-    assert channel.circuit(message(credential=str(credential_id))) == "paper"
+    assert channel.circuits(message(credential=str(credential_id))) == ("paper",)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_a_plugin_is_found_by_its_entry_point_and_gets_its_messages(plugins: str
 def test_an_issuer_that_does_not_work_is_named_with_the_remedy(plugins: str, slug: str, words: str) -> None:
     with pytest.raises(Permanent, match=words):
         ProviderChannel(slug)(message(credential=str(uuid7())))
-    assert ProviderChannel(slug).circuit(message(credential=str(uuid7()))) is None
+    assert ProviderChannel(slug).circuits(message(credential=str(uuid7()))) == ()
 
 
 @pytest.mark.parametrize("payload", ["", "[]", "{}", '{"credential": null}', '{"credential": 7}'])
@@ -117,8 +117,8 @@ def test_a_provider_that_is_not_installed_does_not_stop_the_award_of_others(
         ]
     )
     assert set(CredlyBadge.objects.values_list("credential_id", "organization", "external_template", "state")) == {
-        (second.id, "o4", "t4", "created"),
-        (first.id, "o5", "t5", "created"),
+        (second.id, "", "", "created"),
+        (first.id, "", "", "created"),
     }
     assert sys.modules[plugins].issued == [("prepared", second.id, "t6")]
 
@@ -143,6 +143,7 @@ def test_what_was_awarded_while_the_issuer_was_broken_is_issued_when_retried(
     template = credly.add_template().id
     credential = award(organization=credly.organization, external_template=template)
     CredlyBadge.objects.all().delete()
+    credential.template.issuers.all().delete()
     row = message(provider="credly", credential=str(credential.id))
     with pytest.raises(Permanent, match="not issued at Credly"):
         ProviderChannel("credly")(row)

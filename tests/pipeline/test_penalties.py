@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.db import connections, transaction
 
 from badges import api, pipeline, tasks
@@ -507,3 +508,31 @@ def test_a_check_that_becomes_due_leaves_out_what_a_penalty_made_void(passes, fa
     pipeline.process_pending(now=at(3) + dt.timedelta(days=2))
 
     assert statuses() == []
+
+
+# --- what people read ------------------------------------------------------------------------------------------------
+
+
+def test_progress_by_rest_and_in_the_admin_says_what_reset_a_requirement(passes, fails, client):
+    template = star(requirements=[requirement("pass", course=ALGEBRA), requirement("other", course=BOTANY)])
+    pipeline.handle([passes(1), passes(1, BOTANY)])
+    pipeline.handle([lost := fails(3)])
+    client.force_login(get_user_model().objects.create_superuser("admin"))
+
+    (row,) = client.get("/api/badges/v1/progress/").json()["results"]
+    shown = {each["key"]: each for group in row["groups"] for each in group["requirements"]}
+    page = client.get(f"/admin/lms_badges/badgeprogress/{BadgeProgress.objects.get().pk}/change/").content.decode()
+
+    assert shown["pass"]["reset"] == {
+        "void_until": "2026-03-01T12:03:00Z",
+        "event_source": lost.source,
+        "event_id": lost.id,
+        "event_type": PASSING_STATUS,
+        "template_revision": template.current_revision.number,
+    }
+    assert (shown["pass"]["fulfilled_at"], shown["other"]["reset"]) == (None, None)
+    assert f"Reset by the event {lost.id} of" in page
+    assert f"Reset: The event {lost.id} of" in page
+    credential = UserCredential.objects.get()
+    page = client.get(f"/admin/lms_badges/usercredential/{credential.pk}/change/").content.decode()
+    assert f"The event {lost.id} of" in page

@@ -16,7 +16,7 @@ from badges.admin.readonly import ExactSearchMixin, ReadOnlyAdmin, learner_ids_f
 from badges.common.admin import PluginModelAdmin, link_to
 from badges.exceptions import Permanent
 from badges.issuers.credly.models import CredlyBadge, CredlyOrganization
-from badges.issuers.credly.organizations import check_organization
+from badges.issuers.credly.organizations import check_organization, let_badges_go_on
 
 
 class OrganizationForm(forms.ModelForm):
@@ -80,6 +80,10 @@ class CredlyOrganizationAdmin(PluginModelAdmin):
     form = OrganizationForm
     list_display = ("__str__", "uuid", "has_token")
     fields = ("uuid", "name", "new_token", "unchecked")
+
+    def save_model(self, request: Any, obj: CredlyOrganization, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        let_badges_go_on(obj.uuid)
 
     def get_fields(self, request: Any, obj: Any = None) -> tuple[str, ...]:
         may = self.has_add_permission(request) if obj is None else self.has_change_permission(request, obj)

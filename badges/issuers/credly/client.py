@@ -11,13 +11,13 @@ from requests.auth import AuthBase, HTTPBasicAuth
 
 from badges.common.http import HttpApi, NoAnswer, Remedies
 from badges.common.oauth import ClientCredentials
-from badges.exceptions import Permanent
+from badges.exceptions import SharedProblem
 from badges.issuers import answers
 from badges.issuers.credly.conf import config
 from badges.issuers.credly.models import CredlyOrganization
 from badges.issuers.credly.payloads import ExternalBadge, badge_from, badges_from
 
-_CHECK = "Check the organization's id and token, and the template's id, then retry this message."
+_CHECK = "Check the organization's id and token, and the template's id."
 _REMEDIES = Remedies(address="Correct the API address in LMS_BADGES_CONFIG.", access=_CHECK, not_found=_CHECK)
 
 
@@ -62,6 +62,14 @@ class CredlyClient:
         except (ValueError, KeyError, TypeError):
             raise NoAnswer(self.api.message("the answer describes no badge."), uncertain=False) from None
 
+    def template_state(self, template: str) -> str:
+        """Return the state of a template. Raises NotFound when there is none."""
+        answer = self.api.get(f"{self._folder}/badge_templates/{template}")
+        try:
+            return str(answer["data"]["state"])
+        except (KeyError, TypeError):
+            raise NoAnswer(self.api.message("the answer describes no template."), uncertain=False) from None
+
     def organization_name(self) -> str:
         """Return what the organization is called at Credly."""
         answer = self.api.get(self._folder)
@@ -71,7 +79,7 @@ class CredlyClient:
 
 def client_for(organization: str) -> CredlyClient:
     """
-    Return a client for an organization that is known here. Raises Permanent, which names it, when it is not.
+    Return a client for an organization that is known here. Raises SharedProblem when it is not.
 
     Organizations in ``LMS_BADGES_CONFIG["credly"]["ORGANIZATIONS"]`` win over rows of the admin, so that an operator
     can keep every key out of the database. A value is the organization's token, or, for OAuth2, ``{"client_id": …,
@@ -88,11 +96,11 @@ def client_with(organization: uuid.UUID, credentials: str | dict[str, Any]) -> C
 
 
 def organization_id(text: str) -> uuid.UUID:
-    """Read an organization's id. It becomes part of addresses, so it must be a UUID; raises Permanent if not."""
+    """Read an organization's id. It becomes part of addresses, so it must be a UUID; raises SharedProblem if not."""
     try:
         return uuid.UUID(text)
     except ValueError:
-        raise Permanent(
+        raise SharedProblem(
             f"The organization {text[:50]!r} is no UUID. Correct the issuer of the template; "
             "Credly shows the id on the organization's page."
         ) from None
@@ -105,9 +113,9 @@ def _credentials(organization: uuid.UUID) -> str | dict[str, Any]:
     row = CredlyOrganization.objects.filter(uuid=organization).first()
     token = row.token if row else ""
     if not token:
-        raise Permanent(
+        raise SharedProblem(
             f"There is no token for the Credly organization {organization}. Add the organization in the admin or "
-            "under ORGANIZATIONS in LMS_BADGES_CONFIG['credly'], then retry this message."
+            "under ORGANIZATIONS in LMS_BADGES_CONFIG['credly']; the badges wait for it."
         )
     return token
 
@@ -128,7 +136,7 @@ def _oauth(organization: uuid.UUID, credentials: dict[str, Any]) -> AuthBase:
     try:
         client_id, client_secret = str(credentials["client_id"]), str(credentials["client_secret"])
     except KeyError as missing:
-        raise Permanent(
+        raise SharedProblem(
             f"ORGANIZATIONS in LMS_BADGES_CONFIG['credly'] holds no {missing} for the organization {organization}. "
             'Give a token, or {"client_id": …, "client_secret": …}.'
         ) from None

@@ -17,13 +17,12 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from badges.awarding.models import CredentialStatus, UserCredential
-from badges.catalog.models import TemplateIssuer
-from badges.common.http import NoAnswer, Refused
+from badges.common.http import AccessRefused, NoAnswer, NotFound, Refused
 from badges.conf import config
-from badges.exceptions import Permanent, Retryable, Waiting
+from badges.exceptions import Permanent, Retryable, SharedProblem, Waiting
 from badges.inserts import insert, new_row
 from badges.issuers.base import Issued, Issuer, IssuerTarget
-from badges.issuers.credly import payloads
+from badges.issuers.credly import payloads, targets
 from badges.issuers.credly.client import CredlyClient, client_for
 from badges.issuers.credly.conf import DEFAULTS
 from badges.issuers.credly.conf import config as credly_config
@@ -47,27 +46,24 @@ class CredlyIssuer(Issuer):
     can_revoke = True
 
     def prepare(self, targets: Sequence[tuple[UserCredential, IssuerTarget]]) -> None:
-        """Write the badges to be issued, in the transaction of the award."""
+        """Write the badges to be issued, in the transaction of the award. Where is decided when Credly is asked."""
         insert(
-            new_row(
-                CredlyBadge,
-                credential_id=credential.pk,
-                organization=target.organization,
-                external_template=target.external_template,
-            )
-            for credential, target in targets
+            new_row(CredlyBadge, credential_id=credential.pk, organization="", external_template="")
+            for credential, _target in targets
         )
 
     def issue(self, credential_id: uuid.UUID) -> None:
         """Issue the credential's badge, or find out that it is issued."""
         badge = _row(credential_id)
-        if badge.external_uuid is not None:
-            return
         try:
-            _issue(badge)
-        except Permanent:
-            CredlyBadge.objects.filter(pk=badge.pk, external_uuid__isnull=True).update(state=CredlyState.ERROR)
+            if badge.external_uuid is None:
+                _issue(badge)
+        except SharedProblem:
             raise
+        except Permanent:
+            CredlyBadge.objects.filter(pk=badge.pk, state=CredlyState.CREATED).update(state=CredlyState.ERROR)
+            raise
+        _revoke_if_lost(credential_id)
 
     def revoke(self, credential_id: uuid.UUID, reason: str) -> None:
         """Revoke the credential's badge at Credly, or find out that there is none."""
@@ -79,10 +75,9 @@ class CredlyIssuer(Issuer):
         """Return what is known here of these credentials' badges."""
         return {badge.pk: _known(badge) for badge in CredlyBadge.objects.filter(pk__in=credential_ids)}
 
-    def circuit(self, credential_id: uuid.UUID) -> str:
-        """Name the organization: its limits, its token and its outages are its own."""
-        organization = CredlyBadge.objects.filter(pk=credential_id).values_list("organization", flat=True).first()
-        return f"{self.slug}:{organization}" if organization else self.slug
+    def circuits(self, credential_id: uuid.UUID) -> Sequence[str]:
+        """Name the organization, whose limits, token and outages are its own, and the template there."""
+        return targets.circuits_of_credential(credential_id)
 
     def reencrypt(self) -> int:
         """Encrypt the organizations' tokens with the newest key."""
@@ -103,33 +98,44 @@ def _issue(badge: CredlyBadge) -> None:
     fresh = badge.state == CredlyState.CREATED
     if fresh and not held:
         return  # revoked, replaced or at its end before Credly was asked: there is nothing to issue
-    client = client_for(badge.organization)
-    template = _template_of(badge)
-    if not fresh and _adopt(badge, client, template):
+    if badge.state == CredlyState.NO_RESPONSE and _adopt_where_asked(badge):
+        return
+    if not held:
+        return
+    target = targets.of_template(badge.credential.template_id)
+    client, template = client_for(target.organization), targets.template_id(target)
+    # It was refused before. Somebody may have issued it there by hand since.
+    if badge.state == CredlyState.ERROR and _adopt(badge, client, template):
         return
     if time.monotonic() - began > config.delivery["lease_seconds"] / 2:
         raise Retryable("Looking the badge up at Credly took so long that another worker may have the row now.")
-    if held:
-        _ask(badge, client, template, fresh=fresh)
+    _ask(badge, client, target, fresh=fresh)
 
 
-def _ask(badge: CredlyBadge, client: CredlyClient, template: str, *, fresh: bool) -> None:
-    """Ask Credly for the badge; the row says that we did before we do."""
+def _ask(badge: CredlyBadge, client: CredlyClient, target: IssuerTarget, *, fresh: bool) -> None:
+    """Ask Credly for the badge; the row says where and that we did before we do."""
+    template = targets.template_id(target)
     body = _body(badge, template)
-    _note_asked(badge)
+    _note_asked(badge, target)
     try:
         found = client.issue(body)
     except NoAnswer as error:
-        if fresh and not error.uncertain:  # nothing happened there, so the next try may ask straight away again
-            CredlyBadge.objects.filter(pk=badge.pk, external_uuid__isnull=True).update(state=CredlyState.CREATED)
+        if fresh and not error.uncertain:
+            _unbind(badge, CredlyState.CREATED)
+        raise
+    except AccessRefused:
+        if fresh:
+            _unbind(badge, CredlyState.CREATED)
         raise
     except Refused as error:
         # Credly says "the learner has it already" as one validation error among others: look it up after each.
         if error.status == 422 and _adopt(badge, client, template):
             return
-        if error.status == 422 and _revoke_ended(badge, client):
+        was_in_the_way = error.status == 422 and _revoke_ended(badge, client)
+        _unbind(badge, CredlyState.CREATED if fresh else CredlyState.ERROR)
+        if was_in_the_way:
             raise Retryable("An earlier badge of the learner, which has ended, was in the way at Credly.") from error
-        raise _with_remedy(error) from error
+        raise _reason(error, client, target) from error
     if not _bind(badge, found):
         raise Permanent(
             f"Credly answered with the badge {found.id}, which belongs to another credential here. "
@@ -138,20 +144,41 @@ def _ask(badge: CredlyBadge, client: CredlyClient, template: str, *, fresh: bool
 
 
 def _revoke(badge: CredlyBadge, reason: str) -> None:
-    client = client_for(badge.organization)
     if badge.external_uuid is None:
         # Credly was asked and the outcome is not known, or it refused. Look whether there is a badge after all.
-        if not _adopt(badge, client, _template_of(badge)):
+        if not _adopt_where_asked(badge):
             return
-        badge.refresh_from_db(fields=["external_uuid"])
+        badge.refresh_from_db(fields=["external_uuid", "organization"])
     assert badge.external_uuid is not None
+    client = client_for(badge.organization)
     try:
         client.revoke(badge.external_uuid, reason)
+    except AccessRefused:
+        raise
     except Refused:
-        # Credly refuses to revoke what is revoked or replaced. That is no error: the learner does not hold the badge.
-        if client.state_of(badge.external_uuid) not in payloads.GONE:
+        # Credly refuses to revoke what is revoked, replaced or deleted. That is no error: the learner does not hold it.
+        if _is_held_there(client, badge.external_uuid):
             raise
     CredlyBadge.objects.filter(pk=badge.pk).update(state=CredlyState.REVOKED)
+
+
+def _is_held_there(client: CredlyClient, badge: uuid.UUID) -> bool:
+    try:
+        return client.state_of(badge) not in payloads.GONE
+    except NotFound:
+        return False
+
+
+def _revoke_if_lost(credential_id: uuid.UUID) -> None:
+    """
+    Revoke a badge whose credential was revoked while Credly was asked.
+
+    The message about the revocation may have been delivered before, by a worker that found nothing at Credly yet.
+    """
+    badges = CredlyBadge.objects.select_related("credential__learner__user")
+    badge = badges.filter(pk=credential_id, credential__status=CredentialStatus.REVOKED).first()
+    if badge is not None and badge.external_uuid is not None and badge.state != CredlyState.REVOKED:
+        _revoke(badge, badge.credential.public_reason)
 
 
 def _revoke_ended(badge: CredlyBadge, client: CredlyClient) -> bool:
@@ -171,20 +198,44 @@ def _revoke_ended(badge: CredlyBadge, client: CredlyClient) -> bool:
         assert each.external_uuid is not None
         try:
             client.revoke(each.external_uuid, ENDED, tell_earner=False)
+        except AccessRefused:
+            raise
         except Refused:
-            if client.state_of(each.external_uuid) not in payloads.GONE:
+            if _is_held_there(client, each.external_uuid):
                 raise
         CredlyBadge.objects.filter(pk=each.pk).update(state=CredlyState.REVOKED)
     return bool(found)
 
 
-def _note_asked(badge: CredlyBadge) -> None:
-    """Commit that Credly is being asked, unless another worker got here first."""
+def _note_asked(badge: CredlyBadge, target: IssuerTarget) -> None:
+    """Commit where Credly is being asked, unless another worker got here first."""
     with transaction.atomic(durable=True):
         unchanged = CredlyBadge.objects.filter(pk=badge.pk, state=badge.state, external_uuid__isnull=True)
-        noted = unchanged.update(state=CredlyState.NO_RESPONSE)
+        noted = unchanged.update(
+            state=CredlyState.NO_RESPONSE,
+            organization=target.organization,
+            external_template=target.external_template,
+        )
     if not noted:
         raise Retryable(f"The badge of credential {badge.pk} is being issued by another worker.")
+    badge.organization, badge.external_template = target.organization, target.external_template
+
+
+def _unbind(badge: CredlyBadge, state: CredlyState) -> None:
+    """Write down that nothing was issued: the next try goes where the template says then."""
+    nothing_issued = CredlyBadge.objects.filter(pk=badge.pk, external_uuid__isnull=True)
+    nothing_issued.update(state=state, organization="", external_template="")
+
+
+def _adopt_where_asked(badge: CredlyBadge) -> bool:
+    """Look for the badge where Credly was asked for it, and take it; whether it was there."""
+    if not badge.organization:
+        return False
+    target = IssuerTarget(CredlyIssuer.slug, badge.organization, badge.external_template)
+    try:
+        return _adopt(badge, client_for(target.organization), targets.template_id(target))
+    except NotFound:
+        return False  # there is no such organization, and so no badge
 
 
 def _adopt(badge: CredlyBadge, client: CredlyClient, template: str) -> bool:
@@ -221,29 +272,11 @@ def _create_missing_row(credential_id: uuid.UUID) -> CredlyBadge:
     """Make up for a row that was not written with the award, because this issuer could not be loaded then."""
     credential = UserCredential.objects.select_related("learner__user").filter(pk=credential_id).first()
     if credential is None:
-        raise Permanent(f"There is no credential {credential_id}. This message cannot be delivered; remove it.")
-    target = TemplateIssuer.objects.filter(template=credential.template_id, provider=CredlyIssuer.slug).first()
-    if target is None:
-        raise Permanent(
-            f"The template of credential {credential_id} is not issued at Credly. Add Credly to the issuers of the "
-            "template and retry this message, or remove it."
-        )
+        raise Permanent(f"There is no credential {credential_id}. This message cannot be delivered; close it.")
     badge, _ = CredlyBadge.objects.get_or_create(
-        credential=credential,
-        defaults={"organization": target.organization, "external_template": target.external_template},
+        credential=credential, defaults={"organization": "", "external_template": ""}
     )
     return badge
-
-
-def _template_of(badge: CredlyBadge) -> str:
-    """Return Credly's id of the template; it becomes part of a filter, so nothing but a UUID will do."""
-    try:
-        return str(uuid.UUID(badge.external_template))
-    except ValueError:
-        raise Permanent(
-            f"The Credly template {badge.external_template[:50]!r} of credential {badge.pk} is no UUID. "
-            "Correct it on the badge and in the issuer of the template, then retry this message."
-        ) from None
 
 
 def _earner(badge: CredlyBadge) -> str:
@@ -278,10 +311,34 @@ def _body(badge: CredlyBadge, template: str) -> dict[str, str]:
     )
 
 
-def _with_remedy(error: Refused) -> Permanent:
-    if error.status != 422:
+def _reason(error: Refused, client: CredlyClient, target: IssuerTarget) -> Permanent:
+    """Return why Credly refused a badge: because of its template there, which is a problem of many, or of its own."""
+    if error.status not in (404, 422):
+        return error
+    state = _state_at_credly(client, targets.template_id(target))
+    if state != "active":
+        return SharedProblem(
+            f"The template {target.external_template} of the organization {target.organization} cannot be issued at "
+            f"Credly: {state}. Correct it there, or the issuer of the template here; the badges wait for it.",
+            circuit=targets.circuits(target)[1],
+        )
+    if error.status == 404:
         return error
     return Permanent(
         f"{error} Correct what it names; if the learner has this badge at Credly already, revoke it there or let the "
         "template allow duplicates. Then retry this message."
     )
+
+
+def _state_at_credly(client: CredlyClient, template: str) -> str:
+    try:
+        return client.template_state(template)
+    except NotFound:
+        pass
+    try:
+        client.organization_name()
+    except NotFound as error:
+        raise SharedProblem(
+            f"{error} Correct the organization in the issuer of the template; the badges wait for it."
+        ) from error
+    return "it is not there"

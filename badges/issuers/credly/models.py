@@ -68,9 +68,13 @@ class CredlyBadge(models.Model):
     A credential's badge at Credly.
 
     Written with the award in state ``created``, in the same transaction; the delivery task fills ``external_uuid`` and
-    ``state``. Shares the id of its credential: one badge per credential, and one credential per badge
-    (``external_uuid`` is unique). ``issued_at`` is the time Credly was told, which is that of the award; the times of
-    delivery are in the outbox.
+    ``state``. ``organization`` and ``external_template`` are blank until Credly is asked: the badge goes where its
+    template says at that time. They are written right before Credly is asked, stay while the outcome is unknown, and
+    are blank again after a refusal.
+
+    Shares the id of its credential: one badge per credential, and one credential per badge (``external_uuid`` is
+    unique). ``issued_at`` is the time Credly was told, which is that of the award; the times of delivery are in the
+    outbox.
 
     .. no_pii: Holds Credly's id of the badge.
     """
@@ -78,8 +82,8 @@ class CredlyBadge(models.Model):
     credential = models.OneToOneField(
         UserCredential, on_delete=models.CASCADE, primary_key=True, related_name="credly_badge"
     )
-    organization = KeyField(_("organization"), max_length=255)
-    external_template = KeyField(_("Credly's template"), max_length=255)
+    organization = KeyField(_("organization"), max_length=255, blank=True)
+    external_template = KeyField(_("Credly's template"), max_length=255, blank=True)
     external_uuid = models.UUIDField(_("Credly's badge"), null=True, blank=True, unique=True)
     state = models.CharField(_("state"), max_length=15, choices=CredlyState.choices, default=CredlyState.CREATED)
     issued_at = models.DateTimeField(_("issued"), null=True, blank=True)
@@ -89,6 +93,13 @@ class CredlyBadge(models.Model):
         default_permissions = ()
         permissions = [
             ("view_lms_badges_credlybadge", "Can view Credly badges"),
+        ]
+        constraints = [
+            # While Credly was asked and the outcome is not known, the badge is looked up where it was asked for.
+            models.CheckConstraint(
+                condition=models.Q(state__in=["created", "error"]) | ~models.Q(organization=""),
+                name="lms_badges_credlybadge_bound",
+            )
         ]
         verbose_name = _("Credly badge")
         verbose_name_plural = _("Credly badges")

@@ -5,13 +5,17 @@ from __future__ import annotations
 import uuid
 
 from django.core.exceptions import ValidationError
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from badges.common.http import Refused
 from badges.exceptions import Permanent, Retryable
+from badges.issuers.credly import targets
 from badges.issuers.credly.client import client_with, organization_id
 from badges.issuers.credly.models import CredlyOrganization
 from badges.issuers.secrets import reencrypted
+from badges.outbox import circuit
+from badges.outbox.worker_notifications import notify_worker_on_commit
 
 
 def check_organization(organization: uuid.UUID | str, token: str) -> str:
@@ -37,6 +41,12 @@ def check_organization(organization: uuid.UUID | str, token: str) -> str:
         raise ValidationError(
             _("Credly could not be asked: %(reason)s"), code="unavailable", params={"reason": str(error)}
         ) from error
+
+
+def let_badges_go_on(organization: uuid.UUID) -> None:
+    """Try a badge of this organization now, if they wait: its token was entered anew. Call it once that is saved."""
+    circuit.probe_now([targets.circuit_of(str(organization))], timezone.now())
+    notify_worker_on_commit()
 
 
 def reencrypt_tokens() -> int:

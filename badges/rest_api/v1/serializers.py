@@ -13,6 +13,7 @@ from badges.awarding.models import INTERNAL_REASON_LENGTH, PUBLIC_REASON_LENGTH,
 from badges.catalog.causes import REASON_LENGTH, Caused, CauseKind
 from badges.common.request_bodies import StrictSerializer, TextField
 from badges.intake.models import Learner
+from badges.progress.models import RequirementReset
 from badges.progress.reading import RequirementReport
 from badges.rest_api.times import utc_time_field
 
@@ -163,6 +164,16 @@ class LiftedBlockSerializer(serializers.Serializer[Any]):
     )
 
 
+class ResetSerializer(serializers.Serializer[RequirementReset]):
+    """The last reset of a requirement by a penalty."""
+
+    void_until = utc_time_field(help_text="The time of the penalty's event. What was earned up to then does not count.")
+    event_source = serializers.CharField()
+    event_id = serializers.CharField()
+    event_type = serializers.CharField()
+    template_revision = serializers.IntegerField(source="revision.number")
+
+
 class RequirementSerializer(serializers.Serializer[Any]):
     """A requirement of a group, with its fulfilment. The criteria document is the one with the key ``criteria``."""
 
@@ -171,6 +182,7 @@ class RequirementSerializer(serializers.Serializer[Any]):
     description = serializers.CharField(help_text="The criteria document is described in the reader's language.")
     fulfilled_at = utc_time_field(source="fulfillment.fulfilled_at", allow_null=True, default=None)
     cause = CauseSerializer(source="fulfillment", allow_null=True)
+    reset = ResetSerializer(allow_null=True, help_text="The last reset by a penalty; null when there was none.")
 
     missing = serializers.ListField(
         child=serializers.CharField(),

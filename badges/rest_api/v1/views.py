@@ -9,7 +9,7 @@ from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from badges.api import missing_criteria, progress_of, report, retire, with_reports
+from badges.api import last_resets, missing_criteria, progress_of, report, retire, with_reports
 from badges.common.permissions import may, permission
 from badges.history.models import LoggedEvent
 from badges.intake.models import Learner
@@ -47,8 +47,9 @@ class ProgressListView(PluginAPIView, GenericAPIView[BadgeProgress]):
         """Progress on badges, learner by learner: your own, or with the permission to view progress that of all."""
         page: Any = self.paginate_queryset(self.filter_queryset(self.get_queryset())) or []
         missing = missing_criteria(page) if self._may_view_events() else {}
+        resets = last_resets(page)
         for progress in page:
-            progress.report = report(progress, missing=missing.get(progress.pk))
+            progress.report = report(progress, missing=missing.get(progress.pk), resets=resets.get(progress.pk))
         return self.get_paginated_response(ProgressSerializer(page, many=True).data)
 
     def _may_view_events(self) -> bool:

@@ -16,11 +16,13 @@ from django.db import connection
 
 from badges.awarding.models import UserCredential
 from badges.common.http import NoAnswer
-from badges.exceptions import Permanent, Retryable, Waiting
+from badges.exceptions import Permanent, Retryable, SharedProblem, Waiting
 from badges.intake.models import Learner
 from badges.issuers.credly import issuer
+from badges.issuers.credly.client import CredlyClient
 from badges.issuers.credly.issuer import CredlyIssuer
 from badges.issuers.credly.models import CredlyBadge, CredlyOrganization
+from badges.issuers.credly.payloads import ExternalBadge
 from badges.testing.credly import Badge, CredlyStandIn
 from tests.factories import EXPIRED, REVOKED
 
@@ -46,6 +48,15 @@ def row(credential: UserCredential) -> CredlyBadge:
 
 def bound_to(credential: UserCredential, external: Badge) -> bool:
     return row(credential).external_uuid == UUID(external.id)
+
+
+def asked(credly: CredlyStandIn) -> None:
+    """Credly was asked for all badges, and the outcome is not known."""
+    for badge in CredlyBadge.objects.select_related("credential"):
+        issuer = badge.credential.template.issuers.get()
+        badge.state, badge.organization = "no_response", issuer.organization
+        badge.external_template = issuer.external_template
+        badge.save()
 
 
 def add_badge(credly: CredlyStandIn, learner: Learner, template: str, **changes: str) -> Badge:
@@ -273,7 +284,7 @@ def test_a_badge_found_after_its_credential_was_revoked_is_known_and_none_is_mad
     credly: CredlyStandIn, award: Callable[..., UserCredential], template: str
 ) -> None:
     done, undone = (award(organization=credly.organization, external_template=template) for _ in "12")
-    CredlyBadge.objects.update(state="no_response")
+    asked(credly)
     UserCredential.objects.update(**REVOKED)
     add_badge(credly, done.learner, template)
     issue(done.id)
@@ -298,7 +309,7 @@ def test_after_a_look_that_took_half_the_lease_another_worker_may_be_asking(
     credly: CredlyStandIn, credential: UserCredential, settings: Any
 ) -> None:
     settings.LMS_BADGES_CONFIG["delivery"] = {"lease_seconds": 0.4}
-    CredlyBadge.objects.update(state="no_response")
+    asked(credly)
     credly.slow_down(0.3, on="find_badges", times=1)
     with pytest.raises(Retryable, match="so long"):
         issue(credential.id)
@@ -324,7 +335,7 @@ def test_a_badge_that_nobody_here_knows_is_adopted_when_credly_refuses_a_second(
 def test_a_badge_that_is_not_held_any_more_is_not_adopted(
     credly: CredlyStandIn, credential: UserCredential, template: str, end: str
 ) -> None:
-    CredlyBadge.objects.update(state="no_response")
+    asked(credly)
     old = add_badge(credly, credential.learner, template)
     getattr(credly, end)(old.id)
     issue(credential.id)
@@ -372,7 +383,7 @@ def test_a_badge_is_found_on_a_later_page(credly: CredlyStandIn, credential: Use
 
 
 def test_looking_up_does_not_leave_for_another_host(credly: CredlyStandIn, credential: UserCredential) -> None:
-    CredlyBadge.objects.update(state="no_response")
+    asked(credly)
     credly.link_elsewhere("http://127.0.0.2:9/v1/badges", on="find_badges")
     with pytest.raises(Permanent, match="another address"):
         issue(credential.id)
@@ -460,13 +471,44 @@ def test_a_wrong_token_names_the_organization(credly: CredlyStandIn, credential:
     with pytest.raises(Permanent, match=rf"{credly.organization}.*401.*token") as refused:
         issue(credential.id)
     assert "stale-token" not in str(refused.value)
-    assert row(credential).state == "error"
+    assert row(credential).state == "created"
 
 
-def test_an_unknown_template_is_the_operators(credly: CredlyStandIn, award: Callable[..., UserCredential]) -> None:
-    credential = award(organization=credly.organization, external_template=str(uuid4()))
-    with pytest.raises(Permanent, match="retry this message"):
+def archived(credly: CredlyStandIn, template: str) -> str:
+    return credly.archive_template(template).id
+
+
+@pytest.mark.parametrize(
+    ("template_at_credly", "words"),
+    [(archived, "archived"), (lambda credly, template: str(uuid4()), "not there")],
+)
+@pytest.mark.parametrize("shape", ["listed", "sentences", "bare"])
+def test_a_template_that_cannot_be_issued_is_one_problem_of_all_its_badges(
+    settings: Any, award: Callable[..., UserCredential], template_at_credly: Any, words: str, shape: str
+) -> None:
+    with CredlyStandIn(error_shape=shape) as credly:
+        settings.LMS_BADGES_CONFIG = {
+            "credly": {"CREDLY_API_BASE_URL": credly.url, "ORGANIZATIONS": {credly.organization: credly.token}}
+        }
+        template = template_at_credly(credly, credly.add_template().id)
+        credential = award(organization=credly.organization, external_template=template)
+        with pytest.raises(SharedProblem, match=words) as refused:
+            issue(credential.id)
+    assert template in str(refused.value)
+    assert refused.value.circuit == f"credly:{credly.organization}:{template}"
+    assert (row(credential).state, row(credential).organization) == ("created", "")
+
+
+def test_an_organization_that_credly_does_not_know_is_one_problem(
+    credly: CredlyStandIn, template: str, award: Callable[..., UserCredential], settings: Any
+) -> None:
+    organization = str(uuid4())
+    settings.LMS_BADGES_CONFIG["credly"]["ORGANIZATIONS"][organization] = credly.token
+    credential = award(organization=organization, external_template=template)
+    with pytest.raises(SharedProblem, match=rf"{organization}.*404.*Correct the organization") as refused:
         issue(credential.id)
+    assert refused.value.circuit is None
+    assert row(credential).state == "created"
 
 
 @pytest.mark.parametrize("external_template", ["", "algebra", "1|issuer_earner_id::2", "../../x"])
@@ -575,8 +617,10 @@ def test_each_organization_has_its_own_circuit(
     credly: CredlyStandIn, credential: UserCredential, django_assert_num_queries: Any
 ) -> None:
     with django_assert_num_queries(1):
-        assert CredlyIssuer().circuit(credential.id) == f"credly:{credly.organization}"
-    assert CredlyIssuer().circuit(uuid4()) == "credly"
+        organization, template = CredlyIssuer().circuits(credential.id)
+    assert organization == f"credly:{credly.organization}"
+    assert template.startswith(f"{organization}:")
+    assert CredlyIssuer().circuits(uuid4()) == ("credly",)
 
 
 def revoke(credential: UserCredential) -> None:
@@ -615,6 +659,43 @@ def test_a_badge_whose_issuing_had_no_answer_is_found_and_revoked(
     revoke(credential)
     assert [badge.state for badge in credly.badges] == ["revoked"]
     assert row(credential).state == "revoked"
+
+
+def test_a_badge_that_was_deleted_at_credly_is_no_error(credly: CredlyStandIn, credential: UserCredential) -> None:
+    issue(credential.id)
+    credly.delete_badge(credly.badges[0].id)
+    revoke(credential)
+    assert row(credential).state == "revoked"
+
+
+def test_a_badge_that_is_revoked_while_credly_is_asked_does_not_stay_valid(
+    credly: CredlyStandIn, credential: UserCredential, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = CredlyClient.issue
+
+    def revoked_meanwhile(client: CredlyClient, body: dict[str, str]) -> ExternalBadge:
+        UserCredential.objects.update(**REVOKED)
+        revoke(credential)  # another worker, which finds nothing at Credly yet
+        return ask(client, body)
+
+    monkeypatch.setattr(CredlyClient, "issue", revoked_meanwhile)
+    issue(credential.id)
+    assert [badge.state for badge in credly.badges] == ["revoked"]
+    assert row(credential).state == "revoked"
+
+
+def test_a_badge_found_after_its_revocation_does_not_stay_valid(
+    credly: CredlyStandIn, credential: UserCredential
+) -> None:
+    credly.drop(carried_out=True)
+    with pytest.raises(NoAnswer):
+        issue(credential.id)
+    UserCredential.objects.update(**REVOKED)
+    credly.break_down(on="revoke", times=1)
+    with pytest.raises(NoAnswer):
+        issue(credential.id)
+    issue(credential.id)
+    assert [badge.state for badge in credly.badges] == ["revoked"]
 
 
 # Badges that end

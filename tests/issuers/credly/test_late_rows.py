@@ -23,12 +23,7 @@ def test_it_is_issued_where_its_own_template_says(credly: CredlyStandIn, award: 
     CredlyBadge.objects.all().delete()
     templates = [credly.add_template(name=f"Engine {number}").id for number in range(3)]
     for credential, template in zip(credentials, templates, strict=True):
-        TemplateIssuer.objects.create(
-            template=credential.template,
-            provider="credly",
-            organization=credly.organization,
-            external_template=template,
-        )
+        TemplateIssuer.objects.filter(template=credential.template).update(external_template=template)
     issue(credentials[1].id)
     assert [badge.template_id for badge in credly.badges] == [templates[1]]
 
@@ -38,6 +33,7 @@ def test_without_a_place_to_issue_it_the_operator_is_told(
 ) -> None:
     credential = award(organization=credly.organization, external_template="")
     CredlyBadge.objects.all().delete()
+    TemplateIssuer.objects.all().delete()
     with pytest.raises(Permanent, match="Add Credly to the issuers"):
         issue(credential.id)
     assert credly.badges == []

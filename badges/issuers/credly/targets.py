@@ -1,0 +1,95 @@
+"""
+Where a badge is issued: which organization at Credly, and which template there.
+
+Until Credly is asked, that is what the badge template says now, so that a wrong id can be corrected. While Credly was
+asked and the outcome is not known, it is where it was asked.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+
+from django.db.models import F, OuterRef, Subquery
+
+from badges.catalog.models import TemplateIssuer
+from badges.exceptions import SharedProblem
+from badges.issuers.base import IssuerTarget
+from badges.issuers.credly.models import CredlyBadge, CredlyState
+
+SLUG = "credly"
+
+# Of a text that was mistyped. An id is a UUID.
+_LONGEST_ID = 60
+
+
+def of_template(template_id: int) -> IssuerTarget:
+    """Return where the badges of a template are issued. Raises SharedProblem when it is not issued at Credly."""
+    issuer = TemplateIssuer.objects.filter(template=template_id, provider=SLUG).select_related("template").first()
+    if issuer is None:
+        raise SharedProblem(
+            "The template of this badge is not issued at Credly any more. Add Credly to the issuers of the "
+            "template, and the badges that wait are issued; or close their messages.",
+            circuit=_circuit_without_issuer(template_id),
+        )
+    return IssuerTarget(SLUG, issuer.organization, issuer.external_template)
+
+
+def circuits_of_credential(credential_id: uuid.UUID) -> Sequence[str]:
+    """Return the circuits of where a badge was asked for, or else of where its template says; one statement."""
+    issuers = TemplateIssuer.objects.filter(template=OuterRef("credential__template"), provider=SLUG)
+    badge = (
+        CredlyBadge.objects.filter(pk=credential_id)
+        .annotate(
+            template_id=F("credential__template"),
+            organization_now=Subquery(issuers.values("organization")[:1]),
+            template_now=Subquery(issuers.values("external_template")[:1]),
+        )
+        .first()
+    )
+    if badge is None:
+        return (SLUG,)
+    if is_bound(badge):
+        return circuits(IssuerTarget(SLUG, badge.organization, badge.external_template))
+    if badge.organization_now is None:
+        return SLUG, _circuit_without_issuer(badge.template_id)
+    return circuits(IssuerTarget(SLUG, badge.organization_now, badge.template_now))
+
+
+def is_bound(badge: CredlyBadge) -> bool:
+    """Return whether a badge was asked for somewhere, and is there or may be there."""
+    return badge.state not in (CredlyState.CREATED, CredlyState.ERROR)
+
+
+def template_id(target: IssuerTarget) -> str:
+    """Return Credly's id of the template. It becomes part of a filter, so nothing but a UUID will do."""
+    try:
+        return str(uuid.UUID(target.external_template))
+    except ValueError:
+        raise SharedProblem(
+            f"The Credly template {target.external_template[:50]!r} is no UUID. Correct the issuer of the template; "
+            "the badges wait for it.",
+            circuit=circuits(target)[1],
+        ) from None
+
+
+def circuits(target: IssuerTarget) -> Sequence[str]:
+    """Return the names of the circuits of a target: its organization, and its template there."""
+    organization = circuit_of(target.organization)
+    return organization, f"{organization}:{_id(target.external_template)}"
+
+
+def circuit_of(organization: str) -> str:
+    """Return the name of an organization's circuit."""
+    return f"{SLUG}:{_id(organization)}"
+
+
+def _circuit_without_issuer(template_id: int) -> str:
+    return f"{SLUG}:template-{template_id}"
+
+
+def _id(text: str) -> str:
+    try:
+        return str(uuid.UUID(text))
+    except ValueError:
+        return text[:_LONGEST_ID]
