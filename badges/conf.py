@@ -63,8 +63,8 @@ DEFAULTS: dict[str, Any] = {
         # one. It is at most half of the time for which the badge holds. 0: a badge can be earned again after its end.
         "renewal_days": 30,
     },
-    # The public address of this host, "https://credentials.example.org", for links in mails to learners. It is not
-    # guessed: without it no such mail is sent.
+    # The public address of this host, "https://credentials.example.org", for links in mails to learners and for
+    # the public addresses of badges. It is not guessed for mails: without it none is sent.
     "public_url": "",
     # Mails to learners about their badges, with the host's EMAIL_ settings. A learner can opt out of them.
     "mail": {
