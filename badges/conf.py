@@ -223,6 +223,16 @@ config = Config("LMS_BADGES_CONFIG", DEFAULTS, host_setting=HOST_SETTING, shared
 
 LMS_ID_FIELD = "lms_user_id"
 
+# More than any number of days that makes sense, and few enough for every moment.
+MOST_DAYS = 36_500.0
+
+
+def number_of_days(value: Any, default: float = 0.0) -> float:
+    """Return a setting as a number of days from 0 to 36500; the default for what is no number. Checks report it."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
+        return default
+    return min(max(float(value), 0.0), MOST_DAYS)
+
 
 def user_lms_id_field() -> str | None:
     """Return the host's user field that holds the LMS user id; None when there is none, or it is not to be used."""
