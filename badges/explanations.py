@@ -17,12 +17,13 @@ from django.db.models import QuerySet
 from django.utils import translation
 from django.utils.translation import gettext as _
 
-from badges.awarding.models import UserCredential
+from badges.awarding.models import CredentialStatus, UserCredential
 from badges.catalog import event_types
 from badges.catalog.criteria import compile_criteria, criteria_of
-from badges.catalog.documents import CRITERIA_KEY
+from badges.catalog.documents import CRITERIA_KEY, Document
 from badges.catalog.learner_paths import ExternalIdentity
 from badges.catalog.models import BadgeRequirement, BadgeTemplate, DataRule, TemplateRevision
+from badges.catalog.queries import expiry_of
 from badges.engagement.activities import stats_of
 from badges.exceptions import EventError
 from badges.history.criteria import CriteriaEvaluation, evaluate, logged_history
@@ -101,10 +102,13 @@ class Explanation:
     """
     All that is known about a learner and a template.
 
-    ``learner`` is None for a person without a learner here. ``credentials`` are the active and the revoked ones, with
-    their causes. ``completion`` counts the groups of requirements. ``observed`` values in steps come from events and
-    may be personal: show them only to people who may see the learner, and do not log them. Events whose payload was
-    deleted are missing, and so are events that met no requirement unless ``keep_unmatched`` is on.
+    ``learner`` is None for a person without a learner here. ``credentials`` are those of every status, with their
+    causes; ``held`` is the one by which the badge is held at the moment that was asked for, or None. ``expiry`` is how
+    long the badge of the template holds, as in packs; None for ever.
+
+    ``completion`` counts the groups of requirements. ``observed`` values in steps come from events and may be personal:
+    show them only to people who may see the learner, and do not log them. Events whose payload was deleted are missing,
+    and so are events that met no requirement unless ``keep_unmatched`` is on.
 
     ``criteria`` is what the logged events and the figures say of the criteria document, None without one. As in
     decisions, the events are those that arrived since the document was saved (all of them, if the template has never
@@ -120,6 +124,8 @@ class Explanation:
     criteria: CriteriaEvaluation | None = None
     criteria_problem: str = ""
     badge_condition: BadgeConditionExplanation | None = None
+    held: UserCredential | None = None
+    expiry: Document | None = None
 
 
 def explain(
@@ -149,7 +155,7 @@ def explain(
         for requirement in live
     ]
     active = {pk for pk, fulfillments in met.items() if any(row.active_key for row in fulfillments)}
-    credentials = UserCredential.objects.filter(learner=learner, template=template) if learner else []
+    credentials = list(UserCredential.objects.filter(learner=learner, template=template)) if learner else []
     counts_from = next((row.counts_from for row in live if row.key == CRITERIA_KEY), None)
     document = next((row.pk for row in live if row.key == CRITERIA_KEY), None)
     void = void_until(met.get(document, []) if document else (), at=at, reset=reset.get(document) if document else None)
@@ -157,12 +163,14 @@ def explain(
     return Explanation(
         learner=learner,
         template=template,
-        credentials=list(credentials),
+        credentials=credentials,
         completion=completion(((requirement.pk, requirement.group) for requirement in live), active),
         requirements=requirements,
         criteria=evaluation,
         criteria_problem=problem,
         badge_condition=_evaluate_condition(template.slug, learner, at) if not live else None,
+        held=next((each for each in credentials if each.status_at(at) == CredentialStatus.AWARDED), None),
+        expiry=expiry_of(template),
     )
 
 

@@ -94,7 +94,45 @@ WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
 MEDIA_ROOT = DATA_DIR / "media"  # documents; no web server serves this folder, learners get signed links
 DEFAULT_AUTO_FIELD = "django.db.models.AutoField"  # as the real host has it
-LOGIN_URL = "/admin/login/"
+LOGIN_URL = "sign-in"
+LOGIN_REDIRECT_URL = "lms_badges:learner-page"
+LOGOUT_REDIRECT_URL = LOGIN_URL
+AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend", "service.sign_in.EmailBackend"]
+
+# Signing in through an OpenID Connect provider. OIDC_ISSUER is its address, exactly as its configuration shows it. Run
+# `migrate` after it was set for the first time.
+OIDC_ISSUER = os.environ.get("OIDC_ISSUER", "")
+OIDC_NAME = OIDC_ISSUER and os.environ.get("OIDC_NAME", "OpenID Connect")
+OIDC_PROVIDER_ID = "oidc"
+if OIDC_ISSUER:
+    INSTALLED_APPS += [
+        "allauth",
+        "allauth.account",
+        "allauth.socialaccount",
+        "allauth.socialaccount.providers.openid_connect",
+    ]
+    MIDDLEWARE.append("allauth.account.middleware.AccountMiddleware")
+    ACCOUNT_ADAPTER = "service.openid_connect.AccountAdapter"
+    ACCOUNT_EMAIL_VERIFICATION = "none"
+    ACCOUNT_LOGIN_METHODS = {"email"}
+    ACCOUNT_SIGNUP_FIELDS = ["email", "password1*"]  # nobody chooses a username, which could be that of somebody else
+    # The check asks for an address, so that somebody can sign in after signing up. Nobody signs up on allauth's pages,
+    # and a provider may tell no address.
+    SILENCED_SYSTEM_CHECKS = ["account.W001"]
+    SOCIALACCOUNT_ADAPTER = "service.openid_connect.SocialAccountAdapter"
+    SOCIALACCOUNT_PROVIDERS = {
+        "openid_connect": {
+            "APPS": [
+                {
+                    "provider_id": OIDC_PROVIDER_ID,
+                    "name": OIDC_NAME,
+                    "client_id": os.environ.get("OIDC_CLIENT_ID", ""),
+                    "secret": os.environ.get("OIDC_CLIENT_SECRET", ""),
+                    "settings": {"server_url": OIDC_ISSUER},
+                }
+            ]
+        }
+    }
 
 # A cache that all processes share, so that they count requests together. Without it each process counts on its own.
 if os.environ.get("CACHE_URL"):

@@ -66,7 +66,15 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["DATABASE_URL"] = chosen_database(config.option.db, lambda name: _service(config, name))
     os.environ["DJANGO_SETTINGS_MODULE"] = "service.settings"
     # A test sets one of these itself when it needs it; the environment of the test run must not set them.
-    names = ("CELERY_BROKER_URL", "CACHE_URL", "KAFKA_BOOTSTRAP_SERVERS", "SCHEMA_REGISTRY_URL", "CREDLY_URL", "DEBUG")
+    names = (
+        "CELERY_BROKER_URL",
+        "CACHE_URL",
+        "KAFKA_BOOTSTRAP_SERVERS",
+        "SCHEMA_REGISTRY_URL",
+        "CREDLY_URL",
+        "DEBUG",
+        "OIDC_ISSUER",
+    )
     for name in names:
         os.environ.pop(name, None)
     from django.conf import settings  # noqa: PLC0415 -- the environment is complete only now

@@ -55,7 +55,8 @@ class _StatusFilter(admin.SimpleListFilter):
         return CredentialStatus.choices
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        return queryset.filter(with_status(self.value(), timezone.now())) if self.value() else queryset
+        status = self.value()
+        return queryset.filter(with_status(status, timezone.now())) if status else queryset
 
 
 @admin.register(UserCredential)

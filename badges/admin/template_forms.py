@@ -108,7 +108,7 @@ class TemplateForm(forms.ModelForm):
             self.fields["slug"].disabled = True
         if self.instance.pk and "expiry_kind" in self.fields:
             for key, value in (expiry_of(self.instance) or {}).items():
-                self.initial |= {"expiry_kind": key, "expiry_value": str(value)}
+                self.initial["expiry_kind"], self.initial["expiry_value"] = key, str(value)
         if self.instance.pk and "criteria" in self.fields:
             stored = in_reading_order(criteria_of(self.instance))
             self.initial["criteria"] = "" if stored is None else json.dumps(stored, indent=2, ensure_ascii=False)

@@ -104,8 +104,8 @@ def _requirements(template_ids: Iterable[int]) -> dict[int, list[_Requirement]]:
     """Return the requirements of templates by id of the template; one statement."""
     found: dict[int, list[_Requirement]] = {}
     rows = BadgeRequirement.objects.filter(template__in=template_ids, archived_at=None).order_by()
-    for template_id, *requirement in rows.values_list("template_id", "id", "group", "key"):
-        found.setdefault(template_id, []).append(_Requirement(*requirement))
+    for template_id, requirement_id, group, key in rows.values_list("template_id", "id", "group", "key"):
+        found.setdefault(template_id, []).append(_Requirement(requirement_id, group, key))
     return found
 
 

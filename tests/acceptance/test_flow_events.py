@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from confluent_kafka import Message
 from django.db import connection
+from django.test import Client
 
 from badges import api
 from badges.flows.models import CertificationMapping
@@ -30,7 +31,8 @@ ASSIGNED = "stickers.stickerAssignedToUser.v1"
 REMOVED = "stickers.stickerRemovedFromUser.v1"
 CLAIMED = "users.stickerClaimed.v1"
 COMPLETED = "certifications.certificationCompleted.v1"
-CLOUD_EVENTS = {"publish": [ASSIGNED, REMOVED]}
+REGISTERED = "users.userRegistered.v1"
+CLOUD_EVENTS = {"publish": [ASSIGNED, REMOVED, REGISTERED]}
 # Short enough for a test. The lease is how long the rows of a killed relay wait.
 DELIVERY = {"base_delay": 0.2, "circuit_seconds": 1.0, "lease_seconds": 6, "bus_timeout": 3.0}
 
@@ -102,6 +104,30 @@ def test_a_sticker_that_is_assigned_and_removed_is_told_to_other_services(
     assert taken.revoked_at is not None
     assert second["time"] == taken.revoked_at.isoformat(timespec="microseconds").replace("+00:00", "Z")
     assert first["id"] != second["id"]
+
+
+def test_a_registration_is_told_to_other_services_and_our_own_welcome_comes_from_it(
+    topics: JsonTopics, run: Callable[..., Process], settings: Any
+) -> None:
+    topics.create(REGISTERED)
+    make_template(slug="welcome", requirements=[], is_active=False)
+    settings.LMS_BADGES_CONFIG = {"cloud_events": CLOUD_EVENTS, "flows": {"registration": True}}
+    body = {"email": "nadia@example.org", "password": "rubber-boat-42"}
+    answer = Client().post("/api/users/v1/users", body, content_type="application/json")
+    assert answer.status_code == 201
+    account_id = answer.json()["accountId"]
+    assert run("badges_drain").wait() == 0
+    (message,) = topics.read_number(1, REGISTERED)
+    event = content(message)
+    assert (message.key(), event["type"], event["subject"]) == (account_id.encode(), REGISTERED, account_id)
+    assert event["data"] == {"accountId": account_id}
+    assert "nadia" not in json.dumps(event)
+    welcome = {"flows": {"welcome_badge": "welcome"}}
+    consumer = run("consume_badge_events", "--bus", "kafka", "-t", REGISTERED, "-g", "own", "--until-idle", **welcome)
+    assert consumer.wait(seconds=120) == 0, consumer.output()
+    assert run("badges_drain", **welcome).wait(seconds=120) == 0
+    learner = Learner.objects.get(uuid=account_id)
+    assert [row.template.slug for row in api.credentials_of(learner)] == ["welcome"]
 
 
 def test_while_the_broker_is_away_awards_go_on_and_afterwards_all_are_published_in_order(

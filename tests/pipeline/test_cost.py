@@ -24,7 +24,7 @@ from badges.fields import KeyField
 from badges.history.models import LoggedEvent
 from badges.intake.models import InboxMessage
 from badges.progress.models import RequirementReset
-from tests.factories import SAVED, credly_issuer, make_template, rule
+from tests.factories import SAVED, credly_issuer, make_template, requirement, rule
 from tests.support.statement_counts import counted_statements
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.tables]
@@ -241,6 +241,31 @@ def test_checks_that_are_due_cost_the_same_for_any_number(batch, settings, size)
     assert InboxMessage.objects.filter(kind="criteria").count() == size
     assert not InboxMessage.objects.filter(kind="criteria", state="pending").exists()
     assert len(merged([statement[:70] for statement in statements])) <= 20, statements
+
+
+@pytest.mark.parametrize("size", [1, 500])
+def test_badges_that_end_cost_one_statement_more_and_their_renewal_two(batch, settings, passing, size):
+    settings.LMS_BADGES_CONFIG = LOG_OFF
+    make_template(
+        slug="ends", requirements=[requirement(course=SHARED)], expiry={"days": 10}, issuers=[credly_issuer()]
+    )
+    pipeline.warm_up()
+    now = timezone.now()
+
+    def passed(at):
+        people = range(1, size + 1)
+        return [passing(course_key=SHARED, lms_user_id=each, username=f"learner-{each}", time=at) for each in people]
+
+    def statements_at(at):
+        with counted_statements() as statements:
+            pipeline.handle(passed(at), now=at)
+        return merged([statement[:70] for statement in statements])
+
+    first, renewal = statements_at(now), statements_at(now + timedelta(days=9))
+
+    assert UserCredential.objects.filter(status="replaced").count() == size
+    assert len(first) <= LIMIT + 1, first
+    assert len(renewal) <= LIMIT + 1, renewal
 
 
 @pytest.mark.parametrize("templates", [1, 2_000])

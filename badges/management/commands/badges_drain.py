@@ -123,13 +123,14 @@ class Totals:
     """Counts of a run. As text it is the summary line."""
 
     def __init__(self) -> None:
-        self.decided = self.awarded = self.delivered = self.rescheduled = self.postponed = self.dead = 0
+        self.decided = self.awarded = self.revoked = self.delivered = self.rescheduled = self.postponed = self.dead = 0
         self.runs = self.expired = 0
         self.changed = False
 
     def add_events(self, result: pipeline.BatchResult) -> None:
         self.decided += result.seen
         self.awarded += result.awarded
+        self.revoked += result.revoked
         self.dead += result.dead
         self.changed = self.changed or bool(result.seen)
 
@@ -150,6 +151,7 @@ class Totals:
 
     def __str__(self) -> str:
         parts = [f"Events decided: {self.decided}", f"badges awarded: {self.awarded}", f"delivered: {self.delivered}"]
+        parts[2:2] = [f"revoked: {self.revoked}"] if self.revoked else []
         parts += [f"to be tried again: {self.rescheduled}"] if self.rescheduled else []
         parts += [f"postponed, since the other side is down: {self.postponed}"] if self.postponed else []
         parts += [f"dead letters: {self.dead}"] if self.dead else []

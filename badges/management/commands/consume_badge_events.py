@@ -162,7 +162,8 @@ class Command(BaseCommand):
         ignored: Counter[tuple[str, str]] = counts.skipped + result.ignored
         self.stdout.write(
             f"{counts.read} events in {seconds:.1f} s ({counts.read / max(seconds, 0.001):.0f} a second): "
-            f"{result.matched} matched, {result.awarded} awarded, {result.duplicates} duplicates, "
+            f"{result.matched} matched, {result.awarded} awarded, "
+            f"{f'{result.revoked} revoked, ' if result.revoked else ''}{result.duplicates} duplicates, "
             f"{result.dead} dead letters, {sum(ignored.values())} ignored."
         )
         if result.rescheduled:

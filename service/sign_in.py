@@ -1,0 +1,58 @@
+"""
+Signing in at the reference host, for everybody: with a username or an e-mail address, and a password.
+
+Requests are counted for each client address, so that passwords cannot be tried fast.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.contrib.auth.backends import ModelBackend
+from django.contrib.auth.views import LoginView
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+
+from badges.common.client_limits import seconds_to_wait
+
+ATTEMPTS_PER_MINUTE = 20
+
+
+class EmailBackend(ModelBackend):
+    """Finds the account by its e-mail address, if no other account has it. Accounts registered by REST have no name."""
+
+    def authenticate(
+        self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **credentials: Any
+    ) -> Any:
+        if not username or not password or "@" not in username or "\0" in username:
+            return None
+        User: Any = get_user_model()
+        found = list(User._default_manager.filter(email__iexact=username)[:2])
+        if len(found) != 1:
+            User().set_password(password)  # as long as it takes for an account that exists
+            return None
+        return found[0] if found[0].check_password(password) and self.user_can_authenticate(found[0]) else None
+
+
+class SignInView(LoginView):
+    """The sign-in page. With the setting ``OIDC_NAME`` it has a button for signing in there."""
+
+    template_name = "service/sign_in.html"
+    redirect_authenticated_user = True
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if wait := seconds_to_wait(request, scope="service:sign-in", limit=ATTEMPTS_PER_MINUTE):
+            text = "Too many attempts. Try again in a minute."
+            headers = {"Retry-After": str(wait)}
+            return HttpResponse(text, status=HTTPStatus.TOO_MANY_REQUESTS, content_type="text/plain", headers=headers)
+        return super().post(request, *args, **kwargs)
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        context = super().get_context_data(**kwargs)
+        if settings.OIDC_NAME:
+            context["issuer_name"] = settings.OIDC_NAME
+            context["issuer_address"] = reverse("openid_connect_login", args=[settings.OIDC_PROVIDER_ID])
+        return context

@@ -1,0 +1,58 @@
+"""The sign-in page of the reference host."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib.auth import authenticate
+
+from service.sign_in import ATTEMPTS_PER_MINUTE
+from tests.factories import UserFactory
+
+pytestmark = pytest.mark.django_db
+
+
+def account(**fields: Any) -> Any:
+    user = UserFactory(**fields)
+    user.set_password("rubber-boat-42")
+    user.save()
+    return user
+
+
+@pytest.fixture(autouse=True)
+def quick_hashes(settings: Any) -> None:
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+def test_an_account_is_found_by_its_username_and_by_its_address() -> None:
+    user = account(username="fantasio", email="fantasio@example.org")
+    names = ["fantasio", "fantasio@example.org", "Fantasio@Example.org"]
+    assert [authenticate(username=name, password="rubber-boat-42") for name in names] == [user] * 3
+    assert authenticate(username="fantasio@example.org", password="rubber-boat-43") is None
+    assert authenticate(username="f\0@example.org", password="rubber-boat-42") is None
+
+
+def test_an_address_of_two_accounts_or_of_an_inactive_one_opens_none() -> None:
+    for _ in range(2):
+        account(email="shared@example.org")
+    account(email="gone@example.org", is_active=False)
+    for address in ("shared@example.org", "gone@example.org", "nobody@example.org"):
+        assert authenticate(username=address, password="rubber-boat-42") is None
+
+
+def test_the_page_leads_to_where_somebody_wanted_to_go_and_nowhere_else(client: Any) -> None:
+    account(username="fantasio")
+    page = client.get("/badges/")
+    assert page.headers["Location"] == "/sign-in/?next=/badges/"
+    given = {"username": "fantasio", "password": "rubber-boat-42"}
+    assert "Sign in with" not in client.get("/sign-in/").content.decode()
+    assert client.post("/sign-in/", {**given, "next": "/api/docs/"}).headers["Location"] == "/api/docs/"
+    client.post("/sign-out/")
+    assert client.post("/sign-in/", {**given, "next": "https://evil.example.org/"}).headers["Location"] == "/badges/"
+
+
+def test_passwords_cannot_be_tried_fast(client: Any) -> None:
+    given = {"username": "fantasio", "password": "wrong"}
+    statuses = {client.post("/sign-in/", given).status_code for _ in range(2 * ATTEMPTS_PER_MINUTE + 1)}
+    assert statuses == {200, 429}
