@@ -30,6 +30,7 @@ from badges.engagement.activities import time_zone
 from badges.engagement.experience import read_rules
 from badges.engagement.models import KIND_LENGTH
 from badges.issuers import registry
+from badges.outbox import circuit
 from badges.pipeline.activities import kind_of_event
 from badges.rules import Kind
 
@@ -210,6 +211,26 @@ def check_collations(*, databases: Collection[str] | None = None, **_: Any) -> l
             id="lms_badges.W010",
         )
         for column, collation, remedy in inexact_columns(apps.get_models())
+    ]
+
+
+@register("lms_badges", Tags.database)
+def check_problems(*, databases: Collection[str] | None = None, **_: Any) -> list[CheckMessage]:
+    """Report problems that outbox rows wait for. Asks the database, as the checks above."""
+    if DEFAULT_DB_ALIAS not in (databases or ()):
+        return []
+    try:
+        with transaction.atomic():
+            problems = list(circuit.problems())
+    except DatabaseError:
+        return []
+    return [
+        Warning(
+            f"Outbox rows of {name} wait until an operator corrects something: {message}",
+            hint="Correct it, then choose Try again now on the admin page of circuits.",
+            id="lms_badges.W018",
+        )
+        for name, message in problems
     ]
 
 

@@ -63,8 +63,8 @@ DEFAULTS: dict[str, Any] = {
         # one. It is at most half of the time for which the badge holds. 0: a badge can be earned again after its end.
         "renewal_days": 30,
     },
-    # The public address of this host, "https://credentials.example.org", for links in mails to learners. It is not
-    # guessed: without it no such mail is sent.
+    # The public address of this host, "https://credentials.example.org", for links in mails to learners and for
+    # the public addresses of badges. It is not guessed for mails: without it none is sent.
     "public_url": "",
     # Mails to learners about their badges, with the host's EMAIL_ settings. A learner can opt out of them.
     "mail": {
@@ -222,6 +222,16 @@ SHARED = ("events", "rules")
 config = Config("LMS_BADGES_CONFIG", DEFAULTS, host_setting=HOST_SETTING, shared=SHARED)
 
 LMS_ID_FIELD = "lms_user_id"
+
+# More than any number of days that makes sense, and few enough for every moment.
+MOST_DAYS = 36_500.0
+
+
+def number_of_days(value: Any, default: float = 0.0) -> float:
+    """Return a setting as a number of days from 0 to 36500; the default for what is no number. Checks report it."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
+        return default
+    return min(max(float(value), 0.0), MOST_DAYS)
 
 
 def user_lms_id_field() -> str | None:

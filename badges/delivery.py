@@ -26,6 +26,7 @@ from badges.exceptions import BadgesError, Permanent, RateLimited, Retryable, Sh
 from badges.outbox import channels, circuit, mailbox
 from badges.outbox.circuit import Hold, Passage
 from badges.outbox.models import CircuitReason, OutboxMessage
+from badges.outbox.worker_notifications import notify_worker_on_commit
 
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
@@ -115,6 +116,18 @@ def try_now(rows: QuerySet[OutboxMessage], *, now: dt.datetime | None = None) ->
     due = mailbox.try_now(rows, now=_at(now))
     circuit.probe_now(names, _at(now))
     return due
+
+
+def probe_now(circuits: Sequence[str], *, now: dt.datetime | None = None) -> int:
+    """Probe open circuits with their next row; returns how many were open. For an operator."""
+    found = circuit.probe_now(circuits, _at(now))
+    notify_worker_on_commit()
+    return found
+
+
+def close(rows: QuerySet[OutboxMessage], *, reason: str, now: dt.datetime | None = None) -> int:
+    """Close dead letters for good; returns how many. For an operator, who gives the reason."""
+    return mailbox.close(rows, now=_at(now), reason=reason)
 
 
 def give_up(rows: QuerySet[OutboxMessage], *, reason: str, now: dt.datetime | None = None) -> int:

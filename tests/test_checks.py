@@ -16,9 +16,11 @@ from badges.checks import (
     check_events,
     check_host,
     check_own_event_types,
+    check_problems,
 )
 from badges.conf import PASSING_STATUS, user_lms_id_field
-from tests.factories import WORKSHOP, make_event_type
+from badges.outbox.models import Circuit
+from tests.factories import NOON, WORKSHOP, make_event_type
 
 ENROLLMENT = "org.openedx.learning.course.enrollment.created.v1"
 GRADE = "org.openedx.learning.course.persistent_grade_summary.changed.v1"
@@ -370,6 +372,17 @@ def test_event_types_of_this_site_that_cannot_be_used():
     EventType.objects.filter(name=WORKSHOP).update(schema="{")
     assert len(check_own_event_types(databases=["default"])) == 1
     assert check_own_event_types() == [], "without --database nothing is asked"
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.tables
+def test_problems_that_rows_wait_for():
+    Circuit.objects.create(name="credly:a", reason="outage", open_until=NOON, message="It is down.")
+    Circuit.objects.create(name="credly:b", reason="problem", open_until=NOON, message="The token is not accepted.")
+    (problem,) = check_problems(databases=["default"])
+    assert problem.id == "lms_badges.W018"
+    assert problem.msg.endswith("credly:b wait until an operator corrects something: The token is not accepted.")
+    assert check_problems() == [], "without --database nothing is asked"
 
 
 @pytest.mark.django_db(transaction=True)

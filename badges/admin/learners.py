@@ -40,6 +40,7 @@ from badges.common.permissions import may
 from badges.exceptions import Permanent
 from badges.flows.claims import claimed_count
 from badges.intake.learners import give_account
+from badges.mail.opting_out import has_opted_out
 from badges.models import (
     Activity,
     BadgeProgress,
@@ -87,6 +88,7 @@ class LearnerAdmin(ButtonsMixin, ExactSearchMixin, ReadOnlyAdmin):
         "known_at",
         "stickers",
         "xp_and_streaks",
+        "wants_mail",
         "badges",
     )
 
@@ -243,6 +245,10 @@ class LearnerAdmin(ButtonsMixin, ExactSearchMixin, ReadOnlyAdmin):
     def stickers(self, learner: Learner) -> str:
         number = UserCredential.objects.filter(held(timezone.now()), learner=learner).count()
         return _("%(held)d held, %(claimed)d claimed") % {"held": number, "claimed": claimed_count(learner)}
+
+    @admin.display(description=gettext_lazy("mails about badges"))
+    def wants_mail(self, learner: Learner) -> str:
+        return _("The learner has opted out.") if has_opted_out(learner.pk) else _("Not opted out.")
 
     @admin.display(description=gettext_lazy("XP and streaks"))
     def xp_and_streaks(self, learner: Learner) -> str:

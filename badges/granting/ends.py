@@ -11,7 +11,7 @@ from django.db.models import F
 
 from badges.awarding.models import CredentialStatus, UserCredential
 from badges.catalog.expiry import renewal_begins
-from badges.conf import config
+from badges.conf import DEFAULTS, config, number_of_days
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,8 @@ class ActiveCredential:
 
 def facts_count_until(awarded_at: dt.datetime, valid_until: dt.datetime) -> dt.datetime:
     """Return the moment up to which facts count for a credential with an end; later ones earn the next."""
-    return renewal_begins(awarded_at, valid_until, days=config.expiry["renewal_days"])
+    days = number_of_days(config.expiry["renewal_days"], DEFAULTS["expiry"]["renewal_days"])
+    return renewal_begins(awarded_at, valid_until, days=days)
 
 
 def mark_ended(credentials: Iterable[ActiveCredential], *, now: dt.datetime) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import uuid
 
-from badges.conf import config
+from badges.conf import config, number_of_days
 from badges.outbox.mailbox import NewMessage
 
 CHANNEL = "mail"
@@ -25,8 +25,7 @@ def tells_of_awards() -> bool:
 
 def reminder_days() -> float:
     """Return how many days before the end of a badge its learner is reminded; 0: never."""
-    days = config.mail["reminder_days"]
-    return max(float(days), 0.0) if isinstance(days, (int, float)) and not isinstance(days, bool) else 0.0
+    return number_of_days(config.mail["reminder_days"])
 
 
 def message_about(kind: str, *, learner_id: int, credential_id: uuid.UUID) -> NewMessage:

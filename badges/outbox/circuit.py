@@ -259,6 +259,17 @@ def probe_now(names: Sequence[str], now: dt.datetime) -> int:
     return len(found)
 
 
+def problems() -> list[tuple[str, str]]:
+    """Return the circuits that wait for an operator, by name, with what is wrong."""
+    found = Circuit.objects.filter(reason=CircuitReason.PROBLEM).exclude(open_until=None).order_by("name")
+    return list(found.values_list("name", "message"))
+
+
+def seconds_between(circuit: Circuit, now: dt.datetime) -> float:
+    """Return the seconds between two requests of a circuit at the moment; 0: there is no limit."""
+    return interval_at(_state(circuit).pace, now)
+
+
 # --- private -----------------------------------------------------------------------------------------------------
 
 

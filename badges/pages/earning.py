@@ -97,8 +97,9 @@ def begun_by(learner_id: int, page: int, *, now: dt.datetime) -> tuple[list[Badg
         .select_related("template")
     )
     start = (page - 1) * PAGE_SIZE
-    rows = with_reports(rows).prefetch_related("template__live_requirements__rules")
-    found: list[BadgeProgress] = list(rows[start : start + PAGE_SIZE + 1])
+    read: Any = with_reports(rows)
+    read = read.prefetch_related("template__live_requirements__rules")
+    found: list[BadgeProgress] = list(read[start : start + PAGE_SIZE + 1])
     return found[:PAGE_SIZE], len(found) > PAGE_SIZE
 
 

@@ -13,7 +13,7 @@ from badges.awarding.models import CredentialStatus, UserCredential, held
 from badges.awarding.sharing import Sharing, is_public, sharing
 from badges.common.holdings import Holding, HoldingSource, HoldingState, holding_sources
 from badges.common.merged_pagination import MergedPagination, Source
-from badges.pages.addresses import address_of, linkedin_address
+from badges.pages.addresses import absolute, address_of, linkedin_address
 from badges.pages.issuer import issuer_of
 
 BADGE = "badge"
@@ -98,11 +98,11 @@ def cards_of(
 
 
 def _card(holding: Holding, request: HttpRequest) -> Card:
-    address = request.build_absolute_uri(holding.public_address) if holding.public_address else ""
+    address = absolute(holding.public_address, request)
     can_share = bool(address) and holding.state is HoldingState.HELD
     return Card(
         holding,
         can_switch=holding.kind == BADGE and sharing() is Sharing.LEARNER,
         public_address=address,
-        linkedin=linkedin_address(holding, address, issuer_of(request)) if can_share else "",
+        linkedin=linkedin_address(holding, address, organization=issuer_of(request).name) if can_share else "",
     )

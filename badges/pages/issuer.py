@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from django.http import HttpRequest
 
 from badges.conf import config
+from badges.pages.addresses import public_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +20,7 @@ class SiteIssuer:
 
 
 def issuer_of(request: HttpRequest) -> SiteIssuer:
-    """Return the issuer that the settings name; without a name, that of the host that was asked."""
+    """Return the issuer that the settings name; without a name, that of this host."""
     pages = config.pages
-    return SiteIssuer(str(pages["issuer_name"]) or request.get_host(), str(pages["issuer_url"]))
+    name = str(pages["issuer_name"]) or urlsplit(public_url(request)).netloc
+    return SiteIssuer(name, str(pages["issuer_url"]))

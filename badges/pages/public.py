@@ -24,7 +24,7 @@ from badges.awarding.sharing import public_credentials
 from badges.common.client_limits import seconds_to_wait
 from badges.common.problem_details import MEDIA_TYPE
 from badges.conf import config
-from badges.pages.addresses import address_of
+from badges.pages.addresses import absolute, address_of
 from badges.pages.issuer import issuer_of
 from badges.pages.responses import unstored
 
@@ -71,7 +71,7 @@ def credential_page(request: HttpRequest, id: str) -> HttpResponse:
         return _answer(
             request, {"missing": True}, _problem(404, pgettext("badge", "There is no such badge")), status=404
         )
-    address = request.build_absolute_uri(address_of(found.id))
+    address = absolute(address_of(found.id), request)
     issuer = issuer_of(request)
     context = {"credential": found, "issuer": issuer, "address": address}
     data = {

@@ -5,14 +5,17 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.contrib.auth import get_user_model
 from django.db import connection
+from django.urls import reverse
 
-from badges.issuers.credly.models import CredlyOrganization
+from badges.issuers.credly.models import CredlyBadge, CredlyOrganization
 from badges.testing.credly import CredlyStandIn
 from tests.admin.pages import errors
+from tests.factories import OutboxMessageFactory, UserCredentialFactory, credly_issuer, make_template
 
 pytestmark = [pytest.mark.django_db, pytest.mark.tables]
 LIST = "/admin/lms_badges/credlyorganization/"
@@ -130,3 +133,26 @@ def test_who_may_only_view_sees_that_there_is_a_token_and_no_field_for_one(
     assert credly.token not in page
     assert client.post(f"{LIST}{row.pk}/change/", entered(credly)).status_code == 403
     assert client.post(ADD, entered(credly)).status_code == 403
+
+
+def test_an_organization_that_is_needed_is_not_deleted_and_what_needs_it_is_named(admin_client: Any) -> None:
+    organization = CredlyOrganization.objects.create(uuid=uuid4(), name="Needed")
+    unneeded = CredlyOrganization.objects.create(uuid=uuid4(), name="Not needed")
+    template = make_template(slug="star", issuers=[credly_issuer(str(organization.uuid), str(uuid4()))])
+    CredlyBadge.objects.create(credential=UserCredentialFactory(template=template))
+    OutboxMessageFactory(channel="credly", postponed_for=f"credly:{organization.uuid}")
+    address = reverse("admin:lms_badges_credlyorganization_delete", args=[organization.pk])
+    page = admin_client.post(address, {"post": "yes"}).content.decode()
+    for words in (
+        "Needed: The template star is issued by it.",
+        "1 badge is to be issued by it.",
+        "1 outbox message waits for it.",
+    ):
+        assert words in page
+    chosen = [organization.pk, unneeded.pk]
+    all_of_them = {"action": "delete_selected", "_selected_action": chosen, "post": "yes"}
+    admin_client.post(reverse("admin:lms_badges_credlyorganization_changelist"), all_of_them)
+    assert CredlyOrganization.objects.count() == 2
+
+    admin_client.post(reverse("admin:lms_badges_credlyorganization_delete", args=[unneeded.pk]), {"post": "yes"})
+    assert CredlyOrganization.objects.get() == organization

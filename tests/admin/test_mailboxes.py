@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
-from badges.models import InboxMessage, OutboxMessage
-from tests.factories import InboxMessageFactory, OutboxMessageFactory
+from badges.models import Circuit, InboxMessage, OutboxMessage
+from tests.factories import (
+    InboxMessageFactory,
+    OutboxMessageFactory,
+    UserCredentialFactory,
+    credly_issuer,
+    make_template,
+)
 
 pytestmark = [pytest.mark.django_db, pytest.mark.tables]
+CIRCUITS = "/admin/lms_badges/circuit/"
 INBOX, OUTBOX = "/admin/lms_badges/inboxmessage/", "/admin/lms_badges/outboxmessage/"
 
 
@@ -115,3 +124,122 @@ def test_an_event_is_found_by_its_id_and_by_the_learner(staff: Any, client: Any)
         page = client.get(INBOX, {"q": term}).content.decode()
         assert f"{row.pk}/change/" in page
         assert f"{other.pk}/change/" not in page
+
+
+OPERATOR = ("view_outboxmessage", "retry_outboxmessage", "close_outboxmessage", "view_circuit", "retry_circuit")
+
+
+@pytest.fixture
+def operator(staff: Any, client: Any) -> Any:
+    client.force_login(staff(*OPERATOR))
+    return client
+
+
+def act(client: Any, action: str, *rows: Any, where: str = OUTBOX, **more: Any) -> str:
+    chosen = {"action": action, "_selected_action": [row.pk for row in rows], **more}
+    return str(client.post(where, chosen, follow=True).content.decode())
+
+
+def test_all_rows_of_a_filter_are_retried_when_there_are_thousands(operator: Any) -> None:
+    rows = [OutboxMessageFactory.build(state="dead", due_at=None, attempts=5) for _ in range(5_100)]
+    OutboxMessage.objects.bulk_create(rows)
+    other = OutboxMessageFactory(state="delivered", due_at=None)
+    page = operator.get(OUTBOX, {"state__exact": "dead"}).content.decode()
+    assert "Select all 5000" in page
+    first = OutboxMessage.objects.filter(state="dead").first()
+    page = act(operator, "retry_dead_letters", first, where=f"{OUTBOX}?state__exact=dead", select_across="1")
+    assert "5100 dead letters are tried again." in page
+    assert OutboxMessage.objects.filter(state="pending", attempts=0).count() == 5_100
+    other.refresh_from_db()
+    assert other.state == "delivered"
+
+
+def test_a_waiting_row_is_given_up_and_a_dead_letter_closed_with_a_reason(operator: Any) -> None:
+    row = OutboxMessageFactory()
+    assert "Enter a reason" in act(operator, "give_up_waiting_rows", row)
+    act(operator, "give_up_waiting_rows", row, reason="The learner asked for it.")
+    row.refresh_from_db()
+    assert (row.state, row.due_at) == ("dead", None)
+    assert "asked for it" in row.last_error
+    assert "Enter a reason" in act(operator, "close_dead_letters", row, reason="  ")
+    act(operator, "close_dead_letters", row, reason="Done by hand.")
+    row.refresh_from_db()
+    assert (row.state, row.closing_reason) == ("closed", "Done by hand.")
+    assert "0 dead letters are tried again." in act(operator, "retry_dead_letters", row)
+
+
+def test_a_row_that_a_worker_has_is_left_to_it(operator: Any) -> None:
+    row = OutboxMessageFactory(claim="0190e3c0-0000-7000-8000-000000000001")
+    assert "0 rows were given up." in act(operator, "give_up_waiting_rows", row, reason="No.")
+    assert "0 rows are tried now." in act(operator, "try_waiting_rows_now", row)
+
+
+def test_a_row_has_buttons_on_its_own_page(operator: Any) -> None:
+    row = dead(OutboxMessageFactory)
+    page = operator.get(f"{OUTBOX}{row.pk}/change/").content.decode()
+    assert f"{OUTBOX}{row.pk}/retry/" in page
+    assert f"{OUTBOX}{row.pk}/close/" in page
+    assert f"{OUTBOX}{row.pk}/give-up/" not in page
+    assert operator.get(f"{OUTBOX}{row.pk}/retry/").status_code == 200
+    row.refresh_from_db()
+    assert row.state == "dead"
+    operator.post(f"{OUTBOX}{row.pk}/retry/")
+    row.refresh_from_db()
+    assert (row.state, row.attempts) == ("pending", 0)
+    operator.post(f"{OUTBOX}{row.pk}/give-up/", {"reason": "Not now."})
+    operator.post(f"{OUTBOX}{row.pk}/close/", {"reason": ""})
+    row.refresh_from_db()
+    assert row.state == "dead"
+    operator.post(f"{OUTBOX}{row.pk}/close/", {"reason": "Issued by hand."})
+    row.refresh_from_db()
+    assert (row.state, row.closing_reason) == ("closed", "Issued by hand.")
+    assert "Issued by hand." in operator.get(f"{OUTBOX}{row.pk}/change/").content.decode()
+
+
+@pytest.mark.parametrize("verb", ["retry", "give-up", "close"])
+def test_the_buttons_need_their_permissions(staff: Any, client: Any, verb: str) -> None:
+    client.force_login(staff("view_outboxmessage"))
+    row = dead(OutboxMessageFactory)
+    assert f"/{verb}/" not in client.get(f"{OUTBOX}{row.pk}/change/").content.decode()
+    assert client.post(f"{OUTBOX}{row.pk}/{verb}/", {"reason": "x"}).status_code == 403
+    row.refresh_from_db()
+    assert row.state == "dead"
+
+
+def test_a_row_says_what_it_waits_for(operator: Any) -> None:
+    Circuit.objects.create(
+        name="credly:org", open_until=timezone.now(), reason="problem", message="The token is not accepted."
+    )
+    held = OutboxMessageFactory(channel="credly", key="a", postponed_for="credly:org")
+    behind = OutboxMessageFactory(channel="credly", key="a")
+    page = operator.get(f"{OUTBOX}{held.pk}/change/").content.decode()
+    assert "an operator has to correct something – The token is not accepted." in page
+    assert f"credly #{held.pk}" in operator.get(f"{OUTBOX}{behind.pk}/change/").content.decode()
+    assert "the circuit credly:org" in operator.get(OUTBOX).content.decode()
+
+
+def test_rows_are_found_by_channel_provider_and_template(operator: Any) -> None:
+    credential = UserCredentialFactory(template=make_template(slug="star", issuers=[credly_issuer()]))
+    issue = OutboxMessageFactory(channel="credly", key=str(credential.learner_template_id))
+    announce = OutboxMessageFactory(channel="announce")
+    for query in ({"channel": "credly"}, {"provider": "any"}, {"provider": "credly"}, {"template": "star"}):
+        page = operator.get(OUTBOX, query).content.decode()
+        assert f"{OUTBOX}{issue.pk}/change/" in page
+        assert f"{OUTBOX}{announce.pk}/change/" not in page
+
+
+def test_a_circuit_shows_its_problem_and_is_tried_again_at_once(operator: Any) -> None:
+    row = Circuit.objects.create(
+        name="credly:org",
+        open_until=timezone.now() + dt.timedelta(hours=1),
+        reason="problem",
+        message="The token is not accepted.",
+        since=timezone.now(),
+    )
+    OutboxMessageFactory(channel="credly", postponed_for="credly:org", due_at=row.open_until)
+    page = operator.get(CIRCUITS).content.decode()
+    assert "The token is not accepted." in page
+    assert operator.get(f"{CIRCUITS}{row.pk}/change/").status_code == 200
+    assert operator.get(OUTBOX, {"postponed_for": "credly:org", "state__exact": "pending"}).status_code == 200
+    assert "1 circuit is tried with its next row." in act(operator, "try_again_now", row, where=CIRCUITS)
+    assert OutboxMessage.objects.filter(due_at__lte=timezone.now()).count() == 1

@@ -126,6 +126,14 @@ def test_the_setting_says_from_when_on_a_badge_is_renewed(settings) -> None:
     assert pass_course(END - DAY + dt.timedelta(hours=1)) == 1
 
 
+@pytest.mark.parametrize("wrong", ["30", None, True, float("nan"), 1e300])
+def test_a_wrong_setting_stops_no_event(settings, wrong) -> None:
+    settings.LMS_BADGES_CONFIG = {"expiry": {"renewal_days": wrong}}
+    template()
+    pass_course(NOON)
+    assert pass_course(END - DAY) == 1
+
+
 def test_events_renew_a_badge_of_a_few_days_in_its_second_half_only() -> None:
     template(expiry={"days": 4})
     pass_course(NOON)

@@ -222,12 +222,15 @@ def test_names_of_badges_are_escaped_in_html_and_stay_on_one_line_of_the_subject
     assert "<b>Größte 鬆餅</b> & Co" in content(email)
 
 
-def test_the_language_of_the_learner_is_used_for_dates(wanted: Any, smtp_server: SmtpServer, monkeypatch: Any) -> None:
+def test_a_mail_is_in_the_language_of_the_learner(wanted: Any, smtp_server: SmtpServer, monkeypatch: Any) -> None:
     wanted["mail"]["language_attribute"] = "profile.language"
     monkeypatch.setattr(type(learner().user), "profile", SimpleNamespace(language="de"), raising=False)
     award(expiry={"each_year": "12-31"})
     deliver()
-    assert re.search(r"31\. Dezember 20\d\d", content(smtp_server.emails[0]))
+    (email,) = smtp_server.emails
+    assert email["Subject"].strip() == "Sie haben das Badge First aid erworben"
+    assert re.search(r"Es gilt bis 31\. Dezember 20\d\d\.", content(email))
+    assert '<html lang="de" dir="ltr">' in content(email, "html")
 
 
 def test_an_unknown_attribute_of_the_language_is_no_error(wanted: Any, smtp_server: SmtpServer) -> None:
@@ -280,7 +283,7 @@ def test_a_badge_that_cannot_be_earned_again_does_not_say_so(smtp_server: SmtpSe
     assert "again" not in content(smtp_server.emails[0])
 
 
-@pytest.mark.parametrize("days", [0, None, -3, True, "14"])
+@pytest.mark.parametrize("days", [0, None, -3, True, "14", float("nan")])
 def test_a_number_of_days_that_is_none_reminds_nobody(wanted: Any, days: Any) -> None:
     wanted["mail"]["reminder_days"] = days
     ends_in(0.5)
@@ -332,6 +335,13 @@ def test_opening_the_link_changes_nothing_and_the_button_opts_out(path: str, smt
     assert smtp_server.emails == []
     client.post(path, {"again": "yes"})
     assert not MailOptOut.objects.exists()
+
+
+def test_staff_see_who_has_opted_out(path: str, admin_client: Client) -> None:
+    page = f"/admin/lms_badges/learner/{Learner.objects.get().pk}/change/"
+    assert "Not opted out." in admin_client.get(page).content.decode()
+    Client().post(path)
+    assert "The learner has opted out." in admin_client.get(page).content.decode()
 
 
 def test_a_mail_program_opts_out_with_one_click(path: str) -> None:

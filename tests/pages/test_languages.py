@@ -50,6 +50,7 @@ MODULES = [
     "catalog/rule_words.py",
     "catalog/criteria.py",
     *(f"pages/{path.name}" for path in (APP / "pages").glob("*.py")),
+    "mail/channel.py",
 ]
 TEMPLATES = ("public_credential", "learner_page", "page_links", "earnable", "step", "step_mark")
 
@@ -149,8 +150,9 @@ def test_all_languages_say_the_same_things_with_the_same_values() -> None:
 
 def test_every_text_for_learners_and_the_public_is_in_the_catalog() -> None:
     known = singulars("de")
-    for name in TEMPLATES:
-        source = (APP / f"templates/lms_badges/{name}.html").read_text()
+    mails = [f"mail/{kind}.{suffix}" for kind in ("award", "reminder") for suffix in ("txt", "html")]
+    for name in [*(f"{name}.html" for name in TEMPLATES), "mail_opt_out.html", *mails]:
+        source = (APP / f"templates/lms_badges/{name}").read_text()
         tags = re.findall(r"""{% translate ["']([^"']+)["'](?: context ["']([^"']+)["'])?""", source)
         assert len(tags) == source.count("{% translate ")
         assert {(context or None, words) for words, context in tags} <= known

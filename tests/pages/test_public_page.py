@@ -61,6 +61,16 @@ def test_the_page_says_what_was_awarded_when_and_by_whom(client: Any, settings: 
         assert words in page
 
 
+def test_the_address_of_a_badge_does_not_depend_on_who_asks(client: Any, settings: Any) -> None:
+    settings.LMS_BADGES_CONFIG = {"public_url": "https://credentials.palombia.example/"}
+    credential = shared()
+    body = client.get(address(credential), headers=JSON).json()
+    assert body["id"] == f"https://credentials.palombia.example{address(credential)}"
+    assert body["issuer"] == {"name": "credentials.palombia.example", "url": ""}
+    client.force_login(credential.learner.user)
+    assert f'value="{body["id"]}"' in client.get("/badges/").content.decode()
+
+
 def test_a_link_to_the_page_has_a_preview(client: Any, settings: Any) -> None:
     configure(settings, issuer_name='The "Nest" & Co')
     credential = shared(template=make_template(name="<Nest>", image_url="https://palombia.example/nest.png"))

@@ -16,7 +16,7 @@ from badges.admin.readonly import ExactSearchMixin, ReadOnlyAdmin, learner_ids_f
 from badges.common.admin import PluginModelAdmin, link_to
 from badges.exceptions import Permanent
 from badges.issuers.credly.models import CredlyBadge, CredlyOrganization
-from badges.issuers.credly.organizations import check_organization, let_badges_go_on
+from badges.issuers.credly.organizations import check_organization, let_badges_go_on, needed_by
 
 
 class OrganizationForm(forms.ModelForm):
@@ -84,6 +84,12 @@ class CredlyOrganizationAdmin(PluginModelAdmin):
     def save_model(self, request: Any, obj: CredlyOrganization, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
         let_badges_go_on(obj.uuid)
+
+    def get_deleted_objects(self, objs: Any, request: Any) -> Any:
+        """Refuse to delete what is needed, and name what needs it."""
+        to_delete, counts, lacking, protected = super().get_deleted_objects(objs, request)
+        needs = [f"{organization}: {need}" for organization in objs for need in needed_by(organization)]
+        return to_delete, counts, lacking, [*protected, *needs]
 
     def get_fields(self, request: Any, obj: Any = None) -> tuple[str, ...]:
         may = self.has_add_permission(request) if obj is None else self.has_change_permission(request, obj)

@@ -106,10 +106,20 @@ def organization_id(text: str) -> uuid.UUID:
         ) from None
 
 
+def is_in_settings(organization: uuid.UUID) -> bool:
+    """Return whether the settings have credentials for an organization."""
+    return _credentials_in_settings(organization) is not None
+
+
+def _credentials_in_settings(organization: uuid.UUID) -> str | dict[str, Any] | None:
+    listed = config.ORGANIZATIONS.items()
+    return next((credentials for each, credentials in listed if credentials and _same(each, organization)), None)
+
+
 def _credentials(organization: uuid.UUID) -> str | dict[str, Any]:
-    for listed, credentials in config.ORGANIZATIONS.items():
-        if _same(listed, organization) and credentials:
-            return credentials
+    in_settings = _credentials_in_settings(organization)
+    if in_settings is not None:
+        return in_settings
     row = CredlyOrganization.objects.filter(uuid=organization).first()
     token = row.token if row else ""
     if not token:

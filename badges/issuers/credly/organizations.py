@@ -7,14 +7,18 @@ import uuid
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
+from badges.awarding.models import CredentialStatus
+from badges.catalog.models import TemplateIssuer
 from badges.common.http import Refused
 from badges.exceptions import Permanent, Retryable
 from badges.issuers.credly import targets
-from badges.issuers.credly.client import client_with, organization_id
-from badges.issuers.credly.models import CredlyOrganization
+from badges.issuers.credly.client import client_with, is_in_settings, organization_id
+from badges.issuers.credly.models import CredlyBadge, CredlyOrganization, CredlyState
 from badges.issuers.secrets import reencrypted
 from badges.outbox import circuit
+from badges.outbox.models import OutboxMessage, OutboxState
 from badges.outbox.worker_notifications import notify_worker_on_commit
 
 
@@ -41,6 +45,37 @@ def check_organization(organization: uuid.UUID | str, token: str) -> str:
         raise ValidationError(
             _("Credly could not be asked: %(reason)s"), code="unavailable", params={"reason": str(error)}
         ) from error
+
+
+def needed_by(organization: CredlyOrganization) -> list[str]:
+    """
+    Return what needs an organization, for people: templates, badges to be issued, and badges that may be revoked.
+
+    Nothing needs one whose token is in the settings. Four statements.
+    """
+    if is_in_settings(organization.uuid):
+        return []
+    text, plain = str(organization.uuid), organization.uuid.hex
+    spellings = [text, text.upper(), plain, plain.upper()]
+    issuers = TemplateIssuer.objects.filter(provider=targets.SLUG, organization__in=spellings)
+    slugs = list(issuers.order_by("template__slug").values_list("template__slug", flat=True))
+    unissued = CredlyBadge.objects.filter(
+        state__in=[CredlyState.CREATED, CredlyState.ERROR],
+        credential__status=CredentialStatus.AWARDED,
+        credential__template__in=issuers.values("template"),
+    ).count()
+    bound = CredlyBadge.objects.filter(organization__in=spellings).exclude(state=CredlyState.REVOKED).count()
+    waiting = OutboxMessage.objects.filter(
+        state=OutboxState.PENDING, postponed_for__startswith=targets.circuit_of(text)
+    ).count()
+    found = [_("The template %(slug)s is issued by it.") % {"slug": slug} for slug in slugs]
+    for count, words in (
+        (unissued, ngettext("%d badge is to be issued by it.", "%d badges are to be issued by it.", unissued)),
+        (bound, ngettext("%d badge is issued by it.", "%d badges are issued by it.", bound)),
+        (waiting, ngettext("%d outbox message waits for it.", "%d outbox messages wait for it.", waiting)),
+    ):
+        found += [words % count] if count else []
+    return found
 
 
 def let_badges_go_on(organization: uuid.UUID) -> None:
