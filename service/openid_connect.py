@@ -45,13 +45,18 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):
 
     def pre_social_login(self, request: HttpRequest, sociallogin: Any) -> None:
         learner = None if sociallogin.is_existing else api.learner_of(identity_of(sociallogin))
-        if learner is not None and learner.user is not None:
+        # Whoever may enter ids must not become somebody with more rights in this way.
+        if learner is not None and learner.user is not None and not _has_rights(learner.user):
             sociallogin.connect(request, learner.user)
 
     def populate_user(self, request: HttpRequest, sociallogin: Any, data: dict[str, Any]) -> Any:
         # Not the name that the provider gives: it could be the username of another person at the LMS, whose events
         # would then be about this account.
         return super().populate_user(request, sociallogin, {**data, "username": str(uuid.uuid4())})
+
+
+def _has_rights(user: Any) -> bool:
+    return user.is_staff or bool(user.get_all_permissions())
 
 
 # Connected before the first sign-in: allauth loads this module for the adapters.

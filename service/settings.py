@@ -115,7 +115,10 @@ if OIDC_ISSUER:
     ACCOUNT_ADAPTER = "service.openid_connect.AccountAdapter"
     ACCOUNT_EMAIL_VERIFICATION = "none"
     ACCOUNT_LOGIN_METHODS = {"email"}
-    ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]  # nobody chooses a username, which could be that of somebody else
+    ACCOUNT_SIGNUP_FIELDS = ["email", "password1*"]  # nobody chooses a username, which could be that of somebody else
+    # The check asks for an address, so that somebody can sign in after signing up. Nobody signs up on allauth's pages,
+    # and a provider may tell no address.
+    SILENCED_SYSTEM_CHECKS = ["account.W001"]
     SOCIALACCOUNT_ADAPTER = "service.openid_connect.SocialAccountAdapter"
     SOCIALACCOUNT_PROVIDERS = {
         "openid_connect": {

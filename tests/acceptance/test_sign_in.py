@@ -166,6 +166,18 @@ def test_an_id_that_staff_entered_leads_to_the_account_of_its_learner(host: Host
     assert browser().sign_in_as("reporter-1944") == account_id
 
 
+def test_an_id_that_was_entered_opens_no_account_with_rights(host: Host, browser: Any) -> None:
+    account_id = host.register(email="staff@example.org")
+    host.add_identity(account_id, "editor-1950")
+    with closing(sqlite3.connect(host.file, timeout=30)) as connection, connection:
+        connection.execute("UPDATE auth_user SET is_staff = 1 WHERE email = 'staff@example.org'")
+    somebody = browser()
+    form = somebody.press("/accounts/oidc/oidc/login/")
+    somebody.post(form.url, {"sub": "editor-1950"}, timeout=30)
+    own = somebody.get(f"{host.url}/api/users/v1/users/{account_id}", timeout=30)
+    assert own.status_code == 403
+
+
 def test_an_address_that_the_provider_tells_opens_nobodys_account(host: Host, browser: Any) -> None:
     host.register(email="zorglub@example.org")
     before = host.rows("SELECT COUNT(*) FROM lms_badges_learneridentity")
