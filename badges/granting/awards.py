@@ -12,7 +12,7 @@ import logging
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from django.db import transaction
 from django.utils import timezone
@@ -137,15 +137,21 @@ class Holding:
 
 def holdings_of(learner_template_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, Holding]:
     """Return what learners have, for every learner_template_id, also for one without credentials; one statement."""
+    keys = list(learner_template_ids)
+    rows = UserCredential.objects.filter(learner_template_id__in=keys).order_by()
+    return holdings_from(keys, rows.values_list(*HOLDING_COLUMNS))
+
+
+# What a holding is made of.
+HOLDING_COLUMNS = (
+    *("learner_template_id", "id", "learner_id", "status", "blocked", "revocation_kind"),
+    *("awarded_at", "valid_until", "is_public"),
+)
+
+
+def holdings_from(learner_template_ids: Iterable[uuid.UUID], rows: Iterable[Any]) -> dict[uuid.UUID, Holding]:
+    """Return the same from the ``HOLDING_COLUMNS`` of the credentials; no statement."""
     found = {key: Holding() for key in learner_template_ids}
-    rows = (
-        UserCredential.objects.filter(learner_template_id__in=list(found))
-        .order_by()
-        .values_list(
-            *("learner_template_id", "id", "learner_id", "status", "blocked", "revocation_kind"),
-            *("awarded_at", "valid_until", "is_public"),
-        )
-    )
     for key, id, learner_id, status, blocked, revocation_kind, awarded_at, valid_until, is_public in rows:
         holding = found[key]
         if status == CredentialStatus.AWARDED:
@@ -195,7 +201,8 @@ def _may_award(holding: Holding, new: NewAward, valid_until: dt.datetime | None,
     if active is not None and not active.is_over(now):
         if is_decided or new.template.award_once or active.valid_until is None or valid_until is None:
             return False
-        earned_at = new.earned_at or new.cause.event_time or now
+        # An event whose sender's clock is ahead does not renew a badge before its time.
+        earned_at = min(new.earned_at or new.cause.event_time or now, now)
         counts_from = facts_count_until(active.awarded_at, active.valid_until)
         return valid_until > active.valid_until and earned_at > counts_from
     if is_decided:
