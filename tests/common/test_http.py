@@ -118,7 +118,7 @@ def test_too_many_requests_wait_as_long_as_the_provider_says(provider: CredlySta
     provider.throttle(retry_after=17)
     with pytest.raises(NoAnswer, match="429") as failed:
         ask(api, "post")
-    # The provider works and only we are too fast, so the circuit breaker must not postpone all badges.
+    # The provider works and only we are too fast, so this is no failure of the provider.
     assert (failed.value.uncertain, failed.value.circuit, failed.value.retry_after) == (False, False, 17)
 
 
@@ -175,6 +175,13 @@ def test_an_answer_that_is_too_big_is_not_read_to_its_end(provider: CredlyStandI
     provider.answer(status=200, body='"' + "x" * MAX_ANSWER_BYTES + '"')
     with pytest.raises(NoAnswer):
         ask(api)
+
+
+def test_an_answer_that_ends_too_early_is_none() -> None:
+    cut_off = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 20\r\n\r\n{}"
+    with server(cut_off) as (url, _), pytest.raises(NoAnswer) as failed:
+        ask(api_of(url, timeout=0.5), "post")
+    assert (failed.value.uncertain, failed.value.circuit) == (True, True)
 
 
 def test_an_answer_that_trickles_is_given_up() -> None:

@@ -37,7 +37,7 @@ class CredlyClient:
             return badge_from(answer["data"])
         except (ValueError, KeyError, TypeError):
             message = self.api.message("the answer names no badge, although none was refused.")
-            raise NoAnswer(message, uncertain=True) from None
+            raise NoAnswer(message, uncertain=True, circuit=True) from None
 
     def badges_of(self, *, earner: str, template: str) -> Iterator[ExternalBadge]:
         """Yield the badges of a template that were issued under our id of a learner, whatever their state."""
@@ -60,7 +60,7 @@ class CredlyClient:
         try:
             return badge_from(answer["data"]).state
         except (ValueError, KeyError, TypeError):
-            raise NoAnswer(self.api.message("the answer describes no badge."), uncertain=False) from None
+            raise NoAnswer(self.api.message("the answer describes no badge."), uncertain=False, circuit=True) from None
 
     def template_state(self, template: str) -> str:
         """Return the state of a template. Raises NotFound when there is none."""
@@ -68,7 +68,9 @@ class CredlyClient:
         try:
             return str(answer["data"]["state"])
         except (KeyError, TypeError):
-            raise NoAnswer(self.api.message("the answer describes no template."), uncertain=False) from None
+            raise NoAnswer(
+                self.api.message("the answer describes no template."), uncertain=False, circuit=True
+            ) from None
 
     def organization_name(self) -> str:
         """Return what the organization is called at Credly."""
