@@ -44,6 +44,7 @@ ENTRY_POINTS = {
     "badges.run_kinds": [
         "bulk_award = badges.bulk.run_kinds:BulkAward",
         "bulk_revoke = badges.bulk.run_kinds:BulkRevoke",
+        "issue_to_holders = badges.granting.run_kinds:IssueToHolders",
     ],
     # Generators of documents, by the slug that credential types store.
     "credentials_config.generators": [

@@ -24,7 +24,7 @@ from benchmarks.processes import ROOT, console, run_in
 
 COUNTED = re.compile(r"I\s+refs:\s+([\d,]+)")
 CACHEGRIND = ("valgrind", "--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null")
-FEW = 1000
+FEW = 500
 MOST = 1 / 0.95
 
 

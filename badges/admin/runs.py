@@ -28,6 +28,7 @@ from badges.runs.models import Run, RunMode
 DONE = {
     "cancel": gettext_lazy("The run is cancelled, or will be after the step at hand. What it has done stays."),
     "resume": gettext_lazy("The run goes on where it was."),
+    "apply": gettext_lazy("This run does what the plan has found out."),
     "undo": gettext_lazy("Another run takes back what this one has applied."),
 }
 MODES = [(mode.value, mode.label) for mode in (RunMode.PLAN, RunMode.APPLY)]
@@ -151,7 +152,7 @@ class RunAdmin(LongTableAdmin):
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> Any:
         run = self.get_object(request, object_id)
-        buttons = self._buttons(request, run) if run and self.may(request, "change") else []
+        buttons = self._buttons(request, run) if run else []
         kwargs["extra_context"] = {
             **(kwargs.get("extra_context") or {}),
             "badges_buttons": [
@@ -162,12 +163,27 @@ class RunAdmin(LongTableAdmin):
         }
         return super().change_view(request, object_id, *args, **kwargs)
 
-    def _buttons(self, request: HttpRequest, run: Run) -> list[tuple[str, str]]:
+    def _buttons(self, request: HttpRequest, run: Run) -> list[tuple[str, Any]]:
         if run.is_open:
-            return [("cancel", _("Cancel"))]
-        offered = [("resume", _("Resume"))] if queue.can_resume(run) else []
-        may_undo = queue.can_undo(run) and _may_undo(request.user, run)
-        return [*offered, ("undo", _("Undo"))] if may_undo else offered
+            offered = [("cancel", _("Cancel"))]
+        else:
+            offered = [("resume", _("Resume"))] if queue.can_resume(run) else []
+            offered += [("apply", _("Apply"))] if queue.can_apply(run) else []
+            offered += [("undo", _("Undo"))] if queue.can_undo(run) else []
+        return [button for button in offered if self._may_do(request, run, button[0])]
+
+    def _may_do(self, request: HttpRequest, run: Run, verb: str) -> bool:
+        """Return whether somebody may press a button. Applying is starting, and undoing may need more than changing."""
+        try:
+            kind = kinds.get(run.kind)
+        except Permanent:  # the package that brings the kind is gone
+            return self.may(request, "change")
+        if verb == "apply":
+            needed = kind.apply_permission
+            allowed = request.user.has_perm(needed) if needed else self.may(request, "add")
+            return allowed and self.has_view_permission(request)
+        may_undo = verb != "undo" or not kind.undo_permission or request.user.has_perm(kind.undo_permission)
+        return self.may(request, "change") and may_undo
 
     # --- doing -------------------------------------------------------------------------------------------------------
 
@@ -201,13 +217,11 @@ class RunAdmin(LongTableAdmin):
         ]
 
     def do(self, request: HttpRequest, run_id: Any, verb: str) -> HttpResponse:
-        """Do what a button says: ``cancel``, ``resume`` or ``undo``."""
-        if not self.may(request, "change"):
-            raise PermissionDenied
+        """Do what a button says: ``cancel``, ``resume``, ``apply`` or ``undo``."""
         if verb not in DONE:
             raise Http404
         run = get_object_or_404(Run, pk=run_id)
-        if verb == "undo" and not _may_undo(request.user, run):
+        if not self._may_do(request, run, verb):
             raise PermissionDenied
         try:
             changed = run
@@ -215,6 +229,8 @@ class RunAdmin(LongTableAdmin):
                 queue.cancel(run)
             elif verb == "resume":
                 queue.resume(run)
+            elif verb == "apply":
+                changed = queue.apply_plan(run, person=request.user)
             else:
                 changed = queue.undo(run, person=request.user)
         except Permanent as error:
@@ -247,15 +263,6 @@ def _offered() -> list[str]:
                 continue
         offered.append(name)
     return offered
-
-
-def _may_undo(user: Any, run: Run) -> bool:
-    """Return whether somebody has the permission that undoing a run needs besides that of changing runs."""
-    try:
-        needed = kinds.get(run.kind).undo_permission
-    except Permanent:  # the package that brings the kind is gone, so it cannot be undone
-        return True
-    return not needed or user.has_perm(needed)
 
 
 def _file_name(run: Run) -> str:

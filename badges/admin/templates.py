@@ -10,6 +10,7 @@ from django.contrib import admin, messages
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
@@ -32,9 +33,14 @@ from badges.catalog.documents import in_reading_order
 from badges.catalog.expiry import describe_expiry
 from badges.catalog.queries import expiry_of
 from badges.catalog.validation import given_by_people_only
-from badges.common.admin import CappedPaginator, PluginModelAdmin
-from badges.models import BadgeProgress, BadgeTemplate, TemplateRevision, UserCredential
+from badges.common.admin import CappedPaginator, PluginModelAdmin, link_to
+from badges.common.permissions import may
+from badges.exceptions import Permanent
+from badges.granting.run_kinds import KIND
+from badges.models import BadgeProgress, BadgeTemplate, Run, TemplateRevision, UserCredential
 from badges.rules import to_text
+from badges.runs import queue
+from badges.runs.models import RunMode
 
 
 class _ArchivedFilter(admin.SimpleListFilter):
@@ -76,7 +82,7 @@ class BadgeTemplateAdmin(PluginModelAdmin):
     list_max_show_all = 0
     list_per_page = 50
     prepopulated_fields = {"slug": ("name",)}
-    actions = ("activate", "deactivate", "archive", "unarchive")
+    actions = ("activate", "deactivate", "archive", "unarchive", "issue_to_holders")
     save_on_top = False
 
     # --- display -----------------------------------------------------------------------------------------------------
@@ -199,6 +205,24 @@ class BadgeTemplateAdmin(PluginModelAdmin):
         return "; ".join(map(str, form.instance.changes)) or []
 
     # --- actions -----------------------------------------------------------------------------------------------------
+
+    def has_issue_permission(self, request: HttpRequest) -> bool:
+        return may(request.user, "add", Run)
+
+    @admin.action(
+        description=gettext_lazy("Issue at their providers to those who hold the badge already"), permissions=["issue"]
+    )
+    def issue_to_holders(self, request: HttpRequest, queryset: QuerySet[BadgeTemplate]) -> None:
+        """Start a run for each template: a provider was added after badges were awarded."""
+        for slug in queryset.order_by("slug").values_list("slug", flat=True):
+            try:
+                run = queue.start(KIND, mode=RunMode.APPLY, parameters={"template": slug}, person=request.user)
+            except Permanent as error:
+                text = _("Template %(slug)s: %(error)s") % {"slug": slug, "error": error}
+                self.message_user(request, text, messages.ERROR)
+            else:
+                text = format_html(_("Template {}: {}"), slug, link_to(run, _("the run was started")))
+                self.message_user(request, text, messages.SUCCESS)
 
     @admin.action(description=gettext_lazy("Activate"), permissions=["change"])
     def activate(self, request: HttpRequest, queryset: QuerySet[BadgeTemplate]) -> None:

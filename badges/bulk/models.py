@@ -25,7 +25,7 @@ class BulkOutcome(models.TextChoices):
     NOT_HELD = "not_held", _("not held")
     BLOCKED = "blocked", _("blocked")  # a person revoked the badge, and the block is not lifted
     NOT_ACTIVE = "not_active", _("template not active")  # it was when the file was read
-    UNKNOWN = "unknown", _("unknown learner")  # who was retired, or whose account was deleted, since the file was read
+    UNKNOWN = "unknown", _("unknown learner")  # was retired since the file was read, or the account can have no learner
 
 
 class BulkRow(models.Model):

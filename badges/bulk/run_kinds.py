@@ -73,6 +73,15 @@ class BulkRuns(RunKind):
         rows = self._rows_of(job).select_related("learner__user", "template")
         return f"{self.action.replace('_', '-')}{ending}.csv", _as_csv(rows.iterator(2000), column)
 
+    def prepare_apply(self, plan_id: uuid.UUID, run_id: uuid.UUID) -> None:
+        """Copy the rows of a plan. What became of them is decided anew."""
+        last, rows = 0, BulkRow.objects.filter(run=plan_id).order_by("number")
+        while chunk := list(rows.filter(number__gt=last)[:ROWS_PER_STEP]):
+            last = chunk[-1].number
+            for row in chunk:
+                row.id, row.run_id, row.outcome, row.credential_id = None, run_id, BulkOutcome.WAITING, None
+            insert(chunk)
+
     # --- the steps ---------------------------------------------------------------------------------------------------
 
     def _rows_of(self, job: Job) -> QuerySet[BulkRow]:
@@ -119,6 +128,9 @@ class BulkRuns(RunKind):
     def _apply(self, job: Job, chunk: QuerySet[BulkRow]) -> dict[str, int]:
         rows, now = _locked(chunk), job.clock()
         outcomes = self.decide(rows, now)
+        for row in rows:
+            if row.learner_id is None and outcomes[row.number] == self.does:
+                outcomes[row.number] = BulkOutcome.UNKNOWN  # the account can have no learner
         credentials = self.carry_out(job, [row for row in rows if outcomes[row.number] == self.does], now)
         by_key: dict[uuid.UUID | None, uuid.UUID] = {each.learner_template_id: each.pk for each in credentials}
         for row in rows:
@@ -147,6 +159,7 @@ class BulkAward(BulkRuns):
     label = gettext_lazy("bulk award")
     action = BulkAction.AWARD
     does = BulkOutcome.AWARDED
+    apply_permission = permission("award", UserCredential)
     undo_permission = permission("revoke", UserCredential)
 
     def prepare(self, chunk: QuerySet[BulkRow]) -> None:
@@ -191,6 +204,7 @@ class BulkRevoke(BulkRuns):
     label = gettext_lazy("bulk revocation")
     action = BulkAction.REVOKE
     does = BulkOutcome.REVOKED
+    apply_permission = permission("revoke", UserCredential)
     undo_permission = permission("award", UserCredential)
 
     def decide(self, rows: Sequence[BulkRow], now: dt.datetime) -> dict[int, BulkOutcome]:
@@ -217,7 +231,9 @@ class BulkRevoke(BulkRuns):
         """
         taken = [row.credential_id for row in rows if row.credential_id]
         granting.lift_blocks_of(taken, person_id=job.asked_by_id, reason=TAKEN_BACK, now=now)
-        ends = dict(UserCredential.objects.filter(pk__in=taken).order_by().values_list("pk", "valid_until"))
+        ends: dict[uuid.UUID | None, dt.datetime | None] = dict(
+            UserCredential.objects.filter(pk__in=taken).order_by().values_list("pk", "valid_until")
+        )
         outcomes = decide_awards(
             rows,
             people=_people(rows),

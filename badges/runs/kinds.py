@@ -122,6 +122,9 @@ class RunKind(ABC):
     is_started_by_staff: bool = True
     """Whether the page of runs offers this kind. Otherwise only code starts it, with ``badges.api.start_run``."""
 
+    apply_permission: str = ""
+    """The permission that applying a plan needs, as ``user.has_perm`` takes it; "": that of starting runs."""
+
     undo_permission: str = ""
     """The permission that undoing needs besides that of changing runs, as ``user.has_perm`` takes it; "": none."""
 
@@ -164,6 +167,13 @@ class RunKind(ABC):
     def undo(self, job: Job) -> Iterator[Step]:
         """Yield the steps that take back what the run ``job.undoes`` has applied."""
         raise NotImplementedError
+
+    def prepare_apply(self, plan_id: uuid.UUID, run_id: uuid.UUID) -> None:  # noqa: B027 -- most have parameters only
+        """
+        Give a run what its plan has besides the parameters, such as rows of a table of the kind's own.
+
+        It is called in the transaction that writes the run, when a person applies a plan that is done.
+        """
 
     def result(self, job: Job) -> tuple[str, bytes] | None:
         """Return the name and the content of a file for the person who asked. It is called after the last step."""

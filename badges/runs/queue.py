@@ -72,6 +72,21 @@ def prepare(kind: str, *, mode: RunMode, parameters: Mapping[str, Any]) -> Run:
     )
 
 
+def apply_plan(plan: Run, *, person: Any = None, now: dt.datetime | None = None) -> Run:
+    """
+    Write a run that does what a plan that is done has found out, and notify a worker when the transaction commits.
+
+    It looks at everything anew, so it does what is right then. Raises RunRefused when the plan is not done, its kind
+    cannot be applied, or another run of its kind and subject is open; and Permanent when a parameter is wrong by now.
+    """
+    if not can_apply(plan):
+        raise RunRefused("Only a plan that is done can be applied.")
+    with transaction.atomic():
+        run = start(plan.kind, mode=RunMode.APPLY, parameters=plan.read_parameters(), person=person, now=now)
+        kinds.get(plan.kind).prepare_apply(plan.pk, run.pk)
+    return run
+
+
 def undo(run: Run, *, person: Any = None, now: dt.datetime | None = None) -> Run:
     """
     Write a run that takes back what another one has applied.
@@ -124,6 +139,16 @@ def can_undo(run: Run) -> bool:
         return False
     try:
         return RunMode.UNDO in kinds.get(run.kind).modes
+    except Permanent:  # the package that brings the kind is gone
+        return False
+
+
+def can_apply(plan: Run) -> bool:
+    """Return whether ``apply_plan`` would do what a plan has found out, as far as the plan itself tells."""
+    if plan.mode != RunMode.PLAN or plan.state != RunState.DONE:
+        return False
+    try:
+        return RunMode.APPLY in kinds.get(plan.kind).modes
     except Permanent:  # the package that brings the kind is gone
         return False
 

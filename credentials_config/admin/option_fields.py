@@ -89,7 +89,7 @@ def option_help(processor: str | None = None, generator: str | None = None) -> S
     processors = _chosen(registry.processors(), processor)
     generators = _chosen(registry.generators(), generator)
     parts = [(_("Who gets it"), plugin) for plugin in processors] + [
-        (_("The document"), plugin) for plugin in generators
+        (_("What they get"), plugin) for plugin in generators
     ]
     opened = SafeString(" open") if processor else ""
     items = ((opened, title, plugin.title, plugin.slug, plugin.option_help) for title, plugin in parts)

@@ -27,7 +27,7 @@ class TypeForm(forms.ModelForm):  # type: ignore[type-arg]
     """A credential type, checked by its plug-ins."""
 
     processor = forms.ChoiceField(label=gettext_lazy("Who gets it"))
-    generator = forms.ChoiceField(label=gettext_lazy("The document"))
+    generator = forms.ChoiceField(label=gettext_lazy("What they get"))
     options = OptionsField(label=gettext_lazy("Options"), required=False, help_text=OPTIONS_HELP)
     incomplete = forms.BooleanField(
         required=False,

@@ -69,6 +69,33 @@ def test_a_plan_awards_nothing(giver: Any) -> None:
     assert not UserCredential.objects.exists()
 
 
+def test_a_plan_is_applied_from_its_page(giver: Any, staff: Any) -> None:
+    make_template(slug="star")
+    LearnerFactory(user__username="anna")
+    UserFactory(username="berta")
+    send(giver, AWARD, "anna,star,Helped.", "berta,star,", "anna,star,", reason="Season 3.", button="plan")
+    worker.work()
+    plan = Run.objects.get()
+    apply = f"/admin/lms_badges/run/{plan.pk}/do/apply/"
+    onlooker = signed_in(staff(*SEES, "change_run", "add_run"))
+    assert apply not in onlooker.get(page_of(plan)).content.decode()
+    assert onlooker.post(apply).status_code == 403
+    assert apply in giver.get(page_of(plan)).content.decode()
+    page = giver.post(apply, follow=True)
+    run = Run.objects.exclude(pk=plan.pk).get()
+    assert page.redirect_chain == [(page_of(run), 302)]
+    worker.work()
+    run.refresh_from_db()
+    assert run.read_counts() == {"awarded": 2, "duplicate": 1}
+    found = UserCredential.objects.order_by("learner__user__username")
+    assert [each.cause_reason for each in found] == ["Helped.", "Season 3."]
+    assert {each.cause_event_id for each in found} == {str(run.pk)}
+    assert apply in giver.get(page_of(plan)).content.decode()  # a second time awards nobody twice
+    giver.post(apply)
+    worker.work()
+    assert UserCredential.objects.count() == 2
+
+
 def test_all_mistakes_of_a_file_are_shown_and_nothing_is_done(giver: Any) -> None:
     make_template(slug="star")
     LearnerFactory(user__username="anna")

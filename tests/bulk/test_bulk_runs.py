@@ -134,6 +134,15 @@ def test_who_left_since_the_file_was_read_gets_nothing_and_is_named_nowhere() ->
     assert set(BulkRow.objects.values_list("reason", flat=True)) == {""}
 
 
+def test_an_account_whose_lms_user_id_belongs_to_somebody_else_gets_nothing(settings: Any) -> None:
+    settings.LMS_BADGES_CONFIG = {"user_lms_id_field": "last_name"}
+    LearnerFactory(lms_user_id=41, user__last_name="41")
+    UserFactory(username="fantasio", last_name="41")
+    template, other = make_template(), LearnerFactory(user__last_name="")
+    run = done(f"fantasio,{template.slug},", f"{other.uuid},{template.slug},")
+    assert result_of(run) == {"2": "unknown", "3": "awarded"}
+
+
 def test_a_result_that_names_a_retired_person_is_removed() -> None:
     template, learner = make_template(), LearnerFactory(user__username="zorglub")
     run = done(f"zorglub,{template.slug},")

@@ -215,3 +215,30 @@ def test_the_celery_task_carries_out_runs() -> None:
     tasks.carry_out_runs()
     run.refresh_from_db()
     assert run.state == RunState.DONE
+
+
+def test_a_plan_that_is_done_is_applied_with_its_parameters() -> None:
+    plan = start(7, mode=RunMode.PLAN, name="tail")
+    with pytest.raises(queue.RunRefused, match="Only a plan that is done"):
+        queue.apply_plan(plan)
+    worker.work()
+    plan.refresh_from_db()
+    run = queue.apply_plan(plan)
+    assert (run.mode, run.read_parameters()) == (RunMode.APPLY, plan.read_parameters())
+    worker.work()
+    assert written("tail") == 7
+    with pytest.raises(queue.RunRefused, match="Only a plan that is done"):
+        queue.apply_plan(run)
+
+
+def test_a_run_that_was_undone_cannot_be_resumed() -> None:
+    run = start(8)
+    worker.work(should_stop=stop_after(1))
+    queue.cancel(run)
+    run.refresh_from_db()
+    assert queue.can_resume(run)
+    queue.undo(run)
+    worker.work()
+    assert not queue.can_resume(run)
+    with pytest.raises(queue.RunRefused, match="was undone"):
+        queue.resume(run)

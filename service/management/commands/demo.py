@@ -165,7 +165,6 @@ class Command(BaseCommand):
         if learner is None or learner.user is None:
             return
         learner.user.set_password(LOGIN[1])
-        learner.user.is_staff = True  # the sign-in page of this host is that of the admin
         learner.user.save()
         page = reverse("lms_badges:learner-page")
         name = learner.user.get_username()
