@@ -195,7 +195,8 @@ def _may_award(holding: Holding, new: NewAward, valid_until: dt.datetime | None,
     if active is not None and not active.is_over(now):
         if is_decided or new.template.award_once or active.valid_until is None or valid_until is None:
             return False
-        earned_at = new.earned_at or new.cause.event_time or now
+        # An event whose sender's clock is ahead does not renew a badge before its time.
+        earned_at = min(new.earned_at or new.cause.event_time or now, now)
         counts_from = facts_count_until(active.awarded_at, active.valid_until)
         return valid_until > active.valid_until and earned_at > counts_from
     if is_decided:

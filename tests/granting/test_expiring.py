@@ -126,6 +126,12 @@ def test_the_setting_says_from_when_on_a_badge_is_renewed(settings) -> None:
     assert pass_course(END - DAY + dt.timedelta(hours=1)) == 1
 
 
+def test_an_event_from_the_future_renews_nothing_before_its_time() -> None:
+    template()
+    pass_course(NOON)
+    assert pass_course(END - DAY, decided_at=NOON + DAY) == 0
+
+
 @pytest.mark.parametrize("wrong", ["30", None, True, float("nan"), 1e300])
 def test_a_wrong_setting_stops_no_event(settings, wrong) -> None:
     settings.LMS_BADGES_CONFIG = {"expiry": {"renewal_days": wrong}}
