@@ -15,7 +15,7 @@ from badges.inserts import insert, new_row
 from badges.intake.models import InboxMessage, InboxState
 from badges.outbox.models import Circuit, OutboxMessage
 from badges.progress.models import BadgeProgress
-from tests.factories import BadgeProgressFactory, make_template
+from tests.factories import NOON, BadgeProgressFactory, make_template
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.tables]
 
@@ -120,6 +120,17 @@ def test_the_database_numbers_rows_in_the_order_given() -> None:
     insert(OutboxMessage(key=key, **message) for key in keys)
 
     assert list(OutboxMessage.objects.order_by("sequence").values_list("key", flat=True)) == keys
+
+
+def test_a_row_that_exists_is_updated_only_by_a_greater_value_if_that_is_asked_for() -> None:
+    given: dict[str, Any] = {"unique": "name", "update": ("failures", "open_until"), "if_greater": "failures"}
+    insert([Circuit(name="a", failures=5, open_until=NOON), Circuit(name="b", failures=5)], **given)
+
+    insert([Circuit(name="a", failures=4), Circuit(name="b", failures=6, open_until=NOON)], **given)
+    insert([Circuit(name="a", failures=5), Circuit(name="b", failures=6)], **given)
+
+    found = Circuit.objects.order_by("name").values_list("name", "failures", "open_until")
+    assert list(found) == [("a", 5, NOON), ("b", 6, NOON)]
 
 
 def test_more_values_than_a_statement_of_sqlite_can_have_are_written() -> None:

@@ -12,7 +12,7 @@ import logging
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from django.db import transaction
 from django.utils import timezone
@@ -137,15 +137,21 @@ class Holding:
 
 def holdings_of(learner_template_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, Holding]:
     """Return what learners have, for every learner_template_id, also for one without credentials; one statement."""
+    keys = list(learner_template_ids)
+    rows = UserCredential.objects.filter(learner_template_id__in=keys).order_by()
+    return holdings_from(keys, rows.values_list(*HOLDING_COLUMNS))
+
+
+# What a holding is made of.
+HOLDING_COLUMNS = (
+    *("learner_template_id", "id", "learner_id", "status", "blocked", "revocation_kind"),
+    *("awarded_at", "valid_until", "is_public"),
+)
+
+
+def holdings_from(learner_template_ids: Iterable[uuid.UUID], rows: Iterable[Any]) -> dict[uuid.UUID, Holding]:
+    """Return the same from the ``HOLDING_COLUMNS`` of the credentials; no statement."""
     found = {key: Holding() for key in learner_template_ids}
-    rows = (
-        UserCredential.objects.filter(learner_template_id__in=list(found))
-        .order_by()
-        .values_list(
-            *("learner_template_id", "id", "learner_id", "status", "blocked", "revocation_kind"),
-            *("awarded_at", "valid_until", "is_public"),
-        )
-    )
     for key, id, learner_id, status, blocked, revocation_kind, awarded_at, valid_until, is_public in rows:
         holding = found[key]
         if status == CredentialStatus.AWARDED:

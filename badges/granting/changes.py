@@ -11,13 +11,23 @@ import datetime as dt
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 from django.db import transaction
 
 from badges.awarding.models import UserCredential
 from badges.catalog.causes import CauseKind
 from badges.catalog.learner_template_ids import learner_template_id
-from badges.granting.awards import GrantedTemplate, Holding, NewAward, award, award_to, holdings_of, log_awards
+from badges.granting.awards import (
+    HOLDING_COLUMNS,
+    GrantedTemplate,
+    Holding,
+    NewAward,
+    award,
+    award_to,
+    holdings_from,
+    log_awards,
+)
 from badges.granting.ends import ActiveCredential, mark_ended
 from badges.granting.messages import messages_of_award, messages_of_end, messages_of_revocation
 from badges.granting.revocations import REVOCATION_COLUMNS, NewRevocation, log_revocations, mark_revoked
@@ -40,7 +50,7 @@ def award_and_revoke(changes: Sequence[NewAward | NewRevocation], *, now: dt.dat
     Award and revoke in the order given, write the outbox messages, and return the credentials.
 
     Who may get a badge, and which revocations are left out, is as for ``award`` and ``revoke``. Must run in a
-    transaction that has locked the rows of the learners. Five statements and two for each provider, however many
+    transaction that has locked the rows of the learners. Four statements and two for each provider, however many
     changes there are; two more when credentials end by it. Without revocations it is ``award``.
     """
     awards = [change for change in changes if isinstance(change, NewAward)]
@@ -61,10 +71,10 @@ class _Work:
         self._template_of: dict[uuid.UUID, GrantedTemplate] = {
             _key(change): change.template for change in changes if isinstance(change, NewAward)
         }
-        self._holdings: dict[uuid.UUID, Holding] = holdings_of({_key(change): None for change in changes})
-        revocable = {_key(change) for change in changes if isinstance(change, NewRevocation)}
-        held = (holding.active for key, holding in self._holdings.items() if key in revocable)
-        stored = UserCredential.objects.filter(pk__in=[active.id for active in held if active is not None])
+        keys = {_key(change) for change in changes}
+        stored = list(UserCredential.objects.filter(learner_template_id__in=keys).order_by())
+        columns = attrgetter(*HOLDING_COLUMNS)
+        self._holdings: dict[uuid.UUID, Holding] = holdings_from(keys, map(columns, stored))
         self._credentials = {credential.pk: credential for credential in stored}
         self._in_order: list[tuple[UserCredential, bool]] = []
         self._ended: list[ActiveCredential] = []

@@ -245,7 +245,7 @@ def get_or_create(lookup: LearnerLookup, keys: Iterable[PersonKey]) -> dict[Pers
 
 def reserve(lms_user_ids: Collection[int]) -> None:
     """
-    Let nobody else create learners with these LMS user ids until the transaction ends; three statements.
+    Let nobody else create learners with these LMS user ids until the transaction ends; two statements.
 
     For people without a learner about whom something is written that a new learner has to take into account. A row is
     inserted and deleted again: whoever inserts the same LMS user id waits for the end of this transaction. Raises
@@ -254,11 +254,11 @@ def reserve(lms_user_ids: Collection[int]) -> None:
     rows = [Learner(lms_user_id=each) for each in sorted(lms_user_ids)]
     Learner.objects.bulk_create(rows)
     # A retirement writes its hash before it inserts the learner. Whoever has inserted the learner sees the hash.
-    if retired.among(retired.digests_of(lms_user_ids)):
-        raise IntegrityError(CHANGED)
+    gone = RetiredPerson.objects.filter(digest__in=retired.digests_of(lms_user_ids))
+    mine = Learner.objects.filter(~Exists(gone), uuid__in=[row.uuid for row in rows])
     # Nothing can point at rows that nobody else has seen, so the tables that could are not asked.
-    mine = Learner.objects.filter(uuid__in=[row.uuid for row in rows])
-    mine._raw_delete(mine.db)
+    if mine._raw_delete(mine.db) != len(rows):
+        raise IntegrityError(CHANGED)
 
 
 def _new_learners(

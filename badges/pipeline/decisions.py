@@ -325,7 +325,8 @@ def _apply_steps(
     for match in matches:
         work.touched.clear()
         steps.apply_steps(batch_steps, match, learner_of.get(match.person.key))
-        changes += _decisions(work.touched.values(), match.cause(), now)
+        if work.touched:
+            changes += _decisions(work.touched.values(), match.cause(), now)
     changes += [
         decision
         for step in batch_steps

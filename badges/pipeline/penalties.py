@@ -63,7 +63,7 @@ class ApplyPenalties(Step):
 
     def load(self) -> None:
         """
-        Keep others from creating learners of those people who have none; three statements, or none.
+        Keep others from creating learners of those people who have none; two statements, or none.
 
         Otherwise a process that decides an older fact of such a person could create the learner now, and not yet see
         the penalty.

@@ -421,6 +421,23 @@ def test_a_retired_person_leaves_no_penalty_behind_and_gets_none(passes, fails):
     assert [row.person for row in RequirementReset.objects.all()] == [7]
 
 
+def test_a_person_who_is_retired_after_the_look_up_gets_no_penalty(fails, monkeypatch):
+    star()
+    look_up = learners.look_up
+
+    def then_retire(*args: Any, **kwargs: Any) -> Any:
+        found = look_up(*args, **kwargs)
+        api.retire(5)
+        return found
+
+    monkeypatch.setattr(learners, "look_up", then_retire)
+    pipeline.handle([fails(3)])
+
+    assert not RequirementReset.objects.exists()
+    assert not Learner.objects.exists()
+    assert not InboxMessage.objects.exclude(payload=None).exists()
+
+
 def test_penalties_of_people_without_a_learner_are_deleted_in_their_time(passes, fails, settings):
     star()
     pipeline.handle([passes(1, number=5), fails(3, number=5), fails(3, number=6)], now=at(3))
