@@ -215,15 +215,24 @@ def missing_criteria(rows: Iterable[BadgeProgress], *, at: dt.datetime) -> dict[
             by_learner.setdefault(progress.learner, []).append((progress.pk, reported))
             open_rows.append(progress)
     found: dict[uuid.UUID, list[str]] = {}
-    ids = [pk for asked in by_learner.values() for pk, _ in asked]
-    void = criteria_void_until(ids, at=at) if ids else {}
-    for pk, last in last_resets(open_rows).items():
-        for reset in last.values():
-            if reset.requirement.key == CRITERIA_KEY and reset.void_until <= at:
-                void[pk] = max(reset.void_until, void.get(pk, reset.void_until))
+    void = documents_void_until(open_rows, at=at)
     for learner, asked in by_learner.items():
         found |= missing_of_documents(asked, lms_user_id=learner.lms_user_id, learner_id=learner.pk, void=void, at=at)
     return found
+
+
+def documents_void_until(rows: Sequence[BadgeProgress], *, at: dt.datetime) -> dict[uuid.UUID, dt.datetime]:
+    """
+    Return up to when events are void for the criteria documents of rows at a moment, by the id of the row.
+
+    ``rows`` come from ``with_reports``. At most two statements, none without rows.
+    """
+    void = criteria_void_until([row.pk for row in rows], at=at) if rows else {}
+    for pk, last in last_resets(rows).items():
+        for reset in last.values():
+            if reset.requirement.key == CRITERIA_KEY and reset.void_until <= at:
+                void[pk] = max(reset.void_until, void.get(pk, reset.void_until))
+    return void
 
 
 def missing_of_documents(

@@ -79,7 +79,7 @@ class LearnerIdentity(models.Model):
     """
     A learner's id at another system, so that events which hold only that id find their learner.
 
-    Staff write it in the admin, by REST or from a file of CSV (``intake.identities``, ``intake.identity_files``), and
+    Staff write it in the admin, by REST or from a file of CSV (``intake.identities``, ``bulk.identity_files``), and
     the host when somebody signs in through the issuer (``badges.api.link_sign_in``). Events never create or change one.
     ``issuer`` names the other system, as in a learner path ``external:<issuer>:<key path>`` or the setting
     ``flows.account_issuer``; ``subject`` is the id there. A learner may have several. ``badges.api.retire`` deletes

@@ -22,13 +22,12 @@ from badges.catalog.criteria import describe_criteria
 from badges.catalog.event_type_titles import titles_of
 from badges.catalog.models import BadgeTemplate
 from badges.catalog.rule_words import describe_rules
-from badges.explanations import missing_of_documents
+from badges.explanations import documents_void_until, missing_of_documents
 from badges.progress.models import ACTIVE as FULFILLED
 from badges.progress.models import BadgeProgress
 from badges.progress.reading import (
     ProgressReport,
     RequirementReport,
-    criteria_void_until,
     live_requirements,
     report,
     report_of_nothing,
@@ -135,15 +134,14 @@ def in_words(
     """
     Return what was begun and the other templates in the reader's language.
 
-    Five statements at most, besides those of the figures, however many there are.
+    Six statements at most, besides those of the figures, however many there are.
     """
     reports: dict[Any, ProgressReport] = {
         **{row.pk: report(row) for row in begun},
         **{row.uuid: report_of_nothing(row) for row in others},
     }
     asked = [(key, found) for key, each in reports.items() if (found := each.open_criteria) is not None]
-    ids = [row.pk for row in begun if reports[row.pk].open_criteria is not None]
-    void = criteria_void_until(ids, at=at) if ids else {}
+    void = documents_void_until([row for row in begun if reports[row.pk].open_criteria is not None], at=at)
     missing = missing_of_documents(asked, lms_user_id=lms_user_id, learner_id=learner_id, void=void, at=at)
     titles = _titles(reports.values())
     return (

@@ -73,7 +73,7 @@ class Host:
 
     def add_identity(self, user: str, subject: str) -> None:
         file = self.folder / f"{subject}.csv"
-        file.write_text(f"user,issuer,subject\n{user},{self.issuer},{subject}\n")
+        file.write_text(f"learner,issuer,subject\n{user},{self.issuer},{subject}\n")
         self.manage("badges_identities", "apply", str(file))
 
     def _process(self, *arguments: str) -> Process:

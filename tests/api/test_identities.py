@@ -245,7 +245,7 @@ def test_a_file_names_people_in_three_ways_and_is_safe_to_repeat(identities: Any
     by_uuid, by_number, by_name = LearnerFactory.create_batch(3)
     user = UserFactory(username="zorglub")
     text = (
-        "\ufeffsubject,user,issuer\n"
+        "\ufeffsubject,learner,issuer\n"
         f"s-1,{by_uuid.uuid},{ISSUER}\n"
         f"s-2,{by_number.lms_user_id},{ISSUER}\n\n"
         f'"s,3",{by_name.user.username},{ISSUER}\n'
@@ -265,7 +265,7 @@ def test_one_wrong_line_and_nothing_is_written_and_nobody_is_named(identities: A
     api.link_identity(LearnerFactory(), ExternalIdentity(ISSUER, "taken"))
     gone = retired.lms_user_id
     api.retire(retired)
-    lines = ["user,issuer,subject", f"{learner.uuid},{ISSUER},s-1", f"{learner.uuid},{ISSUER},taken"]
+    lines = ["learner,issuer,subject", f"{learner.uuid},{ISSUER},s-1", f"{learner.uuid},{ISSUER},taken"]
     lines += [
         f"{gone},{ISSUER},s-3",
         f"nobody,{ISSUER},s-4",
@@ -277,10 +277,10 @@ def test_one_wrong_line_and_nothing_is_written_and_nobody_is_named(identities: A
     told = str(caught.value)
     assert "5 problems; nothing was changed" in told
     assert "line 3: Another learner has this id" in told
-    assert "line 4: this user was retired" in told
-    assert "line 5: nobody here is this user" in told
+    assert "line 4: nobody here is this learner, or the person was retired" in told
+    assert "line 5: nobody here" in told
     assert "line 6: nobody" in told
-    assert "line 7: this user was retired" in told
+    assert "line 7: nobody here" in told
     assert not any(name in told for name in ("taken", str(gone), str(learner.uuid)))
     assert LearnerIdentity.objects.count() == 1
 
@@ -288,17 +288,17 @@ def test_one_wrong_line_and_nothing_is_written_and_nobody_is_named(identities: A
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("", "line 1: the columns are user, issuer, subject"),
-        ("user,issuer\n7,x", "line 1: the columns are"),
-        ("user,issuer,subject\n7,x", "line 2: as many values"),
-        ("user,issuer,subject\n7,,s", "line 2: issuer: Write 1 to 255"),
-        ("user,issuer,subject\n7,x," + "s" * 256, "line 2: subject: Write 1 to 255"),
-        ("user,issuer,subject\n,x,s", "line 2: nobody here"),
-        ("user,issuer,subject\n7,x,s\n8,x,s", "line 3: line 2 has this id for another user"),
-        ('user,issuer,subject\n7,x,"s', "line 2: this is no CSV"),
-        (b"user,issuer,subject\n7,x,\xff", "this is no UTF-8"),
-        (b"user,issuer,subject\n7,x,s\0", "line 2:"),
-        ("user,issuer,subject\n7,x," + "s" * 200_000, "line 2: this is no CSV"),
+        ("", "line 1: the columns are learner, issuer, subject"),
+        ("learner,issuer\n7,x", "line 1: the columns are"),
+        ("learner,issuer,subject\n7,x", "line 2: as many values"),
+        ("learner,issuer,subject\n7,,s", "line 2: issuer: Write 1 to 255"),
+        ("learner,issuer,subject\n7,x," + "s" * 256, "line 2: subject: Write 1 to 255"),
+        ("learner,issuer,subject\n,x,s", "line 2: nobody here"),
+        ("learner,issuer,subject\n7,x,s\n8,x,s", "line 3: line 2 has this id for another learner"),
+        ('learner,issuer,subject\n7,x,"s', "line 2: this is no CSV"),
+        (b"learner,issuer,subject\n7,x,\xff", "this is no UTF-8"),
+        (b"learner,issuer,subject\n7,x,s\0", "line 2:"),
+        ("learner,issuer,subject\n7,x," + "s" * 200_000, "line 2: this is no CSV"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_refused_with_its_line(identities: Any, text: Any, told: str) -> None:
@@ -308,13 +308,13 @@ def test_a_file_that_cannot_be_read_is_refused_with_its_line(identities: Any, te
 
 
 def test_a_file_without_lines_adds_nothing_and_a_missing_one_is_named(identities: Any) -> None:
-    assert "0 to add, 0 unchanged" in identities("plan", "user,issuer,subject\n")
+    assert "0 to add, 0 unchanged" in identities("plan", "learner,issuer,subject\n")
     with pytest.raises(CommandError, match=r"missing\.csv: No such file"):
         call_command("badges_identities", "plan", "missing.csv")
 
 
 def test_the_number_of_statements_does_not_depend_on_the_number_of_lines(identities: Any) -> None:
-    header = "user,issuer,subject\n"
+    header = "learner,issuer,subject\n"
     learners = LearnerFactory.create_batch(30)
     lines = [f"{learner.user.username},{ISSUER},s-{learner.pk}\n" for learner in learners]
     with counted_statements() as few:

@@ -11,9 +11,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
+from badges.bulk import identity_files
+from badges.bulk.identity_files import IdentityFileError
 from badges.exceptions import Retryable
-from badges.intake import identity_files
-from badges.intake.identity_files import IdentityFileError
 
 SHOWN = 20  # problems
 
@@ -23,8 +23,8 @@ class Command(BaseCommand):
 
     help = (
         "Give learners their ids at other systems, so that events which hold only such an id find them. FILE is CSV "
-        "(UTF-8) with the columns user, issuer and subject; - is the standard input. A user is the UUID of a learner, "
-        "an LMS user id or a username. Safe to repeat; ids that are not in the file stay."
+        "(UTF-8) with the columns learner, issuer and subject; - is the standard input. A learner is a UUID, an LMS "
+        "user id or a username. Safe to repeat; ids that are not in the file stay."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

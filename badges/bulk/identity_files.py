@@ -1,39 +1,38 @@
 """
-Ids of learners at other systems from a file of CSV with the columns ``user``, ``issuer`` and ``subject``.
+Ids of learners at other systems from a file of CSV with the columns ``learner``, ``issuer`` and ``subject``.
 
-``user`` names a person as the REST API does: a UUID is that of a learner, digits are an LMS user id, anything else is a
-username. A person who has an account and no learner gets one. The whole file is checked before anything is written.
-Problems name the line and the remedy, and nobody.
+``learner`` names a person as the files of bulk runs do: a UUID is that of a learner, digits are an LMS user id,
+anything else is a username. A person who has an account and no learner gets one. The whole file is checked before
+anything is written. Problems name the line and the remedy, and nobody.
 """
 
 from __future__ import annotations
 
 import csv
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from badges.catalog.event_types import LearnerData
-from badges.catalog.learner_paths import ExternalIdentity, PersonKey
+from badges.bulk import people
+from badges.catalog.learner_paths import ExternalIdentity
 from badges.database import retry_transient
 from badges.exceptions import IdentityTakenError, UnusableIdentityError
 from badges.inserts import insert, new_row
-from badges.intake import identities, learners
+from badges.intake import identities
 from badges.intake.models import Learner, LearnerIdentity
 
-COLUMNS = ("user", "issuer", "subject")
+COLUMNS = ("learner", "issuer", "subject")
 BATCH = 500  # lines in one transaction
 
 HEADER = f"line 1: the columns are {', '.join(COLUMNS)}, in any order. Write these names, separated by commas."
 WIDTH = "as many values as there are columns are needed. Put a value that has a comma in double quotes."
-UNKNOWN = "nobody here is this user. Write the UUID of a learner, an LMS user id or a username that is known here."
-RETIRED = "this user was retired. Remove the line."
-
-_UUID_LENGTH, _LONGEST_NUMBER = 36, 19
+UNKNOWN = (
+    "nobody here is this learner, or the person was retired. Write the UUID of a learner, an LMS user id or a username "
+    "that is known here, or remove the line."
+)
 
 
 class IdentityFileError(ValueError):
@@ -49,7 +48,7 @@ class Line:
     """A line of the file: a person, and an id of theirs."""
 
     number: int
-    user: str
+    learner: str
     identity: ExternalIdentity
 
 
@@ -77,8 +76,8 @@ def read(text: Iterable[str]) -> list[Line]:
             try:
                 line = _line(reader.line_num, header, values)
                 first = lines.setdefault(line.identity, line)
-                if first.user != line.user:
-                    raise ValueError(f"line {first.number} has this id for another user. Remove one of the two.")
+                if first.learner != line.learner:
+                    raise ValueError(f"line {first.number} has this id for another learner. Remove one of the two.")
             except ValueError as error:
                 problems.append(f"line {reader.line_num}: {error}")
     except csv.Error as error:
@@ -94,14 +93,13 @@ def plan(lines: Sequence[Line], *, progress: Callable[[int], object]) -> Counts:
     """Return what ``apply`` would do; at most eight statements for 500 lines. ``progress`` gets numbers of lines."""
     counts = Counts()
     for some in _batches(lines):
-        people = _look_up(some)
-        owners = _owners(some)
+        found, owners = people.find({line.learner for line in some}), _owners(some)
         for line in some:
-            if problem := people.problems.get(line.user):
-                counts.problems.append(f"line {line.number}: {problem}")
+            if line.learner not in found:
+                counts.problems.append(f"line {line.number}: {UNKNOWN}")
             elif line.identity not in owners:
                 counts.new += 1
-            elif owners[line.identity] == people.known.get(line.user):
+            elif owners[line.identity] == found[line.learner].learner_id:
                 counts.unchanged += 1
             else:
                 counts.problems.append(f"line {line.number}: {IdentityTakenError()}")
@@ -118,10 +116,7 @@ def apply(lines: Sequence[Line], *, progress: Callable[[int], object]) -> Counts
     """
     counts = Counts()
     for some in _batches(lines):
-        try:
-            done = retry_transient(lambda some=some: _write(some))  # type: ignore[misc]
-        except IntegrityError:  # another process has just created one of these learners
-            done = retry_transient(lambda some=some: _write(some))  # type: ignore[misc]
+        done = retry_transient(lambda some=some: _write(some))  # type: ignore[misc]
         counts.new += done.new
         counts.unchanged += done.unchanged
         counts.problems += done.problems
@@ -138,62 +133,26 @@ def _line(number: int, header: Sequence[str], values: Sequence[str]) -> Line:
         identities.check(identity)
     except UnusableIdentityError as error:
         raise ValueError(str(error)) from None
-    if not found["user"] or "\0" in found["user"]:
+    if not found["learner"]:
         raise ValueError(UNKNOWN)
-    return Line(number, found["user"], identity)
+    return Line(number, found["learner"], identity)
 
 
 def _batches(lines: Sequence[Line]) -> Iterator[Sequence[Line]]:
     return (lines[start : start + BATCH] for start in range(0, len(lines), BATCH))
 
 
-@dataclass
-class _People:
-    """The users of some lines, as they are written: the learners who are known, who gets one, and what is wrong."""
-
-    known: dict[str, int]
-    new: dict[str, PersonKey]
-    problems: dict[str, str]
-    lookup: learners.LearnerLookup
-
-
-def _look_up(lines: Iterable[Line]) -> _People:
-    users = {line.user for line in lines}
-    uuids = {user: found for user in users if (found := _uuid(user))}
-    data = {user: _data(user) for user in users - uuids.keys()}
-    lookup = learners.look_up(data.values())
-    by_uuid = dict(Learner.objects.filter(uuid__in=uuids.values()).order_by().values_list("uuid", "pk"))
-    people = _People({}, {}, {}, lookup)
-    for user in users:
-        key = data[user].key if user in data else None
-        if user in uuids and uuids[user] in by_uuid:
-            people.known[user] = by_uuid[uuids[user]]
-        elif key is None or key in lookup.refused or not (key in lookup.retired or lookup.identifies(key)):
-            people.problems[user] = UNKNOWN
-        elif key in lookup.retired:
-            people.problems[user] = RETIRED
-        elif key in lookup.known:
-            people.known[user] = lookup.known[key].pk
-        else:
-            people.new[user] = key
-    living = Learner.objects.filter(pk__in=people.known.values()).exclude(user=None, lms_user_id=None)
-    alive = set(living.order_by().values_list("pk", flat=True))
-    for user in [user for user, pk in people.known.items() if pk not in alive]:
-        people.problems[user] = RETIRED
-    return people
-
-
 def _write(lines: Sequence[Line]) -> Counts:
     counts = Counts()
     with transaction.atomic():
-        people = _look_up(lines)
-        created = learners.get_or_create(people.lookup, people.new.values()) if people.new else {}
-        pks = people.known | {user: created[key].pk for user, key in people.new.items()}
+        found = people.find({line.learner for line in lines})
+        created = people.create_learners({who.account_id for who in found.values() if who.learner_id is None})
+        pks = {name: who.learner_id or created.get(who.account_id) for name, who in found.items()}
         # A retirement locks the learner before it deletes the ids. So none is added after it.
-        locked = Learner.objects.select_for_update().filter(pk__in=pks.values()).exclude(user=None, lms_user_id=None)
-        alive = {learner.pk for learner in locked.order_by("pk")}
+        known = Learner.objects.filter(pk__in=[pk for pk in pks.values() if pk]).exclude(user=None, lms_user_id=None)
+        alive = {learner.pk for learner in known.select_for_update().order_by("pk")}
         before = _owners(lines)
-        wanted = {line.identity: pks[line.user] for line in lines if pks.get(line.user) in alive}
+        wanted = {line.identity: pk for line in lines if (pk := pks.get(line.learner)) in alive}
         new = [
             new_row(LearnerIdentity, learner_id=pk, created_at=timezone.now(), **identity._asdict())
             for identity, pk in sorted(wanted.items())
@@ -203,7 +162,7 @@ def _write(lines: Sequence[Line]) -> Counts:
         owners = _owners(lines)
     for line in lines:
         if line.identity not in wanted:
-            counts.problems.append(f"line {line.number}: {people.problems.get(line.user, RETIRED)}")
+            counts.problems.append(f"line {line.number}: {UNKNOWN}")
         elif owners.get(line.identity) != wanted[line.identity]:
             counts.problems.append(f"line {line.number}: {IdentityTakenError()}")
         elif line.identity in before:
@@ -223,17 +182,3 @@ def _owners(lines: Iterable[Line]) -> Mapping[ExternalIdentity, int]:
         condition |= Q(issuer=issuer, subject__in=subjects)
     rows = LearnerIdentity.objects.filter(condition).order_by().values_list("issuer", "subject", "learner_id")
     return {ExternalIdentity(issuer, subject): pk for issuer, subject, pk in rows}
-
-
-def _uuid(user: str) -> uuid.UUID | None:
-    try:
-        return uuid.UUID(user) if len(user) == _UUID_LENGTH else None
-    except ValueError:
-        return None
-
-
-def _data(user: str) -> LearnerData:
-    """Return a user as events name one. A number that is too long becomes one that nobody has."""
-    if user.isascii() and user.isdigit():
-        return LearnerData(int(user) if len(user) <= _LONGEST_NUMBER else 0, True, None, None, None)
-    return LearnerData(None, True, user, None, None)
