@@ -50,7 +50,8 @@ def test_every_file_that_makes_a_dead_letter_is_on_the_page() -> None:
         name
         for file in sorted((root / "badges").rglob("*.py"))
         for name in [file.relative_to(root).as_posix()]
-        if makes.search(file.read_text(encoding="utf-8")) and not name.startswith(ELSEWHERE)
+        if makes.search(file.read_text(encoding="utf-8"))
+        if not name.startswith(ELSEWHERE) and file.name != "run_kinds.py"  # runs tell their own errors
         if not any(name == path or name.startswith(f"{path}/") for path in listed)
     ]
     assert missing == []
