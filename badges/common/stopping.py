@@ -5,7 +5,8 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from queue import Empty, SimpleQueue
 from types import FrameType
 
 from celery.exceptions import SoftTimeLimitExceeded
@@ -24,23 +25,29 @@ class StopRequest:
     """
 
     def __init__(self) -> None:
-        self._event = threading.Event()
+        # Not an Event: the main thread may hold its lock at the moment in which a signal handler asks for it.
+        self._wakeups: SimpleQueue[None] = SimpleQueue()
+        self._requested = False
 
     @property
     def requested(self) -> bool:
         """Whether the work should stop."""
-        return self._event.is_set()
+        return self._requested
 
     def __call__(self) -> bool:
         return self.requested
 
     def request(self) -> None:
         """Ask the work to stop. A signal handler or another thread may call this."""
-        self._event.set()
+        self._requested = True
+        self._wakeups.put(None)
 
     def wait(self, seconds: float) -> None:
         """Wait for some seconds, or until the work is asked to stop."""
-        self._event.wait(seconds)
+        if not self._requested:
+            with suppress(Empty):
+                self._wakeups.get(timeout=max(seconds, 0))
+                self._wakeups.put(None)  # for other threads that wait
 
 
 @contextmanager

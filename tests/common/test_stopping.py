@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -42,6 +44,22 @@ def test_a_wait_ends_when_a_stop_is_requested() -> None:
     began = time.monotonic()
     stop.wait(30)
     assert time.monotonic() - began < 10
+
+
+def test_a_signal_at_any_moment_of_a_wait_ends_it() -> None:
+    """With an Event a signal could come while its lock is held, and the process waited for itself."""
+    waits = """
+import random, signal, time
+from badges.common.stopping import StopRequest
+signal.signal(signal.SIGALRM, lambda *_: stop.request())
+ends = time.monotonic() + 3
+while time.monotonic() < ends:
+    stop = StopRequest()
+    signal.setitimer(signal.ITIMER_REAL, random.uniform(4e-6, 8e-5))
+    stop.wait(1)
+    assert stop.requested
+"""
+    subprocess.run([sys.executable, "-c", waits], check=True, timeout=60)
 
 
 def test_another_thread_may_use_it_although_it_gets_no_signals() -> None:

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+from queue import SimpleQueue
 
 from badges.testing.standin.controls import StandIn
 
@@ -23,9 +24,10 @@ def parser(module: str, description: str | None) -> argparse.ArgumentParser:
 
 def serve(standin: StandIn, *, until_stdin_closes: bool) -> int:
     """Print the address and serve until SIGTERM or SIGINT; return the exit code."""
-    stop = threading.Event()
+    # Not an Event: a signal handler must not ask for a lock that its own thread may hold.
+    stop: SimpleQueue[None] = SimpleQueue()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, lambda *_: stop.put(None))
     try:
         standin.start()
     except OSError as problem:
@@ -38,11 +40,11 @@ def serve(standin: StandIn, *, until_stdin_closes: bool) -> int:
         print(standin.url, flush=True)  # noqa: T201
         if until_stdin_closes:
             threading.Thread(target=_wait_for_parent, args=(stop,), daemon=True).start()
-        stop.wait()
+        stop.get()
     return 0
 
 
-def _wait_for_parent(stop: threading.Event) -> None:
+def _wait_for_parent(stop: SimpleQueue[None]) -> None:
     while os.read(0, 4096):
         pass
-    stop.set()
+    stop.put(None)
