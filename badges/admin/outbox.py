@@ -115,7 +115,7 @@ class OutboxMessageAdmin(ButtonsMixin, ExactSearchMixin, ReadOnlyAdmin):
     """Announcements, badges to be issued, and whatever else waits to be delivered."""
 
     list_display = (
-        *("sequence", "channel", "type", "state", "waits_for", "last_error", "key", "created_at", "due_at", "attempts"),
+        *("sequence", "channel", "type", "state", "last_error", "waits_for", "key", "created_at", "due_at", "attempts"),
     )
     list_filter = ("state", _ChannelFilter, _ProviderFilter, _TemplateFilter, "created_at")
     search_help_text = gettext_lazy("An LMS user id, a username or its beginning, or the UUID of a learner.")
