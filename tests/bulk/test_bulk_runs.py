@@ -273,6 +273,18 @@ def test_the_same_file_is_open_once_and_given_again_awards_nobody_twice() -> Non
     assert done(f"{learner.uuid},{template.slug},").read_counts() == {"already held": 1}
 
 
+def test_a_file_is_still_the_same_when_its_run_has_made_a_learner(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_kinds, "ROWS_PER_STEP", 1)
+    template, account = make_template(), UserFactory(username="fantasio")
+    rows = [f"fantasio,{template.slug},", f"{LearnerFactory().uuid},{template.slug},"]
+    run = start(*rows)
+    worker.carry_out(queue.claim(now=timezone.now()), should_stop=lambda: True)
+    assert api.learner_of(account) is not None
+    with pytest.raises(queue.RunRefused, match="is open"):
+        start(*rows)
+    assert (finish(run).read_counts(), Run.objects.count()) == ({"awarded": 2}, 1)
+
+
 def test_a_run_goes_on_where_its_worker_ended_and_awards_nobody_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_kinds, "ROWS_PER_STEP", 2)
     template = make_template()
