@@ -211,7 +211,9 @@ class BulkRevoke(BulkRuns):
         return decide_revocations(rows, holdings=holdings_of_rows(rows), now=now)
 
     def carry_out(self, job: Job, rows: Sequence[BulkRow], now: dt.datetime) -> list[UserCredential]:
-        public_reason, block = job.parameters["public_reason"], job.parameters["block"]
+        # Read anew: a retirement may have removed the reason since this worker began.
+        parameters = Run.objects.only("parameters").get(pk=job.run_id).read_parameters()
+        public_reason, block = parameters["public_reason"], parameters["block"]
         return _revoke(
             rows,
             lambda row: {

@@ -134,6 +134,46 @@ def test_who_left_since_the_file_was_read_gets_nothing_and_is_named_nowhere() ->
     assert set(BulkRow.objects.values_list("reason", flat=True)) == {""}
 
 
+@pytest.mark.parametrize("has_learner", [True, False])
+def test_a_retirement_removes_the_reasons_of_the_runs_that_have_the_person(*, has_learner: bool) -> None:
+    make_template(slug="star")
+    account, other = UserFactory(username="zorglub"), LearnerFactory()
+    if has_learner:
+        LearnerFactory(user=account)
+    reasons = {"reason": "Zorglub cheated.", "public_reason": "Zorglub did it."}
+    undone = revoke("zorglub,star,", "zorglub,star,", **reasons)
+    undo = finish(queue.undo(undone))
+    begun = start(f"{other.uuid},star,", "zorglub,star,", action=BulkAction.REVOKE, **reasons)
+    unrelated = start(f"{other.uuid},star,", action=BulkAction.REVOKE, **reasons)
+    assert "Zorglub" in undo.parameters
+    api.retire(account)
+    for run in (undone, undo, begun):
+        run.refresh_from_db()
+        assert "Zorglub" not in run.parameters
+        assert (run.read_parameters()["rows"], run.read_parameters()["block"]) == (2, True)
+    unrelated.refresh_from_db()
+    assert unrelated.read_parameters()["reason"] == "Zorglub cheated."
+
+
+def test_a_worker_writes_no_reason_that_a_retirement_has_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_kinds, "ROWS_PER_STEP", 1)
+    make_template(slug="star")
+    first, second = LearnerFactory(), LearnerFactory()
+    for learner in (first, second):
+        api.award(learner, "star")
+    rows = [f"{learner.uuid},star," for learner in (first, second)]
+    start(*rows, action=BulkAction.REVOKE, public_reason="Zorglub did it.")
+    retired = []
+
+    def retire(_: Run) -> None:
+        if not retired:
+            retired.append(api.retire(second))
+
+    worker.carry_out(queue.claim(now=timezone.now()), on_progress=retire)
+    assert UserCredential.objects.get(learner=first).public_reason == "Zorglub did it."
+    assert UserCredential.objects.get(learner=second).public_reason == ""
+
+
 def test_an_account_whose_lms_user_id_belongs_to_somebody_else_gets_nothing(settings: Any) -> None:
     settings.LMS_BADGES_CONFIG = {"user_lms_id_field": "last_name"}
     LearnerFactory(lms_user_id=41, user__last_name="41")
