@@ -70,7 +70,7 @@ class BulkRuns(RunKind):
         mode = Run.objects.values_list("mode", flat=True).get(pk=job.run_id)
         ending = {RunMode.PLAN: "-plan", RunMode.UNDO: "-undo"}.get(RunMode(mode), "")
         column = "undo_outcome" if job.undoes else "outcome"
-        rows = self._rows_of(job).select_related("learner__user", "template")
+        rows = self._rows_of(job).select_related("learner__user", "account", "template")
         return f"{self.action.replace('_', '-')}{ending}.csv", _as_csv(rows.iterator(2000), column)
 
     def prepare_apply(self, plan_id: uuid.UUID, run_id: uuid.UUID) -> None:

@@ -376,6 +376,18 @@ def test_a_step_costs_the_same_for_few_rows_and_for_many(action: BulkAction) -> 
     assert UserCredential.objects.filter(status="awarded").count() == (84 if action is BulkAction.AWARD else 0)
 
 
+def test_the_result_costs_the_same_for_few_accounts_without_a_learner_and_for_many() -> None:
+    counts = []
+    for number in (2, 20):
+        template = make_template()
+        accounts = [UserFactory() for _ in range(number)]
+        start(*(f"{each.get_username()},{template.slug}," for each in accounts), mode=RunMode.PLAN)
+        with counted_statements() as statements:
+            worker.work()
+        counts.append(len(statements))
+    assert counts[0] == counts[1]
+
+
 def test_the_rows_of_an_old_run_are_deleted_with_it() -> None:
     template, learner = make_template(), LearnerFactory()
     done(f"{learner.uuid},{template.slug},")
