@@ -277,10 +277,16 @@ def _award(
     *,
     ends: Mapping[uuid.UUID | None, dt.datetime | None] | None = None,
 ) -> list[UserCredential]:
-    """Award the badges of rows. ``ends`` are those of the credentials of the rows; else the templates say them."""
-    templates, ends = granting.granted({row.template_id for row in rows}), ends or {}
+    """Award the badges of rows. ``ends`` are those of the credentials of the rows, which are given back."""
+    templates = granting.granted({row.template_id for row in rows})
     new = [
-        NewAward(row.learner_id, templates[row.template_id], cause_of(row), valid_until=ends.get(row.credential_id))
+        NewAward(
+            row.learner_id,
+            templates[row.template_id],
+            cause_of(row),
+            given_back=ends is not None,
+            valid_until=ends[row.credential_id] if ends is not None else None,
+        )
         for row in rows
         if row.learner_id
     ]

@@ -415,3 +415,18 @@ def test_a_badge_that_is_given_back_ends_when_the_revoked_one_would_have_ended()
     assert Run.objects.get(undoes=run).read_counts() == {"awarded": 1, "not held": 1}
     credential = UserCredential.objects.get(status="awarded")
     assert (credential.learner, credential.valid_until) == (long, end)
+
+
+def test_a_badge_without_an_end_is_given_back_without_one_and_without_a_mail(settings: Any) -> None:
+    settings.LMS_BADGES_CONFIG = {"mail": {"awards": True}}
+    make_template(slug="star")
+    learner = LearnerFactory()
+    done(f"{learner.uuid},star,")
+    run = revoke(f"{learner.uuid},star,")
+    make_template(slug="star", expiry={"days": 30})
+    finish(queue.undo(run))
+    credential = UserCredential.objects.get(status="awarded")
+    assert credential.valid_until is None
+    mails = OutboxMessage.objects.filter(channel="mail").values_list("payload", flat=True)
+    assert [str(credential.pk) in payload for payload in mails] == [False]
+    assert OutboxMessage.objects.filter(type="badge.awarded", payload__contains=str(credential.pk)).exists()
