@@ -30,6 +30,7 @@ from badges.catalog.causes import Cause, CauseKind
 from badges.common.permissions import permission
 from badges.granting import NewAward, NewRevocation
 from badges.inserts import insert
+from badges.intake import learners
 from badges.intake.models import Learner
 from badges.runs.kinds import Job, RunKind, Step
 from badges.runs.models import Run, RunMode
@@ -256,10 +257,10 @@ class BulkRevoke(BulkRuns):
 
 
 def _locked(chunk: QuerySet[BulkRow]) -> list[BulkRow]:
-    """Return rows, after their learners were locked in the order of their ids; two statements."""
+    """Return rows, after their learners were locked; at most four statements."""
     # The learners first: what the rows say may have changed while this transaction waited for a lock.
     ids = list(chunk.exclude(learner=None).order_by().values_list("learner_id", flat=True))
-    list(Learner.objects.select_for_update().filter(pk__in=ids).order_by("pk").values_list("pk"))
+    learners.lock(ids)
     return list(chunk)
 
 
