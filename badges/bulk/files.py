@@ -61,8 +61,6 @@ def read(content: bytes) -> ReadFile:
     """
     if problem := too_big(len(content)):
         return ReadFile(problems=[problem])
-    if not content.strip():
-        return ReadFile(problems=["The file is empty. Its first row has the headings learner, template and reason."])
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -76,7 +74,10 @@ def _read_rows(text: str) -> ReadFile:
     numbered = _numbered_rows(text)
     number = 0
     try:
-        number, headings = next(numbered)
+        number, headings = next(numbered, (0, None))
+        if headings is None:
+            found.problems.append("The file is empty. Its first row has the headings learner, template and reason.")
+            return found
         columns = _columns(headings, found.problems)
         if found.problems:
             return found

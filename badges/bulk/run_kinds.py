@@ -30,6 +30,7 @@ from badges.catalog.causes import Cause, CauseKind
 from badges.common.permissions import permission
 from badges.granting import NewAward, NewRevocation
 from badges.inserts import insert
+from badges.intake import learners
 from badges.intake.models import Learner
 from badges.runs.kinds import Job, RunKind, Step
 from badges.runs.models import Run, RunMode
@@ -70,7 +71,7 @@ class BulkRuns(RunKind):
         mode = Run.objects.values_list("mode", flat=True).get(pk=job.run_id)
         ending = {RunMode.PLAN: "-plan", RunMode.UNDO: "-undo"}.get(RunMode(mode), "")
         column = "undo_outcome" if job.undoes else "outcome"
-        rows = self._rows_of(job).select_related("learner__user", "template")
+        rows = self._rows_of(job).select_related("learner__user", "account", "template")
         return f"{self.action.replace('_', '-')}{ending}.csv", _as_csv(rows.iterator(2000), column)
 
     def prepare_apply(self, plan_id: uuid.UUID, run_id: uuid.UUID) -> None:
@@ -211,7 +212,9 @@ class BulkRevoke(BulkRuns):
         return decide_revocations(rows, holdings=holdings_of_rows(rows), now=now)
 
     def carry_out(self, job: Job, rows: Sequence[BulkRow], now: dt.datetime) -> list[UserCredential]:
-        public_reason, block = job.parameters["public_reason"], job.parameters["block"]
+        # Read anew: a retirement may have removed the reason since this worker began.
+        parameters = Run.objects.only("parameters").get(pk=job.run_id).read_parameters()
+        public_reason, block = parameters["public_reason"], parameters["block"]
         return _revoke(
             rows,
             lambda row: {
@@ -254,10 +257,10 @@ class BulkRevoke(BulkRuns):
 
 
 def _locked(chunk: QuerySet[BulkRow]) -> list[BulkRow]:
-    """Return rows, after their learners were locked in the order of their ids; two statements."""
+    """Return rows, after their learners were locked; at most four statements."""
     # The learners first: what the rows say may have changed while this transaction waited for a lock.
     ids = list(chunk.exclude(learner=None).order_by().values_list("learner_id", flat=True))
-    list(Learner.objects.select_for_update().filter(pk__in=ids).order_by("pk").values_list("pk"))
+    learners.lock(ids)
     return list(chunk)
 
 
@@ -275,10 +278,16 @@ def _award(
     *,
     ends: Mapping[uuid.UUID | None, dt.datetime | None] | None = None,
 ) -> list[UserCredential]:
-    """Award the badges of rows. ``ends`` are those of the credentials of the rows; else the templates say them."""
-    templates, ends = granting.granted({row.template_id for row in rows}), ends or {}
+    """Award the badges of rows. ``ends`` are those of the credentials of the rows, which are given back."""
+    templates = granting.granted({row.template_id for row in rows})
     new = [
-        NewAward(row.learner_id, templates[row.template_id], cause_of(row), valid_until=ends.get(row.credential_id))
+        NewAward(
+            row.learner_id,
+            templates[row.template_id],
+            cause_of(row),
+            given_back=ends is not None,
+            valid_until=ends[row.credential_id] if ends is not None else None,
+        )
         for row in rows
         if row.learner_id
     ]

@@ -45,13 +45,21 @@ class BulkAction(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class UploadRow:
-    """A row whose learner and template are known. ``duplicate_of`` is the number of the row that it repeats."""
+    """
+    A row of the file whose learner and template are known.
 
-    number: int
+    ``duplicate_of`` is the number of the row that it repeats.
+    """
+
+    given: FileRow
     person: FoundPerson
     template_id: int
-    reason: str
     duplicate_of: int | None = None
+
+    @property
+    def number(self) -> int:
+        """The number of the row in the file."""
+        return self.given.number
 
 
 @dataclass(slots=True)
@@ -111,7 +119,7 @@ def read(content: bytes, *, action: BulkAction) -> Upload:
                 continue
             earlier = first.setdefault((person, template.id), row.number)
             duplicate_of = earlier if earlier != row.number else None
-            upload.rows.append(UploadRow(row.number, person, template.id, row.reason, duplicate_of))
+            upload.rows.append(UploadRow(row, person, template.id, duplicate_of))
     upload.problems.sort(key=_row_number)
     return upload
 
@@ -137,8 +145,12 @@ def start(upload: Upload, reasons: BulkReasons, *, mode: RunMode, by: AbstractBa
 
 
 def digest(upload: Upload, reasons: BulkReasons) -> str:
-    """Return what identifies a file with its reasons: the same rows again have the same digest."""
-    rows = [[*map(str, row.person), row.template_id, row.reason] for row in upload.rows]
+    """
+    Return what identifies a file with its reasons: the same rows again have the same digest.
+
+    It depends on what the rows say and not on whom they mean: the run of the file may make learners.
+    """
+    rows = [[row.given.learner, row.given.template, row.given.reason] for row in upload.rows]
     document = [rows, reasons.reason, reasons.public_reason, reasons.block]
     return hashlib.sha256(json.dumps(document).encode()).hexdigest()[:16]
 
@@ -200,7 +212,7 @@ def _bulk_row(run: Run, row: UploadRow, reasons: BulkReasons) -> BulkRow:
         learner_id=row.person.learner_id,
         account_id=row.person.account_id,
         template_id=row.template_id,
-        reason=row.reason or reasons.reason,
+        reason=row.given.reason or reasons.reason,
         duplicate_of=row.duplicate_of,
     )
 

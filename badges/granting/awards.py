@@ -61,14 +61,17 @@ class NewAward:
     A badge that a learner is to get, and the cause.
 
     ``earned_at`` is the moment since which the learner has met all that the template demands by newer facts again. It
-    is for templates with an expiry. None: the badge is earned now, by the cause. ``valid_until`` is the end of a badge
-    that is given back. None: as the template says.
+    is for templates with an expiry. None: the badge is earned now, by the cause.
+
+    ``given_back``: the learner had the badge before, so no mail tells of it, and it ends at ``valid_until`` as it did
+    then; None is without an end. All other badges end as the template says. Only ``award`` leaves the mail out.
     """
 
     learner_id: int
     template: GrantedTemplate
     cause: Cause
     earned_at: dt.datetime | None = None
+    given_back: bool = False
     valid_until: dt.datetime | None = None
 
 
@@ -89,6 +92,7 @@ def award(new: Sequence[NewAward], *, now: dt.datetime) -> list[UserCredential]:
     if not new:
         return []
     template_of = {learner_template_id(each.learner_id, each.template.id): each.template for each in new}
+    given_back = {learner_template_id(each.learner_id, each.template.id) for each in new if each.given_back}
     holdings = holdings_of(template_of)
     ended: list[ActiveCredential] = []
     decided = (
@@ -108,7 +112,11 @@ def award(new: Sequence[NewAward], *, now: dt.datetime) -> list[UserCredential]:
             *(
                 message
                 for credential, issuers in issuers_of
-                for message in messages_of_award(credential, [provider for provider, *_ in issuers])
+                for message in messages_of_award(
+                    credential,
+                    [provider for provider, *_ in issuers],
+                    is_new=credential.learner_template_id not in given_back,
+                )
             ),
         ],
         now=now,
@@ -174,8 +182,8 @@ def award_to(
     end, is added to ``ended``.
     """
     expiry, valid_until = new.template.expiry, new.valid_until
-    if expiry is not None and valid_until is None:
-        valid_until = expiry.valid_until(now, timezone.get_default_timezone())
+    if not new.given_back:
+        valid_until = expiry.valid_until(now, timezone.get_default_timezone()) if expiry is not None else None
     if not _may_award(holding, new, valid_until, now):
         return None
     credential = _credential_of(new, valid_until, now)

@@ -18,10 +18,16 @@ from badges.awarding.models import UserCredential
 from badges.outbox.mailbox import NewMessage
 
 
-def messages_of_award(credential: UserCredential, providers: Iterable[str]) -> Iterator[NewMessage]:
-    """Yield the messages of an award: announce it, publish it, issue the badge at every provider, tell the learner."""
+def messages_of_award(
+    credential: UserCredential, providers: Iterable[str], *, is_new: bool = True
+) -> Iterator[NewMessage]:
+    """
+    Yield the messages of an award: announce it, publish it, issue the badge at every provider, tell the learner.
+
+    The learner is not told of a badge that is not new, but given back.
+    """
     yield from _messages(credential, "badge.awarded", cloud_events.ASSIGNED, providers, "issue")
-    if mail.tells_of_awards():
+    if is_new and mail.tells_of_awards():
         yield mail.message_about(mail.AWARD, learner_id=credential.learner_id, credential_id=credential.pk)
 
 

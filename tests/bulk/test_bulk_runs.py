@@ -134,6 +134,46 @@ def test_who_left_since_the_file_was_read_gets_nothing_and_is_named_nowhere() ->
     assert set(BulkRow.objects.values_list("reason", flat=True)) == {""}
 
 
+@pytest.mark.parametrize("has_learner", [True, False])
+def test_a_retirement_removes_the_reasons_of_the_runs_that_have_the_person(*, has_learner: bool) -> None:
+    make_template(slug="star")
+    account, other = UserFactory(username="zorglub"), LearnerFactory()
+    if has_learner:
+        LearnerFactory(user=account)
+    reasons = {"reason": "Zorglub cheated.", "public_reason": "Zorglub did it."}
+    undone = revoke("zorglub,star,", "zorglub,star,", **reasons)
+    undo = finish(queue.undo(undone))
+    begun = start(f"{other.uuid},star,", "zorglub,star,", action=BulkAction.REVOKE, **reasons)
+    unrelated = start(f"{other.uuid},star,", action=BulkAction.REVOKE, **reasons)
+    assert "Zorglub" in undo.parameters
+    api.retire(account)
+    for run in (undone, undo, begun):
+        run.refresh_from_db()
+        assert "Zorglub" not in run.parameters
+        assert (run.read_parameters()["rows"], run.read_parameters()["block"]) == (2, True)
+    unrelated.refresh_from_db()
+    assert unrelated.read_parameters()["reason"] == "Zorglub cheated."
+
+
+def test_a_worker_writes_no_reason_that_a_retirement_has_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_kinds, "ROWS_PER_STEP", 1)
+    make_template(slug="star")
+    first, second = LearnerFactory(), LearnerFactory()
+    for learner in (first, second):
+        api.award(learner, "star")
+    rows = [f"{learner.uuid},star," for learner in (first, second)]
+    start(*rows, action=BulkAction.REVOKE, public_reason="Zorglub did it.")
+    retired = []
+
+    def retire(_: Run) -> None:
+        if not retired:
+            retired.append(api.retire(second))
+
+    worker.carry_out(queue.claim(now=timezone.now()), on_progress=retire)
+    assert UserCredential.objects.get(learner=first).public_reason == "Zorglub did it."
+    assert UserCredential.objects.get(learner=second).public_reason == ""
+
+
 def test_an_account_whose_lms_user_id_belongs_to_somebody_else_gets_nothing(settings: Any) -> None:
     settings.LMS_BADGES_CONFIG = {"user_lms_id_field": "last_name"}
     LearnerFactory(lms_user_id=41, user__last_name="41")
@@ -273,6 +313,18 @@ def test_the_same_file_is_open_once_and_given_again_awards_nobody_twice() -> Non
     assert done(f"{learner.uuid},{template.slug},").read_counts() == {"already held": 1}
 
 
+def test_a_file_is_still_the_same_when_its_run_has_made_a_learner(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_kinds, "ROWS_PER_STEP", 1)
+    template, account = make_template(), UserFactory(username="fantasio")
+    rows = [f"fantasio,{template.slug},", f"{LearnerFactory().uuid},{template.slug},"]
+    run = start(*rows)
+    worker.carry_out(queue.claim(now=timezone.now()), should_stop=lambda: True)
+    assert api.learner_of(account) is not None
+    with pytest.raises(queue.RunRefused, match="is open"):
+        start(*rows)
+    assert (finish(run).read_counts(), Run.objects.count()) == ({"awarded": 2}, 1)
+
+
 def test_a_run_goes_on_where_its_worker_ended_and_awards_nobody_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_kinds, "ROWS_PER_STEP", 2)
     template = make_template()
@@ -324,6 +376,18 @@ def test_a_step_costs_the_same_for_few_rows_and_for_many(action: BulkAction) -> 
     assert UserCredential.objects.filter(status="awarded").count() == (84 if action is BulkAction.AWARD else 0)
 
 
+def test_the_result_costs_the_same_for_few_accounts_without_a_learner_and_for_many() -> None:
+    counts = []
+    for number in (2, 20):
+        template = make_template()
+        accounts = [UserFactory() for _ in range(number)]
+        start(*(f"{each.get_username()},{template.slug}," for each in accounts), mode=RunMode.PLAN)
+        with counted_statements() as statements:
+            worker.work()
+        counts.append(len(statements))
+    assert counts[0] == counts[1]
+
+
 def test_the_rows_of_an_old_run_are_deleted_with_it() -> None:
     template, learner = make_template(), LearnerFactory()
     done(f"{learner.uuid},{template.slug},")
@@ -351,3 +415,18 @@ def test_a_badge_that_is_given_back_ends_when_the_revoked_one_would_have_ended()
     assert Run.objects.get(undoes=run).read_counts() == {"awarded": 1, "not held": 1}
     credential = UserCredential.objects.get(status="awarded")
     assert (credential.learner, credential.valid_until) == (long, end)
+
+
+def test_a_badge_without_an_end_is_given_back_without_one_and_without_a_mail(settings: Any) -> None:
+    settings.LMS_BADGES_CONFIG = {"mail": {"awards": True}}
+    make_template(slug="star")
+    learner = LearnerFactory()
+    done(f"{learner.uuid},star,")
+    run = revoke(f"{learner.uuid},star,")
+    make_template(slug="star", expiry={"days": 30})
+    finish(queue.undo(run))
+    credential = UserCredential.objects.get(status="awarded")
+    assert credential.valid_until is None
+    mails = OutboxMessage.objects.filter(channel="mail").values_list("payload", flat=True)
+    assert [str(credential.pk) in payload for payload in mails] == [False]
+    assert OutboxMessage.objects.filter(type="badge.awarded", payload__contains=str(credential.pk)).exists()

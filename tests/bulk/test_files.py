@@ -33,6 +33,10 @@ def test_a_file_of_a_spreadsheet_is_read_with_its_mark_and_its_delimiter(delimit
     [
         ("", "The file is empty."),
         (" \n\n", "The file is empty."),
+        (b"\xef\xbb\xbf", "The file is empty."),
+        (b"\xef\xbb\xbf\r\n", "The file is empty."),
+        (",,,\n", "The file is empty."),
+        (";;\r\n;;", "The file is empty."),
         ("learner,template\n", "There is no row below the headings."),
         ("template\nstar", "The column “learner” is missing."),
         ("anna,star\n", "The column “learner” is missing."),
