@@ -135,9 +135,17 @@ def _problem(status: int, title: str) -> dict[str, Any]:
     return {"type": "about:blank", "title": title, "status": status}
 
 
+def _prefers_json(request: HttpRequest) -> bool:
+    """Return whether a client prefers JSON; False for an Accept header that Django cannot read."""
+    try:
+        return request.get_preferred_type([HTML, JSON]) == JSON
+    except (ValueError, LookupError):  # an unknown encoding of a parameter, or text that is not in its encoding
+        return False
+
+
 def _answer(request: HttpRequest, context: dict[str, Any], data: dict[str, Any], *, status: int = 200) -> HttpResponse:
     """Return HTML or JSON, as the client prefers; HTML where it accepts both alike, or neither."""
-    if request.get_preferred_type([HTML, JSON]) == JSON:
+    if _prefers_json(request):
         media_type = JSON if status == 200 else MEDIA_TYPE
         response: HttpResponse = JsonResponse(data, status=status, content_type=media_type)
     else:

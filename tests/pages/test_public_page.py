@@ -109,7 +109,11 @@ def test_a_private_badge_answers_as_one_that_does_not_exist(client: Any, accept:
 
 
 @pytest.mark.parametrize(
-    "accept", ["", ";", "text/html;q=x", "application/*;q=0.1, */*", "a/b/c", "é", "*/*", "image/png"]
+    "accept",
+    [
+        *("", ";", "text/html;q=x", "application/*;q=0.1, */*", "a/b/c", "é", "*/*", "image/png"),
+        *("a/b; x*=bogus''%41", "a/b; x*=a\0b''%41", "application/json, a/b; x*=punycode''%ff"),
+    ],
 )
 def test_an_odd_accept_header_gets_the_page(client: Any, accept: str) -> None:
     answer = client.get(address(shared()), headers={"Accept": accept})
