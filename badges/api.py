@@ -234,10 +234,11 @@ def revoke(
     """
     Revoke the badge that a person holds, and return the credential. It is announced and revoked at providers later.
 
-    ``reason`` is public: the learner may read it, and providers get it (at most 255 characters). ``internal_reason`` is
-    for staff (at most 500). With ``block``, the learner does not get the badge again until ``lift_block`` is called; by
-    default a revocation by a person (``by``) blocks, and one by the calling code does not. With ``credential_id`` only
-    this credential is revoked, and not one that the person has got since.
+    ``reason`` is public: the learner and everybody who can open the public page of the badge may read it, and providers
+    get it (at most 255 characters). ``internal_reason`` is for staff (at most 500). With ``block``, the learner does
+    not get the badge again until ``lift_block`` is called; by default a revocation by a person (``by``) blocks, and one
+    by the calling code does not. With ``credential_id`` only this credential is revoked, and not one that the person
+    has got since.
 
     Raises BadgeTemplate.DoesNotExist, UnknownPersonError, NotHeldError or UnusableReasonError. Raises Retryable when
     the database did not answer.

@@ -81,7 +81,10 @@ class BulkRevokeForm(BulkForm):
     public_reason = reason_field(
         gettext_lazy("Reason for the learners"),
         PUBLIC_REASON_LENGTH,
-        gettext_lazy("The learners can read it, and the providers at which the badges were issued get it."),
+        gettext_lazy(
+            "The learners and everybody who can open the public pages of the badges can read it, and the providers at "
+            "which the badges were issued get it."
+        ),
         required=True,
         rows=2,
     )

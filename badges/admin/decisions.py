@@ -84,7 +84,10 @@ class RevokeForm(DecisionForm):
     public_reason = reason_field(
         gettext_lazy("Reason for the learner"),
         PUBLIC_REASON_LENGTH,
-        gettext_lazy("The learner can read it, and the providers at which the badge was issued get it."),
+        gettext_lazy(
+            "The learner and everybody who can open the public page of the badge can read it, and the providers at "
+            "which the badge was issued get it."
+        ),
         required=True,
         rows=2,
     )

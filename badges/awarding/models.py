@@ -46,10 +46,10 @@ class UserCredential(Caused):
     replaced, and the new row points at it (``replaces``). ``ended_at`` is when it expired or was replaced.
 
     A revoked credential has a second cause: when it was revoked, by what or whom, and why. ``public_reason`` is what
-    the learner and the providers may read, ``internal_reason`` is for staff. ``blocked`` is set when a person revoked
-    it: the learner does not get the badge again until staff lift the block. Then ``blocked`` is cleared, and
-    ``block_lifted_at``, ``block_lifted_person`` (None for other code) and ``block_lifted_reason`` say when, by whom and
-    why. Nothing else of a revocation changes.
+    the learner, the providers and everybody who can open the public page may read, ``internal_reason`` is for staff.
+    ``blocked`` is set when a person revoked it: the learner does not get the badge again until staff lift the block.
+    Then ``blocked`` is cleared, and ``block_lifted_at``, ``block_lifted_person`` (None for other code) and
+    ``block_lifted_reason`` say when, by whom and why. Nothing else of a revocation changes.
 
     ``is_public`` is set by the learner, who may change it at any time, whatever the status is. Whether anybody may read
     about the credential depends on the settings, too: ``badges.awarding.sharing`` says so, and nothing else asks this

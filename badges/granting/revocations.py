@@ -26,9 +26,9 @@ class NewRevocation:
     """
     A badge that a learner is to lose, with the cause and the revision of the template at this time.
 
-    ``public_reason`` may be shown to the learner and is sent to providers. ``block``: the learner does not get the
-    badge again until staff lift the block. With ``credential_id`` only this credential is revoked, and not one that the
-    learner has got since.
+    ``public_reason`` is shown to the learner and on the public page, and is sent to providers. ``block``: the learner
+    does not get the badge again until staff lift the block. With ``credential_id`` only this credential is revoked, and
+    not one that the learner has got since.
     """
 
     learner_id: int

@@ -3,6 +3,8 @@ The public page of a credential, without login, cookie or script: what was award
 
 It is HTML, or JSON for clients that prefer ``application/json`` in their Accept header. A credential that is not
 public, one that does not exist, and an address that cannot be one get the same answer.
+
+The page of a credential that was replaced shows the state and the end of the newer one, if that is public, too.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from django.utils.translation import pgettext
 from django.views.decorators.http import require_safe
 
 from badges.awarding.models import CredentialStatus, UserCredential
-from badges.awarding.sharing import public_credentials
+from badges.awarding.sharing import is_public, public_credentials
 from badges.common.client_limits import seconds_to_wait
 from badges.common.problem_details import MEDIA_TYPE
 from badges.conf import config
@@ -90,7 +92,7 @@ def credential_page(request: HttpRequest, id: str) -> HttpResponse:
 
 
 def find(text: str, *, now: dt.datetime) -> PublicCredential | None:
-    """Return the public credential that an address names, or None; one statement at most."""
+    """Return the public credential that an address names, or None; two statements at most."""
     try:
         credential_id = uuid.UUID(text)
     except ValueError:
@@ -103,7 +105,8 @@ def find(text: str, *, now: dt.datetime) -> PublicCredential | None:
 
 
 def _public(row: UserCredential, now: dt.datetime) -> PublicCredential:
-    state = _state(row, now)
+    last = _last_renewal(row)
+    state = _state(last, now)
     revoked = state is State.REVOKED
     return PublicCredential(
         id=row.pk,
@@ -113,10 +116,26 @@ def _public(row: UserCredential, now: dt.datetime) -> PublicCredential:
         image_url=row.template.image_url,
         learner_name=_name(row) if config.pages["show_name"] else "",
         awarded_at=row.awarded_at,
-        valid_until=row.ended_at or row.valid_until,
-        revoked_at=row.revoked_at if revoked else None,
-        reason=row.public_reason if revoked else "",
+        valid_until=last.ended_at or last.valid_until,
+        revoked_at=last.revoked_at if revoked else None,
+        reason=last.public_reason if revoked else "",
     )
+
+
+def _last_renewal(row: UserCredential) -> UserCredential:
+    """
+    Return the credential by which the learner went on holding a badge without a break, if it is public, else ``row``.
+
+    No statement, except for a credential that was replaced: one.
+    """
+    if row.status != CredentialStatus.REPLACED:
+        return row
+    newer = UserCredential.objects.filter(learner_template_id=row.learner_template_id).exclude(replaces=None)
+    successors = {each.replaces_id: each for each in newer.order_by("awarded_at", "id")}
+    last = row
+    while last.status == CredentialStatus.REPLACED and last.pk in successors:
+        last = successors.pop(last.pk)
+    return last if is_public(last) else row
 
 
 def _state(row: UserCredential, now: dt.datetime) -> State:
@@ -135,9 +154,17 @@ def _problem(status: int, title: str) -> dict[str, Any]:
     return {"type": "about:blank", "title": title, "status": status}
 
 
+def _prefers_json(request: HttpRequest) -> bool:
+    """Return whether a client prefers JSON; False for an Accept header that Django cannot read."""
+    try:
+        return request.get_preferred_type([HTML, JSON]) == JSON
+    except (ValueError, LookupError):  # an unknown encoding of a parameter, or text that is not in its encoding
+        return False
+
+
 def _answer(request: HttpRequest, context: dict[str, Any], data: dict[str, Any], *, status: int = 200) -> HttpResponse:
     """Return HTML or JSON, as the client prefers; HTML where it accepts both alike, or neither."""
-    if request.get_preferred_type([HTML, JSON]) == JSON:
+    if _prefers_json(request):
         media_type = JSON if status == 200 else MEDIA_TYPE
         response: HttpResponse = JsonResponse(data, status=status, content_type=media_type)
     else:

@@ -128,10 +128,11 @@ def test_the_same_file_twice_at_the_same_time_is_refused(giver: Any) -> None:
     assert "is open. Wait for it, or cancel it." in send(giver, AWARD, "anna,star,").content.decode()
 
 
-def test_a_revocation_asks_for_a_reason_that_the_learners_may_read(staff: Any) -> None:
+def test_a_revocation_asks_for_a_reason_and_says_who_can_read_it(staff: Any) -> None:
     make_template(slug="star")
     api.award(LearnerFactory(user__username="anna"), "star")
     client = signed_in(staff(*SEES, "revoke_usercredential"))
+    assert "everybody who can open the public pages of the badges can read it" in client.get(REVOKE).content.decode()
     assert errors(send(client, REVOKE, "anna,star,")) == ["This field is required."]
     send(client, REVOKE, "anna,star,", public_reason="It was a mistake of ours.")
     worker.work()

@@ -91,6 +91,11 @@ def test_a_badge_is_revoked_from_its_page_and_the_page_then_says_who_when_and_wh
     assert buttons(manager, page_of(credential)) == ["Lift block"]
 
 
+def test_the_form_says_who_can_read_the_reason_of_a_revocation(manager: Client) -> None:
+    shown = text(manager.get(form_of(UserCredentialFactory(), "revoke")))
+    assert "The learner and everybody who can open the public page of the badge can read it" in shown
+
+
 def test_without_the_check_mark_nothing_is_blocked(manager: Client) -> None:
     credential = UserCredentialFactory()
     page = manager.post(form_of(credential, "revoke"), {"public_reason": "Awarded too early."}, follow=True)

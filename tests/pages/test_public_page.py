@@ -19,6 +19,10 @@ from tests.factories import EXPIRED, NOON, REVOKED, LearnerFactory, UserCredenti
 pytestmark = [pytest.mark.django_db, pytest.mark.tables]
 
 JSON = {"Accept": "application/json"}
+SOON = NOON + dt.timedelta(days=6)
+LATER = NOON.replace(year=2099)
+# The columns of a credential in whose place there is a newer one.
+REPLACED = {"status": "replaced", "active_key": None, "valid_until": NOON + dt.timedelta(days=30), "ended_at": SOON}
 
 
 def address(credential: Any) -> str:
@@ -109,7 +113,11 @@ def test_a_private_badge_answers_as_one_that_does_not_exist(client: Any, accept:
 
 
 @pytest.mark.parametrize(
-    "accept", ["", ";", "text/html;q=x", "application/*;q=0.1, */*", "a/b/c", "é", "*/*", "image/png"]
+    "accept",
+    [
+        *("", ";", "text/html;q=x", "application/*;q=0.1, */*", "a/b/c", "é", "*/*", "image/png"),
+        *("a/b; x*=bogus''%41", "a/b; x*=a\0b''%41", "application/json, a/b; x*=punycode''%ff"),
+    ],
 )
 def test_an_odd_accept_header_gets_the_page(client: Any, accept: str) -> None:
     answer = client.get(address(shared()), headers={"Accept": accept})
@@ -145,6 +153,48 @@ def test_an_expired_badge_says_so(client: Any) -> None:
     credential = shared(**EXPIRED)
     assert client.get(address(credential), headers=JSON).json()["status"] == "expired"
     assert "This badge has expired." in client.get(address(credential)).content.decode()
+
+
+def renewed(**given: Any) -> tuple[UserCredential, UserCredential]:
+    """Return a public credential that was replaced, and the one that took its place, which gets what is given."""
+    old = shared(**REPLACED)
+    values = {"awarded_at": SOON, "valid_until": LATER, "is_public": True, "replaces": old, **given}
+    return old, UserCredentialFactory(learner=old.learner, template=old.template, **values)
+
+
+def test_the_old_address_of_a_renewed_badge_says_that_it_is_valid(client: Any) -> None:
+    old, _ = renewed()
+    body = client.get(address(old), headers=JSON).json()
+    assert (body["uuid"], body["status"]) == (str(old.pk), "valid")
+    assert (body["awarded_at"], body["valid_until"]) == ("2026-03-14T12:00:00Z", "2099-03-14T12:00:00Z")
+    assert "This badge is valid." in client.get(address(old)).content.decode()
+
+
+def test_the_old_address_follows_each_renewal_without_a_break(client: Any) -> None:
+    first, second = renewed(**{**REPLACED, "ended_at": SOON + dt.timedelta(days=9)})
+    same = {"learner": first.learner, "template": first.template}
+    third = shared(**same, **EXPIRED, replaces=second)
+    shared(**same, replaces=third)  # earned again after the end
+    shared(learner=first.learner)  # another badge
+    body = client.get(address(first), headers=JSON).json()
+    assert (body["status"], body["valid_until"]) == ("expired", "2026-03-14T12:00:00Z")
+
+
+def test_the_old_address_of_a_renewed_badge_that_was_revoked_says_why(client: Any) -> None:
+    old, _ = renewed(**REVOKED, public_reason="The exam was copied.")
+    body = client.get(address(old), headers=JSON).json()
+    assert (body["status"], body["revoked_at"], body["reason"]) == (
+        "revoked",
+        "2026-03-14T12:00:00Z",
+        "The exam was copied.",
+    )
+
+
+def test_the_old_address_tells_nothing_about_a_renewed_badge_that_is_private(client: Any) -> None:
+    old, _ = renewed(is_public=False, **REVOKED, public_reason="The exam was copied.")
+    body = client.get(address(old), headers=JSON).json()
+    assert (body["status"], body["valid_until"]) == ("expired", "2026-03-20T12:00:00Z")
+    assert (body["revoked_at"], body["reason"]) == (None, "")
 
 
 def test_nothing_about_the_learner_is_shown_but_the_name_where_the_host_says_so(client: Any, settings: Any) -> None:
@@ -214,12 +264,16 @@ def test_too_many_requests_of_one_client_are_refused(
     assert client.get(page, REMOTE_ADDR="203.0.113.1").status_code == 200
 
 
-def test_a_page_costs_one_statement(client: Any) -> None:
+def test_a_page_costs_one_statement_and_that_of_a_renewed_badge_two(client: Any) -> None:
     page = address(shared(awarded_at=NOON - dt.timedelta(days=1)))
     for headers in ({}, JSON):
         with CaptureQueriesContext(connection) as queries:
             assert client.get(page, headers=headers).status_code == 200
         assert len(queries) == 1
+    old, _ = renewed()
+    with CaptureQueriesContext(connection) as queries:
+        client.get(address(old))
+    assert len(queries) == 2
     with CaptureQueriesContext(connection) as queries:
         client.get("/badges/credentials/houba/")
     assert len(queries) == 0

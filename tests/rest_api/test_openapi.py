@@ -55,6 +55,12 @@ def test_the_document_describes_our_views_only(client: Any) -> None:
     ]
 
 
+def test_the_document_says_who_can_read_the_reason_of_a_revocation(client: Any) -> None:
+    schemas = client.get("/api/schema/").json()["components"]["schemas"]
+    told = "everybody who can open the public page of the badge can read it"
+    assert told in schemas["Revoke"]["properties"]["public_reason"]["description"]
+
+
 def test_the_document_of_a_template_is_described_as_packs_are(client: Any) -> None:
     document = client.get("/api/schema/").json()
     body = document["paths"]["/api/badges/v1/templates/"]["post"]["requestBody"]["content"]["application/json"]

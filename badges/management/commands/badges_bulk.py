@@ -43,7 +43,9 @@ class Command(BaseCommand):
         parser.add_argument("--by", metavar="USERNAME", help="Who decides it: an account of this host.")
         parser.add_argument("--reason", default="", help="For staff; for rows that have no reason of their own.")
         parser.add_argument(
-            "--public-reason", default="", help="revoke: what the learners may read, and what providers get"
+            "--public-reason",
+            default="",
+            help="revoke: what providers get, and the learners and everybody who can open the public pages may read",
         )
         parser.add_argument("--no-block", action="store_true", help="revoke: the learners can get the badge again")
         parser.add_argument("--result", type=Path, metavar="FILE", help="Write what happened to each row, as CSV.")

@@ -136,7 +136,9 @@ class RevokeSerializer(StrictSerializer):
     """Why a badge is revoked."""
 
     public_reason = TextField(
-        max_length=PUBLIC_REASON_LENGTH, help_text="The learner can read it, and the providers get it."
+        max_length=PUBLIC_REASON_LENGTH,
+        help_text="The learner and everybody who can open the public page of the badge can read it, and the providers "
+        "get it.",
     )
     internal_reason = TextField(
         required=False, default="", allow_blank=True, max_length=INTERNAL_REASON_LENGTH, help_text="For staff only."
