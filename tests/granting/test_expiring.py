@@ -13,7 +13,16 @@ from badges.awarding.models import UserCredential
 from badges.exceptions import AlreadyHeldError, NotHeldError
 from badges.granting.expiring import expire_due
 from badges.models import BadgeProgress, Fulfillment, Learner, OutboxMessage
-from tests.factories import ALGEBRA, GEOMETRY, NOON, UserCredentialFactory, make_passing, make_template, requirement
+from tests.factories import (
+    ALGEBRA,
+    GEOMETRY,
+    NOON,
+    UserCredentialFactory,
+    make_passing,
+    make_template,
+    penalty,
+    requirement,
+)
 from tests.support.statement_counts import counted_statements
 from tests.support.threads import outcomes_at_once
 
@@ -271,6 +280,62 @@ def test_a_block_stands_after_a_revocation_of_a_badge_with_an_end(admin_user) ->
     assert expire_due(now=END) == 0
     assert pass_course(END + DAY) == 0
     assert statuses(END + DAY) == ["revoked"]
+
+
+def blocked_badge(admin_user: Any) -> Learner:
+    template()
+    pass_course(NOON)
+    learner = Learner.objects.get()
+    api.revoke(learner, "first-aid", by=admin_user, now=NOON + DAY)
+    return learner
+
+
+def test_a_lifted_block_gives_back_the_badge_until_its_old_end(admin_user) -> None:
+    learner = blocked_badge(admin_user)
+    again = api.lift_block(learner, "first-aid", by=admin_user, now=NOON + 100 * DAY)
+    assert again is not None
+    assert (again.awarded_at, again.valid_until) == (NOON + 100 * DAY, END)
+
+
+@pytest.mark.parametrize("passed_again", [None, NOON + 100 * DAY])
+def test_a_block_that_is_lifted_after_the_end_gives_no_new_time_for_what_was_done_before(
+    admin_user, passed_again: dt.datetime | None
+) -> None:
+    learner = blocked_badge(admin_user)
+    if passed_again:
+        pass_course(passed_again)
+    assert api.lift_block(learner, "first-aid", by=admin_user, now=END) is None
+    assert not UserCredential.objects.filter(blocked=True).exists()
+    assert statuses(END) == ["revoked"]
+    assert pass_course(END + DAY) == 1
+
+
+def test_a_block_that_is_lifted_after_the_end_gives_the_badge_for_what_was_done_anew(admin_user) -> None:
+    learner = blocked_badge(admin_user)
+    pass_course(END - DAY)
+    again = api.lift_block(learner, "first-aid", by=admin_user, now=END + DAY)
+    assert again is not None
+    assert again.valid_until > END + 360 * DAY
+
+
+def test_after_the_end_of_a_revoked_badge_all_requirements_have_to_be_met_anew() -> None:
+    template(requirements=[requirement("algebra", course=ALGEBRA), requirement("geometry", course=GEOMETRY)])
+    pass_course(NOON)
+    pass_course(NOON, course=GEOMETRY)
+    api.revoke(Learner.objects.get(), "first-aid", now=NOON + DAY)
+    assert pass_course(END + DAY) == 0
+    assert pass_course(END + 2 * DAY, course=GEOMETRY) == 1
+
+
+def test_what_was_met_anew_after_a_revocation_counts_after_the_end_of_the_revoked_badge() -> None:
+    both = [requirement("algebra", course=ALGEBRA), requirement("geometry", course=GEOMETRY)]
+    template(requirements=both, penalties=[penalty("algebra", "geometry")])
+    pass_course(NOON)
+    pass_course(NOON, course=GEOMETRY)
+    pass_course(NOON + DAY, is_passing=False)
+    assert statuses(NOON + DAY) == ["revoked"]
+    pass_course(NOON + 2 * DAY, course=GEOMETRY)
+    assert pass_course(END + DAY) == 1
 
 
 def test_a_badge_at_its_end_can_be_awarded_by_hand_and_not_revoked() -> None:
