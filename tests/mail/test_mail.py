@@ -323,8 +323,9 @@ def test_nobody_is_reminded_of_other_badges(given: dict[str, Any]) -> None:
     assert remind_due(now=timezone.now()) == 0
 
 
-def test_a_badge_that_cannot_be_earned_again_does_not_say_so(smtp_server: SmtpServer) -> None:
-    ends_in(3, template=make_template(award_once=True))
+@pytest.mark.parametrize("given", [{"award_once": True}, {"is_active": False}, {"requirements": []}])
+def test_a_badge_that_cannot_be_earned_again_does_not_say_so(smtp_server: SmtpServer, given: dict[str, Any]) -> None:
+    ends_in(3, template=make_template(**given))
     remind_due(now=timezone.now())
     deliver()
     assert "again" not in content(smtp_server.emails[0])
