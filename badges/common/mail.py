@@ -50,7 +50,7 @@ class SentMark(ABC):
 
     @abstractmethod
     def undo(self) -> None:
-        """Set the mark back: the mail was not sent."""
+        """Set the mark back, as soon as the database answers: the mail was not sent."""
 
     @contextmanager
     def transaction(self) -> Iterator[bool]:

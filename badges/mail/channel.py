@@ -123,7 +123,7 @@ class _Mark(SentMark):
         retry_transient(self.write)
 
     def undo(self) -> None:
-        self._rows.filter(sent_at=self._now).update(sent_at=None)
+        retry_transient(lambda: self._rows.filter(sent_at=self._now).update(sent_at=None))
 
 
 def _credential(message: OutboxMessage, now: dt.datetime) -> UserCredential | None:

@@ -23,6 +23,7 @@ from badges.models import Learner, OutboxMessage
 from badges.outbox import circuit
 from badges.outbox.models import Circuit, CircuitReason
 from tests.factories import LearnerFactory, UserCredentialFactory, UserFactory, make_template
+from tests.support.failing_updates import fail_once
 from tests.support.smtp_server import SmtpServer
 from tests.support.statement_counts import counted_statements
 from tests.support.threads import outcomes_at_once
@@ -198,6 +199,18 @@ def test_a_mail_whose_answer_was_lost_keeps_its_message_id(smtp_server: SmtpServ
     deliver(days_later=1)
     (email,) = smtp_server.emails
     assert email["Message-ID"] == f"<{OutboxMessage.objects.get(channel='mail').id}@credentials.test>"
+
+
+def test_a_mail_that_was_not_sent_is_sent_again_although_the_database_failed(
+    smtp_server: SmtpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    smtp_server.drop(taken=False)
+    fail_once(monkeypatch, CredentialMail, {"sent_at": None})
+    award()
+    deliver()
+    assert smtp_server.emails == []
+    deliver(days_later=1)
+    assert len(smtp_server.emails) == 1
 
 
 def test_an_address_that_the_server_refuses_is_a_dead_letter_with_the_remedy(smtp_server: SmtpServer) -> None:
