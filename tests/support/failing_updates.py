@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.db import OperationalError
+from django.db import InterfaceError
 from django.db.models import Model, QuerySet
 
 
@@ -17,7 +17,7 @@ def fail_once(monkeypatch: pytest.MonkeyPatch, model: type[Model], values: dict[
     def failing(rows: QuerySet[Any], **given: Any) -> int:
         if rows.model is model and given == values and not failed:
             failed.append(given)
-            raise OperationalError("database is locked")
+            raise InterfaceError("the connection is closed")
         return update(rows, **given)
 
     monkeypatch.setattr(QuerySet, "update", failing)
