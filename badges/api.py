@@ -23,7 +23,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from badges import explanations, granting, retirement
-from badges.awarding.models import UserCredential, held
+from badges.awarding.models import CredentialStatus, UserCredential, held
 from badges.catalog.event_types import LearnerData
 from badges.catalog.learner_paths import ExternalIdentity, PersonKey
 from badges.catalog.models import BadgeTemplate
@@ -125,6 +125,7 @@ __all__ = [
     "retired_among",
     "revoke",
     "start_run",
+    "status_of",
     "undelivered",
     "unlink_identity",
     "why_not_awarded",
@@ -160,6 +161,21 @@ def holders_of(template: str) -> QuerySet[UserCredential]:
     """
     rows = UserCredential.objects.filter(held(timezone.now()), template__slug=template)
     return rows.select_related("learner__user", "template")
+
+
+def status_of(credential_id: uuid.UUID) -> str | None:
+    """
+    Return whether a badge is held now that was awarded by a credential: ``awarded``, ``revoked`` or ``expired``.
+
+    Of a badge that was renewed, it is the status of the last renewal. None for an unknown credential. One statement.
+    """
+    learner_template = UserCredential.objects.filter(pk=credential_id).values("learner_template_id")
+    rows = list(UserCredential.objects.filter(learner_template_id__in=learner_template))
+    renewals = {row.replaces_id: row for row in rows}
+    newest = next((row for row in rows if row.pk == credential_id), None)
+    while newest is not None and newest.status != CredentialStatus.REVOKED and newest.pk in renewals:
+        newest = renewals[newest.pk]
+    return None if newest is None else newest.status_at(timezone.now())
 
 
 def progress_of(person: Person, *, template: str | None = None) -> QuerySet[BadgeProgress]:

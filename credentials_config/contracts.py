@@ -260,3 +260,7 @@ class Generator(ABC):
     def is_held(self, given: Mapping[str, JSON]) -> bool:
         """Return whether what ``Renderer.give`` has given is still held; the verification page asks."""
         return True
+
+    def is_over(self, given: Mapping[str, JSON]) -> bool:
+        """Return whether what is not held any more has reached its end, and was not taken back before."""
+        return False

@@ -11,9 +11,9 @@ from badges.catalog.learner_template_ids import learner_template_id
 from badges.granting.awards import Holding, holdings_of
 
 
-def holdings_of_rows(rows: Sequence[BulkRow]) -> dict[uuid.UUID, Holding]:
+def holdings_of_rows(rows: Sequence[BulkRow], *, now: dt.datetime) -> dict[uuid.UUID, Holding]:
     """Return what the learners of rows have, by learner and template; one statement."""
-    return holdings_of(key for row in rows if (key := key_of(row)) is not None)
+    return holdings_of((key for row in rows if (key := key_of(row)) is not None), now=now)
 
 
 def key_of(row: BulkRow) -> uuid.UUID | None:

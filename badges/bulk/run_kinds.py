@@ -178,7 +178,7 @@ class BulkAward(BulkRuns):
             rows,
             people=_people(rows),
             templates=granting.awardable({row.template_id for row in rows}),
-            holdings=holdings_of_rows(rows),
+            holdings=holdings_of_rows(rows, now=now),
             now=now,
         )
 
@@ -209,7 +209,7 @@ class BulkRevoke(BulkRuns):
     undo_permission = permission("award", UserCredential)
 
     def decide(self, rows: Sequence[BulkRow], now: dt.datetime) -> dict[int, BulkOutcome]:
-        return decide_revocations(rows, holdings=holdings_of_rows(rows), now=now)
+        return decide_revocations(rows, holdings=holdings_of_rows(rows, now=now), now=now)
 
     def carry_out(self, job: Job, rows: Sequence[BulkRow], now: dt.datetime) -> list[UserCredential]:
         # Read anew: a retirement may have removed the reason since this worker began.
@@ -241,7 +241,7 @@ class BulkRevoke(BulkRuns):
             rows,
             people=_people(rows),
             templates={row.template_id for row in rows},
-            holdings=holdings_of_rows(rows),
+            holdings=holdings_of_rows(rows, now=now),
             now=now,
         )
         for row in rows:

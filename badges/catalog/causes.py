@@ -20,7 +20,8 @@ class CauseKind(models.TextChoices):
 
     EVENT = "event", _("learning event")
     CONDITION = "condition", _("badge condition")  # an activity, after which the condition of the template's slug held
-    TIME = "time", _("time passed")  # a criteria document became true without a new event
+    # A criteria document became true without a new event, or a badge ended that had been earned anew before.
+    TIME = "time", _("time passed")
     EXPIRED = "expired", _("badge expired")  # the time of the credential was over, so its facts do not count any more
     PERSON = "person", _("person")
     PROGRAM = "program", _("other code")  # code of the host or of another plugin, which named no person
@@ -34,7 +35,8 @@ class Cause:
     An event has a source, an id, a type and a time, and so has the activity of a badge condition, whose type is its
     kind. A person has a user id. What a person or other code decided in a bulk run has the id of the run as the event
     id, and the kind of the run as the event type. Where time passed, ``event_time`` is the moment at which the criteria
-    document became true. Where a badge expired, it is the moment up to which facts counted for that badge.
+    document became true, or the badge ended that had been earned anew before. Where a badge expired, it is the moment
+    up to which facts counted for that badge.
     """
 
     kind: CauseKind

@@ -24,7 +24,7 @@ from django.db import DatabaseError, transaction
 
 from badges.common import smtp
 from badges.common.error_messages import storable_message
-from badges.exceptions import Permanent, Retryable
+from badges.exceptions import Permanent, Retryable, SharedProblem
 
 # The circuit of the mail server: while the server is down, all mail waits.
 CIRCUIT = "smtp"
@@ -50,7 +50,7 @@ class SentMark(ABC):
 
     @abstractmethod
     def undo(self) -> None:
-        """Set the mark back: the mail was not sent."""
+        """Set the mark back, as soon as the database answers: the mail was not sent."""
 
     @contextmanager
     def transaction(self) -> Iterator[bool]:
@@ -100,7 +100,7 @@ def send_once(email: EmailMultiAlternatives, mark: SentMark, *, timeout: float, 
 
     ``timeout`` is the number of seconds to wait for an SMTP server, unless EMAIL_TIMEOUT says it. ``sender_setting`` is
     the name of the setting with the sender's address, for the operator. Raises Retryable or Permanent; their messages
-    hold no address.
+    hold no address. What an operator has to correct for every mail is a SharedProblem of the mail server's circuit.
     """
     connection = get_connection(**_connection_options(timeout))
     try:
@@ -111,7 +111,7 @@ def send_once(email: EmailMultiAlternatives, mark: SentMark, *, timeout: float, 
             email.send()
             mark.write_again()
     except (smtplib.SMTPException, OSError) as error:
-        raise _as_delivery_error(error) from error
+        raise _as_delivery_error(error, sender_setting) from error
     except ValueError as error:  # Django and Python raise it for something that is no address
         raise Permanent(
             "The learner's e-mail address, or the sender's, cannot be used. Correct the account's address, or "
@@ -134,22 +134,32 @@ def _send_by_smtp(backend: SmtpBackend, email: EmailMultiAlternatives, mark: Sen
         _close(backend.close)
 
 
-def _as_delivery_error(error: smtplib.SMTPException | OSError) -> Retryable | Permanent:
-    """Return Retryable or Permanent. The reply of the server may quote an address, so only its code is kept."""
+def _as_delivery_error(error: smtplib.SMTPException | OSError, sender_setting: str) -> Retryable | Permanent:
+    """
+    Return Retryable or Permanent. The reply of the server may quote an address, so only its code is kept.
+
+    What would go wrong with every mail is a shared problem, or an outage: no mail is lost by it.
+    """
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         code = next(iter(error.recipients.values()))[0]
         if code >= 500:
             return Permanent(f"The mail server refuses the learner's address ({code}). Correct it in the account.")
         return Retryable(f"The mail server does not take mail for this learner now ({code}).")
-    if isinstance(error, smtplib.SMTPAuthenticationError):
-        return Retryable(
-            "The mail server refuses our log-in. Check EMAIL_HOST_USER and EMAIL_HOST_PASSWORD.", circuit=True
-        )
+    if isinstance(error, (smtplib.SMTPConnectError, smtplib.SMTPHeloError)):
+        return Retryable(f"The mail server does not serve this host now ({error.smtp_code}).", circuit=True)
     if isinstance(error, smtplib.SMTPResponseException):
-        temporary = error.smtp_code < 500 or isinstance(error, smtplib.SMTPConnectError)
-        if temporary:
-            return Retryable(f"The mail server says: not now ({error.smtp_code}).", circuit=error.smtp_code == 421)
-        return Permanent(f"The mail server refuses the mail ({error.smtp_code}). Its log says why; then retry.")
+        code = error.smtp_code
+        if isinstance(error, smtplib.SMTPAuthenticationError):
+            problem = f"The mail server refuses our log-in ({code}). Check EMAIL_HOST_USER and EMAIL_HOST_PASSWORD."
+            return SharedProblem(problem, circuit=CIRCUIT) if code >= 500 else Retryable(problem, circuit=True)
+        if code < 500:
+            return Retryable(f"The mail server says: not now ({code}).", circuit=code == 421)
+        if isinstance(error, smtplib.SMTPSenderRefused):
+            problem = (
+                f"The mail server refuses the sender ({code}). Check {sender_setting}, EMAIL_HOST_USER and its log."
+            )
+            return SharedProblem(problem, circuit=CIRCUIT)
+        return Permanent(f"The mail server refuses the mail ({code}). Its log says why; then retry.")
     return Retryable(f"The mail server cannot be reached, or went away: {storable_message(error)}", circuit=True)
 
 

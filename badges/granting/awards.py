@@ -93,7 +93,7 @@ def award(new: Sequence[NewAward], *, now: dt.datetime) -> list[UserCredential]:
         return []
     template_of = {learner_template_id(each.learner_id, each.template.id): each.template for each in new}
     given_back = {learner_template_id(each.learner_id, each.template.id) for each in new if each.given_back}
-    holdings = holdings_of(template_of)
+    holdings = holdings_of(template_of, now=now)
     ended: list[ActiveCredential] = []
     decided = (
         award_to(holdings[learner_template_id(each.learner_id, each.template.id)], each, ended, now=now) for each in new
@@ -134,7 +134,7 @@ class Holding:
 
     ``active`` is the credential by which the badge is held, which may be at its end. ``blocked``: a person revoked it,
     and the block is not lifted. ``lost``: an event revoked it, or it expired, now or before. ``void_until`` is the time
-    up to which facts counted for badges that have expired or were replaced.
+    up to which facts counted for badges that have expired or were replaced, or whose end has passed since a revocation.
     """
 
     active: ActiveCredential | None = None
@@ -143,24 +143,26 @@ class Holding:
     void_until: dt.datetime | None = None
 
 
-def holdings_of(learner_template_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, Holding]:
+def holdings_of(learner_template_ids: Iterable[uuid.UUID], *, now: dt.datetime) -> dict[uuid.UUID, Holding]:
     """Return what learners have, for every learner_template_id, also for one without credentials; one statement."""
     keys = list(learner_template_ids)
     rows = UserCredential.objects.filter(learner_template_id__in=keys).order_by()
-    return holdings_from(keys, rows.values_list(*HOLDING_COLUMNS))
+    return holdings_from(keys, rows.values_list(*HOLDING_COLUMNS), now=now)
 
 
 # What a holding is made of.
 HOLDING_COLUMNS = (
     *("learner_template_id", "id", "learner_id", "status", "blocked", "revocation_kind"),
-    *("awarded_at", "valid_until", "is_public"),
+    *("awarded_at", "valid_until", "is_public", "revoked_at", "revocation_event_time"),
 )
 
 
-def holdings_from(learner_template_ids: Iterable[uuid.UUID], rows: Iterable[Any]) -> dict[uuid.UUID, Holding]:
+def holdings_from(
+    learner_template_ids: Iterable[uuid.UUID], rows: Iterable[Any], *, now: dt.datetime
+) -> dict[uuid.UUID, Holding]:
     """Return the same from the ``HOLDING_COLUMNS`` of the credentials; no statement."""
     found = {key: Holding() for key in learner_template_ids}
-    for key, id, learner_id, status, blocked, revocation_kind, awarded_at, valid_until, is_public in rows:
+    for key, id, learner_id, status, blocked, revocation_kind, awarded_at, valid_until, is_public, *revoked in rows:
         holding = found[key]
         if status == CredentialStatus.AWARDED:
             holding.active = ActiveCredential(id, learner_id, awarded_at, valid_until, is_public)
@@ -168,6 +170,11 @@ def holdings_from(learner_template_ids: Iterable[uuid.UUID], rows: Iterable[Any]
         holding.lost |= revocation_kind == CauseKind.EVENT or status == CredentialStatus.EXPIRED
         if status in (CredentialStatus.EXPIRED, CredentialStatus.REPLACED):
             void = facts_count_until(awarded_at, valid_until)
+            holding.void_until = max(void, holding.void_until or void)
+        elif status == CredentialStatus.REVOKED and valid_until is not None and valid_until <= now:
+            # What was done after the revocation did not count for this badge.
+            revoked_at, event_time = revoked
+            void = min(facts_count_until(awarded_at, valid_until), event_time or revoked_at)
             holding.void_until = max(void, holding.void_until or void)
     return found
 

@@ -33,6 +33,7 @@ from badges.exceptions import (
     UnknownPersonError,
 )
 from badges.granting.awards import NewAward, award
+from badges.granting.ends import facts_count_until
 from badges.granting.reasons import check_reason
 from badges.granting.revocations import NewRevocation, lift_blocks, revoke
 from badges.intake.models import Learner
@@ -175,14 +176,22 @@ def lift_block(
     Lift the block of a learner on a template, and evaluate the progress anew.
 
     With ``credential_id`` only the block of this credential is lifted. Returns the new credential if the requirements
-    of today are fulfilled, else None. Raises UnusableReasonError or NotBlockedError.
+    of today are fulfilled, else None. It ends when the blocked one would have ended. If that is over, the requirements
+    have to be fulfilled anew, by facts that did not count for the blocked one.
+
+    Raises UnusableReasonError or NotBlockedError.
     """
     check_reason("reason", reason, longest=REASON_LENGTH)
 
     def work() -> UserCredential | None:
         _lock(learner)
+        key = learner_template_id(learner.pk, template.pk)
+        blocked = UserCredential.objects.filter(learner_template_id=key, blocked=True)
+        if credential_id is not None:
+            blocked = blocked.filter(pk=credential_id)
+        ends = list(blocked.order_by("-awarded_at", "-id").values_list("awarded_at", "valid_until")[:1])
         lifted = lift_blocks(
-            learner_template_id(learner.pk, template.pk),
+            key,
             credential_id=credential_id,
             person_id=by.pk if by else None,
             reason=reason,
@@ -190,9 +199,14 @@ def lift_block(
         )
         if not lifted:
             raise NotBlockedError(template.slug)
-        if not (_is_known(learner) and _may_be_awarded(template) and _is_complete(learner, template, now)):
+        awarded_at, valid_until = ends[0] if ends else (now, None)
+        void_until = None
+        if valid_until is not None and valid_until <= now:
+            void_until, valid_until = facts_count_until(awarded_at, valid_until), None
+        if not (_is_known(learner) and _may_be_awarded(template) and _is_complete(learner, template, void_until, now)):
             return None
-        awarded = award([NewAward(learner.pk, _granted(template), _cause(by, reason))], now=now)
+        new = NewAward(learner.pk, _granted(template), _cause(by, reason), valid_until=valid_until)
+        awarded = award([new], now=now)
         return awarded[0] if awarded else None
 
     return _in_transaction(work)
@@ -230,13 +244,20 @@ def _require_awardable(learner: Learner, template: BadgeTemplate, now: dt.dateti
         raise BlockedError(template.slug, credential.pk)
 
 
-def _is_complete(learner: Learner, template: BadgeTemplate, now: dt.datetime) -> bool:
+def _is_complete(learner: Learner, template: BadgeTemplate, void_until: dt.datetime | None, now: dt.datetime) -> bool:
+    """Return whether a learner has earned a badge, by facts that are all newer than ``void_until`` if it is given."""
     key = learner_template_id(learner.pk, template.pk)
     requirements = list(template.requirements.filter(archived_at=None).values_list("id", "group"))
     if not requirements:
+        if void_until is not None:
+            return False  # nothing tells since when a badge condition holds
         stats = stats_of([learner.pk], now=now)[learner.pk]
         return template.is_active and meets_badge_condition(template.slug, stats)
-    return completion(requirements, states.load([key])[key].fulfilled).complete
+    state = states.load([key])[key]
+    if void_until is not None:
+        since = state.complete_since(requirements)
+        return since is not None and since > void_until
+    return completion(requirements, state.fulfilled).complete
 
 
 def _granted(template: BadgeTemplate) -> _Template:

@@ -56,7 +56,7 @@ def award_and_revoke(changes: Sequence[NewAward | NewRevocation], *, now: dt.dat
     awards = [change for change in changes if isinstance(change, NewAward)]
     if len(awards) == len(changes):
         return Granted(awarded=award(awards, now=now))
-    work = _Work(changes)
+    work = _Work(changes, now)
     for change in changes:
         work.apply(change, now)
     work.write(now)
@@ -66,7 +66,7 @@ def award_and_revoke(changes: Sequence[NewAward | NewRevocation], *, now: dt.dat
 class _Work:
     """The holdings of the learners while the changes are applied to them, in memory, and what follows from that."""
 
-    def __init__(self, changes: Sequence[NewAward | NewRevocation]):
+    def __init__(self, changes: Sequence[NewAward | NewRevocation], now: dt.datetime):
         self.granted = Granted()
         self._template_of: dict[uuid.UUID, GrantedTemplate] = {
             _key(change): change.template for change in changes if isinstance(change, NewAward)
@@ -74,7 +74,7 @@ class _Work:
         keys = {_key(change) for change in changes}
         stored = list(UserCredential.objects.filter(learner_template_id__in=keys).order_by())
         columns = attrgetter(*HOLDING_COLUMNS)
-        self._holdings: dict[uuid.UUID, Holding] = holdings_from(keys, map(columns, stored))
+        self._holdings: dict[uuid.UUID, Holding] = holdings_from(keys, map(columns, stored), now=now)
         self._credentials = {credential.pk: credential for credential in stored}
         self._in_order: list[tuple[UserCredential, bool]] = []
         self._ended: list[ActiveCredential] = []

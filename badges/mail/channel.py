@@ -19,6 +19,7 @@ from django.utils.formats import date_format
 from django.utils.translation import pgettext
 
 from badges.awarding.models import UserCredential, held
+from badges.catalog.models import BadgeTemplate
 from badges.common.languages import supported_language
 from badges.common.mail import CIRCUIT, SentMark, new_email, send_once
 from badges.conf import config
@@ -28,6 +29,7 @@ from badges.inserts import insert, new_row
 from badges.mail import AWARD, REMINDER, opting_out, reminder_days, tells_of_awards
 from badges.mail.models import CredentialMail
 from badges.outbox.models import OutboxMessage
+from badges.rules import badge_condition_slugs
 
 # How long a mail waits for the setting without which its links lead nowhere.
 PAUSE_SECONDS = 600.0
@@ -76,7 +78,7 @@ def email_about(kind: str, credential: UserCredential, *, to: str, message_id: s
         context = {
             "badge": credential.template.name,
             "ends_on": _last_day(credential.valid_until),
-            "can_be_earned_again": not credential.template.award_once,
+            "can_be_earned_again": kind == REMINDER and _can_be_earned_again(credential.template),
             "badges": public_address(reverse("lms_badges:learner-page")),
             "opt_out": opt_out,
         }
@@ -121,13 +123,21 @@ class _Mark(SentMark):
         retry_transient(self.write)
 
     def undo(self) -> None:
-        self._rows.filter(sent_at=self._now).update(sent_at=None)
+        retry_transient(lambda: self._rows.filter(sent_at=self._now).update(sent_at=None))
 
 
 def _credential(message: OutboxMessage, now: dt.datetime) -> UserCredential | None:
     """Return the credential of a message if its learner holds the badge by it now."""
     rows = UserCredential.objects.filter(held(now)).select_related("template", "learner__user")
     return rows.filter(pk=message.read()["credential"]).first()
+
+
+def _can_be_earned_again(template: BadgeTemplate) -> bool:
+    """Return whether what a learner does may give the badge again; one statement, or none."""
+    if template.award_once or not template.is_active or template.archived_at is not None:
+        return False
+    demands = template.requirements.filter(archived_at=None).exists()  # a criteria document is a requirement, too
+    return demands or template.slug in badge_condition_slugs()
 
 
 def _address(credential: UserCredential | None) -> str:

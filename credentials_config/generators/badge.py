@@ -75,7 +75,11 @@ class BadgeGenerator(Generator):
             return
 
     def is_held(self, given: Mapping[str, JSON]) -> bool:
-        return badges.holders_of(given["template"]).filter(pk=given["credential"]).exists()
+        """Return whether the badge is held, by this award or by a renewal of it."""
+        return badges.status_of(uuid.UUID(given["credential"])) == "awarded"
+
+    def is_over(self, given: Mapping[str, JSON]) -> bool:
+        return badges.status_of(uuid.UUID(given["credential"])) == "expired"
 
 
 class BadgeRenderer(Renderer):

@@ -104,7 +104,8 @@ class _MailedMark(SentMark):
         retry_transient(self.write, give_up_seconds=DATABASE_GIVE_UP_SECONDS)
 
     def undo(self) -> None:
-        Credential.objects.filter(pk=self._pk, mailed=self._now).update(mailed=self._before)
+        marked = Credential.objects.filter(pk=self._pk, mailed=self._now)
+        retry_transient(lambda: marked.update(mailed=self._before), give_up_seconds=DATABASE_GIVE_UP_SECONDS)
 
 
 def _available(credential_id: str) -> Credential | None:

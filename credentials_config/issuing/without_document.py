@@ -43,6 +43,12 @@ def is_held(credential: Credential) -> bool:
     return generator is None or generator.is_held(credential.made_from[GIVEN])
 
 
+def is_over(credential: Credential) -> bool:
+    """Return whether what a credential has given has reached its end; False for documents. At most one statement."""
+    generator = _generator_of(credential)
+    return generator is not None and generator.is_over(credential.made_from[GIVEN])
+
+
 def take_back(credential: Credential, *, public_reason: str, note: str, by: Any, now: dt.datetime) -> None:
     """Take back what a credential has given, in the caller's transaction; nothing for documents."""
     generator = _generator_of(credential)

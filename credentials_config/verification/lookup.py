@@ -36,7 +36,7 @@ class VerificationResult:
 
 def find(typed: str, *, now: dt.datetime) -> VerificationResult | None:
     """
-    Return the public state of the credential with this code, with one statement at most; two for one without document.
+    Return the public state of the credential with this code; one statement at most, three for one without document.
 
     None when there is none, and when it was never given: its document is still being made, or failed.
     """
@@ -72,8 +72,10 @@ def _result(row: Credential, now: dt.datetime) -> VerificationResult:
 
 
 def _state(row: Credential, now: dt.datetime) -> State:
-    if row.status == CredentialStatus.INVALIDATED or not without_document.is_held(row):
+    if row.status == CredentialStatus.INVALIDATED:
         return State.REVOKED
+    if not without_document.is_held(row):
+        return State.EXPIRED if without_document.is_over(row) else State.REVOKED
     # A credential expires at its time, and not when the sweep runs.
     over = row.expires_at is not None and row.expires_at <= now
     return State.EXPIRED if over or row.status == CredentialStatus.EXPIRED else State.VALID

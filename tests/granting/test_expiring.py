@@ -13,7 +13,16 @@ from badges.awarding.models import UserCredential
 from badges.exceptions import AlreadyHeldError, NotHeldError
 from badges.granting.expiring import expire_due
 from badges.models import BadgeProgress, Fulfillment, Learner, OutboxMessage
-from tests.factories import ALGEBRA, GEOMETRY, NOON, UserCredentialFactory, make_passing, make_template, requirement
+from tests.factories import (
+    ALGEBRA,
+    GEOMETRY,
+    NOON,
+    UserCredentialFactory,
+    make_passing,
+    make_template,
+    penalty,
+    requirement,
+)
 from tests.support.statement_counts import counted_statements
 from tests.support.threads import outcomes_at_once
 
@@ -154,6 +163,49 @@ def test_a_date_that_comes_each_year_is_not_moved_by_a_renewal() -> None:
     assert UserCredential.objects.latest("awarded_at").valid_until == dt.datetime(2027, 7, 1, tzinfo=dt.UTC)
 
 
+def test_a_badge_that_was_earned_anew_too_early_for_a_later_end_is_awarded_at_its_end(settings) -> None:
+    settings.LMS_BADGES_CONFIG = {"cloud_events": {"publish": ["stickers.stickerRemovedFromUser.v1"]}}
+    template(expiry={"each_year": "06-30"})
+    pass_course(NOON)
+    UserCredential.objects.update(is_public=True)
+    assert pass_course(dt.datetime(2026, 6, 20, tzinfo=dt.UTC)) == 0
+    end = dt.datetime(2026, 7, 1, tzinfo=dt.UTC)
+    assert expire_due(now=end) == 1
+    old, new = UserCredential.objects.order_by("awarded_at")
+    assert (old.status, old.ended_at) == ("expired", end)
+    assert (new.status, new.awarded_at, new.valid_until) == ("awarded", end, dt.datetime(2027, 7, 1, tzinfo=dt.UTC))
+    assert (new.replaces, new.is_public, new.cause_kind, new.cause_event_time) == (old, True, "time", end)
+    assert announced() == ["badge.awarded", "badge.awarded"]
+    assert OutboxMessage.objects.filter(channel="cloud-events").count() == 1
+    # The facts of the second badge do not give a third one.
+    assert expire_due(now=new.valid_until) == 1
+    assert statuses(new.valid_until) == ["expired", "expired"]
+
+
+def test_a_badge_with_a_shorter_time_now_that_was_earned_anew_is_awarded_at_its_end() -> None:
+    template()
+    pass_course(NOON)
+    template(expiry={"days": 3})
+    assert pass_course(END - 10 * DAY) == 0
+    expire_due(now=END)
+    assert statuses(END) == ["expired", "awarded"]
+    assert UserCredential.objects.latest("awarded_at").valid_until == END + 3 * DAY
+
+
+@pytest.mark.parametrize("why", ["award_once", "is_active", "archived_at", "retired"])
+def test_a_badge_that_was_earned_anew_is_not_awarded_at_its_end_where_no_event_would_award_it(why: str) -> None:
+    badge = template(expiry={"each_year": "06-30"}, award_once=why == "award_once")
+    pass_course(NOON)
+    pass_course(dt.datetime(2026, 6, 20, tzinfo=dt.UTC))
+    end = dt.datetime(2026, 7, 1, tzinfo=dt.UTC)
+    if why == "retired":
+        Learner.objects.update(lms_user_id=None, user=None)
+    elif why != "award_once":
+        type(badge).objects.update(**{why: end if why == "archived_at" else False})
+    assert expire_due(now=end) == 1
+    assert statuses(end) == ["expired"]
+
+
 def test_all_requirements_have_to_be_met_anew() -> None:
     both = [requirement("algebra", course=ALGEBRA), requirement("geometry", course=GEOMETRY)]
     template(requirements=both)
@@ -230,6 +282,62 @@ def test_a_block_stands_after_a_revocation_of_a_badge_with_an_end(admin_user) ->
     assert statuses(END + DAY) == ["revoked"]
 
 
+def blocked_badge(admin_user: Any) -> Learner:
+    template()
+    pass_course(NOON)
+    learner = Learner.objects.get()
+    api.revoke(learner, "first-aid", by=admin_user, now=NOON + DAY)
+    return learner
+
+
+def test_a_lifted_block_gives_back_the_badge_until_its_old_end(admin_user) -> None:
+    learner = blocked_badge(admin_user)
+    again = api.lift_block(learner, "first-aid", by=admin_user, now=NOON + 100 * DAY)
+    assert again is not None
+    assert (again.awarded_at, again.valid_until) == (NOON + 100 * DAY, END)
+
+
+@pytest.mark.parametrize("passed_again", [None, NOON + 100 * DAY])
+def test_a_block_that_is_lifted_after_the_end_gives_no_new_time_for_what_was_done_before(
+    admin_user, passed_again: dt.datetime | None
+) -> None:
+    learner = blocked_badge(admin_user)
+    if passed_again:
+        pass_course(passed_again)
+    assert api.lift_block(learner, "first-aid", by=admin_user, now=END) is None
+    assert not UserCredential.objects.filter(blocked=True).exists()
+    assert statuses(END) == ["revoked"]
+    assert pass_course(END + DAY) == 1
+
+
+def test_a_block_that_is_lifted_after_the_end_gives_the_badge_for_what_was_done_anew(admin_user) -> None:
+    learner = blocked_badge(admin_user)
+    pass_course(END - DAY)
+    again = api.lift_block(learner, "first-aid", by=admin_user, now=END + DAY)
+    assert again is not None
+    assert again.valid_until > END + 360 * DAY
+
+
+def test_after_the_end_of_a_revoked_badge_all_requirements_have_to_be_met_anew() -> None:
+    template(requirements=[requirement("algebra", course=ALGEBRA), requirement("geometry", course=GEOMETRY)])
+    pass_course(NOON)
+    pass_course(NOON, course=GEOMETRY)
+    api.revoke(Learner.objects.get(), "first-aid", now=NOON + DAY)
+    assert pass_course(END + DAY) == 0
+    assert pass_course(END + 2 * DAY, course=GEOMETRY) == 1
+
+
+def test_what_was_met_anew_after_a_revocation_counts_after_the_end_of_the_revoked_badge() -> None:
+    both = [requirement("algebra", course=ALGEBRA), requirement("geometry", course=GEOMETRY)]
+    template(requirements=both, penalties=[penalty("algebra", "geometry")])
+    pass_course(NOON)
+    pass_course(NOON, course=GEOMETRY)
+    pass_course(NOON + DAY, is_passing=False)
+    assert statuses(NOON + DAY) == ["revoked"]
+    pass_course(NOON + 2 * DAY, course=GEOMETRY)
+    assert pass_course(END + DAY) == 1
+
+
 def test_a_badge_at_its_end_can_be_awarded_by_hand_and_not_revoked() -> None:
     template()
     pass_course(NOON)
@@ -274,6 +382,22 @@ def test_of_parallel_sweeps_each_credential_expires_once(settings) -> None:
         pass
     assert UserCredential.objects.filter(status="expired").count() == 12
     assert OutboxMessage.objects.filter(channel="cloud-events").count() == 12
+
+
+def test_awarding_what_was_earned_anew_costs_the_same_for_any_number() -> None:
+    template(expiry={"each_year": "06-30"})
+    costs = []
+    for year, number in ((2026, 1), (2027, 30)):
+        for day in (1, 20):
+            at = dt.datetime(year, 6, day, tzinfo=dt.UTC)
+            events = [make_passing(lms_user_id=each, username=f"u{each}", time=at) for each in range(1, number + 1)]
+            pipeline.handle(events, now=at)
+        end = dt.datetime(year, 7, 1, tzinfo=dt.UTC)
+        with counted_statements() as statements:
+            expire_due(now=end)
+        assert UserCredential.objects.filter(awarded_at=end).count() == number
+        costs.append(statements)
+    assert len(costs[0]) == len(costs[1]), costs
 
 
 def test_a_sweep_costs_the_same_for_any_number() -> None:

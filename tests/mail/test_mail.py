@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import smtplib
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.core import mail as django_mail
+from django.core.mail.backends.smtp import EmailBackend
 from django.test import Client
 from django.utils import timezone
 
@@ -18,7 +20,10 @@ from badges.mail import channel
 from badges.mail.models import CredentialMail, MailOptOut
 from badges.mail.reminders import remind_due
 from badges.models import Learner, OutboxMessage
+from badges.outbox import circuit
+from badges.outbox.models import Circuit, CircuitReason
 from tests.factories import LearnerFactory, UserCredentialFactory, UserFactory, make_template
+from tests.support.failing_updates import fail_once
 from tests.support.smtp_server import SmtpServer
 from tests.support.statement_counts import counted_statements
 from tests.support.threads import outcomes_at_once
@@ -196,6 +201,18 @@ def test_a_mail_whose_answer_was_lost_keeps_its_message_id(smtp_server: SmtpServ
     assert email["Message-ID"] == f"<{OutboxMessage.objects.get(channel='mail').id}@credentials.test>"
 
 
+def test_a_mail_that_was_not_sent_is_sent_again_although_the_database_failed(
+    smtp_server: SmtpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    smtp_server.drop(taken=False)
+    fail_once(monkeypatch, CredentialMail, {"sent_at": None})
+    award()
+    deliver()
+    assert smtp_server.emails == []
+    deliver(days_later=1)
+    assert len(smtp_server.emails) == 1
+
+
 def test_an_address_that_the_server_refuses_is_a_dead_letter_with_the_remedy(smtp_server: SmtpServer) -> None:
     smtp_server.refuse(550, at="RCPT")
     award()
@@ -203,6 +220,49 @@ def test_an_address_that_the_server_refuses_is_a_dead_letter_with_the_remedy(smt
     assert undelivered() == [
         ("dead", "The mail server refuses the learner's address (550). Correct it in the account.")
     ]
+
+
+def test_a_sender_that_the_server_refuses_is_one_problem_and_costs_no_mail(smtp_server: SmtpServer) -> None:
+    smtp_server.refuse(550, at="MAIL")
+    award()
+    award()
+    deliver()
+    assert {state for state, _ in undelivered()} == {"pending"}
+    assert not OutboxMessage.objects.filter(channel="mail", attempts__gt=0).exists()
+    problem = "The mail server refuses the sender (550). Check LMS_BADGES_CONFIG['mail']['sender'], EMAIL_HOST_USER"
+    assert [(name, message.startswith(problem)) for name, message in circuit.problems()] == [("smtp", True)]
+    deliver(days_later=1)
+    deliver(days_later=2)
+    assert (len(smtp_server.emails), circuit.problems()) == (2, [])
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (smtplib.SMTPAuthenticationError(535, b"no"), CircuitReason.PROBLEM),
+        (smtplib.SMTPAuthenticationError(454, b"later"), CircuitReason.OUTAGE),
+        (smtplib.SMTPConnectError(554, b"no"), CircuitReason.OUTAGE),
+        (smtplib.SMTPHeloError(550, b"no"), CircuitReason.OUTAGE),
+    ],
+)
+def test_what_goes_wrong_with_every_mail_costs_no_attempt_and_stops_all_mail(
+    smtp_server: SmtpServer, monkeypatch: pytest.MonkeyPatch, settings: Any, error: Exception, reason: str
+) -> None:
+    def fail(backend: Any) -> None:
+        raise error
+
+    settings.LMS_BADGES_CONFIG = {**settings.LMS_BADGES_CONFIG, "delivery": {"circuit_failures": 1}}
+    award()
+    award()
+    with monkeypatch.context() as patched:
+        patched.setattr(EmailBackend, "open", fail)
+        deliver()
+    assert {state for state, _ in undelivered()} == {"pending"}
+    assert not OutboxMessage.objects.filter(channel="mail", attempts__gt=0).exists()
+    assert Circuit.objects.get(name="smtp").reason == reason
+    deliver(days_later=1)
+    deliver(days_later=2)
+    assert len(smtp_server.emails) == 2
 
 
 def test_other_mail_backends_work_too(settings: Any) -> None:
@@ -276,8 +336,9 @@ def test_nobody_is_reminded_of_other_badges(given: dict[str, Any]) -> None:
     assert remind_due(now=timezone.now()) == 0
 
 
-def test_a_badge_that_cannot_be_earned_again_does_not_say_so(smtp_server: SmtpServer) -> None:
-    ends_in(3, template=make_template(award_once=True))
+@pytest.mark.parametrize("given", [{"award_once": True}, {"is_active": False}, {"requirements": []}])
+def test_a_badge_that_cannot_be_earned_again_does_not_say_so(smtp_server: SmtpServer, given: dict[str, Any]) -> None:
+    ends_in(3, template=make_template(**given))
     remind_due(now=timezone.now())
     deliver()
     assert "again" not in content(smtp_server.emails[0])

@@ -30,8 +30,9 @@ class SmtpServer:
     """
     ``with SmtpServer() as server``: ``server.emails`` are those that it accepted, with its answer 250.
 
-    ``refuse`` answers with a code instead, at a step (``RCPT`` or ``DATA``); ``delay`` waits before it answers the last
-    line, having accepted the mail; ``drop`` cuts the connection instead of answering, ``taken`` (accepted) or not.
+    ``refuse`` answers with a code instead, at a step (``MAIL``, ``RCPT`` or ``DATA``); ``delay`` waits before it
+    answers the last line, having accepted the mail; ``drop`` cuts the connection instead of answering, ``taken``
+    (accepted) or not.
     """
 
     def __init__(self) -> None:
@@ -74,6 +75,15 @@ class SmtpServer:
         self.close()
 
     # Called by aiosmtpd
+
+    async def handle_MAIL(
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        if refusal := self._refusal("MAIL"):
+            return refusal
+        envelope.mail_from = address
+        envelope.mail_options.extend(options)
+        return "250 OK"
 
     async def handle_RCPT(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]

@@ -17,7 +17,7 @@ from credentials_config.issuing import document_queue, lifecycle, renderers
 from credentials_config.models import Credential, CredentialConfiguration
 from credentials_config.testing.lms import LmsStandIn
 from tests.credentials_config.factories import CredentialFactory
-from tests.factories import UserFactory, make_template
+from tests.factories import UserCredentialFactory, UserFactory, make_template
 from tests.support.certificates import DAY, NOW, add_algebra, configure_certificate, deliver, issue, make, run, waiting
 from tests.support.learner_factories import signed_in
 
@@ -221,6 +221,31 @@ def test_the_verification_page_says_whether_the_badge_is_still_held(
     badges.revoke(credential.learner, "star")
     assert "This certificate was revoked" in client.get(page).content.decode()
     assert client.get(metadata).json()["state"] == "revoked"
+
+
+@pytest.mark.parametrize(
+    ("renewed", "newest", "state"),
+    [
+        (False, {"valid_until": NOW}, "expired"),
+        (False, {"valid_until": NOW, "status": "expired", "active_key": None, "ended_at": NOW}, "expired"),
+        (True, {}, "valid"),
+        (True, {"valid_until": NOW}, "expired"),
+        (True, {"status": "revoked", "active_key": None, "revoked_at": NOW, "revocation_kind": "person"}, "revoked"),
+    ],
+)
+def test_a_badge_that_was_renewed_is_valid_and_one_at_its_end_has_expired(
+    lms: LmsStandIn, star: BadgeTemplate, client: Any, renewed: bool, newest: dict[str, Any], state: str
+) -> None:
+    add_algebra(lms, finished=1, unfinished=0)
+    issue(configure())
+    badge = UserCredential.objects.get()
+    if renewed:
+        ended = {"status": "replaced", "active_key": None, "ended_at": NOW, "valid_until": NOW + DAY}
+        UserCredential.objects.update(**ended)
+        badge = UserCredentialFactory(learner=badge.learner, template=star, replaces=badge)
+    UserCredential.objects.filter(pk=badge.pk).update(**newest)
+    metadata = f"/api/credentials/v1/metadata/{Credential.objects.get().verification_code}/"
+    assert client.get(metadata).json()["state"] == state
 
 
 def test_the_lists_of_what_a_learner_holds_have_the_badge_once(lms: LmsStandIn, star: BadgeTemplate) -> None:

@@ -17,6 +17,7 @@ from credentials_config.models import Credential
 from credentials_config.testing.lms import LmsStandIn
 from tests.factories import ALGEBRA
 from tests.support.certificates import DAY, NOW, add_algebra, configure_certificate, deliver, issue, make, waiting
+from tests.support.failing_updates import fail_once
 from tests.support.smtp_server import SmtpServer
 
 pytestmark = [pytest.mark.tables, pytest.mark.django_db(transaction=True)]
@@ -142,6 +143,19 @@ def test_a_server_that_refuses_for_good_leaves_a_dead_letter_that_can_be_retried
     assert "done-1" not in dead.last_error, "an address is personal data"
     delivery.requeue(OutboxMessage.objects.all())
     deliver()
+    assert len(smtp_server.emails) == 1
+
+
+def test_a_mail_that_was_not_sent_is_sent_again_although_the_database_failed(
+    lms: LmsStandIn, smtp_server: SmtpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_algebra(lms, finished=1, unfinished=0)
+    issue(configure_certificate())
+    smtp_server.drop(taken=False)
+    fail_once(monkeypatch, Credential, {"mailed": 0})
+    deliver()
+    assert smtp_server.emails == []
+    deliver(now=later())
     assert len(smtp_server.emails) == 1
 
 
