@@ -131,11 +131,13 @@ def _ask(badge: CredlyBadge, client: CredlyClient, target: IssuerTarget, *, fres
         # Credly says "the learner has it already" as one validation error among others: look it up after each.
         if error.status == 422 and _adopt(badge, client, template):
             return
-        was_in_the_way = error.status == 422 and _revoke_ended(badge, client)
         _unbind(badge, CredlyState.CREATED if fresh else CredlyState.ERROR)
-        if was_in_the_way:
+        reason = _reason(error, client, target)
+        # Only when nothing else explains the refusal: the earlier badge may still be valid at Credly.
+        may_be_in_the_way = error.status == 422 and not isinstance(reason, SharedProblem)
+        if may_be_in_the_way and not payloads.blames_a_field(str(error), body) and _revoke_ended(badge, client):
             raise Retryable("An earlier badge of the learner, which has ended, was in the way at Credly.") from error
-        raise _reason(error, client, target) from error
+        raise reason from error
     if not _bind(badge, found):
         raise Permanent(
             f"Credly answered with the badge {found.id}, which belongs to another credential here. "
