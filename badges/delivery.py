@@ -24,6 +24,7 @@ from badges.common.error_messages import code_lines, storable_message
 from badges.conf import config
 from badges.exceptions import BadgesError, Permanent, RateLimited, Retryable, SharedProblem, Waiting
 from badges.outbox import channels, circuit, mailbox
+from badges.outbox.channels import HandlerResult
 from badges.outbox.circuit import Hold, Passage
 from badges.outbox.models import CircuitReason, OutboxMessage
 from badges.outbox.worker_notifications import notify_worker_on_commit
@@ -176,13 +177,15 @@ def _deliver(row: OutboxMessage, now: dt.datetime | None, result: DeliveryResult
         _postpone(row, passage.hold, _at(now), result, batch)
         return
     batch.tried.update(route.circuits)
-    error = _attempt(row, route, _at(now))
+    outcome, error = _attempt(row, route, _at(now))
     if isinstance(error, SharedProblem):
         error = _own_problem(row, error, route, passage)
     # A success is written down first, so that the row is not delivered again, whatever happens to its circuits.
     hold = circuit.record(route.circuits, error, _at(now), probing=passage.probing) if error else None
     _conclude(row, error, hold, _at(now), result, batch)
-    if error is None:
+    if outcome is HandlerResult.NOTHING_TO_DO:
+        circuit.record_nothing(passage.probing, _at(now))
+    elif error is None:
         circuit.record(route.circuits, None, _at(now), probing=passage.probing)
 
 
@@ -223,16 +226,16 @@ def _own_problem(row: OutboxMessage, error: SharedProblem, route: _Route, passag
     return error
 
 
-def _attempt(row: OutboxMessage, route: _Route, now: dt.datetime) -> Exception | None:
-    """Do what the row demands; return what went wrong."""
+def _attempt(row: OutboxMessage, route: _Route, now: dt.datetime) -> tuple[HandlerResult | None, Exception | None]:
+    """Do what the row demands; return what the handler returned, and what went wrong."""
     if row.attempts >= config.delivery["max_attempts"]:
-        return Permanent(INTERRUPTED)
+        return None, Permanent(INTERRUPTED)
     if not mailbox.begin(row, now, lease=config.delivery["lease_seconds"]):
-        return ClaimLostError()
+        return None, ClaimLostError()
     handler = route.handler
     if handler is None or route.problem:
-        return route.problem
-    return _result_or_error(lambda: handler(row))[1]
+        return None, route.problem
+    return _result_or_error(lambda: handler(row))
 
 
 def _conclude(

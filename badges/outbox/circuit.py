@@ -209,9 +209,14 @@ def record(
     blamed = _blamed(names, error)
     for name in probing:
         if name != blamed:
-            record_undecided(name, now)
-            mailbox.release_circuit(name, now=now, limit=config.delivery["batch_size"])
+            _leave_to_next(name, now)
     return None if blamed is None else _record_error(blamed, error, now, probe=blamed in probing)
+
+
+def record_nothing(probing: Sequence[str], now: dt.datetime) -> None:
+    """Let other rows probe these circuits: the one that probed them had nothing to ask."""
+    for name in probing:
+        _leave_to_next(name, now)
 
 
 def record_failure(name: str, now: dt.datetime, error: Retryable, *, probe: bool) -> State:
@@ -279,6 +284,12 @@ def _blamed(names: Sequence[str], error: Exception) -> str | None:
         return error.circuit or names[0]
     shows_trouble = isinstance(error, RateLimited) or (isinstance(error, Retryable) and error.circuit)
     return names[0] if shows_trouble else None
+
+
+def _leave_to_next(name: str, now: dt.datetime) -> None:
+    """Let the next row probe a circuit, and make some due."""
+    record_undecided(name, now)
+    mailbox.release_circuit(name, now=now, limit=config.delivery["batch_size"])
 
 
 def _record_error(name: str, error: Exception, now: dt.datetime, *, probe: bool) -> Hold | None:

@@ -23,6 +23,7 @@ from badges.issuers.credly.client import CredlyClient
 from badges.issuers.credly.issuer import CredlyIssuer
 from badges.issuers.credly.models import CredlyBadge, CredlyOrganization
 from badges.issuers.credly.payloads import ExternalBadge
+from badges.outbox.channels import HandlerResult
 from badges.testing.credly import Badge, CredlyStandIn
 from tests.factories import EXPIRED, REVOKED
 
@@ -172,7 +173,8 @@ def test_a_credential_that_was_revoked_before_it_was_issued_is_not_issued(
 ) -> None:
     UserCredential.objects.update(**REVOKED)
     settings.LMS_BADGES_CONFIG["credly"]["ORGANIZATIONS"] = {}  # nor does a token that is missing matter any more
-    issue(credential.id)
+    assert issue(credential.id) is HandlerResult.NOTHING_TO_DO
+    assert CredlyIssuer().revoke(credential.id, "") is HandlerResult.NOTHING_TO_DO
     assert credly.counts == {}
     assert row(credential).state == "created"
 
