@@ -118,22 +118,23 @@ def _ask(badge: CredlyBadge, client: CredlyClient, target: IssuerTarget, *, fres
     """Ask Credly for the badge; the row says where and that we did before we do."""
     template = targets.template_id(target)
     body = _body(badge, template)
+    # A badge that was asked for before is looked up before it is asked for again.
+    unissued = CredlyState.CREATED if fresh else CredlyState.ERROR
     _note_asked(badge, target)
     try:
         found = client.issue(body)
     except NoAnswer as error:
-        if fresh and not error.uncertain:
-            _unbind(badge, CredlyState.CREATED)
+        if not error.uncertain:
+            _unbind(badge, unissued)
         raise
     except AccessRefused:
-        if fresh:
-            _unbind(badge, CredlyState.CREATED)
+        _unbind(badge, unissued)
         raise
     except Refused as error:
         # Credly says "the learner has it already" as one validation error among others: look it up after each.
         if error.status == 422 and _adopt(badge, client, template):
             return
-        _unbind(badge, CredlyState.CREATED if fresh else CredlyState.ERROR)
+        _unbind(badge, unissued)
         reason = _reason(error, client, target)
         # Only when nothing else explains the refusal: the earlier badge may still be valid at Credly.
         may_be_in_the_way = error.status == 422 and not isinstance(reason, SharedProblem)
