@@ -257,7 +257,7 @@ def _conclude(
         _dead_letter(row, str(error), now, result)
     elif isinstance(error, Waiting):
         due_at = now + dt.timedelta(seconds=error.retry_after or config.delivery["max_delay"])
-        _reschedule_uncounted(row, error, due_at, now, result)
+        _reschedule_uncounted(row, error, due_at, now, result, failing_since=None)
     elif isinstance(error, Retryable) and (error.circuit or isinstance(error, RateLimited)):
         _wait_for_other_side(row, error, hold, now, result, batch)
     elif row.attempts >= config.delivery["max_attempts"]:
@@ -287,7 +287,8 @@ def _reschedule(row: OutboxMessage, error: Exception, now: dt.datetime, result: 
 def _rest(row: OutboxMessage, error: SharedProblem, hold: Hold, now: dt.datetime, result: DeliveryResult) -> None:
     """Let a row rest for a problem of many. It comes after the others: one of them is to find out about the problem."""
     due_at = hold.until + dt.timedelta(seconds=1)
-    _reschedule_uncounted(row, error, due_at, now, result, postponed_for=hold.circuit, met_problem=True)
+    changes = {"postponed_for": hold.circuit, "met_problem": True, "failing_since": None}
+    _reschedule_uncounted(row, error, due_at, now, result, **changes)
 
 
 def _wait_for_other_side(
@@ -295,7 +296,7 @@ def _wait_for_other_side(
 ) -> None:
     """Reschedule a row that tells something about the other side only; give it up when that has lasted for days."""
     if isinstance(error, RateLimited):
-        began = row.failing_since
+        began = None  # it is not down
     else:
         began = row.failing_since or now
         if _is_too_long(began, hold, now):

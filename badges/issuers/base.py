@@ -73,8 +73,8 @@ class Issuer(ABC):
         Issue the credential at the provider, outside of any transaction; once, however often this is called.
 
         It is called again after every outcome that was not a plain return, also after the process was killed in the
-        middle. Returns ``HandlerResult.NOTHING_TO_DO`` when the provider was not asked. Raises Retryable or Permanent with a
-        message for the operator.
+        middle. Returns ``HandlerResult.NOTHING_TO_DO`` when the provider was not asked. Raises Retryable or Permanent
+        with a message for the operator.
         """
 
     def revoke(self, credential_id: uuid.UUID, reason: str) -> HandlerResult | None:

@@ -29,8 +29,8 @@ class Handler(Protocol):
     """
     Delivers a message: returns when it happened, raises Retryable or Permanent when it did not.
 
-    Returns ``HandlerResult.NOTHING_TO_DO`` when the other side was not asked, because the message is out of date. Then its
-    circuits stay as they are.
+    Returns ``HandlerResult.NOTHING_TO_DO`` when the other side was not asked, because the message is out of date. Then
+    its circuits stay as they are.
 
     It runs outside of any transaction, at least once for each message, so it must bear being called again.
     """

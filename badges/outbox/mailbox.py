@@ -161,11 +161,11 @@ def postpone(row: OutboxMessage, circuit: str, *, until: dt.datetime, failing_si
     """
     Give a row back untried because its circuit is open; it is due when the circuit closes, at ``until`` at the latest.
 
-    ``failing_since``: since when the other side is down for this row, unless that is known already. False when the
-    claim was lost.
+    ``failing_since``: since when the other side is down for this row, unless that is known already; None: it is not
+    down. False when the claim was lost.
     """
-    down = {"failing_since": failing_since} if failing_since and row.failing_since is None else {}
-    return bool(_claims.release([row], due_at=until, postponed_for=circuit, **down))
+    since = failing_since and (row.failing_since or failing_since)
+    return bool(_claims.release([row], due_at=until, postponed_for=circuit, failing_since=since))
 
 
 @retried_when_transient

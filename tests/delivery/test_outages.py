@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from badges import delivery
-from badges.exceptions import Retryable
+from badges.exceptions import RateLimited, Retryable, SharedProblem, Waiting
 from badges.outbox.models import Circuit, OutboxMessage, OutboxState
 from tests.delivery.simulated import Simulation, outage
 from tests.delivery.telegraph import NOW, Telegraph, later, post, row
@@ -84,6 +84,33 @@ def test_without_a_number_of_days_nothing_is_given_up(telegraph: Telegraph, sett
     OutboxMessage.objects.update(failing_since=NOW - 1000 * DAYS)
     telegraph.always = Retryable("It cannot be reached.", circuit=True)
     assert delivery.drain(now=NOW).rescheduled == 1
+
+
+@pytest.mark.parametrize(
+    "meanwhile", [Waiting("No account yet."), RateLimited("Too many telegrams."), SharedProblem("The token is wrong.")]
+)
+def test_one_failure_after_weeks_of_waiting_for_something_else_is_no_dead_letter(
+    telegraph: Telegraph, meanwhile: Exception
+) -> None:
+    telegraph.office = "dodge-city"
+    post("stop")
+    down = Retryable("It cannot be reached.", circuit=True)
+    telegraph.answers.extend([down, meanwhile, down])
+    for days in (0, 1, 22):
+        assert delivery.drain(now=NOW + days * DAYS).rescheduled == 1
+    assert row("stop").failing_since == NOW + 22 * DAYS
+
+
+@pytest.mark.parametrize("reason", ["rate_limit", "problem"])
+def test_days_in_which_a_row_is_held_back_for_something_else_do_not_count(telegraph: Telegraph, reason: str) -> None:
+    telegraph.office = "dodge-city"
+    post("stop")
+    telegraph.always = Retryable("It cannot be reached.", circuit=True)
+    delivery.drain(now=NOW)
+    Circuit.objects.update(open_until=NOW + 22 * DAYS, since=NOW, reason=reason)
+    assert delivery.drain(now=NOW + 1 * DAYS).postponed == 1
+    Circuit.objects.update(failures=0, open_until=None, since=None, reason="")
+    assert delivery.drain(now=NOW + 22 * DAYS).rescheduled == 1
 
 
 def test_the_days_of_an_earlier_outage_do_not_count(telegraph: Telegraph) -> None:
