@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -92,13 +93,24 @@ def drain(
             result.more = False
             break
         batch = _Batch()
-        # Who was refused for a problem of many comes last: another row is to find out whether it is solved.
-        for row in sorted(rows, key=lambda row: row.met_problem):
+        for row in sorted(rows, key=_turn):
             if enough():
                 mailbox.release([row], due_at=_at(now))
             else:
                 _deliver(row, now, result, batch)
     return result
+
+
+def _turn(row: OutboxMessage) -> tuple[bool, bool, float]:
+    """
+    Return the sort key by which claimed rows are tried.
+
+    Who was refused for a problem of many comes last, and who failed comes after those who did not: another row is to
+    find out whether the circuit may close. Among those who failed it is left to chance, so that a row that always fails
+    is not the probe each time.
+    """
+    failed = bool(row.last_error)
+    return row.met_problem, failed, random.random() if failed else 0.0  # noqa: S311
 
 
 def requeue(rows: QuerySet[OutboxMessage], *, now: dt.datetime | None = None) -> int:
@@ -286,7 +298,7 @@ def _reschedule(row: OutboxMessage, error: Exception, now: dt.datetime, result: 
 
 def _rest(row: OutboxMessage, error: SharedProblem, hold: Hold, now: dt.datetime, result: DeliveryResult) -> None:
     """Let a row rest for a problem of many. It comes after the others: one of them is to find out about the problem."""
-    due_at = hold.until + dt.timedelta(seconds=1)
+    due_at = hold.until + mailbox.AFTER_OTHERS
     changes = {"postponed_for": hold.circuit, "met_problem": True, "failing_since": None}
     _reschedule_uncounted(row, error, due_at, now, result, **changes)
 
@@ -303,7 +315,8 @@ def _wait_for_other_side(
             _give_up(row, error, hold, now, result, batch)
             return
     if hold:
-        _reschedule_uncounted(row, error, hold.until, now, result, postponed_for=hold.circuit, failing_since=began)
+        due_at = hold.until if isinstance(error, RateLimited) else hold.until + mailbox.AFTER_OTHERS
+        _reschedule_uncounted(row, error, due_at, now, result, postponed_for=hold.circuit, failing_since=began)
         return
     seconds = delay_by_age(
         (now - (began or now)).total_seconds(),

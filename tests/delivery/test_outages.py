@@ -78,6 +78,27 @@ def test_after_the_days_of_the_setting_rows_are_given_up_together(
     assert len(telegraph.sent) == 5
 
 
+@pytest.mark.parametrize("all_have_failed", [False, True])
+def test_a_row_that_always_fails_alone_does_not_hold_up_the_others(telegraph: Telegraph, all_have_failed: bool) -> None:
+    telegraph.office = "dodge-city"
+    post("bad", *(["one", "two"] if all_have_failed else []))
+    fails = {"bad", "one", "two"}
+
+    def answer(message: OutboxMessage) -> None:
+        if message.read()["word"] in fails:
+            raise Retryable("It failed.", circuit=True)
+
+    simulation = Simulation(telegraph, outage(until=NOW))
+    telegraph.meanwhile = answer
+    simulation.run(until=NOW + 1 * DAYS)
+    fails = {"bad"}
+    if not all_have_failed:
+        post("one", "two")
+    simulation.run(until=NOW + 3 * DAYS)
+    assert sorted(telegraph.sent) == ["one", "two"]
+    assert row("bad").state == OutboxState.PENDING
+
+
 def test_without_a_number_of_days_nothing_is_given_up(telegraph: Telegraph, settings: Any) -> None:
     settings.LMS_BADGES_CONFIG["delivery"]["give_up_days"] = None
     post("stop")
