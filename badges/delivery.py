@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from badges.common.error_messages import code_lines, storable_message
 from badges.conf import config
 from badges.exceptions import BadgesError, Permanent, RateLimited, Retryable, SharedProblem, Waiting
 from badges.outbox import channels, circuit, mailbox
+from badges.outbox.channels import HandlerResult
 from badges.outbox.circuit import Hold, Passage
 from badges.outbox.models import CircuitReason, OutboxMessage
 from badges.outbox.worker_notifications import notify_worker_on_commit
@@ -91,13 +93,24 @@ def drain(
             result.more = False
             break
         batch = _Batch()
-        # Who was refused for a problem of many comes last: another row is to find out whether it is solved.
-        for row in sorted(rows, key=lambda row: row.met_problem):
+        for row in sorted(rows, key=_turn):
             if enough():
                 mailbox.release([row], due_at=_at(now))
             else:
                 _deliver(row, now, result, batch)
     return result
+
+
+def _turn(row: OutboxMessage) -> tuple[bool, bool, float]:
+    """
+    Return the sort key by which claimed rows are tried.
+
+    Who was refused for a problem of many comes last, and who failed comes after those who did not: another row is to
+    find out whether the circuit may close. Among those who failed it is left to chance, so that a row that always fails
+    is not the probe each time.
+    """
+    failed = bool(row.last_error)
+    return row.met_problem, failed, random.random() if failed else 0.0  # noqa: S311
 
 
 def requeue(rows: QuerySet[OutboxMessage], *, now: dt.datetime | None = None) -> int:
@@ -176,13 +189,15 @@ def _deliver(row: OutboxMessage, now: dt.datetime | None, result: DeliveryResult
         _postpone(row, passage.hold, _at(now), result, batch)
         return
     batch.tried.update(route.circuits)
-    error = _attempt(row, route, _at(now))
+    outcome, error = _attempt(row, route, _at(now))
     if isinstance(error, SharedProblem):
         error = _own_problem(row, error, route, passage)
     # A success is written down first, so that the row is not delivered again, whatever happens to its circuits.
     hold = circuit.record(route.circuits, error, _at(now), probing=passage.probing) if error else None
     _conclude(row, error, hold, _at(now), result, batch)
-    if error is None:
+    if outcome is HandlerResult.NOTHING_TO_DO:
+        circuit.record_nothing(passage.probing, _at(now))
+    elif error is None:
         circuit.record(route.circuits, None, _at(now), probing=passage.probing)
 
 
@@ -223,16 +238,16 @@ def _own_problem(row: OutboxMessage, error: SharedProblem, route: _Route, passag
     return error
 
 
-def _attempt(row: OutboxMessage, route: _Route, now: dt.datetime) -> Exception | None:
-    """Do what the row demands; return what went wrong."""
+def _attempt(row: OutboxMessage, route: _Route, now: dt.datetime) -> tuple[HandlerResult | None, Exception | None]:
+    """Do what the row demands; return what the handler returned, and what went wrong."""
     if row.attempts >= config.delivery["max_attempts"]:
-        return Permanent(INTERRUPTED)
+        return None, Permanent(INTERRUPTED)
     if not mailbox.begin(row, now, lease=config.delivery["lease_seconds"]):
-        return ClaimLostError()
+        return None, ClaimLostError()
     handler = route.handler
     if handler is None or route.problem:
-        return route.problem
-    return _result_or_error(lambda: handler(row))[1]
+        return None, route.problem
+    return _result_or_error(lambda: handler(row))
 
 
 def _conclude(
@@ -254,7 +269,7 @@ def _conclude(
         _dead_letter(row, str(error), now, result)
     elif isinstance(error, Waiting):
         due_at = now + dt.timedelta(seconds=error.retry_after or config.delivery["max_delay"])
-        _reschedule_uncounted(row, error, due_at, now, result)
+        _reschedule_uncounted(row, error, due_at, now, result, failing_since=None)
     elif isinstance(error, Retryable) and (error.circuit or isinstance(error, RateLimited)):
         _wait_for_other_side(row, error, hold, now, result, batch)
     elif row.attempts >= config.delivery["max_attempts"]:
@@ -283,8 +298,9 @@ def _reschedule(row: OutboxMessage, error: Exception, now: dt.datetime, result: 
 
 def _rest(row: OutboxMessage, error: SharedProblem, hold: Hold, now: dt.datetime, result: DeliveryResult) -> None:
     """Let a row rest for a problem of many. It comes after the others: one of them is to find out about the problem."""
-    due_at = hold.until + dt.timedelta(seconds=1)
-    _reschedule_uncounted(row, error, due_at, now, result, postponed_for=hold.circuit, met_problem=True)
+    due_at = hold.until + mailbox.AFTER_OTHERS
+    changes = {"postponed_for": hold.circuit, "met_problem": True, "failing_since": None}
+    _reschedule_uncounted(row, error, due_at, now, result, **changes)
 
 
 def _wait_for_other_side(
@@ -292,14 +308,15 @@ def _wait_for_other_side(
 ) -> None:
     """Reschedule a row that tells something about the other side only; give it up when that has lasted for days."""
     if isinstance(error, RateLimited):
-        began = row.failing_since
+        began = None  # it is not down
     else:
         began = row.failing_since or now
         if _is_too_long(began, hold, now):
             _give_up(row, error, hold, now, result, batch)
             return
     if hold:
-        _reschedule_uncounted(row, error, hold.until, now, result, postponed_for=hold.circuit, failing_since=began)
+        due_at = hold.until if isinstance(error, RateLimited) else hold.until + mailbox.AFTER_OTHERS
+        _reschedule_uncounted(row, error, due_at, now, result, postponed_for=hold.circuit, failing_since=began)
         return
     seconds = delay_by_age(
         (now - (began or now)).total_seconds(),

@@ -19,7 +19,7 @@ from badges.checks import (
     check_problems,
 )
 from badges.conf import PASSING_STATUS, user_lms_id_field
-from badges.outbox.models import Circuit
+from badges.outbox.models import Circuit, OutboxMessage
 from tests.factories import NOON, WORKSHOP, make_event_type
 
 ENROLLMENT = "org.openedx.learning.course.enrollment.created.v1"
@@ -379,6 +379,11 @@ def test_event_types_of_this_site_that_cannot_be_used():
 def test_problems_that_rows_wait_for():
     Circuit.objects.create(name="credly:a", reason="outage", open_until=NOON, message="It is down.")
     Circuit.objects.create(name="credly:b", reason="problem", open_until=NOON, message="The token is not accepted.")
+    Circuit.objects.create(name="credly:c", reason="problem", open_until=NOON, message="It was corrected.")
+    for circuit in ("credly:a", "credly:b"):
+        OutboxMessage.objects.create(
+            channel="credly", key=circuit, type="issue", due_at=NOON, created_at=NOON, postponed_for=circuit
+        )
     (problem,) = check_problems(databases=["default"])
     assert problem.id == "lms_badges.W018"
     assert problem.msg.endswith("credly:b wait until an operator corrects something: The token is not accepted.")

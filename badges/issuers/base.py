@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from badges.awarding.models import UserCredential
 from badges.exceptions import Permanent
+from badges.outbox.channels import HandlerResult
 
 
 class IssuerTarget(NamedTuple):
@@ -67,21 +68,22 @@ class Issuer(ABC):
     can_revoke: bool = False
 
     @abstractmethod
-    def issue(self, credential_id: uuid.UUID) -> None:
+    def issue(self, credential_id: uuid.UUID) -> HandlerResult | None:
         """
         Issue the credential at the provider, outside of any transaction; once, however often this is called.
 
         It is called again after every outcome that was not a plain return, also after the process was killed in the
-        middle. Raises Retryable or Permanent with a message for the operator.
+        middle. Returns ``HandlerResult.NOTHING_TO_DO`` when the provider was not asked. Raises Retryable or Permanent
+        with a message for the operator.
         """
 
-    def revoke(self, credential_id: uuid.UUID, reason: str) -> None:
+    def revoke(self, credential_id: uuid.UUID, reason: str) -> HandlerResult | None:
         """
         Revoke the credential's badge at the provider, outside of any transaction.
 
         ``reason`` is public and may be empty. It is called after every message to issue this credential was delivered
-        or given up, at least once. Does nothing when the badge was never issued or is revoked. Raises Retryable or
-        Permanent with a message for the operator.
+        or given up, at least once. Does nothing when the badge was never issued or is revoked, and returns
+        ``HandlerResult.NOTHING_TO_DO`` then. Raises Retryable or Permanent with a message for the operator.
         """
         raise Permanent(f"{self.slug} cannot revoke badges. Revoke the badge there, then remove this message.")
 

@@ -18,6 +18,7 @@ from badges.awarding.models import UserCredential
 from badges.common.entry_points import EntryPointLoader
 from badges.exceptions import Permanent
 from badges.issuers.base import Issued, Issuer, IssuerTarget
+from badges.outbox.channels import HandlerResult
 from badges.outbox.models import OutboxMessage
 
 log = logging.getLogger(__name__)
@@ -114,22 +115,26 @@ class ProviderChannel:
     def __init__(self, slug: str):
         self.slug = slug
 
-    def __call__(self, message: OutboxMessage) -> None:
+    def __call__(self, message: OutboxMessage) -> HandlerResult | None:
         credential_id = _read(message)
         if message.type == "issue":
-            get(self.slug).issue(credential_id)
-        elif message.type == "revoke":
+            return get(self.slug).issue(credential_id)
+        if message.type == "revoke":
             reasons = UserCredential.objects.filter(pk=credential_id).values_list("public_reason", flat=True)
-            get(self.slug).revoke(credential_id, reasons.first() or "")
-        else:
-            raise Permanent(f"A provider cannot {message.type[:50]!r}, only issue and revoke. Remove the row.")
+            return get(self.slug).revoke(credential_id, reasons.first() or "")
+        raise Permanent(f"A provider cannot {message.type[:50]!r}, only issue and revoke. Remove the row.")
 
     def circuits(self, message: OutboxMessage) -> Sequence[str]:
-        """Return the circuits of a message; none for one that cannot be delivered anyway."""
+        """
+        Return the circuits of a message; none for one that cannot be delivered anyway.
+
+        A revocation needs the account only, so it tells nothing about the template.
+        """
         try:
-            return get(self.slug).circuits(_read(message))
+            names = get(self.slug).circuits(_read(message))
         except Permanent:
             return ()
+        return names[:1] if message.type == "revoke" else names
 
 
 def _read(message: OutboxMessage) -> uuid.UUID:

@@ -28,6 +28,7 @@ from badges.exceptions import Permanent, Waiting
 from badges.inserts import insert, new_row
 from badges.mail import AWARD, REMINDER, opting_out, reminder_days, tells_of_awards
 from badges.mail.models import CredentialMail
+from badges.outbox.channels import HandlerResult
 from badges.outbox.models import OutboxMessage
 from badges.rules import badge_condition_slugs
 
@@ -43,7 +44,7 @@ NO_PUBLIC_URL = (
 class MailChannel:
     """Delivers the messages of the channel."""
 
-    def __call__(self, message: OutboxMessage) -> None:
+    def __call__(self, message: OutboxMessage) -> HandlerResult | None:
         now = timezone.now()
         if message.type not in _WANTED:
             raise Permanent(
@@ -53,13 +54,14 @@ class MailChannel:
         credential = _credential(message, now) if _WANTED[message.type]() else None
         address = _address(credential)
         if credential is None or not address or opting_out.has_opted_out(credential.learner_id):
-            return
+            return HandlerResult.NOTHING_TO_DO
         mark = _Mark(credential, message.type, now)
         if mark.is_set_already():
-            return
+            return HandlerResult.NOTHING_TO_DO
         email = email_about(message.type, credential, to=address, message_id=str(message.id))
         sender_setting = "LMS_BADGES_CONFIG['mail']['sender']"
         send_once(email, mark, timeout=config.mail["timeout"], sender_setting=sender_setting)
+        return None
 
     def circuit(self, message: OutboxMessage) -> str | None:
         """Return the name of the mail server's circuit."""

@@ -8,6 +8,7 @@ loaded with its first message, so that a broken plug-in costs its own messages a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import Enum
 from typing import Protocol, runtime_checkable
 
 from badges.common.entry_points import EntryPointLoader
@@ -17,15 +18,24 @@ from badges.outbox.models import OutboxMessage
 GROUP = "badges.channels"
 
 
+class HandlerResult(Enum):
+    """What a handler may return. None: it happened."""
+
+    NOTHING_TO_DO = "nothing to do"  # the message is finished, and that tells nothing about the other side
+
+
 @runtime_checkable
 class Handler(Protocol):
     """
     Delivers a message: returns when it happened, raises Retryable or Permanent when it did not.
 
+    Returns ``HandlerResult.NOTHING_TO_DO`` when the other side was not asked, because the message is out of date. Then
+    its circuits stay as they are.
+
     It runs outside of any transaction, at least once for each message, so it must bear being called again.
     """
 
-    def __call__(self, message: OutboxMessage) -> None: ...
+    def __call__(self, message: OutboxMessage) -> HandlerResult | None: ...
 
 
 @runtime_checkable

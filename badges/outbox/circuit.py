@@ -20,6 +20,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 
 from badges.common.backoff import longest_delay
 from badges.conf import config
@@ -27,7 +28,7 @@ from badges.database import retried_when_transient
 from badges.exceptions import RateLimited, Retryable, SharedProblem
 from badges.inserts import insert
 from badges.outbox import mailbox
-from badges.outbox.models import Circuit, CircuitReason
+from badges.outbox.models import Circuit, CircuitReason, OutboxMessage
 from badges.outbox.pace import Pace, interval_at, slower
 
 log = logging.getLogger(__name__)
@@ -209,9 +210,14 @@ def record(
     blamed = _blamed(names, error)
     for name in probing:
         if name != blamed:
-            record_undecided(name, now)
-            mailbox.release_circuit(name, now=now, limit=config.delivery["batch_size"])
+            _leave_to_next(name, now)
     return None if blamed is None else _record_error(blamed, error, now, probe=blamed in probing)
+
+
+def record_nothing(probing: Sequence[str], now: dt.datetime) -> None:
+    """Let other rows probe these circuits: the one that probed them had nothing to ask."""
+    for name in probing:
+        _leave_to_next(name, now)
 
 
 def record_failure(name: str, now: dt.datetime, error: Retryable, *, probe: bool) -> State:
@@ -260,9 +266,14 @@ def probe_now(names: Sequence[str], now: dt.datetime) -> int:
 
 
 def problems() -> list[tuple[str, str]]:
-    """Return the circuits that wait for an operator, by name, with what is wrong."""
-    found = Circuit.objects.filter(reason=CircuitReason.PROBLEM).exclude(open_until=None).order_by("name")
-    return list(found.values_list("name", "message"))
+    """
+    Return the circuits whose rows wait for an operator, by name, with what is wrong.
+
+    A circuit without such rows is left out: after the correction of a wrong id nothing goes there any more.
+    """
+    waiting = OutboxMessage.objects.filter(due_at__gt=mailbox.BEGINNING, postponed_for=OuterRef("name"))
+    found = Circuit.objects.filter(Exists(waiting), reason=CircuitReason.PROBLEM).exclude(open_until=None)
+    return list(found.order_by("name").values_list("name", "message"))
 
 
 def seconds_between(circuit: Circuit, now: dt.datetime) -> float:
@@ -279,6 +290,12 @@ def _blamed(names: Sequence[str], error: Exception) -> str | None:
         return error.circuit or names[0]
     shows_trouble = isinstance(error, RateLimited) or (isinstance(error, Retryable) and error.circuit)
     return names[0] if shows_trouble else None
+
+
+def _leave_to_next(name: str, now: dt.datetime) -> None:
+    """Let the next row probe a circuit, and make some due."""
+    record_undecided(name, now)
+    mailbox.release_circuit(name, now=now, limit=config.delivery["batch_size"])
 
 
 def _record_error(name: str, error: Exception, now: dt.datetime, *, probe: bool) -> Hold | None:

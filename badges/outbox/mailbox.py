@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Case, DateTimeField, Exists, F, OuterRef, Q, QuerySet, Value, When
 from django.utils import timezone
 from uuid6 import uuid7
 
@@ -51,6 +51,9 @@ ERROR_LENGTH = OutboxMessage._meta.get_field("last_error").max_length or 500
 
 # Before every due time. `> BEGINNING` means "not null", and every planner uses an index for it.
 BEGINNING = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+# Rows that failed themselves are due later than those that were postponed with them, so that one of these probes.
+AFTER_OTHERS = dt.timedelta(seconds=1)
 
 # A claim does not count as an attempt. ``begin`` counts it row by row, so that a row that kills its worker costs no
 # other row an attempt.
@@ -161,11 +164,11 @@ def postpone(row: OutboxMessage, circuit: str, *, until: dt.datetime, failing_si
     """
     Give a row back untried because its circuit is open; it is due when the circuit closes, at ``until`` at the latest.
 
-    ``failing_since``: since when the other side is down for this row, unless that is known already. False when the
-    claim was lost.
+    ``failing_since``: since when the other side is down for this row, unless that is known already; None: it is not
+    down. False when the claim was lost.
     """
-    down = {"failing_since": failing_since} if failing_since and row.failing_since is None else {}
-    return bool(_claims.release([row], due_at=until, postponed_for=circuit, **down))
+    since = failing_since and (row.failing_since or failing_since)
+    return bool(_claims.release([row], due_at=until, postponed_for=circuit, failing_since=since))
 
 
 @retried_when_transient
@@ -180,13 +183,17 @@ def postpone_circuit(circuit: str, *, until: dt.datetime) -> int:
     """
     Let all rows that are postponed for a circuit be postponed until then, if the circuit still is open until then.
 
+    Those that failed themselves come a moment later.
+
     One statement, however many rows there are. Returns how many.
     """
     still_open = Circuit.objects.filter(name=circuit, open_until=until)
     postponed = OutboxMessage.objects.filter(
         Exists(still_open), postponed_for=circuit, due_at__gt=BEGINNING, claim=None
     )
-    return postponed.exclude(due_at=until).update(due_at=until)
+    later = until + AFTER_OTHERS
+    due_at = Case(When(last_error="", then=Value(until)), default=Value(later), output_field=DateTimeField())
+    return postponed.exclude(due_at__in=[until, later]).update(due_at=due_at)
 
 
 @retried_when_transient

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from badges import delivery
-from badges.exceptions import Retryable
+from badges.exceptions import RateLimited, Retryable, SharedProblem, Waiting
 from badges.outbox.models import Circuit, OutboxMessage, OutboxState
 from tests.delivery.simulated import Simulation, outage
 from tests.delivery.telegraph import NOW, Telegraph, later, post, row
@@ -78,12 +78,60 @@ def test_after_the_days_of_the_setting_rows_are_given_up_together(
     assert len(telegraph.sent) == 5
 
 
+@pytest.mark.parametrize("all_have_failed", [False, True])
+def test_a_row_that_always_fails_alone_does_not_hold_up_the_others(telegraph: Telegraph, all_have_failed: bool) -> None:
+    telegraph.office = "dodge-city"
+    post("bad", *(["one", "two"] if all_have_failed else []))
+    fails = {"bad", "one", "two"}
+
+    def answer(message: OutboxMessage) -> None:
+        if message.read()["word"] in fails:
+            raise Retryable("It failed.", circuit=True)
+
+    simulation = Simulation(telegraph, outage(until=NOW))
+    telegraph.meanwhile = answer
+    simulation.run(until=NOW + 1 * DAYS)
+    fails = {"bad"}
+    if not all_have_failed:
+        post("one", "two")
+    simulation.run(until=NOW + 3 * DAYS)
+    assert sorted(telegraph.sent) == ["one", "two"]
+    assert row("bad").state == OutboxState.PENDING
+
+
 def test_without_a_number_of_days_nothing_is_given_up(telegraph: Telegraph, settings: Any) -> None:
     settings.LMS_BADGES_CONFIG["delivery"]["give_up_days"] = None
     post("stop")
     OutboxMessage.objects.update(failing_since=NOW - 1000 * DAYS)
     telegraph.always = Retryable("It cannot be reached.", circuit=True)
     assert delivery.drain(now=NOW).rescheduled == 1
+
+
+@pytest.mark.parametrize(
+    "meanwhile", [Waiting("No account yet."), RateLimited("Too many telegrams."), SharedProblem("The token is wrong.")]
+)
+def test_one_failure_after_weeks_of_waiting_for_something_else_is_no_dead_letter(
+    telegraph: Telegraph, meanwhile: Exception
+) -> None:
+    telegraph.office = "dodge-city"
+    post("stop")
+    down = Retryable("It cannot be reached.", circuit=True)
+    telegraph.answers.extend([down, meanwhile, down])
+    for days in (0, 1, 22):
+        assert delivery.drain(now=NOW + days * DAYS).rescheduled == 1
+    assert row("stop").failing_since == NOW + 22 * DAYS
+
+
+@pytest.mark.parametrize("reason", ["rate_limit", "problem"])
+def test_days_in_which_a_row_is_held_back_for_something_else_do_not_count(telegraph: Telegraph, reason: str) -> None:
+    telegraph.office = "dodge-city"
+    post("stop")
+    telegraph.always = Retryable("It cannot be reached.", circuit=True)
+    delivery.drain(now=NOW)
+    Circuit.objects.update(open_until=NOW + 22 * DAYS, since=NOW, reason=reason)
+    assert delivery.drain(now=NOW + 1 * DAYS).postponed == 1
+    Circuit.objects.update(failures=0, open_until=None, since=None, reason="")
+    assert delivery.drain(now=NOW + 22 * DAYS).rescheduled == 1
 
 
 def test_the_days_of_an_earlier_outage_do_not_count(telegraph: Telegraph) -> None:

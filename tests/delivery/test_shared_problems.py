@@ -9,17 +9,23 @@ from uuid import uuid4
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
 
 from badges import delivery
+from badges.awarding.models import UserCredential
 from badges.catalog.models import BadgeTemplate, TemplateIssuer
+from badges.exceptions import SharedProblem
 from badges.issuers.credly.models import CredlyBadge, CredlyOrganization
+from badges.outbox import mailbox
+from badges.outbox.mailbox import NewMessage
 from badges.outbox.models import Circuit, OutboxMessage, OutboxState
 from badges.testing.credly import CredlyStandIn
 from badges.testing.standin import Refused
 from tests.acceptance.delivery_helpers import pass_course
-from tests.factories import credly_issuer, make_template
+from tests.delivery.telegraph import NOW, Telegraph, later, post
+from tests.factories import REVOKED, credly_issuer, make_template
 
 pytestmark = [pytest.mark.tables, pytest.mark.django_db]
 
@@ -125,3 +131,41 @@ def test_a_badge_that_is_refused_alone_does_not_hold_up_the_others(credly: Credl
         drain(minutes)
     assert len(credly.badges) == 4
     assert OutboxMessage.objects.filter(channel="credly", state=OutboxState.DEAD).count() == 1
+
+
+def test_a_row_without_anything_to_ask_solves_no_problem(telegraph: Telegraph) -> None:
+    telegraph.office = "dodge-city"
+    telegraph.always = SharedProblem("The token is wrong.")
+    post("one")
+    delivery.drain(now=NOW)
+    post("old")
+    telegraph.out_of_date = {"old"}
+    done = delivery.drain(now=later(700))
+    assert (done.delivered, done.dead) == (1, 0)
+    assert telegraph.tried == ["one", "one"]  # it has probed in the place of the old one
+    assert Circuit.objects.get().reason == "problem"
+
+    telegraph.always = None
+    delivery.drain(now=later(3000))
+    assert telegraph.sent == ["one"]
+
+
+def test_a_revocation_tells_nothing_about_a_faulty_template(credly: CredlyStandIn) -> None:
+    enter_token(credly, credly.token)
+    template = credly.add_template().id
+    issue_to(1, organization=credly.organization, template=template)
+    assert drain().dead == 0
+    credly.archive_template(template)
+    pass_course(2, 3)
+    drain()
+    assert waiting() == 2
+
+    issued = UserCredential.objects.get(credly_badge__state="pending")
+    UserCredential.objects.filter(pk=issued.pk).update(**REVOKED)
+    with transaction.atomic():
+        mailbox.post([NewMessage("credly", str(issued.learner_id), "revoke", {"credential": str(issued.pk)})])
+    for minutes in (11, 22, 33):
+        assert drain(minutes).dead == 0
+    assert [badge.state for badge in credly.badges] == ["revoked"]
+    assert Circuit.objects.get(reason="problem").open_until is not None
+    assert waiting() == 2

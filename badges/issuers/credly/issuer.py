@@ -30,6 +30,7 @@ from badges.issuers.credly.models import CredlyBadge, CredlyState
 from badges.issuers.credly.organizations import reencrypt_tokens
 from badges.issuers.credly.payloads import ExternalBadge
 from badges.issuers.registry import ProviderChannel
+from badges.outbox.channels import HandlerResult
 
 log = logging.getLogger(__name__)
 
@@ -52,24 +53,24 @@ class CredlyIssuer(Issuer):
             for credential, _target in targets
         )
 
-    def issue(self, credential_id: uuid.UUID) -> None:
+    def issue(self, credential_id: uuid.UUID) -> HandlerResult | None:
         """Issue the credential's badge, or find out that it is issued."""
         badge = _row(credential_id)
         try:
-            if badge.external_uuid is None:
-                _issue(badge)
+            outcome = _issue(badge) if badge.external_uuid is None else HandlerResult.NOTHING_TO_DO
         except SharedProblem:
             raise
         except Permanent:
             CredlyBadge.objects.filter(pk=badge.pk, state=CredlyState.CREATED).update(state=CredlyState.ERROR)
             raise
-        _revoke_if_lost(credential_id)
+        return None if _revoke_if_lost(credential_id) else outcome
 
-    def revoke(self, credential_id: uuid.UUID, reason: str) -> None:
+    def revoke(self, credential_id: uuid.UUID, reason: str) -> HandlerResult | None:
         """Revoke the credential's badge at Credly, or find out that there is none."""
         badge = CredlyBadge.objects.select_related("credential__learner__user").filter(pk=credential_id).first()
-        if badge is not None and badge.state not in (CredlyState.CREATED, CredlyState.REVOKED):
-            _revoke(badge, reason)
+        if badge is None or badge.state in (CredlyState.CREATED, CredlyState.REVOKED):
+            return HandlerResult.NOTHING_TO_DO
+        return _revoke(badge, reason)
 
     def issued(self, credential_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Issued]:
         """Return what is known here of these credentials' badges."""
@@ -92,50 +93,54 @@ def _known(badge: CredlyBadge) -> Issued:
     return Issued(CredlyIssuer.slug, badge.state, badge.get_state_display(), external_id, badge.url, badge.issued_at)
 
 
-def _issue(badge: CredlyBadge) -> None:
+def _issue(badge: CredlyBadge) -> HandlerResult | None:
     began = time.monotonic()
     held = badge.credential.status_at(timezone.now()) == CredentialStatus.AWARDED
     fresh = badge.state == CredlyState.CREATED
     if fresh and not held:
-        return  # revoked, replaced or at its end before Credly was asked: there is nothing to issue
+        return HandlerResult.NOTHING_TO_DO  # revoked, replaced or at its end before Credly was asked
     if badge.state == CredlyState.NO_RESPONSE and _adopt_where_asked(badge):
-        return
+        return None
     if not held:
-        return
+        return HandlerResult.NOTHING_TO_DO
     target = targets.of_template(badge.credential.template_id)
     client, template = client_for(target.organization), targets.template_id(target)
     # It was refused before. Somebody may have issued it there by hand since.
     if badge.state == CredlyState.ERROR and _adopt(badge, client, template):
-        return
+        return None
     if time.monotonic() - began > config.delivery["lease_seconds"] / 2:
         raise Retryable("Looking the badge up at Credly took so long that another worker may have the row now.")
     _ask(badge, client, target, fresh=fresh)
+    return None
 
 
 def _ask(badge: CredlyBadge, client: CredlyClient, target: IssuerTarget, *, fresh: bool) -> None:
     """Ask Credly for the badge; the row says where and that we did before we do."""
     template = targets.template_id(target)
     body = _body(badge, template)
+    # A badge that was asked for before is looked up before it is asked for again.
+    unissued = CredlyState.CREATED if fresh else CredlyState.ERROR
     _note_asked(badge, target)
     try:
         found = client.issue(body)
     except NoAnswer as error:
-        if fresh and not error.uncertain:
-            _unbind(badge, CredlyState.CREATED)
+        if not error.uncertain:
+            _unbind(badge, unissued)
         raise
     except AccessRefused:
-        if fresh:
-            _unbind(badge, CredlyState.CREATED)
+        _unbind(badge, unissued)
         raise
     except Refused as error:
         # Credly says "the learner has it already" as one validation error among others: look it up after each.
         if error.status == 422 and _adopt(badge, client, template):
             return
-        was_in_the_way = error.status == 422 and _revoke_ended(badge, client)
-        _unbind(badge, CredlyState.CREATED if fresh else CredlyState.ERROR)
-        if was_in_the_way:
+        _unbind(badge, unissued)
+        reason = _reason(error, client, target)
+        # Only when nothing else explains the refusal: the earlier badge may still be valid at Credly.
+        may_be_in_the_way = error.status == 422 and not isinstance(reason, SharedProblem)
+        if may_be_in_the_way and not payloads.blames_a_field(str(error), body) and _revoke_ended(badge, client):
             raise Retryable("An earlier badge of the learner, which has ended, was in the way at Credly.") from error
-        raise _reason(error, client, target) from error
+        raise reason from error
     if not _bind(badge, found):
         raise Permanent(
             f"Credly answered with the badge {found.id}, which belongs to another credential here. "
@@ -143,11 +148,11 @@ def _ask(badge: CredlyBadge, client: CredlyClient, target: IssuerTarget, *, fres
         )
 
 
-def _revoke(badge: CredlyBadge, reason: str) -> None:
+def _revoke(badge: CredlyBadge, reason: str) -> HandlerResult | None:
     if badge.external_uuid is None:
         # Credly was asked and the outcome is not known, or it refused. Look whether there is a badge after all.
         if not _adopt_where_asked(badge):
-            return
+            return HandlerResult.NOTHING_TO_DO
         badge.refresh_from_db(fields=["external_uuid", "organization"])
     assert badge.external_uuid is not None
     client = client_for(badge.organization)
@@ -160,6 +165,7 @@ def _revoke(badge: CredlyBadge, reason: str) -> None:
         if _is_held_there(client, badge.external_uuid):
             raise
     CredlyBadge.objects.filter(pk=badge.pk).update(state=CredlyState.REVOKED)
+    return None
 
 
 def _is_held_there(client: CredlyClient, badge: uuid.UUID) -> bool:
@@ -169,16 +175,18 @@ def _is_held_there(client: CredlyClient, badge: uuid.UUID) -> bool:
         return False
 
 
-def _revoke_if_lost(credential_id: uuid.UUID) -> None:
+def _revoke_if_lost(credential_id: uuid.UUID) -> bool:
     """
-    Revoke a badge whose credential was revoked while Credly was asked.
+    Revoke a badge whose credential was revoked while Credly was asked; return whether it was such a one.
 
     The message about the revocation may have been delivered before, by a worker that found nothing at Credly yet.
     """
     badges = CredlyBadge.objects.select_related("credential__learner__user")
     badge = badges.filter(pk=credential_id, credential__status=CredentialStatus.REVOKED).first()
-    if badge is not None and badge.external_uuid is not None and badge.state != CredlyState.REVOKED:
-        _revoke(badge, badge.credential.public_reason)
+    if badge is None or badge.external_uuid is None or badge.state == CredlyState.REVOKED:
+        return False
+    _revoke(badge, badge.credential.public_reason)
+    return True
 
 
 def _revoke_ended(badge: CredlyBadge, client: CredlyClient) -> bool:

@@ -8,11 +8,14 @@ import datetime as dt
 import re
 import unicodedata
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 GONE = frozenset({"revoked", "replaced"})  # the earner does not hold such a badge (any more)
+
+# How a provider may say that there is such a badge already.
+_SAYS_DUPLICATE = re.compile(r"\b(already|duplicate|taken|unique)\b")
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,16 @@ def issue_body(
         "issuer_earner_id": earner,
     }
     return body if valid_until is None else {**body, "expires_at": time_text(valid_until)}
+
+
+def blames_a_field(refusal: str, fields: Collection[str]) -> bool:
+    """
+    Return whether the text of a refusal says that one of these fields, which we sent, has a wrong value.
+
+    That the learner has the badge already may also be said of a field, such as the address. Then none is wrong.
+    """
+    said = refusal.lower().replace("_", " ")
+    return any(field.replace("_", " ") in said for field in fields) and not _SAYS_DUPLICATE.search(said)
 
 
 def time_text(moment: dt.datetime) -> str:

@@ -23,6 +23,7 @@ from badges.issuers.credly.client import CredlyClient
 from badges.issuers.credly.issuer import CredlyIssuer
 from badges.issuers.credly.models import CredlyBadge, CredlyOrganization
 from badges.issuers.credly.payloads import ExternalBadge
+from badges.outbox.channels import HandlerResult
 from badges.testing.credly import Badge, CredlyStandIn
 from tests.factories import EXPIRED, REVOKED
 
@@ -172,7 +173,8 @@ def test_a_credential_that_was_revoked_before_it_was_issued_is_not_issued(
 ) -> None:
     UserCredential.objects.update(**REVOKED)
     settings.LMS_BADGES_CONFIG["credly"]["ORGANIZATIONS"] = {}  # nor does a token that is missing matter any more
-    issue(credential.id)
+    assert issue(credential.id) is HandlerResult.NOTHING_TO_DO
+    assert CredlyIssuer().revoke(credential.id, "") is HandlerResult.NOTHING_TO_DO
     assert credly.counts == {}
     assert row(credential).state == "created"
 
@@ -731,6 +733,32 @@ def test_a_badge_that_was_earned_again_is_issued_although_an_ended_one_is_in_the
     assert [badge.state for badge in credly.badges] == ["revoked", "pending"]
     assert bound_to(new, credly.badges[1])
     assert row(old).state == "revoked"
+
+
+@pytest.mark.parametrize("shape", ["listed", "mapped", "sentences", "one_text"])
+@pytest.mark.parametrize("cause", ["template", "address"])
+def test_a_refusal_for_another_reason_costs_no_earlier_badge(
+    settings: Any, award: Callable[..., UserCredential], shape: str, cause: str
+) -> None:
+    with CredlyStandIn(error_shape=shape) as credly:
+        settings.LMS_BADGES_CONFIG = {
+            "credly": {"CREDLY_API_BASE_URL": credly.url, "ORGANIZATIONS": {credly.organization: credly.token}}
+        }
+        template = credly.add_template().id
+        old = award(organization=credly.organization, external_template=template)
+        issue(old.id)
+        UserCredential.objects.update(**{**EXPIRED, "status": "replaced"})
+        new = award(organization=credly.organization, external_template=template)
+        UserCredential.objects.update(learner_template_id=new.learner_template_id)
+        if cause == "template":
+            credly.archive_template(template)
+        else:
+            get_user_model().objects.update(email="not an address")
+        with pytest.raises(SharedProblem if cause == "template" else Permanent):
+            issue(new.id)
+        assert [badge.state for badge in credly.badges] == ["pending"]
+    assert row(old).state == "pending"
+    assert row(new).organization == ""
 
 
 def test_a_badge_of_another_template_or_learner_is_never_revoked_to_make_room(

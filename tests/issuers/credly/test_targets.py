@@ -11,7 +11,7 @@ from django.db import IntegrityError, transaction
 from badges.awarding.models import UserCredential
 from badges.catalog.models import TemplateIssuer
 from badges.common.http import NoAnswer
-from badges.exceptions import Permanent, SharedProblem
+from badges.exceptions import Permanent, RateLimited, SharedProblem
 from badges.issuers.credly.issuer import CredlyIssuer
 from badges.issuers.credly.models import CredlyBadge, CredlyOrganization
 from badges.testing.credly import CredlyStandIn
@@ -108,6 +108,24 @@ def test_a_badge_that_was_refused_goes_where_the_template_says_now(
         issue(credential.id)
     assert CredlyBadge.objects.get().state == "error"
     move(another)
+    issue(credential.id)
+    assert [badge.organization_id for badge in credly.badges] == [another.organization]
+
+
+@pytest.mark.parametrize("status", [401, 429])
+def test_a_badge_that_was_refused_when_asked_for_again_goes_where_the_template_says_now(
+    credly: CredlyStandIn, template: str, award: Callable[..., UserCredential], another: TemplateIssuer, status: int
+) -> None:
+    credential = award(organization=credly.organization, external_template=template)
+    credly.drop(on="issue", carried_out=False)
+    credly.answer(on="issue", status=status)
+    with pytest.raises(NoAnswer):
+        issue(credential.id)
+    with pytest.raises((SharedProblem, RateLimited)):
+        issue(credential.id)
+    assert CredlyIssuer().circuits(credential.id)[0] == f"credly:{credly.organization}"
+    move(another)
+    assert CredlyIssuer().circuits(credential.id)[0] == f"credly:{another.organization}"
     issue(credential.id)
     assert [badge.organization_id for badge in credly.badges] == [another.organization]
 
