@@ -68,6 +68,12 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):
         return super().populate_user(request, sociallogin, {**data, "username": str(uuid.uuid4())})
 
 
+def no_sign_up(request: HttpRequest) -> HttpResponse:
+    """Answer who would have to choose another e-mail address: the one that the provider tells is another account's."""
+    text = "Another account has your e-mail address. Sign in with its password, or ask the staff to add your id to it."
+    return HttpResponse(text, status=HTTPStatus.CONFLICT, content_type="text/plain")
+
+
 def _refusal(text: str) -> ImmediateHttpResponse:
     return ImmediateHttpResponse(HttpResponse(text, status=HTTPStatus.FORBIDDEN, content_type="text/plain"))
 

@@ -228,6 +228,14 @@ def test_an_address_that_the_provider_tells_opens_nobodys_account(host: Host, br
     form = somebody.press("/accounts/oidc/oidc/login/")
     # The provider tells the name as the e-mail address, too.
     back = somebody.post(form.url, {"sub": "zorglub@example.org"}, timeout=30)
-    assert back.url != f"{host.url}/badges/"
-    assert 'name="username"' not in back.text
+    assert back.status_code == 409
+    assert "Another account has your e-mail address." in back.text
     assert host.rows("SELECT COUNT(*) FROM lms_badges_learneridentity") == before
+
+
+def test_nobody_can_add_an_address_or_reset_a_password_on_a_page_of_allauth(host: Host, browser: Any) -> None:
+    somebody = browser()
+    somebody.sign_in_as("seccotine-1953")
+    for page in ("email/", "password/reset/", "password/set/", "signup/", "3rdparty/"):
+        assert somebody.get(f"{host.url}/accounts/{page}", timeout=30).status_code == 404
+    assert somebody.get(f"{host.url}/accounts/login/", timeout=30).url == f"{host.url}/badges/"
