@@ -364,7 +364,8 @@ def link_identity(person: Person, identity: ExternalIdentity) -> tuple[LearnerId
     the database did not answer.
     """
     identities.check(identity)
-    return identities.link(learner_of(person) or _create_learner(person), identity)
+    learner = learner_of(person) or functools.partial(_create_learner, person)
+    return granting.with_locked_learner(learner, lambda found: identities.link(found, identity))
 
 
 def link_sign_in(user: AbstractBaseUser, identity: ExternalIdentity) -> LearnerIdentity:

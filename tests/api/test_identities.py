@@ -96,6 +96,15 @@ def test_of_many_learners_at_once_one_gets_the_id() -> None:
     assert LearnerIdentity.objects.count() == 1
 
 
+@pytest.mark.django_db(transaction=True)
+def test_an_account_without_a_learner_gets_one_from_requests_at_once() -> None:
+    user = UserFactory()
+    ids = [ExternalIdentity(ISSUER, f"groom-{number}") for number in range(6)]
+    done = outcomes_at_once([lambda one=one: api.link_identity(user, one) for one in ids])
+    assert [each for each in done if isinstance(each, Exception)] == []
+    assert LearnerIdentity.objects.filter(learner=Learner.objects.get(user=user)).count() == len(ids)
+
+
 # --- signing in -------------------------------------------------------------------------------------------------------
 
 
