@@ -141,6 +141,45 @@ def test_two_learners_of_one_person_are_noted_for_staff_who_can_join_them(caplog
     assert api.link_sign_in(by_account.user, SPIROU).learner_id == by_id.pk
 
 
+@pytest.mark.parametrize(("stored", "taken"), [("4711", True), ("4712", False), ("", False)])
+def test_a_learner_of_another_lms_user_does_not_get_the_account(
+    stored: str, taken: bool, settings: Any, caplog: Any
+) -> None:
+    settings.LMS_BADGES_CONFIG = {"user_lms_id_field": "last_name"}  # some text column of the host
+    learner, user = LearnerFactory(lms_user_id=4712, user=None), UserFactory(last_name=stored)
+    api.link_identity(learner, SPIROU)
+    if not taken:
+        assert api.link_sign_in(user, SPIROU).learner.user == user
+        return
+    with pytest.raises(IdentityTakenError):
+        api.link_sign_in(user, SPIROU)
+    assert Learner.objects.get().user is None
+    assert f"learner row {learner.pk}," in caplog.text
+
+
+@pytest.mark.parametrize("meanwhile", ["removed", "retired"])
+def test_what_staff_do_before_the_lock_of_a_sign_in_counts(meanwhile: str, monkeypatch: Any) -> None:
+    learner, user = LearnerFactory(user=None), UserFactory()
+    api.link_identity(learner, SPIROU)
+    lock = Learner.objects.select_for_update
+
+    def late_lock() -> Any:
+        monkeypatch.undo()
+        if meanwhile == "removed":
+            api.unlink_identity(SPIROU)
+        else:
+            api.retire(user)
+        return lock()
+
+    monkeypatch.setattr(Learner.objects, "select_for_update", late_lock)
+    if meanwhile == "removed":
+        assert api.link_sign_in(user, SPIROU).learner == Learner.objects.get(user=user)
+    else:
+        with pytest.raises(UnknownPersonError):
+            api.link_sign_in(user, SPIROU)
+    assert Learner.objects.get(pk=learner.pk).user is None
+
+
 def test_who_was_retired_is_not_brought_back_by_signing_in() -> None:
     learner = LearnerFactory()
     user = learner.user
