@@ -16,7 +16,7 @@ from badges import api
 from badges.api import ExternalIdentity
 from badges.exceptions import IdentityTakenError, UnknownPersonError, UnusableIdentityError
 from badges.intake.learners import give_account
-from badges.models import Learner, LearnerIdentity, StickerClaim
+from badges.models import IdempotentRequest, Learner, LearnerIdentity, StickerClaim
 from tests.factories import LearnerFactory, UserFactory, make_template
 from tests.flows.senders import claimed, take
 from tests.rest_api.schema import assert_as_promised
@@ -241,7 +241,17 @@ def test_a_request_with_a_key_is_carried_out_once(client: Any) -> None:
     learner, key = LearnerFactory(), {"Idempotency-Key": "1938"}
     first = post(client, learner.uuid, SPIROU._asdict(), **key)
     again_ = post(client, learner.uuid, SPIROU._asdict(), **key)
-    assert (first.status_code, again_.content) == (201, first.content)
+    assert (first.status_code, again_.status_code, again_.content) == (201, 201, first.content)
+    assert again_.headers["Idempotent-Replayed"] == "true"
+    assert assert_as_promised(again_, LIST, method="post")["subject"] == SPIROU.subject
+
+
+def test_the_answer_to_a_key_holds_no_id_of_somebody_who_was_retired(client: Any) -> None:
+    learner, key = LearnerFactory(), {"Idempotency-Key": "1938"}
+    assert post(client, learner.uuid, SPIROU._asdict(), **key).status_code == 201
+    api.retire(learner)
+    assert not [row for row in IdempotentRequest.objects.all() if SPIROU.subject in str(row.answer)]
+    assert post(client, learner.uuid, SPIROU._asdict(), **key).status_code == 404
 
 
 @pytest.mark.parametrize(
