@@ -52,6 +52,15 @@ def test_an_account_without_a_learner_gets_one() -> None:
     assert Learner.objects.get(user=user) == api.learner_of(SPIROU)
 
 
+def test_only_the_exact_username_names_a_person_on_every_database() -> None:
+    learner, user = LearnerFactory(user__username="josé"), UserFactory(username="zoé")
+    assert (api.learner_of("josé"), api.account_of("zoé")) == (learner, user)
+    for name in ("jose", "JOSÉ", "zoe"):
+        assert (api.learner_of(name), api.account_of(name)) == (None, None)
+    with pytest.raises(UnknownPersonError):
+        api.link_identity("jose", SPIROU)
+
+
 def test_an_id_of_another_learner_is_refused() -> None:
     api.link_identity(LearnerFactory(), SPIROU)
     with pytest.raises(IdentityTakenError):
