@@ -10,11 +10,14 @@ from http import HTTPStatus
 from typing import Any
 
 from django.conf import settings
+from django.contrib import admin
 from django.contrib.auth import get_user_model
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.views import LoginView
+from django.core.exceptions import PermissionDenied
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import reverse
 
 from badges.common.client_limits import seconds_to_wait
@@ -66,3 +69,17 @@ class SignInView(LoginView):
             context["issuer_name"] = settings.OIDC_NAME
             context["issuer_address"] = reverse("openid_connect_login", args=[settings.OIDC_PROVIDER_ID])
         return context
+
+
+def instead_of_admin_login(request: HttpRequest) -> HttpResponse:
+    """
+    Redirect from the sign-in page of the admin, which has no limit, to the one that has.
+
+    Raises PermissionDenied for accounts that may not use the admin.
+    """
+    if admin.site.has_permission(request):
+        return redirect("admin:index")
+    if request.user.is_authenticated:  # the sign-in page would send them back
+        raise PermissionDenied
+    query = request.GET.urlencode(safe="/")
+    return redirect(f"{reverse('sign-in')}?{query}" if query else "sign-in")

@@ -10,6 +10,7 @@ from edx_django_utils.plugins import get_plugin_url_patterns
 from service import health, sign_in
 
 urlpatterns = [
+    path("admin/login/", sign_in.instead_of_admin_login),
     path("admin/", admin.site.urls),
     path("sign-in/", sign_in.SignInView.as_view(), name="sign-in"),
     path("sign-out/", LogoutView.as_view(), name="sign-out"),

@@ -74,3 +74,15 @@ def test_passwords_cannot_be_tried_fast(client: Any) -> None:
     given = {"username": "fantasio", "password": "wrong"}
     statuses = {client.post("/sign-in/", given).status_code for _ in range(2 * ATTEMPTS_PER_MINUTE + 1)}
     assert statuses == {200, 429}
+
+
+def test_the_admin_has_no_sign_in_page_of_its_own(client: Any) -> None:
+    user = account(username="fantasio")
+    assert client.get("/admin/", follow=True).redirect_chain[-1][0] == "/sign-in/?next=/admin/"
+    given = {"username": "fantasio", "password": "rubber-boat-42"}
+    assert client.post("/admin/login/", given).headers["Location"] == "/sign-in/"
+    client.force_login(user)
+    assert client.get("/admin/", follow=True).status_code == 403
+    user.is_staff = True
+    user.save()
+    assert client.get("/admin/login/").headers["Location"] == "/admin/"
