@@ -356,14 +356,20 @@ def account_of(person: Person) -> AbstractBaseUser | None:
     users = get_user_model()._default_manager
     number = _lms_user_id(person)
     if number is None:
-        return users.filter(**{get_user_model().USERNAME_FIELD: str(person)}).first()
+        account = users.filter(**{get_user_model().USERNAME_FIELD: str(person)}).first()
+        return account if account is None or account.get_username() == str(person) else None
     field = user_lms_id_field()
     return users.filter(**{field: number}).order_by("pk").first() if field else None
 
 
 def learner_of(person: Person) -> Learner | None:
     """Return the learner of a person, or None if there is none here; one statement."""
-    return Learner.objects.filter(_is_person(person)).select_related("user").first()
+    learner = Learner.objects.filter(_is_person(person)).select_related("user").first()
+    if learner is None or isinstance(person, Learner | AbstractBaseUser | ExternalIdentity | uuid.UUID):
+        return learner
+    # MariaDB and MySQL equate usernames that differ in case or accents only.
+    is_named = _is_number(str(person)) or (learner.user is not None and learner.user.get_username() == str(person))
+    return learner if is_named else None
 
 
 def identities_of(person: Person) -> QuerySet[LearnerIdentity]:
@@ -381,7 +387,8 @@ def link_identity(person: Person, identity: ExternalIdentity) -> tuple[LearnerId
     the database did not answer.
     """
     identities.check(identity)
-    return identities.link(learner_of(person) or _create_learner(person), identity)
+    learner = learner_of(person) or functools.partial(_create_learner, person)
+    return granting.with_locked_learner(learner, lambda found: identities.link(found, identity))
 
 
 def link_sign_in(user: AbstractBaseUser, identity: ExternalIdentity) -> LearnerIdentity:

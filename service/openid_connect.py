@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import logging
 import uuid
+from http import HTTPStatus
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.signals import user_logged_in
+from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
+from allauth.socialaccount.providers.base import AuthProcess
 from django.conf import settings
 from django.dispatch import receiver
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
 from badges import api
 from badges.exceptions import BadgesError
@@ -44,15 +47,35 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):
         return True
 
     def pre_social_login(self, request: HttpRequest, sociallogin: Any) -> None:
-        learner = None if sociallogin.is_existing else api.learner_of(identity_of(sociallogin))
-        # Whoever may enter ids must not become somebody with more rights in this way.
-        if learner is not None and learner.user is not None and not _has_rights(learner.user):
-            sociallogin.connect(request, learner.user)
+        if sociallogin.state.get("process") != AuthProcess.LOGIN:
+            raise _refusal("This address is for signing in only.")
+        learner = api.learner_of(identity_of(sociallogin))
+        if learner is None or learner.user is None:
+            return
+        if sociallogin.is_existing:
+            if learner.user_id != sociallogin.user.pk:  # staff gave the id to somebody else since
+                raise _refusal("Your id at the provider belongs to another account. Ask the staff.")
+        elif _has_rights(learner.user):
+            # Whoever may enter ids must not become somebody with more rights in this way.
+            raise _refusal("Your id at the provider does not open this account. Ask the staff.")
+        else:
+            # Not `connect`: it stores the account for good, also when staff remove the id or give it to somebody else.
+            sociallogin.user = learner.user
 
     def populate_user(self, request: HttpRequest, sociallogin: Any, data: dict[str, Any]) -> Any:
         # Not the name that the provider gives: it could be the username of another person at the LMS, whose events
         # would then be about this account.
         return super().populate_user(request, sociallogin, {**data, "username": str(uuid.uuid4())})
+
+
+def no_sign_up(request: HttpRequest) -> HttpResponse:
+    """Answer who would have to choose another e-mail address: the one that the provider tells is another account's."""
+    text = "Another account has your e-mail address. Sign in with its password, or ask the staff to add your id to it."
+    return HttpResponse(text, status=HTTPStatus.CONFLICT, content_type="text/plain")
+
+
+def _refusal(text: str) -> ImmediateHttpResponse:
+    return ImmediateHttpResponse(HttpResponse(text, status=HTTPStatus.FORBIDDEN, content_type="text/plain"))
 
 
 def _has_rights(user: Any) -> bool:

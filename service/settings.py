@@ -6,6 +6,7 @@ with nothing but Python: a SQLite file, no broker, no event bus. At the end of t
 settings of the plugin, exactly as in a real host.
 """
 
+import json
 import os
 import tempfile
 from pathlib import Path
@@ -133,6 +134,10 @@ if OIDC_ISSUER:
             ]
         }
     }
+
+# Behind proxies: in which headers edx-django-utils finds the addresses of clients, whose requests are counted.
+if os.environ.get("CLOSEST_CLIENT_IP_FROM_HEADERS"):
+    CLOSEST_CLIENT_IP_FROM_HEADERS = json.loads(os.environ["CLOSEST_CLIENT_IP_FROM_HEADERS"])
 
 # A cache that all processes share, so that they count requests together. Without it each process counts on its own.
 if os.environ.get("CACHE_URL"):

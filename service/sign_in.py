@@ -10,19 +10,29 @@ from http import HTTPStatus
 from typing import Any
 
 from django.conf import settings
+from django.contrib import admin
 from django.contrib.auth import get_user_model
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.views import LoginView
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import reverse
 
 from badges.common.client_limits import seconds_to_wait
+from badges.flows.account_creation import normal_form
 
 ATTEMPTS_PER_MINUTE = 20
 
 
 class EmailBackend(ModelBackend):
-    """Finds the account by its e-mail address, if no other account has it. Accounts registered by REST have no name."""
+    """
+    Finds the account by its e-mail address and its password. Accounts registered by REST have no name.
+
+    Addresses are compared as at registration. When several accounts have the address, the password says which one; if
+    it is that of several, none is found.
+    """
 
     def authenticate(
         self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **credentials: Any
@@ -30,11 +40,14 @@ class EmailBackend(ModelBackend):
         if not username or not password or "@" not in username or "\0" in username:
             return None
         User: Any = get_user_model()
-        found = list(User._default_manager.filter(email__iexact=username)[:2])
-        if len(found) != 1:
+        address = normal_form(username)
+        similar = User._default_manager.filter(Q(email__iexact=username) | Q(email__iexact=address))
+        # A database may equate more than the case, such as accents.
+        same = [user for user in similar if normal_form(user.email) == address]
+        if not same:
             User().set_password(password)  # as long as it takes for an account that exists
-            return None
-        return found[0] if found[0].check_password(password) and self.user_can_authenticate(found[0]) else None
+        found = [user for user in same if self.user_can_authenticate(user) and user.check_password(password)]
+        return found[0] if len(found) == 1 else None
 
 
 class SignInView(LoginView):
@@ -56,3 +69,17 @@ class SignInView(LoginView):
             context["issuer_name"] = settings.OIDC_NAME
             context["issuer_address"] = reverse("openid_connect_login", args=[settings.OIDC_PROVIDER_ID])
         return context
+
+
+def instead_of_admin_login(request: HttpRequest) -> HttpResponse:
+    """
+    Redirect from the sign-in page of the admin, which has no limit, to the one that has.
+
+    Raises PermissionDenied for accounts that may not use the admin.
+    """
+    if admin.site.has_permission(request):
+        return redirect("admin:index")
+    if request.user.is_authenticated:  # the sign-in page would send them back
+        raise PermissionDenied
+    query = request.GET.urlencode(safe="/")
+    return redirect(f"{reverse('sign-in')}?{query}" if query else "sign-in")

@@ -15,6 +15,7 @@ from django.db import IntegrityError
 from django.utils import timezone
 
 from badges.catalog.learner_paths import ISSUER_LENGTH, SUBJECT_LENGTH, ExternalIdentity
+from badges.conf import user_lms_id_field
 from badges.database import in_transaction
 from badges.exceptions import IdentityTakenError, UnknownPersonError, UnusableIdentityError
 from badges.inserts import insert
@@ -27,6 +28,10 @@ GIVE_UP_SECONDS = 20
 TWO_LEARNERS = (
     "Somebody signed in whose account has another learner than the id at the issuer: learner rows %s and %s. If they "
     "are one person, open the second one in the admin and give it the account; else correct the id."
+)
+OTHER_LMS_USER = (
+    "Somebody signed in whose account has another LMS user id than learner row %s, who has the id at the issuer. "
+    "Correct the id or the LMS user id."
 )
 
 
@@ -73,8 +78,8 @@ def bind_account(user: Any, identity: ExternalIdentity) -> bool:
 
     Returns whether a learner has both now; False when nobody has the id yet. An account that has another learner keeps
     it, and both are noted, so that staff can join them (``learners.give_account``). Raises IdentityTakenError then, and
-    when the learner with the id has another account. Raises UnknownPersonError for the account of a person who was
-    retired.
+    when the learner with the id has another account, or is another user of the LMS than the account. Raises
+    UnknownPersonError for the account of a person who was retired.
     """
     try:
         bound = in_transaction(lambda: _bind_account(user, identity), give_up_seconds=GIVE_UP_SECONDS)
@@ -93,14 +98,19 @@ class _Bound(Enum):
 
 
 def _bind_account(user: Any, identity: ExternalIdentity) -> _Bound:
-    if retired.among(retired.account_digests([user.pk])):
-        raise UnknownPersonError
-    found = LearnerIdentity.objects.filter(**identity._asdict()).values_list("learner_id", flat=True).first()
+    _require_not_retired(user)
+    rows = LearnerIdentity.objects.filter(**identity._asdict())
+    found = rows.values_list("learner_id", flat=True).first()
     learner = Learner.objects.select_for_update().filter(pk=found).first() if found else None
-    if learner is None:
+    # Before the lock, staff may have removed the id, or retired the person.
+    if learner is None or not rows.filter(learner=learner).exists():
         return _Bound.NOWHERE
+    _require_not_retired(user)
     if learner.user_id is not None:
         return _Bound.HERE if learner.user_id == user.pk else _Bound.ELSEWHERE
+    if learner.lms_user_id is not None and _stored_lms_user_id(user) not in ("", str(learner.lms_user_id)):
+        log.warning(OTHER_LMS_USER, learner.pk)
+        return _Bound.ELSEWHERE
     other = Learner.objects.filter(user=user.pk).first()
     if other is None:
         Learner.objects.filter(pk=learner.pk).update(user=user.pk, account_learner=None)
@@ -109,3 +119,15 @@ def _bind_account(user: Any, identity: ExternalIdentity) -> _Bound:
     if learner.lms_user_id is not None and other.lms_user_id is None:
         Learner.objects.filter(pk=learner.pk).update(account_learner=other)
     return _Bound.ELSEWHERE
+
+
+def _require_not_retired(user: Any) -> None:
+    if retired.among(retired.account_digests([user.pk])):
+        raise UnknownPersonError
+
+
+def _stored_lms_user_id(user: Any) -> str:
+    """Return the LMS user id that the host stores with an account; empty without one."""
+    field = user_lms_id_field()
+    value = getattr(user, field) if field else None
+    return "" if value is None else str(value)

@@ -16,7 +16,7 @@ from badges import api
 from badges.api import ExternalIdentity
 from badges.exceptions import IdentityTakenError, UnknownPersonError, UnusableIdentityError
 from badges.intake.learners import give_account
-from badges.models import Learner, LearnerIdentity, StickerClaim
+from badges.models import IdempotentRequest, Learner, LearnerIdentity, StickerClaim
 from tests.factories import LearnerFactory, UserFactory, make_template
 from tests.flows.senders import claimed, take
 from tests.rest_api.schema import assert_as_promised
@@ -50,6 +50,15 @@ def test_an_account_without_a_learner_gets_one() -> None:
     user = UserFactory()
     api.link_identity(user, SPIROU)
     assert Learner.objects.get(user=user) == api.learner_of(SPIROU)
+
+
+def test_only_the_exact_username_names_a_person_on_every_database() -> None:
+    learner, user = LearnerFactory(user__username="josé"), UserFactory(username="zoé")
+    assert (api.learner_of("josé"), api.account_of("zoé")) == (learner, user)
+    for name in ("jose", "JOSÉ", "zoe"):
+        assert (api.learner_of(name), api.account_of(name)) == (None, None)
+    with pytest.raises(UnknownPersonError):
+        api.link_identity("jose", SPIROU)
 
 
 def test_an_id_of_another_learner_is_refused() -> None:
@@ -96,6 +105,15 @@ def test_of_many_learners_at_once_one_gets_the_id() -> None:
     assert LearnerIdentity.objects.count() == 1
 
 
+@pytest.mark.django_db(transaction=True)
+def test_an_account_without_a_learner_gets_one_from_requests_at_once() -> None:
+    user = UserFactory()
+    ids = [ExternalIdentity(ISSUER, f"groom-{number}") for number in range(6)]
+    done = outcomes_at_once([lambda one=one: api.link_identity(user, one) for one in ids])
+    assert [each for each in done if isinstance(each, Exception)] == []
+    assert LearnerIdentity.objects.filter(learner=Learner.objects.get(user=user)).count() == len(ids)
+
+
 # --- signing in -------------------------------------------------------------------------------------------------------
 
 
@@ -130,6 +148,45 @@ def test_two_learners_of_one_person_are_noted_for_staff_who_can_join_them(caplog
     assert by_account.user.username not in caplog.text
     give_account(by_id)
     assert api.link_sign_in(by_account.user, SPIROU).learner_id == by_id.pk
+
+
+@pytest.mark.parametrize(("stored", "taken"), [("4711", True), ("4712", False), ("", False)])
+def test_a_learner_of_another_lms_user_does_not_get_the_account(
+    stored: str, taken: bool, settings: Any, caplog: Any
+) -> None:
+    settings.LMS_BADGES_CONFIG = {"user_lms_id_field": "last_name"}  # some text column of the host
+    learner, user = LearnerFactory(lms_user_id=4712, user=None), UserFactory(last_name=stored)
+    api.link_identity(learner, SPIROU)
+    if not taken:
+        assert api.link_sign_in(user, SPIROU).learner.user == user
+        return
+    with pytest.raises(IdentityTakenError):
+        api.link_sign_in(user, SPIROU)
+    assert Learner.objects.get().user is None
+    assert f"learner row {learner.pk}," in caplog.text
+
+
+@pytest.mark.parametrize("meanwhile", ["removed", "retired"])
+def test_what_staff_do_before_the_lock_of_a_sign_in_counts(meanwhile: str, monkeypatch: Any) -> None:
+    learner, user = LearnerFactory(user=None), UserFactory()
+    api.link_identity(learner, SPIROU)
+    lock = Learner.objects.select_for_update
+
+    def late_lock() -> Any:
+        monkeypatch.undo()
+        if meanwhile == "removed":
+            api.unlink_identity(SPIROU)
+        else:
+            api.retire(user)
+        return lock()
+
+    monkeypatch.setattr(Learner.objects, "select_for_update", late_lock)
+    if meanwhile == "removed":
+        assert api.link_sign_in(user, SPIROU).learner == Learner.objects.get(user=user)
+    else:
+        with pytest.raises(UnknownPersonError):
+            api.link_sign_in(user, SPIROU)
+    assert Learner.objects.get(pk=learner.pk).user is None
 
 
 def test_who_was_retired_is_not_brought_back_by_signing_in() -> None:
@@ -193,7 +250,17 @@ def test_a_request_with_a_key_is_carried_out_once(client: Any) -> None:
     learner, key = LearnerFactory(), {"Idempotency-Key": "1938"}
     first = post(client, learner.uuid, SPIROU._asdict(), **key)
     again_ = post(client, learner.uuid, SPIROU._asdict(), **key)
-    assert (first.status_code, again_.content) == (201, first.content)
+    assert (first.status_code, again_.status_code, again_.content) == (201, 201, first.content)
+    assert again_.headers["Idempotent-Replayed"] == "true"
+    assert assert_as_promised(again_, LIST, method="post")["subject"] == SPIROU.subject
+
+
+def test_the_answer_to_a_key_holds_no_id_of_somebody_who_was_retired(client: Any) -> None:
+    learner, key = LearnerFactory(), {"Idempotency-Key": "1938"}
+    assert post(client, learner.uuid, SPIROU._asdict(), **key).status_code == 201
+    api.retire(learner)
+    assert not [row for row in IdempotentRequest.objects.all() if SPIROU.subject in str(row.answer)]
+    assert post(client, learner.uuid, SPIROU._asdict(), **key).status_code == 404
 
 
 @pytest.mark.parametrize(

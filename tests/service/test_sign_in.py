@@ -33,7 +33,25 @@ def test_an_account_is_found_by_its_username_and_by_its_address() -> None:
     assert EmailBackend().authenticate(None, username="f\0@example.org", password="rubber-boat-42") is None
 
 
-def test_an_address_of_two_accounts_or_of_an_inactive_one_opens_none() -> None:
+def test_other_accounts_with_the_address_keep_nobody_from_signing_in() -> None:
+    user = account(email="fantasio@example.org")
+    for _ in range(2):
+        other = UserFactory(email="Fantasio@example.org")
+        other.set_password("another-boat")
+        other.save()
+    assert authenticate(username="fantasio@example.org", password="rubber-boat-42") == user
+    assert authenticate(username="fantasio@example.org", password="another-boat") is None
+
+
+@pytest.mark.tables
+def test_addresses_are_compared_as_at_registration_on_every_database() -> None:
+    user, other = account(email="jose@example.org"), account(email="josé@example.org")
+    assert authenticate(username="JOSE@example.org", password="rubber-boat-42") == user
+    assert authenticate(username="josé@example.org", password="rubber-boat-42") == other
+    assert authenticate(username="ｊｏｓｅ@example.org", password="rubber-boat-42") == user
+
+
+def test_an_address_and_password_of_two_accounts_or_of_an_inactive_one_open_none() -> None:
     for _ in range(2):
         account(email="shared@example.org")
     account(email="gone@example.org", is_active=False)
@@ -56,3 +74,15 @@ def test_passwords_cannot_be_tried_fast(client: Any) -> None:
     given = {"username": "fantasio", "password": "wrong"}
     statuses = {client.post("/sign-in/", given).status_code for _ in range(2 * ATTEMPTS_PER_MINUTE + 1)}
     assert statuses == {200, 429}
+
+
+def test_the_admin_has_no_sign_in_page_of_its_own(client: Any) -> None:
+    user = account(username="fantasio")
+    assert client.get("/admin/", follow=True).redirect_chain[-1][0] == "/sign-in/?next=/admin/"
+    given = {"username": "fantasio", "password": "rubber-boat-42"}
+    assert client.post("/admin/login/", given).headers["Location"] == "/sign-in/"
+    client.force_login(user)
+    assert client.get("/admin/", follow=True).status_code == 403
+    user.is_staff = True
+    user.save()
+    assert client.get("/admin/login/").headers["Location"] == "/admin/"

@@ -43,16 +43,23 @@ _STORED = (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_E
 
 
 def answered(
-    request: Request, body: Mapping[str, Any], decide: Callable[[], Any], *, status: HTTPStatus
+    request: Request,
+    body: Mapping[str, Any],
+    decide: Callable[[], Any],
+    *,
+    status: HTTPStatus,
+    complete: Callable[[Any], Any] | None = None,
 ) -> HttpResponse:
     """
     Return the response with the data that ``decide`` returns; with a key, decide once for all requests with this key.
 
-    ``body`` is the validated body, and ``status`` that of success. Raises the errors of REST framework.
+    ``body`` is the validated body, and ``status`` that of success. What ``decide`` returns is stored for a day with
+    the key, so it holds no personal data: ``complete`` makes the data of the response of it, each time. Raises the
+    errors of REST framework.
     """
     key = request.headers.get(HEADER)
     if key is None:
-        return _response(_success(decide, status))
+        return _response(_success(decide, status), complete)
     if not (key.isascii() and key.isprintable() and 0 < len(key) <= LONGEST_KEY):
         remedy = _("Write 1 to %(most)d printable ASCII characters, such as a UUID.") % {"most": LONGEST_KEY}
         raise ValidationError({HEADER: [remedy]})
@@ -63,7 +70,7 @@ def answered(
         body=json.dumps(body, sort_keys=True),
     )
     try:
-        return _response(answer_once(keyed, lambda: _success_or_refusal(decide, status), now=timezone.now()))
+        answer = answer_once(keyed, lambda: _success_or_refusal(decide, status), now=timezone.now())
     except KeyReusedError:
         detail = _("This %(header)s was sent with another body. Use a new key for another request.")
         raise Unprocessable(detail % {"header": HEADER}, code="idempotency_key_reused") from None
@@ -71,6 +78,7 @@ def answered(
         detail = _("The first request with this %(header)s is still being carried out. Send it again later.")
         members = {"code": "idempotency_key_in_use"}
         raise Conflict(detail % {"header": HEADER}, members=members, wait=error.seconds) from None
+    return _response(answer, complete)
 
 
 def _success(decide: Callable[[], Any], status: HTTPStatus) -> Answer:
@@ -87,7 +95,11 @@ def _success_or_refusal(decide: Callable[[], Any], status: HTTPStatus) -> Answer
         return Answer(refusal.status_code, refusal.content.decode())
 
 
-def _response(answer: Answer) -> HttpResponse:
-    media_type = MEDIA_TYPE if answer.status >= HTTPStatus.BAD_REQUEST else "application/json"
+def _response(answer: Answer, complete: Callable[[Any], Any] | None) -> HttpResponse:
     headers = {REPLAYED: "true"} if answer.is_replayed else {}
-    return HttpResponse(answer.body, status=answer.status, content_type=media_type, headers=headers)
+    body: str | bytes = answer.body
+    if answer.status >= HTTPStatus.BAD_REQUEST:
+        return HttpResponse(body, status=answer.status, content_type=MEDIA_TYPE, headers=headers)
+    if complete is not None:
+        body = JSONRenderer().render(complete(json.loads(body)))
+    return HttpResponse(body, status=answer.status, content_type="application/json", headers=headers)

@@ -78,7 +78,7 @@ class IdentitiesView(PluginAPIView, GenericAPIView[LearnerIdentity]):
                     f"remove it there first. {KEY_IN_USE}"
                 ),
                 "422": f"`code` is {KEY_REUSED}",
-                **_NOBODY,
+                "404": "There is no such user, or the id that a request with this key added was removed since.",
                 **_BUSY,
             },
         ),
@@ -99,7 +99,8 @@ class IdentitiesView(PluginAPIView, GenericAPIView[LearnerIdentity]):
         """
         refuse_unknown(request, ())
         body = self.body(LinkIdentitySerializer)
-        return answered(request, body, functools.partial(_add, userId, body), status=HTTPStatus.CREATED)
+        add = functools.partial(_add, userId, body)
+        return answered(request, body, add, status=HTTPStatus.CREATED, complete=_described)
 
 
 class IdentityView(PluginAPIView):
@@ -141,4 +142,11 @@ def _add(user_id: str, body: dict[str, Any]) -> Any:
         raise Conflict(str(error), members={"code": "identity_taken"}) from None
     if not is_new:
         raise Conflict(_("The user has this id at this issuer already."), members={"code": "already_linked"})
+    return {"identityId": row.pk}  # nothing else is stored with a key: a retirement does not find the answer
+
+
+def _described(added: dict[str, int]) -> Any:
+    row = LearnerIdentity.objects.filter(pk=added["identityId"]).first()
+    if row is None:  # removed since, or the user was retired
+        raise NotFound
     return IdentitySerializer(row).data
