@@ -148,7 +148,7 @@ def test_one_bus_that_is_down_is_asked_five_times_and_not_once_for_each_row(
     pass_course(*range(1, 13))
     kafka.stop()
     assert delivery.drain().rescheduled == 5
-    assert OutboxMessage.objects.filter(channel="announce", failing_since=None).count() == 7
+    assert OutboxMessage.objects.filter(channel="announce", last_error="").count() == 7
     assert Circuit.objects.get(name="event-bus").failures == 5
 
 
