@@ -199,13 +199,14 @@ def lift_block(
         )
         if not lifted:
             raise NotBlockedError(template.slug)
-        awarded_at, valid_until = ends[0] if ends else (now, None)
+        awarded_at, valid_until = ends[0]
         void_until = None
-        if valid_until is not None and valid_until <= now:
+        if is_over := valid_until is not None and valid_until <= now:
             void_until, valid_until = facts_count_until(awarded_at, valid_until), None
         if not (_is_known(learner) and _may_be_awarded(template) and _is_complete(learner, template, void_until, now)):
             return None
-        new = NewAward(learner.pk, _granted(template), _cause(by, reason), valid_until=valid_until)
+        cause = _cause(by, reason)
+        new = NewAward(learner.pk, _granted(template), cause, given_back=not is_over, valid_until=valid_until)
         awarded = award([new], now=now)
         return awarded[0] if awarded else None
 
