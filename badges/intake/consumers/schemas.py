@@ -1,4 +1,4 @@
-"""The Avro schemas of Kafka messages. Each one is fetched from the schema registry once and then kept."""
+"""Avro: the schemas of a registry, each of which is fetched once and then kept, and those of the signals here."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 
 Decoder = Callable[[bytes, int], Any]
 
+# Bytes before the Avro data: a zero byte, then the id of the schema in four bytes.
+WIRE_PREFIX = 5
 SCHEMA_NOT_FOUND = 40403
 # A schema that could not be had is asked for again after this time, because a registry may have replicas that lag.
 RETRY_REFUSED_SECONDS = 60.0
@@ -59,6 +61,16 @@ class Schemas:
                 raise
         return decoder
 
+    def decode(self, event_type: str, value: bytes) -> Any:
+        """
+        Return the data of a message, whose value begins with the id of its schema (Confluent's wire format).
+
+        Raises what ``decoder`` raises, and EventError when it is not Avro of that schema.
+        """
+        if len(value) < WIRE_PREFIX or value[0] != 0:
+            raise EventError("the value does not begin with a zero byte and a schema id")
+        return self.decoder(int.from_bytes(value[1:WIRE_PREFIX], "big"))(value, WIRE_PREFIX)
+
     def _fetch(self, schema_id: int) -> Any:
         from confluent_kafka.schema_registry.error import SchemaRegistryError  # noqa: PLC0415 -- an extra
 
@@ -97,6 +109,11 @@ def decoder_of(schema: Any, schema_id: int) -> Decoder:
         parsed = fastavro.parse_schema(json.loads(schema.schema_str))
     except (fastavro.schema.SchemaParseException, fastavro.schema.UnknownType, ValueError, TypeError, KeyError):
         raise EventError(f"schema {schema_id} is not a complete Avro schema") from None
+    return _decoder(parsed, f"schema {schema_id}")
+
+
+def _decoder(parsed: Any, name: str) -> Decoder:
+    """Return a function that decodes bytes of a schema; ``name`` is what error messages call it."""
 
     def decode(value: bytes, start: int) -> Any:
         stream = io.BytesIO(value)
@@ -104,9 +121,9 @@ def decoder_of(schema: Any, schema_id: int) -> Decoder:
         try:
             data = fastavro.schemaless_reader(stream, parsed, None)
         except Exception as error:  # fastavro raises many kinds of errors for wrong bytes: EOFError, IndexError, …
-            raise EventError(f"not Avro of schema {schema_id} ({type(error).__name__})") from None
+            raise EventError(f"not Avro of {name} ({type(error).__name__})") from None
         if stream.tell() != len(value):
-            raise EventError(f"not Avro of schema {schema_id}: bytes are left over")
+            raise EventError(f"not Avro of {name}: bytes are left over")
         return data
 
     return decode

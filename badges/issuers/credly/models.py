@@ -6,7 +6,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from badges.awarding.models import UserCredential
-from badges.fields import KeyField
+from badges.fields import EncryptedField, KeyField
 from badges.issuers.secrets import decrypt, encrypt
 
 
@@ -22,7 +22,7 @@ class CredlyOrganization(models.Model):
 
     uuid = models.UUIDField(_("organization id"), unique=True)
     name = models.CharField(_("name"), max_length=255, blank=True)
-    encrypted_token = models.TextField(_("token"), blank=True, editable=False)
+    encrypted_token = EncryptedField(_("token"))
 
     class Meta:
         default_permissions = ()
