@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('lms_badges', '0012_badges_are_bound_late'),
+        ('lms_badges', '0013_accredible'),
     ]
 
     operations = [
