@@ -25,6 +25,7 @@ ENTRY_POINTS = {
     "lms.djangoapp": PLUGINS,
     # Handlers of outbox rows, by channel.
     "badges.channels": [
+        "accredible = badges.issuers.accredible.issuer:channel",
         "announce = badges.announcements:announce",
         "cloud-events = badges.announcements.cloud_events:publish",
         "credly = badges.issuers.credly.issuer:channel",
@@ -60,7 +61,10 @@ ENTRY_POINTS = {
         "subsection_grades = credentials_config.processors.subsection_grades:SubsectionGrades",
     ],
     # Providers, by the slug that TemplateIssuer rows store.
-    "badges.issuers": ["credly = badges.issuers.credly.issuer:CredlyIssuer"],
+    "badges.issuers": [
+        "accredible = badges.issuers.accredible.issuer:AccredibleIssuer",
+        "credly = badges.issuers.credly.issuer:CredlyIssuer",
+    ],
 }
 
 setup(

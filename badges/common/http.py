@@ -214,6 +214,14 @@ class HttpApi:
         """Send a JSON body and return the JSON of the answer. ``private`` texts are removed from error messages."""
         return self._call("PUT", self._address(path), private=private, json=body)
 
+    def patch(self, path: str, body: dict[str, Any], *, private: Collection[str] = ()) -> Any:
+        """Send the changes of something as ``put`` does."""
+        return self._call("PATCH", self._address(path), private=private, json=body)
+
+    def delete(self, path: str) -> Any:
+        """Delete what is at a path, and return the JSON of the answer."""
+        return self._call("DELETE", self._address(path))
+
     def pages(self, path: str, next_link: Callable[[Any], str | None], **parameters: Any) -> Iterator[Any]:
         """
         Yield one page of a list after the other; a page is requested when the caller wants it.

@@ -16,7 +16,7 @@ LONGEST_TEXT = 200  # leaves room for the remedy in a mailbox's column
 HIDDEN = "***"
 
 _ADDRESS = re.compile(r"[^\s@<>\"',;:]+@[^\s@<>\"',;:]+")
-_NAMES_OF_FIELDS = ("attribute", "field", "name", "parameter", "source")
+_NAMES_OF_FIELDS = ("attribute", "field", "name", "parameter", "property", "source")
 _NAMES_OF_TEXTS = ("messages", "message", "detail", "details", "description", "error_description", "title")
 _ENVELOPES = ("data", "errors", "error", "meta", "base")
 
