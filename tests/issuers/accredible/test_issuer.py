@@ -315,7 +315,7 @@ def test_an_organization_of_the_admin_is_issued_for_and_one_of_the_settings_wins
     group = str(accredible.add_group(organization=other.id).id)
     for slug, key in (("Other", other.key), (ORGANIZATION, "stale-key")):
         entered = AccredibleOrganization(slug=slug)
-        entered.key = key
+        entered.api_key = key
         entered.save()
     issue(award_in().id)
     issue(award_in("Other", external_template=group).id)
