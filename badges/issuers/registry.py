@@ -105,11 +105,23 @@ def revocable(credential_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, list[str
     }
 
 
+def forgettable(credential_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, list[str]]:
+    """
+    Return which providers can delete the badge of each credential: those that have a row for it and can forget.
+
+    One statement for each installed provider.
+    """
+    return {
+        credential_id: [badge.provider for badge in badges if get(badge.provider).can_forget]
+        for credential_id, badges in issued(credential_ids).items()
+    }
+
+
 class ProviderChannel:
     """
     The outbox channel of a provider, which has its slug as the name: hands a message to the issuer.
 
-    ``type`` of a message is ``issue`` or ``revoke``.
+    ``type`` of a message is ``issue``, ``revoke`` or ``forget``.
     """
 
     def __init__(self, slug: str):
@@ -122,19 +134,21 @@ class ProviderChannel:
         if message.type == "revoke":
             reasons = UserCredential.objects.filter(pk=credential_id).values_list("public_reason", flat=True)
             return get(self.slug).revoke(credential_id, reasons.first() or "")
-        raise Permanent(f"A provider cannot {message.type[:50]!r}, only issue and revoke. Remove the row.")
+        if message.type == "forget":
+            return get(self.slug).forget(credential_id)
+        raise Permanent(f"A provider cannot {message.type[:50]!r}, only issue, revoke and forget. Remove the row.")
 
     def circuits(self, message: OutboxMessage) -> Sequence[str]:
         """
         Return the circuits of a message; none for one that cannot be delivered anyway.
 
-        A revocation needs the account only, so it tells nothing about the template.
+        All but issuing needs the account only, so it tells nothing about the template.
         """
         try:
             names = get(self.slug).circuits(_read(message))
         except Permanent:
             return ()
-        return names[:1] if message.type == "revoke" else names
+        return names if message.type == "issue" else names[:1]
 
 
 def _read(message: OutboxMessage) -> uuid.UUID:

@@ -70,6 +70,7 @@ class AccredibleState(models.TextChoices):
     ACCEPTED = "accepted", _("published")
     EXPIRED = "expired", _("expired")  # it has come to its end there, or its credential has a newer one
     REVOKED = "revoked", _("revoked")  # it was taken back here: its end there was set to that day
+    DELETED = "deleted", _("deleted")  # it is not there any more, such as after its learner was retired
 
 
 class AccredibleBadge(models.Model):
