@@ -40,12 +40,15 @@ ENTRY_POINTS = {
         "sticker-claim = badges.flows.claims:handle",
         "certification = badges.flows.certifications:handle",
         "registration = badges.flows.registrations:handle",
+        "webhook = badges.issuers.webhooks:handle",
     ],
     # Kinds of runs, by the name that runs store.
     "badges.run_kinds": [
         "bulk_award = badges.bulk.run_kinds:BulkAward",
         "bulk_revoke = badges.bulk.run_kinds:BulkRevoke",
         "issue_to_holders = badges.granting.run_kinds:IssueToHolders",
+        "sweep_provider_events = badges.issuers.run_kinds:SweepEvents",
+        "sync_badge_templates = badges.issuers.run_kinds:SyncTemplates",
     ],
     # Generators of documents, by the slug that credential types store.
     "credentials_config.generators": [

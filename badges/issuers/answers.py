@@ -53,6 +53,13 @@ def next_link(page: Any) -> str | None:
     return str(link) if link else None
 
 
+def total_count(page: Any) -> int | None:
+    """Return how many rows a list has on all pages, if the page tells that."""
+    metadata = page.get("metadata") if isinstance(page, dict) else None
+    total = metadata.get("total_count") if isinstance(metadata, dict) else None
+    return total if isinstance(total, int) and not isinstance(total, bool) and total >= 0 else None
+
+
 def _whole_word_pattern(word: str) -> str:
     """ "Li" must not eat half of "invalid"; scripts that write without spaces have no such edges."""
     return rf"(?<!\w){re.escape(word)}(?!\w)" if word.isascii() else re.escape(word)

@@ -14,6 +14,7 @@ from django.apps import apps
 from django.db import connection
 
 from badges import api, delivery
+from badges.catalog.validation import providers
 from badges.checks import check_config
 from badges.issuers import registry
 from badges.models import Circuit, OutboxMessage
@@ -83,6 +84,7 @@ def hall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iter
     settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "badge_hall"]
     registry.clear_cache()
     channels.clear_cache()
+    providers.cache_clear()
     model = apps.get_model("badge_hall", "HallBadge")
     with connection.schema_editor() as editor:
         editor.create_model(model)
@@ -93,6 +95,7 @@ def hall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iter
         editor.delete_model(model)
     registry.clear_cache()
     channels.clear_cache()
+    providers.cache_clear()
     for name in [name for name in sys.modules if name.partition(".")[0] == "badge_hall"]:
         del sys.modules[name]
     apps.all_models.pop("badge_hall", None)

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('lms_badges', '0013_accredible'),
+        ('lms_badges', '0014_provider_webhooks_and_sync'),
     ]
 
     operations = [
