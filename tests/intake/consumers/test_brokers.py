@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from collections.abc import Callable
@@ -61,8 +60,7 @@ NOT_AVRO = "not Avro of org.openedx.learning.course.passing.status.updated.v1 as
 UNREADABLE = {
     "kafka": [
         "the message has no ce_type header",
-        "not Avro of schema 1",
-        "not Avro of schema 1",
+        *["not Avro of schema "] * 2,
         "the schema registry knows no schema with id 999999",
         "The event type org.example.unheard.of.v1 is not configured here",
         "the message is empty",
@@ -94,7 +92,8 @@ def test_unreadable_messages_become_dead_letters_and_the_others_go_on(bus: Bus, 
     reader = member(until_idle=True).run()
     dead = [item for item in reader.items if isinstance(item, Unreadable)]
     assert [item.received_from for item in dead] == bus.places()[1:8]
-    assert [re.split(r" \(|:", item.reason)[0] for item in dead] == UNREADABLE[bus.name]
+    reasons = [(begin, item.reason) for begin, item in zip(UNREADABLE[bus.name], dead, strict=True)]
+    assert [(begin, reason) for begin, reason in reasons if not reason.startswith(begin)] == []
     assert [item.id for item in reader.items if isinstance(item, Event)] == ids_of([first, last])
     assert bus.acknowledged() == 9
 
