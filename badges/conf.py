@@ -170,6 +170,13 @@ DEFAULTS: dict[str, Any] = {
         # Days that closed runs are kept with their results; None: for ever.
         "keep_days": 90,
     },
+    # What is asked of providers from time to time.
+    "providers": {
+        # Hours after which a provider's list of events is read again, for webhooks that were missed; None: never.
+        "sweep_hours": 24,
+        # Hours after which a provider's templates are read again; None: only when somebody asks for it.
+        "sync_hours": 24,
+    },
     "rest_api": {
         # Dotted names of REST framework authentication classes. None: the session, and JWT where the host has it.
         "authentication": None,
@@ -177,6 +184,9 @@ DEFAULTS: dict[str, Any] = {
         "requests_per_minute": 600,
         # Registrations of accounts, for each client address; None: no limit.
         "registrations_per_minute": 10,
+        # Webhooks at an address without a secret, for each client address; ten times as many of all clients together.
+        # None: no limit.
+        "webhooks_per_minute": 60,
         # Of requests that send events: for each user; bytes of one body, and events in it. Then how many minutes the
         # time of an event may be ahead of the clock here.
         "event_requests_per_minute": 120,

@@ -85,6 +85,7 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.mysql":
 
 AUTH_PASSWORD_VALIDATORS = [{"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"}]
 LANGUAGE_CODE = "en"
+LOCALE_PATHS = [Path(__file__).with_name("locale")]
 TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "/static/"

@@ -429,3 +429,16 @@ def test_event_types_that_cannot_be_activities(settings):
 def test_settings_of_engagement_that_are_no_dict_are_reported_once(settings):
     configure(settings, engagement=[])
     assert [problem.id for problem in [*check_config(), *check_engagement()]] == ["lms_badges.E007"]
+
+
+def test_error_pages_that_can_show_tokens_are_warned_of(settings) -> None:
+    settings.DEFAULT_EXCEPTION_REPORTER_FILTER = "django.views.debug.SafeExceptionReporterFilter"
+    expected = Warning(
+        "Error pages and the mails about errors can show the tokens of organizations that are in the settings.",
+        hint='DEFAULT_EXCEPTION_REPORTER_FILTER = "badges.common.redaction.ErrorPageFilter", '
+        "or a class of yours that inherits from it.",
+        id="lms_badges.W030",
+    )
+    assert expected in check_host()
+    settings.DEFAULT_EXCEPTION_REPORTER_FILTER = "badges.common.redaction.ErrorPageFilter"
+    assert expected not in check_host()
