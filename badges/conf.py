@@ -169,9 +169,9 @@ DEFAULTS: dict[str, Any] = {
     },
     # What is asked of providers from time to time.
     "providers": {
-        # Hours after which a provider's list of events is read again, for webhooks that were missed; None: never.
+        # Hours after which a provider's list of events is read again, for webhooks that were missed; 0: never.
         "sweep_hours": 24,
-        # Hours after which a provider's templates are read again; None: only when somebody asks for it.
+        # Hours after which a provider's templates are read again; 0: only when somebody asks for it.
         "sync_hours": 24,
     },
     "rest_api": {
