@@ -1,5 +1,7 @@
 """System checks: their exact messages, and when there are none."""
 
+import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import attrs
@@ -8,6 +10,7 @@ from django.contrib.auth import get_user_model
 from django.core.checks import Error, Warning, run_checks
 from openedx_events.tooling import OpenEdxPublicSignal
 
+from badges import conf as badges_conf
 from badges.catalog.models import EventType
 from badges.checks import (
     check_cloud_events,
@@ -19,8 +22,11 @@ from badges.checks import (
     check_problems,
     check_providers,
 )
+from badges.common.config import NumberOrNone
 from badges.conf import PASSING_STATUS, user_lms_id_field
 from badges.outbox.models import Circuit, OutboxMessage
+from credentials_config import checks as credentials_checks
+from credentials_config import conf as credentials_conf
 from tests.factories import NOON, WORKSHOP, make_event_type
 
 ENROLLMENT = "org.openedx.learning.course.enrollment.created.v1"
@@ -476,3 +482,28 @@ def test_an_address_without_a_secret_is_reported_while_it_is_switched_on(setting
 def test_hours_that_are_none(settings, hours):
     configure(settings, providers={"sweep_hours": hours, "sync_hours": 0})
     assert [problem.id for problem in check_providers()] == ["lms_badges.E020"]
+
+
+def without_limits(defaults: dict) -> dict:
+    """Return the settings that may be None instead of a number, all of them None."""
+    found = {}
+    for key, default in defaults.items():
+        if isinstance(default, NumberOrNone):
+            found[key] = None
+        elif isinstance(default, dict) and (inner := without_limits(default)):
+            found[key] = inner
+    return found
+
+
+def test_every_setting_that_may_be_none_says_so_and_passes_its_check(settings) -> None:
+    for name, defaults, check in (
+        ("LMS_BADGES_CONFIG", badges_conf.DEFAULTS, check_config),
+        ("CREDENTIALS_CONFIG", credentials_conf.DEFAULTS, credentials_checks.check_config),
+    ):
+        given = without_limits(defaults)
+        assert given["rest_api"]["requests_per_minute"] is None
+        setattr(settings, name, {**given, "events": [PASSING_STATUS]} if name == "LMS_BADGES_CONFIG" else given)
+        assert [problem for problem in check() if problem.id.endswith("E007") or "should be" in problem.msg] == []
+    for conf in (badges_conf, credentials_conf):
+        source = Path(conf.__file__).read_text()
+        assert re.findall(r'#[^\n]*\bNone: [^\n]*(?:\n +#[^\n]*)*\n +"(\w+)": \d', source) == []

@@ -23,7 +23,7 @@ HIDDEN = SafeExceptionReporterFilter.cleansed_substitute
 # Django's own names, and those under which the plugin takes secrets: {organization: token}.
 _SETTINGS = re.compile(f"{SafeExceptionReporterFilter.hidden_settings.pattern}|ORGANIZATIONS", re.IGNORECASE)
 # Of variables and headers. Django's list is too long for these: it would hide every ``key``.
-_VARIABLES = re.compile("AUTHORIZATION|COOKIE|CREDENTIALS|ORGANIZATIONS|PASSWORD|SECRET|TOKEN", re.IGNORECASE)
+_VARIABLES = re.compile("API_KEY|AUTHORIZATION|COOKIE|CREDENTIALS|ORGANIZATIONS|PASSWORD|SECRET|TOKEN", re.IGNORECASE)
 # Shorter texts are no secrets, and stand in other words.
 _SHORTEST_SECRET = 8
 _PASSWORD_IN_ADDRESS = re.compile(r"(?<=://)([^/\s:@]*):[^/\s@]+(?=@)")

@@ -214,6 +214,21 @@ class Issuer(ABC):
         """
         raise Permanent(f"{self.slug} cannot revoke badges. Revoke the badge there, then remove this message.")
 
+    @property
+    def can_forget(self) -> bool:
+        """Whether ``forget`` is implemented. If not, no message about a retirement is written for this provider."""
+        return False
+
+    def forget(self, credential_id: uuid.UUID) -> HandlerResult | None:
+        """
+        Delete the credential's badge at the provider, because its owner was retired; outside of any transaction.
+
+        The learner has no account any more. It is called after every earlier message about the badge was delivered or
+        given up, at least once. Does nothing when there is no badge, and returns ``HandlerResult.NOTHING_TO_DO`` then.
+        Raises Retryable or Permanent with a message for the operator.
+        """
+        raise Permanent(f"{self.slug} cannot delete badges. Delete the badge there, then remove this message.")
+
     def circuits(self, credential_id: uuid.UUID) -> Sequence[str]:
         """
         Return the names of the circuits that the credential's rows belong to.

@@ -127,12 +127,24 @@ def revocable(credential_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, list[str
     }
 
 
+def forgettable(credential_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, list[str]]:
+    """
+    Return which providers can delete the badge of each credential: those that have a row for it and can forget.
+
+    One statement for each installed provider.
+    """
+    return {
+        credential_id: [badge.provider for badge in badges if get(badge.provider).can_forget]
+        for credential_id, badges in issued(credential_ids).items()
+    }
+
+
 class ProviderChannel:
     """
     The outbox channel of a provider, which has its slug as the name: hands a message to the issuer.
 
-    ``type`` of a message is ``issue`` or ``revoke``, which name a credential, or ``fetch``, which names an organization
-    and what a webhook is about.
+    ``type`` of a message is ``issue``, ``revoke`` or ``forget``, which name a credential, or ``fetch``, which names an
+    organization and what a webhook is about.
     """
 
     def __init__(self, slug: str):
@@ -147,7 +159,10 @@ class ProviderChannel:
         if message.type == "revoke":
             reasons = UserCredential.objects.filter(pk=credential_id).values_list("public_reason", flat=True)
             return get(self.slug).revoke(credential_id, reasons.first() or "")
-        raise Permanent(f"A provider cannot {message.type[:50]!r}, only issue, revoke and fetch. Remove the row.")
+        if message.type == "forget":
+            return get(self.slug).forget(credential_id)
+        known = "issue, revoke, forget and fetch"
+        raise Permanent(f"A provider cannot {message.type[:50]!r}, only {known}. Remove the row.")
 
     def _fetch(self, message: OutboxMessage) -> HandlerResult | None:
         """Ask the provider what a webhook is about, and write what it says."""
@@ -162,7 +177,7 @@ class ProviderChannel:
         """
         Return the circuits of a message; none for one that cannot be delivered anyway.
 
-        A revocation and a question about a webhook need the account only, so they tell nothing about the template.
+        All but issuing needs the account only, so it tells nothing about the template.
         """
         try:
             if message.type == FETCH:
@@ -170,7 +185,7 @@ class ProviderChannel:
             names = get(self.slug).circuits(_read(message))
         except Permanent:
             return ()
-        return names[:1] if message.type == "revoke" else names
+        return names if message.type == "issue" else names[:1]
 
 
 def _read(message: OutboxMessage) -> uuid.UUID:

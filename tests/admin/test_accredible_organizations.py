@@ -34,16 +34,16 @@ def operator(staff: Any, client: Any) -> Any:
 
 
 def entered(accredible: AccredibleStandIn, **changed: Any) -> dict[str, Any]:
-    return {"slug": "academy", "name": "", "new_key": accredible.key} | changed
+    return {"slug": "academy", "name": "", "new_api_key": accredible.key} | changed
 
 
 def test_a_right_key_is_kept_encrypted_and_brings_the_accounts_name(
     operator: Any, accredible: AccredibleStandIn
 ) -> None:
-    page = operator.post(ADD, entered(accredible, new_key=f" {accredible.key}\t"))
+    page = operator.post(ADD, entered(accredible, new_api_key=f" {accredible.key}\t"))
     assert page.status_code == 302, errors(page)
     organization = AccredibleOrganization.objects.get()
-    assert (organization.name, organization.key) == ("Stand-in Academy", accredible.key)
+    assert (organization.name, organization.api_key) == ("Stand-in Academy", accredible.key)
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT * FROM {AccredibleOrganization._meta.db_table}")
         assert accredible.key not in str(cursor.fetchall())
@@ -57,8 +57,8 @@ def test_a_right_key_is_kept_encrypted_and_brings_the_accounts_name(
 def test_a_key_that_can_be_none_is_an_error_of_that_field(
     operator: Any, accredible: AccredibleStandIn, key: str
 ) -> None:
-    page = operator.post(ADD, entered(accredible, new_key=key))
-    assert "new_key" in page.context["adminform"].form.errors
+    page = operator.post(ADD, entered(accredible, new_api_key=key))
+    assert "new_api_key" in page.context["adminform"].form.errors
     assert not AccredibleOrganization.objects.exists()
 
 
@@ -77,40 +77,40 @@ def test_when_accredible_cannot_be_asked_the_page_says_so_and_offers_to_save_all
     assert any("Accredible could not be asked" in message for message in errors(page))
     page = operator.post(ADD, entered(accredible, unchecked="on", name="Later"))
     assert page.status_code == 302, errors(page)
-    assert AccredibleOrganization.objects.get().key == accredible.key
+    assert AccredibleOrganization.objects.get().api_key == accredible.key
 
 
 def test_renaming_keeps_slug_and_key_and_asks_nobody(operator: Any, accredible: AccredibleStandIn) -> None:
     operator.post(ADD, entered(accredible))
     row = AccredibleOrganization.objects.get()
     accredible.refuse()
-    page = operator.post(f"{LIST}{row.pk}/change/", {"name": "Renamed", "new_key": "", "slug": "another"})
+    page = operator.post(f"{LIST}{row.pk}/change/", {"name": "Renamed", "new_api_key": "", "slug": "another"})
     assert page.status_code == 302, errors(page)
     row.refresh_from_db()
-    assert (row.slug, row.name, row.key) == ("academy", "Renamed", accredible.key)
+    assert (row.slug, row.name, row.api_key) == ("academy", "Renamed", accredible.key)
 
 
 def test_a_new_key_is_checked_and_replaces_the_old_one(operator: Any, accredible: AccredibleStandIn) -> None:
     row = AccredibleOrganization(slug="academy", name="Known")
-    row.key = "old-key"
+    row.api_key = "old-key"
     row.save()
     address = f"{LIST}{row.pk}/change/"
-    assert errors(operator.post(address, {"name": "Known", "new_key": "wrong"}))
-    page = operator.post(address, {"name": "Known", "new_key": accredible.key})
+    assert errors(operator.post(address, {"name": "Known", "new_api_key": "wrong"}))
+    page = operator.post(address, {"name": "Known", "new_api_key": accredible.key})
     assert page.status_code == 302, errors(page)
-    assert AccredibleOrganization.objects.get().key == accredible.key
+    assert AccredibleOrganization.objects.get().api_key == accredible.key
 
 
 def test_who_may_only_view_sees_that_there_is_a_key_and_no_field_for_one(
     staff: Any, client: Any, accredible: AccredibleStandIn
 ) -> None:
     row = AccredibleOrganization(slug="academy", name="Seen")
-    row.key = accredible.key
+    row.api_key = accredible.key
     row.save()
     client.force_login(staff("view_accredibleorganization"))
     page = client.get(f"{LIST}{row.pk}/change/").content.decode()
     assert "Seen" in page
-    assert "new_key" not in page
+    assert "new_api_key" not in page
     assert client.post(f"{LIST}{row.pk}/change/", entered(accredible)).status_code == 403
     assert client.post(ADD, entered(accredible)).status_code == 403
 
@@ -139,12 +139,12 @@ def test_an_organization_that_is_needed_is_not_deleted_and_what_needs_it_is_name
 
 def test_keys_are_encrypted_anew(settings: Any) -> None:
     row = AccredibleOrganization(slug="academy")
-    row.key = "secret"
+    row.api_key = "secret"
     row.save()
     settings.LMS_BADGES_CONFIG = {"secret_keys": ["a new key"]}
     assert registry.get("accredible").reencrypt() == 1
     after = AccredibleOrganization.objects.get()
-    assert (after.key, after.encrypted_key != row.encrypted_key) == ("secret", True)
+    assert (after.api_key, after.encrypted_key != row.encrypted_key) == ("secret", True)
 
 
 def test_support_finds_the_badge_of_a_learner(admin_client: Any) -> None:

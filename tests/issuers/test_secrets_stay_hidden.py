@@ -21,8 +21,10 @@ from kombu import Connection
 
 from badges import delivery
 from badges.fields import EncryptedField
+from badges.issuers.accredible.models import AccredibleOrganization
 from badges.issuers.credly.conf import config
 from badges.issuers.credly.models import CredlyOrganization
+from badges.testing.accredible import AccredibleStandIn
 from badges.testing.credly import CredlyStandIn
 from tests.acceptance.delivery_helpers import pass_course
 from tests.factories import credly_issuer, make_template
@@ -49,7 +51,12 @@ def credly(settings: Any) -> Iterator[CredlyStandIn]:
         organization = CredlyOrganization(uuid=OTHER, name="Other")
         organization.token = IN_DATABASE
         organization.save()
-        yield stand_in
+        academy = AccredibleOrganization(slug="other", name="Other")
+        academy.api_key = IN_DATABASE
+        academy.save()
+        with AccredibleStandIn() as accredible:
+            settings.LMS_BADGES_CONFIG["accredible"] = {"ACCREDIBLE_API_BASE_URL": accredible.url}
+            yield stand_in
 
 
 def canaries(credly: CredlyStandIn) -> list[str]:
@@ -63,6 +70,7 @@ def issue_everywhere(credly: CredlyStandIn) -> None:
     make_template(issuers=[credly_issuer(credly.organization, credly.add_template().id)])
     make_template(issuers=[credly_issuer(OTHER)])
     make_template(issuers=[credly_issuer(THIRD)])
+    make_template(issuers=[{"provider": "accredible", "organization": "other", "template": "7"}])
     pass_course(1)
     delivery.drain(now=timezone.now())
     assert len(credly.badges) == 1
@@ -129,9 +137,16 @@ def error_mails(mailoutbox: Any, settings: Any) -> Iterator[list[Any]]:
     logger.removeHandler(handler)
 
 
+@pytest.mark.parametrize("provider", ["credly", "accredible"])
 @pytest.mark.parametrize("debug", [True, False])
 def test_error_pages_and_the_mails_about_errors_hold_no_secret(
-    credly: CredlyStandIn, admin_client: Any, settings: Any, monkeypatch: Any, error_mails: list[Any], debug: bool
+    credly: CredlyStandIn,
+    admin_client: Any,
+    settings: Any,
+    monkeypatch: Any,
+    error_mails: list[Any],
+    debug: bool,
+    provider: str,
 ) -> None:
     settings.DEBUG = debug
     settings.EVENT_BUS_REDIS_CONNECTION_URL = f"redis://:{IN_DATABASE}@127.0.0.1:6379/0"
@@ -142,8 +157,11 @@ def test_error_pages_and_the_mails_about_errors_hold_no_secret(
         raise ZeroDivisionError(len(listed))
 
     monkeypatch.setattr(requests.Session, "send", failing)
-    form = {"uuid": THIRD, "name": "Third", "new_token": TYPED}
-    answer = admin_client.post(reverse("admin:lms_badges_credlyorganization_add"), form)
+    if provider == "credly":
+        form = {"uuid": THIRD, "name": "Third", "new_token": TYPED}
+    else:
+        form = {"slug": "third", "name": "Third", "new_api_key": TYPED}
+    answer = admin_client.post(reverse(f"admin:lms_badges_{provider}organization_add"), form)
     assert answer.status_code == 500
     page, (mail,) = answer.content.decode(), _html_parts(error_mails)
     assert ("check_organization" in page) is debug

@@ -22,7 +22,7 @@ from badges.issuers.accredible.organizations import check_organization, let_badg
 class OrganizationForm(forms.ModelForm):
     """An organization and its key, asked of Accredible before it is saved."""
 
-    new_key = forms.CharField(
+    new_api_key = forms.CharField(
         required=False,
         label=gettext_lazy("API key"),
         widget=forms.PasswordInput(render_value=False, attrs={"autocomplete": "new-password"}),
@@ -41,31 +41,31 @@ class OrganizationForm(forms.ModelForm):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
-        if "new_key" in self.changed_data or not self.instance.encrypted_key:
+        if "new_api_key" in self.changed_data or not self.instance.encrypted_key:
             self._check(cleaned)
         return cleaned
 
     def _check(self, cleaned: dict[str, Any]) -> None:
         # The slug of an organization that is there is shown only.
         slug = cleaned.get("slug") or self.instance.slug
-        if not re.fullmatch(SLUG_PATTERN, slug) or "new_key" not in cleaned:
+        if not re.fullmatch(SLUG_PATTERN, slug) or "new_api_key" not in cleaned:
             return  # the fields have errors of their own
-        if not cleaned["new_key"]:
-            self.add_error("new_key", _("Enter the organization's API key."))
+        if not cleaned["new_api_key"]:
+            self.add_error("new_api_key", _("Enter the organization's API key."))
         elif not cleaned["unchecked"]:
             self._ask(cleaned, slug)
 
     def _ask(self, cleaned: dict[str, Any], slug: str) -> None:
         try:
-            name = check_organization(slug, cleaned["new_key"])
+            name = check_organization(slug, cleaned["new_api_key"])
         except ValidationError as error:
-            self.add_error({"key": "new_key"}.get(error.code or ""), error)
+            self.add_error({"key": "new_api_key"}.get(error.code or ""), error)
         else:
             cleaned["name"] = cleaned.get("name") or name[:255]
 
     def save(self, commit: bool = True) -> AccredibleOrganization:
-        if self.cleaned_data["new_key"]:
-            self.instance.key = self.cleaned_data["new_key"].strip()
+        if self.cleaned_data["new_api_key"]:
+            self.instance.api_key = self.cleaned_data["new_api_key"].strip()
         return super().save(commit)
 
 
@@ -75,7 +75,7 @@ class AccredibleOrganizationAdmin(PluginModelAdmin):
 
     form = OrganizationForm
     list_display = ("__str__", "slug", "has_key")
-    fields = ("slug", "name", "new_key", "unchecked")
+    fields = ("slug", "name", "new_api_key", "unchecked")
 
     def save_model(self, request: Any, obj: AccredibleOrganization, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
@@ -89,7 +89,7 @@ class AccredibleOrganizationAdmin(PluginModelAdmin):
 
     def get_fields(self, request: Any, obj: Any = None) -> tuple[str, ...]:
         may = self.has_add_permission(request) if obj is None else self.has_change_permission(request, obj)
-        return ("slug", "name", "new_key", "unchecked") if may else ("slug", "name", "has_key")
+        return ("slug", "name", "new_api_key", "unchecked") if may else ("slug", "name", "has_key")
 
     def get_readonly_fields(self, request: Any, obj: Any = None) -> tuple[str, ...]:
         # Templates and badges name it by its slug.

@@ -29,11 +29,11 @@ _KEY = re.compile(r"[!-~]+")
 class KeyAuth(AuthBase):
     """Sends the key in the header ``Authorization``."""
 
-    def __init__(self, header: str) -> None:
-        self._header = header
+    def __init__(self, authorization: str) -> None:
+        self._authorization = authorization
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = self._header
+        request.headers["Authorization"] = self._authorization
         return request
 
 
@@ -128,22 +128,22 @@ def client_for(organization: str) -> AccredibleClient:
             f"The Accredible organization {organization[:50]!r} is no slug. Correct the issuer of the template: give "
             "the slug of an organization in the admin."
         )
-    key = _key_in_settings(organization)
-    if not key:
+    api_key = _key_in_settings(organization)
+    if not api_key:
         row = AccredibleOrganization.objects.filter(slug=organization).first()
-        key = row.key if row else ""
-    if not key:
+        api_key = row.api_key if row else ""
+    if not api_key:
         raise SharedProblem(
             f"There is no key for the Accredible organization {organization}. Add the organization in the admin or "
             "under ORGANIZATIONS in LMS_BADGES_CONFIG['accredible']; the badges wait for it."
         )
-    return client_with(organization, key)
+    return client_with(organization, api_key)
 
 
-def client_with(organization: str, key: str) -> AccredibleClient:
+def client_with(organization: str, api_key: str) -> AccredibleClient:
     """Return a client for an organization whose key is given. Raises SharedProblem for a key that can be none."""
-    key = key.strip()
-    if not _KEY.fullmatch(key):
+    api_key = api_key.strip()
+    if not _KEY.fullmatch(api_key):
         raise SharedProblem(
             f"The key of the Accredible organization {organization} holds characters that no key has. Enter it anew."
         )
@@ -151,7 +151,7 @@ def client_with(organization: str, key: str) -> AccredibleClient:
     api = HttpApi(
         f"Accredible (organization {organization})",
         str(base),
-        auth=KeyAuth(config.authorization.replace("{key}", key)),
+        auth=KeyAuth(config.authorization.replace("{key}", api_key)),
         timeout=config.timeout,
         remedies=_REMEDIES,
         read_error=answers.error_text,

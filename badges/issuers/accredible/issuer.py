@@ -8,6 +8,7 @@ the badge is looked up where it was asked for.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import logging
 import time
@@ -20,12 +21,14 @@ from django.utils import timezone
 
 from badges.awarding.models import CredentialStatus, UserCredential
 from badges.common.http import AccessRefused, NoAnswer, NotFound, Refused
+from badges.common.person_names import name_of
 from badges.conf import config
 from badges.exceptions import Permanent, Retryable, SharedProblem, Waiting
 from badges.inserts import insert, new_row
 from badges.issuers.accredible import payloads, targets
 from badges.issuers.accredible.client import AccredibleClient, client_for
 from badges.issuers.accredible.conf import DEFAULTS
+from badges.issuers.accredible.conf import config as accredible_config
 from badges.issuers.accredible.models import AccredibleBadge, AccredibleState
 from badges.issuers.accredible.organizations import reencrypt_keys
 from badges.issuers.accredible.payloads import ExternalBadge
@@ -66,9 +69,26 @@ class AccredibleIssuer(Issuer):
     def revoke(self, credential_id: uuid.UUID, reason: str) -> HandlerResult | None:
         """End the credential's badge at Accredible, or find out that there is none. It has no place for a reason."""
         badge = AccredibleBadge.objects.select_related("credential__learner__user").filter(pk=credential_id).first()
-        if badge is None or badge.state in (AccredibleState.CREATED, AccredibleState.REVOKED):
+        over = (AccredibleState.CREATED, AccredibleState.REVOKED, AccredibleState.DELETED)
+        if badge is None or badge.state in over:
             return HandlerResult.NOTHING_TO_DO
         return _revoke(badge)
+
+    @property
+    def can_forget(self) -> bool:
+        """Whether the badges of retired people are deleted, which the settings say."""
+        return bool(accredible_config.delete_retired)
+
+    def forget(self, credential_id: uuid.UUID) -> HandlerResult | None:
+        """Delete the credential's badge at Accredible, or find out that there is none."""
+        badge = AccredibleBadge.objects.select_related("credential__learner__user").filter(pk=credential_id).first()
+        if badge is None or not _is_found(badge):
+            return HandlerResult.NOTHING_TO_DO
+        assert badge.external_id is not None
+        with contextlib.suppress(NotFound):
+            client_for(badge.organization).delete(badge.external_id)
+        AccredibleBadge.objects.filter(pk=badge.pk).update(external_id=None, url="", state=AccredibleState.DELETED)
+        return None
 
     def issued(self, credential_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Issued]:
         """Return what is known here of these credentials' badges."""
@@ -98,8 +118,8 @@ def _known(badge: AccredibleBadge) -> Issued:
 
 
 def _is_to_be_issued(badge: AccredibleBadge) -> bool:
-    """Return whether it is not known to be there. A badge that was renewed for another credential has had its time."""
-    over = (AccredibleState.REVOKED, AccredibleState.EXPIRED)
+    """Return whether it is not known to be there. One that was renewed for another credential is not issued anew."""
+    over = (AccredibleState.REVOKED, AccredibleState.EXPIRED, AccredibleState.DELETED)
     return badge.external_id is None and badge.state not in over
 
 
@@ -173,11 +193,8 @@ def _renew(badge: AccredibleBadge, client: AccredibleClient, target: IssuerTarge
 
 
 def _revoke(badge: AccredibleBadge) -> HandlerResult | None:
-    if badge.external_id is None:
-        # Accredible was asked and the outcome is not known, or it refused. Look whether there is a badge after all.
-        if not _adopt_where_asked(badge):
-            return HandlerResult.NOTHING_TO_DO
-        badge.refresh_from_db(fields=["external_id", "organization"])
+    if not _is_found(badge):
+        return HandlerResult.NOTHING_TO_DO
     assert badge.external_id is not None
     client = client_for(badge.organization)
     now = timezone.now()
@@ -191,6 +208,13 @@ def _revoke(badge: AccredibleBadge) -> HandlerResult | None:
             raise
     AccredibleBadge.objects.filter(pk=badge.pk).update(state=AccredibleState.REVOKED)
     return None
+
+
+def _is_found(badge: AccredibleBadge) -> bool:
+    """Return whether there is a badge, after a look where Accredible was asked for it without a known outcome."""
+    if badge.external_id is None and _adopt_where_asked(badge):
+        badge.refresh_from_db(fields=["external_id", "organization"])
+    return badge.external_id is not None
 
 
 def _is_held_there(client: AccredibleClient, external_id: str, today: dt.date) -> bool:
@@ -354,7 +378,7 @@ def _body(badge: AccredibleBadge, group: str) -> dict[str, Any]:
         credential=str(badge.pk),
         earner=_earner(badge),
         email=email,
-        full_name=user.get_full_name().strip() or user.get_username(),
+        full_name=name_of(user),
         template=group,
         name=credential.template.name,
         awarded_at=credential.awarded_at,

@@ -7,7 +7,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from badges.awarding.models import UserCredential
-from badges.fields import KeyField
+from badges.fields import EncryptedField, KeyField
 from badges.issuers.secrets import decrypt, encrypt
 
 # An organization's slug becomes part of circuits and of our addresses.
@@ -34,7 +34,7 @@ class AccredibleOrganization(models.Model):
         help_text=_("The issuers of templates name the organization by it. Choose any."),
     )
     name = models.CharField(_("name"), max_length=255, blank=True)
-    encrypted_key = models.TextField(_("API key"), blank=True, editable=False)
+    encrypted_key = EncryptedField(_("API key"))
 
     class Meta:
         default_permissions = ()
@@ -51,13 +51,13 @@ class AccredibleOrganization(models.Model):
         return self.name or self.slug
 
     @property
-    def key(self) -> str:
+    def api_key(self) -> str:
         """The key in clear; Permanent when no key of this installation reads it."""
         return decrypt(self.encrypted_key) if self.encrypted_key else ""
 
-    @key.setter
-    def key(self, key: str) -> None:
-        self.encrypted_key = encrypt(key) if key else ""
+    @api_key.setter
+    def api_key(self, api_key: str) -> None:
+        self.encrypted_key = encrypt(api_key) if api_key else ""
 
 
 class AccredibleState(models.TextChoices):
@@ -70,6 +70,7 @@ class AccredibleState(models.TextChoices):
     ACCEPTED = "accepted", _("published")
     EXPIRED = "expired", _("expired")  # it has come to its end there, or its credential has a newer one
     REVOKED = "revoked", _("revoked")  # it was taken back here: its end there was set to that day
+    DELETED = "deleted", _("deleted")  # it is not there any more, such as after its learner was retired
 
 
 class AccredibleBadge(models.Model):

@@ -20,17 +20,17 @@ from badges.outbox.models import OutboxMessage, OutboxState
 from badges.outbox.worker_notifications import notify_worker_on_commit
 
 
-def check_organization(slug: str, key: str) -> str:
+def check_organization(slug: str, api_key: str) -> str:
     """
     Ask Accredible whether it accepts the key, and return the name of the key's account there. One HTTP call.
 
     Raises ValidationError for a form to show, with the code ``key`` (the key is wrong) or ``unavailable`` (Accredible
     could not be asked; nothing is known about the key).
     """
-    if not key.strip():
+    if not api_key.strip():
         raise ValidationError(_("Enter the organization's API key."), code="key")
     try:
-        client = client_with(slug, key)
+        client = client_with(slug, api_key)
     except Permanent as error:
         raise ValidationError(str(error), code="key") from error
     try:

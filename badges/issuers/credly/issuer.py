@@ -20,6 +20,7 @@ from django.utils import timezone
 
 from badges.awarding.models import CredentialStatus, UserCredential
 from badges.common.http import AccessRefused, NoAnswer, NotFound, Refused
+from badges.common.person_names import name_of
 from badges.conf import config
 from badges.exceptions import Permanent, Retryable, SharedProblem, Waiting
 from badges.inserts import insert, new_row
@@ -389,8 +390,7 @@ def _body(badge: CredlyBadge, template: str) -> dict[str, str]:
             f"The learner {learner.uuid} has no {lacking}, which Credly needs. Add it to the account and retry "
             "this message, or leave the badge unissued."
         )
-    full_name = user.get_full_name().strip() or user.get_username()
-    first, last = payloads.names(full_name, single_name_last=credly_config.single_name_last)
+    first, last = payloads.names(name_of(user), single_name_last=credly_config.single_name_last)
     return payloads.issue_body(
         email=email,
         first_name=first,

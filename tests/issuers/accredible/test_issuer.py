@@ -11,12 +11,15 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.db import IntegrityError, transaction
 
+from badges import api, delivery
 from badges.awarding.models import UserCredential
 from badges.common.http import NoAnswer
 from badges.exceptions import Permanent, Retryable, SharedProblem
 from badges.intake.models import Learner
 from badges.issuers.accredible.issuer import AccredibleIssuer
 from badges.issuers.accredible.models import AccredibleBadge, AccredibleOrganization
+from badges.outbox.channels import HandlerResult
+from badges.outbox.models import OutboxMessage
 from badges.testing.accredible import AccredibleStandIn, Credential
 from badges.testing.accredible.provider import is_over
 from tests.factories import EXPIRED, REVOKED
@@ -315,7 +318,7 @@ def test_an_organization_of_the_admin_is_issued_for_and_one_of_the_settings_wins
     group = str(accredible.add_group(organization=other.id).id)
     for slug, key in (("Other", other.key), (ORGANIZATION, "stale-key")):
         entered = AccredibleOrganization(slug=slug)
-        entered.key = key
+        entered.api_key = key
         entered.save()
     issue(award_in().id)
     issue(award_in("Other", external_template=group).id)
@@ -378,3 +381,54 @@ def test_a_learner_who_left_after_the_question_keeps_no_valid_badge_that_nobody_
     Learner.objects.update(lms_user_id=None)
     issue(credential.id)
     assert bound_to(credential, *accredible.credentials)
+
+
+# People who are retired
+
+
+def retire(credential: UserCredential) -> None:
+    api.retire(credential.learner.lms_user_id)
+    delivery.drain()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("answer", ["known", "lost", "deleted there"])
+def test_the_badge_of_a_retired_person_is_deleted_at_accredible(
+    accredible: AccredibleStandIn, credential: UserCredential, answer: str
+) -> None:
+    if answer == "lost":
+        accredible.drop()
+        with pytest.raises(NoAnswer):
+            issue(credential.id)
+    else:
+        issue(credential.id)
+    if answer == "deleted there":
+        accredible.delete_credential(accredible.credentials[0].id)
+    retire(credential)
+    assert accredible.credentials == []
+    assert (row(credential).state, row(credential).external_id) == ("deleted", None)
+    assert not OutboxMessage.objects.exclude(state="delivered").exists()
+    # What comes late issues nothing and revokes nothing.
+    issue(credential.id)
+    revoke(credential.id, "")
+    assert accredible.credentials == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_retirement_leaves_badges_at_accredible_where_the_settings_say_so_and_in_a_plan(
+    accredible: AccredibleStandIn, credential: UserCredential, settings: Any
+) -> None:
+    issue(credential.id)
+    planned = api.retire(credential.learner.lms_user_id, plan=True)
+    assert planned.counts["lms_badges"]["badges at providers"] == 1
+    assert not OutboxMessage.objects.exists()
+    settings.LMS_BADGES_CONFIG["accredible"]["delete_retired"] = False
+    retire(credential)
+    assert len(accredible.credentials) == 1
+
+
+def test_a_badge_that_nobody_asked_for_needs_no_deletion(
+    accredible: AccredibleStandIn, credential: UserCredential
+) -> None:
+    assert AccredibleIssuer().forget(credential.id) is HandlerResult.NOTHING_TO_DO
+    assert accredible.counts == {}
