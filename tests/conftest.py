@@ -80,6 +80,10 @@ def pytest_configure(config: pytest.Config) -> None:
     from django.conf import settings  # noqa: PLC0415 -- the environment is complete only now
 
     assert settings.DATABASES
+    # What costs time and is not what a test is about: hashes of passwords are slow by intention, and each test client
+    # would look at all static files before its first request.
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    settings.WHITENOISE_AUTOREFRESH = True
     if config.getoption("numprocesses", None):
         # With xdist every test process has its own servers, and must not read settings before it has named them.
         del os.environ["DJANGO_SETTINGS_MODULE"]
