@@ -261,7 +261,7 @@ def test_killed_at_random_moments_nothing_is_lost_and_nothing_doubled(
     # A static member gets its partitions back at once, and not only after the session of the killed process has ended.
     client = {"group.instance.id": "badges-1", "session.timeout.ms": 6000}
     # How far a consumer comes before its end depends on the machine: only kills that leave work behind are counted.
-    while interrupted < (30 if connection.vendor == "postgresql" else 6):
+    while interrupted < (10 if connection.vendor == "postgresql" else 4):
         for learner in range(learners + 1, learners + 41):
             for course in range(2):
                 event = passes(learner, course)
