@@ -17,6 +17,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, transaction
+from django.utils.module_loading import import_string
 
 from badges import mail
 from badges.announcements import cloud_events
@@ -24,6 +25,7 @@ from badges.awarding.sharing import Sharing
 from badges.catalog import event_types
 from badges.catalog.learner_paths import LearnerPathError, read_learner_path
 from badges.common.config_checks import config_problems
+from badges.common.redaction import ErrorPageFilter
 from badges.conf import DEFAULTS, LMS_ID_FIELD, PASSING_STATUS, config, has_user_field, user_lms_id_field
 from badges.database import incomplete_character_sets, inexact_columns
 from badges.engagement.activities import time_zone
@@ -114,6 +116,15 @@ def check_host(**_: Any) -> list[CheckMessage]:
                 "The host's own badges app is switched on too: the same event may earn a learner two badges.",
                 hint="BADGES_ENABLED = False",
                 id="lms_badges.W001",
+            )
+        )
+    if not issubclass(import_string(settings.DEFAULT_EXCEPTION_REPORTER_FILTER), ErrorPageFilter):
+        problems.append(
+            Warning(
+                "Error pages and the mails about errors can show the tokens of organizations that are in the settings.",
+                hint=f'DEFAULT_EXCEPTION_REPORTER_FILTER = "{ErrorPageFilter.__module__}.{ErrorPageFilter.__name__}", '
+                "or a class of yours that inherits from it.",
+                id="lms_badges.W030",
             )
         )
     if getattr(settings, "CELERY_BROKER_URL", None) and not _sweep_is_scheduled():

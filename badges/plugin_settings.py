@@ -10,6 +10,7 @@ from typing import Any
 
 from badges.common.plugin import add_apps, add_beat_entries
 
+DJANGOS_FILTER = "django.views.debug.SafeExceptionReporterFilter"
 NEEDED_APPS = ("rest_framework", "django_filters", "drf_spectacular", "drf_spectacular_sidecar", "django_celery_beat")
 
 
@@ -23,6 +24,9 @@ def plugin_settings(settings: Any) -> None:
     tasks |= {"badges-retire": ("badges.retire", 3600.0), "badges-expire": ("badges.expire", 300.0)}
     add_beat_entries(settings, tasks)
     _add_outgoing_events(settings)
+    # Django's own filter does not know under which names the plugin has tokens.
+    if getattr(settings, "DEFAULT_EXCEPTION_REPORTER_FILTER", DJANGOS_FILTER) == DJANGOS_FILTER:
+        settings.DEFAULT_EXCEPTION_REPORTER_FILTER = "badges.common.redaction.ErrorPageFilter"
 
 
 def _add_outgoing_events(settings: Any) -> None:

@@ -1,5 +1,7 @@
 """System checks: their exact messages, and when there are none."""
 
+import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import attrs
@@ -8,6 +10,7 @@ from django.contrib.auth import get_user_model
 from django.core.checks import Error, Warning, run_checks
 from openedx_events.tooling import OpenEdxPublicSignal
 
+from badges import conf as badges_conf
 from badges.catalog.models import EventType
 from badges.checks import (
     check_cloud_events,
@@ -18,8 +21,11 @@ from badges.checks import (
     check_own_event_types,
     check_problems,
 )
+from badges.common.config import NumberOrNone
 from badges.conf import PASSING_STATUS, user_lms_id_field
 from badges.outbox.models import Circuit, OutboxMessage
+from credentials_config import checks as credentials_checks
+from credentials_config import conf as credentials_conf
 from tests.factories import NOON, WORKSHOP, make_event_type
 
 ENROLLMENT = "org.openedx.learning.course.enrollment.created.v1"
@@ -429,3 +435,41 @@ def test_event_types_that_cannot_be_activities(settings):
 def test_settings_of_engagement_that_are_no_dict_are_reported_once(settings):
     configure(settings, engagement=[])
     assert [problem.id for problem in [*check_config(), *check_engagement()]] == ["lms_badges.E007"]
+
+
+def test_error_pages_that_can_show_tokens_are_warned_of(settings) -> None:
+    settings.DEFAULT_EXCEPTION_REPORTER_FILTER = "django.views.debug.SafeExceptionReporterFilter"
+    expected = Warning(
+        "Error pages and the mails about errors can show the tokens of organizations that are in the settings.",
+        hint='DEFAULT_EXCEPTION_REPORTER_FILTER = "badges.common.redaction.ErrorPageFilter", '
+        "or a class of yours that inherits from it.",
+        id="lms_badges.W030",
+    )
+    assert expected in check_host()
+    settings.DEFAULT_EXCEPTION_REPORTER_FILTER = "badges.common.redaction.ErrorPageFilter"
+    assert expected not in check_host()
+
+
+def without_limits(defaults: dict) -> dict:
+    """Return the settings that may be None instead of a number, all of them None."""
+    found = {}
+    for key, default in defaults.items():
+        if isinstance(default, NumberOrNone):
+            found[key] = None
+        elif isinstance(default, dict) and (inner := without_limits(default)):
+            found[key] = inner
+    return found
+
+
+def test_every_setting_that_may_be_none_says_so_and_passes_its_check(settings) -> None:
+    for name, defaults, check in (
+        ("LMS_BADGES_CONFIG", badges_conf.DEFAULTS, check_config),
+        ("CREDENTIALS_CONFIG", credentials_conf.DEFAULTS, credentials_checks.check_config),
+    ):
+        given = without_limits(defaults)
+        assert given["rest_api"]["requests_per_minute"] is None
+        setattr(settings, name, {**given, "events": [PASSING_STATUS]} if name == "LMS_BADGES_CONFIG" else given)
+        assert [problem for problem in check() if problem.id.endswith("E007") or "should be" in problem.msg] == []
+    for conf in (badges_conf, credentials_conf):
+        source = Path(conf.__file__).read_text()
+        assert re.findall(r'#[^\n]*\bNone: [^\n]*(?:\n +#[^\n]*)*\n +"(\w+)": \d', source) == []

@@ -82,6 +82,11 @@ def unregister(name: str) -> None:
     _channels.unregister(name)
 
 
+def clear_cache() -> None:
+    """Look again for what is installed. For code that installs a channel into a running process, such as a test."""
+    _channels.clear()
+
+
 def handler_of(channel: str) -> Handler:
     """Return who delivers a channel. Raises ChannelMissing, which names the remedy, when nobody does."""
     return _channels.get(channel)

@@ -35,7 +35,7 @@ def _holding(row: UserCredential, now: dt.datetime) -> Holding:
         CredentialStatus.AWARDED.value: HoldingState.HELD,
         CredentialStatus.REVOKED.value: HoldingState.REVOKED,
         CredentialStatus.EXPIRED.value: HoldingState.EXPIRED,
-        CredentialStatus.REPLACED.value: HoldingState.EXPIRED,
+        CredentialStatus.REPLACED.value: HoldingState.REPLACED,
     }
     return Holding(
         kind=BADGE,

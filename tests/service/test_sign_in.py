@@ -81,3 +81,15 @@ def test_the_admin_has_no_sign_in_page_of_its_own(client: Any) -> None:
     user.is_staff = True
     user.save()
     assert client.get("/admin/login/").headers["Location"] == "/admin/"
+
+
+@pytest.mark.parametrize(("language", "direction"), [("ar", "rtl"), ("de", "ltr"), ("es", "ltr"), ("fr", "ltr")])
+def test_the_page_is_all_in_the_readers_language_and_says_which(client: Any, language: str, direction: str) -> None:
+    english, page = (
+        client.get("/sign-in/", headers={"Accept-Language": each}).content.decode() for each in ("en", language)
+    )
+    assert f'<html lang="{language}" dir="{direction}">' in page
+    for words in ("Sign in", "E-mail address or username", "Password"):
+        assert words in english
+        assert words not in page
+    assert '<html lang="en" dir="ltr">' in client.get("/sign-in/", headers={"Accept-Language": "ja"}).content.decode()

@@ -8,27 +8,32 @@ between leaves exactly such a row.
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 import time
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from badges.awarding.models import CredentialStatus, UserCredential
 from badges.common.http import AccessRefused, NoAnswer, NotFound, Refused
+from badges.common.person_names import name_of
 from badges.conf import config
 from badges.exceptions import Permanent, Retryable, SharedProblem, Waiting
 from badges.inserts import insert, new_row
-from badges.issuers.base import Issued, Issuer, IssuerTarget
-from badges.issuers.credly import payloads, targets
-from badges.issuers.credly.client import CredlyClient, client_for
+from badges.issuers.base import BadgeFact, EventPage, Fact, Issued, Issuer, IssuerTarget, TemplateFact, TemplatePage
+from badges.issuers.credly import payloads, states, targets
+from badges.issuers.credly.client import CredlyClient, client_for, organizations
 from badges.issuers.credly.conf import DEFAULTS
 from badges.issuers.credly.conf import config as credly_config
-from badges.issuers.credly.models import CredlyBadge, CredlyState
+from badges.issuers.credly.models import ENDED_STATES, CredlyBadge, CredlyState
 from badges.issuers.credly.organizations import reencrypt_tokens
-from badges.issuers.credly.payloads import ExternalBadge
+from badges.issuers.credly.payloads import ExternalBadge, event_time
+from badges.issuers.credly.webhook import CredlyWebhook
+from badges.issuers.models import TemplateState
 from badges.issuers.registry import ProviderChannel
 from badges.outbox.channels import HandlerResult
 
@@ -68,7 +73,7 @@ class CredlyIssuer(Issuer):
     def revoke(self, credential_id: uuid.UUID, reason: str) -> HandlerResult | None:
         """Revoke the credential's badge at Credly, or find out that there is none."""
         badge = CredlyBadge.objects.select_related("credential__learner__user").filter(pk=credential_id).first()
-        if badge is None or badge.state in (CredlyState.CREATED, CredlyState.REVOKED):
+        if badge is None or badge.state in (CredlyState.CREATED, *ENDED_STATES):
             return HandlerResult.NOTHING_TO_DO
         return _revoke(badge, reason)
 
@@ -83,6 +88,76 @@ class CredlyIssuer(Issuer):
     def reencrypt(self) -> int:
         """Encrypt the organizations' tokens with the newest key."""
         return reencrypt_tokens()
+
+    # --- what Credly tells -------------------------------------------------------------------------------------------
+
+    webhook = CredlyWebhook()
+    can_sync = True
+    can_sweep = True
+
+    def organizations(self) -> Sequence[str]:
+        """Return the organizations of the settings and the admin."""
+        return organizations()
+
+    def organization_id(self, text: str) -> str | None:
+        """Return a UUID in its usual spelling."""
+        try:
+            return str(uuid.UUID(text))
+        except ValueError:
+            return None
+
+    def spellings(self, external_id: str) -> Sequence[str]:
+        """Return the spellings of a UUID."""
+        return targets.spellings(external_id)
+
+    def account_circuit(self, organization: str) -> str:
+        """Name the organization."""
+        return targets.circuit_of(organization)
+
+    def check_organization(self, organization: str) -> str:
+        """Ask Credly for the organization's name."""
+        return client_for(organization).organization_name()
+
+    def fetch(self, organization: str, about: Mapping[str, str]) -> Sequence[Fact]:
+        """Ask Credly for the event, and believe only the answer."""
+        client = client_for(organization)
+        try:
+            event = client.event(uuid.UUID(about["event"]))
+        except (KeyError, ValueError):
+            raise Permanent("The message names no event of Credly. Close it.") from None
+        except NotFound:
+            client.organization_name()  # not the event but the organization may be unknown; then this raises
+            return ()
+        fact = client.fact_of(event)
+        return () if fact is None else (fact,)
+
+    def write_badges(self, organization: str, facts: Sequence[BadgeFact], *, now: dt.datetime) -> int:
+        """Write the states of badges."""
+        return states.write(organization, facts)
+
+    def template_page(self, organization: str, cursor: Any = None) -> TemplatePage:
+        """Ask for a page of templates in all states; the cursor is the link to it."""
+        return TemplatePage(*client_for(organization).templates(cursor))
+
+    def template(self, organization: str, external_id: str) -> TemplateFact:
+        """Ask for one template."""
+        client = client_for(organization)
+        try:
+            return client.template(external_id)
+        except NotFound:
+            client.organization_name()
+            return TemplateFact(id=external_id, state=TemplateState.GONE)
+
+    def event_page(self, organization: str, since: dt.datetime, cursor: Any = None) -> EventPage:
+        """Ask for a page of events; the cursor is the link to it. It ends early when the list has the newest first."""
+        client = client_for(organization)
+        events, following = client.events(since, cursor)
+        times = [at for event in events if (at := event_time(event)) is not None]
+        if times and max(times) < since and times == sorted(times, reverse=True) and times[0] != times[-1]:
+            following = None  # the rest is older still
+        recent = [event for event in events if (at := event_time(event)) is not None and at >= since]
+        facts = [fact for event in recent if (fact := client.fact_of(event)) is not None]
+        return EventPage(facts, max(times, default=None), following)
 
 
 channel = ProviderChannel(CredlyIssuer.slug)
@@ -183,7 +258,7 @@ def _revoke_if_lost(credential_id: uuid.UUID) -> bool:
     """
     badges = CredlyBadge.objects.select_related("credential__learner__user")
     badge = badges.filter(pk=credential_id, credential__status=CredentialStatus.REVOKED).first()
-    if badge is None or badge.external_uuid is None or badge.state == CredlyState.REVOKED:
+    if badge is None or badge.external_uuid is None or badge.state in ENDED_STATES:
         return False
     _revoke(badge, badge.credential.public_reason)
     return True
@@ -200,7 +275,7 @@ def _revoke_ended(badge: CredlyBadge, client: CredlyClient) -> bool:
         credential__status__in=[CredentialStatus.EXPIRED, CredentialStatus.REPLACED],
         organization=badge.organization,
         external_uuid__isnull=False,
-    ).exclude(state=CredlyState.REVOKED)
+    ).exclude(state__in=ENDED_STATES)
     found = list(earlier.order_by("pk"))
     for each in found:
         assert each.external_uuid is not None
@@ -255,12 +330,13 @@ def _adopt(badge: CredlyBadge, client: CredlyClient, template: str) -> bool:
 
 def _bind(badge: CredlyBadge, found: ExternalBadge) -> bool:
     """Write down which badge of Credly's it is; False when that one belongs to another credential."""
-    state = found.state if found.state in CredlyState.values else CredlyState.PENDING
+    state = states.state_of(found.state) or CredlyState.PENDING
     try:
         with transaction.atomic():
             bound = CredlyBadge.objects.filter(pk=badge.pk, external_uuid__isnull=True).update(
                 external_uuid=found.id,
                 state=state,
+                state_at=found.state_at,
                 issued_at=found.issued_at or badge.credential.awarded_at,
                 url=found.url,
             )
@@ -306,8 +382,7 @@ def _body(badge: CredlyBadge, template: str) -> dict[str, str]:
             f"The learner {learner.uuid} has no {lacking}, which Credly needs. Add it to the account and retry "
             "this message, or leave the badge unissued."
         )
-    full_name = user.get_full_name().strip() or user.get_username()
-    first, last = payloads.names(full_name, single_name_last=credly_config.single_name_last)
+    first, last = payloads.names(name_of(user), single_name_last=credly_config.single_name_last)
     return payloads.issue_body(
         email=email,
         first_name=first,

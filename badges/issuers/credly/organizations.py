@@ -15,7 +15,7 @@ from badges.common.http import Refused
 from badges.exceptions import Permanent, Retryable
 from badges.issuers.credly import targets
 from badges.issuers.credly.client import client_with, is_in_settings, organization_id
-from badges.issuers.credly.models import CredlyBadge, CredlyOrganization, CredlyState
+from badges.issuers.credly.models import ENDED_STATES, CredlyBadge, CredlyOrganization, CredlyState
 from badges.issuers.secrets import reencrypted
 from badges.outbox import circuit
 from badges.outbox.models import OutboxMessage, OutboxState
@@ -55,8 +55,8 @@ def needed_by(organization: CredlyOrganization) -> list[str]:
     """
     if is_in_settings(organization.uuid):
         return []
-    text, plain = str(organization.uuid), organization.uuid.hex
-    spellings = [text, text.upper(), plain, plain.upper()]
+    text = str(organization.uuid)
+    spellings = targets.spellings(text)
     issuers = TemplateIssuer.objects.filter(provider=targets.SLUG, organization__in=spellings)
     slugs = list(issuers.order_by("template__slug").values_list("template__slug", flat=True))
     unissued = CredlyBadge.objects.filter(
@@ -64,7 +64,7 @@ def needed_by(organization: CredlyOrganization) -> list[str]:
         credential__status=CredentialStatus.AWARDED,
         credential__template__in=issuers.values("template"),
     ).count()
-    bound = CredlyBadge.objects.filter(organization__in=spellings).exclude(state=CredlyState.REVOKED).count()
+    bound = CredlyBadge.objects.filter(organization__in=spellings).exclude(state__in=ENDED_STATES).count()
     waiting = OutboxMessage.objects.filter(
         state=OutboxState.PENDING, postponed_for__startswith=targets.circuit_of(text)
     ).count()
