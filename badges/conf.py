@@ -106,6 +106,9 @@ DEFAULTS: dict[str, Any] = {
     # "session.timeout.ms" is how long the partitions of a killed consumer wait for another one. With a
     # "group.instance.id" of its own, each process gets its partitions back at once.
     "kafka_client": {},
+    # Seconds after which a Redis entry that a consumer was given, and has not acknowledged, is taken over by another
+    # consumer of its group. Longer than a batch takes; at least 1.
+    "redis_claim_seconds": 60.0,
     # Topics whose messages are JSON and not Avro, named as for -t: CloudEvents, in the structured or the binary form.
     "json_topics": [],
     # Events for other services: JSON CloudEvents on Kafka, one topic for each event type.

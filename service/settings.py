@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 
 import dj_database_url
+from django.core.exceptions import ImproperlyConfigured
 from edx_django_utils.plugins import add_plugins, get_plugin_apps
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -150,12 +151,28 @@ CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL")
 CELERY_TASK_ALWAYS_EAGER = False
 
 EVENTS_SERVICE_NAME = "credentials"
+EVENT_BUS_TOPIC_PREFIX = os.environ.get("EVENT_BUS_TOPIC_PREFIX", "")
 if os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
     EVENT_BUS_KAFKA_BOOTSTRAP_SERVERS = os.environ["KAFKA_BOOTSTRAP_SERVERS"]
     EVENT_BUS_KAFKA_SCHEMA_REGISTRY_URL = os.environ.get("SCHEMA_REGISTRY_URL")
-    EVENT_BUS_TOPIC_PREFIX = os.environ.get("EVENT_BUS_TOPIC_PREFIX", "")
+if os.environ.get("EVENT_BUS_REDIS_CONNECTION_URL"):
+    EVENT_BUS_REDIS_CONNECTION_URL = os.environ["EVENT_BUS_REDIS_CONNECTION_URL"]
+    EVENT_BUS_REDIS_STREAM_MAX_LEN = int(os.environ.get("EVENT_BUS_REDIS_STREAM_MAX_LEN") or 10_000)
+
+# The bus of this host, "kafka" or "redis". Without EVENT_BUS it is the one that is configured, and Kafka before Redis.
+EVENT_BUS = os.environ.get("EVENT_BUS", "")
+if not EVENT_BUS and os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
+    EVENT_BUS = "kafka"
+elif not EVENT_BUS and os.environ.get("EVENT_BUS_REDIS_CONNECTION_URL"):
+    EVENT_BUS = "redis"
+if EVENT_BUS == "kafka":
     EVENT_BUS_CONSUMER = "edx_event_bus_kafka.KafkaEventConsumer"
     EVENT_BUS_PRODUCER = "edx_event_bus_kafka.create_producer"
+elif EVENT_BUS == "redis":
+    EVENT_BUS_CONSUMER = "edx_event_bus_redis.RedisEventConsumer"
+    EVENT_BUS_PRODUCER = "edx_event_bus_redis.create_producer"
+elif EVENT_BUS:
+    raise ImproperlyConfigured(f"EVENT_BUS is {EVENT_BUS!r}. Set it to kafka or redis, or remove it.")
 
 # This host stands alone: its users are registered nowhere else.
 LMS_BADGES_CONFIG: dict[str, object] = {"flows": {"registration": True}}
