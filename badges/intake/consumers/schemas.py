@@ -10,7 +10,10 @@ from collections.abc import Callable
 from typing import Any
 
 import fastavro
+import openedx_events
 from django.conf import settings
+from openedx_events.event_bus.avro.serializer import AvroSignalSerializer
+from openedx_events.tooling import OpenEdxPublicSignal
 
 from badges.exceptions import EventError, Retryable
 from badges.intake.consumers.loop import ConsumerError
@@ -88,6 +91,37 @@ class Schemas:
             raise RegistryUnavailableError(f"it answers with HTTP status {error.http_status_code}") from None
         except Exception as error:  # errors of its HTTP library, which the client does not document
             raise RegistryUnavailableError(f"{type(error).__name__} when asked for a schema") from error
+
+
+class SignalSchemas:
+    """
+    The schemas of the public signals that are installed here, for a bus without a registry.
+
+    A message does not say which schema it was written with. It must be that of the receiver, so both sides need
+    releases of openedx-events that define the event type alike.
+    """
+
+    version = openedx_events.__version__
+
+    def __init__(self) -> None:
+        self._decoders: dict[str, Decoder] = {}
+
+    def decode(self, event_type: str, value: bytes) -> Any:
+        """Return the data of a message. Raises EventError when it is not Avro of the signal's schema."""
+        if event_type not in self._decoders:
+            self._decoders[event_type] = _signal_decoder(event_type)
+        return self._decoders[event_type](value, 0)
+
+
+def _signal_decoder(event_type: str) -> Decoder:
+    try:
+        signal = OpenEdxPublicSignal.get_signal_by_type(event_type)
+    except KeyError:
+        raise EventError(
+            "an event type of this site comes as JSON: name the topic in LMS_BADGES_CONFIG['json_topics']"
+        ) from None
+    text = AvroSignalSerializer(signal).schema_string()
+    return _decoder(fastavro.parse_schema(json.loads(text)), f"{event_type} as installed here")
 
 
 def _client() -> Any:

@@ -21,6 +21,7 @@ from django.utils import timezone
 
 from badges.awarding.models import CredentialStatus, UserCredential
 from badges.common.http import AccessRefused, NoAnswer, NotFound, Refused
+from badges.common.person_names import name_of
 from badges.conf import config
 from badges.exceptions import Permanent, Retryable, SharedProblem, Waiting
 from badges.inserts import insert, new_row
@@ -448,7 +449,7 @@ def _body(badge: AccredibleBadge, group: str) -> dict[str, Any]:
         credential=str(badge.pk),
         earner=_earner(badge),
         email=email,
-        full_name=user.get_full_name().strip() or user.get_username(),
+        full_name=name_of(user),
         template=group,
         name=credential.template.name,
         awarded_at=credential.awarded_at,

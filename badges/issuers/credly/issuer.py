@@ -20,12 +20,13 @@ from django.utils import timezone
 
 from badges.awarding.models import CredentialStatus, UserCredential
 from badges.common.http import AccessRefused, NoAnswer, NotFound, Refused
+from badges.common.person_names import name_of
 from badges.conf import config
 from badges.exceptions import Permanent, Retryable, SharedProblem, Waiting
 from badges.inserts import insert, new_row
 from badges.issuers.base import BadgeFact, EventPage, Fact, Issued, Issuer, IssuerTarget, TemplateFact, TemplatePage
 from badges.issuers.credly import payloads, states, targets
-from badges.issuers.credly.client import CredlyClient, client_for, organizations
+from badges.issuers.credly.client import CredlyClient, client_for, organization_problems, organizations
 from badges.issuers.credly.conf import DEFAULTS
 from badges.issuers.credly.conf import config as credly_config
 from badges.issuers.credly.models import ENDED_STATES, CredlyBadge, CredlyState
@@ -87,6 +88,14 @@ class CredlyIssuer(Issuer):
     def reencrypt(self) -> int:
         """Encrypt the organizations' tokens with the newest key."""
         return reencrypt_tokens()
+
+    def settings_problems(self) -> Sequence[tuple[str, str]]:
+        """Return what is wrong with the organizations of the settings."""
+        return organization_problems()
+
+    @property
+    def takes_webhooks_without_secret(self) -> bool:  # type: ignore[override]  # the base has a constant
+        return credly_config.webhook_without_secret is True
 
     # --- what Credly tells -------------------------------------------------------------------------------------------
 
@@ -381,8 +390,7 @@ def _body(badge: CredlyBadge, template: str) -> dict[str, str]:
             f"The learner {learner.uuid} has no {lacking}, which Credly needs. Add it to the account and retry "
             "this message, or leave the badge unissued."
         )
-    full_name = user.get_full_name().strip() or user.get_username()
-    first, last = payloads.names(full_name, single_name_last=credly_config.single_name_last)
+    first, last = payloads.names(name_of(user), single_name_last=credly_config.single_name_last)
     return payloads.issue_body(
         email=email,
         first_name=first,

@@ -104,6 +104,7 @@ def test_what_is_issued_is_not_issued_again(credly: CredlyStandIn, credential: U
         ("محمد بن موسى الخوارزمي", "محمد بن موسى", "الخوارزمي"),
         ("王小明", "王小明", "--"),
         ("", "ada", "--"),  # no name at all: the username stands in
+        ("\u2800 \u3164\u200b", "ada", "--"),  # nor is this one
     ],
 )
 def test_names_arrive_in_every_script(
