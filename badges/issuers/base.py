@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from badges.awarding.models import UserCredential
 from badges.exceptions import Permanent
 from badges.outbox.channels import HandlerResult
+from badges.outbox.steps import Steps
 
 
 class IssuerTarget(NamedTuple):
@@ -87,15 +88,27 @@ class Issuer(ABC):
         """
         raise Permanent(f"{self.slug} cannot revoke badges. Revoke the badge there, then remove this message.")
 
-    def circuits(self, credential_id: uuid.UUID) -> Sequence[str]:
+    def issue_steps(self, credential_id: uuid.UUID) -> Steps | None:
         """
-        Return the names of the circuits that the credential's rows belong to.
+        Return ``issue`` in steps (``badges.outbox.steps``), so that a worker issues several badges at the same time.
+
+        None: ``issue`` is called, for one badge after the other.
+        """
+        return None
+
+    def revoke_steps(self, credential_id: uuid.UUID) -> Steps | None:
+        """Return ``revoke`` in steps, as ``issue_steps``. The reason is the ``public_reason`` of the credential."""
+        return None
+
+    def circuits(self, credential_ids: Sequence[uuid.UUID]) -> Sequence[Sequence[str]]:
+        """
+        Return the names of the circuits that the rows of each credential belong to.
 
         The first is that of the account at the provider: its outages, its limits and its credentials. The others are of
         what else many badges need, such as the template there. A ``SharedProblem`` that this issuer raises names the
         one that it is about.
         """
-        return (self.slug,)
+        return [(self.slug,) for _id in credential_ids]
 
     def reencrypt(self) -> int:
         """Encrypt the provider's stored secrets with the newest key, in the caller's transaction; returns how many."""

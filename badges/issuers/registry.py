@@ -20,6 +20,7 @@ from badges.exceptions import Permanent
 from badges.issuers.base import Issued, Issuer, IssuerTarget
 from badges.outbox.channels import HandlerResult
 from badges.outbox.models import OutboxMessage
+from badges.outbox.steps import Steps
 
 log = logging.getLogger(__name__)
 
@@ -124,17 +125,35 @@ class ProviderChannel:
             return get(self.slug).revoke(credential_id, reasons.first() or "")
         raise Permanent(f"A provider cannot {message.type[:50]!r}, only issue and revoke. Remove the row.")
 
-    def circuits(self, message: OutboxMessage) -> Sequence[str]:
+    def steps(self, message: OutboxMessage) -> Steps | None:
+        """Return the steps of a message if the issuer has some."""
+        if message.type == "issue":
+            return get(self.slug).issue_steps(_read(message))
+        if message.type == "revoke":
+            return get(self.slug).revoke_steps(_read(message))
+        return None
+
+    def circuits(self, messages: Sequence[OutboxMessage]) -> Sequence[Sequence[str]]:
         """
-        Return the circuits of a message; none for one that cannot be delivered anyway.
+        Return the circuits of messages; none for one that cannot be delivered anyway.
 
         A revocation needs the account only, so it tells nothing about the template.
         """
+        ids = [_credential_id(message) for message in messages]
+        known = [each for each in ids if each]
         try:
-            names = get(self.slug).circuits(_read(message))
+            circuits = dict(zip(known, get(self.slug).circuits(known), strict=True))
         except Permanent:
-            return ()
-        return names[:1] if message.type == "revoke" else names
+            circuits = {}
+        names = [circuits.get(each, ()) if each else () for each in ids]
+        return [each[:1] if message.type == "revoke" else each for message, each in zip(messages, names, strict=True)]
+
+
+def _credential_id(message: OutboxMessage) -> uuid.UUID | None:
+    try:
+        return _read(message)
+    except Permanent:
+        return None
 
 
 def _read(message: OutboxMessage) -> uuid.UUID:
