@@ -140,7 +140,7 @@ DEFAULTS: dict[str, Any] = {
         "batch_size": 20,
         # How many requests to providers a worker has on their way at the same time, at most. Each worker process has as
         # many threads and connections.
-        "parallel": 16,
+        "parallel": 20,
         # Seconds without a sign of a worker after which another worker takes its rows.
         "lease_seconds": 120,
         # Attempts before a row is a dead letter. With the delays below that takes about ten hours. What only shows that

@@ -140,11 +140,13 @@ class _Worker:
         size: int = config.delivery["batch_size"]
         if self._limit is None:
             return size
-        return max(0, min(size, self._limit - self._outcomes.result.seen - len(self._threads.running)))
+        begun = self._outcomes.result.seen + len(self._threads.running) + len(self._claimed)
+        return max(0, min(size, self._limit - begun))
 
     def _claim(self) -> None:
-        """Claim rows when there is room for them."""
-        if self._claimed or not self._wanted() or self._threads.room < self._threads.enough:
+        """Claim rows when there is room for more than have been claimed."""
+        room = self._threads.room
+        if room < self._threads.enough or len(self._claimed) >= room or not self._wanted():
             return
         rows = mailbox.claim(self._wanted(), _at(self._now), lease=self._lease)
         self._claimed.extend(Delivery.of(row) for row in sorted(rows, key=_turn))

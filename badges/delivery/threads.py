@@ -16,7 +16,7 @@ from badges.delivery.deliveries import Delivery
 from badges.outbox.steps import Answer, InThread, answer_of, answers_of
 
 # How long the worker waits for more answers after the first one, to go on with several deliveries together.
-GATHER_SECONDS = 0.02
+GATHER_SECONDS = 0.03
 
 Answered = tuple[Delivery, Answer]
 
@@ -57,7 +57,7 @@ class Threads:
     @property
     def enough(self) -> int:
         """How many deliveries go on together, if there are as many."""
-        return max(1, self._number // 4)
+        return max(1, self._number // 2)
 
     def adapt(self, *, succeeded: bool) -> None:
         """Let more deliveries run at the same time when some succeeded, and one again when the other side failed."""

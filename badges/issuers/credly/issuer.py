@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Collection, Generator, Sequence
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from badges.awarding.models import CredentialStatus, UserCredential
@@ -279,23 +279,46 @@ def _bind(items: Sequence[tuple[CredlyBadge, ExternalBadge]]) -> list[bool]:
     """Write down which badges of Credly's they are; False for one that belongs to another credential."""
     try:
         with transaction.atomic():
-            bound = [_bind_one(badge, found) for badge, found in items]
+            bound = _bind_unbound(items)
     except IntegrityError:  # external_uuid is unique
         return [False] if len(items) == 1 else [_bind([item])[0] for item in items]
-    for (badge, found), is_bound in zip(items, bound, strict=True):
-        if not is_bound and not CredlyBadge.objects.filter(pk=badge.pk, external_uuid=found.id).exists():
-            log.error("Credly holds badge %s beside the one of credential %s; revoke it there.", found.id, badge.pk)
+    if bound < len(items):  # some are bound already, most likely to this very badge
+        for badge, found in items:
+            if not CredlyBadge.objects.filter(pk=badge.pk, external_uuid=found.id).exists():
+                log.error("Credly holds badge %s beside the one of credential %s; revoke it there.", found.id, badge.pk)
     return [True] * len(items)
 
 
-def _bind_one(badge: CredlyBadge, found: ExternalBadge) -> bool:
-    changed = CredlyBadge.objects.filter(pk=badge.pk, external_uuid__isnull=True).update(
-        external_uuid=found.id,
-        state=found.state if found.state in CredlyState.values else CredlyState.PENDING,
-        issued_at=found.issued_at or badge.credential.awarded_at,
-        url=found.url,
-    )
-    return bool(changed)
+def _bind_unbound(items: Sequence[tuple[CredlyBadge, ExternalBadge]]) -> int:
+    """
+    Bind those badges that are not bound; returns how many.
+
+    One statement with a list of values: an ``update`` for each badge takes most of the worker's time.
+    """
+    meta, quoted = CredlyBadge._meta, connection.ops.quote_name
+    fields = [meta.get_field(name) for name in ("external_uuid", "state", "issued_at", "url", "credential")]
+    columns = [f"{quoted(field.column)} = %s" for field in fields]
+    unbound = f"{quoted(fields[0].column)} IS NULL"
+    sql = f"UPDATE {quoted(meta.db_table)} SET {', '.join(columns[:-1])} WHERE {columns[-1]} AND {unbound}"  # noqa: S608
+    values = [
+        (
+            found.id,
+            found.state if found.state in CredlyState.values else CredlyState.PENDING.value,
+            found.issued_at or badge.credential.awarded_at,
+            found.url,
+            badge.pk,
+        )
+        for badge, found in items
+    ]
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            sql,
+            [
+                [field.get_db_prep_save(value, connection) for field, value in zip(fields, row, strict=True)]
+                for row in values
+            ],
+        )
+        return int(cursor.rowcount)
 
 
 def _note_revoked(badges: Sequence[uuid.UUID]) -> Sequence[None]:
