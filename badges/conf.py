@@ -137,7 +137,7 @@ DEFAULTS: dict[str, Any] = {
         # badges_drain finds them. None: True when the host has a CELERY_BROKER_URL.
         "notify_workers": None,
         # How many rows a worker claims together.
-        "batch_size": 20,
+        "batch_size": 50,
         # How many requests to providers a worker has on their way at the same time, at most. Each worker process has as
         # many threads and connections.
         "parallel": 20,

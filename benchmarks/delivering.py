@@ -34,8 +34,11 @@ RATE = re.compile(r"\((\d+) a second\)")
 ANSWER_SECONDS = 0.05
 THREADS = 20
 AIM = 200
+MAX_STATEMENTS = 5.0
+# Fewer badges share too few statements.
+MIN_BADGES = 500
 TURNS = 3
-# An event is consumed this many times for each badge, so that delivery is at work all the time.
+# Five events each, which take less time than the delivery of the badges.
 INTAKE_LEARNERS = 2000
 
 
@@ -64,6 +67,7 @@ def measure(databases: list[str], badges: int) -> list[str]:
     beside = Table(title="Events a second while badges are delivered")
     for heading in ("Database", "Alone", "Beside delivery", "Beside a process that only computes", "Ratio"):
         beside.add_column(heading)
+    broken = []
     for database in databases:
         console.print(f"… delivery on {database}")
         with _environment(database, badges) as (env, credly, template, server):
@@ -74,13 +78,15 @@ def measure(databases: list[str], badges: int) -> list[str]:
             table.add_row(
                 database, f"{done.rate:.0f}", str(AIM), met, f"{bare:.0f}", f"{done.rate / bare:.2f}", counted
             )
+            if done.statements and done.statements > MAX_STATEMENTS and badges >= MIN_BADGES:
+                broken.append(f"a badge costs {done.statements:.1f} SQL statements, not {MAX_STATEMENTS:.0f}")
         alone, delivering, computing = _intake(database, badges, done.share)
         beside.add_row(
             database, f"{alone:,.0f}", f"{delivering:,.0f}", f"{computing:,.0f}", f"{delivering / computing:.2f}"
         )
     console.print(table)
     console.print(beside)
-    return []
+    return broken
 
 
 def _post(credly: CredlyProcess, template: str, badges: int) -> list[object]:

@@ -128,7 +128,8 @@ class _Worker:
             self._renew()
             self._threads.go_on(answers)
             if finished := self._threads.take_finished():
-                self._threads.adapt(succeeded=not self._outcomes.conclude(finished, _at(self._now)))
+                failed = self._outcomes.conclude(finished, _at(self._now))
+                self._threads.adapt({delivery.row.channel for delivery in finished}, failed=failed)
             if not self._claimed and not self._threads.running and self._is_done():
                 return self._outcomes.result
 
@@ -168,7 +169,7 @@ class _Worker:
         if any(delivery.row.was_left_behind for delivery in self._threads.running):
             return []
         others = [delivery for delivery in self._claimed if not delivery.row.was_left_behind]
-        group = [delivery for delivery in others if delivery.steps is not None][: self._threads.room]
+        group = self._threads.choose([delivery for delivery in others if delivery.steps is not None])
         if not group:
             group = [delivery for delivery in others if delivery.steps is None][:1]
         if not others and not self._threads.running:

@@ -103,18 +103,18 @@ class Outcomes:
 
     # --- tried ---------------------------------------------------------------------------------------------------
 
-    def conclude(self, deliveries: Sequence[Delivery], now: dt.datetime) -> bool:
+    def conclude(self, deliveries: Sequence[Delivery], now: dt.datetime) -> set[str]:
         """
         Write down what became of deliveries that were tried, and let it show in their circuits.
 
-        Successes come first, so that these rows are not delivered again, whatever happens to the others. Returns
-        whether the other side of some failed as a whole.
+        Successes come first, so that these rows are not delivered again, whatever happens to the others. Returns the
+        channels whose other side failed as a whole.
         """
         succeeded = [delivery for delivery in deliveries if delivery.error is None]
         if succeeded:
             self._succeed(succeeded, now)
-        failed = [self._fail(delivery, delivery.error, now) for delivery in deliveries if delivery.error is not None]
-        return any(failed)
+        failed = [delivery for delivery in deliveries if delivery.error is not None]
+        return {delivery.row.channel for delivery in failed if self._fail(delivery, now)}
 
     def _succeed(self, deliveries: Sequence[Delivery], now: dt.datetime) -> None:
         rows = [delivery.row for delivery in deliveries]
@@ -127,8 +127,10 @@ class Outcomes:
             if delivery.result is HandlerResult.NOTHING_TO_DO:
                 circuit.record_nothing(delivery.passage.probing, now)
 
-    def _fail(self, delivery: Delivery, error: Exception, now: dt.datetime) -> bool:
+    def _fail(self, delivery: Delivery, now: dt.datetime) -> bool:
         """Write down a failure. Returns whether it is about more than this row."""
+        error = delivery.error
+        assert error is not None
         if isinstance(error, SharedProblem):
             error = _own_problem(delivery, error)
         hold = circuit.record(delivery.circuits, error, now, probing=delivery.passage.probing)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import queue
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Self
@@ -25,14 +25,14 @@ class Threads:
     """
     Carries out up to ``most`` deliveries at the same time.
 
-    It begins with one, and doubles the number when deliveries succeed. So a provider that is down, or refuses all
-    requests, gets one of them and not ``most``. Only the worker's own thread calls the methods. It also does everything
-    that uses the database.
+    For each channel it begins with one, and doubles the number when deliveries succeed. So a provider that is down, or
+    refuses all requests, gets one of them and not ``most``. Only the worker's own thread calls the methods. It also
+    does everything that uses the database.
     """
 
     def __init__(self, most: int):
         self._most = max(1, most)
-        self._number = 1
+        self._allowed: dict[str, int] = {}  # by channel
         self._pool = ThreadPoolExecutor(self._most, thread_name_prefix="badges-delivery")
         self._answers: queue.SimpleQueue[Answered] = queue.SimpleQueue()
         self._running: set[Delivery] = set()
@@ -52,16 +52,31 @@ class Threads:
     @property
     def room(self) -> int:
         """How many more deliveries may begin."""
-        return self._number - len(self._running)
+        return self._most - len(self._running)
 
     @property
     def enough(self) -> int:
         """How many deliveries go on together, if there are as many."""
-        return max(1, self._number // 2)
+        return max(1, self._most // 2)
 
-    def adapt(self, *, succeeded: bool) -> None:
-        """Let more deliveries run at the same time when some succeeded, and one again when the other side failed."""
-        self._number = min(2 * self._number, self._most) if succeeded else 1
+    def choose(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
+        """Return those of the deliveries that may begin now, the first ones of each channel; none if there are few."""
+        if self.room < self.enough:
+            return []
+        left = {channel: self._allowed.get(channel, 1) for channel in {each.row.channel for each in deliveries}}
+        for delivery in self._running:
+            left[delivery.row.channel] = left.get(delivery.row.channel, 0) - 1
+        chosen = []
+        for delivery in deliveries:
+            if len(chosen) < self.room and left[delivery.row.channel] > 0:
+                left[delivery.row.channel] -= 1
+                chosen.append(delivery)
+        return chosen
+
+    def adapt(self, channels: Collection[str], *, failed: Collection[str]) -> None:
+        """Let more deliveries of these channels run at the same time, but only one where the other side failed."""
+        for channel in channels:
+            self._allowed[channel] = 1 if channel in failed else min(2 * self._allowed.get(channel, 1), self._most)
 
     def start(self, deliveries: Sequence[Delivery]) -> None:
         """Begin deliveries that have steps."""
