@@ -66,7 +66,7 @@ class Threads:
         left = {channel: self._allowed.get(channel, 1) for channel in {each.row.channel for each in deliveries}}
         for delivery in self._running:
             left[delivery.row.channel] = left.get(delivery.row.channel, 0) - 1
-        chosen = []
+        chosen: list[Delivery] = []
         for delivery in deliveries:
             if len(chosen) < self.room and left[delivery.row.channel] > 0:
                 left[delivery.row.channel] -= 1

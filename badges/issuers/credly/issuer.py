@@ -296,7 +296,7 @@ def _bind_unbound(items: Sequence[tuple[CredlyBadge, ExternalBadge]]) -> int:
     One statement with a list of values: an ``update`` for each badge takes most of the worker's time.
     """
     meta, quoted = CredlyBadge._meta, connection.ops.quote_name
-    fields = [meta.get_field(name) for name in ("external_uuid", "state", "issued_at", "url", "credential")]
+    fields: list[Any] = [meta.get_field(name) for name in ("external_uuid", "state", "issued_at", "url", "credential")]
     columns = [f"{quoted(field.column)} = %s" for field in fields]
     unbound = f"{quoted(fields[0].column)} IS NULL"
     sql = f"UPDATE {quoted(meta.db_table)} SET {', '.join(columns[:-1])} WHERE {columns[-1]} AND {unbound}"  # noqa: S608
