@@ -25,6 +25,7 @@ ENTRY_POINTS = {
     "lms.djangoapp": PLUGINS,
     # Handlers of outbox rows, by channel.
     "badges.channels": [
+        "accredible = badges.issuers.accredible.issuer:channel",
         "announce = badges.announcements:announce",
         "cloud-events = badges.announcements.cloud_events:publish",
         "credly = badges.issuers.credly.issuer:channel",
@@ -39,12 +40,15 @@ ENTRY_POINTS = {
         "sticker-claim = badges.flows.claims:handle",
         "certification = badges.flows.certifications:handle",
         "registration = badges.flows.registrations:handle",
+        "webhook = badges.issuers.webhooks:handle",
     ],
     # Kinds of runs, by the name that runs store.
     "badges.run_kinds": [
         "bulk_award = badges.bulk.run_kinds:BulkAward",
         "bulk_revoke = badges.bulk.run_kinds:BulkRevoke",
         "issue_to_holders = badges.granting.run_kinds:IssueToHolders",
+        "sweep_provider_events = badges.issuers.run_kinds:SweepEvents",
+        "sync_badge_templates = badges.issuers.run_kinds:SyncTemplates",
     ],
     # Generators of documents, by the slug that credential types store.
     "credentials_config.generators": [
@@ -60,7 +64,10 @@ ENTRY_POINTS = {
         "subsection_grades = credentials_config.processors.subsection_grades:SubsectionGrades",
     ],
     # Providers, by the slug that TemplateIssuer rows store.
-    "badges.issuers": ["credly = badges.issuers.credly.issuer:CredlyIssuer"],
+    "badges.issuers": [
+        "accredible = badges.issuers.accredible.issuer:AccredibleIssuer",
+        "credly = badges.issuers.credly.issuer:CredlyIssuer",
+    ],
 }
 
 setup(

@@ -459,8 +459,9 @@ def retire(person: Person, *, now: dt.datetime | None = None, plan: bool = False
     The payloads of the person's events are deleted, and the person's events in the event log; pending events become
     dead letters. Progress and credentials stay, with a learner that has neither LMS user id nor account nor external
     identity. Documents of certificates are removed. Pending deliveries read personal data only when they run, so they
-    find none and become dead letters. A keyed hash of the LMS user id stays, so that late events are ignored. The host
-    removes its account and the badges at providers itself.
+    find none and become dead letters. A keyed hash of the LMS user id stays, so that late events are ignored. The
+    outbox deletes badges at the providers that can do so afterwards. The host removes its account, and the badges at
+    other providers, itself.
 
     Other apps take part with a hook (``register_retirement_hook``). All is one transaction, and safe to repeat. Give
     the LMS user id where it is known: a person without a learner is remembered, too.

@@ -17,6 +17,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, transaction
+from django.utils.module_loading import import_string
 
 from badges import mail
 from badges.announcements import cloud_events
@@ -24,6 +25,7 @@ from badges.awarding.sharing import Sharing
 from badges.catalog import event_types
 from badges.catalog.learner_paths import LearnerPathError, read_learner_path
 from badges.common.config_checks import config_problems
+from badges.common.redaction import ErrorPageFilter
 from badges.conf import DEFAULTS, LMS_ID_FIELD, PASSING_STATUS, config, has_user_field, user_lms_id_field
 from badges.database import incomplete_character_sets, inexact_columns
 from badges.engagement.activities import time_zone
@@ -33,6 +35,9 @@ from badges.issuers import registry
 from badges.outbox import circuit
 from badges.pipeline.activities import kind_of_event
 from badges.rules import Kind
+
+# A year: more is a mistake.
+MOST_HOURS = 8784
 
 BADGE_AWARDED = "org.openedx.learning.badge.awarded.v1"
 
@@ -104,6 +109,29 @@ def check_pages(**_: Any) -> list[CheckMessage]:
 
 
 @register("lms_badges")
+def check_providers(**_: Any) -> list[CheckMessage]:
+    """Report accounts at providers that cannot work, and what is switched on for moving over only."""
+    if not isinstance(getattr(settings, "LMS_BADGES_CONFIG", {}), dict) or not isinstance(config.providers, dict):
+        return []  # E007 says so
+    problems: list[CheckMessage] = []
+    for name in ("sweep_hours", "sync_hours"):
+        value = config.providers[name]
+        if isinstance(value, (int, float)) and not 0 <= value <= MOST_HOURS:
+            message = f"LMS_BADGES_CONFIG['providers'][{name!r}] is {value!r}, which is no number of hours."
+            problems.append(
+                Error(message, hint=f"Write 24, or another number up to {MOST_HOURS}.", id="lms_badges.E020")
+            )
+    for slug, issuer in registry.working().items():
+        for message, hint in issuer.settings_problems():
+            problems.append(Error(message, hint=hint, id="lms_badges.E021"))
+        if issuer.takes_webhooks_without_secret:
+            message = f"Anybody can send webhooks of {slug}, because an address without a secret is switched on."
+            hint = f'Give {slug} the address that the admin makes, then set "webhook_without_secret": False.'
+            problems.append(Warning(message, hint=hint, id="lms_badges.W020"))
+    return problems
+
+
+@register("lms_badges")
 def check_host(**_: Any) -> list[CheckMessage]:
     """Report settings of the host outside ``LMS_BADGES_CONFIG`` that do not fit."""
     problems: list[CheckMessage] = []
@@ -114,6 +142,15 @@ def check_host(**_: Any) -> list[CheckMessage]:
                 "The host's own badges app is switched on too: the same event may earn a learner two badges.",
                 hint="BADGES_ENABLED = False",
                 id="lms_badges.W001",
+            )
+        )
+    if not issubclass(import_string(settings.DEFAULT_EXCEPTION_REPORTER_FILTER), ErrorPageFilter):
+        problems.append(
+            Warning(
+                "Error pages and the mails about errors can show the tokens of organizations that are in the settings.",
+                hint=f'DEFAULT_EXCEPTION_REPORTER_FILTER = "{ErrorPageFilter.__module__}.{ErrorPageFilter.__name__}", '
+                "or a class of yours that inherits from it.",
+                id="lms_badges.W030",
             )
         )
     if getattr(settings, "CELERY_BROKER_URL", None) and not _sweep_is_scheduled():

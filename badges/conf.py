@@ -11,7 +11,7 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 
-from badges.common.config import Config
+from badges.common.config import Config, NumberOrNone
 
 PASSING_STATUS = "org.openedx.learning.course.passing.status.updated.v1"
 CCX_PASSING_STATUS = "org.openedx.learning.ccx.course.passing.status.updated.v1"
@@ -37,7 +37,7 @@ DEFAULTS: dict[str, Any] = {
     "event_days": None,
     # Days that penalties of people without a learner are kept; None: for ever. What such a person had earned before a
     # penalty counts all the same if its event arrives after that.
-    "penalty_days": 180,
+    "penalty_days": NumberOrNone(180),
     # Days that events about a person are remembered, without personal data, for rules that look back: in general, and
     # for single types ({type: days}). 0: not at all.
     "event_log": {"days": 180, "types": {}},
@@ -106,6 +106,9 @@ DEFAULTS: dict[str, Any] = {
     # "session.timeout.ms" is how long the partitions of a killed consumer wait for another one. With a
     # "group.instance.id" of its own, each process gets its partitions back at once.
     "kafka_client": {},
+    # Seconds after which a Redis entry that a consumer was given, and has not acknowledged, is taken over by another
+    # consumer of its group. Longer than a batch takes; at least 1.
+    "redis_claim_seconds": 60.0,
     # Topics whose messages are JSON and not Avro, named as for -t: CloudEvents, in the structured or the binary form.
     "json_topics": [],
     # Events for other services: JSON CloudEvents on Kafka, one topic for each event type.
@@ -149,7 +152,7 @@ DEFAULTS: dict[str, Any] = {
         "base_delay": 2.0,
         "max_delay": 3600.0,
         # Days after which a row is a dead letter when the other side was down all the time; None: never.
-        "give_up_days": 14,
+        "give_up_days": NumberOrNone(14),
         # After this many failures in a row, a provider is not asked for that many seconds. The seconds are also for an
         # answer "too many requests" that does not say how long to wait.
         "circuit_failures": 5,
@@ -169,15 +172,25 @@ DEFAULTS: dict[str, Any] = {
         # Attempts at one step before the run fails. With the delays between them that takes about half an hour.
         "max_attempts": 12,
         # Days that closed runs are kept with their results; None: for ever.
-        "keep_days": 90,
+        "keep_days": NumberOrNone(90),
+    },
+    # What is asked of providers from time to time.
+    "providers": {
+        # Hours after which a provider's list of events is read again, for webhooks that were missed; None: never.
+        "sweep_hours": NumberOrNone(24),
+        # Hours after which a provider's templates are read again; None: only when somebody asks for it.
+        "sync_hours": NumberOrNone(24),
     },
     "rest_api": {
         # Dotted names of REST framework authentication classes. None: the session, and JWT where the host has it.
         "authentication": None,
         # For each user; None: no limit.
-        "requests_per_minute": 600,
+        "requests_per_minute": NumberOrNone(600),
         # Registrations of accounts, for each client address; None: no limit.
-        "registrations_per_minute": 10,
+        "registrations_per_minute": NumberOrNone(10),
+        # Webhooks at an address without a secret, for each client address; ten times as many of all clients together.
+        # None: no limit.
+        "webhooks_per_minute": NumberOrNone(60),
         # Of requests that send events: for each user; bytes of one body, and events in it. Then how many minutes the
         # time of an event may be ahead of the clock here.
         "event_requests_per_minute": 120,
@@ -204,7 +217,7 @@ DEFAULTS: dict[str, Any] = {
         # Requests for public pages, for each client address; None: no limit. Behind proxies,
         # CLOSEST_CLIENT_IP_FROM_HEADERS of edx-django-utils says where the address is found. Several processes need a
         # shared cache.
-        "public_requests_per_minute": 60,
+        "public_requests_per_minute": NumberOrNone(60),
     },
     "retirement": {
         # Keys of the hashes by which retired people are recognised, newest first. SECRET_KEY and its fallbacks come

@@ -29,19 +29,24 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 Parameters = ParamSpec("Parameters")
 
+# How long a database may be away before the log says so. Deadlocks are over sooner, and normal.
+ANNOUNCED_AFTER_SECONDS = 5.0
+
 # Record changed since it was read, server has gone, lost connection, cannot connect, too many connections, a cluster's
-# node that is not ready, shutdown, lock wait time-out, deadlock, killed, read-only after a fail-over. Other operational
-# errors of MySQL and MariaDB are about the data ("incorrect string value") and would fail again.
+# node that is not ready, shutdown, lock wait time-out, deadlock, killed, read-only after a fail-over; no space on the
+# disk, in an engine, in a table. Other operational errors of MySQL and MariaDB are about the data ("incorrect string
+# value") and would fail again.
 _MYSQL_TRANSIENT = frozenset(
-    {1020, 1040, 1047, 1053, 1077, 1158, 1159, 1160, 1161, 1205, 1213}
+    {1020, 1021, 1030, 1040, 1047, 1053, 1077, 1114, 1158, 1159, 1160, 1161, 1205, 1213}
     | {1290, 1836, 1927, 2002, 2003, 2006, 2013, 2055, 4031}
 )
 # Illegal mix of collations, invalid string, incorrect string value, conversion between character sets. The driver
 # raises an OperationalError for all of them.
 _MYSQL_UNENCODABLE = frozenset({1267, 1300, 1366, 3988})
-# Connection exception, read-only after a fail-over, transaction rollback, insufficient resources, operator
-# intervention; lock not available.
-_POSTGRESQL_TRANSIENT = ("08", "25006", "40", "53", "57", "55P03")
+# Connection exception, read-only after a fail-over, transaction rollback, insufficient resources such as a full disk,
+# operator intervention, errors of the disk; lock not available.
+_POSTGRESQL_TRANSIENT = ("08", "25006", "40", "53", "57", "58", "55P03")
+_SQLITE_TRANSIENT = ("locked", "busy", "unable to open", "disk is full", "disk I/O error")
 
 
 @functools.cache
@@ -167,7 +172,7 @@ def is_unencodable(error: BaseException) -> bool:
 
 
 def is_transient(error: BaseException) -> bool:
-    """Return whether the same work can succeed when it is tried again: deadlock, time-out, lost connection."""
+    """Return whether the same work can succeed when it is tried again: deadlock, lost connection, full disk."""
     if isinstance(error, InterfaceError):
         return True
     if connection.vendor == "postgresql":
@@ -176,7 +181,7 @@ def is_transient(error: BaseException) -> bool:
         return False
     if connection.vendor == "mysql":
         return bool(error.args) and error.args[0] in _MYSQL_TRANSIENT
-    return "locked" in str(error) or "busy" in str(error) or "unable to open" in str(error)
+    return any(words in str(error) for words in _SQLITE_TRANSIENT)
 
 
 def _is_postgresql_transient(error: BaseException) -> bool:
@@ -196,7 +201,7 @@ def retry_transient(work: Callable[[], T], *, give_up_seconds: float | None = No
     default. Other errors are raised at once.
     """
     give_up_seconds = config.intake["give_up_seconds"] if give_up_seconds is None else give_up_seconds
-    began, tries = time.monotonic(), 0
+    began, tries, is_announced = time.monotonic(), 0, False
     while True:
         try:
             done = work()
@@ -209,12 +214,13 @@ def retry_transient(work: Callable[[], T], *, give_up_seconds: float | None = No
                     f"The database did not answer for {waited:.0f} seconds; nothing was changed."
                 ) from error
             tries += 1
-            if tries == 3:  # one or two deadlocks are normal and not logged
+            if waited >= ANNOUNCED_AFTER_SECONDS and not is_announced:
+                is_announced = True
                 log.warning("The database is not available (%s); waiting for it.", type(error).__name__)
             _close_connection()
             time.sleep(next_delay(tries, base=0.1, cap=2.0))
         else:
-            if tries >= 3:
+            if is_announced:
                 log.warning("The database is back.")
             return done
 

@@ -25,6 +25,24 @@ class KeyField(models.CharField):
         return parameters
 
 
+class EncryptedField(models.TextField):
+    """
+    Text that was encrypted before it was stored, by ``badges.issuers.secrets``.
+
+    Forms do not show it, and the admin takes no filter on it from an address.
+    """
+
+    is_encrypted = True
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **{"editable": False, "blank": True, **options})
+
+    def deconstruct(self) -> Any:
+        """Return what migrations write: the column is plain text."""
+        name, _path, args, options = super().deconstruct()
+        return name, "django.db.models.TextField", args, options
+
+
 def exact_collation(connection: Any) -> str:
     """
     Return the collation of MariaDB or MySQL that compares byte by byte and does not pad with spaces.

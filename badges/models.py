@@ -27,6 +27,7 @@ from badges.flows.models import (
 )
 from badges.history.models import LoggedEvent
 from badges.intake.models import InboxMessage, InboxState, Learner, LearnerIdentity, RetiredPerson
+from badges.issuers.models import ProviderOrganization, ProviderTemplate, TemplateState
 from badges.mail.models import CredentialMail, MailOptOut
 from badges.outbox.models import Circuit, OutboxMessage, OutboxState
 from badges.progress.models import BadgeProgress, Fulfillment, RequirementReset
@@ -62,6 +63,8 @@ __all__ = [
     "OutboxState",
     "PenaltyDataRule",
     "PenaltyRequirement",
+    "ProviderOrganization",
+    "ProviderTemplate",
     "Registration",
     "RequirementReset",
     "RetiredPerson",
@@ -71,6 +74,7 @@ __all__ = [
     "StickerClaim",
     "TemplateIssuer",
     "TemplateRevision",
+    "TemplateState",
     "UserCredential",
     "WelcomeAward",
 ]

@@ -31,7 +31,10 @@ from badges.history import event_log
 from badges.inserts import insert
 from badges.intake import checks, flow_events, inbox, learners, retired
 from badges.intake.models import Learner
+from badges.issuers import registry
 from badges.mail import opting_out
+from badges.outbox import mailbox
+from badges.outbox.mailbox import NewMessage
 from badges.progress import resets
 from badges.runs import personal_data
 
@@ -141,6 +144,7 @@ def delete_personal_data(person: RetiringPerson, *, now: dt.datetime) -> dict[st
         counts["activities"] = activities.delete_of(person.learner_id)
         counts["mail settings"] = opting_out.delete_of(person.learner_id)
         counts |= flow_data.delete_of(person.learner_id)
+        counts["badges at providers"] = _forget_at_providers(person.learner_id, now)
     counts["dead letters without a person"] = inbox.clear_unreadable_payloads(now=now)
     counts |= personal_data.delete(_identifiers(person, names))
     counts["reasons"] = _clear_reasons(person.learner_id) if person.learner_id is not None else 0
@@ -151,6 +155,18 @@ def delete_personal_data(person: RetiringPerson, *, now: dt.datetime) -> dict[st
         others = [model for model in apps.get_app_config(APP_LABEL).get_models() if model is not Learner]
         counts["causes"] = clear_account_references(others, person.user_id, get_user_model())
     return counts
+
+
+def _forget_at_providers(learner_id: int, now: dt.datetime) -> int:
+    """Let the badges of a learner be deleted at the providers that can do so; return how many."""
+    keys = dict(UserCredential.objects.filter(learner=learner_id).values_list("pk", "learner_template_id"))
+    messages = [
+        NewMessage(channel=slug, key=str(keys[pk]), type="forget", payload={"credential": str(pk)})
+        for pk, slugs in registry.forgettable(keys).items()
+        for slug in slugs
+    ]
+    mailbox.post(messages, now=now)
+    return len(messages)
 
 
 def _run_hooks(person: RetiringPerson, counts: dict[str, dict[str, int]], now: dt.datetime) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from badges.common.config import Config
+from badges.common.config import Config, NumberOrNone
 
 DEFAULTS: dict[str, Any] = {
     # The public address of this host: "https://credentials.example.org". Every document shows the address of its
@@ -95,13 +95,13 @@ DEFAULTS: dict[str, Any] = {
         # Dotted names of REST framework authentication classes. None: the session, and JWT where the host has it.
         "authentication": None,
         # For each user; None: no limit. The second is for requests that ask the LMS.
-        "requests_per_minute": 600,
-        "lms_requests_per_minute": 60,
+        "requests_per_minute": NumberOrNone(600),
+        "lms_requests_per_minute": NumberOrNone(60),
     },
     # Requests for verification codes, for each client address; None: no limit. Behind proxies,
     # CLOSEST_CLIENT_IP_FROM_HEADERS of edx-django-utils says where the address is found. Several processes need a
     # shared cache.
-    "verification": {"requests_per_minute": 60},
+    "verification": {"requests_per_minute": NumberOrNone(60)},
 }
 
 config = Config("CREDENTIALS_CONFIG", DEFAULTS)

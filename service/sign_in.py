@@ -19,6 +19,7 @@ from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from badges.common.client_limits import seconds_to_wait
 from badges.flows.account_creation import normal_form
@@ -58,7 +59,7 @@ class SignInView(LoginView):
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if wait := seconds_to_wait(request, scope="service:sign-in", limit=ATTEMPTS_PER_MINUTE):
-            text = "Too many attempts. Try again in a minute."
+            text = _("Too many attempts. Try again in a minute.")
             headers = {"Retry-After": str(wait)}
             return HttpResponse(text, status=HTTPStatus.TOO_MANY_REQUESTS, content_type="text/plain", headers=headers)
         return super().post(request, *args, **kwargs)

@@ -22,20 +22,22 @@ from tests.services.chromium import NAME as CHROMIUM
 from tests.services.chromium import start_browser
 from tests.services.databases import chosen_database, test_database_url
 from tests.services.processes import Process, manage, python_process
+from tests.support.examples import FEW
 
 if TYPE_CHECKING:
-    from tests.support.event_bus import Bus
+    from tests.support.event_bus import Bus, BusOnKafka, BusOnRedis
     from tests.support.flush import Flush
 
 # How long an example takes says more about the machine than about the code.
 hypothesis.settings.register_profile("any machine", hypothesis.settings.default, deadline=None)
 hypothesis.settings.load_profile("any machine")
+hypothesis.settings.register_profile(FEW, deadline=None, max_examples=20)
 
 LEFT_OUT = "LEFT OUT by choice"
 # A test that uses one of these starts a server or a process, and is marked as `live`.
 LIVE_FIXTURES = {
     *("kafka", "schema_registry", "postgresql", "mariadb", "redis", "s3proxy", "database_server"),
-    *("run_manage", "run_celery", "browser"),
+    *("run_manage", "run_celery", "browser", "bus"),
 }
 
 services_key = pytest.StashKey[dict[str, Service]]()
@@ -69,6 +71,8 @@ def pytest_configure(config: pytest.Config) -> None:
     names = (
         "CELERY_BROKER_URL",
         "CACHE_URL",
+        "EVENT_BUS",
+        "EVENT_BUS_REDIS_CONNECTION_URL",
         "KAFKA_BOOTSTRAP_SERVERS",
         "SCHEMA_REGISTRY_URL",
         "CREDLY_URL",
@@ -80,6 +84,10 @@ def pytest_configure(config: pytest.Config) -> None:
     from django.conf import settings  # noqa: PLC0415 -- the environment is complete only now
 
     assert settings.DATABASES
+    # What costs time and is not what a test is about: hashes of passwords are slow by intention, and each test client
+    # would look at all static files before its first request.
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    settings.WHITENOISE_AUTOREFRESH = True
     if config.getoption("numprocesses", None):
         # With xdist every test process has its own servers, and must not read settings before it has named them.
         del os.environ["DJANGO_SETTINGS_MODULE"]
@@ -147,11 +155,29 @@ def schema_registry(pytestconfig: pytest.Config) -> SchemaRegistry:
 
 
 @pytest.fixture
-def bus(kafka: Kafka, schema_registry: SchemaRegistry, settings: Any) -> Iterator[Bus]:
-    """Return a topic of the Open edX bus that Django's settings point to."""
-    from tests.support.event_bus import Bus  # noqa: PLC0415 -- Django is not ready when this file is imported
+def kafka_bus(kafka: Kafka, schema_registry: SchemaRegistry, settings: Any) -> Iterator[BusOnKafka]:
+    """Return a topic of the Open edX bus on Kafka that Django's settings point to."""
+    from tests.support.event_bus import BusOnKafka  # noqa: PLC0415 -- Django is not ready when this file is imported
 
-    made = Bus(kafka, schema_registry)
+    yield from _bus(BusOnKafka(kafka, schema_registry), settings)
+
+
+@pytest.fixture
+def redis_bus(redis: Redis, settings: Any) -> Iterator[BusOnRedis]:
+    """Return a topic of the Open edX bus on Redis that Django's settings point to."""
+    from tests.support.event_bus import BusOnRedis  # noqa: PLC0415 -- Django is not ready when this file is imported
+
+    yield from _bus(BusOnRedis(redis), settings)
+
+
+@pytest.fixture(params=["kafka", "redis"])
+def bus(request: pytest.FixtureRequest) -> Bus:
+    """Return a topic of the Open edX bus: a test that uses this runs with each broker."""
+    found: Bus = request.getfixturevalue(f"{request.param}_bus")
+    return found
+
+
+def _bus(made: Any, settings: Any) -> Iterator[Any]:
     for name, value in made.settings.items():
         setattr(settings, name, value)
     yield made

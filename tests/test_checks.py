@@ -1,5 +1,7 @@
 """System checks: their exact messages, and when there are none."""
 
+import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import attrs
@@ -8,6 +10,7 @@ from django.contrib.auth import get_user_model
 from django.core.checks import Error, Warning, run_checks
 from openedx_events.tooling import OpenEdxPublicSignal
 
+from badges import conf as badges_conf
 from badges.catalog.models import EventType
 from badges.checks import (
     check_cloud_events,
@@ -17,9 +20,13 @@ from badges.checks import (
     check_host,
     check_own_event_types,
     check_problems,
+    check_providers,
 )
+from badges.common.config import NumberOrNone
 from badges.conf import PASSING_STATUS, user_lms_id_field
 from badges.outbox.models import Circuit, OutboxMessage
+from credentials_config import checks as credentials_checks
+from credentials_config import conf as credentials_conf
 from tests.factories import NOON, WORKSHOP, make_event_type
 
 ENROLLMENT = "org.openedx.learning.course.enrollment.created.v1"
@@ -429,3 +436,74 @@ def test_event_types_that_cannot_be_activities(settings):
 def test_settings_of_engagement_that_are_no_dict_are_reported_once(settings):
     configure(settings, engagement=[])
     assert [problem.id for problem in [*check_config(), *check_engagement()]] == ["lms_badges.E007"]
+
+
+def test_error_pages_that_can_show_tokens_are_warned_of(settings) -> None:
+    settings.DEFAULT_EXCEPTION_REPORTER_FILTER = "django.views.debug.SafeExceptionReporterFilter"
+    expected = Warning(
+        "Error pages and the mails about errors can show the tokens of organizations that are in the settings.",
+        hint='DEFAULT_EXCEPTION_REPORTER_FILTER = "badges.common.redaction.ErrorPageFilter", '
+        "or a class of yours that inherits from it.",
+        id="lms_badges.W030",
+    )
+    assert expected in check_host()
+    settings.DEFAULT_EXCEPTION_REPORTER_FILTER = "badges.common.redaction.ErrorPageFilter"
+    assert expected not in check_host()
+
+
+def test_organizations_of_the_settings_that_cannot_work(settings):
+    right, oauth = "c0ffee00-0000-4000-8000-00000000c4ed", {"client_id": "a", "client_secret": "b"}
+    configure(
+        settings, credly={"ORGANIZATIONS": {right: "token", right[::-1]: oauth, "acme": "SECRET", right.upper(): ""}}
+    )
+    first, second = check_providers()
+    assert (first.id, second.id) == ("lms_badges.E021", "lms_badges.E021")
+    assert first.msg.startswith("The key of entry 3 of")
+    assert "SECRET" not in first.msg
+    assert "neither a token nor an OAuth2 client" in second.msg
+    configure(settings, credly={"ORGANIZATIONS": {right: "token", right.upper(): oauth}})
+    assert check_providers() == []
+
+
+@pytest.mark.parametrize("wrong", [7, "token", ["x"]])
+def test_organizations_that_are_no_dict_stop_nothing(settings, wrong):
+    configure(settings, credly={"ORGANIZATIONS": wrong})
+    assert [problem.id for problem in check_config()] == ["lms_badges.E007"]
+    assert check_providers() == []
+
+
+def test_an_address_without_a_secret_is_reported_while_it_is_switched_on(settings):
+    configure(settings, credly={"webhook_without_secret": True})
+    (problem,) = check_providers()
+    assert (problem.id, problem.level) == ("lms_badges.W020", 30)
+
+
+@pytest.mark.parametrize("hours", [-1, 1e9, float("nan")])
+def test_hours_that_are_none(settings, hours):
+    configure(settings, providers={"sweep_hours": hours, "sync_hours": 0})
+    assert [problem.id for problem in check_providers()] == ["lms_badges.E020"]
+
+
+def without_limits(defaults: dict) -> dict:
+    """Return the settings that may be None instead of a number, all of them None."""
+    found = {}
+    for key, default in defaults.items():
+        if isinstance(default, NumberOrNone):
+            found[key] = None
+        elif isinstance(default, dict) and (inner := without_limits(default)):
+            found[key] = inner
+    return found
+
+
+def test_every_setting_that_may_be_none_says_so_and_passes_its_check(settings) -> None:
+    for name, defaults, check in (
+        ("LMS_BADGES_CONFIG", badges_conf.DEFAULTS, check_config),
+        ("CREDENTIALS_CONFIG", credentials_conf.DEFAULTS, credentials_checks.check_config),
+    ):
+        given = without_limits(defaults)
+        assert given["rest_api"]["requests_per_minute"] is None
+        setattr(settings, name, {**given, "events": [PASSING_STATUS]} if name == "LMS_BADGES_CONFIG" else given)
+        assert [problem for problem in check() if problem.id.endswith("E007") or "should be" in problem.msg] == []
+    for conf in (badges_conf, credentials_conf):
+        source = Path(conf.__file__).read_text()
+        assert re.findall(r'#[^\n]*\bNone: [^\n]*(?:\n +#[^\n]*)*\n +"(\w+)": \d', source) == []

@@ -27,6 +27,7 @@ def test_asked_three_times_it_adds_its_part_once():
         "badges.expire",
     }
     assert list(host.EVENT_BUS_PRODUCER_CONFIG) == [AWARDED]
+    assert host.DEFAULT_EXCEPTION_REPORTER_FILTER == "badges.common.redaction.ErrorPageFilter"
 
 
 def test_what_the_host_said_stands_and_its_own_objects_are_left_alone():
@@ -38,6 +39,7 @@ def test_what_the_host_said_stands_and_its_own_objects_are_left_alone():
         CELERY_BEAT_SCHEDULE=schedule,
         EVENT_BUS_PRODUCER_CONFIG=outgoing,
         LMS_BADGES_CONFIG={"events": ["mine"]},
+        DEFAULT_EXCEPTION_REPORTER_FILTER="mine.Filter",
     )
 
     plugin_settings(host)
@@ -48,4 +50,5 @@ def test_what_the_host_said_stands_and_its_own_objects_are_left_alone():
     assert host.CELERY_BEAT_SCHEDULE["badges-sweep"]["schedule"] == 5.0
     assert host.EVENT_BUS_PRODUCER_CONFIG[AWARDED] == outgoing[AWARDED]
     assert host.LMS_BADGES_CONFIG == {"events": ["mine"]}
+    assert host.DEFAULT_EXCEPTION_REPORTER_FILTER == "mine.Filter"
     assert (apps, list(schedule)) == (("rest_framework", *apps[1:]), ["badges-sweep"])

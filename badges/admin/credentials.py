@@ -28,7 +28,7 @@ from badges.admin.decisions import (
     decision_page,
     may_revoke,
 )
-from badges.admin.descriptions import describe_cause, describe_revocation
+from badges.admin.descriptions import describe_cause, describe_issued, describe_revocation
 from badges.admin.readonly import (
     ExactSearchMixin,
     ReadOnlyAdmin,
@@ -40,7 +40,6 @@ from badges.awarding.models import with_status
 from badges.awarding.sharing import is_public
 from badges.common.admin import admin_url, format_time, link_to, link_to_list
 from badges.issuers import registry
-from badges.issuers.base import Issued
 from badges.models import CredentialStatus, OutboxMessage, UserCredential
 from badges.pages.addresses import address_of
 
@@ -140,7 +139,9 @@ class UserCredentialAdmin(BulkMixin, ButtonsMixin, ExactSearchMixin, ReadOnlyAdm
     @admin.display(description=gettext_lazy("at the providers"))
     def providers(self, credential: UserCredential) -> SafeString | str:
         known = registry.issued([credential.pk]).get(credential.pk, [])
-        return format_html_join(SafeString("<br>"), "{}", ((_state(badge),) for badge in known)) or _("Nowhere.")
+        return format_html_join(SafeString("<br>"), "{}", ((describe_issued(badge),) for badge in known)) or _(
+            "Nowhere."
+        )
 
     @admin.display(description=gettext_lazy("outbox messages"))
     def messages(self, credential: UserCredential) -> SafeString:
@@ -268,14 +269,3 @@ class UserCredentialAdmin(BulkMixin, ButtonsMixin, ExactSearchMixin, ReadOnlyAdm
     def _nothing_to_do(self, request: HttpRequest, credential: UserCredential, text: str) -> HttpResponse:
         self.message_user(request, text, messages.WARNING)
         return HttpResponseRedirect(admin_url(credential))
-
-
-def _state(badge: Issued) -> SafeString:
-    text = format_html("{}: {}", badge.provider, badge.label)
-    if badge.issued_at:
-        text = format_html("{}, {}", text, format_time(badge.issued_at))
-    if badge.url:
-        text = format_html('{} (<a href="{}" rel="noreferrer">{}</a>)', text, badge.url, badge.external_id or badge.url)
-    elif badge.external_id:
-        text = format_html("{} ({})", text, badge.external_id)
-    return text

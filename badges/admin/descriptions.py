@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import json
 from typing import Any
 
@@ -18,6 +19,8 @@ from badges.catalog.learner_paths import Naming
 from badges.catalog.models import TemplateRevision
 from badges.catalog.rule_words import OPERATORS
 from badges.common.admin import format_time
+from badges.issuers.base import Issued
+from badges.outbox.models import OutboxMessage, OutboxState
 from badges.progress.models import Fulfillment, RequirementReset
 from badges.rules import Kind, operator_names, split_path
 
@@ -90,6 +93,29 @@ def describe_revocation(credential: UserCredential) -> str:
     if not credential.revocation_kind:
         return "-"
     return _describe(credential, "revocation", reason="", revision=credential.revocation_revision)
+
+
+def describe_issued(badge: Issued) -> SafeString:
+    """Return where a badge was issued, its state there, and a link to it."""
+    text = format_html("{}: {}", badge.provider, badge.label)
+    if badge.issued_at:
+        text = format_html("{}, {}", text, format_time(badge.issued_at))
+    if badge.url:
+        text = format_html('{} (<a href="{}" rel="noreferrer">{}</a>)', text, badge.url, badge.external_id or badge.url)
+    elif badge.external_id:
+        text = format_html("{} ({})", text, badge.external_id)
+    return text
+
+
+def describe_waiting(message: OutboxMessage, *, now: dt.datetime) -> str:
+    """Return what an outbox message waits for, as far as the row itself knows; "-" when it does not wait."""
+    if message.state != OutboxState.PENDING or message.due_at is None:
+        return "-"
+    if message.postponed_for:
+        return _("the circuit %(name)s") % {"name": message.postponed_for}
+    if message.due_at <= now:
+        return _("a worker, or an earlier row of its key")
+    return _("a worker that has it now") if message.claim else _("its next try")
 
 
 def describe_fulfillment_reset(fulfillment: Fulfillment) -> str:

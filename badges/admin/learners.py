@@ -32,6 +32,7 @@ from badges.admin.decisions import (
     may_award,
     suggested_templates,
 )
+from badges.admin.learner_sections import sections_of
 from badges.admin.readonly import ExactSearchMixin, ReadOnlyAdmin, learner_ids_for
 from badges.awarding.models import held
 from badges.catalog.learner_paths import ExternalIdentity
@@ -72,7 +73,11 @@ class _TwoLearnersFilter(admin.SimpleListFilter):
 
 @admin.register(Learner)
 class LearnerAdmin(ButtonsMixin, ExactSearchMixin, ReadOnlyAdmin):
-    """Learners that matched events were about, or whom staff awarded a badge. A button awards one."""
+    """
+    Learners that matched events were about, or whom staff awarded a badge. A button awards one.
+
+    The page of a learner shows the newest credentials, progress and deliveries, each with what can be done about it.
+    """
 
     list_display = ("__str__", "lms_user_id", "created_at")
     list_select_related = ("user",)
@@ -93,6 +98,7 @@ class LearnerAdmin(ButtonsMixin, ExactSearchMixin, ReadOnlyAdmin):
     )
 
     actions = ("retire",)
+    change_form_template = "admin/lms_badges/learner/change_form.html"
 
     def has_retire_permission(self, request: HttpRequest) -> bool:
         return self.may(request, "retire")
@@ -124,6 +130,12 @@ class LearnerAdmin(ButtonsMixin, ExactSearchMixin, ReadOnlyAdmin):
             "unknown": sum(1 for result in results if not result.is_remembered),
             "changed": [(app, what, number) for (app, what), number in changed.items() if number],
         }
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """Show the page with what other tables have of the learner."""
+        learner = kwargs.get("obj")
+        context["badges_sections"] = sections_of(learner, request) if learner is not None else ()
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def get_urls(self) -> list[Any]:
         award, join = self.admin_site.admin_view(self.award), self.admin_site.admin_view(self.join)

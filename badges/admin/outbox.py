@@ -21,7 +21,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from badges import delivery
 from badges.admin.decisions import ButtonsMixin, DecisionForm, decision_page, reason_field
-from badges.admin.descriptions import pretty
+from badges.admin.descriptions import describe_waiting, pretty
 from badges.admin.readonly import ExactSearchMixin, ReadOnlyAdmin, learner_ids_for
 from badges.common.admin import admin_url, format_time, link_to, link_to_list
 from badges.common.entry_points import installed_names
@@ -153,14 +153,7 @@ class OutboxMessageAdmin(ButtonsMixin, ExactSearchMixin, ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("waits for"))
     def waits_for(self, message: OutboxMessage) -> str:
-        """Say what a row waits for, as far as the row itself knows."""
-        if message.state != OutboxState.PENDING or message.due_at is None:
-            return "-"
-        if message.postponed_for:
-            return _("the circuit %(name)s") % {"name": message.postponed_for}
-        if message.due_at <= timezone.now():
-            return _("a worker, or an earlier row of its key")
-        return _("a worker that has it now") if message.claim else _("its next try")
+        return describe_waiting(message, now=timezone.now())
 
     @admin.display(description=gettext_lazy("waits for"))
     def waiting_for(self, message: OutboxMessage) -> SafeString | str:

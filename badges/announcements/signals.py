@@ -21,6 +21,7 @@ from openedx_events.tooling import OpenEdxPublicSignal
 from badges.announcements import bus
 from badges.announcements.messages import credential_of, credentials_of, time_of
 from badges.awarding.models import UserCredential
+from badges.common.person_names import full_name_of
 from badges.exceptions import Permanent
 from badges.intake.models import Learner
 from badges.outbox.models import OutboxMessage
@@ -91,7 +92,7 @@ def badge_data(credential: UserCredential) -> BadgeData:
             origin=ORIGIN,
             name=template.name,
             description=template.description,
-            image_url=template.image_url,
+            image_url=template.shown_image_url,
         ),
     )
 
@@ -110,7 +111,7 @@ def _user_data(learner: Learner) -> UserData:
         pii=UserPersonalData(
             username=user.get_username() if user else "",
             email=(user.email or "") if user else "",
-            name=user.get_full_name() if user else "",
+            name=full_name_of(user) if user else "",
         ),
     )
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from django.db.models import OuterRef, Q, Subquery
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 from uuid6 import uuid7
 
 from badges.catalog import queries
@@ -113,15 +113,29 @@ def save(
 
 def archive_template(template: BadgeTemplate, *, author: Any, now: dt.datetime) -> None:
     """Archive a template: no event is matched against it any more. Credentials and progress of learners stay."""
+    archive_templates(BadgeTemplate.objects.filter(pk=template.pk), author=author, now=now)
+    template.refresh_from_db()
+
+
+def archive_templates(templates: QuerySet[BadgeTemplate], *, author: Any, now: dt.datetime) -> int:
+    """
+    Archive templates, as ``archive_template`` does; return how many.
+
+    The number of statements does not depend on the number of templates.
+    """
     with editing_transaction():
-        stored = queries.load(BadgeTemplate.objects.filter(pk=template.pk))[template.pk]
-        before = stored.document()
-        BadgeTemplate.objects.filter(pk=template.pk).update(is_active=False, archived_at=now, modified_at=now)
-        if before["is_active"] or stored.template.current_revision is None:
-            document = {**before, "is_active": False}
-            _write_revisions([SaveResult(document, stored, Outcome.UPDATED, differences(before, document))], author)
-        template.refresh_from_db()
-        bump_version()
+        stored = queries.load(templates)
+        changed = []
+        for each in stored.values():
+            before = each.document()
+            if before["is_active"] or each.template.current_revision is None:
+                document = {**before, "is_active": False}
+                changed.append(SaveResult(document, each, Outcome.UPDATED, differences(before, document)))
+        BadgeTemplate.objects.filter(pk__in=stored).update(is_active=False, archived_at=now, modified_at=now)
+        _write_revisions(changed, author)
+        if stored:
+            bump_version()
+    return len(stored)
 
 
 def rebuild(

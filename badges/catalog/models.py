@@ -35,6 +35,10 @@ class BadgeTemplate(models.Model):
     name = models.CharField(_("name"), max_length=255)
     description = models.TextField(_("description"), blank=True)
     image_url = models.URLField(_("image address"), max_length=500, blank=True)
+    # The image that a provider has for the template. The sync writes it; it is no part of the document.
+    provider_image_url = models.URLField(
+        _("provider's image"), max_length=500, blank=True, default="", db_default="", editable=False
+    )
     is_active = models.BooleanField(
         _("active"), default=False, help_text=_("Only active templates are matched against events.")
     )
@@ -67,6 +71,11 @@ class BadgeTemplate(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def shown_image_url(self) -> str:
+        """The address of the image to show: the template's own, or else its provider's. Blank: there is none."""
+        return self.image_url or self.provider_image_url
 
 
 class TemplateRevision(models.Model):

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from django.contrib import admin
+from django.core.exceptions import FieldDoesNotExist
 from django.core.paginator import Paginator
 from django.db.models import Model
 from django.http import HttpRequest
@@ -62,6 +63,25 @@ class OwnPermissions:
 
 class PluginModelAdmin(OwnPermissions, admin.ModelAdmin):
     """The base of every admin page of both apps."""
+
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
+        """Refuse filters of an address that would ask an encrypted column, letter after letter."""
+        return not _asks_encrypted_column(self.model, lookup) and super().lookup_allowed(lookup, value, request)
+
+
+def _asks_encrypted_column(model: type[Model], lookup: str) -> bool:
+    """Return whether a lookup such as ``organization__encrypted_token__startswith`` names an encrypted column."""
+    for name in lookup.split("__"):
+        try:
+            field = model._meta.get_field(name)
+        except FieldDoesNotExist:
+            return False
+        if getattr(field, "is_encrypted", False):
+            return True
+        if field.related_model is None:
+            return False
+        model = field.related_model
+    return False
 
 
 class LongTableAdmin(PluginModelAdmin):

@@ -9,6 +9,10 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 
+class NumberOrNone(int):
+    """The default of a setting that may be None instead of a number, such as a limit that can be left out."""
+
+
 class Config:
     """
     Attribute access to a dict of the host's settings, merged over ``defaults``.

@@ -9,6 +9,8 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
 
+from badges.common.config import NumberOrNone
+
 
 def config_problems(
     setting: str, defaults: dict[str, Any], *, no_dict: str, unknown: str, wrong: str
@@ -48,7 +50,7 @@ def _hint(key: str, known: list[str]) -> str:
 
 def _has_type_of(value: Any, default: Any) -> bool:
     """Return whether a value has the type of the default. A default of None allows every type."""
-    if default is None:
+    if default is None or (value is None and isinstance(default, NumberOrNone)):
         return True
     if isinstance(default, bool) or isinstance(value, bool):
         return isinstance(value, bool) and isinstance(default, bool)
@@ -60,7 +62,14 @@ def _has_type_of(value: Any, default: Any) -> bool:
 
 
 def _type_name(value: Any) -> str:
-    names = {bool: "True or False", int: "a number", float: "a number", str: "text", dict: "a dict"}
+    names = {
+        NumberOrNone: "a number or None",
+        bool: "True or False",
+        int: "a number",
+        float: "a number",
+        str: "text",
+        dict: "a dict",
+    }
     if isinstance(value, (list, tuple)):
         return (
             "a list of texts" if all(isinstance(item, str) for item in value) else "a list of other things than texts"

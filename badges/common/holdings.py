@@ -22,6 +22,7 @@ class HoldingState(enum.StrEnum):
     HELD = "held"
     REVOKED = "revoked"
     EXPIRED = "expired"
+    REPLACED = "replaced"  # renewed before its end: the learner holds a newer one
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +55,8 @@ class HoldingSource(Protocol):
         """
         Return the rows of a learner; no statement.
 
-        ``ended``: also what was revoked or has expired. The list is read in pages, by the time and the primary key,
-        which is a UUID. So an index should have the learner and the time.
+        ``ended``: also what was revoked, has expired or was replaced. The list is read in pages, by the time and the
+        primary key, which is a UUID. So an index should have the learner and the time.
         """
 
     def represent(self, rows: Sequence[Any], *, now: dt.datetime) -> Sequence[Holding]:

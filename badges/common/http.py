@@ -214,6 +214,14 @@ class HttpApi:
         """Send a JSON body and return the JSON of the answer. ``private`` texts are removed from error messages."""
         return self._call("PUT", self._address(path), private=private, json=body)
 
+    def patch(self, path: str, body: dict[str, Any], *, private: Collection[str] = ()) -> Any:
+        """Send the changes of something as ``put`` does."""
+        return self._call("PATCH", self._address(path), private=private, json=body)
+
+    def delete(self, path: str) -> Any:
+        """Delete what is at a path, and return the JSON of the answer."""
+        return self._call("DELETE", self._address(path))
+
     def pages(self, path: str, next_link: Callable[[Any], str | None], **parameters: Any) -> Iterator[Any]:
         """
         Yield one page of a list after the other; a page is requested when the caller wants it.
@@ -225,18 +233,46 @@ class HttpApi:
         for _ in range(self.max_pages):
             page = self._get(address, parameters)
             yield page
-            link = next_link(page)
-            if link is None:
+            following = self._following(address, page, next_link)
+            if following is None:
                 return
-            try:
-                following = linked_address(address, link, base=self.base)
-            except ValueError as error:
-                message = self.message(f"the list goes on at {error}. Nothing was sent there. {self.remedies.address}")
-                raise Permanent(message) from None
-            if following == address:
-                break
             address, parameters = following, {}
-        raise Permanent(self.message("a list does not end. Tell the administrator of the service."))
+        raise self.endless_list()
+
+    def page(
+        self, path: str, next_link: Callable[[Any], str | None], *, link: str | None = None, **parameters: Any
+    ) -> tuple[Any, str | None]:
+        """
+        Return one page of a list and the address of the next one, None on the last page; for who goes on later.
+
+        ``link`` is such an address of an earlier page. Without it, the first page is asked for with the ``parameters``.
+        Raises Permanent when ``link``, or the next address, leads elsewhere. The caller counts the pages.
+        """
+        address = self._address(path)
+        if link is not None:
+            address, parameters = self._linked(address, link), {}
+        page = self._get(address, parameters)
+        return page, self._following(address, page, next_link)
+
+    def endless_list(self) -> Permanent:
+        """Return the error of a list that does not end."""
+        return Permanent(self.message("a list does not end. Tell the administrator of the service."))
+
+    def _following(self, address: str, page: Any, next_link: Callable[[Any], str | None]) -> str | None:
+        link = next_link(page)
+        if link is None:
+            return None
+        following = self._linked(address, link)
+        if following == address:
+            raise self.endless_list()
+        return following
+
+    def _linked(self, address: str, link: str) -> str:
+        try:
+            return linked_address(address, link, base=self.base)
+        except ValueError as error:
+            message = self.message(f"the list goes on at {error}. Nothing was sent there. {self.remedies.address}")
+            raise Permanent(message) from None
 
     def close(self) -> None:
         """Close the connections of this process that are not in use."""

@@ -7,11 +7,11 @@ not depend on the number of credentials.
 """
 
 from badges.granting.awards import NewAward, award
-from badges.granting.by_hand import award_one, awardable_templates, lift_block, revoke_one, with_locked_learner
+from badges.granting.by_hand import award_one, lift_block, revoke_one, with_locked_learner
 from badges.granting.changes import Granted, award_and_revoke
 from badges.granting.expiring import expire_due
 from badges.granting.revocations import NewRevocation, lift_blocks_of, revoke
-from badges.granting.templates import awardable, granted
+from badges.granting.templates import awardable, awardable_templates, granted
 
 __all__ = [
     "Granted",

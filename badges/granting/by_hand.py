@@ -9,19 +9,17 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import TypeVar
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import IntegrityError
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Q
 
 from badges.awarding.models import INTERNAL_REASON_LENGTH, PUBLIC_REASON_LENGTH, UserCredential, held
 from badges.catalog.causes import REASON_LENGTH, Cause, CauseKind
-from badges.catalog.expiry import Expiry, expiry_in
 from badges.catalog.learner_template_ids import learner_template_id
-from badges.catalog.models import BadgeRequirement, BadgeTemplate
+from badges.catalog.models import BadgeTemplate
 from badges.database import in_transaction
 from badges.engagement.activities import stats_of
 from badges.exceptions import (
@@ -36,33 +34,12 @@ from badges.granting.awards import NewAward, award
 from badges.granting.ends import facts_count_until
 from badges.granting.reasons import check_reason
 from badges.granting.revocations import NewRevocation, lift_blocks, revoke
+from badges.granting.templates import awardable_templates, granted
 from badges.intake.models import Learner
 from badges.progress import states
 from badges.rules import completion, meets_badge_condition
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class _Template:
-    """A template as it is now in the database. The compiled ones lack the templates that events cannot complete."""
-
-    id: int
-    slug: str
-    revision_id: int
-    award_once: bool
-    expiry: Expiry | None
-    issuers: Sequence[tuple[str, str, str]]
-
-
-def awardable_templates() -> QuerySet[BadgeTemplate]:
-    """
-    Return the templates whose badges are awarded now.
-
-    A template that demands nothing is never active, and people award it.
-    """
-    demanded = BadgeRequirement.objects.filter(template=OuterRef("pk"), archived_at=None)
-    return BadgeTemplate.objects.filter(Q(is_active=True) | ~Exists(demanded), archived_at=None)
 
 
 def award_one(
@@ -101,7 +78,7 @@ def award_one(
                 now=now,
             )
         _require_awardable(found, template, now)
-        return award([NewAward(found.pk, _granted(template), _cause(by, reason))], now=now)[0]
+        return award([NewAward(found.pk, granted({template.pk})[template.pk], _cause(by, reason))], now=now)[0]
 
     return _in_transaction(work)
 
@@ -205,8 +182,13 @@ def lift_block(
             void_until, valid_until = facts_count_until(awarded_at, valid_until), None
         if not (_is_known(learner) and _may_be_awarded(template) and _is_complete(learner, template, void_until, now)):
             return None
-        cause = _cause(by, reason)
-        new = NewAward(learner.pk, _granted(template), cause, given_back=not is_over, valid_until=valid_until)
+        new = NewAward(
+            learner.pk,
+            granted({template.pk})[template.pk],
+            _cause(by, reason),
+            given_back=not is_over,
+            valid_until=valid_until,
+        )
         awarded = award([new], now=now)
         return awarded[0] if awarded else None
 
@@ -259,13 +241,6 @@ def _is_complete(learner: Learner, template: BadgeTemplate, void_until: dt.datet
         since = state.complete_since(requirements)
         return since is not None and since > void_until
     return completion(requirements, state.fulfilled).complete
-
-
-def _granted(template: BadgeTemplate) -> _Template:
-    issuers = template.issuers.order_by("provider").values_list("provider", "organization", "external_template")
-    revision_id, document = template.revisions.order_by("-number").values_list("id", "document")[0]
-    expiry = expiry_in(document)
-    return _Template(template.pk, template.slug, revision_id, template.award_once, expiry, list(issuers))
 
 
 def _revision_id(template: BadgeTemplate) -> int:

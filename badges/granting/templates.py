@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 
 from badges.catalog.expiry import Expiry, expiry_in
-from badges.catalog.models import BadgeTemplate, TemplateIssuer, TemplateRevision
+from badges.catalog.models import BadgeRequirement, BadgeTemplate, TemplateIssuer, TemplateRevision
 from badges.granting.awards import GrantedTemplate
-from badges.granting.by_hand import awardable_templates
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +20,16 @@ class _Template:
     award_once: bool
     expiry: Expiry | None
     issuers: list[tuple[str, str, str]] = field(default_factory=list)
+
+
+def awardable_templates() -> QuerySet[BadgeTemplate]:
+    """
+    Return the templates whose badges are awarded now.
+
+    A template that demands nothing is never active, and people award it.
+    """
+    demanded = BadgeRequirement.objects.filter(template=OuterRef("pk"), archived_at=None)
+    return BadgeTemplate.objects.filter(Q(is_active=True) | ~Exists(demanded), archived_at=None)
 
 
 def awardable(template_ids: Collection[int]) -> dict[int, GrantedTemplate]:

@@ -2,9 +2,9 @@
 Events of other services about accounts: a sticker was claimed, a certification completed, an account registered.
 
 They are no learning events: rules do not see them, and they are not in the event log. Each is a row of the inbox with a
-kind of its own, which a handler in ``badges.flows`` handles. They come in wherever JSON events do: topics of Kafka,
-files, the REST API. In these events a badge template is a *sticker*, and ``accountId`` is the UUID of a learner, or the
-id of an account at the system that ``LMS_BADGES_CONFIG["flows"]["account_issuer"]`` names.
+kind of its own, which a handler in ``badges.flows`` handles. They come in wherever JSON events do: topics of Kafka or
+Redis, files, the REST API. In these events a badge template is a *sticker*, and ``accountId`` is the UUID of a learner,
+or the id of an account at the system that ``LMS_BADGES_CONFIG["flows"]["account_issuer"]`` names.
 """
 
 from __future__ import annotations
@@ -85,9 +85,9 @@ def find(event_type: str) -> FlowEventType | None:
     return TYPES.get(event_type)
 
 
-def envelope_of_bare(event_type: str, data: Any) -> dict[str, Any]:
+def envelope_of_bare(event_type: str, data: Any, *, bus: str = "kafka") -> dict[str, Any]:
     """
-    Return the envelope of an event that came without one: a message whose value is the data alone.
+    Return the envelope of an event that came without one: a message of a ``bus`` whose value is the data alone.
 
     Its id is a keyed digest of the data, so the same data is the same event, and the id tells nothing of the account.
     A completion that comes again is handled again (``requeue``), which gives only what was not given before.
@@ -96,7 +96,7 @@ def envelope_of_bare(event_type: str, data: Any) -> dict[str, Any]:
     """
     canonical = TYPES[event_type].canonical(data, "the value")
     digest = salted_hmac(_BARE_SALT, to_text(canonical), algorithm="sha256").hexdigest()
-    return {"id": f"{_BARE_PREFIX}{digest}", "source": f"kafka/{event_type}", "type": event_type, "data": canonical}
+    return {"id": f"{_BARE_PREFIX}{digest}", "source": f"{bus}/{event_type}", "type": event_type, "data": canonical}
 
 
 # --- rows of the inbox -----------------------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ from django.db.models.functions import Cast
 
 from badges.catalog.event_types import LearnerData
 from badges.catalog.learner_paths import ExternalIdentity, PersonKey
+from badges.common.person_names import readable_name
 from badges.conf import user_lms_id_field
 from badges.database import Among
 from badges.exceptions import EventError, Permanent
@@ -547,7 +548,7 @@ def new_account(person: LearnerData) -> Any:
         "password": make_password(None),
         "is_active": person.is_active,
     }
-    columns |= _name_columns(User, person.name or "")
+    columns |= _name_columns(User, readable_name(person.name))
     email = person.email or ""
     if _has_field(User, "email") and len(email) <= (User._meta.get_field("email").max_length or 254):
         columns["email"] = email

@@ -16,7 +16,7 @@ LONGEST_TEXT = 200  # leaves room for the remedy in a mailbox's column
 HIDDEN = "***"
 
 _ADDRESS = re.compile(r"[^\s@<>\"',;:]+@[^\s@<>\"',;:]+")
-_NAMES_OF_FIELDS = ("attribute", "field", "name", "parameter", "source")
+_NAMES_OF_FIELDS = ("attribute", "field", "name", "parameter", "property", "source")
 _NAMES_OF_TEXTS = ("messages", "message", "detail", "details", "description", "error_description", "title")
 _ENVELOPES = ("data", "errors", "error", "meta", "base")
 
@@ -51,6 +51,13 @@ def next_link(page: Any) -> str | None:
     metadata = page.get("metadata") if isinstance(page, dict) else None
     link = metadata.get("next_page_url") if isinstance(metadata, dict) else None
     return str(link) if link else None
+
+
+def total_count(page: Any) -> int | None:
+    """Return how many rows a list has on all pages, if the page tells that."""
+    metadata = page.get("metadata") if isinstance(page, dict) else None
+    total = metadata.get("total_count") if isinstance(metadata, dict) else None
+    return total if isinstance(total, int) and not isinstance(total, bool) and total >= 0 else None
 
 
 def _whole_word_pattern(word: str) -> str:

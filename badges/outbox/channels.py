@@ -54,13 +54,21 @@ class HandlerWithCircuit(Protocol):
 class HandlerWithCircuits(Protocol):
     """A handler whose messages may belong to several circuits."""
 
-    def circuits(self, messages: Sequence[OutboxMessage]) -> Sequence[Sequence[str]]:
+    def circuits(self, message: OutboxMessage) -> Sequence[str]:
         """
-        Return the names of the circuits of each message, in the order of the messages.
+        Return the names of the circuits.
 
         Failures of the other side as a whole count against the first. A ``SharedProblem`` names the one that it is
         about.
         """
+
+
+@runtime_checkable
+class HandlerWithCircuitsOfMany(Protocol):
+    """A handler with ``circuits`` that needs statements to find them."""
+
+    def circuits_of(self, messages: Sequence[OutboxMessage]) -> Sequence[Sequence[str]]:
+        """Return ``circuits`` of each message, in the order of the messages."""
 
 
 class ChannelMissing(Retryable):
@@ -86,6 +94,11 @@ def unregister(name: str) -> None:
     _channels.unregister(name)
 
 
+def clear_cache() -> None:
+    """Look again for what is installed. For code that installs a channel into a running process, such as a test."""
+    _channels.clear()
+
+
 def handler_of(channel: str) -> Handler:
     """Return who delivers a channel. Raises ChannelMissing, which names the remedy, when nobody does."""
     return _channels.get(channel)
@@ -98,8 +111,10 @@ def steps_of(handler: Handler, message: OutboxMessage) -> Steps | None:
 
 def circuits_of(handler: Handler, messages: Sequence[OutboxMessage]) -> Sequence[Sequence[str]]:
     """Return the names of the circuits that each message belongs to."""
+    if isinstance(handler, HandlerWithCircuitsOfMany):
+        return handler.circuits_of(messages)
     if isinstance(handler, HandlerWithCircuits):
-        return handler.circuits(messages)
+        return [handler.circuits(message) for message in messages]
     if not isinstance(handler, HandlerWithCircuit):
         return [() for _message in messages]
     names = [handler.circuit(message) for message in messages]

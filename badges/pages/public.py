@@ -24,6 +24,7 @@ from django.views.decorators.http import require_safe
 from badges.awarding.models import CredentialStatus, UserCredential
 from badges.awarding.sharing import is_public, public_credentials
 from badges.common.client_limits import seconds_to_wait
+from badges.common.person_names import full_name_of
 from badges.common.problem_details import MEDIA_TYPE
 from badges.conf import config
 from badges.pages.addresses import absolute, address_of
@@ -113,7 +114,7 @@ def _public(row: UserCredential, now: dt.datetime) -> PublicCredential:
         state=state,
         title=row.template.name,
         description=row.template.description,
-        image_url=row.template.image_url,
+        image_url=row.template.shown_image_url,
         learner_name=_name(row) if config.pages["show_name"] else "",
         awarded_at=row.awarded_at,
         valid_until=last.ended_at or last.valid_until,
@@ -147,7 +148,7 @@ def _state(row: UserCredential, now: dt.datetime) -> State:
 
 def _name(row: UserCredential) -> str:
     user: Any = row.learner.user
-    return str(user.get_full_name()).strip() if user else ""
+    return full_name_of(user) if user else ""
 
 
 def _problem(status: int, title: str) -> dict[str, Any]:

@@ -7,6 +7,9 @@ us.
     fail, and records what was asked of it. As a process of its own: ``python -m badges.testing.credly``; a
     test that kills things starts that process with ``CredlyProcess``.
 
+``badges.testing.accredible``
+    ``AccredibleStandIn``: the same for Accredible.
+
 ``badges.testing.standin``
     What such servers are made of: the socket, the failures, the controls, and the process. For a stand-in of your own
     provider.

@@ -9,6 +9,7 @@ from django.utils import timezone, translation
 from django.utils.formats import date_format
 
 from badges.common.languages import supported_language
+from badges.common.person_names import readable_name
 from credentials_config.conf import config
 from credentials_config.contracts import DocumentContext, Person
 from credentials_config.issuing import documents
@@ -19,7 +20,7 @@ NAME_LENGTH = 255
 
 def document_name(person: Person) -> str:
     """Return the name on a learner's document: the name that the LMS has, or the username where that is blank."""
-    return _one_line(person.name) or _one_line(person.username) or str(person.lms_user_id)
+    return _one_line(readable_name(person.name)) or _one_line(readable_name(person.username)) or str(person.lms_user_id)
 
 
 def document_context(name: str, key: str) -> str:

@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from badges import api as badges
+from badges.common.person_names import full_name_of
 from credentials_config import lms
 from credentials_config.context_keys import Kind, kind_of
 from credentials_config.contracts import JSON, Eligibility, Options, Person
@@ -95,4 +96,4 @@ def _people(holders: list[Person]) -> Iterator[Person]:
 def _account(lms_user_id: int, user: AbstractUser | None) -> Person:
     if user is None:  # the account was deleted, but not the badge
         return Person(lms_user_id, "")
-    return Person(lms_user_id, user.get_username(), user.email, user.get_full_name())
+    return Person(lms_user_id, user.get_username(), user.email, full_name_of(user))

@@ -31,7 +31,7 @@ def passes(learner: int, course: int = 0, **given: Any) -> LearningEvent:
 def start_consumer(run_manage: Callable[..., Process], bus: Bus, *options: str, **config: Any) -> Process:
     """Start the consumer as a process; the keywords are its ``LMS_BADGES_CONFIG``."""
     env = {**bus.env, "LMS_BADGES_CONFIG": json.dumps(config), "LOG_LEVEL": "INFO"}
-    return run_manage("consume_badge_events", "--bus", "kafka", "-t", bus.topic, "-g", bus.group, *options, env=env)
+    return run_manage("consume_badge_events", "--bus", bus.name, "-t", bus.topic, "-g", bus.group, *options, env=env)
 
 
 def take_down(server: Service) -> None:

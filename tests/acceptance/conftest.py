@@ -11,13 +11,19 @@ import pytest
 from badges.testing.credly import CredlyProcess
 
 if TYPE_CHECKING:
-    from tests.support.event_bus import Bus
+    from tests.support.event_bus import BusOnKafka, BusOnRedis
 
 
 @pytest.fixture
-def bus(transactional_db: None, bus: Bus) -> Bus:
+def kafka_bus(transactional_db: None, kafka_bus: BusOnKafka) -> BusOnKafka:
     """Return the event bus. Other processes see what the test commits."""
-    return bus
+    return kafka_bus
+
+
+@pytest.fixture
+def redis_bus(transactional_db: None, redis_bus: BusOnRedis) -> BusOnRedis:
+    """Return the event bus. Other processes see what the test commits."""
+    return redis_bus
 
 
 @pytest.fixture

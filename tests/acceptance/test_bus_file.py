@@ -158,7 +158,8 @@ def test_names_of_every_script_are_kept(file: Path) -> None:
         (["--bus", "kafka", "-t", "learning"], r"Name a consumer group \(-g\)"),
         (["--bus", "kafka", "-t", "learning", "-g", "badges"], 'EVENT_BUS_KAFKA_BOOTSTRAP_SERVERS = "localhost:9092"'),
         (["--bus", "kafka", "-t", "a", "-g", "b", "--input", "c"], "--input belongs to --bus file"),
-        (["--bus", "redis", "-t", "learning", "-g", "badges"], "Redis streams come in a later version"),
+        (["--bus", "redis", "-t", "learning", "-g", "badges"], 'EVENT_BUS_REDIS_CONNECTION_URL = "redis://'),
+        (["--bus", "redis", "-t", "a", "-g", "b", "--input", "c"], "Redis has topics"),
         (["--bus", "file"], "Name the file of events"),
         (["--bus", "file", "--input", "x", "-t", "learning"], "-t and -g belong to --bus kafka"),
         (["--bus", "file", "--input", "no-such-file"], "cannot be read"),
@@ -172,19 +173,25 @@ def test_arguments_that_do_not_go_together_say_what_to_type(arguments: list[str]
         call_command("consume_badge_events", *arguments)
 
 
-def test_consumers_that_are_switched_off_stay_off(settings: Any) -> None:
+@pytest.mark.parametrize("bus", ["kafka", "redis"])
+def test_consumers_that_are_switched_off_stay_off(settings: Any, bus: str) -> None:
     settings.EVENT_BUS_KAFKA_BOOTSTRAP_SERVERS = "127.0.0.1:9"
     settings.EVENT_BUS_KAFKA_SCHEMA_REGISTRY_URL = "http://127.0.0.1:9"
-    settings.EVENT_BUS_KAFKA_CONSUMERS_ENABLED = False
-    with pytest.raises(CommandError, match="remove EVENT_BUS_KAFKA_CONSUMERS_ENABLED = False"):
-        call_command("consume_badge_events", "--bus", "kafka", "-t", "learning", "-g", "badges")
+    settings.EVENT_BUS_REDIS_CONNECTION_URL = "redis://127.0.0.1:9/0"
+    setting = f"EVENT_BUS_{bus.upper()}_CONSUMERS_ENABLED"
+    setattr(settings, setting, False)
+    with pytest.raises(CommandError, match=f"remove {setting} = False"):
+        call_command("consume_badge_events", "--bus", bus, "-t", "learning", "-g", "badges")
 
 
-def test_without_the_kafka_client_the_line_that_installs_it_is_printed(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("bus", "module"), [("kafka", "confluent_kafka"), ("redis", "edx_event_bus_redis")])
+def test_without_the_client_of_a_bus_the_line_that_installs_it_is_printed(
+    tmp_path: Path, bus: str, module: str
+) -> None:
     # A module with this name is found before the real one, and cannot be imported.
-    (tmp_path / "confluent_kafka.py").write_text("raise ImportError('not installed')")
+    (tmp_path / f"{module}.py").write_text("raise ImportError('not installed')")
     done = subprocess.run(
-        [sys.executable, "manage.py", "consume_badge_events", "--bus", "kafka", "-t", "learning", "-g", "badges"],
+        [sys.executable, "manage.py", "consume_badge_events", "--bus", bus, "-t", "learning", "-g", "badges"],
         cwd=ROOT,
         env={"DATABASE_URL": test_database_url(), "PATH": "", "PYTHONPATH": str(tmp_path)},
         capture_output=True,
@@ -193,4 +200,4 @@ def test_without_the_kafka_client_the_line_that_installs_it_is_printed(tmp_path:
         timeout=120,
     )
     assert done.returncode == 1
-    assert "pip install 'lms-badges[kafka]'" in done.stderr
+    assert f"pip install 'lms-badges[{bus}]'" in done.stderr

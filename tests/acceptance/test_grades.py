@@ -17,7 +17,7 @@ from badges.testing.events import LearningEvent, grade_changed
 from tests.acceptance.bus_helpers import holders
 from tests.factories import LearnerFactory, make_template, rule
 from tests.services.processes import Process
-from tests.support.kafka_doubles import FakeMessage, FakeRegistry, headers_of
+from tests.support.kafka_doubles import FakeRegistry, headers_of, received
 from tests.support.signal_samples import on_the_wire
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.tables]
@@ -64,7 +64,7 @@ def test_a_grade_of_at_least_80_percent_is_a_badge_from_avro(good_grade: None) -
     for sent in grades():
         body = on_the_wire(sent.signal, sent.data)
         read = messages.read(
-            FakeMessage(body, headers_of(sent)), FakeRegistry({1: sent.signal}), event_bytes=1024 * 1024
+            received(body, headers_of(sent)), FakeRegistry({1: sent.signal}).decode, event_bytes=1024 * 1024
         )
         assert isinstance(read, Event), read
         events.append(read)

@@ -19,19 +19,20 @@ from tests.acceptance.bus_helpers import passes
 from tests.acceptance.delivery_helpers import issued_template
 from tests.services import Redis
 from tests.services.processes import Process
-from tests.support.event_bus import Bus
+from tests.support.event_bus import BusOnKafka
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def test_events_put_on_the_bus_become_badges_at_credly_in_the_api_and_on_the_bus(
-    bus: Bus,
+    kafka_bus: BusOnKafka,
     credly: CredlyProcess,
     redis: Redis,
     run_manage: Callable[..., Process],
     run_celery: Callable[..., Process],
     client: Client,
 ) -> None:
+    bus = kafka_bus
     issued_template(credly)
     bus.create_topic(partitions=2)
     bus.kafka.create_topic("test-learning-badges-lifecycle")
@@ -62,7 +63,7 @@ def test_events_put_on_the_bus_become_badges_at_credly_in_the_api_and_on_the_bus
     assert len(client.get("/api/badges/v1/credentials/").json()["results"]) == 2
 
 
-def announced(bus: Bus) -> list[str]:
+def announced(bus: BusOnKafka) -> list[str]:
     """Read the event types on the topic of announcements, from its beginning."""
     from confluent_kafka import Consumer, TopicPartition  # noqa: PLC0415 -- only this test reads the bus
 

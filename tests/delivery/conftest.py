@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.issuers.conftest import provider
+
 if TYPE_CHECKING:
     from tests.delivery.telegraph import Telegraph
+
+__all__ = ["provider", "telegraph"]
 
 
 @pytest.fixture

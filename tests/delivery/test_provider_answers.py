@@ -7,35 +7,24 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from badges import delivery
-from badges.issuers.credly.models import CredlyBadge
+from badges import api, delivery
+from badges.models import UserCredential
 from badges.outbox.models import Circuit, OutboxMessage
-from badges.testing.credly import CredlyStandIn
-from tests.acceptance.delivery_helpers import pass_course
-from tests.factories import credly_issuer, make_template
+from tests.factories import NOON, LearnerFactory
+from tests.support.providers import TestedProvider
 
-pytestmark = [pytest.mark.tables, pytest.mark.django_db]
+pytestmark = [pytest.mark.tables, pytest.mark.django_db(transaction=True)]
 
 HTML = "<html><body>It works!</body></html>"
-FIELD_ERRORS = (
-    '{"data": {"message": "Validation failed", "errors": [{"attribute": "issued_at", "messages": ["is odd"]}]}}',
-    '{"errors": {"issued_at": ["is odd"]}}',
-    '{"errors": ["issued_at is odd"]}',
-)
 ASKED, NOT_ASKED = "no_response", "created"
 
 
-@pytest.fixture
-def credly(settings: Any) -> Any:
-    with CredlyStandIn() as stand_in:
-        credly = {
-            "CREDLY_API_BASE_URL": stand_in.url,
-            "ORGANIZATIONS": {stand_in.organization: stand_in.token},
-            "timeout": 0.5,
-        }
-        settings.LMS_BADGES_CONFIG = {**settings.LMS_BADGES_CONFIG, "credly": credly}
-        make_template(issuers=[credly_issuer(stand_in.organization, stand_in.add_template().id)])
-        yield stand_in
+def award(provider: TestedProvider) -> UserCredential:
+    return api.award(LearnerFactory(user__email="ada@example.com"), provider.template().slug, now=NOON)
+
+
+def message(provider: TestedProvider) -> OutboxMessage:
+    return OutboxMessage.objects.get(channel=provider.slug)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +35,7 @@ def credly(settings: Any) -> Any:
         ({"status": 403, "body": HTML}, ("pending", 0, NOT_ASKED, "problem")),
         ({"status": 302, "headers": {"Location": "http://127.0.0.2:9/"}}, ("pending", 0, NOT_ASKED, "problem")),
         ({"status": 404, "body": "{}"}, ("dead", 1, "error", "")),  # both its template and its organization are there
-        *(({"status": 422, "body": body}, ("dead", 1, "error", "")) for body in FIELD_ERRORS),
+        *(({"status": 422, "body": number}, ("dead", 1, "error", "")) for number in range(3)),  # see field_errors
         ({"status": 429, "headers": {"Retry-After": "30"}}, ("pending", 0, NOT_ASKED, "rate_limit")),
         (
             {"status": 429, "headers": {"Retry-After": "Fri, 31 Dec 2100 23:59:59 GMT"}},
@@ -56,39 +45,60 @@ def credly(settings: Any) -> Any:
         ({"status": 500, "body": HTML}, ("pending", 0, ASKED, "")),
         ({"status": 503, "headers": {"Retry-After": "30"}}, ("pending", 0, ASKED, "outage")),
         ({"status": 200, "body": HTML}, ("pending", 0, ASKED, "")),
-        ({"status": 201, "body": '{"data": {"id": "12'}, ("pending", 0, ASKED, "")),
+        ({"status": 201, "body": "truncated"}, ("pending", 0, ASKED, "")),  # see there
         ({"status": 201, "body": ""}, ("pending", 0, ASKED, "")),
     ],
 )
 def test_an_answer_instead_of_a_badge(
-    credly: CredlyStandIn, failure: dict[str, Any], outcome: tuple[str, int, str, str]
+    provider: TestedProvider, failure: dict[str, Any], outcome: tuple[str, int, str, str]
 ) -> None:
-    credly.answer(on="issue", times=None, **failure)
-    pass_course(1)
+    body = failure.get("body", "")
+    if isinstance(body, int):
+        body = provider.field_errors[body]
+    elif body == "truncated":
+        body = provider.truncated
+    provider.standin.answer(on="issue", times=None, **{**failure, "body": body})
+    credential = award(provider)
     delivery.drain(now=timezone.now())
-    row = OutboxMessage.objects.get(channel="credly")
-    circuit = Circuit.objects.filter(name=f"credly:{credly.organization}").first()
+    row = message(provider)
+    circuit = Circuit.objects.filter(name=f"{provider.slug}:{provider.organization}").first()
     reason = circuit.reason if circuit and circuit.open_until else ""
-    assert (row.state, row.attempts, CredlyBadge.objects.get().state, reason) == outcome
+    assert (row.state, row.attempts, provider.row(credential).state, reason) == outcome
     assert row.last_error
-    assert "learner1@" not in row.last_error
-    assert credly.badges == []
+    assert "ada@" not in row.last_error
+    assert provider.all_badges() == []
 
 
 @pytest.mark.parametrize("failure", ["refused", "silence", "cut"])
-def test_no_answer_at_all(credly: CredlyStandIn, failure: str) -> None:
+def test_no_answer_at_all(provider: TestedProvider, failure: str) -> None:
+    credential = award(provider)
     if failure == "refused":
-        credly.refuse()
+        provider.standin.refuse()
     elif failure == "silence":
-        credly.slow_down(2, on="issue", times=1)
+        provider.standin.slow_down(2, on="issue", times=1)
     else:
-        credly.drop(on="issue", carried_out=True)
-    pass_course(1)
+        provider.standin.drop(on="issue", carried_out=True)
     delivery.drain(now=timezone.now())
-    row = OutboxMessage.objects.get(channel="credly")
+    row = message(provider)
     assert (row.state, row.attempts) == ("pending", 0)
-    assert CredlyBadge.objects.get().state == (NOT_ASKED if failure == "refused" else ASKED)
-    credly.recover()
-    delivery.try_now(OutboxMessage.objects.filter(channel="credly"))
-    assert delivery.drain().delivered == 1
-    assert len(credly.badges) == 1
+    assert provider.row(credential).state == (NOT_ASKED if failure == "refused" else ASKED)
+    provider.standin.recover()
+    delivery.try_now(OutboxMessage.objects.filter(channel=provider.slug))
+    delivery.drain()
+    assert message(provider).state == "delivered"
+    assert len(provider.all_badges()) == 1
+
+
+@pytest.mark.parametrize("failure", [{"status": 401}, {"status": 429}, {"status": 503}, {"status": 200, "body": HTML}])
+def test_a_badge_that_cannot_be_revoked_yet_is_revoked_later(provider: TestedProvider, failure: dict[str, Any]) -> None:
+    credential = award(provider)
+    delivery.drain()
+    provider.standin.answer(on=provider.revocation, **failure)
+    api.revoke(credential.learner, credential.template.slug, now=timezone.now())
+    delivery.drain()
+    waiting = OutboxMessage.objects.filter(channel=provider.slug, type="revoke")
+    assert waiting.get().state == "pending"
+    delivery.try_now(waiting)
+    delivery.drain()
+    assert waiting.get().state == "delivered"
+    assert (provider.valid_badges(), provider.row(credential).state) == ([], "revoked")

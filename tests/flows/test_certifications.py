@@ -17,7 +17,7 @@ from badges.intake.models import InboxMessage, Learner
 from tests.factories import LearnerFactory, make_template
 from tests.flows.senders import NOON, completed, reasons, states, take, work
 from tests.support.constraints import again, refused
-from tests.support.kafka_doubles import FakeMessage
+from tests.support.kafka_doubles import received
 from tests.support.threads import outcomes_at_once
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.tables]
@@ -81,7 +81,7 @@ def test_without_a_mapping_the_completion_is_stored_and_nothing_else() -> None:
 def bare(learner: Learner) -> Event:
     """Return a completion of ``Rust-101`` that came as data alone."""
     data = {"accountId": str(learner.uuid), "certificationId": "Rust-101", "completedAt": "2026-03-09T08:00:00Z"}
-    message = FakeMessage(json.dumps(data).encode())
+    message = received(json.dumps(data).encode())
     event = json_messages.read(message, event_bytes=10_000, bare_type=flow_events.COMPLETED)
     assert isinstance(event, Event)
     return event

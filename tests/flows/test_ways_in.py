@@ -20,7 +20,7 @@ from badges.intake.models import InboxMessage, Learner
 from tests.factories import LearnerFactory, make_template
 from tests.flows.senders import NOON, reasons, states, work
 from tests.rest_api.schema import assert_as_promised
-from tests.support.kafka_doubles import FakeMessage
+from tests.support.kafka_doubles import received
 from tests.support.learner_factories import signed_in, somebody
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -44,7 +44,7 @@ def envelope(data: Any, **attributes: Any) -> dict[str, Any]:
 
 def read(value: Any, *, bare_type: str | None = CLAIMED) -> Any:
     content = value if isinstance(value, bytes) else json.dumps(value).encode()
-    return json_messages.read(FakeMessage(content), event_bytes=10_000, bare_type=bare_type)
+    return json_messages.read(received(content), event_bytes=10_000, bare_type=bare_type)
 
 
 def claim_of(learner: Learner) -> dict[str, Any]:

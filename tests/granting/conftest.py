@@ -1,5 +1,5 @@
-"""A Credly to issue at."""
+"""A Credly to issue at, and each provider in turn."""
 
-from tests.issuers.conftest import credly
+from tests.issuers.conftest import credly, provider
 
-__all__ = ["credly"]
+__all__ = ["credly", "provider"]

@@ -27,7 +27,7 @@ from badges.intake.events import (
 )
 from badges.testing.events import LearningEvent, line_of, passing_status
 from tests.support import signal_samples as samples
-from tests.support.kafka_doubles import FakeMessage, FakeRegistry, headers_of
+from tests.support.kafka_doubles import FakeRegistry, headers_of, received
 
 LEARNER_SIGNALS = samples.signals_about_learners()
 ON_THE_BUS = [signal for signal in LEARNER_SIGNALS if samples.is_serialisable(signal)]
@@ -48,7 +48,7 @@ def _by_type(signals):
 
 def _from_kafka(event: LearningEvent) -> Event:
     body = samples.on_the_wire(event.signal, event.data)
-    read = messages.read(FakeMessage(body, headers_of(event)), FakeRegistry({1: event.signal}), event_bytes=LIMIT)
+    read = messages.read(received(body, headers_of(event)), FakeRegistry({1: event.signal}).decode, event_bytes=LIMIT)
     assert isinstance(read, Event), read
     return read
 

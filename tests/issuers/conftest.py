@@ -14,6 +14,7 @@ import pytest
 from uuid6 import uuid7
 
 from badges.testing.credly import CredlyStandIn
+from tests.support.providers import SLUGS, TestedProvider, tested_provider
 
 if TYPE_CHECKING:
     from badges.awarding.models import UserCredential
@@ -89,3 +90,9 @@ def make_learner(
 def someone() -> Callable[..., Learner]:
     """Make a learner with this name, e-mail address, …"""
     return make_learner
+
+
+@pytest.fixture(params=SLUGS)
+def provider(request: Any, settings: Any) -> Iterator[TestedProvider]:
+    """Each provider in turn, with its stand-in."""
+    yield from tested_provider(request.param, settings)

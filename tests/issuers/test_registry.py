@@ -76,7 +76,7 @@ def test_a_plugin_is_found_by_its_entry_point_and_gets_its_messages(plugins: str
     channel = ProviderChannel("paper")
     channel(message(credential=str(credential_id)))
     assert sys.modules[plugins].issued == [("issued", credential_id)]
-    assert channel.circuits([message(credential=str(credential_id))]) == [("paper",)]
+    assert channel.circuits(message(credential=str(credential_id))) == ("paper",)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_a_plugin_is_found_by_its_entry_point_and_gets_its_messages(plugins: str
 def test_an_issuer_that_does_not_work_is_named_with_the_remedy(plugins: str, slug: str, words: str) -> None:
     with pytest.raises(Permanent, match=words):
         ProviderChannel(slug)(message(credential=str(uuid7())))
-    assert ProviderChannel(slug).circuits([message(credential=str(uuid7()))]) == [()]
+    assert ProviderChannel(slug).circuits(message(credential=str(uuid7()))) == ()
 
 
 @pytest.mark.parametrize("payload", ["", "[]", "{}", '{"credential": null}', '{"credential": 7}'])

@@ -21,6 +21,7 @@ from tests.factories import (
     make_template,
     requirement,
 )
+from tests.support.accessibility import barriers
 from tests.support.contrast import contrast
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -96,7 +97,7 @@ def test_a_button_copies_the_public_address(signed_in: Any, live_server: Any, le
     assert copied == f"{live_server.url}/badges/credentials/{credential.pk}/"
 
 
-def test_nothing_sticks_out_on_a_small_phone_and_everything_can_be_touched(
+def test_nothing_sticks_out_on_a_small_phone_and_everything_can_be_touched_and_axe_finds_no_barrier(
     signed_in: Any, live_server: Any, learner: Any
 ) -> None:
     on_a_phone(signed_in)
@@ -105,10 +106,13 @@ def test_nothing_sticks_out_on_a_small_phone_and_everything_can_be_touched(
         assert signed_in.execute_script("return document.documentElement.scrollWidth") <= 320, address
         for element in signed_in.find_elements(By.CSS_SELECTOR, "input:not([type=hidden]), button, .button"):
             assert element.size["height"] >= 44 or not element.is_displayed()  # a finger's width
+        assert barriers(signed_in) == [], address
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_all_text_has_enough_contrast(signed_in: Any, live_server: Any, learner: Any, scheme: str) -> None:
+def test_all_text_has_enough_contrast_and_axe_finds_no_barrier(
+    signed_in: Any, live_server: Any, learner: Any, scheme: str
+) -> None:
     feature = {"name": "prefers-color-scheme", "value": scheme}
     signed_in.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
     for address in addresses(learner):
@@ -117,6 +121,7 @@ def test_all_text_has_enough_contrast(signed_in: Any, live_server: Any, learner:
         assert shades
         for text, ground in shades:
             assert contrast(text, ground) >= 4.5, (address, text, ground)
+        assert barriers(signed_in) == [], address
 
 
 def test_headings_language_and_labels_are_there_for_those_who_hear_the_page(

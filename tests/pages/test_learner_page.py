@@ -259,6 +259,18 @@ def test_a_revoked_badge_is_not_offered_to_linkedin(learner: Any, signed_in: Any
     assert "LinkedIn" not in page
 
 
+def test_a_renewed_badge_is_called_renewed_and_not_expired(learner: Any, signed_in: Any) -> None:
+    template, ended = make_template(), dt.datetime(2026, 5, 4, 12, tzinfo=dt.UTC)
+    old = UserCredentialFactory(
+        learner=learner, template=template, status="replaced", active_key=None, valid_until=ended, ended_at=ended
+    )
+    UserCredentialFactory(learner=learner, template=template, replaces=old)
+    page = " ".join(re.sub(r"<[^>]*>", " ", read(signed_in, f"{PAGE}?ended=yes")).split())
+    assert "Renewed on May 4, 2026" in page
+    assert "xpired on" not in page
+    assert page.count(" renewed ") == 1
+
+
 def test_pages_hold_every_badge_once_and_lead_back(learner: Any, signed_in: Any) -> None:
     template = make_template(name="Nest")
     ended = {**REVOKED, "learner": learner, "template": template}

@@ -52,10 +52,15 @@ def test_a_learner_sees_what_is_theirs_and_nothing_else(learner: Any, learner_cl
     assert assert_as_promised(learner_client.get(f"{LIST}{of_others.pk}/"), DETAIL)["status"] == 404
 
 
-def test_filters_do_not_open_what_is_somebody_elses(learner_client: Any) -> None:
-    of_others = UserCredentialFactory()
-    assert ids(ask(learner_client, username=of_others.learner.user.username)) == []
-    assert ids(ask(learner_client, lms_user_id=of_others.learner.lms_user_id)) == []
+@pytest.mark.parametrize("rows", ["credentials", "progress"])
+def test_asking_for_somebody_elses_is_refused_and_not_answered_with_an_empty_list(
+    learner: Any, learner_client: Any, rows: str
+) -> None:
+    other, address = LearnerFactory(), f"/api/badges/v1/{rows}/"
+    for asked in ({"username": other.user.username}, {"lms_user_id": other.lms_user_id}, {"username": "nobody"}):
+        assert assert_as_promised(learner_client.get(address, asked), address)["status"] == 403
+    for asked in ({"username": learner.user.username}, {"lms_user_id": learner.lms_user_id}):
+        assert learner_client.get(address, asked).status_code == 200
 
 
 def test_the_permission_to_view_credentials_shows_everybodys(all_seeing: Any) -> None:

@@ -46,6 +46,7 @@ def test_the_document_describes_our_views_only(client: Any) -> None:
         "/api/badges/v1/templates/{slug}/",
         "/api/badges/v1/templates/{slug}/revisions/",
         "/api/badges/v1/templates/{slug}/revisions/{number}/",
+        "/api/badges/v1/webhooks/{provider}/{organization}/{secret}/",
         "/api/users/v1/users",
         "/api/users/v1/users/{userId}",
         "/api/users/v1/users/{userId}/identities",

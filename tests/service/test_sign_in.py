@@ -20,11 +20,6 @@ def account(**fields: Any) -> Any:
     return user
 
 
-@pytest.fixture(autouse=True)
-def quick_hashes(settings: Any) -> None:
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-
 def test_an_account_is_found_by_its_username_and_by_its_address() -> None:
     user = account(username="fantasio", email="fantasio@example.org")
     names = ["fantasio", "fantasio@example.org", "Fantasio@Example.org"]
@@ -86,3 +81,15 @@ def test_the_admin_has_no_sign_in_page_of_its_own(client: Any) -> None:
     user.is_staff = True
     user.save()
     assert client.get("/admin/login/").headers["Location"] == "/admin/"
+
+
+@pytest.mark.parametrize(("language", "direction"), [("ar", "rtl"), ("de", "ltr"), ("es", "ltr"), ("fr", "ltr")])
+def test_the_page_is_all_in_the_readers_language_and_says_which(client: Any, language: str, direction: str) -> None:
+    english, page = (
+        client.get("/sign-in/", headers={"Accept-Language": each}).content.decode() for each in ("en", language)
+    )
+    assert f'<html lang="{language}" dir="{direction}">' in page
+    for words in ("Sign in", "E-mail address or username", "Password"):
+        assert words in english
+        assert words not in page
+    assert '<html lang="en" dir="ltr">' in client.get("/sign-in/", headers={"Accept-Language": "ja"}).content.decode()

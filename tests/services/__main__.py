@@ -30,5 +30,7 @@ else:
         for service in wanted:
             if service.name in GOALS:
                 fetched(service.name)
+        if chromium.NAME not in arguments.without:
+            fetched("axe")
     except ServiceUnavailable as error:
         sys.exit(str(error))

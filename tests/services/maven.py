@@ -17,10 +17,10 @@ from pathlib import Path
 from tests.services.processes import ROOT
 from tests.services.service import ServiceUnavailable
 
-POMS = {"s3proxy": Path(__file__).with_name("s3proxy.pom.xml")}
+POMS = {name: Path(__file__).with_name(f"{name}.pom.xml") for name in ("axe", "s3proxy")}
 POM = Path(__file__).with_name("pom.xml")
 CACHE = Path(os.environ.get("SERVICES_CACHE", ROOT / ".cache" / "services"))
-GOALS = {"kafka": "copy-dependencies", "schema_registry": "unpack", "s3proxy": "copy"}
+GOALS = {"axe": "unpack", "kafka": "copy-dependencies", "schema_registry": "unpack", "s3proxy": "copy"}
 SECONDS = 600
 
 

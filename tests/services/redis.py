@@ -22,8 +22,19 @@ class Redis(Service):
         self._server = self.program("redis-server")
 
     def command(self) -> list[str | Path]:
-        options = {"port": self.port, "bind": "127.0.0.1", "dir": self.folder, "save": "", "appendonly": "yes"}
+        options: dict[str, object] = {
+            "port": self.port,
+            "bind": "127.0.0.1",
+            "dir": self.folder,
+            "save": "",
+            "appendonly": "yes",
+        }
+        options |= self.options()
         return [self._server, *(part for key, value in options.items() for part in (f"--{key}", str(value)))]
+
+    def options(self) -> dict[str, object]:
+        """Return more options of the server, for a subclass."""
+        return {}
 
     def answers(self) -> bool:
         # A connection is not enough: while Redis loads its data, it accepts connections and refuses every command.

@@ -10,10 +10,12 @@ import psycopg
 import pytest
 from confluent_kafka import Consumer, Producer
 from redis import Redis as RedisClient
+from selenium.webdriver import Chrome
 
 from tests.conftest import LEFT_OUT
 from tests.services import ALL, Kafka, MariaDB, PostgreSQL, Redis, SchemaRegistry
 from tests.services.service import Service, ServiceUnavailable
+from tests.support.accessibility import barriers
 
 
 def test_kafka_keeps_a_message_over_a_crash(kafka: Kafka) -> None:
@@ -125,6 +127,11 @@ def test_a_start_that_takes_too_long_is_ended() -> None:
     assert not service.running
     service.close()
     assert not service.folder.exists()
+
+
+def test_axe_says_what_keeps_people_out_of_a_page(browser: Chrome) -> None:
+    browser.get("data:text/html,<html lang=en><title>Houba</title><main><h1>Houba</h1><img src=x id=nest></main>")
+    assert barriers(browser) == ["critical image-alt: #nest"]
 
 
 def _post(url: str, body: dict) -> dict:

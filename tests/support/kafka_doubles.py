@@ -11,7 +11,9 @@ from openedx_events.event_bus.avro.serializer import AvroSignalSerializer
 from openedx_events.tooling import OpenEdxPublicSignal
 
 from badges.exceptions import EventError
-from badges.intake.consumers.schemas import Decoder, RegistryUnavailableError, decoder_of
+from badges.intake.consumers.kafka import message_of
+from badges.intake.consumers.messages import Message
+from badges.intake.consumers.schemas import Decoder, RegistryUnavailableError, Schemas, decoder_of
 
 
 @dataclass
@@ -41,8 +43,13 @@ class FakeMessage:
         return self.created
 
 
+def received(body: bytes | None, headers: Any = (), **message: Any) -> Message:
+    """Return what is read from Kafka."""
+    return message_of(FakeMessage(body, headers, **message))
+
+
 @dataclass
-class FakeRegistry:
+class FakeRegistry(Schemas):
     """The schemas of a registry that answers, or does not."""
 
     signals: Mapping[int, OpenEdxPublicSignal] = field(default_factory=dict)

@@ -1,8 +1,9 @@
 """
-From a Kafka message of a JSON topic to an event, as CloudEvents say.
+From a message of a JSON topic to an event, as CloudEvents say.
 
-A message has one of two forms. In the binary form its headers are the attributes (``ce_type`` and so on), and its value
-is the data. In the structured form it has no such headers, and its value is an object with the attributes and the data.
+A message has one of two forms. In the binary form the bus transports the attributes beside the value (on Kafka the
+headers ``ce_type`` and so on, on Redis the fields ``type`` and so on), and the value is the data. In the structured
+form there is no such type, and the value is an object with the attributes and the data.
 
 A third form is no CloudEvent: on a topic that is named like one of ``flow_events``, the value may be the data alone.
 """
@@ -16,20 +17,8 @@ from badges.conf import config
 from badges.exceptions import EventError
 from badges.intake import flow_events
 from badges.intake.consumers.loop import Skipped, definition_of
-from badges.intake.consumers.messages import (
-    ID_HEADER,
-    SOURCE_HEADER,
-    TIME_HEADER,
-    TYPE_HEADER,
-    Headers,
-    Message,
-    as_base64,
-    received_from_of,
-    time_of,
-    unreadable,
-)
+from badges.intake.consumers.messages import Message, as_base64, unreadable
 from badges.intake.events import (
-    TOO_BIG,
     Event,
     TooBigError,
     Unreadable,
@@ -45,6 +34,12 @@ REQUIRED = ("id", "type", "data")
 ATTRIBUTES = {"specversion", "type", "data"}
 
 
+def topics() -> frozenset[str]:
+    """Return the topics whose messages are JSON, as for ``-t``: those of the settings, and those of ``flow_events``."""
+    named = config.json_topics
+    return frozenset({*flow_events.TYPES, *(named if isinstance(named, (list, tuple)) else ())})
+
+
 def read(message: Message, *, event_bytes: int, bare_type: str | None = None) -> Event | Unreadable | Skipped:
     """
     Return the event of a message, or why there is none.
@@ -53,18 +48,15 @@ def read(message: Message, *, event_bytes: int, bare_type: str | None = None) ->
     whose value is the data alone. Raises Retryable when the database has to be asked for an event type and does not
     answer.
     """
-    headers, value, received_from = Headers(message.headers() or ()), message.value(), received_from_of(message)
+    value, time_name = message.value, message.attributes.name("time")
     body: str | None = None
     try:
-        if value is None:
-            raise EventError("the message is empty")
-        if len(value) > event_bytes:
-            raise TooBigError(TOO_BIG.format(size=len(value), limit=event_bytes))
+        value = message.content(event_bytes)
         body = _text(value)
-        envelope = _envelope(headers, load_json(body), bare_type)
+        envelope = _envelope(message, load_json(body), bare_type)
         # It is kept with all its attributes, so that it can be tried again.
         body = json.dumps(envelope, ensure_ascii=False)
-        time = time_of(envelope.get("time"), f"the {TIME_HEADER} header or the time", message)
+        time = message.time(envelope.get("time"), f"the {time_name} or the time")
         body = json.dumps({**envelope, "time": time.isoformat()}, ensure_ascii=False)
         event_type = canonical_type(envelope["type"])
         definition = definition_of(event_type)
@@ -77,32 +69,34 @@ def read(message: Message, *, event_bytes: int, bare_type: str | None = None) ->
             source=canonical_source(config.default_source if source is None else source),
             time=time,
             data=envelope["data"],
-            received_from=received_from,
+            received_from=message.received_from,
         )
         stored_size(event, len(value), event_bytes)
     except TooBigError as error:
-        return unreadable(error, headers, received_from, value, None)
+        return unreadable(error, message, None)
     except EventError as error:
-        return unreadable(error, headers, received_from, value, _storable(body, value, event_bytes))
+        return unreadable(error, message, _storable(body, value, event_bytes))
     return event
 
 
-def _envelope(headers: Headers, content: Any, bare_type: str | None) -> dict[str, Any]:
+def _envelope(message: Message, content: Any, bare_type: str | None) -> dict[str, Any]:
     """Return the attributes and the data of a message. Raises EventError when it is not a CloudEvent."""
-    if headers.optional(TYPE_HEADER) is not None:
+    attributes = message.attributes
+    if attributes.optional("type") is not None:
         return {
-            "id": headers.required(ID_HEADER),
-            "source": headers.optional(SOURCE_HEADER),
-            "type": headers.required(TYPE_HEADER),
-            "time": headers.optional(TIME_HEADER),
+            "id": attributes.required("id"),
+            "source": attributes.optional("source"),
+            "type": attributes.required("type"),
+            "time": attributes.optional("time"),
             "data": content,
         }
+    type_name = attributes.name("type")
     if not isinstance(content, dict):
-        raise EventError(f"the message has no {TYPE_HEADER} header, and its value is no object with id, type and data")
+        raise EventError(f"the message has no {type_name}, and its value is no object with id, type and data")
     if bare_type is not None and not ATTRIBUTES & content.keys():
-        return flow_events.envelope_of_bare(bare_type, content)
+        return flow_events.envelope_of_bare(bare_type, content, bus=message.bus)
     if missing := [name for name in REQUIRED if content.get(name) is None]:
-        raise EventError(f"not an event: {', '.join(missing)} missing; the message has no {TYPE_HEADER} header either")
+        raise EventError(f"not an event: {', '.join(missing)} missing; the message has no {type_name} either")
     return content
 
 

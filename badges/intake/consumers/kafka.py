@@ -16,7 +16,7 @@ from typing import Any
 
 from badges.conf import config
 from badges.intake import flow_events
-from badges.intake.consumers import client, json_messages, messages
+from badges.intake.consumers import json_messages, kafka_client, messages
 from badges.intake.consumers.loop import WAIT_SECONDS, Bus, CannotDecodeError, ConsumerError, Item, OperatorNotices
 from badges.intake.consumers.schemas import RegistryUnavailableError, Schemas
 from badges.intake.events import Unreadable
@@ -46,12 +46,12 @@ class KafkaBus(Bus[Any]):
     gather_seconds = GATHER_SECONDS
 
     def __init__(self, topics: Sequence[str], group: str, *, topic_wait_seconds: float = TOPIC_WAIT_SECONDS) -> None:
-        named = {*flow_events.TYPES, *(config.json_topics if isinstance(config.json_topics, (list, tuple)) else ())}
+        named = json_messages.topics()
         self._needs_registry = not set(topics) <= named
-        client.check_ready(needs_registry=self._needs_registry)
-        self._topics = client.full_topics(list(topics))
-        self._json_topics = frozenset(client.full_topics([topic for topic in topics if topic in named]))
-        self._bare_types = dict(zip(client.full_topics(list(flow_events.TYPES)), flow_events.TYPES, strict=True))
+        kafka_client.check_ready(needs_registry=self._needs_registry)
+        self._topics = kafka_client.full_topics(list(topics))
+        self._json_topics = frozenset(kafka_client.full_topics([topic for topic in topics if topic in named]))
+        self._bare_types = dict(zip(kafka_client.full_topics(list(flow_events.TYPES)), flow_events.TYPES, strict=True))
         self._group = group
         self._event_bytes = config.intake["event_bytes"]
         self._topic_wait_seconds = topic_wait_seconds
@@ -69,7 +69,7 @@ class KafkaBus(Bus[Any]):
 
     def open(self, *, notices: OperatorNotices, discard: Callable[[Callable[[Any], bool]], None]) -> None:
         self._notices, self._discard = notices, discard
-        self._consumer = client.make_consumer(self._group, on_error=self._note_client_error)
+        self._consumer = kafka_client.make_consumer(self._group, on_error=self._note_client_error)
         self._schemas = Schemas() if self._needs_registry else None
         self._consumer.subscribe(
             self._topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
@@ -116,12 +116,12 @@ class KafkaBus(Bus[Any]):
                 log.warning("Dead letter from %s: %s", item.received_from, item.reason)
         return items
 
-    def _read(self, message: Any) -> Item:
-        if message.topic() in self._json_topics:
-            bare_type = self._bare_types.get(message.topic())
-            return json_messages.read(message, event_bytes=self._event_bytes, bare_type=bare_type)
+    def _read(self, received: Any) -> Item:
+        message, topic = message_of(received), received.topic()
+        if topic in self._json_topics:
+            return json_messages.read(message, event_bytes=self._event_bytes, bare_type=self._bare_types.get(topic))
         assert self._schemas is not None
-        return messages.read(message, self._schemas, event_bytes=self._event_bytes)
+        return messages.read(message, self._schemas.decode, event_bytes=self._event_bytes)
 
     def wait(self) -> list[Any]:
         """Pause the partitions for a moment, and stay in the group."""
@@ -253,6 +253,17 @@ class KafkaBus(Bus[Any]):
         if self._missing or self._assigned is None or self._notices.is_open("broker"):
             return False
         return self._assigned <= self._at_end and now - self._last_arrival > IDLE_SECONDS
+
+
+def message_of(received: Any) -> messages.Message:
+    """Return a message of ``confluent_kafka`` as one of any bus."""
+    kind, milliseconds = received.timestamp()
+    return messages.Message(
+        messages.Attributes(received.headers() or (), prefix="ce_", kind="header"),
+        received.value(),
+        f"kafka:{received.topic()}/{received.partition()}@{received.offset()}",
+        milliseconds if kind else None,
+    )
 
 
 def _topic_partitions(partitions: Sequence[Any]) -> set[TopicPartition]:

@@ -66,7 +66,7 @@ class CannotDecodeError(Retryable):
 
 
 class OperatorNotices:
-    """Notifies the operator of a condition: once when it begins, and once when it ends."""
+    """Notifies the operator, of a condition once when it begins and once when it ends."""
 
     def __init__(self, notify: Callable[[str], None]) -> None:
         self._notify = notify
@@ -83,6 +83,10 @@ class OperatorNotices:
         if subject in self._open:
             self._open.remove(subject)
             self._notify(text)
+
+    def tell(self, text: str) -> None:
+        """Notify the operator of something that has no end."""
+        self._notify(text)
 
     def is_open(self, subject: str) -> bool:
         """Return whether a condition has begun and not ended."""

@@ -1,5 +1,5 @@
 """
-From a Kafka message to an event: headers, wire format, Avro.
+From a message of Avro to an event. The buses differ in how they transport attributes, and in how Avro is decoded.
 
 The decoded Avro becomes the event directly. The attrs classes of openedx-events are not built in between.
 """
@@ -10,13 +10,13 @@ import base64
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
 
 from badges.conf import config
 from badges.exceptions import EventError
 from badges.intake.consumers.loop import Skipped, definition_of
-from badges.intake.consumers.schemas import Schemas
 from badges.intake.events import (
     TOO_BIG,
     TYPE_LENGTH,
@@ -32,117 +32,126 @@ from badges.intake.events import (
     unreadable_id,
 )
 
-# The names that event-bus-kafka gives to CloudEvents attributes.
-TYPE_HEADER, ID_HEADER, SOURCE_HEADER, TIME_HEADER = "ce_type", "ce_id", "ce_source", "ce_time"
-# Bytes before the Avro data: a zero byte, then the id of the schema in four bytes (Confluent's wire format).
-WIRE_PREFIX = 5
 BODY_KEYS = ("id", "source", "type", "time", "data")
 
-
-class Message(Protocol):
-    """The part of ``confluent_kafka.Message`` that is used here."""
-
-    def topic(self) -> str: ...
-    def partition(self) -> int: ...
-    def offset(self) -> int: ...
-    def headers(self) -> Sequence[tuple[str, bytes]] | None: ...
-    def value(self) -> bytes | None: ...
-    def timestamp(self) -> tuple[int, int]: ...
+# Decodes the value of a message of an event type. Raises EventError, or Retryable when that is not possible now.
+Decode = Callable[[str, bytes], Any]
 
 
-def read(message: Message, schemas: Schemas, *, event_bytes: int) -> Event | Unreadable | Skipped:
+class Attributes:
     """
-    Return the event of a message, or why there is none.
+    The attributes of an event, as the message of a bus has them beside its value.
 
-    A message of a type that is not configured is not decoded. An event that takes more than ``event_bytes`` is
-    unreadable. Raises RegistryUnavailableError when the schema registry does not answer.
+    ``pairs`` are names with values; names may repeat, values may be anything. ``prefix`` is what the bus puts before
+    the names, and ``kind`` is what it calls a pair: Kafka has the header ``ce_type``, Redis the field ``type``.
     """
-    headers = Headers(message.headers() or ())
-    received_from = received_from_of(message)
-    value = message.value()
-    body: Callable[[], str] | None = None
-    try:
-        event_type = canonical_type(headers.required(TYPE_HEADER))
-        definition = definition_of(event_type)
-        if definition is None:
-            return Skipped(event_type)
-        event_id = canonical_id(headers.required(ID_HEADER))
-        if value is None:
-            raise EventError("the message is empty")
-        if len(value) > event_bytes:
-            raise TooBigError(TOO_BIG.format(size=len(value), limit=event_bytes))
-        source = canonical_source(headers.optional(SOURCE_HEADER) or config.default_source)
-        time = time_of(headers.optional(TIME_HEADER), f"the {TIME_HEADER} header", message)
-        data = _decode(value, schemas)
-        body = _json_of(event_id, source, definition.type, time, data)
-        event = canonical_event(
-            definition, id=event_id, source=source, time=time, data=data, received_from=received_from
-        )
-        stored_size(event, len(value), event_bytes)
-    except TooBigError as error:
-        return unreadable(error, headers, received_from, value, None)
-    except EventError as error:
-        shown = body() if body else as_base64(value)
-        return unreadable(
-            error, headers, received_from, value, shown if shown and len(shown) <= 2 * event_bytes else None
-        )
-    return event
 
-
-class Headers:
-    """The headers of a message; names may repeat, values may be anything."""
-
-    def __init__(self, pairs: Sequence[tuple[str, bytes | None]]) -> None:
+    def __init__(self, pairs: Iterable[tuple[str, bytes | None]], *, prefix: str, kind: str) -> None:
         self._pairs = pairs
+        self._prefix = prefix
+        self._kind = kind
 
-    def required(self, name: str) -> str:
-        """Return the text of a header. Raises EventError unless it is there exactly once."""
-        text = self.optional(name)
+    def name(self, attribute: str) -> str:
+        """Return what the bus calls an attribute, for error messages."""
+        return f"{self._prefix}{attribute} {self._kind}"
+
+    def required(self, attribute: str) -> str:
+        """Return the text of an attribute. Raises EventError unless it is there exactly once."""
+        text = self.optional(attribute)
         if text is None:
-            raise EventError(f"the message has no {name} header")
+            raise EventError(f"the message has no {self.name(attribute)}")
         return text
 
-    def optional(self, name: str) -> str | None:
-        """Return the text of a header, or None. Raises EventError when it is there twice or is not UTF-8."""
-        values = [value for key, value in self._pairs if key == name]
+    def optional(self, attribute: str) -> str | None:
+        """Return the text of an attribute, or None. Raises EventError when it is there twice or is not UTF-8."""
+        wanted = self._prefix + attribute
+        values = [value for key, value in self._pairs if key == wanted]
         if len(values) > 1:
-            raise EventError(f"the message has several {name} headers")
+            raise EventError(f"the message has several {self._prefix}{attribute} {self._kind}s")
         if not values or values[0] is None:
             return None
         try:
             return values[0].decode()
         except UnicodeDecodeError:
-            raise EventError(f"the {name} header is not UTF-8") from None
+            raise EventError(f"the {self.name(attribute)} is not UTF-8") from None
 
-    def printable(self, name: str) -> str:
-        """Return a header if it is short and printable, else an empty text."""
+    def printable(self, attribute: str) -> str:
+        """Return an attribute if it is short and printable, else an empty text."""
         try:
-            text = self.optional(name) or ""
+            text = self.optional(attribute) or ""
         except EventError:
             return ""
         return text if text.isprintable() and len(text) <= TYPE_LENGTH else ""
 
 
-def received_from_of(message: Message) -> str:
-    """Return where a message was read, for operators."""
-    return f"kafka:{message.topic()}/{message.partition()}@{message.offset()}"
+@dataclass(frozen=True, slots=True)
+class Message:
+    """
+    A message of a bus, as far as its event is concerned.
+
+    ``received_from`` tells operators where it was read: the bus, a colon and the place. ``stored_at`` is when the
+    broker got it, in milliseconds since 1970, or None. ``missing`` says what is wrong when there is no value.
+    """
+
+    attributes: Attributes
+    value: bytes | None
+    received_from: str
+    stored_at: int | None
+    missing: str = "the message is empty"
+
+    @property
+    def bus(self) -> str:
+        """The name of the bus."""
+        return self.received_from.partition(":")[0]
+
+    def content(self, event_bytes: int) -> bytes:
+        """Return the value. Raises EventError when there is none or when it is longer than ``event_bytes``."""
+        if self.value is None:
+            raise EventError(self.missing)
+        if len(self.value) > event_bytes:
+            raise TooBigError(TOO_BIG.format(size=len(self.value), limit=event_bytes))
+        return self.value
+
+    def time(self, sent: Any, where: str) -> dt.datetime:
+        """Return the time of an event: the one that was sent, else the broker's. Raises EventError with ``where``."""
+        if sent is not None:
+            return canonical_moment(sent, where)
+        # The time is optional on the bus. The broker's timestamp stays the same when the message is delivered again.
+        if self.stored_at is None:
+            raise EventError(f"the message has neither a {self.attributes.name('time')} nor a timestamp")
+        return dt.datetime.fromtimestamp(self.stored_at / 1000, dt.UTC)
 
 
-def time_of(sent: Any, where: str, message: Message) -> dt.datetime:
-    """Return the time of an event: the one that was sent, or the broker's. Raises EventError, which names ``where``."""
-    if sent is not None:
-        return canonical_moment(sent, where)
-    # The header is optional on the bus. The broker's timestamp stays the same when the message is delivered again.
-    kind, milliseconds = message.timestamp()
-    if not kind:
-        raise EventError(f"the message has neither a {TIME_HEADER} header nor a timestamp")
-    return dt.datetime.fromtimestamp(milliseconds / 1000, dt.UTC)
+def read(message: Message, decode: Decode, *, event_bytes: int) -> Event | Unreadable | Skipped:
+    """
+    Return the event of a message, or why there is none.
 
-
-def _decode(value: bytes, schemas: Schemas) -> Any:
-    if len(value) < WIRE_PREFIX or value[0] != 0:
-        raise EventError("the value does not begin with a zero byte and a schema id")
-    return schemas.decoder(int.from_bytes(value[1:WIRE_PREFIX], "big"))(value, WIRE_PREFIX)
+    A message of a type that is not configured is not decoded. An event that takes more than ``event_bytes`` is
+    unreadable. Raises what ``decode`` raises when nothing can be decoded now.
+    """
+    attributes = message.attributes
+    body: Callable[[], str] | None = None
+    try:
+        event_type = canonical_type(attributes.required("type"))
+        definition = definition_of(event_type)
+        if definition is None:
+            return Skipped(event_type)
+        event_id = canonical_id(attributes.required("id"))
+        value = message.content(event_bytes)
+        source = canonical_source(attributes.optional("source") or config.default_source)
+        time = message.time(attributes.optional("time"), f"the {attributes.name('time')}")
+        data = decode(event_type, value)
+        body = _json_of(event_id, source, definition.type, time, data)
+        event = canonical_event(
+            definition, id=event_id, source=source, time=time, data=data, received_from=message.received_from
+        )
+        stored_size(event, len(value), event_bytes)
+    except TooBigError as error:
+        return unreadable(error, message, None)
+    except EventError as error:
+        shown = body() if body else as_base64(message.value)
+        return unreadable(error, message, shown if shown and len(shown) <= 2 * event_bytes else None)
+    return event
 
 
 def _json_of(*parts: Any) -> Callable[[], str]:
@@ -159,15 +168,16 @@ def as_base64(value: bytes | None) -> str | None:
     return None if value is None else base64.b64encode(value).decode("ascii")
 
 
-def unreadable(
-    error: EventError, headers: Headers, received_from: str, value: bytes | None, body: str | None
-) -> Unreadable:
+def unreadable(error: EventError, message: Message, body: str | None) -> Unreadable:
     """Return a message that cannot be used. ``body`` is what is kept of it."""
-    event_id = headers.printable(ID_HEADER)
+    event_id = message.attributes.printable("id")
     # The id of the row is not that of the event: a corrected event may come again under its id, and must be new then.
-    # The content is part of it, because a topic that was created again, or another cluster, has the same offsets.
-    row_id = unreadable_id(received_from, event_id, hashlib.sha256(value or b"").hexdigest()[:16])
-    reason = f"{error} (message id {event_id})" if event_id else str(error)
+    # The content is part of it, because a topic that was created again, or another cluster, has the same places.
+    digest = hashlib.sha256(message.value or b"").hexdigest()[:16]
     return Unreadable(
-        id=row_id, reason=reason, received_from=received_from, type=headers.printable(TYPE_HEADER), body=body
+        id=unreadable_id(message.received_from, event_id, digest),
+        reason=f"{error} (message id {event_id})" if event_id else str(error),
+        received_from=message.received_from,
+        type=message.attributes.printable("type"),
+        body=body,
     )

@@ -1,4 +1,4 @@
-"""The Avro schemas of Kafka messages. Each one is fetched from the schema registry once and then kept."""
+"""Avro: the schemas of a registry, each of which is fetched once and then kept, and those of the signals here."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from collections.abc import Callable
 from typing import Any
 
 import fastavro
+import openedx_events
 from django.conf import settings
+from openedx_events.event_bus.avro.serializer import AvroSignalSerializer
+from openedx_events.tooling import OpenEdxPublicSignal
 
 from badges.exceptions import EventError, Retryable
 from badges.intake.consumers.loop import ConsumerError
@@ -19,6 +22,8 @@ log = logging.getLogger(__name__)
 
 Decoder = Callable[[bytes, int], Any]
 
+# Bytes before the Avro data: a zero byte, then the id of the schema in four bytes.
+WIRE_PREFIX = 5
 SCHEMA_NOT_FOUND = 40403
 # A schema that could not be had is asked for again after this time, because a registry may have replicas that lag.
 RETRY_REFUSED_SECONDS = 60.0
@@ -59,6 +64,16 @@ class Schemas:
                 raise
         return decoder
 
+    def decode(self, event_type: str, value: bytes) -> Any:
+        """
+        Return the data of a message, whose value begins with the id of its schema (Confluent's wire format).
+
+        Raises what ``decoder`` raises, and EventError when it is not Avro of that schema.
+        """
+        if len(value) < WIRE_PREFIX or value[0] != 0:
+            raise EventError("the value does not begin with a zero byte and a schema id")
+        return self.decoder(int.from_bytes(value[1:WIRE_PREFIX], "big"))(value, WIRE_PREFIX)
+
     def _fetch(self, schema_id: int) -> Any:
         from confluent_kafka.schema_registry.error import SchemaRegistryError  # noqa: PLC0415 -- an extra
 
@@ -76,6 +91,37 @@ class Schemas:
             raise RegistryUnavailableError(f"it answers with HTTP status {error.http_status_code}") from None
         except Exception as error:  # errors of its HTTP library, which the client does not document
             raise RegistryUnavailableError(f"{type(error).__name__} when asked for a schema") from error
+
+
+class SignalSchemas:
+    """
+    The schemas of the public signals that are installed here, for a bus without a registry.
+
+    A message does not say which schema it was written with. It must be that of the receiver, so both sides need
+    releases of openedx-events that define the event type alike.
+    """
+
+    version = openedx_events.__version__
+
+    def __init__(self) -> None:
+        self._decoders: dict[str, Decoder] = {}
+
+    def decode(self, event_type: str, value: bytes) -> Any:
+        """Return the data of a message. Raises EventError when it is not Avro of the signal's schema."""
+        if event_type not in self._decoders:
+            self._decoders[event_type] = _signal_decoder(event_type)
+        return self._decoders[event_type](value, 0)
+
+
+def _signal_decoder(event_type: str) -> Decoder:
+    try:
+        signal = OpenEdxPublicSignal.get_signal_by_type(event_type)
+    except KeyError:
+        raise EventError(
+            "an event type of this site comes as JSON: name the topic in LMS_BADGES_CONFIG['json_topics']"
+        ) from None
+    text = AvroSignalSerializer(signal).schema_string()
+    return _decoder(fastavro.parse_schema(json.loads(text)), f"{event_type} as installed here")
 
 
 def _client() -> Any:
@@ -97,6 +143,11 @@ def decoder_of(schema: Any, schema_id: int) -> Decoder:
         parsed = fastavro.parse_schema(json.loads(schema.schema_str))
     except (fastavro.schema.SchemaParseException, fastavro.schema.UnknownType, ValueError, TypeError, KeyError):
         raise EventError(f"schema {schema_id} is not a complete Avro schema") from None
+    return _decoder(parsed, f"schema {schema_id}")
+
+
+def _decoder(parsed: Any, name: str) -> Decoder:
+    """Return a function that decodes bytes of a schema; ``name`` is what error messages call it."""
 
     def decode(value: bytes, start: int) -> Any:
         stream = io.BytesIO(value)
@@ -104,9 +155,9 @@ def decoder_of(schema: Any, schema_id: int) -> Decoder:
         try:
             data = fastavro.schemaless_reader(stream, parsed, None)
         except Exception as error:  # fastavro raises many kinds of errors for wrong bytes: EOFError, IndexError, …
-            raise EventError(f"not Avro of schema {schema_id} ({type(error).__name__})") from None
+            raise EventError(f"not Avro of {name} ({type(error).__name__})") from None
         if stream.tell() != len(value):
-            raise EventError(f"not Avro of schema {schema_id}: bytes are left over")
+            raise EventError(f"not Avro of {name}: bytes are left over")
         return data
 
     return decode

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 import uuid
 from collections.abc import Iterator
@@ -9,13 +10,26 @@ from typing import Any
 
 from requests.auth import AuthBase, HTTPBasicAuth
 
-from badges.common.http import HttpApi, NoAnswer, Remedies
+from badges.common.http import HttpApi, NoAnswer, NotFound, Refused, Remedies
 from badges.common.oauth import ClientCredentials
 from badges.exceptions import SharedProblem
 from badges.issuers import answers
+from badges.issuers.base import Fact, TemplateFact
 from badges.issuers.credly.conf import config
 from badges.issuers.credly.models import CredlyOrganization
-from badges.issuers.credly.payloads import ExternalBadge, badge_from, badges_from
+from badges.issuers.credly.payloads import (
+    ExternalBadge,
+    badge_from,
+    badges_from,
+    event_time,
+    events_from,
+    fact_of_event,
+    template_from,
+    templates_from,
+)
+from badges.issuers.models import TemplateState
+
+ALL_STATES = "state::active,archived,draft"
 
 _CHECK = "Check the organization's id and token, and the template's id."
 _REMEDIES = Remedies(address="Correct the API address in LMS_BADGES_CONFIG.", access=_CHECK, not_found=_CHECK)
@@ -72,6 +86,62 @@ class CredlyClient:
                 self.api.message("the answer describes no template."), uncertain=False, circuit=True
             ) from None
 
+    def template(self, template: str) -> TemplateFact:
+        """Return a template. Raises NotFound when there is none."""
+        answer = self.api.get(f"{self._folder}/badge_templates/{template}")
+        try:
+            return template_from(answer["data"], management_url=self._management_url())
+        except (ValueError, KeyError, TypeError):
+            raise self._nonsense("the answer describes no template.") from None
+
+    def templates(self, link: str | None) -> tuple[list[TemplateFact], str | None, int | None]:
+        """Return a page of the templates in all states, the link to the next one, and how many there are in all."""
+        page, following = self.api.page(
+            f"{self._folder}/badge_templates", answers.next_link, link=link, filter=ALL_STATES, page=1
+        )
+        facts = list(templates_from(page, management_url=self._management_url()))
+        return facts, following, answers.total_count(page)
+
+    def event(self, event: uuid.UUID) -> dict[str, Any]:
+        """Return an event as Credly describes it. Raises NotFound when there is none."""
+        answer = self.api.get(f"{self._folder}/events/{event}")
+        described = answer.get("data") if isinstance(answer, dict) else None
+        if not isinstance(described, dict) or str(described.get("id", "")).lower() != str(event):
+            raise self._nonsense("the answer describes another event, or none.")
+        return described
+
+    def events(self, since: dt.datetime, link: str | None) -> tuple[list[dict[str, Any]], str | None]:
+        """
+        Return a page of events in Credly's order, and the link to the next one.
+
+        Credly is asked for those since a day. That filter is not documented: where it is refused, all are asked for.
+        """
+        path, wanted = f"{self._folder}/events", f"occurred_at_min::{since.astimezone(dt.UTC):%Y-%m-%d}"
+        try:
+            page, following = self.api.page(path, answers.next_link, link=link, filter=wanted)
+        except Refused as error:
+            if link is not None or error.status not in (400, 422):
+                raise
+            page, following = self.api.page(path, answers.next_link, page=1)
+        return events_from(page), following
+
+    def fact_of(self, event: dict[str, Any]) -> Fact | None:
+        """Return what an event tells. A template that it does not describe is asked for."""
+        found = fact_of_event(event, management_url=self._management_url())
+        if not isinstance(found, str):
+            return found
+        try:
+            return self.template(found)
+        except NotFound:
+            return TemplateFact(id=found, state=TemplateState.GONE, at=event_time(event))
+
+    def _management_url(self) -> str:
+        base = str(config.CREDLY_SANDBOX_BASE_URL if config.USE_SANDBOX else config.CREDLY_BASE_URL).rstrip("/")
+        return f"{base}/mgmt/organizations/{self.organization}/badges/templates/{{}}/details"
+
+    def _nonsense(self, text: str) -> NoAnswer:
+        return NoAnswer(self.api.message(text), uncertain=False, circuit=True)
+
     def organization_name(self) -> str:
         """Return what the organization is called at Credly."""
         answer = self.api.get(self._folder)
@@ -108,13 +178,46 @@ def organization_id(text: str) -> uuid.UUID:
         ) from None
 
 
+def organizations() -> list[str]:
+    """Return the ids of the organizations that have credentials in the settings or the admin; one statement."""
+    listed = {each for each, credentials in _listed().items() if credentials}
+    in_settings = {str(found) for each in listed if (found := _uuid(each)) is not None}
+    rows = CredlyOrganization.objects.exclude(encrypted_token="").order_by("uuid").values_list("uuid", flat=True)
+    return sorted(in_settings | {str(found) for found in rows})
+
+
+def organization_problems() -> list[tuple[str, str]]:
+    """Return what is wrong with the organizations of the settings: messages and hints."""
+    place = "LMS_BADGES_CONFIG['credly']['ORGANIZATIONS']"
+    found = []
+    for number, (listed, credentials) in enumerate(_listed().items(), start=1):
+        if _uuid(listed) is None:
+            hint = "Credly shows the id on the organization's page."
+            found.append((f"The key of entry {number} of {place} is no UUID, so the entry has no effect.", hint))
+        elif not _are_usable(credentials):
+            hint = 'Give the token, or {"client_id": …, "client_secret": …} for OAuth2.'
+            found.append((f"{place}[{str(listed)!r}] holds neither a token nor an OAuth2 client.", hint))
+    return found
+
+
+def _listed() -> dict[Any, Any]:
+    """Return the organizations of the settings; none when a check reports that it is no dict."""
+    return config.ORGANIZATIONS if isinstance(config.ORGANIZATIONS, dict) else {}
+
+
+def _are_usable(credentials: Any) -> bool:
+    if isinstance(credentials, dict):
+        return all(isinstance(credentials.get(key), str) and credentials[key] for key in ("client_id", "client_secret"))
+    return isinstance(credentials, str) and bool(credentials.strip())
+
+
 def is_in_settings(organization: uuid.UUID) -> bool:
     """Return whether the settings have credentials for an organization."""
     return _credentials_in_settings(organization) is not None
 
 
 def _credentials_in_settings(organization: uuid.UUID) -> str | dict[str, Any] | None:
-    listed = config.ORGANIZATIONS.items()
+    listed = _listed().items()
     return next((credentials for each, credentials in listed if credentials and _same(each, organization)), None)
 
 
@@ -133,10 +236,14 @@ def _credentials(organization: uuid.UUID) -> str | dict[str, Any]:
 
 
 def _same(listed: Any, organization: uuid.UUID) -> bool:
+    return _uuid(listed) == organization
+
+
+def _uuid(text: Any) -> uuid.UUID | None:
     try:
-        return uuid.UUID(str(listed)) == organization
+        return uuid.UUID(str(text))
     except ValueError:
-        return False
+        return None
 
 
 def _basic(token: str) -> AuthBase:

@@ -22,6 +22,9 @@ DEFAULTS: dict[str, Any] = {
     # What is sent as last name for a learner with a single name.
     "single_name_last": "-",
     "timeout": 10,
+    # Whether webhooks are also taken at badges/credly/webhook/, the address of the host's own badges app, which has no
+    # secret. For moving over: give Credly the address that the admin makes, then switch this off.
+    "webhook_without_secret": False,
 }
 
 config = Config("LMS_BADGES_CONFIG", DEFAULTS, section="credly", host_setting=HOST_SETTING)

@@ -8,10 +8,11 @@ between leaves exactly such a row.
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 import uuid
 from collections import defaultdict
-from collections.abc import Collection, Generator, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from typing import Any
 
 from django.db import IntegrityError, connection, transaction
@@ -19,16 +20,19 @@ from django.utils import timezone
 
 from badges.awarding.models import CredentialStatus, UserCredential
 from badges.common.http import AccessRefused, NoAnswer, NotFound, Refused
+from badges.common.person_names import name_of
 from badges.exceptions import Permanent, Retryable, SharedProblem, Waiting
 from badges.inserts import insert, new_row
-from badges.issuers.base import Issued, Issuer, IssuerTarget
-from badges.issuers.credly import payloads, targets
-from badges.issuers.credly.client import CredlyClient, client_for
+from badges.issuers.base import BadgeFact, EventPage, Fact, Issued, Issuer, IssuerTarget, TemplateFact, TemplatePage
+from badges.issuers.credly import payloads, states, targets
+from badges.issuers.credly.client import CredlyClient, client_for, organization_problems, organizations
 from badges.issuers.credly.conf import DEFAULTS
 from badges.issuers.credly.conf import config as credly_config
-from badges.issuers.credly.models import CredlyBadge, CredlyState
+from badges.issuers.credly.models import ENDED_STATES, CredlyBadge, CredlyState
 from badges.issuers.credly.organizations import reencrypt_tokens
-from badges.issuers.credly.payloads import ExternalBadge
+from badges.issuers.credly.payloads import ExternalBadge, event_time
+from badges.issuers.credly.webhook import CredlyWebhook
+from badges.issuers.models import TemplateState
 from badges.issuers.registry import ProviderChannel
 from badges.outbox.channels import HandlerResult
 from badges.outbox.steps import InBatch, InThread, Step, Steps, carry_out
@@ -88,13 +92,95 @@ class CredlyIssuer(Issuer):
         """Return what is known here of these credentials' badges."""
         return {badge.pk: _known(badge) for badge in CredlyBadge.objects.filter(pk__in=credential_ids)}
 
-    def circuits(self, credential_ids: Sequence[uuid.UUID]) -> Sequence[Sequence[str]]:
+    def circuits(self, credential_id: uuid.UUID) -> Sequence[str]:
         """Name the organization, whose limits, token and outages are its own, and the template there."""
+        return self.circuits_of([credential_id])[0]
+
+    def circuits_of(self, credential_ids: Sequence[uuid.UUID]) -> Sequence[Sequence[str]]:
+        """Return ``circuits`` of several credentials; one statement."""
         return targets.circuits_of_credentials(credential_ids)
 
     def reencrypt(self) -> int:
         """Encrypt the organizations' tokens with the newest key."""
         return reencrypt_tokens()
+
+    def settings_problems(self) -> Sequence[tuple[str, str]]:
+        """Return what is wrong with the organizations of the settings."""
+        return organization_problems()
+
+    @property
+    def takes_webhooks_without_secret(self) -> bool:  # type: ignore[override]  # the base has a constant
+        return credly_config.webhook_without_secret is True
+
+    # --- what Credly tells -------------------------------------------------------------------------------------------
+
+    webhook = CredlyWebhook()
+    can_sync = True
+    can_sweep = True
+
+    def organizations(self) -> Sequence[str]:
+        """Return the organizations of the settings and the admin."""
+        return organizations()
+
+    def organization_id(self, text: str) -> str | None:
+        """Return a UUID in its usual spelling."""
+        try:
+            return str(uuid.UUID(text))
+        except ValueError:
+            return None
+
+    def spellings(self, external_id: str) -> Sequence[str]:
+        """Return the spellings of a UUID."""
+        return targets.spellings(external_id)
+
+    def account_circuit(self, organization: str) -> str:
+        """Name the organization."""
+        return targets.circuit_of(organization)
+
+    def check_organization(self, organization: str) -> str:
+        """Ask Credly for the organization's name."""
+        return client_for(organization).organization_name()
+
+    def fetch(self, organization: str, about: Mapping[str, str]) -> Sequence[Fact]:
+        """Ask Credly for the event, and believe only the answer."""
+        client = client_for(organization)
+        try:
+            event = client.event(uuid.UUID(about["event"]))
+        except (KeyError, ValueError):
+            raise Permanent("The message names no event of Credly. Close it.") from None
+        except NotFound:
+            client.organization_name()  # not the event but the organization may be unknown; then this raises
+            return ()
+        fact = client.fact_of(event)
+        return () if fact is None else (fact,)
+
+    def write_badges(self, organization: str, facts: Sequence[BadgeFact], *, now: dt.datetime) -> int:
+        """Write the states of badges."""
+        return states.write(organization, facts)
+
+    def template_page(self, organization: str, cursor: Any = None) -> TemplatePage:
+        """Ask for a page of templates in all states; the cursor is the link to it."""
+        return TemplatePage(*client_for(organization).templates(cursor))
+
+    def template(self, organization: str, external_id: str) -> TemplateFact:
+        """Ask for one template."""
+        client = client_for(organization)
+        try:
+            return client.template(external_id)
+        except NotFound:
+            client.organization_name()
+            return TemplateFact(id=external_id, state=TemplateState.GONE)
+
+    def event_page(self, organization: str, since: dt.datetime, cursor: Any = None) -> EventPage:
+        """Ask for a page of events; the cursor is the link to it. It ends early when the list has the newest first."""
+        client = client_for(organization)
+        events, following = client.events(since, cursor)
+        times = [at for event in events if (at := event_time(event)) is not None]
+        if times and max(times) < since and times == sorted(times, reverse=True) and times[0] != times[-1]:
+            following = None  # the rest is older still
+        recent = [event for event in events if (at := event_time(event)) is not None and at >= since]
+        facts = [fact for event in recent if (fact := client.fact_of(event)) is not None]
+        return EventPage(facts, max(times, default=None), following)
 
 
 channel = ProviderChannel(CredlyIssuer.slug)
@@ -165,7 +251,7 @@ def _ask(badge: CredlyBadge, client: CredlyClient, target: IssuerTarget, *, fres
 def _revoke_if_asked(credential_id: uuid.UUID, reason: str | None = None) -> Steps:
     """Revoke a badge if Credly was asked for it; the ``reason`` is that of the credential by default."""
     badge = yield InBatch(_existing_rows, credential_id)
-    if badge is None or badge.state in (CredlyState.CREATED, CredlyState.REVOKED):
+    if badge is None or badge.state in (CredlyState.CREATED, *ENDED_STATES):
         return HandlerResult.NOTHING_TO_DO
     return (yield from _revoke(badge, badge.credential.public_reason if reason is None else reason))
 
@@ -216,7 +302,7 @@ def _revoke_ended(badge: CredlyBadge, client: CredlyClient) -> Generator[Step, A
         credential__status__in=[CredentialStatus.EXPIRED, CredentialStatus.REPLACED],
         organization=badge.organization,
         external_uuid__isnull=False,
-    ).exclude(state=CredlyState.REVOKED)
+    ).exclude(state__in=ENDED_STATES)
     found = list(earlier.order_by("pk"))
     for each in found:
         yield from _revoke_there(each, client, ENDED, tell_earner=False)
@@ -289,6 +375,9 @@ def _bind(items: Sequence[tuple[CredlyBadge, ExternalBadge]]) -> list[bool]:
     return [True] * len(items)
 
 
+_BOUND_FIELDS = ("external_uuid", "state", "state_at", "issued_at", "url", "credential")
+
+
 def _bind_unbound(items: Sequence[tuple[CredlyBadge, ExternalBadge]]) -> int:
     """
     Bind those badges that are not bound; returns how many.
@@ -296,14 +385,15 @@ def _bind_unbound(items: Sequence[tuple[CredlyBadge, ExternalBadge]]) -> int:
     One statement with a list of values: an ``update`` for each badge takes most of the worker's time.
     """
     meta, quoted = CredlyBadge._meta, connection.ops.quote_name
-    fields: list[Any] = [meta.get_field(name) for name in ("external_uuid", "state", "issued_at", "url", "credential")]
+    fields: list[Any] = [meta.get_field(name) for name in _BOUND_FIELDS]
     columns = [f"{quoted(field.column)} = %s" for field in fields]
     unbound = f"{quoted(fields[0].column)} IS NULL"
     sql = f"UPDATE {quoted(meta.db_table)} SET {', '.join(columns[:-1])} WHERE {columns[-1]} AND {unbound}"  # noqa: S608
     values = [
         (
             found.id,
-            found.state if found.state in CredlyState.values else CredlyState.PENDING.value,
+            (states.state_of(found.state) or CredlyState.PENDING).value,
+            found.state_at,
             found.issued_at or badge.credential.awarded_at,
             found.url,
             badge.pk,
@@ -352,7 +442,7 @@ def _existing_rows(credential_ids: Sequence[uuid.UUID]) -> list[CredlyBadge | No
 
 def _revoked_meanwhile(credential_ids: Sequence[uuid.UUID]) -> list[CredlyBadge | None]:
     """Return those badges that are valid at Credly, although their credentials are revoked; one statement."""
-    rows = CredlyBadge.objects.select_related("credential__learner__user").exclude(state=CredlyState.REVOKED)
+    rows = CredlyBadge.objects.select_related("credential__learner__user").exclude(state__in=ENDED_STATES)
     valid = rows.filter(
         pk__in=credential_ids, credential__status=CredentialStatus.REVOKED, external_uuid__isnull=False
     ).in_bulk()
@@ -389,8 +479,7 @@ def _body(badge: CredlyBadge, template: str) -> dict[str, str]:
             f"The learner {learner.uuid} has no {lacking}, which Credly needs. Add it to the account and retry "
             "this message, or leave the badge unissued."
         )
-    full_name = user.get_full_name().strip() or user.get_username()
-    first, last = payloads.names(full_name, single_name_last=credly_config.single_name_last)
+    first, last = payloads.names(name_of(user), single_name_last=credly_config.single_name_last)
     return payloads.issue_body(
         email=email,
         first_name=first,

@@ -6,7 +6,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from badges.awarding.models import UserCredential
-from badges.fields import KeyField
+from badges.fields import EncryptedField, KeyField
 from badges.issuers.secrets import decrypt, encrypt
 
 
@@ -22,7 +22,7 @@ class CredlyOrganization(models.Model):
 
     uuid = models.UUIDField(_("organization id"), unique=True)
     name = models.CharField(_("name"), max_length=255, blank=True)
-    encrypted_token = models.TextField(_("token"), blank=True, editable=False)
+    encrypted_token = EncryptedField(_("token"))
 
     class Meta:
         default_permissions = ()
@@ -49,7 +49,7 @@ class CredlyOrganization(models.Model):
 
 
 class CredlyState(models.TextChoices):
-    """Credly's states of a badge, and three of our own."""
+    """Credly's states of a badge, and some of our own."""
 
     CREATED = "created", _("to be issued")  # our own: written with the award, nobody asked Credly yet
     NO_RESPONSE = (
@@ -61,6 +61,12 @@ class CredlyState(models.TextChoices):
     ACCEPTED = "accepted", _("accepted")
     REJECTED = "rejected", _("rejected")
     REVOKED = "revoked", _("revoked")
+    REPLACED = "replaced", _("replaced at Credly")
+    DELETED = "deleted", _("deleted at Credly")  # our own: an event of Credly says so
+
+
+# The learner does not hold such a badge at Credly any more, and nothing can be done about it there.
+ENDED_STATES = (CredlyState.REVOKED, CredlyState.REPLACED, CredlyState.DELETED)
 
 
 class CredlyBadge(models.Model):
@@ -76,6 +82,10 @@ class CredlyBadge(models.Model):
     unique). ``issued_at`` is the time Credly was told, which is that of the award; the times of delivery are in the
     outbox.
 
+    What Credly tells of the badge, by webhooks and its list of events, changes ``state`` and nothing else: the
+    credential falls by penalties and people only. ``state_at`` is Credly's time of the state: older news changes
+    nothing.
+
     .. no_pii: Holds Credly's id of the badge.
     """
 
@@ -86,6 +96,7 @@ class CredlyBadge(models.Model):
     external_template = KeyField(_("Credly's template"), max_length=255, blank=True)
     external_uuid = models.UUIDField(_("Credly's badge"), null=True, blank=True, unique=True)
     state = models.CharField(_("state"), max_length=15, choices=CredlyState.choices, default=CredlyState.CREATED)
+    state_at = models.DateTimeField(_("state since"), null=True, blank=True)
     issued_at = models.DateTimeField(_("issued"), null=True, blank=True)
     url = models.URLField(_("address"), max_length=500, blank=True)
 

@@ -74,6 +74,15 @@ def circuit_of(organization: str) -> str:
     return f"{SLUG}:{_id(organization)}"
 
 
+def spellings(external_id: str) -> Sequence[str]:
+    """Return how people may have written a UUID."""
+    try:
+        found = uuid.UUID(external_id)
+    except ValueError:
+        return (external_id,)
+    return str(found), str(found).upper(), found.hex, found.hex.upper()
+
+
 def _target(issuer: TemplateIssuer | None, template_id: int) -> IssuerTarget | SharedProblem:
     if issuer is None:
         return SharedProblem(

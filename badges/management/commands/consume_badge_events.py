@@ -1,4 +1,4 @@
-"""Consume learning events from Kafka or from a file, and decide them."""
+"""Consume learning events from Kafka, Redis or a file, and decide them."""
 
 from __future__ import annotations
 
@@ -22,13 +22,15 @@ from badges.exceptions import Retryable
 from badges.intake.consumers.file import FileBus
 from badges.intake.consumers.kafka import KafkaBus
 from badges.intake.consumers.loop import Bus, Consumer, ConsumerError, Counts
+from badges.intake.consumers.redis import RedisBus
 from badges.intake.events import Event, Unreadable
 
 log = logging.getLogger(__name__)
 
 EX_TEMPFAIL = 75  # of sysexits.h: try again later
 SHOWN_LINE_ERRORS = 20
-KAFKA_USAGE = "consume_badge_events --bus kafka -t learning-course-passing-status -g badges"
+BUSES: dict[str, Callable[[list[str], str], Bus[Any]]] = {"kafka": KafkaBus, "redis": RedisBus}
+BUS_USAGE = "consume_badge_events --bus {bus} -t learning-course-passing-status -g badges"
 FILE_USAGE = "consume_badge_events --bus file --input events.jsonl"
 
 
@@ -43,13 +45,13 @@ class Command(BaseCommand):
     """``consume_badge_events --bus kafka|redis|file``: see ``add_arguments``."""
 
     help = (
-        "Consume learning events and decide them: progress, awards. From Kafka it runs until SIGTERM or Ctrl-C, and "
-        "then finishes its batch; several processes of one group share the work. Events are acknowledged when all that "
-        "they changed is committed; an event that arrives twice counts once."
+        "Consume learning events and decide them: progress, awards. From Kafka and Redis it runs until SIGTERM or "
+        "Ctrl-C, and then finishes its batch; several processes of one group share the work. Events are acknowledged "
+        "when all that they changed is committed; an event that arrives twice counts once."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--bus", choices=["kafka", "redis", "file"], help="where the events are")
+        parser.add_argument("--bus", choices=[*BUSES, "file"], help="where the events are")
         parser.add_argument(
             "-t",
             "--topic",
@@ -64,7 +66,7 @@ class Command(BaseCommand):
         )
         parser.add_argument("--input", metavar="FILE", help="JSON Lines, one event a line; - reads standard input")
         parser.add_argument("--batch-size", type=positive_int, metavar="N", help="events in one transaction, at most")
-        parser.add_argument("--until-idle", action="store_true", help="end when every partition was read to its end")
+        parser.add_argument("--until-idle", action="store_true", help="end when everything was read")
         parser.add_argument("--max-events", type=positive_int, metavar="N", help="end after N events")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -77,7 +79,7 @@ class Command(BaseCommand):
                     if bus == "file":
                         self._consume_file(options)
                     else:
-                        self._consume_kafka(options)
+                        self._consume_topics(BUSES[bus](options["topic"], options["group"]), options)
         except ConsumerError as error:
             raise CommandError(str(error)) from error
         except Retryable as error:
@@ -86,10 +88,10 @@ class Command(BaseCommand):
                 returncode=EX_TEMPFAIL,
             ) from error
 
-    def _consume_kafka(self, options: dict[str, Any]) -> None:
+    def _consume_topics(self, bus: Bus[Any], options: dict[str, Any]) -> None:
         with ProgressBar(self.stderr, unit="events", total=options["max_events"]) as bar:
             self._consume(
-                KafkaBus(options["topic"], options["group"]),
+                bus,
                 options,
                 until_idle=options["until_idle"],
                 progress=lambda counts: bar.show(counts.read),
@@ -176,23 +178,19 @@ def _check_options(options: dict[str, Any]) -> str:
     """Return the bus. Raises CommandError, which says what to type, when the arguments do not belong together."""
     bus = options["bus"] or ("file" if options["input"] else None)
     if bus is None:
-        raise CommandError(f"Say where the events are, for example:\n  {KAFKA_USAGE}\n  {FILE_USAGE}")
-    if bus == "redis":
-        raise CommandError(
-            "Redis streams come in a later version. Until then run the bus's own consume_events: its events are "
-            "received, and badges_drain decides them."
-        )
+        usages = [*(BUS_USAGE.format(bus=name) for name in BUSES), FILE_USAGE]
+        raise CommandError("\n  ".join(["Say where the events are, for example:", *usages]))
     if bus == "file":
         if not options["input"]:
             raise CommandError(f"Name the file of events, or - for standard input:\n  {FILE_USAGE}")
         if options["topic"] or options["group"]:
-            raise CommandError("-t and -g belong to --bus kafka; a file has neither.")
+            raise CommandError("-t and -g belong to --bus kafka and redis; a file has neither.")
         return bus
     if options["input"]:
-        raise CommandError("--input belongs to --bus file; Kafka has topics (-t).")
+        raise CommandError(f"--input belongs to --bus file; {bus.capitalize()} has topics (-t).")
     if not options["topic"] or not options["group"]:
         missing = "a topic (-t)" if not options["topic"] else "a consumer group (-g)"
-        raise CommandError(f"Name {missing}:\n  {KAFKA_USAGE}")
+        raise CommandError(f"Name {missing}:\n  {BUS_USAGE.format(bus=bus)}")
     return bus
 
 

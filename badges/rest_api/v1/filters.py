@@ -15,10 +15,13 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django_filters.rest_framework import DjangoFilterBackend
+from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 
+from badges.api import learner_of
 from badges.awarding.models import CredentialStatus, with_status
 from badges.catalog.models import BadgeRequirement, TemplateIssuer
+from badges.common.permissions import may
 from badges.common.query_parameters import refuse_unknown
 from badges.rest_api.pagination import NewestFirstPagination
 from badges.rules import canonical_time
@@ -76,11 +79,30 @@ class _LmsUserIdFilter(django_filters.NumberFilter):
 
 
 class LearnerFilters(django_filters.FilterSet):
-    """Filters by learner and template."""
+    """
+    Filters by learner and template.
+
+    Who may not view the rows of others is refused to ask for them. An empty list would say that they have none.
+    """
 
     username = django_filters.CharFilter(method="of_username", label="The exact username.")
     lms_user_id = _LmsUserIdFilter(field_name="learner__lms_user_id", label="The LMS user id.")
     template = django_filters.CharFilter(field_name="template__slug", label="The slug of the template.")
+
+    def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Return the rows that are asked for. Raises PermissionDenied."""
+        if not may(self.request.user, "view", queryset.model):
+            self._refuse_others()
+        return super().filter_queryset(queryset)
+
+    def _refuse_others(self) -> None:
+        asked, user = self.form.cleaned_data, self.request.user
+        if asked["username"] not in ("", user.get_username()):
+            raise PermissionDenied
+        if asked["lms_user_id"] is not None:
+            learner = learner_of(user)
+            if learner is None or learner.lms_user_id != asked["lms_user_id"]:
+                raise PermissionDenied
 
     def of_username(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         return rows.filter(**{f"learner__user__{get_user_model().USERNAME_FIELD}": value})

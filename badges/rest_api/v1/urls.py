@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from badges.rest_api.v1 import credentials, criteria, event_types, events, runs, schemas, templates, views
+from badges.rest_api.v1 import credentials, criteria, event_types, events, runs, schemas, templates, views, webhooks
 
 urlpatterns = [
     path("credentials/", credentials.CredentialListView.as_view(), name="credential-list"),
@@ -25,6 +25,11 @@ urlpatterns = [
     path("events/", events.EventsView.as_view(), name="events"),
     path("event-types/", event_types.EventTypeListView.as_view(), name="event-type-list"),
     path("event-types/<path:name>/", event_types.EventTypeDetailView.as_view(), name="event-type-detail"),
+    path(
+        "webhooks/<str:provider>/<str:organization>/<str:secret>/",
+        webhooks.WebhookView.as_view(),
+        name="webhook",
+    ),
     path("runs/", runs.RunListView.as_view(), name="run-list"),
     path("runs/<str:id>/", runs.RunDetailView.as_view(), name="run-detail"),
 ]

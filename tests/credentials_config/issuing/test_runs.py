@@ -75,6 +75,7 @@ def test_the_date_is_written_in_the_learners_language(lms: LmsStandIn) -> None:
     [
         ("", "spirou"),  # a missing profile name
         (" \t\u200a", "spirou"),
+        ("\u3164 \ufeff\u200e", "spirou"),
         ("  Fantasio\n the \u0000 Great ", "Fantasio the Great"),
         ("N" * 400, "N" * 255),
         ('{name} }} #include "x"', '{name} }} #include "x"'),

@@ -11,6 +11,7 @@ from selenium.webdriver.common.keys import Keys
 from credentials_config.models import CredentialStatus
 from tests.credentials_config.factories import CredentialFactory
 from tests.factories import NOON
+from tests.support.accessibility import barriers
 from tests.support.contrast import contrast
 
 ASK = "/credentials/verify/"
@@ -69,7 +70,7 @@ def test_values_stand_beside_their_labels_in_every_script(
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_all_text_has_enough_contrast(browser: Any, live_server: Any, scheme: str) -> None:
+def test_all_text_has_enough_contrast_and_axe_finds_no_barrier(browser: Any, live_server: Any, scheme: str) -> None:
     feature = {"name": "prefers-color-scheme", "value": scheme}
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
     states: list[dict[str, Any]] = [
@@ -85,6 +86,7 @@ def test_all_text_has_enough_contrast(browser: Any, live_server: Any, scheme: st
         for element in browser.find_elements(By.CSS_SELECTOR, "h1, p, dt, dd, label, button, input"):
             text, ground = browser.execute_script(COLOURS, element)
             assert contrast(text, ground) >= 4.5, (address, element.tag_name, text, ground)
+        assert barriers(browser) == [], address
     assert len(grounds) == 1
 
 

@@ -29,7 +29,7 @@ from tests.factories import (
     workshop_requirement,
 )
 from tests.services import Kafka
-from tests.support.kafka_doubles import FakeMessage
+from tests.support.kafka_doubles import received
 
 pytestmark = pytest.mark.django_db(transaction=True)
 _numbers = count(1)
@@ -43,7 +43,7 @@ def _workshop(db: None) -> None:
 def read(value: Any, headers: dict[str, str] | None = None, *, limit: int = 10_000) -> Any:
     value = value if value is None or isinstance(value, bytes) else json.dumps(value).encode()
     pairs = [(name, text.encode()) for name, text in (headers or {}).items()]
-    return json_messages.read(FakeMessage(value, pairs), event_bytes=limit)
+    return json_messages.read(received(value, pairs), event_bytes=limit)
 
 
 def attributes(**changed: str) -> dict[str, str]:

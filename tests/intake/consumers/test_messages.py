@@ -15,7 +15,7 @@ from badges.intake.consumers.loop import Skipped
 from badges.intake.consumers.schemas import RegistryUnavailableError
 from badges.intake.events import Event, Unreadable
 from badges.testing.events import enrollment, passing_status
-from tests.support.kafka_doubles import FakeMessage, FakeRegistry, headers_of
+from tests.support.kafka_doubles import FakeRegistry, headers_of, received
 from tests.support.signal_samples import on_the_wire
 
 PASSED = passing_status(username="marsupilami", event_id="6f9619ff-8b86-11d0-b42d-00c04fc964ff")
@@ -25,8 +25,8 @@ SOURCE = "kafka:learning/3@1207"
 
 
 def _read(body: bytes | None = WIRE, headers: Any = None, *, event_bytes: int = 1024 * 1024, **message: Any) -> Any:
-    message = FakeMessage(body, headers_of(PASSED) if headers is None else headers, **message)
-    return messages.read(message, REGISTRY, event_bytes=event_bytes)
+    found = received(body, headers_of(PASSED) if headers is None else headers, **message)
+    return messages.read(found, REGISTRY.decode, event_bytes=event_bytes)
 
 
 def test_a_message_is_an_event_with_its_source() -> None:
@@ -78,7 +78,7 @@ def test_an_unreadable_message_is_a_dead_letter_with_its_source_and_reason(
 
 @pytest.mark.parametrize("headers", [[], None])
 def test_a_message_without_headers_is_a_dead_letter(headers: Any) -> None:
-    dead = messages.read(FakeMessage(WIRE, headers), REGISTRY, event_bytes=1024)
+    dead = messages.read(received(WIRE, headers), REGISTRY.decode, event_bytes=1024)
     assert (dead.type, dead.reason) == ("", "the message has no ce_type header")
 
 
@@ -98,7 +98,7 @@ def test_the_id_of_a_dead_letter_holds_its_source_and_its_header_id() -> None:
 
 def test_another_message_at_the_same_offset_of_a_new_topic_is_another_dead_letter() -> None:
     first, again, other = (
-        messages.read(FakeMessage(value, []), REGISTRY, event_bytes=9) for value in (WIRE, WIRE, b"")
+        messages.read(received(value, []), REGISTRY.decode, event_bytes=9) for value in (WIRE, WIRE, b"")
     )
     assert first.id == again.id != other.id
 
@@ -142,4 +142,4 @@ def test_without_a_time_the_brokers_timestamp_counts() -> None:
 
 def test_while_the_registry_does_not_answer_nothing_is_decided() -> None:
     with pytest.raises(RegistryUnavailableError):
-        messages.read(FakeMessage(WIRE, headers_of(PASSED)), FakeRegistry(is_away=True), event_bytes=1024)
+        messages.read(received(WIRE, headers_of(PASSED)), FakeRegistry(is_away=True).decode, event_bytes=1024)

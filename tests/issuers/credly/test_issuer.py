@@ -105,6 +105,7 @@ def test_what_is_issued_is_not_issued_again(credly: CredlyStandIn, credential: U
         ("محمد بن موسى الخوارزمي", "محمد بن موسى", "الخوارزمي"),
         ("王小明", "王小明", "--"),
         ("", "ada", "--"),  # no name at all: the username stands in
+        ("\u2800 \u3164\u200b", "ada", "--"),  # nor is this one
     ],
 )
 def test_names_arrive_in_every_script(
@@ -607,10 +608,10 @@ def test_each_organization_has_its_own_circuit(
     credly: CredlyStandIn, credential: UserCredential, django_assert_num_queries: Any
 ) -> None:
     with django_assert_num_queries(1):
-        ((organization, template),) = CredlyIssuer().circuits([credential.id])
+        organization, template = CredlyIssuer().circuits(credential.id)
     assert organization == f"credly:{credly.organization}"
     assert template.startswith(f"{organization}:")
-    assert CredlyIssuer().circuits([uuid4()]) == [("credly",)]
+    assert CredlyIssuer().circuits(uuid4()) == ("credly",)
 
 
 def revoke(credential: UserCredential) -> None:

@@ -43,7 +43,7 @@ def move(issuer: TemplateIssuer) -> None:
 
 
 def circuits_of(credential: UserCredential) -> Sequence[str]:
-    return CredlyIssuer().circuits([credential.id])[0]
+    return CredlyIssuer().circuits(credential.id)
 
 
 @pytest.mark.parametrize("mistyped", ["organization", "template", "both", "unknown template"])

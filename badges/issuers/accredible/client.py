@@ -1,0 +1,173 @@
+"""
+Accredible's API: the calls we make, in the name of an organization and with its key.
+
+They are those of Accredible's reference (``github.com/accredible/api-documentation``, version 25.08). There a list goes
+on at a page that has a number, so no link is followed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import requests
+from requests.auth import AuthBase
+
+from badges.common.http import MAX_PAGES, HttpApi, NoAnswer, Remedies
+from badges.exceptions import Permanent, SharedProblem
+from badges.issuers import answers
+from badges.issuers.accredible.conf import config
+from badges.issuers.accredible.models import SLUG_PATTERN, AccredibleOrganization
+from badges.issuers.accredible.payloads import ExternalBadge, badge_from, badges_from, next_page, rows_of, search_body
+
+_CHECK = "Check the organization's key, and the template's group."
+_REMEDIES = Remedies(address="Correct the API address in LMS_BADGES_CONFIG.", access=_CHECK, not_found=_CHECK)
+_KEY = re.compile(r"[!-~]+")
+
+
+class KeyAuth(AuthBase):
+    """Sends the key in the header ``Authorization``."""
+
+    def __init__(self, authorization: str) -> None:
+        self._authorization = authorization
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = self._authorization
+        return request
+
+
+class AccredibleClient:
+    """Accredible's API for one organization."""
+
+    def __init__(self, organization: str, api: HttpApi):
+        self.organization = organization
+        self.api = api
+
+    def issue(self, body: dict[str, Any]) -> ExternalBadge:
+        """Issue a badge. Not idempotent: after NoAnswer with ``uncertain``, look before asking again."""
+        return self._badge(self.api.post("credentials", body, private=_private(body)), uncertain=True)
+
+    def badges_of(self, *, template: str, email: str = "", earner: str = "") -> Iterator[ExternalBadge]:
+        """Yield the badges of a group: of a person by address or by our id of a learner, or all. Ended ones too."""
+
+        def ask(page: int) -> Any:
+            body = search_body(template=template, email=email, earner=earner, page=page)
+            return self.api.post("credentials/search", body, private=[email])
+
+        for page in self._pages(ask):
+            yield from badges_from(page)
+
+    def badge(self, external_id: str) -> ExternalBadge:
+        """Return a badge. Raises NotFound when there is none."""
+        return self._badge(self.api.get(f"credentials/{external_id}"), uncertain=False)
+
+    def change(self, external_id: str, body: dict[str, Any]) -> None:
+        """Change a badge. Raises NotFound when there is none."""
+        send = self.api.put if config.update_method.upper() == "PUT" else self.api.patch
+        send(f"credentials/{external_id}", body, private=_private(body))
+
+    def delete(self, external_id: str) -> None:
+        """Delete a badge with what it says about the person. Raises NotFound when there is none."""
+        self.api.delete(f"credentials/{external_id}")
+
+    def group_name(self, group: str) -> str:
+        """Return the name of a group. Raises NotFound when there is none."""
+        answer = self.api.get(f"issuer/groups/{group}")
+        found = answer.get("group") if isinstance(answer, dict) else None
+        if not isinstance(found, dict):
+            raise NoAnswer(self.api.message("the answer describes no group."), uncertain=False, circuit=True)
+        return str(found.get("name") or "")
+
+    def groups(self) -> Iterator[dict[str, Any]]:
+        """Yield the groups of this organization as Accredible describes them."""
+        for page in self._pages(lambda number: self.api.get("issuer/all_groups", page=number, page_size=50)):
+            yield from (row for row in rows_of(page, "groups") if isinstance(row, dict))
+
+    def organization_name(self) -> str:
+        """Return what the account is called at Accredible."""
+        answer = self.api.get("issuer/details")
+        issuer = answer.get("issuer") if isinstance(answer, dict) else None
+        return str((issuer if isinstance(issuer, dict) else {}).get("name") or "")
+
+    def _badge(self, answer: Any, *, uncertain: bool) -> ExternalBadge:
+        try:
+            return badge_from(answer)
+        except ValueError:
+            message = self.api.message("the answer describes no credential.")
+            raise NoAnswer(message, uncertain=uncertain, circuit=True) from None
+
+    def _pages(self, ask: Callable[[int], Any]) -> Iterator[Any]:
+        """Yield one page of a list after the other. Raises Permanent when the list does not end."""
+        number = 1
+        for _ in range(MAX_PAGES):
+            page = ask(number)
+            yield page
+            try:
+                following = next_page(page)
+            except ValueError:
+                message = "a list goes on at another address than a page with a number. Nothing was sent there."
+                raise Permanent(self.api.message(f"{message} {_REMEDIES.address}")) from None
+            if following is None:
+                return
+            if following <= number:
+                break
+            number = following
+        raise Permanent(self.api.message("a list does not end. Tell the administrator of the service."))
+
+
+def client_for(organization: str) -> AccredibleClient:
+    """
+    Return a client for an organization that is known here. Raises SharedProblem when it is not.
+
+    Organizations in ``LMS_BADGES_CONFIG["accredible"]["ORGANIZATIONS"]`` win over rows of the admin, so that an
+    operator can keep every key out of the database.
+    """
+    if not re.fullmatch(SLUG_PATTERN, organization):
+        raise SharedProblem(
+            f"The Accredible organization {organization[:50]!r} is no slug. Correct the issuer of the template: give "
+            "the slug of an organization in the admin."
+        )
+    api_key = _key_in_settings(organization)
+    if not api_key:
+        row = AccredibleOrganization.objects.filter(slug=organization).first()
+        api_key = row.api_key if row else ""
+    if not api_key:
+        raise SharedProblem(
+            f"There is no key for the Accredible organization {organization}. Add the organization in the admin or "
+            "under ORGANIZATIONS in LMS_BADGES_CONFIG['accredible']; the badges wait for it."
+        )
+    return client_with(organization, api_key)
+
+
+def client_with(organization: str, api_key: str) -> AccredibleClient:
+    """Return a client for an organization whose key is given. Raises SharedProblem for a key that can be none."""
+    api_key = api_key.strip()
+    if not _KEY.fullmatch(api_key):
+        raise SharedProblem(
+            f"The key of the Accredible organization {organization} holds characters that no key has. Enter it anew."
+        )
+    base = config.ACCREDIBLE_SANDBOX_API_BASE_URL if config.USE_SANDBOX else config.ACCREDIBLE_API_BASE_URL
+    api = HttpApi(
+        f"Accredible (organization {organization})",
+        str(base),
+        auth=KeyAuth(config.authorization.replace("{key}", api_key)),
+        timeout=config.timeout,
+        remedies=_REMEDIES,
+        read_error=answers.error_text,
+    )
+    return AccredibleClient(organization, api)
+
+
+def is_in_settings(organization: str) -> bool:
+    """Return whether the settings have a key for an organization."""
+    return bool(_key_in_settings(organization))
+
+
+def _key_in_settings(organization: str) -> str:
+    return str(config.ORGANIZATIONS.get(organization) or "")
+
+
+def _private(body: dict[str, Any]) -> list[str]:
+    recipient = body["credential"].get("recipient", {})
+    return [str(recipient[name]) for name in ("name", "email") if name in recipient]

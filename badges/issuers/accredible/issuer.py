@@ -1,0 +1,404 @@
+"""
+Issuing at Accredible.
+
+Issuing is not idempotent there: two calls make two badges. So a badge is looked up before it is asked for, every time.
+The row says that Accredible was asked before the request leaves. When the outcome of that is unknown, as after a kill,
+the badge is looked up where it was asked for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import logging
+import time
+import uuid
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from badges.awarding.models import CredentialStatus, UserCredential
+from badges.common.http import AccessRefused, NoAnswer, NotFound, Refused
+from badges.common.person_names import name_of
+from badges.conf import config
+from badges.exceptions import Permanent, Retryable, SharedProblem, Waiting
+from badges.inserts import insert, new_row
+from badges.issuers.accredible import payloads, targets
+from badges.issuers.accredible.client import AccredibleClient, client_for
+from badges.issuers.accredible.conf import DEFAULTS
+from badges.issuers.accredible.conf import config as accredible_config
+from badges.issuers.accredible.models import AccredibleBadge, AccredibleState
+from badges.issuers.accredible.organizations import reencrypt_keys
+from badges.issuers.accredible.payloads import ExternalBadge
+from badges.issuers.base import Issued, Issuer, IssuerTarget
+from badges.issuers.registry import ProviderChannel
+from badges.outbox.channels import HandlerResult
+
+log = logging.getLogger(__name__)
+
+
+class AccredibleIssuer(Issuer):
+    """Issues our credentials as credentials of Accredible."""
+
+    slug = targets.SLUG
+    settings = DEFAULTS
+    can_revoke = True
+
+    def prepare(self, targets: Sequence[tuple[UserCredential, IssuerTarget]]) -> None:
+        """Write the badges to be issued, in the transaction of the award. Where is decided when Accredible is asked."""
+        insert(
+            new_row(AccredibleBadge, credential_id=credential.pk, organization="", external_template="")
+            for credential, _target in targets
+        )
+
+    def issue(self, credential_id: uuid.UUID) -> HandlerResult | None:
+        """Issue the credential's badge, or find out that it is issued."""
+        badge = _row(credential_id)
+        try:
+            outcome = _issue(badge) if _is_to_be_issued(badge) else HandlerResult.NOTHING_TO_DO
+        except SharedProblem:
+            raise
+        except Permanent:
+            created = AccredibleBadge.objects.filter(pk=badge.pk, state=AccredibleState.CREATED)
+            created.update(state=AccredibleState.ERROR)
+            raise
+        return None if _revoke_if_lost(credential_id) else outcome
+
+    def revoke(self, credential_id: uuid.UUID, reason: str) -> HandlerResult | None:
+        """End the credential's badge at Accredible, or find out that there is none. It has no place for a reason."""
+        badge = AccredibleBadge.objects.select_related("credential__learner__user").filter(pk=credential_id).first()
+        over = (AccredibleState.CREATED, AccredibleState.REVOKED, AccredibleState.DELETED)
+        if badge is None or badge.state in over:
+            return HandlerResult.NOTHING_TO_DO
+        return _revoke(badge)
+
+    @property
+    def can_forget(self) -> bool:
+        """Whether the badges of retired people are deleted, which the settings say."""
+        return bool(accredible_config.delete_retired)
+
+    def forget(self, credential_id: uuid.UUID) -> HandlerResult | None:
+        """Delete the credential's badge at Accredible, or find out that there is none."""
+        badge = AccredibleBadge.objects.select_related("credential__learner__user").filter(pk=credential_id).first()
+        if badge is None or not _is_found(badge):
+            return HandlerResult.NOTHING_TO_DO
+        assert badge.external_id is not None
+        with contextlib.suppress(NotFound):
+            client_for(badge.organization).delete(badge.external_id)
+        AccredibleBadge.objects.filter(pk=badge.pk).update(external_id=None, url="", state=AccredibleState.DELETED)
+        return None
+
+    def issued(self, credential_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Issued]:
+        """Return what is known here of these credentials' badges."""
+        return {badge.pk: _known(badge) for badge in AccredibleBadge.objects.filter(pk__in=credential_ids)}
+
+    def circuits(self, credential_id: uuid.UUID) -> Sequence[str]:
+        """Name the organization, whose limits, key and outages are its own, and the group there."""
+        return targets.circuits_of_credential(credential_id)
+
+    def reencrypt(self) -> int:
+        """Encrypt the organizations' keys with the newest key."""
+        return reencrypt_keys()
+
+
+channel = ProviderChannel(AccredibleIssuer.slug)
+
+
+def _known(badge: AccredibleBadge) -> Issued:
+    return Issued(
+        AccredibleIssuer.slug,
+        badge.state,
+        badge.get_state_display(),
+        badge.external_id or "",
+        badge.url,
+        badge.issued_at,
+    )
+
+
+def _is_to_be_issued(badge: AccredibleBadge) -> bool:
+    """Return whether it is not known to be there. One that was renewed for another credential is not issued anew."""
+    over = (AccredibleState.REVOKED, AccredibleState.EXPIRED, AccredibleState.DELETED)
+    return badge.external_id is None and badge.state not in over
+
+
+def _issue(badge: AccredibleBadge) -> HandlerResult | None:
+    began = time.monotonic()
+    held = badge.credential.status_at(timezone.now()) == CredentialStatus.AWARDED
+    if badge.state == AccredibleState.CREATED and not held:
+        return HandlerResult.NOTHING_TO_DO  # revoked, replaced or at its end before Accredible was asked
+    if badge.state == AccredibleState.NO_RESPONSE and _adopt_where_asked(badge):
+        return None
+    if not held:
+        return HandlerResult.NOTHING_TO_DO
+    target = targets.of_template(badge.credential.template_id)
+    client, group = client_for(target.organization), targets.group_of(target)
+    body = _body(badge, group)
+    if _adopt(badge, client, target):
+        return None
+    if time.monotonic() - began > config.delivery["lease_seconds"] / 2:
+        raise Retryable("Looking the badge up at Accredible took so long that another worker may have the row now.")
+    _ask(badge, client, target, body)
+    return None
+
+
+def _ask(badge: AccredibleBadge, client: AccredibleClient, target: IssuerTarget, body: dict[str, Any]) -> None:
+    """Ask Accredible for the badge; the row says where and that we did before we do."""
+    # A badge that was refused is looked up and asked for anew; only one that nobody asked for has to be held for that.
+    unissued = AccredibleState.CREATED if badge.state == AccredibleState.CREATED else AccredibleState.ERROR
+    _note_asked(badge, target)
+    try:
+        found = client.issue(body)
+    except NoAnswer as error:
+        if not error.uncertain:
+            _unbind(badge, unissued)
+        raise
+    except AccessRefused:
+        _unbind(badge, unissued)
+        raise
+    except Refused as error:
+        if payloads.says_duplicate(str(error)) and _renew(badge, client, target, body):
+            return
+        _unbind(badge, unissued)
+        raise _reason(error, client, target) from error
+    if not _bind(badge, found, target):
+        raise Permanent(
+            f"Accredible answered with the credential {found.id}, which belongs to another credential here. "
+            "Compare both at Accredible, then retry this message."
+        )
+
+
+def _renew(badge: AccredibleBadge, client: AccredibleClient, target: IssuerTarget, body: dict[str, Any]) -> bool:
+    """
+    Renew the badge of an earlier credential that has ended, for this one; return whether there is such a badge.
+
+    A group allows one badge for each person, also when that one has ended, unless its settings say otherwise.
+    """
+    ended = AccredibleBadge.objects.filter(
+        credential__learner_template_id=badge.credential.learner_template_id,
+        organization=target.organization,
+        external_template=target.external_template,
+        external_id__isnull=False,
+    ).exclude(credential__status=CredentialStatus.AWARDED)
+    for earlier in ended.order_by("-pk"):
+        assert earlier.external_id is not None
+        try:
+            client.change(earlier.external_id, payloads.renew_body(body))
+            found = client.badge(earlier.external_id)
+        except NotFound:
+            continue  # it was deleted there
+        return _bind(badge, found, target)
+    return False
+
+
+def _revoke(badge: AccredibleBadge) -> HandlerResult | None:
+    if not _is_found(badge):
+        return HandlerResult.NOTHING_TO_DO
+    assert badge.external_id is not None
+    client = client_for(badge.organization)
+    now = timezone.now()
+    try:
+        client.change(badge.external_id, payloads.end_body(now))
+    except AccessRefused:
+        raise
+    except Refused:
+        # What has ended or was deleted there needs no end any more: the learner does not hold it.
+        if _is_held_there(client, badge.external_id, _today(now)):
+            raise
+    AccredibleBadge.objects.filter(pk=badge.pk).update(state=AccredibleState.REVOKED)
+    return None
+
+
+def _is_found(badge: AccredibleBadge) -> bool:
+    """Return whether there is a badge, after a look where Accredible was asked for it without a known outcome."""
+    if badge.external_id is None and _adopt_where_asked(badge):
+        badge.refresh_from_db(fields=["external_id", "organization"])
+    return badge.external_id is not None
+
+
+def _is_held_there(client: AccredibleClient, external_id: str, today: dt.date) -> bool:
+    try:
+        return client.badge(external_id).state(today) != AccredibleState.EXPIRED
+    except NotFound:
+        return False
+
+
+def _revoke_if_lost(credential_id: uuid.UUID) -> bool:
+    """
+    Revoke a badge whose credential was revoked while Accredible was asked; return whether it was such a one.
+
+    The message about the revocation may have been delivered before, by a worker that found nothing at Accredible yet.
+    """
+    badges = AccredibleBadge.objects.select_related("credential__learner__user")
+    badge = badges.filter(pk=credential_id, credential__status=CredentialStatus.REVOKED).first()
+    if badge is None or badge.external_id is None or badge.state == AccredibleState.REVOKED:
+        return False
+    _revoke(badge)
+    return True
+
+
+def _note_asked(badge: AccredibleBadge, target: IssuerTarget) -> None:
+    """Commit where Accredible is being asked, unless another worker got here first."""
+    with transaction.atomic(durable=True):
+        unchanged = AccredibleBadge.objects.filter(pk=badge.pk, state=badge.state, external_id__isnull=True)
+        noted = unchanged.update(
+            state=AccredibleState.NO_RESPONSE,
+            organization=target.organization,
+            external_template=target.external_template,
+        )
+    if not noted:
+        raise Retryable(f"The badge of credential {badge.pk} is being issued by another worker.")
+
+
+def _unbind(badge: AccredibleBadge, state: AccredibleState) -> None:
+    """Write down that nothing was issued: the next try goes where the template says then."""
+    nothing_issued = AccredibleBadge.objects.filter(pk=badge.pk, external_id__isnull=True)
+    nothing_issued.update(state=state, organization="", external_template="")
+
+
+def _adopt_where_asked(badge: AccredibleBadge) -> bool:
+    """Look for the badge where Accredible was asked for it, and take it; whether it was there."""
+    if not badge.organization:
+        return False
+    target = IssuerTarget(AccredibleIssuer.slug, badge.organization, badge.external_template)
+    return _adopt(badge, client_for(target.organization), target)
+
+
+def _adopt(badge: AccredibleBadge, client: AccredibleClient, target: IssuerTarget) -> bool:
+    """Look at Accredible for the badge, and take it when it is there and nobody else's; whether it was."""
+    group = targets.group_of(target)
+    email = _email(badge)
+
+    def may_be_it(found: ExternalBadge) -> bool:
+        earner, today = _earner(badge), _today(timezone.now())
+        return found.may_be(credential=str(badge.pk), earner=earner, email=email, template=group, today=today)
+
+    for listed in _candidates(badge, client, group, email):
+        if may_be_it(listed):
+            try:
+                found = client.badge(listed.id)  # a list does not tell everything
+            except NotFound:
+                continue
+            if may_be_it(found) and _bind(badge, found, target):
+                return True
+    return False
+
+
+def _candidates(badge: AccredibleBadge, client: AccredibleClient, group: str, email: str) -> Iterator[ExternalBadge]:
+    """Yield what may be the badge: by address and, if it was asked for, by our id of the learner as well."""
+    if email:
+        yield from client.badges_of(template=group, email=email)
+    if badge.state != AccredibleState.CREATED:
+        # The learner's address may have changed since.
+        yield from client.badges_of(template=group, earner=_earner(badge))
+
+
+def _bind(badge: AccredibleBadge, found: ExternalBadge, target: IssuerTarget) -> bool:
+    """Write down which badge of Accredible's it is; False when that one belongs to another credential."""
+    try:
+        with transaction.atomic():
+            if found.credential == str(badge.pk):
+                _release_renewed(found, target, badge.pk)
+            bound = AccredibleBadge.objects.filter(pk=badge.pk, external_id__isnull=True).update(
+                external_id=found.id,
+                organization=target.organization,
+                external_template=target.external_template,
+                state=found.state(_today(timezone.now())),
+                issued_at=_issued_at(badge, found),
+                url=found.url,
+            )
+    except IntegrityError:  # the external id is unique
+        return False
+    if not bound and not AccredibleBadge.objects.filter(pk=badge.pk, external_id=found.id).exists():
+        log.error("Accredible holds credential %s beside the one of credential %s; end it there.", found.id, badge.pk)
+    return True
+
+
+def _release_renewed(found: ExternalBadge, target: IssuerTarget, credential_id: uuid.UUID) -> None:
+    """Take a badge that was renewed for another credential from the row of the earlier one, which has ended."""
+    earlier = AccredibleBadge.objects.filter(organization=target.organization, external_id=found.id)
+    ended = earlier.exclude(pk=credential_id).exclude(credential__status=CredentialStatus.AWARDED)
+    ended.update(external_id=None, state=AccredibleState.EXPIRED, url="")
+
+
+def _issued_at(badge: AccredibleBadge, found: ExternalBadge) -> dt.datetime:
+    """Return when it was issued: at the time of the award, unless Accredible names another day."""
+    awarded_at: dt.datetime = badge.credential.awarded_at
+    if found.issued_on in (None, awarded_at.astimezone(dt.UTC).date()):
+        return awarded_at
+    assert found.issued_on is not None
+    return dt.datetime.combine(found.issued_on, dt.time(), tzinfo=dt.UTC)
+
+
+def _row(credential_id: uuid.UUID) -> AccredibleBadge:
+    rows = AccredibleBadge.objects.select_related("credential__learner__user", "credential__template")
+    return rows.filter(pk=credential_id).first() or _create_missing_row(credential_id)
+
+
+def _create_missing_row(credential_id: uuid.UUID) -> AccredibleBadge:
+    """Make up for a row that was not written with the award, because this issuer could not be loaded then."""
+    credential = UserCredential.objects.select_related("learner__user", "template").filter(pk=credential_id).first()
+    if credential is None:
+        raise Permanent(f"There is no credential {credential_id}. This message cannot be delivered; close it.")
+    badge, _ = AccredibleBadge.objects.get_or_create(
+        credential=credential, defaults={"organization": "", "external_template": ""}
+    )
+    return badge
+
+
+def _earner(badge: AccredibleBadge) -> str:
+    return str(badge.credential.learner.uuid)
+
+
+def _email(badge: AccredibleBadge) -> str:
+    user = badge.credential.learner.user
+    return (getattr(user, user.get_email_field_name(), "") or "").strip() if user else ""
+
+
+def _today(now: dt.datetime) -> dt.date:
+    return now.astimezone(dt.UTC).date()
+
+
+def _body(badge: AccredibleBadge, group: str) -> dict[str, Any]:
+    credential, learner, email = badge.credential, badge.credential.learner, _email(badge)
+    user = learner.user
+    if user is None and learner.lms_user_id is not None:
+        raise Waiting(
+            f"The learner {learner.uuid} has no account here yet. The badge waits until an event with the learner's "
+            "username comes in."
+        )
+    if user is None or not email:
+        lacking = "e-mail address" if user else "account here"
+        raise Permanent(
+            f"The learner {learner.uuid} has no {lacking}, which Accredible needs. Add it to the account and retry "
+            "this message, or leave the badge unissued."
+        )
+    return payloads.issue_body(
+        credential=str(badge.pk),
+        earner=_earner(badge),
+        email=email,
+        full_name=name_of(user),
+        template=group,
+        name=credential.template.name,
+        awarded_at=credential.awarded_at,
+        valid_until=credential.valid_until,
+    )
+
+
+def _reason(error: Refused, client: AccredibleClient, target: IssuerTarget) -> Permanent:
+    """Return why Accredible refused a badge: because of its group, which is a problem of many, or of its own."""
+    if error.status not in (404, 422):
+        return error
+    try:
+        client.group_name(targets.group_of(target))
+    except NotFound:
+        return SharedProblem(
+            f"The group {target.external_template} of the organization {target.organization} is not at Accredible. "
+            "Correct the issuer of the template; the badges wait for it.",
+            circuit=targets.circuits(target)[1],
+        )
+    return Permanent(
+        f"{error} Correct what it names; if the learner has this badge at Accredible already, let the group allow "
+        "duplicates. Then retry this message."
+    )

@@ -1,0 +1,89 @@
+"""
+Where a badge is issued: which organization at Accredible, and which group there.
+
+Until Accredible is asked, that is what the badge template says now, so that a wrong id can be corrected. While
+Accredible was asked and the outcome is not known, it is where it was asked.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Sequence
+
+from django.db.models import F, OuterRef, Subquery
+
+from badges.catalog.models import TemplateIssuer
+from badges.exceptions import SharedProblem
+from badges.issuers.accredible.models import AccredibleBadge, AccredibleState
+from badges.issuers.base import IssuerTarget
+
+SLUG = "accredible"
+
+# Of a text that was mistyped.
+_LONGEST_ID = 100
+
+
+def of_template(template_id: int) -> IssuerTarget:
+    """Return where the badges of a template are issued. Raises SharedProblem when it is not issued at Accredible."""
+    issuer = TemplateIssuer.objects.filter(template=template_id, provider=SLUG).first()
+    if issuer is None:
+        raise SharedProblem(
+            "The template of this badge is not issued at Accredible any more. Add Accredible to the issuers of the "
+            "template, and the badges that wait are issued; or close their messages.",
+            circuit=_circuit_without_issuer(template_id),
+        )
+    return IssuerTarget(SLUG, issuer.organization, issuer.external_template)
+
+
+def circuits_of_credential(credential_id: uuid.UUID) -> Sequence[str]:
+    """Return the circuits of where a badge was asked for, or else of where its template says; one statement."""
+    issuers = TemplateIssuer.objects.filter(template=OuterRef("credential__template"), provider=SLUG)
+    badge = (
+        AccredibleBadge.objects.filter(pk=credential_id)
+        .annotate(
+            template_id=F("credential__template"),
+            organization_now=Subquery(issuers.values("organization")[:1]),
+            template_now=Subquery(issuers.values("external_template")[:1]),
+        )
+        .first()
+    )
+    if badge is None:
+        return (SLUG,)
+    if is_bound(badge):
+        return circuits(IssuerTarget(SLUG, badge.organization, badge.external_template))
+    if badge.organization_now is None:
+        return SLUG, _circuit_without_issuer(badge.template_id)
+    return circuits(IssuerTarget(SLUG, badge.organization_now, badge.template_now))
+
+
+def is_bound(badge: AccredibleBadge) -> bool:
+    """Return whether a badge was asked for somewhere, and is there or may be there."""
+    return badge.state not in (AccredibleState.CREATED, AccredibleState.ERROR)
+
+
+def group_of(target: IssuerTarget) -> str:
+    """Return Accredible's id of the group. It becomes part of addresses, so nothing but a number will do."""
+    if not re.fullmatch(r"[0-9]{1,18}", target.external_template):
+        raise SharedProblem(
+            f"The Accredible group {target.external_template[:50]!r} is no number. Correct the issuer of the template; "
+            "the badges wait for it.",
+            circuit=circuits(target)[1],
+        )
+    return str(int(target.external_template))
+
+
+def circuits(target: IssuerTarget) -> Sequence[str]:
+    """Return the names of the circuits of a target: its organization, and its group there."""
+    organization = circuit_of(target.organization)
+    return organization, f"{organization}:{target.external_template[:_LONGEST_ID]}"
+
+
+def circuit_of(organization: str) -> str:
+    """Return the name of an organization's circuit."""
+    return f"{SLUG}:{organization[:_LONGEST_ID]}"
+
+
+def _circuit_without_issuer(template_id: int) -> str:
+    # No organization has an empty slug.
+    return f"{SLUG}::template-{template_id}"
