@@ -33,7 +33,7 @@ from badges.common.merged_pagination import Source as HoldingRows
 from badges.common.retirement import RetirementHook, RetiringPerson, register_retirement_hook
 from badges.conf import config, user_lms_id_field
 from badges.engagement.activities import stats_of
-from badges.exceptions import TemplateNotActiveError, UnknownPersonError
+from badges.exceptions import SeveralAccountsError, TemplateNotActiveError, UnknownPersonError
 from badges.explanations import Answer, Explanation
 from badges.explanations import sentences as answer_sentences
 from badges.intake import identities, learners
@@ -102,6 +102,7 @@ __all__ = [
     "enqueue",
     "enqueue_all",
     "explain",
+    "find_person",
     "get_or_create_learners",
     "holders_of",
     "identities_of",
@@ -140,6 +141,8 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 RUNS_AT_ONCE = 500  # deleted in one statement
+
+MOST_ACCOUNTS = 20  # that are read for an e-mail address
 
 UUID_LENGTH = 36  # with hyphens, the only form that is taken for a UUID
 TOO_MANY_DIGITS = 20  # the largest number of 63 bits has 19
@@ -520,6 +523,28 @@ def person_named(text: str) -> Person:
         return uuid.UUID(text) if len(text) == UUID_LENGTH else text
     except ValueError:
         return text
+
+
+def find_person(text: str) -> Person:
+    """
+    Return the person that staff name: as for ``person_named``, or by the e-mail address of an account.
+
+    Only staff may search by e-mail addresses: the answer says whether somebody has one. Raises UnknownPersonError for
+    an address that nobody has, and SeveralAccountsError. Two statements at most.
+    """
+    text = text.strip()
+    person = person_named(text)
+    if "@" not in text or "\0" in text or account_of(person) is not None:
+        return person
+    name = get_user_model().get_email_field_name()
+    rows = get_user_model()._default_manager.filter(**{f"{name}__iexact": text}).order_by("pk")[:MOST_ACCOUNTS]
+    # MariaDB and MySQL equate letters with and without accents.
+    accounts = [account for account in rows if str(getattr(account, name)).casefold() == text.casefold()]
+    if len(accounts) > 1:
+        raise SeveralAccountsError
+    if not accounts:
+        raise UnknownPersonError
+    return accounts[0]
 
 
 def missing_criteria(rows: Iterable[BadgeProgress], *, at: dt.datetime | None = None) -> dict[uuid.UUID, list[str]]:

@@ -138,8 +138,8 @@ class Explanation:
     ``completion`` counts the groups of requirements. ``observed`` values in steps come from events and may be personal:
     show them only to people who may see the learner, and do not log them. ``events`` says how many were evaluated:
     those of the event log, and those in the inbox whose payload was not deleted yet. ``titles`` are what readers call
-    the event types. ``is_retired`` is set for a person who was retired, and ``has_begun`` when there is any fulfilment or
-    credential.
+    the event types. ``is_retired`` is set for a person who was retired, and ``has_begun`` when there is any fulfilment
+    or credential.
 
     ``criteria`` is what the logged events and the figures say of the criteria document, None without one. As in
     decisions, the events are those that arrived since the document was saved (all of them, if the template has never

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from django.utils import formats, timezone
@@ -41,10 +41,10 @@ MOST_CHARACTERS = 80  # of a value of an event
 
 
 def sentences(answer: Answer) -> list[str]:
-    """Return the answer as sentences, the most important first."""
+    """Return the answer as lines of one or more sentences, the most important first."""
     found = [
         _headline(answer),
-        *(text for row in answer.credentials[:MOST_CREDENTIALS] for text in _credential(row)),
+        *(" ".join(_credential(row)) for row in answer.credentials[:MOST_CREDENTIALS]),
         *_template(answer),
         *_requirements(answer),
         *_limits(answer),
@@ -91,10 +91,10 @@ def _cause(cause: CauseFacts) -> Iterator[str]:
 
 
 def _cause_words(cause: CauseFacts) -> str:
-    values = {"id": cause.event_id, "type": cause.event_type, "time": _time(cause.event_time)}
+    values = {"id": cause.event_id, "time": _time(cause.event_time)}
     words = {
-        CauseKind.EVENT: _("the event %(id)s (%(type)s) of %(time)s"),
-        CauseKind.CONDITION: _("the activity %(id)s (%(type)s) of %(time)s"),
+        CauseKind.EVENT: _("the event %(id)s of %(time)s"),
+        CauseKind.CONDITION: _("the activity %(id)s of %(time)s"),
         CauseKind.PERSON: _("a person decided it"),
         CauseKind.TIME: _("time passed, until %(time)s"),
         CauseKind.EXPIRED: _("the badge expired"),
@@ -156,9 +156,14 @@ def _requirement(row: RequirementFacts, answer: Answer) -> Iterator[str]:
     names = {"requirement": row.description}
     if row.fulfillment:
         yield _("Done: %(requirement)s") % names
-        yield from _fulfilled(row.fulfillment)
+        yield " ".join(_fulfilled(row.fulfillment))
         return
     yield _("Still open: %(requirement)s") % names
+    if details := " ".join(_open(row, answer)):
+        yield details
+
+
+def _open(row: RequirementFacts, answer: Answer) -> Iterator[str]:
     for past in row.past[-MOST_PAST:]:
         yield from _fulfilled(past)
     if row.reset and row.void_until:
@@ -189,7 +194,7 @@ def _fulfilled(row: FulfillmentFacts) -> Iterator[str]:
 
 def _document(row: RequirementFacts, criteria: CriteriaFacts | None) -> Iterator[str]:
     for text in row.missing:
-        yield _("Missing: %(what)s") % {"what": text}
+        yield _("Missing: %(what)s.") % {"what": text}
     if criteria is None:
         return
     if criteria.satisfied or criteria.earned_at:
@@ -253,8 +258,3 @@ def _value(observed: Any) -> str:
 def _writable(text: str) -> str:
     """Return a text without halves of characters, which events may hold and no encoding has."""
     return text.encode("utf-8", "replace").decode("utf-8")
-
-
-def as_text(lines: Sequence[str]) -> str:
-    """Return sentences as the text of a mail or a terminal."""
-    return "\n".join(lines)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.auth import get_user_model
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiParameter, OpenApiTypes
 from rest_framework.exceptions import NotFound, PermissionDenied, ValidationError
 from rest_framework.request import Request
@@ -58,7 +59,7 @@ class ExplanationView(PluginAPIView):
         query.is_valid(raise_exception=True)
         given = query.validated_data
         if sum(name in given for name in _PEOPLE) > 1:
-            raise ValidationError("Write only one of username, lms_user_id and learner.")
+            raise ValidationError(_("Write only one of username, lms_user_id and learner."))
         may_ask = may_explain_everybody(request.user)
         if not may_ask and not _is_oneself(request.user, given):
             raise PermissionDenied
