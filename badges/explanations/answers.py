@@ -25,7 +25,7 @@ from badges.catalog.models import BadgeRequirement
 from badges.catalog.rule_words import OPERATORS, describe_rules, value_text
 from badges.common.permissions import may
 from badges.conf import config
-from badges.explanations.reading import EventEvaluation, Explanation, RequirementExplanation
+from badges.explanations.reading import EventEvaluation, Explanation, Hindrance, RequirementExplanation
 from badges.history.criteria import CriteriaEvaluation
 from badges.history.models import LoggedEvent
 from badges.progress.models import BadgeProgress, Fulfillment
@@ -139,7 +139,7 @@ class EventFacts:
     type: str
     time: dt.datetime | None
     holds: bool
-    hindrance: str | None
+    hindrance: Hindrance | None
     rules: Sequence[RuleFacts]
 
 
@@ -420,7 +420,7 @@ def _event(one: EventEvaluation) -> EventFacts:
         type=one.event_type,
         time=one.event_time,
         holds=one.result,
-        hindrance=one.hindrance.value if one.hindrance else None,
+        hindrance=one.hindrance,
         rules=[_rule(step, is_personal=step.path in one.personal) for step in one.steps],
     )
 

@@ -14,7 +14,6 @@ from typing import Any
 
 from django.utils import formats, timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from badges.awarding.models import CredentialStatus
 from badges.catalog.causes import CauseKind
@@ -133,11 +132,8 @@ def _template(answer: Answer) -> Iterator[str]:
 
 def _requirements(answer: Answer) -> Iterator[str]:
     if answer.groups:
-        total = answer.total_groups
-        yield ngettext("%(done)d of %(total)d step is done.", "%(done)d of %(total)d steps are done.", total) % {
-            "done": answer.fulfilled_groups,
-            "total": total,
-        }
+        numbers = {"done": answer.fulfilled_groups, "total": answer.total_groups}
+        yield _("Steps done: %(done)d of %(total)d.") % numbers
     for group in answer.groups:
         yield from _group(group, answer)
     if answer.state is State.COMPLETE:
@@ -200,12 +196,8 @@ def _document(row: RequirementFacts, criteria: CriteriaFacts | None) -> Iterator
     if criteria.satisfied or criteria.earned_at:
         yield _("It is satisfied now, or was earlier, and did not count then. The next event that it reads decides.")
     if criteria.events_before and criteria.counts_from:
-        number = criteria.events_before
-        yield ngettext(
-            "%(number)d event does not count, because it arrived before %(time)s.",
-            "%(number)d events do not count, because they arrived before %(time)s.",
-            number,
-        ) % {"number": number, "time": _time(criteria.counts_from)}
+        values = {"number": criteria.events_before, "time": _time(criteria.counts_from)}
+        yield _("Events that do not count, because they arrived before %(time)s: %(number)d.") % values
 
 
 def _closest(event: EventFacts) -> str:
@@ -225,12 +217,14 @@ def _difference(rule: RuleFacts) -> str:
 
 def _uncounted(event: EventFacts) -> Iterator[str]:
     yield _("The event %(id)s of %(time)s fits.") % {"id": event.id, "time": _time(event.time)}
-    yield {
+    words = {
         Hindrance.PENDING: _("It waits to be decided."),
         Hindrance.DEAD: _("It could not be decided; staff can try it again."),
         Hindrance.EARLIER_REVISION: _("It was decided earlier than the badge was last changed."),
         Hindrance.VOID: _("It does not count, because of the reset."),
-    }[Hindrance(event.hindrance)]
+    }
+    if event.hindrance is not None:
+        yield words[event.hindrance]
 
 
 def _limits(answer: Answer) -> Iterator[str]:

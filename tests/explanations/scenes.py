@@ -20,9 +20,7 @@ MAY_ASK = ("view_badgeprogress", "view_usercredential", "view_loggedevent")
 
 def passes(number: int, *, at: dt.datetime = NOON, is_passing: bool = True, course: str = ALGEBRA) -> Any:
     """Let somebody pass or fail a course, and return the event."""
-    event = make_passing(
-        time=at, course_key=course, lms_user_id=number, username=f"u{number}", is_passing=is_passing
-    )
+    event = make_passing(time=at, course_key=course, lms_user_id=number, username=f"u{number}", is_passing=is_passing)
     pipeline.handle([event])
     return event
 
