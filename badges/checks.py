@@ -37,6 +37,9 @@ from badges.outbox import circuit
 from badges.pipeline.activities import kind_of_event
 from badges.rules import Kind
 
+# A year: more is a mistake.
+MOST_HOURS = 8784
+
 BADGE_AWARDED = "org.openedx.learning.badge.awarded.v1"
 
 
@@ -104,6 +107,29 @@ def check_pages(**_: Any) -> list[CheckMessage]:
         return []
     message = f"LMS_BADGES_CONFIG['pages']['sharing'] is {value!r}, which means nothing, so no badge is public."
     return [Error(message, hint=f"Write one of: {', '.join(known)}.", id="lms_badges.E016")]
+
+
+@register("lms_badges")
+def check_providers(**_: Any) -> list[CheckMessage]:
+    """Report accounts at providers that cannot work, and what is switched on for moving over only."""
+    if not isinstance(getattr(settings, "LMS_BADGES_CONFIG", {}), dict) or not isinstance(config.providers, dict):
+        return []  # E007 says so
+    problems: list[CheckMessage] = []
+    for name in ("sweep_hours", "sync_hours"):
+        value = config.providers[name]
+        if isinstance(value, (int, float)) and not 0 <= value <= MOST_HOURS:
+            message = f"LMS_BADGES_CONFIG['providers'][{name!r}] is {value!r}, which is no number of hours."
+            problems.append(
+                Error(message, hint=f"Write 24, or another number up to {MOST_HOURS}.", id="lms_badges.E020")
+            )
+    for slug, issuer in registry.working().items():
+        for message, hint in issuer.settings_problems():
+            problems.append(Error(message, hint=hint, id="lms_badges.E021"))
+        if issuer.takes_webhooks_without_secret:
+            message = f"Anybody can send webhooks of {slug}, because an address without a secret is switched on."
+            hint = f'Give {slug} the address that the admin makes, then set "webhook_without_secret": False.'
+            problems.append(Warning(message, hint=hint, id="lms_badges.W020"))
+    return problems
 
 
 @register("lms_badges")

@@ -22,6 +22,11 @@ def plugin_settings(settings: Any) -> None:
     # The sweep processes both mailboxes every minute, in case a task that notifies a worker was lost.
     tasks = {"badges-sweep": ("badges.sweep", 60.0), "badges-purge": ("badges.purge", 24 * 3600.0)}
     tasks |= {"badges-retire": ("badges.retire", 3600.0), "badges-expire": ("badges.expire", 300.0)}
+    # Providers are asked once a day. The tasks look for what is due more often, so that a restart skips no day.
+    tasks |= {
+        "badges-sweep-providers": ("badges.sweep_providers", 3600.0),
+        "badges-sync-templates": ("badges.sync_templates", 3600.0),
+    }
     add_beat_entries(settings, tasks)
     _add_outgoing_events(settings)
     # Django's own filter does not know under which names the plugin has tokens.

@@ -25,6 +25,7 @@ from badges.flows import idempotency
 from badges.granting import expire_due
 from badges.history import event_log
 from badges.intake import inbox
+from badges.issuers import schedules
 from badges.mail.reminders import remind_due
 from badges.outbox import mailbox
 from badges.outbox.worker_notifications import CARRY_OUT_RUNS, DELIVER, PROCESS_PENDING
@@ -98,6 +99,18 @@ def expire() -> None:
         if time.monotonic() > ends_at:
             expire.delay()
             break
+
+
+@shared_task(name="badges.sweep_providers", **OPTIONS)
+def sweep_providers() -> None:
+    """Start reading the events of providers where a day has passed. Beat sends this once an hour."""
+    schedules.start_sweeps(now=timezone.now())
+
+
+@shared_task(name="badges.sync_templates", **OPTIONS)
+def sync_templates() -> None:
+    """Start reading the templates of providers where a day has passed. Beat sends this once an hour."""
+    schedules.start_syncs(now=timezone.now())
 
 
 @shared_task(name="badges.retire", **OPTIONS)

@@ -10,6 +10,7 @@ import json
 import os
 import tempfile
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
@@ -19,9 +20,27 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = Path(os.environ.get("DATA_DIR", BASE_DIR / "var"))
 
 DEBUG = os.environ.get("DEBUG", "") == "1"
-# Sessions and stored tokens are only as safe as this key. Set one wherever other people can reach the host.
+SILENCED_SYSTEM_CHECKS: list[str] = []
+THIS_MACHINE = ("127.0.0.1", "localhost", "[::1]", "testserver")
+ALLOWED_HOSTS = os.environ.get("ALLOWED_HOSTS", ",".join(THIS_MACHINE)).split(",")
+# Documents show this address for years. The default is for one machine only; a public host sets it.
+PUBLIC_URL = os.environ.get("PUBLIC_URL", "http://127.0.0.1:8000")
+# Sessions and stored tokens are only as safe as this key, and everybody can read the default one.
 SECRET_KEY = os.environ.get("SECRET_KEY") or "insecure-reference-host-key-for-one-machine-only"
-ALLOWED_HOSTS = os.environ.get("ALLOWED_HOSTS", "127.0.0.1,localhost,[::1],testserver").split(",")
+if not os.environ.get("SECRET_KEY") and not {*ALLOWED_HOSTS, urlsplit(PUBLIC_URL).hostname} <= {*THIS_MACHINE, "::1"}:
+    raise ImproperlyConfigured(
+        "ALLOWED_HOSTS or PUBLIC_URL lets other people reach this host, and its SECRET_KEY is the public one. Set "
+        "SECRET_KEY to a long random text: python -c 'import secrets; print(secrets.token_urlsafe(50))'"
+    )
+
+if PUBLIC_URL.startswith("https://"):
+    # A proxy in front of this host speaks TLS. It has to set or remove the header X-Forwarded-Proto of each request.
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = True
+    CSRF_TRUSTED_ORIGINS = ["{0.scheme}://{0.netloc}".format(urlsplit(PUBLIC_URL))]
+    SECURE_HSTS_SECONDS = 365 * 24 * 3600
+    # The proxy redirects, and other hosts of the domain are not ours to decide about.
+    SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W008", "security.W021"]
 ROOT_URLCONF = "service.urls"
 WSGI_APPLICATION = "service.wsgi.application"
 
@@ -121,7 +140,7 @@ if OIDC_ISSUER:
     ACCOUNT_SIGNUP_FIELDS = ["email", "password1*"]  # nobody chooses a username, which could be that of somebody else
     # The check asks for an address, so that somebody can sign in after signing up. Nobody signs up on allauth's pages,
     # and a provider may tell no address.
-    SILENCED_SYSTEM_CHECKS = ["account.W001"]
+    SILENCED_SYSTEM_CHECKS = [*SILENCED_SYSTEM_CHECKS, "account.W001"]
     SOCIALACCOUNT_ADAPTER = "service.openid_connect.SocialAccountAdapter"
     SOCIALACCOUNT_PROVIDERS = {
         "openid_connect": {
@@ -146,6 +165,9 @@ if os.environ.get("CACHE_URL"):
     CACHES = {
         "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": os.environ["CACHE_URL"]}
     }
+
+# Of the document of all views, which Django's check --deploy makes.
+SPECTACULAR_SETTINGS = {"ENUM_NAME_OVERRIDES": {"CauseKindEnum": "badges.catalog.causes.CauseKind.choices"}}
 
 CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL")
 CELERY_TASK_ALWAYS_EAGER = False
@@ -179,8 +201,7 @@ LMS_BADGES_CONFIG: dict[str, object] = {"flows": {"registration": True}}
 if os.environ.get("CREDLY_URL"):
     LMS_BADGES_CONFIG["credly"] = {"CREDLY_API_BASE_URL": os.environ["CREDLY_URL"]}
 
-# Documents show this address for years. The default is for one machine only; a public host sets PUBLIC_URL.
-CREDENTIALS_CONFIG: dict[str, object] = {"public_url": os.environ.get("PUBLIC_URL", "http://127.0.0.1:8000")}
+CREDENTIALS_CONFIG: dict[str, object] = {"public_url": PUBLIC_URL}
 if os.environ.get("LMS_URL"):
     CREDENTIALS_CONFIG["lms"] = {
         "url": os.environ["LMS_URL"],

@@ -22,6 +22,7 @@ from tests.services.chromium import NAME as CHROMIUM
 from tests.services.chromium import start_browser
 from tests.services.databases import chosen_database, test_database_url
 from tests.services.processes import Process, manage, python_process
+from tests.support.examples import FEW
 
 if TYPE_CHECKING:
     from tests.support.event_bus import Bus, BusOnKafka, BusOnRedis
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 # How long an example takes says more about the machine than about the code.
 hypothesis.settings.register_profile("any machine", hypothesis.settings.default, deadline=None)
 hypothesis.settings.load_profile("any machine")
+hypothesis.settings.register_profile(FEW, deadline=None, max_examples=20)
 
 LEFT_OUT = "LEFT OUT by choice"
 # A test that uses one of these starts a server or a process, and is marked as `live`.
@@ -82,6 +84,10 @@ def pytest_configure(config: pytest.Config) -> None:
     from django.conf import settings  # noqa: PLC0415 -- the environment is complete only now
 
     assert settings.DATABASES
+    # What costs time and is not what a test is about: hashes of passwords are slow by intention, and each test client
+    # would look at all static files before its first request.
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    settings.WHITENOISE_AUTOREFRESH = True
     if config.getoption("numprocesses", None):
         # With xdist every test process has its own servers, and must not read settings before it has named them.
         del os.environ["DJANGO_SETTINGS_MODULE"]

@@ -20,6 +20,7 @@ from badges.checks import (
     check_host,
     check_own_event_types,
     check_problems,
+    check_providers,
     check_redis,
 )
 from badges.common.config import NumberOrNone
@@ -487,6 +488,39 @@ def test_error_pages_that_can_show_tokens_are_warned_of(settings) -> None:
     assert expected in check_host()
     settings.DEFAULT_EXCEPTION_REPORTER_FILTER = "badges.common.redaction.ErrorPageFilter"
     assert expected not in check_host()
+
+
+def test_organizations_of_the_settings_that_cannot_work(settings):
+    right, oauth = "c0ffee00-0000-4000-8000-00000000c4ed", {"client_id": "a", "client_secret": "b"}
+    configure(
+        settings, credly={"ORGANIZATIONS": {right: "token", right[::-1]: oauth, "acme": "SECRET", right.upper(): ""}}
+    )
+    first, second = check_providers()
+    assert (first.id, second.id) == ("lms_badges.E021", "lms_badges.E021")
+    assert first.msg.startswith("The key of entry 3 of")
+    assert "SECRET" not in first.msg
+    assert "neither a token nor an OAuth2 client" in second.msg
+    configure(settings, credly={"ORGANIZATIONS": {right: "token", right.upper(): oauth}})
+    assert check_providers() == []
+
+
+@pytest.mark.parametrize("wrong", [7, "token", ["x"]])
+def test_organizations_that_are_no_dict_stop_nothing(settings, wrong):
+    configure(settings, credly={"ORGANIZATIONS": wrong})
+    assert [problem.id for problem in check_config()] == ["lms_badges.E007"]
+    assert check_providers() == []
+
+
+def test_an_address_without_a_secret_is_reported_while_it_is_switched_on(settings):
+    configure(settings, credly={"webhook_without_secret": True})
+    (problem,) = check_providers()
+    assert (problem.id, problem.level) == ("lms_badges.W020", 30)
+
+
+@pytest.mark.parametrize("hours", [-1, 1e9, float("nan")])
+def test_hours_that_are_none(settings, hours):
+    configure(settings, providers={"sweep_hours": hours, "sync_hours": 0})
+    assert [problem.id for problem in check_providers()] == ["lms_badges.E020"]
 
 
 def without_limits(defaults: dict) -> dict:

@@ -10,13 +10,14 @@ from django.contrib import admin, messages
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from badges.admin.criteria_texts import criteria_in_words
 from badges.admin.descriptions import pretty
+from badges.admin.providers import shown_copy
 from badges.admin.template_forms import TemplateForm, template_document
 from badges.admin.template_sections import section_of, sections
 from badges.catalog import event_types
@@ -37,6 +38,8 @@ from badges.common.admin import CappedPaginator, PluginModelAdmin, link_to
 from badges.common.permissions import may
 from badges.exceptions import Permanent
 from badges.granting.run_kinds import KIND
+from badges.issuers import registry
+from badges.issuers.templates import at_providers
 from badges.models import BadgeProgress, BadgeTemplate, Run, TemplateRevision, UserCredential
 from badges.rules import to_text
 from badges.runs import queue
@@ -98,13 +101,13 @@ class BadgeTemplateAdmin(PluginModelAdmin):
             about = [*about, "is_active", "award_once", expiry]
             return [(None, {"fields": about}), _criteria_fieldset(None, "criteria")]
         if not self.has_change_permission(request, obj):
-            about = [*about, "archived_at", "is_active", "award_once", "holds", "more"]
+            about = [*about, "at_providers", "archived_at", "is_active", "award_once", "holds", "more"]
             return [(None, {"fields": about}), _criteria_fieldset(obj, "criteria_text")]
-        about = [*about, "is_active", "award_once", expiry, "more", "opened_revision"]
+        about = [*about, "at_providers", "is_active", "award_once", expiry, "more", "opened_revision"]
         return [(None, {"fields": about}), _criteria_fieldset(obj, "criteria")]
 
     def get_readonly_fields(self, request: HttpRequest, obj: BadgeTemplate | None = None) -> tuple[str, ...]:
-        return ("more", "archived_at", "holds", "criteria_text", "criteria_words") if obj else ()
+        return ("more", "archived_at", "at_providers", "holds", "criteria_text", "criteria_words") if obj else ()
 
     def get_prepopulated_fields(self, request: HttpRequest, obj: BadgeTemplate | None = None) -> dict[str, Any]:
         return {} if obj else dict(self.prepopulated_fields)
@@ -117,6 +120,12 @@ class BadgeTemplateAdmin(PluginModelAdmin):
     def more(self, template: BadgeTemplate) -> SafeString:
         links = [link for section in sections() for link in section.links(template)]
         return SafeString(" · ".join(links))
+
+    @admin.display(description=gettext_lazy("at providers"))
+    def at_providers(self, template: BadgeTemplate) -> SafeString | str:
+        """Show what providers say of the template: image, state, and the page where it is managed there."""
+        copies = at_providers([template], registry.working()).get(template.pk, ())
+        return format_html_join(mark_safe("<br>"), "{}", ((shown_copy(copy),) for copy in copies)) or "-"
 
     @admin.display(description=gettext_lazy("holds"))
     def holds(self, template: BadgeTemplate) -> str:

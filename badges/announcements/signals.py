@@ -74,7 +74,7 @@ def badge_data(credential: UserCredential) -> BadgeData:
             origin=ORIGIN,
             name=template.name,
             description=template.description,
-            image_url=template.image_url,
+            image_url=template.shown_image_url,
         ),
     )
 

@@ -247,7 +247,14 @@ class Issuer(ABC):
         """Return what is known here of these credentials' badges, for pages and the API: one statement, no HTTP."""
         return {}
 
+    def settings_problems(self) -> Sequence[tuple[str, str]]:
+        """Return what is wrong with the provider's settings beside types and names: messages and hints; no HTTP."""
+        return ()
+
     # --- what the provider tells -------------------------------------------------------------------------------------
+
+    takes_webhooks_without_secret: bool = False
+    """Whether the settings let anybody send webhooks."""
 
     webhook: Webhook | None = None
     """How its webhooks are read; None: it sends none that are understood here."""

@@ -16,8 +16,10 @@ import secrets
 from collections.abc import Iterable, Mapping, Sequence
 
 from django.db import transaction
+from django.urls import reverse
 from django.utils import timezone
 
+from badges.conf import config
 from badges.exceptions import BadgesError, EventError, Permanent
 from badges.inserts import insert
 from badges.intake import kinds
@@ -93,6 +95,19 @@ def new_secret(provider: str, organization: str, *, now: dt.datetime | None = No
         row = ProviderOrganization.objects.filter(provider=provider, organization=identifier)
         row.update(webhook_digest=_digest(secret), webhook_since=now)
     return secret
+
+
+def new_address(provider: str, organization: str, *, host: str = "", now: dt.datetime | None = None) -> str:
+    """
+    Make a new secret, and return the address with it. Raises as ``new_secret`` does.
+
+    ``host`` is what the address begins with, such as ``https://credentials.example.org``; by default it is the setting
+    ``public_url``. Without both the address is a path.
+    """
+    secret = new_secret(provider, organization, now=now)
+    _issuer_of, identifier = known_organization(provider, organization)
+    path = reverse("lms_badges:webhook", args=[provider, identifier, secret])
+    return f"{(host or str(config.public_url or '')).rstrip('/')}{path}"
 
 
 # --- requests --------------------------------------------------------------------------------------------------------

@@ -43,7 +43,7 @@ def _holding(row: UserCredential, now: dt.datetime) -> Holding:
         state=states[row.status_at(now)],
         title=row.template.name,
         description=row.template.description,
-        image_url=row.template.image_url,
+        image_url=row.template.shown_image_url,
         issued_at=row.awarded_at,
         valid_until=row.ended_at or row.valid_until,
         revoked_at=row.revoked_at,

@@ -114,7 +114,7 @@ def _public(row: UserCredential, now: dt.datetime) -> PublicCredential:
         state=state,
         title=row.template.name,
         description=row.template.description,
-        image_url=row.template.image_url,
+        image_url=row.template.shown_image_url,
         learner_name=_name(row) if config.pages["show_name"] else "",
         awarded_at=row.awarded_at,
         valid_until=last.ended_at or last.valid_until,

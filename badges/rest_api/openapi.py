@@ -67,6 +67,7 @@ _SETTINGS: dict[str, Any] = {
     "DESCRIPTION": "Who holds which badge or certificate, and how far learners are.",
     "VERSION": __version__,
     "OAS_VERSION": "3.1.0",
+    "ENUM_NAME_OVERRIDES": {"CauseKindEnum": "badges.catalog.causes.CauseKind.choices"},
     "APPEND_COMPONENTS": {"schemas": {"Problem": _PROBLEM}},
 }
 

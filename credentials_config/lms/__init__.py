@@ -15,11 +15,21 @@ from typing import Any
 
 from badges.exceptions import Permanent
 from credentials_config.conf import config
-from credentials_config.lms.base import Assignment, Grades, Lms, Section, UnknownContext
+from credentials_config.lms.base import NOTHING_TO_COMPLETE, Assignment, Grades, Lms, Section, UnknownContext
 from credentials_config.lms.http import HttpLms
 from credentials_config.lms.platform import PlatformLms, is_in_platform
 
-__all__ = ["Assignment", "Grades", "Lms", "Section", "UnknownContext", "client", "close_clients", "is_configured"]
+__all__ = [
+    "NOTHING_TO_COMPLETE",
+    "Assignment",
+    "Grades",
+    "Lms",
+    "Section",
+    "UnknownContext",
+    "client",
+    "close_clients",
+    "is_configured",
+]
 
 _lock = threading.Lock()
 _clients: dict[str, Lms] = {}

@@ -17,6 +17,10 @@ from badges.exceptions import Permanent
 from credentials_config.context_keys import Kind, kind_of
 from credentials_config.contracts import JSON, Context, Person
 
+# What ``completions`` returns instead of a share where a course or lesson has nothing that could be completed. The LMS
+# reports 100 % then.
+NOTHING_TO_COMPLETE = "nothing to complete"
+
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
@@ -89,7 +93,8 @@ class Lms(ABC):
         """
         Return the completed share of a course or lesson for each of the learners, by LMS user id.
 
-        It is None for learners whose completion the LMS does not have.
+        It is None for learners whose completion the LMS does not have, and NOTHING_TO_COMPLETE where there is nothing
+        that they could complete.
         """
 
     @abstractmethod

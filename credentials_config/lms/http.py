@@ -12,7 +12,7 @@ from badges.common.http import NotFound, RetryPolicy
 from badges.exceptions import Permanent, Retryable
 from credentials_config.context_keys import Kind, block_type_of, course_of
 from credentials_config.contracts import Context, Person
-from credentials_config.lms.base import Assignment, Grades, Lms, Section, UnknownContext, kind
+from credentials_config.lms.base import NOTHING_TO_COMPLETE, Assignment, Grades, Lms, Section, UnknownContext, kind
 from credentials_config.lms.chunks import chunks, earliest, latest
 from credentials_config.lms.http_client import LmsHttpClient
 from credentials_config.lms.paths import path
@@ -272,7 +272,9 @@ def _grades(entry: dict[str, Any]) -> Grades:
 
 def _completion(entry: Any) -> Any:
     completion = entry.get("completion")
-    return completion.get("percent") if isinstance(completion, dict) else None
+    if not isinstance(completion, dict):
+        return None
+    return NOTHING_TO_COMPLETE if completion.get("possible") == 0 else completion.get("percent")
 
 
 def _completion_of_block(entry: dict[str, Any], block_key: str) -> Any:

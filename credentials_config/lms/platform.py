@@ -31,7 +31,7 @@ from opaque_keys.edx.keys import CourseKey, UsageKey
 from badges.exceptions import Permanent
 from credentials_config.context_keys import Kind, block_type_of, course_of
 from credentials_config.contracts import Context, Person
-from credentials_config.lms.base import Assignment, Grades, Lms, Section, UnknownContext, kind
+from credentials_config.lms.base import NOTHING_TO_COMPLETE, Assignment, Grades, Lms, Section, UnknownContext, kind
 from credentials_config.lms.chunks import chunks, earliest, latest
 
 LANGUAGE = "pref-lang"
@@ -152,9 +152,12 @@ class PlatformLms(Lms):
         # Learners who have not begun have no row. They completed nothing.
         found: dict[int, Any] = dict.fromkeys(self.enrolled(context_key, learners), 0.0)
         asked = [person for person in learners if person.lms_user_id in found]
-        return found | self._in_chunks(
-            asked, lambda ids: rows.filter(user_id__in=ids).values_list("user_id", "percent")
-        )
+
+        def ask(ids: list[int]) -> Iterator[tuple[int, Any]]:
+            completed = rows.filter(user_id__in=ids).values_list("user_id", "percent", "possible")
+            return ((user_id, percent if possible else NOTHING_TO_COMPLETE) for user_id, percent, possible in completed)
+
+        return found | self._in_chunks(asked, ask)
 
     def grades(self, course_key: str, learners: Collection[Person]) -> dict[int, Grades]:
         from lms.djangoapps.grades.api import CourseGradeFactory

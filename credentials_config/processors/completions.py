@@ -49,6 +49,8 @@ class Completions(SteppedProcessor):
 def _eligibility(completed: JSON, required: float) -> Eligibility:
     current = share(completed)
     progress = {"current_completion": current, KEY: required}
+    if completed == lms.NOTHING_TO_COMPLETE:
+        return Eligibility(False, progress, (_("There is nothing to complete here. Add content, or correct the key."),))
     if current is None:
         return Eligibility(False, progress, (_("The LMS reports a completion that makes no sense."),))
     if reaches(current, required):

@@ -285,7 +285,7 @@ def test_killed_at_random_moments_nothing_is_lost_and_nothing_doubled(
     template(courses=2)
     bus.create_topic(partitions=2)
     # How far a consumer comes before its end depends on the machine: only kills that leave work behind are counted.
-    while interrupted < (30 if connection.vendor == "postgresql" and bus.name == "kafka" else 6):
+    while interrupted < (10 if connection.vendor == "postgresql" and bus.name == "kafka" else 4):
         for learner in range(learners + 1, learners + 41):
             for course in range(2):
                 event = passes(learner, course)

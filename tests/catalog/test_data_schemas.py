@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from badges.catalog.data_schemas import DataSchema, read_schema
@@ -243,7 +243,6 @@ def test_no_schema_and_no_data_raise_anything_else(schema: Any, data: Any) -> No
         read({"field": {"enum": [1]}}).check(data, "data")
 
 
-@settings(deadline=None)  # the time is that of a busy machine
 @given(st.dictionaries(st.sampled_from(["user_id", "a", "b", "c"]), JSON, max_size=4))
 def test_what_the_schema_accepts_has_a_canonical_form_that_stays_the_same(data: Any) -> None:
     schema = read({"a": {"type": "integer"}, "b": {"oneOf": [{"type": "string"}, {"type": "array"}]}, "c": {}})

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from badges.catalog import pack_files, packs
@@ -12,6 +12,7 @@ from badges.catalog.editing import Outcome
 from badges.catalog.models import BadgeTemplate
 from badges.conf import CCX_PASSING_STATUS, PASSING_STATUS
 from tests.factories import NOON, credly_issuer, make_template, requirement, rule, template_entry
+from tests.support.examples import examples
 
 pytestmark = [pytest.mark.django_db, pytest.mark.tables]
 
@@ -147,7 +148,7 @@ TEMPLATES = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(before=TEMPLATES, after=TEMPLATES, ending=st.sampled_from(["json", "yaml"]))
 def test_an_export_is_a_plan_of_nothing_and_brings_the_same_to_an_empty_site(tmp_path, ending, before, after):
     BadgeTemplate.objects.all().delete()

@@ -112,7 +112,7 @@ def batch(passing: Callable[..., object]) -> Callable[..., list[object]]:
 
 
 @pytest.mark.parametrize(
-    ("config", "limit", "templates"), [(LOG_OFF, LIMIT, 10_000), (LOG_ON, LIMIT_WITH_EVENT_LOG, 2_000)]
+    ("config", "limit", "templates"), [(LOG_OFF, LIMIT, 2_000), (LOG_ON, LIMIT_WITH_EVENT_LOG, 2_000)]
 )
 def test_a_batch_of_new_learners_who_complete_costs_the_same_for_any_size_and_any_number_of_templates(
     batch, settings, config, limit, templates
@@ -133,7 +133,7 @@ def test_a_batch_of_new_learners_who_complete_costs_the_same_for_any_size_and_an
 
 
 @pytest.mark.parametrize(
-    ("config", "templates"), [pytest.param(LOG_OFF, 10_000, id="10,000"), pytest.param(LOG_ON, 100, id="100")]
+    ("config", "templates"), [pytest.param(LOG_OFF, 2_000, id="2,000"), pytest.param(LOG_ON, 100, id="100")]
 )
 def test_a_batch_with_penalties_costs_the_same_for_any_size_and_any_number_of_templates(
     batch, settings, config, templates

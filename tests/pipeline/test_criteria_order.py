@@ -11,7 +11,7 @@ import itertools
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from badges import pipeline, rules
@@ -24,6 +24,7 @@ from badges.rules import parse_criteria
 from badges.testing.events import enrollment, passing_status
 from tests.factories import LearnerFactory, make_template
 from tests.rules.criteria.naive import naive
+from tests.support.examples import examples
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.tables]
 
@@ -32,7 +33,7 @@ CONFIG = {"events": [PASSING_STATUS, ENROLLED], "learner_paths": {ENROLLED: "enr
 NOON = dt.datetime(2026, 3, 31, 12, tzinfo=dt.UTC)
 numbers = itertools.count(1)
 
-few = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+few = examples(12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 types = st.sampled_from([PASSING_STATUS, ENROLLED])
 picks = st.one_of(

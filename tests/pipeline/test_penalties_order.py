@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from badges import pipeline
@@ -23,6 +23,7 @@ from badges.intake.events import Event
 from badges.intake.models import Learner
 from badges.progress.models import BadgeProgress, Fulfillment
 from tests.factories import make_passing, make_template, penalty, requirement, rule
+from tests.support.examples import examples
 from tests.support.threads import outcomes_at_once
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.tables]
@@ -31,7 +32,7 @@ A, B, C = "course-v1:Uni+Algebra+1", "course-v1:Uni+Botany+2", "course-v1:Uni+Ce
 NOON = dt.datetime(2026, 3, 31, 12, tzinfo=dt.UTC)
 people = itertools.count(1_000)
 
-few = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+few = examples(40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 class Happening(NamedTuple):

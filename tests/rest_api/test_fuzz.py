@@ -9,7 +9,7 @@ import requests
 import schemathesis
 from django.test import Client
 from django.urls import Resolver404, resolve
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from schemathesis import Case, GenerationMode
 from schemathesis.checks import not_a_server_error
@@ -24,6 +24,7 @@ from schemathesis.specs.openapi.checks import (
 from badges.rest_api.openapi import document
 from tests.credentials_config.factories import CredentialFactory
 from tests.factories import UserCredentialFactory, make_event_type, make_template
+from tests.support.examples import examples
 
 AS_DESCRIBED = [
     not_a_server_error,
@@ -71,15 +72,15 @@ def answer(client: Any, case: Case) -> Response | None:
     )
 
 
-def ask(operation: Any, client: Any, known: dict[str, str], *, examples: int) -> None:
+def ask(operation: Any, client: Any, known: dict[str, str], *, number: int) -> None:
     """
-    Send requests to an operation, some as the document says and some not.
+    Send a number of requests to an operation, some as the document says and some not.
 
     About half of them name what exists, the others anything.
     """
     cases = st.one_of([operation.as_strategy(generation_mode=mode) for mode in GenerationMode])
 
-    @settings(max_examples=examples, suppress_health_check=list(HealthCheck))
+    @examples(number, suppress_health_check=list(HealthCheck))
     @given(case=cases, exists=st.booleans())
     def each(case: Case, exists: bool) -> None:
         if exists:
@@ -111,6 +112,6 @@ def known() -> dict[str, str]:
 def test_every_answer_is_as_described(
     operation: Any, admin_client: Any, learner_client: Any, known: dict[str, str]
 ) -> None:
-    ask(operation, admin_client, known, examples=8)
-    ask(operation, learner_client, known, examples=3)
-    ask(operation, Client(), known, examples=1)
+    ask(operation, admin_client, known, number=8)
+    ask(operation, learner_client, known, number=3)
+    ask(operation, Client(), known, number=1)

@@ -42,7 +42,6 @@ def host(settings: Any) -> None:
         "cloud_events": {"publish": [EVENT]},
         "rest_api": {"registrations_per_minute": None},
     }
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 def post(body: Any, address: str = ADDRESS, **headers: str) -> Any:

@@ -20,11 +20,6 @@ def account(**fields: Any) -> Any:
     return user
 
 
-@pytest.fixture(autouse=True)
-def quick_hashes(settings: Any) -> None:
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-
 def test_an_account_is_found_by_its_username_and_by_its_address() -> None:
     user = account(username="fantasio", email="fantasio@example.org")
     names = ["fantasio", "fantasio@example.org", "Fantasio@Example.org"]

@@ -13,7 +13,7 @@ import datetime as dt
 import logging
 import time
 import uuid
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -25,14 +25,16 @@ from badges.common.person_names import name_of
 from badges.conf import config
 from badges.exceptions import Permanent, Retryable, SharedProblem, Waiting
 from badges.inserts import insert, new_row
-from badges.issuers.accredible import payloads, targets
-from badges.issuers.accredible.client import AccredibleClient, client_for
+from badges.issuers.accredible import payloads, states, targets
+from badges.issuers.accredible.client import AccredibleClient, client_for, is_slug, organizations
 from badges.issuers.accredible.conf import DEFAULTS
 from badges.issuers.accredible.conf import config as accredible_config
 from badges.issuers.accredible.models import AccredibleBadge, AccredibleState
 from badges.issuers.accredible.organizations import reencrypt_keys
 from badges.issuers.accredible.payloads import ExternalBadge
-from badges.issuers.base import Issued, Issuer, IssuerTarget
+from badges.issuers.accredible.webhook import AccredibleWebhook
+from badges.issuers.base import BadgeFact, EventPage, Fact, Issued, Issuer, IssuerTarget, TemplateFact, TemplatePage
+from badges.issuers.models import TemplateState
 from badges.issuers.registry import ProviderChannel
 from badges.outbox.channels import HandlerResult
 
@@ -87,7 +89,8 @@ class AccredibleIssuer(Issuer):
         assert badge.external_id is not None
         with contextlib.suppress(NotFound):
             client_for(badge.organization).delete(badge.external_id)
-        AccredibleBadge.objects.filter(pk=badge.pk).update(external_id=None, url="", state=AccredibleState.DELETED)
+        deleted = {"state": AccredibleState.DELETED, "state_at": timezone.now()}
+        AccredibleBadge.objects.filter(pk=badge.pk).update(external_id=None, url="", **deleted)
         return None
 
     def issued(self, credential_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Issued]:
@@ -102,8 +105,74 @@ class AccredibleIssuer(Issuer):
         """Encrypt the organizations' keys with the newest key."""
         return reencrypt_keys()
 
+    # --- what Accredible tells ---------------------------------------------------------------------------------------
+
+    webhook = AccredibleWebhook()
+    can_sync = True
+    can_sweep = True
+
+    def organizations(self) -> Sequence[str]:
+        """Return the organizations of the settings and the admin."""
+        return organizations()
+
+    def organization_id(self, text: str) -> str | None:
+        """Return a slug as it is."""
+        return text if is_slug(text) else None
+
+    def account_circuit(self, organization: str) -> str:
+        """Name the organization."""
+        return targets.circuit_of(organization)
+
+    def check_organization(self, organization: str) -> str:
+        """Ask Accredible for the name of the key's account."""
+        return client_for(organization).organization_name()
+
+    def fetch(self, organization: str, about: Mapping[str, str]) -> Sequence[Fact]:
+        """Ask Accredible for the credential or the group, and believe only the answer."""
+        asked_at = timezone.now()
+        if "group" in about:
+            return (self.template(organization, about["group"]),)
+        external_id = about.get("credential", "")
+        if not AccredibleBadge.objects.filter(organization=organization, external_id=external_id).exists():
+            return ()  # one of somebody else
+        client = client_for(organization)
+        try:
+            found = client.badge(external_id)
+        except NotFound:
+            client.organization_name()  # not the credential but the address may be wrong; then this raises
+            return (BadgeFact(external_id, AccredibleState.DELETED, asked_at),)
+        return (_fact(found, asked_at),)
+
+    def write_badges(self, organization: str, facts: Sequence[BadgeFact], *, now: dt.datetime) -> int:
+        """Write the states of badges."""
+        return states.write(organization, facts)
+
+    def template_page(self, organization: str, cursor: Any = None) -> TemplatePage:
+        """Ask for a page of groups; the cursor is its number."""
+        return TemplatePage(*client_for(organization).groups(cursor or 1))
+
+    def template(self, organization: str, external_id: str) -> TemplateFact:
+        """Ask for one group."""
+        client = client_for(organization)
+        target = IssuerTarget(self.slug, organization, external_id)
+        try:
+            return client.group(targets.group_of(target))
+        except NotFound:
+            client.organization_name()
+            return TemplateFact(id=external_id, state=TemplateState.GONE)
+
+    def event_page(self, organization: str, since: dt.datetime, cursor: Any = None) -> EventPage:
+        """Ask for a page of the badges that were changed since a day, as Accredible has no list of events."""
+        asked_at = timezone.now()
+        badges, following = client_for(organization).changed_badges(_today(since), cursor or 1)
+        return EventPage([_fact(badge, asked_at) for badge in badges], asked_at, following)
+
 
 channel = ProviderChannel(AccredibleIssuer.slug)
+
+
+def _fact(found: ExternalBadge, asked_at: dt.datetime) -> BadgeFact:
+    return BadgeFact(found.id, found.state(_today(asked_at)), asked_at, found.earner, found.template, found.url)
 
 
 def _known(badge: AccredibleBadge) -> Issued:
@@ -206,7 +275,7 @@ def _revoke(badge: AccredibleBadge) -> HandlerResult | None:
         # What has ended or was deleted there needs no end any more: the learner does not hold it.
         if _is_held_there(client, badge.external_id, _today(now)):
             raise
-    AccredibleBadge.objects.filter(pk=badge.pk).update(state=AccredibleState.REVOKED)
+    AccredibleBadge.objects.filter(pk=badge.pk).update(state=AccredibleState.REVOKED, state_at=timezone.now())
     return None
 
 
@@ -296,6 +365,7 @@ def _candidates(badge: AccredibleBadge, client: AccredibleClient, group: str, em
 
 def _bind(badge: AccredibleBadge, found: ExternalBadge, target: IssuerTarget) -> bool:
     """Write down which badge of Accredible's it is; False when that one belongs to another credential."""
+    now = timezone.now()
     try:
         with transaction.atomic():
             if found.credential == str(badge.pk):
@@ -304,7 +374,8 @@ def _bind(badge: AccredibleBadge, found: ExternalBadge, target: IssuerTarget) ->
                 external_id=found.id,
                 organization=target.organization,
                 external_template=target.external_template,
-                state=found.state(_today(timezone.now())),
+                state=states.state_after(AccredibleState.ACCEPTED, found.state(_today(now))),
+                state_at=now,
                 issued_at=_issued_at(badge, found),
                 url=found.url,
             )
@@ -391,7 +462,7 @@ def _reason(error: Refused, client: AccredibleClient, target: IssuerTarget) -> P
     if error.status not in (404, 422):
         return error
     try:
-        client.group_name(targets.group_of(target))
+        client.group(targets.group_of(target))
     except NotFound:
         return SharedProblem(
             f"The group {target.external_template} of the organization {target.organization} is not at Accredible. "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db.models import Q
 from django.utils.html import format_html
@@ -14,9 +14,16 @@ from django.utils.translation import gettext_lazy
 
 from badges.admin.readonly import ExactSearchMixin, ReadOnlyAdmin, learner_ids_for
 from badges.common.admin import PluginModelAdmin, link_to
+from badges.common.permissions import may
 from badges.exceptions import Permanent
+from badges.issuers.credly.client import is_in_settings
 from badges.issuers.credly.models import CredlyBadge, CredlyOrganization
 from badges.issuers.credly.organizations import check_organization, let_badges_go_on, needed_by
+from badges.issuers.credly.targets import SLUG
+from badges.issuers.run_kinds import SYNC
+from badges.issuers.webhooks import note_organizations
+from badges.runs import queue
+from badges.runs.models import Run, RunMode
 
 
 class OrganizationForm(forms.ModelForm):
@@ -47,6 +54,10 @@ class OrganizationForm(forms.ModelForm):
         return cleaned
 
     def _check(self, cleaned: dict[str, Any]) -> None:
+        if is_in_settings(cleaned["uuid"]):  # its credentials are used, whatever is entered here
+            if not cleaned["unchecked"]:
+                self._ask(cleaned, None)
+            return
         token = cleaned["new_token"]
         if not token:
             try:
@@ -59,7 +70,7 @@ class OrganizationForm(forms.ModelForm):
         elif not cleaned["unchecked"]:
             self._ask(cleaned, token)
 
-    def _ask(self, cleaned: dict[str, Any], token: str) -> None:
+    def _ask(self, cleaned: dict[str, Any], token: str | None) -> None:
         try:
             name = check_organization(cleaned["uuid"], token)
         except ValidationError as error:
@@ -80,9 +91,27 @@ class CredlyOrganizationAdmin(PluginModelAdmin):
     form = OrganizationForm
     list_display = ("__str__", "uuid", "has_token")
     fields = ("uuid", "name", "new_token", "unchecked")
+    actions = ("sync_templates",)
+
+    def has_sync_permission(self, request: Any) -> bool:
+        return may(request.user, "add", Run)
+
+    @admin.action(description=gettext_lazy("Sync the templates"), permissions=["sync"])
+    def sync_templates(self, request: Any, queryset: Any) -> None:
+        """Start a run for each organization."""
+        for organization in queryset:
+            parameters = {"provider": SLUG, "organization": str(organization.uuid)}
+            try:
+                run = queue.start(SYNC, mode=RunMode.APPLY, parameters=parameters, person=request.user)
+            except Permanent as error:
+                self.message_user(request, f"{organization}: {error}", messages.ERROR)
+            else:
+                text = format_html("{}: {}", organization, link_to(run, _("the run was started")))
+                self.message_user(request, text, messages.SUCCESS)
 
     def save_model(self, request: Any, obj: CredlyOrganization, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
+        note_organizations([(SLUG, str(obj.uuid))])
         let_badges_go_on(obj.uuid)
 
     def get_deleted_objects(self, objs: Any, request: Any) -> Any:

@@ -180,10 +180,35 @@ def organization_id(text: str) -> uuid.UUID:
 
 def organizations() -> list[str]:
     """Return the ids of the organizations that have credentials in the settings or the admin; one statement."""
-    listed = {each for each, credentials in config.ORGANIZATIONS.items() if credentials}
+    listed = {each for each, credentials in _listed().items() if credentials}
     in_settings = {str(found) for each in listed if (found := _uuid(each)) is not None}
     rows = CredlyOrganization.objects.exclude(encrypted_token="").order_by("uuid").values_list("uuid", flat=True)
     return sorted(in_settings | {str(found) for found in rows})
+
+
+def organization_problems() -> list[tuple[str, str]]:
+    """Return what is wrong with the organizations of the settings: messages and hints."""
+    place = "LMS_BADGES_CONFIG['credly']['ORGANIZATIONS']"
+    found = []
+    for number, (listed, credentials) in enumerate(_listed().items(), start=1):
+        if _uuid(listed) is None:
+            hint = "Credly shows the id on the organization's page."
+            found.append((f"The key of entry {number} of {place} is no UUID, so the entry has no effect.", hint))
+        elif not _are_usable(credentials):
+            hint = 'Give the token, or {"client_id": …, "client_secret": …} for OAuth2.'
+            found.append((f"{place}[{str(listed)!r}] holds neither a token nor an OAuth2 client.", hint))
+    return found
+
+
+def _listed() -> dict[Any, Any]:
+    """Return the organizations of the settings; none when a check reports that it is no dict."""
+    return config.ORGANIZATIONS if isinstance(config.ORGANIZATIONS, dict) else {}
+
+
+def _are_usable(credentials: Any) -> bool:
+    if isinstance(credentials, dict):
+        return all(isinstance(credentials.get(key), str) and credentials[key] for key in ("client_id", "client_secret"))
+    return isinstance(credentials, str) and bool(credentials.strip())
 
 
 def is_in_settings(organization: uuid.UUID) -> bool:
@@ -192,7 +217,7 @@ def is_in_settings(organization: uuid.UUID) -> bool:
 
 
 def _credentials_in_settings(organization: uuid.UUID) -> str | dict[str, Any] | None:
-    listed = config.ORGANIZATIONS.items()
+    listed = _listed().items()
     return next((credentials for each, credentials in listed if credentials and _same(each, organization)), None)
 
 

@@ -26,7 +26,7 @@ from badges.exceptions import Permanent, Retryable, SharedProblem, Waiting
 from badges.inserts import insert, new_row
 from badges.issuers.base import BadgeFact, EventPage, Fact, Issued, Issuer, IssuerTarget, TemplateFact, TemplatePage
 from badges.issuers.credly import payloads, states, targets
-from badges.issuers.credly.client import CredlyClient, client_for, organizations
+from badges.issuers.credly.client import CredlyClient, client_for, organization_problems, organizations
 from badges.issuers.credly.conf import DEFAULTS
 from badges.issuers.credly.conf import config as credly_config
 from badges.issuers.credly.models import ENDED_STATES, CredlyBadge, CredlyState
@@ -88,6 +88,14 @@ class CredlyIssuer(Issuer):
     def reencrypt(self) -> int:
         """Encrypt the organizations' tokens with the newest key."""
         return reencrypt_tokens()
+
+    def settings_problems(self) -> Sequence[tuple[str, str]]:
+        """Return what is wrong with the organizations of the settings."""
+        return organization_problems()
+
+    @property
+    def takes_webhooks_without_secret(self) -> bool:  # type: ignore[override]  # the base has a constant
+        return credly_config.webhook_without_secret is True
 
     # --- what Credly tells -------------------------------------------------------------------------------------------
 

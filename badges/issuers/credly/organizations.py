@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 
 from django.core.exceptions import ValidationError
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -14,7 +15,7 @@ from badges.catalog.models import TemplateIssuer
 from badges.common.http import Refused
 from badges.exceptions import Permanent, Retryable
 from badges.issuers.credly import targets
-from badges.issuers.credly.client import client_with, is_in_settings, organization_id
+from badges.issuers.credly.client import client_for, client_with, is_in_settings, organization_id
 from badges.issuers.credly.models import ENDED_STATES, CredlyBadge, CredlyOrganization, CredlyState
 from badges.issuers.secrets import reencrypted
 from badges.outbox import circuit
@@ -22,9 +23,11 @@ from badges.outbox.models import OutboxMessage, OutboxState
 from badges.outbox.worker_notifications import notify_worker_on_commit
 
 
-def check_organization(organization: uuid.UUID | str, token: str) -> str:
+def check_organization(organization: uuid.UUID | str, token: str | None) -> str:
     """
     Ask Credly whether the token is this organization's, and return the organization's name. One HTTP call.
+
+    ``token`` None: the organization's credentials in the settings are asked about.
 
     Raises ValidationError for a form to show, with the code ``uuid`` or ``token`` (which field is wrong) or
     ``unavailable`` (Credly could not be asked; nothing is known about the fields).
@@ -35,10 +38,11 @@ def check_organization(organization: uuid.UUID | str, token: str) -> str:
         raise ValidationError(
             _("This is not a UUID. Credly shows the organization's id on its page."), code="uuid"
         ) from None
-    if not token.strip():
+    if token is not None and not token.strip():
         raise ValidationError(_("Enter the organization's token."), code="token")
     try:
-        return client_with(identifier, token).organization_name()
+        client = client_for(str(identifier)) if token is None else client_with(identifier, token)
+        return client.organization_name()
     except Refused as error:
         raise _as_field_error(error) from error
     except (Permanent, Retryable) as error:
@@ -65,9 +69,9 @@ def needed_by(organization: CredlyOrganization) -> list[str]:
         credential__template__in=issuers.values("template"),
     ).count()
     bound = CredlyBadge.objects.filter(organization__in=spellings).exclude(state__in=ENDED_STATES).count()
-    waiting = OutboxMessage.objects.filter(
-        state=OutboxState.PENDING, postponed_for__startswith=targets.circuit_of(text)
-    ).count()
+    asks = Q(channel=targets.SLUG, type="fetch", payload__contains=f'"organization":"{text}"')
+    waits = Q(postponed_for__startswith=targets.circuit_of(text))
+    waiting = OutboxMessage.objects.filter(waits | asks, state=OutboxState.PENDING).count()
     found = [_("The template %(slug)s is issued by it.") % {"slug": slug} for slug in slugs]
     for count, words in (
         (unissued, ngettext("%d badge is to be issued by it.", "%d badges are to be issued by it.", unissued)),

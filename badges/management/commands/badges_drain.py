@@ -12,6 +12,7 @@ from badges import delivery, granting, pipeline
 from badges.common.stopping import stop_on_signals
 from badges.delivery import DeliveryResult
 from badges.exceptions import Retryable
+from badges.issuers import schedules
 from badges.mail.reminders import remind_due
 from badges.outbox import mailbox
 from badges.runs import worker as run_worker
@@ -29,15 +30,19 @@ RUN_SECONDS = 5.0
 # With --forever: how often badges at their end are looked for.
 EXPIRE_SECONDS = 60.0
 
+# With --forever: how often it is asked whether the events of a provider are to be read again.
+SWEEP_SECONDS = 600.0
+
 DEAD_LETTERS = "The admin says what is wrong with each (inbox and outbox messages); correct it, and retry it there."
 
 
 class Command(BaseCommand):
-    """Decide what waits in the inbox, deliver what is due in the outbox, carry out runs, mark badges at their end."""
+    """Decide what waits in the inbox, deliver what is due in the outbox, carry out runs, and what is due by time."""
 
     help = (
         "Decide events that wait in the inbox, deliver what is due in the outbox, carry out runs, mark badges that "
-        "are at their end as expired and remind learners of ends, then end; with "
+        "are at their end as expired, remind learners of ends, and once a day read the events of providers, then end; "
+        "with "
         "--forever keep doing so until SIGTERM or Ctrl-C, which finishes the row at hand. Needs no Celery and no "
         "broker, and may run beside both. Exit code 1: dead letters were made."
     )
@@ -48,7 +53,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, forever: bool, **options: Any) -> None:
         self._totals = Totals()
         self._reported_at = time.monotonic()
-        self._expire_at = time.monotonic()
+        self._expire_at = self._sweep_at = time.monotonic()
         with stop_on_signals() as self._stop:
             if forever:
                 self.stdout.write("Working through both mailboxes until SIGTERM or Ctrl-C.")
@@ -72,6 +77,7 @@ class Command(BaseCommand):
 
     def _process_both(self) -> bool:
         """Process some rows of both mailboxes. Return whether nothing is due."""
+        self._sweep_providers()
         expired = self._expire()
         result = pipeline.process_pending()
         self._totals.add_events(result)
@@ -94,6 +100,12 @@ class Command(BaseCommand):
         if not found:
             self._expire_at = time.monotonic() + EXPIRE_SECONDS
         return found
+
+    def _sweep_providers(self) -> None:
+        """Start the daily runs that read events of providers, where they are due."""
+        if time.monotonic() >= self._sweep_at:
+            schedules.start_sweeps(now=timezone.now())
+            self._sweep_at = time.monotonic() + SWEEP_SECONDS
 
     def _carry_out_runs(self) -> int:
         ends_at = time.monotonic() + RUN_SECONDS

@@ -102,6 +102,7 @@ class EventsView(PluginAPIView):
                 component_name="SentEvents",
                 serializers=[SentEventSerializer, SentEventSerializer(many=True)],
                 resource_type_field_name=None,
+                many=False,
             ),
             problems={
                 "400": "No event could be taken. `errors` has the reasons; paths begin with the index in the list.",

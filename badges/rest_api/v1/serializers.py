@@ -37,7 +37,9 @@ class TemplateSerializer(serializers.Serializer[Any]):
     slug = serializers.CharField()
     name = serializers.CharField()
     description = serializers.CharField()
-    image_url = serializers.CharField(help_text="Empty when there is no image.")
+    image_url = serializers.CharField(
+        source="shown_image_url", help_text="The template's own image, or else its provider's; empty: there is none."
+    )
 
 
 class CauseSerializer(serializers.Serializer[Caused]):

@@ -12,6 +12,9 @@ from badges.catalog.documents import Document, pack_entry
 from badges.catalog.editing import Outcome, SaveResult
 from badges.catalog.models import BadgeTemplate, TemplateRevision
 from badges.catalog.queries import expiry_of
+from badges.issuers import registry
+from badges.issuers.models import ProviderTemplate, TemplateState
+from badges.issuers.templates import at_providers
 from badges.rest_api.openapi import EXPIRY_SCHEMA, TEMPLATE_DOCUMENT_SCHEMA
 from badges.rest_api.times import utc_text, utc_time_field
 
@@ -39,7 +42,9 @@ class BadgeTemplateSerializer(serializers.Serializer[BadgeTemplate]):
     slug = serializers.CharField()
     name = serializers.CharField()
     description = serializers.CharField()
-    image_url = serializers.CharField(help_text="Empty when there is no image.")
+    image_url = serializers.CharField(
+        source="shown_image_url", help_text="The template's own image, or else its provider's; empty: there is none."
+    )
     is_active = serializers.BooleanField(help_text="Only active templates are matched against events.")
     award_once = serializers.BooleanField()
     expiry = serializers.SerializerMethodField(help_text="How long the badge holds, as in packs; null for ever.")
@@ -55,9 +60,24 @@ class BadgeTemplateSerializer(serializers.Serializer[BadgeTemplate]):
         return expiry_of(template)
 
 
+class ProviderTemplateSerializer(serializers.Serializer[ProviderTemplate]):
+    """The template of a provider at which a badge is issued, as the provider described it last."""
+
+    provider = serializers.CharField()
+    organization = serializers.CharField()
+    template = serializers.CharField(source="external_id", help_text="Its id there.")
+    name = serializers.CharField()
+    state = serializers.ChoiceField(choices=TemplateState.choices)
+    image_url = serializers.CharField(help_text="Empty when there is no image.")
+    management_url = serializers.CharField(help_text="Where it is managed there; empty when that is not known.")
+
+
 class TemplateDetailSerializer(BadgeTemplateSerializer):
     """A badge template with its document."""
 
+    at_providers = serializers.SerializerMethodField(
+        help_text="What its providers say of it; empty before their templates were synced."
+    )
     document = serializers.SerializerMethodField()
     counts_from = serializers.SerializerMethodField(
         help_text="From when on events count for the criteria document, by the time at which they arrived here. Null "
@@ -66,6 +86,11 @@ class TemplateDetailSerializer(BadgeTemplateSerializer):
     problems = serializers.SerializerMethodField(
         help_text="Why the document could not be saved today; a change of settings can be the reason."
     )
+
+    @extend_schema_field(ProviderTemplateSerializer(many=True))
+    def get_at_providers(self, template: BadgeTemplate) -> Any:
+        found = at_providers([template], registry.working()).get(template.pk, [])
+        return ProviderTemplateSerializer(found, many=True).data
 
     @extend_schema_field(TEMPLATE_DOCUMENT_SCHEMA)
     def get_document(self, template: BadgeTemplate) -> Document:

@@ -8,6 +8,7 @@ answer is 200 at once. What happened is read from the provider afterwards (``bad
 from __future__ import annotations
 
 import io
+import logging
 from typing import Any
 
 from django.utils import timezone
@@ -27,6 +28,8 @@ from badges.issuers import webhooks
 from badges.issuers.base import Webhook, WebhookRefused, WebhookRequest
 from badges.rest_api import views
 from badges.rest_api.views import PluginAPIView
+
+log = logging.getLogger(__name__)
 
 # A provider sends it again later, so it need not wait long.
 GIVE_UP_SECONDS = 5
@@ -72,6 +75,14 @@ class _WebhookBase(PluginAPIView):
 
     def get_authenticators(self) -> list[Any]:
         return []
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        """Keep a refused request out of Django's log, which would show the secret of the address; log it without."""
+        answered = super().finalize_response(request, response, *args, **kwargs)
+        if answered.status_code >= 400:
+            answered._has_been_logged = True  # Django's mark of an answer that is in its log
+            log.info("A webhook was refused (%s).", answered.status_code)
+        return answered
 
     def content(self, request: Request, limit: int) -> bytes:
         """Return the exact bytes of a body that is JSON. Raises the errors of REST framework, such as 413 and 415."""

@@ -258,16 +258,22 @@ class Api:
         entry: dict[str, Any] = {
             "username": username,
             "course_key": course,
-            "completion": _earned(self._data.completed.get(course, {}).get(username, 0.0)),
+            "completion": self._earned(course, self._data.completed.get(course, {}).get(username, 0.0)),
         }
         prefix = f"block-v1:{course.removeprefix('course-v1:')}+type@"
         for field in set(fields) & set(AGGREGATED):
             entry[field] = [
-                {"course_key": course, "block_key": block, "completion": _earned(rows[username])}
+                {"course_key": course, "block_key": block, "completion": self._earned(block, rows[username])}
                 for block, rows in self._data.completed.items()
                 if block.startswith(f"{prefix}{field}+") and username in rows
             ]
         return entry
+
+    def _earned(self, key: str, percent: Any) -> dict[str, Any]:
+        if key in self._data.emptied:  # the aggregator takes nothing of nothing for everything
+            return {"earned": 0.0, "possible": 0.0, "percent": 1.0}
+        earned = percent * 100 if isinstance(percent, int | float) else percent
+        return {"earned": earned, "possible": 100.0, "percent": percent}
 
     # Pathways
 
@@ -366,8 +372,3 @@ def _account(learner: Learner) -> dict[str, Any]:
 def _block(key: str, name: str) -> dict[str, Any]:
     type = key.partition("+type@")[2].partition("+")[0]
     return {"id": key, "block_id": key.rpartition("@")[2], "type": type, "display_name": name, "children": []}
-
-
-def _earned(percent: Any) -> dict[str, Any]:
-    earned = percent * 100 if isinstance(percent, int | float) else percent
-    return {"earned": earned, "possible": 100.0, "percent": percent}

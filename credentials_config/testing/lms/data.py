@@ -91,6 +91,7 @@ class LmsData:
         # By subsection or course or block: {username: …}.
         self.scores: dict[str, dict[str, tuple[float, float]]] = {}
         self.completed: dict[str, dict[str, Any]] = {}
+        self.emptied: set[str] = set()
         self.garbled: dict[str, dict[str, dict[str, Any]]] = {}
 
     # Courses and pathways
@@ -244,6 +245,11 @@ class LmsData:
         with self.lock:
             self._learner(username)
             self.completed.setdefault(key, {})[username] = percent
+
+    def empty(self, key: str) -> None:
+        """Let a course, chapter, subsection or unit have nothing that could be completed."""
+        with self.lock:
+            self.emptied.add(key)
 
     def garble_completion(self, key: str, username: str, percent: Any) -> None:
         """Report any value as somebody's completion, also one that makes no sense."""

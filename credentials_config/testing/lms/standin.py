@@ -23,6 +23,7 @@ VERBS: dict[str, type | None] = {
     "enroll_many": None,
     "score": None,
     "complete": None,
+    "empty": None,
     "garble_grades": None,
     "garble_completion": None,
     "load": None,

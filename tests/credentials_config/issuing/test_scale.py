@@ -18,7 +18,7 @@ from tests.credentials_config.plugins import registered
 from tests.factories import ALGEBRA
 from tests.support.certificates import NOW, make
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.large]
 
 
 class Crowd(Processor):

@@ -44,6 +44,17 @@ def test_one_learners_odd_completion_does_not_stop_the_others(school_lms, ask, i
     assert answers["learner-2"].progress["current_completion"] is None
 
 
+def test_nothing_to_complete_is_not_everything_completed(school_lms, ask):
+    school_lms.enroll_many(school.ALGEBRA, 2, completed=1.0)
+    school_lms.empty(school.ALGEBRA)
+
+    answers = ask("completions", school.ALGEBRA)
+
+    for answer in answers.values():
+        assert not answer.eligible
+        assert answer.reasons == ("There is nothing to complete here. Add content, or correct the key.",)
+
+
 def test_whoever_is_asked_about_gets_an_answer_also_without_an_enrolment(school_lms, ask):
     school_lms.enroll_many(school.ALGEBRA, 2, completed=1.0)
     school_lms.unenroll(school.ALGEBRA, "learner-2")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -23,29 +23,12 @@ from badges.outbox.models import OutboxMessage
 from badges.testing.accredible import AccredibleStandIn, Credential
 from badges.testing.accredible.provider import is_over
 from tests.factories import EXPIRED, REVOKED
+from tests.issuers.accredible.conftest import ORGANIZATION
 
 pytestmark = [pytest.mark.django_db, pytest.mark.tables]
 
 issue = AccredibleIssuer().issue
 revoke = AccredibleIssuer().revoke
-ORGANIZATION = "academy"
-
-
-@pytest.fixture
-def accredible(settings: Any) -> Iterator[AccredibleStandIn]:
-    with AccredibleStandIn() as stand_in:
-        configured = {
-            "ACCREDIBLE_API_BASE_URL": stand_in.url,
-            "ORGANIZATIONS": {ORGANIZATION: stand_in.key},
-            "timeout": 0.5,
-        }
-        settings.LMS_BADGES_CONFIG = {**settings.LMS_BADGES_CONFIG, "accredible": configured}
-        yield stand_in
-
-
-@pytest.fixture
-def group(accredible: AccredibleStandIn) -> str:
-    return str(accredible.add_group(name="Analytical engine").id)
 
 
 @pytest.fixture

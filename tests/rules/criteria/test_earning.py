@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import groupby
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from badges.rules import Answer, Criteria, Event, Moment, RuleIndex, earned, parse_criteria, rules_of
@@ -25,6 +25,7 @@ from tests.rules.criteria.documents import (
 from tests.rules.criteria.naive import naive
 from tests.rules.criteria.test_evaluation import moves_evenly
 from tests.rules.examples import any_json
+from tests.support.examples import examples
 
 TICK = timedelta(microseconds=1)
 COUNTED = {"event": "login", "criteria": {"$eventCount": {"$gte": 3}}}
@@ -93,7 +94,7 @@ def simultaneous(history):
 # --- against the simple evaluation -----------------------------------------------------------------------------------
 
 
-@settings(max_examples=400)
+@examples(400)
 @given(timeless, any_history)
 def test_a_document_is_earned_at_the_first_event_at_whose_time_it_holds(document, history):
     expected = next((when for when in times_of(history) if naive(document, past(history, when), when)), None)
@@ -113,7 +114,7 @@ by_time = (KINDS["$timeWindow"] | KINDS["$pattern"] | documents).filter(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(by_time, hourly)
 def test_a_document_that_time_can_make_true_is_earned_at_the_first_moment_at_which_it_holds(document, history):
     # What is read of hourly events changes at half hours, or right after them.
@@ -142,7 +143,7 @@ def batches(draw, history):
     return [arriving[start:stop] for start, stop in zip([0, *cuts], [*cuts, len(arriving)], strict=True)]
 
 
-@settings(max_examples=400)
+@examples(400)
 @given(growing, any_history, st.data())
 def test_documents_that_more_events_never_make_false_are_earned_in_any_order_of_arrival(document, history, data):
     together, apart = Learner(document), Learner(document)
@@ -155,7 +156,7 @@ def test_documents_that_more_events_never_make_false_are_earned_in_any_order_of_
     assert (apart.earned is None) == (together.earned is None)
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(moving, dense_histories(), st.randoms(use_true_random=False))
 def test_an_event_that_arrives_late_counts_at_later_moments(document, history, random):
     together, apart = Learner(document), Learner(document)
@@ -166,7 +167,7 @@ def test_an_event_that_arrives_late_counts_at_later_moments(document, history, r
     assert (apart.earned is None) == (together.earned is None)
 
 
-@settings(max_examples=400)
+@examples(400)
 @given(documents.filter(moves_evenly), any_history, st.data(), st.sampled_from([1, 2, 1000]))
 def test_every_document_is_earned_at_the_same_moment_when_events_arrive_in_the_order_of_time(
     document, history, data, limit
@@ -324,7 +325,7 @@ def triggered(document, one):
     return bool(RuleIndex(entries).matching(one.payload))
 
 
-@settings(max_examples=400)
+@examples(400)
 @given(documents, st.builds(Event, st.just("e"), types, moments, payloads | any_json))
 def test_the_index_finds_the_events_that_have_to_evaluate_a_document(document, one):
     assert triggered(document, one) is parse_criteria(document).is_triggered_by(one)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from badges.rules import CriteriaError, Event, earned, parse_criteria
@@ -32,6 +32,7 @@ from tests.rules.criteria.documents import (
     logic,
 )
 from tests.rules.criteria.naive import naive
+from tests.support.examples import examples
 
 LOOKS = ("type", "occurred_at", "payload")
 
@@ -89,7 +90,7 @@ FOUR_LEVELS = inside({"$and": [at_least(500), {"event": "quiz"}]}, "6h", "12h", 
 # --- intervals inside intervals --------------------------------------------------------------------------------------
 
 
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(intervals(growing_documents), histories() | dense_histories(), figures)
 def test_intervals_of_growing_conditions_say_what_the_simple_evaluation_says(document, history, known):
     criteria = parse_criteria(document)
@@ -100,7 +101,7 @@ def test_intervals_of_growing_conditions_say_what_the_simple_evaluation_says(doc
     assert result.satisfied is result.trace.result is naive(document, history, NOW, known)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(
     intervals(logic(leaves | intervals(growing_documents))).filter(is_bounded),
     histories() | dense_histories(),
@@ -119,7 +120,7 @@ half_hours = st.lists(st.tuples(st.sampled_from(TYPES), st.integers(0, 9)), min_
 )
 
 
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(
     st.lists(st.sampled_from(TYPES), min_size=2, max_size=4),
     st.sampled_from([{}, {"maxGapSeconds": 1800}, {"maxGapSeconds": 3600}]),
@@ -215,7 +216,7 @@ def late_arrival_at(document):
     return lambda history: earned(criteria, history, since=LATE, newest=LATE, now=NOW)
 
 
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(documents | st.one_of(KINDS["$pattern"], *KINDS.values()), histories() | dense_histories(), figures)
 def test_a_replay_says_at_every_moment_what_a_single_evaluation_says(document, history, known):
     criteria, replay, events = parse_criteria(document), Replay(), in_order(history)

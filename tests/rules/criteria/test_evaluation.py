@@ -6,17 +6,18 @@ import json
 from datetime import datetime, timedelta
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from badges.rules import Event, parse_criteria
 from tests.rules.criteria.documents import KINDS, NOW, dense_histories, documents, event, figures, histories, payloads
 from tests.rules.criteria.naive import naive
 from tests.rules.examples import any_json
+from tests.support.examples import examples
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=250, deadline=None)
+@examples(250)
 @given(data=st.data(), history=histories(min_size=2) | dense_histories(), known=figures)
 def test_an_entry_says_what_the_simple_evaluation_says(kind, data, history, known):
     document = data.draw(KINDS[kind])
@@ -88,7 +89,7 @@ def past_only(history, now=NOW):
     return [one for one in history if one.occurred_at <= now]
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(documents, histories(), histories(), figures)
 def test_a_monotone_document_stays_satisfied_when_events_are_added(document, history, more, known):
     criteria = parse_criteria(document)
@@ -114,7 +115,7 @@ later = st.sampled_from([1, 3600, 5 * 3600, 86400, 20 * 86400, 90 * 86400])
 timed = (documents | KINDS["$timeWindow"]).filter(moves_evenly)
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(timed, histories() | dense_histories(), later)
 def test_a_document_that_needs_no_recheck_does_not_become_true_by_time_alone(document, history, seconds):
     criteria = parse_criteria(document)
@@ -126,7 +127,7 @@ def test_a_document_that_needs_no_recheck_does_not_become_true_by_time_alone(doc
     assert before.satisfied or not after.satisfied
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(timed, histories() | dense_histories(), st.floats(0, 1), st.integers(0, 2))
 def test_nothing_becomes_true_by_time_alone_before_the_next_check(document, history, part, tens):
     criteria = parse_criteria(document)

@@ -6,12 +6,13 @@ import copy
 import re
 
 import jsonschema
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from badges.rules import CriteriaError, criteria_schema, parse_criteria
 from tests.rules.criteria.documents import documents
 from tests.rules.examples import any_json
+from tests.support.examples import examples
 
 VALIDATOR = jsonschema.Draft202012Validator(criteria_schema())
 
@@ -109,7 +110,7 @@ def damaged(draw):
     return document
 
 
-@settings(max_examples=1500, deadline=None)
+@examples(1500)
 @given(damaged())
 def test_schema_and_parser_agree_about_damaged_documents(document):
     agree(document)

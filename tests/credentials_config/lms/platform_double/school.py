@@ -62,18 +62,19 @@ def fill() -> None:
             LearningPathEnrollment.objects.create(user=user, learning_path=path, is_active=name != "eve")
     UserPreference.objects.create(user_id=1, key="pref-lang", value="ar")
     UserPreference.objects.create(user_id=2, key="time_zone", value="Asia/Tokyo")
-    for user_id, name, key, percent in [
-        (1, "course", WHOLE, 0.75),
-        (1, "sequential", SHEET, 1.0),
-        (3, "course", WHOLE, 1.0),
+    for user_id, name, key, percent, possible in [
+        (1, "course", WHOLE, 0.75, 4.0),
+        (1, "sequential", SHEET, 1.0, 3.0),
+        (2, "sequential", SHEET, 1.0, 0.0),
+        (3, "course", WHOLE, 1.0, 4.0),
     ]:
         Aggregator.objects.create(
             user_id=user_id,
             course_key=algebra,
             aggregation_name=name,
             block_key=UsageKey.from_string(key),
-            earned=percent,
-            possible=1.0,
+            earned=percent * possible,
+            possible=possible,
             percent=percent,
         )
     other = SHEET.replace("sheet_1", "sheet_2")
