@@ -51,10 +51,15 @@ def circuits_of_credential(credential_id: uuid.UUID) -> Sequence[str]:
     if badge is None:
         return (SLUG,)
     if is_bound(badge):
-        return circuits(IssuerTarget(SLUG, badge.organization, badge.external_template))
+        return circuits(where_asked(badge))
     if badge.organization_now is None:
         return SLUG, _circuit_without_issuer(badge.template_id)
     return circuits(IssuerTarget(SLUG, badge.organization_now, badge.template_now))
+
+
+def where_asked(badge: AccredibleBadge) -> IssuerTarget:
+    """Return where Accredible was asked for a badge."""
+    return IssuerTarget(SLUG, badge.organization, badge.external_template)
 
 
 def is_bound(badge: AccredibleBadge) -> bool:
