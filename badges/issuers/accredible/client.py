@@ -85,6 +85,11 @@ class AccredibleClient:
         """Delete a badge with what it says about the person. Raises NotFound when there is none."""
         self.api.delete(f"credentials/{external_id}")
 
+    def template_badges(self, group: str, number: int) -> tuple[list[ExternalBadge], int | None]:
+        """Return a page of the badges of a group, ended ones too, and the number of the next page."""
+        page = self.api.post("credentials/search", search_body(template=group, page=number))
+        return list(badges_from(page)), self._following(page, number)
+
     def changed_badges(self, since: dt.date, number: int) -> tuple[list[ExternalBadge], int | None]:
         """Return a page of the badges that were changed since a day, and the number of the next page."""
         page = self.api.post("credentials/search", changes_body(since=since, page=number))
