@@ -361,7 +361,12 @@ class Issuer(ABC):
     # --- reconciling -------------------------------------------------------------------------------------------------
 
     can_reconcile: bool = False
-    """Whether the methods below are implemented."""
+    """
+    Whether the methods below are implemented.
+
+    The rows of such a provider call it ``created`` when nobody has asked the provider, ``no_response`` when the outcome
+    is not known, and ``error`` when the provider has refused.
+    """
 
     def badge_page(self, organization: str, external_template: str, cursor: Any = None) -> BadgePage:
         """

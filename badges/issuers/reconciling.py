@@ -14,12 +14,14 @@ import io
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from typing import Any, TypeVar
 
 from django.db.models import Q
+from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext_lazy
 
 from badges.awarding.models import CredentialStatus, UserCredential, held
@@ -42,6 +44,12 @@ T = TypeVar("T")
 
 KIND = "reconcile_provider"
 CHUNK = 500
+
+# The states of rows whose badge is not at the provider yet. They are called so at every provider.
+UNISSUED = frozenset({"created", "no_response", "error"})
+
+
+_RETIRED = Q(learner__user=None, learner__lms_user_id=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +99,12 @@ class Reconcile(ProviderRun):
         mode = Run.objects.values_list("mode", flat=True).get(pk=job.run_id)
         return f"reconcile-{job.parameters['provider']}-{mode}.csv", as_csv(job.run_id)
 
+    def page(self, run_id: uuid.UUID) -> str | None:
+        """Return the admin page of the differences that a run has found."""
+        with suppress(NoReverseMatch):  # the host has no admin
+            return f"{reverse('admin:lms_badges_providerdifference_changelist')}?run={run_id}"
+        return None
+
     def _steps(self, job: Job, *, is_plan: bool) -> Iterator[Step]:
         issuer, organization = registry.get(job.parameters["provider"]), job.parameters["organization"]
         cursor = job.cursor
@@ -129,18 +143,21 @@ def _compared(place: _Place, job: Job, listed: dict[str, ListedBadge], found: li
         return
     known = issuer.known_badges(place.organization, place.external_template)
     statuses = _statuses([badge.credential_id for badge in known], job.now)
-    are_suspicious = are_all_gone(known, listed, suspicious=SUSPICIOUS) and not job.parameters["reissue_all"]
     # A list may shift while it is read.
     missing = [
         badge
         for badge in known
         if badge.external_id not in listed and statuses.get(badge.credential_id) == CredentialStatus.AWARDED
     ]
-    for chunk in _chunks(missing if not are_suspicious else missing[:LOOKED_UP], LOOKED_UP):
+    are_suspicious = False
+    for chunk in _chunks(missing, LOOKED_UP):
         for badge in chunk:
             if there := issuer.badge(place.organization, badge.external_id):
                 listed[badge.external_id] = there
         yield 0
+        are_suspicious = are_all_gone(known, listed, suspicious=SUSPICIOUS) and not job.parameters["reissue_all"]
+        if are_suspicious:
+            break
     findings = of_known(known, listed, statuses, issuer.state_here)
     found += [_left(finding) if are_suspicious else finding for finding in findings]
     found += of_others(list(_held(place, known, job.now)), {badge.external_id for badge in known}, listed)
@@ -169,9 +186,10 @@ def _names(place: _Place) -> Iterator[Finding]:
 
 
 def _statuses(credential_ids: Sequence[uuid.UUID], now: dt.datetime) -> dict[uuid.UUID, str]:
+    """Return the statuses of credentials; those of retired people have none, because nothing is issued to them."""
     found: dict[uuid.UUID, str] = {}
     for chunk in _chunks(credential_ids, CHUNK):
-        rows = UserCredential.objects.filter(pk__in=chunk)
+        rows = UserCredential.objects.filter(pk__in=chunk).exclude(_RETIRED)
         found |= {credential.pk: credential.status_at(now) for credential in rows}
     return found
 
@@ -180,6 +198,7 @@ def _held(place: _Place, known: Sequence[KnownBadge], now: dt.datetime) -> Itera
     """Yield the credentials of the place that are held, and have no badge there by what is written here."""
     ids = {badge.credential_id for badge in known}
     rows = UserCredential.objects.filter(held(now), template__in=place.ours()).select_related("learner").order_by("pk")
+    rows = rows.exclude(_RETIRED)
     last: uuid.UUID | None = None
     while chunk := list((rows if last is None else rows.filter(pk__gt=last))[:CHUNK]):
         last = chunk[-1].pk
@@ -188,7 +207,8 @@ def _held(place: _Place, known: Sequence[KnownBadge], now: dt.datetime) -> Itera
         is_open = _keys_with_open_messages(place.issuer.slug, unknown)
         for credential in unknown:
             row = issued.get(credential.pk)
-            if row is None or not row.external_id:
+            # What was deleted or has ended at the provider is as written here, and is not issued anew.
+            if row is None or row.state in UNISSUED:
                 yield HeldHere(
                     credential.pk,
                     str(credential.learner.uuid),

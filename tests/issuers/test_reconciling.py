@@ -188,24 +188,33 @@ def test_another_account_that_has_none_of_the_badges_does_not_issue_them_anew(
     assert len(provider.valid_badges()) == 3
 
 
-def test_all_pages_are_compared_and_a_list_that_shifts_is_looked_up(
-    provider: TestedProvider, template: BadgeTemplate
-) -> None:
+def test_all_pages_are_compared(provider: TestedProvider, template: BadgeTemplate) -> None:
     award(template, 60)
     assert run(provider) == {}
-    # The first page comes without its badges, and says that it is the last one. They are looked up before they count as
-    # missing; of so many that is not done for all, but then nothing is issued either.
-    provider.standin.answer(on=provider.look_up, status=200, body="{}")
-    assert "repaired" not in run(provider, RunMode.APPLY)
-    assert len(provider.all_badges()) == 60
 
 
 def test_a_badge_that_a_list_has_left_out_is_looked_up_before_it_counts_as_missing(
     provider: TestedProvider, template: BadgeTemplate
 ) -> None:
-    award(template, 2)
+    award(template, 30)
     provider.standin.answer(on=provider.look_up, status=200, body="{}")
     assert run(provider) == {}
+
+
+def test_what_was_deleted_there_and_is_known_so_here_is_not_issued_anew(
+    provider: TestedProvider, template: BadgeTemplate
+) -> None:
+    (credential,) = award(template)
+    delete_there(provider, credential)
+    type(provider.row(credential)).objects.update(state="deleted")
+    assert run(provider, RunMode.APPLY) == {}
+
+
+def test_the_badge_of_a_retired_person_is_no_difference(provider: TestedProvider, template: BadgeTemplate) -> None:
+    (credential,) = award(template)
+    api.retire(credential.learner.lms_user_id)
+    delivery.drain()
+    assert run(provider, RunMode.APPLY) == {}
 
 
 def test_a_run_that_is_interrupted_goes_on_with_its_template_and_counts_once(provider: TestedProvider) -> None:
