@@ -25,6 +25,7 @@ from badges.awarding.models import UserCredential
 from badges.exceptions import BadgesError, Permanent
 from badges.issuers.models import TemplateState
 from badges.outbox.channels import HandlerResult
+from badges.outbox.steps import Steps
 
 
 class IssuerTarget(NamedTuple):
@@ -259,6 +260,18 @@ class Issuer(ABC):
         """
         raise Permanent(f"{self.slug} cannot delete badges. Delete the badge there, then remove this message.")
 
+    def issue_steps(self, credential_id: uuid.UUID) -> Steps | None:
+        """
+        Return ``issue`` in steps (``badges.outbox.steps``), so that a worker issues several badges at the same time.
+
+        None: ``issue`` is called, for one badge after the other.
+        """
+        return None
+
+    def revoke_steps(self, credential_id: uuid.UUID) -> Steps | None:
+        """Return ``revoke`` in steps, as ``issue_steps``. The reason is the ``public_reason`` of the credential."""
+        return None
+
     def circuits(self, credential_id: uuid.UUID) -> Sequence[str]:
         """
         Return the names of the circuits that the credential's rows belong to.
@@ -268,6 +281,10 @@ class Issuer(ABC):
         one that it is about.
         """
         return (self.slug,)
+
+    def circuits_of(self, credential_ids: Sequence[uuid.UUID]) -> Sequence[Sequence[str]]:
+        """Return ``circuits`` of several credentials. To be overridden by an issuer that needs statements for that."""
+        return [self.circuits(credential_id) for credential_id in credential_ids]
 
     def reencrypt(self) -> int:
         """Encrypt the provider's stored secrets with the newest key, in the caller's transaction; returns how many."""

@@ -28,6 +28,8 @@ def test_the_demo_shows_badges_of_all_causes_certificates_an_explanation_and_a_r
     assert re.search(r"Curious for a week +│ 30 +│ 30 +│ –", said), said
     assert "0 dead letters" in said
     assert "Outbox: announce delivered: 95, credly delivered: 14." in said
+    assert re.search(r"Credly has sent a webhook\. Badge ([\w-]+) is still pending here\.", said), said
+    assert re.search(r"fetched from Credly: badge [\w-]+ is accepted\.", said), said
     assert "Explaining why learner 5004 has no badge curious-week" in said
     assert "missing: 6 of 7 periods" in said
     assert "unknown_operator at /$timeWindow/flow/criteria/$eventCount/$atLeast" in said

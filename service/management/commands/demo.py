@@ -25,7 +25,7 @@ from badges.models import BadgeTemplate, InboxMessage, Learner, OutboxMessage
 from badges.testing.credly import CredlyProcess
 from credentials_config.models import Credential
 from credentials_config.testing.lms import LmsProcess
-from service.demo import awards, certificates, learning_events
+from service.demo import awards, certificates, learning_events, webhooks
 
 LOGIN = ("demo", "demo-only-on-this-machine")
 
@@ -62,12 +62,15 @@ class Command(BaseCommand):
             self._consume(folder / "events.jsonl", learners)
             self._deliver()
             self._show(credly)
+            self._step("Receiving a webhook: a learner accepts a badge at Credly")
+            webhook = webhooks.accept_a_badge(self.console, self.stdout, credly, port=port)
             self._explain_criteria()
             self._give_other_badges(folder)
             with LmsProcess() as lms:
                 self._give_certificates(lms, f"http://127.0.0.1:{port}", folder)
                 self._share(f"http://127.0.0.1:{port}")
                 if serve or sys.stdin.isatty():
+                    credly.set_webhook(url=webhook)
                     self._serve(port, credly)
 
     def _configure_credly(self, credly: CredlyProcess) -> None:

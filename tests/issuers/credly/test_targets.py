@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from uuid import uuid4
 
 import pytest
@@ -40,6 +40,10 @@ def another(credly: CredlyStandIn) -> TemplateIssuer:
 def move(issuer: TemplateIssuer) -> None:
     """Let all templates be issued there."""
     TemplateIssuer.objects.update(organization=issuer.organization, external_template=issuer.external_template)
+
+
+def circuits_of(credential: UserCredential) -> Sequence[str]:
+    return CredlyIssuer().circuits(credential.id)
 
 
 @pytest.mark.parametrize("mistyped", ["organization", "template", "both", "unknown template"])
@@ -123,9 +127,9 @@ def test_a_badge_that_was_refused_when_asked_for_again_goes_where_the_template_s
         issue(credential.id)
     with pytest.raises((SharedProblem, RateLimited)):
         issue(credential.id)
-    assert CredlyIssuer().circuits(credential.id)[0] == f"credly:{credly.organization}"
+    assert circuits_of(credential)[0] == f"credly:{credly.organization}"
     move(another)
-    assert CredlyIssuer().circuits(credential.id)[0] == f"credly:{another.organization}"
+    assert circuits_of(credential)[0] == f"credly:{another.organization}"
     issue(credential.id)
     assert [badge.organization_id for badge in credly.badges] == [another.organization]
 
@@ -134,12 +138,11 @@ def test_circuits_are_those_of_where_the_badge_goes(
     credly: CredlyStandIn, template: str, award: Callable[..., UserCredential], another: TemplateIssuer
 ) -> None:
     credential = award(organization=credly.organization.upper(), external_template=template)
-    circuits = CredlyIssuer().circuits
-    assert circuits(credential.id) == (f"credly:{credly.organization}", f"credly:{credly.organization}:{template}")
+    assert circuits_of(credential) == (f"credly:{credly.organization}", f"credly:{credly.organization}:{template}")
     move(another)
-    assert circuits(credential.id)[0] == f"credly:{another.organization}"
+    assert circuits_of(credential)[0] == f"credly:{another.organization}"
     TemplateIssuer.objects.all().delete()
-    assert circuits(credential.id) == ("credly", f"credly:template-{credential.template_id}")
+    assert circuits_of(credential) == ("credly", f"credly:template-{credential.template_id}")
 
 
 def test_the_database_refuses_an_uncertain_badge_without_a_place(
