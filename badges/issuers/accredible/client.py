@@ -213,6 +213,25 @@ def organizations() -> list[str]:
     return sorted(in_settings | set(rows))
 
 
+def settings_problems() -> list[tuple[str, str]]:
+    """Return what is wrong with the settings beside types and names: messages and hints."""
+    place = "LMS_BADGES_CONFIG['accredible']"
+    found = []
+    listed = config.ORGANIZATIONS if isinstance(config.ORGANIZATIONS, dict) else {}
+    for number, (slug, api_key) in enumerate(listed.items(), start=1):
+        if not is_slug(slug):
+            hint = "Choose a slug of letters A to Z, digits, hyphens and underscores."
+            found.append((f"The key of entry {number} of ORGANIZATIONS in {place} is no slug.", hint))
+        elif not isinstance(api_key, str) or not _KEY.fullmatch(api_key.strip()):
+            found.append((f"ORGANIZATIONS in {place} holds no API key for {slug}.", "Copy it from Accredible."))
+    if "{key}" not in str(config.authorization):
+        hint = "Write for example 'Token token={key}'."
+        found.append((f"authorization in {place} has no place for the key, so no request is accepted.", hint))
+    if str(config.update_method).upper() not in ("PATCH", "PUT"):
+        found.append((f"update_method in {place} is neither PATCH nor PUT; PATCH is used.", "Write one of the two."))
+    return found
+
+
 def is_slug(text: Any) -> bool:
     """Return whether a text can be the slug of an organization."""
     return isinstance(text, str) and re.fullmatch(SLUG_PATTERN, text) is not None

@@ -26,7 +26,7 @@ from badges.conf import config
 from badges.exceptions import Permanent, Retryable, SharedProblem, Waiting
 from badges.inserts import insert, new_row
 from badges.issuers.accredible import payloads, states, targets
-from badges.issuers.accredible.client import AccredibleClient, client_for, is_slug, organizations
+from badges.issuers.accredible.client import AccredibleClient, client_for, is_slug, organizations, settings_problems
 from badges.issuers.accredible.conf import DEFAULTS
 from badges.issuers.accredible.conf import config as accredible_config
 from badges.issuers.accredible.models import AccredibleBadge, AccredibleState
@@ -111,11 +111,19 @@ class AccredibleIssuer(Issuer):
 
     def circuits(self, credential_id: uuid.UUID) -> Sequence[str]:
         """Name the organization, whose limits, key and outages are its own, and the group there."""
-        return targets.circuits_of_credential(credential_id)
+        return self.circuits_of([credential_id])[0]
+
+    def circuits_of(self, credential_ids: Sequence[uuid.UUID]) -> Sequence[Sequence[str]]:
+        """Return ``circuits`` of several credentials; one statement."""
+        return targets.circuits_of_credentials(credential_ids)
 
     def reencrypt(self) -> int:
         """Encrypt the organizations' keys with the newest key."""
         return reencrypt_keys()
+
+    def settings_problems(self) -> Sequence[tuple[str, str]]:
+        """Return what is wrong with the settings."""
+        return settings_problems()
 
     # --- what Accredible tells ---------------------------------------------------------------------------------------
 
