@@ -86,7 +86,7 @@ setup(
     ),
     include_package_data=True,
     install_requires=requirements("base"),
-    extras_require={"kafka": requirements("kafka"), "pdf": requirements("pdf"), "s3": requirements("s3")},
+    extras_require={extra: requirements(extra) for extra in ("kafka", "pdf", "redis", "s3")},
     entry_points=ENTRY_POINTS,
     zip_safe=False,
 )

@@ -25,7 +25,8 @@ from badges.testing.accredible.provider import is_over
 from tests.factories import EXPIRED, REVOKED
 from tests.issuers.accredible.conftest import ORGANIZATION
 
-pytestmark = [pytest.mark.django_db, pytest.mark.tables]
+# What is the same at every provider is tested on every database in test_all_providers.
+pytestmark = pytest.mark.django_db
 
 issue = AccredibleIssuer().issue
 revoke = AccredibleIssuer().revoke
