@@ -64,14 +64,14 @@ def of_known(
     for badge in known:
         there = listed.get(badge.external_id)
         status = statuses.get(badge.credential_id)
-        ids = {"credential_id": badge.credential_id, "external_id": badge.external_id}
+        ids = badge.credential_id, badge.external_id
         if there is None:
             if status == CredentialStatus.AWARDED:
-                yield Finding(Difference.MISSING_THERE, badge.state, "", Repair.ISSUE_ANEW, **ids)
+                yield Finding(Difference.MISSING_THERE, badge.state, "", Repair.ISSUE_ANEW, *ids)
         elif there.is_held and status == CredentialStatus.REVOKED:
-            yield Finding(Difference.OTHER_STATE, "revoked", there.state, Repair.REVOKE, **ids)
+            yield Finding(Difference.OTHER_STATE, "revoked", there.state, Repair.REVOKE, *ids)
         elif state_here(badge.state, there.state) != badge.state:
-            yield Finding(Difference.OTHER_STATE, badge.state, there.state, Repair.WRITE_STATE, **ids)
+            yield Finding(Difference.OTHER_STATE, badge.state, there.state, Repair.WRITE_STATE, *ids)
 
 
 def of_others(held: Sequence[HeldHere], known: Collection[str], listed: Mapping[str, ListedBadge]) -> Iterator[Finding]:
