@@ -23,7 +23,19 @@ from badges.common.http import AccessRefused, NoAnswer, NotFound, Refused
 from badges.common.person_names import name_of
 from badges.exceptions import Permanent, Retryable, SharedProblem, Waiting
 from badges.inserts import insert, new_row
-from badges.issuers.base import BadgeFact, EventPage, Fact, Issued, Issuer, IssuerTarget, TemplateFact, TemplatePage
+from badges.issuers.base import (
+    BadgeFact,
+    BadgePage,
+    EventPage,
+    Fact,
+    Issued,
+    Issuer,
+    IssuerTarget,
+    KnownBadge,
+    ListedBadge,
+    TemplateFact,
+    TemplatePage,
+)
 from badges.issuers.credly import payloads, states, targets
 from badges.issuers.credly.client import CredlyClient, client_for, organization_problems, organizations
 from badges.issuers.credly.conf import DEFAULTS
@@ -185,8 +197,66 @@ class CredlyIssuer(Issuer):
         facts = [fact for event in recent if (fact := client.fact_of(event)) is not None]
         return EventPage(facts, max(times, default=None), following)
 
+    # --- reconciling -------------------------------------------------------------------------------------------------
+
+    can_reconcile = True
+
+    def badge_page(self, organization: str, external_template: str, cursor: Any = None) -> BadgePage:
+        """Ask for a page of badges; the cursor is the link to it."""
+        template = targets.template_id(IssuerTarget(self.slug, organization, external_template))
+        badges, following = client_for(organization).template_badges(template, cursor)
+        return BadgePage([_listed(badge) for badge in badges], following)
+
+    def badge(self, organization: str, external_id: str) -> ListedBadge | None:
+        """Ask for the state of a badge."""
+        client = client_for(organization)
+        try:
+            state = client.state_of(uuid.UUID(external_id))
+        except NotFound:
+            client.organization_name()
+            return None
+        return ListedBadge(external_id, state, state not in payloads.GONE)
+
+    def known_badges(self, organization: str, external_template: str) -> Sequence[KnownBadge]:
+        """Return the rows that have a badge of Credly's."""
+        rows = CredlyBadge.objects.filter(
+            organization__in=targets.spellings(organization),
+            external_template__in=targets.spellings(external_template),
+            external_uuid__isnull=False,
+        ).exclude(state=CredlyState.DELETED)
+        return [KnownBadge(row.pk, str(row.external_uuid), row.state) for row in rows.order_by("pk")]
+
+    def templates_of_badges(self, organization: str) -> Sequence[str]:
+        """Return the templates of all rows that have a badge."""
+        rows = CredlyBadge.objects.filter(organization__in=targets.spellings(organization), external_uuid__isnull=False)
+        return sorted(set(rows.order_by().values_list("external_template", flat=True).distinct()))
+
+    def state_here(self, state: str, told: str) -> str:
+        """Return Credly's state, unless it is unknown here."""
+        return states.state_of(told) or state
+
+    def reset(self, badges: Collection[KnownBadge]) -> int:
+        """Let rows say that nobody asked Credly."""
+        number = 0
+        for badge in badges:
+            rows = CredlyBadge.objects.filter(pk=badge.credential_id, external_uuid=badge.external_id)
+            number += rows.filter(state=badge.state).update(
+                state=CredlyState.CREATED,
+                state_at=None,
+                external_uuid=None,
+                organization="",
+                external_template="",
+                issued_at=None,
+                url="",
+            )
+        return number
+
 
 channel = ProviderChannel(CredlyIssuer.slug)
+
+
+def _listed(badge: ExternalBadge) -> ListedBadge:
+    return ListedBadge(str(badge.id), badge.state, badge.state not in payloads.GONE, badge.earner)
 
 
 def _known(badge: CredlyBadge) -> Issued:

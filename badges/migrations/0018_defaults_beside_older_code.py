@@ -13,7 +13,7 @@ def name_the_reason(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("lms_badges", "0016_accredible_webhooks")]
+    dependencies = [("lms_badges", "0017_reconciliation")]
 
     operations = [
         migrations.AlterField(
