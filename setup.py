@@ -47,6 +47,7 @@ ENTRY_POINTS = {
         "bulk_award = badges.bulk.run_kinds:BulkAward",
         "bulk_revoke = badges.bulk.run_kinds:BulkRevoke",
         "issue_to_holders = badges.granting.run_kinds:IssueToHolders",
+        "reconcile_provider = badges.issuers.reconciling:Reconcile",
         "sweep_provider_events = badges.issuers.run_kinds:SweepEvents",
         "sync_badge_templates = badges.issuers.run_kinds:SyncTemplates",
     ],
