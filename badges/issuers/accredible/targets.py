@@ -52,6 +52,11 @@ def circuits_of_credentials(credential_ids: Sequence[uuid.UUID]) -> list[Sequenc
     return [_circuits_of(badges.get(credential_id)) for credential_id in credential_ids]
 
 
+def where_asked(badge: AccredibleBadge) -> IssuerTarget:
+    """Return where Accredible was asked for a badge."""
+    return IssuerTarget(SLUG, badge.organization, badge.external_template)
+
+
 def is_bound(badge: AccredibleBadge) -> bool:
     """Return whether a badge was asked for somewhere, and is there or may be there."""
     return badge.state not in (AccredibleState.CREATED, AccredibleState.ERROR)
@@ -89,7 +94,7 @@ def _circuits_of(badge: Any) -> Sequence[str]:
     if badge is None:
         return (SLUG,)
     if is_bound(badge):
-        return circuits(IssuerTarget(SLUG, badge.organization, badge.external_template))
+        return circuits(where_asked(badge))
     if badge.organization_now is None:
         return SLUG, _circuit_without_issuer(badge.template_id)
     return circuits(IssuerTarget(SLUG, badge.organization_now, badge.template_now))

@@ -52,6 +52,9 @@ from badges.outbox.steps import InBatch, InThread, Step, Steps, carry_out
 log = logging.getLogger(__name__)
 
 
+MOVED = "Credly does not have the badge where it was asked for. It is asked for next where its template says now."
+AGAIN_SECONDS = 0.1
+
 # Why a badge is revoked at Credly that has ended: everybody may read it there.
 ENDED = "A newer badge takes its place."
 
@@ -271,6 +274,10 @@ def _issue(badge: CredlyBadge) -> Steps:
     if not held:
         return HandlerResult.NOTHING_TO_DO
     target = yield InBatch(targets.of_templates, badge.credential.template_id)
+    if badge.state == CredlyState.NO_RESPONSE and targets.where_asked(badge) != target:
+        # What goes wrong there is the matter of other circuits than those that let this row pass.
+        _unbind(badge, CredlyState.ERROR)
+        raise Waiting(MOVED, retry_after=AGAIN_SECONDS)
     client, template = (yield InBatch(_clients_for, target.organization)), targets.template_id(target)
     badge.organization, badge.external_template = target.organization, target.external_template
     # It was refused before. Somebody may have issued it there by hand since.
@@ -413,7 +420,7 @@ def _adopt_where_asked(badge: CredlyBadge) -> Generator[Step, Any, bool]:
     """Look for the badge where Credly was asked for it, and take it; whether it was there."""
     if not badge.organization:
         return False
-    target = IssuerTarget(CredlyIssuer.slug, badge.organization, badge.external_template)
+    target = targets.where_asked(badge)
     client = yield InBatch(_clients_for, target.organization)
     try:
         return (yield from _adopt(badge, client, targets.template_id(target)))

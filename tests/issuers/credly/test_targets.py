@@ -11,7 +11,7 @@ from django.db import IntegrityError, transaction
 from badges.awarding.models import UserCredential
 from badges.catalog.models import TemplateIssuer
 from badges.common.http import NoAnswer
-from badges.exceptions import Permanent, RateLimited, SharedProblem
+from badges.exceptions import Permanent, RateLimited, SharedProblem, Waiting
 from badges.issuers.credly.issuer import CredlyIssuer
 from badges.issuers.credly.models import CredlyBadge, CredlyOrganization
 from badges.testing.credly import CredlyStandIn
@@ -83,6 +83,11 @@ def test_what_is_not_found_where_it_was_asked_for_goes_where_the_template_says_n
     with pytest.raises(NoAnswer):
         issue(credential.id)
     move(another)
+    with pytest.raises(Waiting, match="asked for next"):
+        issue(credential.id)
+    assert credly.counts == {"issue": 1, "find_badges": 1}
+    # Whatever goes wrong from now on is about the new place, and the row belongs to the circuits of that one.
+    assert circuits_of(credential)[0] == f"credly:{another.organization}"
     issue(credential.id)
     assert [badge.organization_id for badge in credly.badges] == [another.organization]
 
