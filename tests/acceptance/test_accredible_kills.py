@@ -1,8 +1,8 @@
 """
 What an operator relies on when a machine fails: badges at Accredible are neither lost nor issued twice.
 
-The worker is a separate process that is killed with SIGKILL, and so is the stand-in for Accredible, which stores a badge
-before it answers. Its group allows duplicates, so it would accept a second badge.
+The worker is a separate process that is killed with SIGKILL. The stand-in for Accredible is another one. It stores a
+badge before it answers. Its group allows duplicates, so it would accept a second badge.
 """
 
 from __future__ import annotations
@@ -29,10 +29,7 @@ pytestmark = [pytest.mark.tables, pytest.mark.django_db(transaction=True)]
 @pytest.fixture
 def accredible(tmp_path: Path, settings: Any, transactional_db: None) -> Iterator[AccredibleProcess]:
     with AccredibleProcess(state=tmp_path / "accredible.sqlite3") as process:
-        accredible = {
-            "ACCREDIBLE_API_BASE_URL": f"{process.url}/v1" if not process.url.endswith("/v1") else process.url
-        }
-        accredible["ORGANIZATIONS"] = {"academy": process.key}
+        accredible = {"ACCREDIBLE_API_BASE_URL": process.url, "ORGANIZATIONS": {"academy": process.key}}
         settings.LMS_BADGES_CONFIG = {**settings.LMS_BADGES_CONFIG, "accredible": accredible}
         yield process
 
