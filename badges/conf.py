@@ -111,7 +111,8 @@ DEFAULTS: dict[str, Any] = {
     "redis_claim_seconds": 60.0,
     # Topics whose messages are JSON and not Avro, named as for -t: CloudEvents, in the structured or the binary form.
     "json_topics": [],
-    # Events for other services: JSON CloudEvents on Kafka, one topic for each event type.
+    # Events for other services: JSON CloudEvents on the bus, one topic for each event type. The bus is that of
+    # EVENT_BUS_PRODUCER; without one it is the bus that is configured, and Kafka before Redis.
     "cloud_events": {
         # Event types that are published: "stickers.stickerAssignedToUser.v1", "stickers.stickerRemovedFromUser.v1", and
         # "users.userRegistered.v1", of accounts that were registered here. An event is written down with what it tells.

@@ -16,6 +16,8 @@ from pathlib import Path
 from benchmarks import against, certificates, consuming, criteria, delivering, instructions
 from benchmarks.processes import console
 
+BUSES = ["file", "kafka", "redis"]
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(
@@ -23,7 +25,7 @@ def main() -> None:
     )
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--databases", nargs="+", default=["sqlite", "postgresql"], choices=["sqlite", "postgresql"])
-    parser.add_argument("--buses", nargs="+", default=["file", "kafka"], choices=["file", "kafka"])
+    parser.add_argument("--buses", nargs="+", default=BUSES, choices=BUSES)
     parser.add_argument("--templates", nargs="+", type=int, default=[1, 100, 10_000], help="sizes of the catalog")
     parser.add_argument("--event-log", nargs="+", default=["on", "off"], choices=["on", "off"], help="off: files only")
     parser.add_argument("--learners", type=int, default=10_000, help="people, each with an event of each kind")

@@ -4,6 +4,7 @@ from badges import issuers
 from badges.admin import (
     activities,
     credentials,
+    differences,
     event_log,
     event_types,
     flows,
@@ -21,6 +22,7 @@ from badges.admin import (
 __all__ = [
     "activities",
     "credentials",
+    "differences",
     "event_log",
     "event_types",
     "flows",

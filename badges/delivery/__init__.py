@@ -15,7 +15,7 @@ from __future__ import annotations
 import datetime as dt
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -27,6 +27,7 @@ from badges.delivery.outcomes import INTERRUPTED, DeliveryResult, Outcomes
 from badges.delivery.threads import Threads
 from badges.exceptions import Permanent
 from badges.outbox import circuit, mailbox
+from badges.outbox.circuit import Hold
 from badges.outbox.models import OutboxMessage
 from badges.outbox.worker_notifications import notify_worker_on_commit
 
@@ -185,7 +186,7 @@ class _Worker:
         for delivery, passage in zip(deliveries, passages, strict=True):
             delivery.passage = passage
         held = [(delivery, delivery.passage.hold) for delivery in deliveries if delivery.passage.hold]
-        self._outcomes.postpone(held, now)
+        self._outcomes.postpone([*held, *self._also_held({hold.circuit: hold for _delivery, hold in held})], now)
         going = [delivery for delivery in deliveries if not delivery.passage.hold]
         most = config.delivery["max_attempts"]
         for delivery in going:
@@ -201,6 +202,15 @@ class _Worker:
             if delivery.error is not None or delivery.steps is None:
                 delivery.call()
                 self._outcomes.conclude([delivery], _at(self._now))
+
+    def _also_held(self, holds: Mapping[str, Hold]) -> list[tuple[Delivery, Hold]]:
+        """Take the claimed deliveries of the same circuits, so that they are not looked at one by one."""
+        if not holds:
+            return []
+        find_circuits(self._claimed)
+        held = {each: holds[name] for each in self._claimed for name in each.circuits if name in holds}
+        self._claimed = [delivery for delivery in self._claimed if delivery not in held]
+        return list(held.items())
 
     def _renew(self) -> None:
         """Let the leases begin again from time to time, so that no other worker takes the rows."""

@@ -106,6 +106,36 @@ class TemplatePage(NamedTuple):
     total: int | None = None
 
 
+class ListedBadge(NamedTuple):
+    """
+    A badge as its provider lists it.
+
+    ``state`` is the provider's own word, ``is_held`` whether the earner has it there. ``earner`` and ``credential`` are
+    our ids of learner and credential, where the provider knows them.
+    """
+
+    id: str
+    state: str
+    is_held: bool
+    earner: str | None = None
+    credential: str | None = None
+
+
+class BadgePage(NamedTuple):
+    """A page of the badges of a template. ``cursor`` returns the next page, a JSON value; None on the last page."""
+
+    badges: Sequence[ListedBadge]
+    cursor: Any = None
+
+
+class KnownBadge(NamedTuple):
+    """A badge that is at the provider by what is written here. ``state`` is that of the provider's row."""
+
+    credential_id: uuid.UUID
+    external_id: str
+    state: str
+
+
 class EventPage(NamedTuple):
     """
     A page of the events of an organization: what they tell, and the provider's time of the newest one.
@@ -344,3 +374,45 @@ class Issuer(ABC):
         ``cursor`` and errors are as for ``template_page``.
         """
         raise Permanent(f"{self.slug} has no list of events that is understood here.")
+
+    # --- reconciling -------------------------------------------------------------------------------------------------
+
+    can_reconcile: bool = False
+    """
+    Whether the methods below are implemented.
+
+    The rows of such a provider call it ``created`` when nobody has asked the provider, ``no_response`` when the outcome
+    is not known, and ``error`` when the provider has refused.
+    """
+
+    def badge_page(self, organization: str, external_template: str, cursor: Any = None) -> BadgePage:
+        """
+        Ask for a page of all badges of a template, in every state, outside of any transaction.
+
+        ``cursor`` and errors are as for ``template_page``. Nothing is listed of a template that is not there.
+        """
+        raise Permanent(f"{self.slug} has no list of badges that is understood here.")
+
+    def badge(self, organization: str, external_id: str) -> ListedBadge | None:
+        """Ask for one badge; None when the provider does not know it. Raises as above."""
+        raise Permanent(f"{self.slug} has no list of badges that is understood here.")
+
+    def known_badges(self, organization: str, external_template: str) -> Sequence[KnownBadge]:
+        """Return the badges of a template that are there by what is written here; one statement."""
+        return ()
+
+    def templates_of_badges(self, organization: str) -> Sequence[str]:
+        """Return the templates there of which badges are there by what is written here; one statement."""
+        return ()
+
+    def state_here(self, state: str, told: str) -> str:
+        """Return the state of a row that has ``state``, once it says what the provider tells."""
+        return told
+
+    def reset(self, badges: Collection[KnownBadge]) -> int:
+        """
+        Write that badges are not at the provider, so that they can be issued anew; return how many.
+
+        In the caller's transaction. A row that has changed meanwhile is passed over.
+        """
+        return 0

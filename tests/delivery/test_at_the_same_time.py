@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -12,55 +11,12 @@ import pytest
 
 from badges import delivery
 from badges.exceptions import Permanent, Retryable
-from badges.outbox import channels, mailbox
+from badges.outbox import mailbox
 from badges.outbox.models import OutboxMessage, OutboxState
-from badges.outbox.steps import InBatch, InThread, Steps
-from tests.delivery.telegraph import NOW, Telegraph, later, post, row
+from badges.outbox.steps import InThread, Steps
+from tests.delivery.telegraph import NOW, Wires, later, post, row
 
 pytestmark = [pytest.mark.tables, pytest.mark.django_db]
-
-
-class Wires(Telegraph):
-    """A telegraph with several wires. ``most`` is how many telegrams were on their way at the same time."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.most = self._now = 0
-        self.prepared: list[list[str]] = []
-        self.database_threads: set[int] = set()
-        self._lock = threading.Lock()
-        self.seconds = 0.0
-        self.before_the_telegram: Callable[[str], None] = lambda word: None
-
-    def steps(self, message: OutboxMessage) -> Steps:
-        word = yield InBatch(self._prepare, message.read()["word"])
-        self.before_the_telegram(word)
-        return (yield InThread(lambda: self._send(message)))
-
-    def _prepare(self, words: Sequence[str]) -> Sequence[str]:
-        self.prepared.append(sorted(words))
-        self.database_threads.add(threading.get_ident())
-        return words
-
-    def _send(self, message: OutboxMessage) -> Any:
-        with self._lock:
-            self._now += 1
-            self.most = max(self.most, self._now)
-        try:
-            time.sleep(self.seconds)
-            return self(message)
-        finally:
-            with self._lock:
-                self._now -= 1
-
-
-@pytest.fixture
-def wires(db: None, settings: Any) -> Iterator[Wires]:
-    settings.LMS_BADGES_CONFIG = {**settings.LMS_BADGES_CONFIG, "delivery": {"parallel": 4}}
-    handler = Wires()
-    channels.register("telegraph", handler)
-    yield handler
-    channels.unregister("telegraph")
 
 
 def test_as_many_are_on_their_way_as_the_setting_allows_after_the_first_succeeded(wires: Wires) -> None:

@@ -85,6 +85,11 @@ class AccredibleClient:
         """Delete a badge with what it says about the person. Raises NotFound when there is none."""
         self.api.delete(f"credentials/{external_id}")
 
+    def template_badges(self, group: str, number: int) -> tuple[list[ExternalBadge], int | None]:
+        """Return a page of the badges of a group, ended ones too, and the number of the next page."""
+        page = self.api.post("credentials/search", search_body(template=group, page=number))
+        return list(badges_from(page)), self._following(page, number)
+
     def changed_badges(self, since: dt.date, number: int) -> tuple[list[ExternalBadge], int | None]:
         """Return a page of the badges that were changed since a day, and the number of the next page."""
         page = self.api.post("credentials/search", changes_body(since=since, page=number))
@@ -206,6 +211,25 @@ def organizations() -> list[str]:
     in_settings = {slug for slug, api_key in config.ORGANIZATIONS.items() if api_key and is_slug(slug)}
     rows = AccredibleOrganization.objects.exclude(encrypted_key="").order_by("slug").values_list("slug", flat=True)
     return sorted(in_settings | set(rows))
+
+
+def settings_problems() -> list[tuple[str, str]]:
+    """Return what is wrong with the settings beside types and names: messages and hints."""
+    place = "LMS_BADGES_CONFIG['accredible']"
+    found = []
+    listed = config.ORGANIZATIONS if isinstance(config.ORGANIZATIONS, dict) else {}
+    for number, (slug, api_key) in enumerate(listed.items(), start=1):
+        if not is_slug(slug):
+            hint = "Choose a slug of letters A to Z, digits, hyphens and underscores."
+            found.append((f"The key of entry {number} of ORGANIZATIONS in {place} is no slug.", hint))
+        elif not isinstance(api_key, str) or not _KEY.fullmatch(api_key.strip()):
+            found.append((f"ORGANIZATIONS in {place} holds no API key for {slug}.", "Copy it from Accredible."))
+    if "{key}" not in str(config.authorization):
+        hint = "Write for example 'Token token={key}'."
+        found.append((f"authorization in {place} has no place for the key, so no request is accepted.", hint))
+    if str(config.update_method).upper() not in ("PATCH", "PUT"):
+        found.append((f"update_method in {place} is neither PATCH nor PUT; PATCH is used.", "Write one of the two."))
+    return found
 
 
 def is_slug(text: Any) -> bool:

@@ -26,19 +26,34 @@ from badges.conf import config
 from badges.exceptions import Permanent, Retryable, SharedProblem, Waiting
 from badges.inserts import insert, new_row
 from badges.issuers.accredible import payloads, states, targets
-from badges.issuers.accredible.client import AccredibleClient, client_for, is_slug, organizations
+from badges.issuers.accredible.client import AccredibleClient, client_for, is_slug, organizations, settings_problems
 from badges.issuers.accredible.conf import DEFAULTS
 from badges.issuers.accredible.conf import config as accredible_config
 from badges.issuers.accredible.models import AccredibleBadge, AccredibleState
 from badges.issuers.accredible.organizations import reencrypt_keys
 from badges.issuers.accredible.payloads import ExternalBadge
 from badges.issuers.accredible.webhook import AccredibleWebhook
-from badges.issuers.base import BadgeFact, EventPage, Fact, Issued, Issuer, IssuerTarget, TemplateFact, TemplatePage
+from badges.issuers.base import (
+    BadgeFact,
+    BadgePage,
+    EventPage,
+    Fact,
+    Issued,
+    Issuer,
+    IssuerTarget,
+    KnownBadge,
+    ListedBadge,
+    TemplateFact,
+    TemplatePage,
+)
 from badges.issuers.models import TemplateState
 from badges.issuers.registry import ProviderChannel
 from badges.outbox.channels import HandlerResult
 
 log = logging.getLogger(__name__)
+
+MOVED = "Accredible does not have the badge where it was asked for. It is asked for next where its template says now."
+AGAIN_SECONDS = 0.1
 
 
 class AccredibleIssuer(Issuer):
@@ -99,11 +114,19 @@ class AccredibleIssuer(Issuer):
 
     def circuits(self, credential_id: uuid.UUID) -> Sequence[str]:
         """Name the organization, whose limits, key and outages are its own, and the group there."""
-        return targets.circuits_of_credential(credential_id)
+        return self.circuits_of([credential_id])[0]
+
+    def circuits_of(self, credential_ids: Sequence[uuid.UUID]) -> Sequence[Sequence[str]]:
+        """Return ``circuits`` of several credentials; one statement."""
+        return targets.circuits_of_credentials(credential_ids)
 
     def reencrypt(self) -> int:
         """Encrypt the organizations' keys with the newest key."""
         return reencrypt_keys()
+
+    def settings_problems(self) -> Sequence[tuple[str, str]]:
+        """Return what is wrong with the settings."""
+        return settings_problems()
 
     # --- what Accredible tells ---------------------------------------------------------------------------------------
 
@@ -167,8 +190,64 @@ class AccredibleIssuer(Issuer):
         badges, following = client_for(organization).changed_badges(_today(since), cursor or 1)
         return EventPage([_fact(badge, asked_at) for badge in badges], asked_at, following)
 
+    # --- reconciling -------------------------------------------------------------------------------------------------
+
+    can_reconcile = True
+
+    def badge_page(self, organization: str, external_template: str, cursor: Any = None) -> BadgePage:
+        """Ask for a page of the badges of a group; the cursor is its number."""
+        group = targets.group_of(IssuerTarget(self.slug, organization, external_template))
+        badges, following = client_for(organization).template_badges(group, cursor or 1)
+        return BadgePage([_listed(badge) for badge in badges], following)
+
+    def badge(self, organization: str, external_id: str) -> ListedBadge | None:
+        """Ask for one badge."""
+        client = client_for(organization)
+        try:
+            return _listed(client.badge(external_id))
+        except NotFound:
+            client.organization_name()
+            return None
+
+    def known_badges(self, organization: str, external_template: str) -> Sequence[KnownBadge]:
+        """Return the rows that have a badge of Accredible's."""
+        rows = AccredibleBadge.objects.filter(
+            organization=organization, external_template=external_template, external_id__isnull=False
+        ).exclude(state=AccredibleState.DELETED)
+        return [KnownBadge(row.pk, str(row.external_id), row.state) for row in rows.order_by("pk")]
+
+    def templates_of_badges(self, organization: str) -> Sequence[str]:
+        """Return the templates of all rows that have a badge."""
+        rows = AccredibleBadge.objects.filter(organization=organization, external_id__isnull=False)
+        return sorted(set(rows.order_by().values_list("external_template", flat=True).distinct()))
+
+    def state_here(self, state: str, told: str) -> str:
+        """Return the state that follows from what Accredible tells."""
+        return states.state_after(state, told)
+
+    def reset(self, badges: Collection[KnownBadge]) -> int:
+        """Let rows say that nobody asked Accredible."""
+        number = 0
+        for badge in badges:
+            rows = AccredibleBadge.objects.filter(pk=badge.credential_id, external_id=badge.external_id)
+            number += rows.filter(state=badge.state).update(
+                state=AccredibleState.CREATED,
+                state_at=None,
+                external_id=None,
+                organization="",
+                external_template="",
+                issued_at=None,
+                url="",
+            )
+        return number
+
 
 channel = ProviderChannel(AccredibleIssuer.slug)
+
+
+def _listed(found: ExternalBadge) -> ListedBadge:
+    state = found.state(_today(timezone.now()))
+    return ListedBadge(found.id, state, state != AccredibleState.EXPIRED, found.earner, found.credential)
 
 
 def _fact(found: ExternalBadge, asked_at: dt.datetime) -> BadgeFact:
@@ -202,6 +281,10 @@ def _issue(badge: AccredibleBadge) -> HandlerResult | None:
     if not held:
         return HandlerResult.NOTHING_TO_DO
     target = targets.of_template(badge.credential.template_id)
+    if badge.state == AccredibleState.NO_RESPONSE and targets.where_asked(badge) != target:
+        # What goes wrong there is the matter of other circuits than those that let this row pass.
+        _unbind(badge, AccredibleState.ERROR)
+        raise Waiting(MOVED, retry_after=AGAIN_SECONDS)
     client, group = client_for(target.organization), targets.group_of(target)
     body = _body(badge, group)
     if _adopt(badge, client, target):
@@ -330,7 +413,7 @@ def _adopt_where_asked(badge: AccredibleBadge) -> bool:
     """Look for the badge where Accredible was asked for it, and take it; whether it was there."""
     if not badge.organization:
         return False
-    target = IssuerTarget(AccredibleIssuer.slug, badge.organization, badge.external_template)
+    target = targets.where_asked(badge)
     return _adopt(badge, client_for(target.organization), target)
 
 

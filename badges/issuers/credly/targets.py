@@ -46,6 +46,11 @@ def circuits_of_credentials(credential_ids: Sequence[uuid.UUID]) -> list[Sequenc
     return [_circuits_of(badges.get(credential_id)) for credential_id in credential_ids]
 
 
+def where_asked(badge: CredlyBadge) -> IssuerTarget:
+    """Return where Credly was asked for a badge."""
+    return IssuerTarget(SLUG, badge.organization, badge.external_template)
+
+
 def is_bound(badge: CredlyBadge) -> bool:
     """Return whether a badge was asked for somewhere, and is there or may be there."""
     return badge.state not in (CredlyState.CREATED, CredlyState.ERROR)
@@ -98,7 +103,7 @@ def _circuits_of(badge: Any) -> Sequence[str]:
     if badge is None:
         return (SLUG,)
     if is_bound(badge):
-        return circuits(IssuerTarget(SLUG, badge.organization, badge.external_template))
+        return circuits(where_asked(badge))
     if badge.organization_now is None:
         return SLUG, _circuit_without_issuer(badge.template_id)
     return circuits(IssuerTarget(SLUG, badge.organization_now, badge.template_now))

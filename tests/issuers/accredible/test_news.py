@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from badges import delivery, pipeline
 from badges.awarding.models import UserCredential
 from badges.catalog.models import BadgeTemplate
+from badges.checks import check_providers
 from badges.exceptions import Permanent
 from badges.issuers import registry, webhooks
 from badges.issuers.accredible import states
@@ -306,3 +307,22 @@ def test_its_organizations_are_known_by_settings_and_admin(accredible: Accredibl
     settings.LMS_BADGES_CONFIG["accredible"]["ORGANIZATIONS"] |= {"no slug": "x", "empty": ""}
     assert registry.get("accredible").organizations() == [ORGANIZATION, "of-the-admin"]
     assert issuer.check_organization("of-the-admin") == "Stand-in Academy"
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (
+            {"ORGANIZATIONS": {"no slug": "key"}},
+            "entry 1 of ORGANIZATIONS in LMS_BADGES_CONFIG['accredible'] is no slug",
+        ),
+        ({"ORGANIZATIONS": {"academy": "a b"}}, "holds no API key for academy"),
+        ({"authorization": "Bearer"}, "no place for the key"),
+        ({"update_method": "POST"}, "neither PATCH nor PUT"),
+    ],
+)
+def test_checks_name_what_is_wrong_with_the_settings(settings: Any, given: dict[str, Any], words: str) -> None:
+    settings.LMS_BADGES_CONFIG = {"accredible": given}
+    (problem,) = check_providers()
+    assert words in problem.msg
+    assert problem.hint

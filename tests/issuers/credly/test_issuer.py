@@ -28,7 +28,8 @@ from badges.outbox.steps import carry_out
 from badges.testing.credly import Badge, CredlyStandIn
 from tests.factories import EXPIRED, REVOKED
 
-pytestmark = [pytest.mark.django_db, pytest.mark.tables]
+# What is the same at every provider is tested on every database in test_all_providers.
+pytestmark = pytest.mark.django_db
 
 issue = CredlyIssuer().issue
 AWARDED_AT = dt.datetime(2024, 2, 29, 23, 59, 58, tzinfo=dt.UTC)
