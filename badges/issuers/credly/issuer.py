@@ -279,6 +279,7 @@ def _issue(badge: CredlyBadge) -> Steps:
         _unbind(badge, CredlyState.ERROR)
         raise Waiting(MOVED, retry_after=AGAIN_SECONDS)
     client, template = (yield InBatch(_clients_for, target.organization)), targets.template_id(target)
+    badge.organization, badge.external_template = target.organization, target.external_template
     # It was refused before. Somebody may have issued it there by hand since.
     if badge.state == CredlyState.ERROR and (yield from _adopt(badge, client, template)):
         return None
@@ -452,7 +453,10 @@ def _bind(items: Sequence[tuple[CredlyBadge, ExternalBadge]]) -> list[bool]:
     return [True] * len(items)
 
 
-_BOUND_FIELDS = ("external_uuid", "state", "state_at", "issued_at", "url", "credential")
+_BOUND_FIELDS = (
+    *("external_uuid", "organization", "external_template"),
+    *("state", "state_at", "issued_at", "url", "credential"),
+)
 
 
 def _bind_unbound(items: Sequence[tuple[CredlyBadge, ExternalBadge]]) -> int:
@@ -469,6 +473,8 @@ def _bind_unbound(items: Sequence[tuple[CredlyBadge, ExternalBadge]]) -> int:
     values = [
         (
             found.id,
+            badge.organization,
+            badge.external_template,
             (states.state_of(found.state) or CredlyState.PENDING).value,
             found.state_at,
             found.issued_at or badge.credential.awarded_at,

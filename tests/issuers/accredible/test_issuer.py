@@ -90,7 +90,7 @@ def test_accredible_is_told_who_earned_what_and_when(
 
 
 def test_a_name_in_any_script_arrives_whole(accredible: AccredibleStandIn, credential: UserCredential) -> None:
-    get_user_model().objects.update(first_name="محمد بن موسى", last_name="الخوارزمي\0\n")
+    get_user_model().objects.update(first_name="محمد بن موسى", last_name="الخوارزمي\x01\n")
     issue(credential.id)
     assert accredible.credentials[0].recipient_name == "محمد بن موسى الخوارزمي"
 

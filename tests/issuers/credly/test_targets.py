@@ -156,3 +156,30 @@ def test_the_database_refuses_an_uncertain_badge_without_a_place(
     award(organization=credly.organization, external_template=template)
     with pytest.raises(IntegrityError), transaction.atomic():
         CredlyBadge.objects.update(state="no_response")
+
+
+def test_a_badge_that_was_refused_and_then_issued_by_hand_is_adopted(
+    credly: CredlyStandIn, template: str, award: Callable[..., UserCredential]
+) -> None:
+    credly.change_template(template, allows_duplicates=True)
+    credential = award(organization=credly.organization, external_template=template)
+    credly.answer(on="issue", status=422, body='{"message": "The recipient is on a list."}')
+    with pytest.raises(Permanent, match="is on a list"):
+        issue(credential.id)
+    body = {
+        "recipient_email": "another@example.com",
+        "issued_to_first_name": "Ada",
+        "issued_to_last_name": "Lovelace",
+        "badge_template_id": template,
+        "issued_at": "2020-01-01 00:00:00 +0000",
+        "issuer_earner_id": str(credential.learner.uuid),
+    }
+    by_hand = credly.issue(credly.organizations[0], body)
+    issue(credential.id)
+    assert credly.badges == [by_hand]
+    badge = CredlyBadge.objects.get()
+    assert (str(badge.external_uuid), badge.organization, badge.external_template) == (
+        by_hand.id,
+        credly.organization,
+        template,
+    )
