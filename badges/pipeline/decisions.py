@@ -326,12 +326,12 @@ def _apply_steps(
         work.touched.clear()
         steps.apply_steps(batch_steps, match, learner_of.get(match.person.key))
         if work.touched:
-            changes += _decisions(work.touched.values(), match.cause(), now)
+            changes += decisions_on(work.touched.values(), match.cause(), now)
     changes += [
         decision
         for step in batch_steps
         for finished, cause in step.finish()
-        for decision in _decisions([finished], cause, now)
+        for decision in decisions_on([finished], cause, now)
     ]
     changes += [new for step in batch_steps for new in step.awards()]
     states.store(
@@ -354,7 +354,7 @@ def _wanted(
                     yield learner, interest.template
 
 
-def _decisions(
+def decisions_on(
     changed: Iterable[LearnerProgress], cause: Cause, now: dt.datetime
 ) -> Iterator[NewAward | NewRevocation]:
     """
