@@ -3,6 +3,7 @@
 from badges import issuers
 from badges.admin import (
     activities,
+    backfill,
     credentials,
     event_log,
     event_types,
@@ -20,6 +21,7 @@ from badges.admin import (
 
 __all__ = [
     "activities",
+    "backfill",
     "credentials",
     "event_log",
     "event_types",

@@ -89,14 +89,14 @@ class Backfill(RunKind):
         return hashlib.sha256(slugs.encode()).hexdigest()
 
     def total(self, job: Job) -> int:
-        return people.count_people(_rules(job))
+        return count_people(job.parameters)
 
     def plan(self, job: Job) -> Iterator[Step]:
-        for chunk in people.chunks(_rules(job), job.cursor):
+        for chunk in people.chunks(_rules(job.parameters), job.cursor):
             yield Step(cursor=chunk.cursor, done=len(chunk.ids), work=partial(_plan, job, chunk))
 
     def apply(self, job: Job) -> Iterator[Step]:
-        rules = _rules(job)
+        rules = _rules(job.parameters)
         if job.cursor is None:
             # First, so that what people do meanwhile is decided by all that they have done.
             yield Step(cursor=None, work=partial(_count_earlier_events, rules))
@@ -109,6 +109,11 @@ class Backfill(RunKind):
         mode = Run.objects.values_list("mode", flat=True).get(pk=job.run_id)
         name = "backfill-plan.csv" if mode == RunMode.PLAN else "backfill.csv"
         return name, results.as_csv(results.rows_of(job.run_id))
+
+
+def count_people(parameters: Mapping[str, Any]) -> int:
+    """Return how many people a run with these parameters has to look at, as far as it is known now."""
+    return people.count_people(_rules(parameters))
 
 
 # --- parameters ------------------------------------------------------------------------------------------------------
@@ -162,16 +167,16 @@ def _revision_of(slug: str, given: Any) -> Any:
     return revision
 
 
-def _rules(job: Job) -> LogRules:
+def _rules(parameters: Mapping[str, Any]) -> LogRules:
     """Return the rules of a run's templates. Raises Permanent when one was edited since the run was asked for."""
     catalog = snapshot.current()
     templates: list[CompiledTemplate] = []
-    for slug, revision in job.parameters["templates"].items():
+    for slug, revision in parameters["templates"].items():
         template = catalog.compiled.get(uuid.UUID(revision))
         if template is None:
             raise Permanent(EDITED.format(slug=slug))
         templates.append(template)
-    return log_rules(templates, catalog.definitions, _read_time(job.parameters["since"]))
+    return log_rules(templates, catalog.definitions, _read_time(parameters["since"]))
 
 
 # --- the steps -------------------------------------------------------------------------------------------------------
@@ -179,7 +184,7 @@ def _rules(job: Job) -> LogRules:
 
 def _plan(job: Job, chunk: Chunk) -> dict[str, int]:
     by_event_time = job.parameters["event_time"]
-    decided = decisions.plan_chunk(chunk, _rules(job), now=job.clock(), by_event_time=by_event_time)
+    decided = decisions.plan_chunk(chunk, _rules(job.parameters), now=job.clock(), by_event_time=by_event_time)
     return _written(job, decided)
 
 
@@ -188,7 +193,9 @@ def _apply(job: Job, chunk: Chunk) -> dict[str, int]:
     for attempt in range(1, ATTEMPTS + 1):
         try:
             with transaction.atomic():
-                decided = decisions.decide_chunk(chunk, _rules(job), now=job.clock(), by_event_time=by_event_time)
+                decided = decisions.decide_chunk(
+                    chunk, _rules(job.parameters), now=job.clock(), by_event_time=by_event_time
+                )
             break
         except IntegrityError:  # somebody else has just created or retired one of these people
             if attempt == ATTEMPTS:

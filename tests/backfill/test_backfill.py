@@ -221,7 +221,7 @@ def test_an_edited_template_gives_its_badge_to_those_whom_less_is_demanded_of_no
 def test_blocked_learners_get_nothing():
     template = make_template()
     happened(41)
-    api.revoke(41, template.slug, reason="Cheated.")
+    api.revoke(41, template.slug, reason="Cheated.", block=True)
     Fulfillment.objects.all().delete()
     BadgeProgress.objects.all().delete()
     assert planned(template).read_counts() == {f"{template.slug}: complete, but not given": 1}
