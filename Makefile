@@ -9,8 +9,8 @@ export WITHOUT ARGS DB JOBS PYTHON
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | awk -F'|' '{printf "make %-8s %s\n", $$1, $$2}'
 
-demo: ## See events become badges, with nothing but Python
-	@scripts/debian python3 python3-venv
+demo: ## See events become badges, with nothing but Python [ARGS="--bus redis"]
+	@scripts/debian python3 python3-venv $(if $(findstring redis,$(ARGS)),redis-server)
 	@scripts/venv service
 	@.venv/bin/python manage.py demo $(ARGS)
 

@@ -48,6 +48,7 @@ ENTRY_POINTS = {
         "bulk_award = badges.bulk.run_kinds:BulkAward",
         "bulk_revoke = badges.bulk.run_kinds:BulkRevoke",
         "issue_to_holders = badges.granting.run_kinds:IssueToHolders",
+        "reconcile_provider = badges.issuers.reconciling:Reconcile",
         "sweep_provider_events = badges.issuers.run_kinds:SweepEvents",
         "sync_badge_templates = badges.issuers.run_kinds:SyncTemplates",
     ],
@@ -86,7 +87,7 @@ setup(
     ),
     include_package_data=True,
     install_requires=requirements("base"),
-    extras_require={"kafka": requirements("kafka"), "pdf": requirements("pdf"), "s3": requirements("s3")},
+    extras_require={extra: requirements(extra) for extra in ("kafka", "pdf", "redis", "s3")},
     entry_points=ENTRY_POINTS,
     zip_safe=False,
 )

@@ -39,6 +39,7 @@ from badges.intake import identities, learners
 from badges.intake.events import Event
 from badges.intake.models import Learner, LearnerIdentity
 from badges.outbox import mailbox
+from badges.outbox.channels import HandlerResult
 from badges.outbox.mailbox import NewMessage, notify_worker_on_commit
 from badges.pipeline import BatchResult, process_pending, receive
 from badges.pipeline.activities import ActivityData, RecordedActivity
@@ -67,6 +68,7 @@ __all__ = [
     "Event",
     "Explanation",
     "ExternalIdentity",
+    "HandlerResult",
     "Holding",
     "HoldingRows",
     "HoldingSource",

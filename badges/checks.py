@@ -20,12 +20,13 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, transaction
 from django.utils.module_loading import import_string
 
 from badges import mail
-from badges.announcements import cloud_events
+from badges.announcements import bus, cloud_events
 from badges.awarding.sharing import Sharing
 from badges.catalog import event_types
 from badges.catalog.learner_paths import LearnerPathError, read_learner_path
 from badges.common.config_checks import config_problems
 from badges.common.redaction import ErrorPageFilter
+from badges.common.redis_client import INSTALL, URL_EXAMPLE, URL_FORMS, URL_SETTING, RedisURLError, make_client
 from badges.conf import DEFAULTS, LMS_ID_FIELD, PASSING_STATUS, config, has_user_field, user_lms_id_field
 from badges.database import incomplete_character_sets, inexact_columns
 from badges.engagement.activities import time_zone
@@ -205,7 +206,7 @@ def check_cloud_events(**_: Any) -> list[CheckMessage]:
     if not isinstance(source, str) or not source.strip() or not source.isprintable():
         message = "LMS_BADGES_CONFIG['cloud_events']['source'] is not text that can be the source of a CloudEvent."
         problems.append(Error(message, hint='"source": "lms-badges"', id="lms_badges.E012"))
-    if problem := _kafka_problem():
+    if problem := _bus_problem():
         problems.append(
             Warning(
                 f"LMS_BADGES_CONFIG['cloud_events']['publish'] names event types, and {problem[0]}: the events wait in "
@@ -215,6 +216,23 @@ def check_cloud_events(**_: Any) -> list[CheckMessage]:
             )
         )
     return problems
+
+
+@register("lms_badges")
+def check_redis(**_: Any) -> list[CheckMessage]:
+    """Report a host whose event bus is Redis, and that cannot use it."""
+    names = [getattr(settings, name, None) for name in ("EVENT_BUS_PRODUCER", "EVENT_BUS_CONSUMER")]
+    is_wanted = any(str(name).startswith(f"{bus.REDIS_PACKAGE}.") for name in names)
+    if not is_wanted and not getattr(settings, URL_SETTING, None):
+        return []
+    return [
+        (Error if number.startswith("E") else Warning)(
+            f"The event bus of this host is Redis, and it cannot be used: {problem}",
+            hint=remedy,
+            id=f"lms_badges.{number}",
+        )
+        for number, problem, remedy in _redis_problems()
+    ]
 
 
 @register("lms_badges", Tags.database)
@@ -305,13 +323,29 @@ def _unpublished(name: str) -> CheckMessage:
     )
 
 
-def _kafka_problem() -> tuple[str, str] | None:
-    """Return why nothing can be sent to Kafka, and the remedy; None when the host is configured for it."""
+def _bus_problem() -> tuple[str, str] | None:
+    """Return why nothing can be sent to the bus, and the remedy; None when the host is configured for it."""
+    if bus.is_redis():
+        found = next(_redis_problems(), None)
+        return found and (found[1], found[2])
     if find_spec("confluent_kafka") is None or find_spec("edx_event_bus_kafka") is None:
         return "the Kafka client is not installed", "pip install 'lms-badges[kafka]'"
     if not getattr(settings, "EVENT_BUS_KAFKA_BOOTSTRAP_SERVERS", None):
-        return "no Kafka broker is configured", 'EVENT_BUS_KAFKA_BOOTSTRAP_SERVERS = "localhost:9092"'
+        return "no broker is configured", f'EVENT_BUS_KAFKA_BOOTSTRAP_SERVERS = "localhost:9092", or {URL_EXAMPLE}'
     return None
+
+
+def _redis_problems() -> Iterator[tuple[str, str, str]]:
+    """Yield what keeps Redis from being the bus: the number of the check, what is wrong, and the remedy."""
+    if find_spec("redis") is None or find_spec("edx_event_bus_redis") is None:
+        yield "W035", "the Redis client is not installed", INSTALL
+    elif not getattr(settings, URL_SETTING, None):
+        yield "W036", f"{URL_SETTING} is not set", URL_EXAMPLE
+    else:
+        try:
+            make_client(getattr(settings, URL_SETTING), seconds=1)
+        except RedisURLError as error:
+            yield "E035", str(error).partition(". ")[0], URL_FORMS
 
 
 # --- the dict ---------------------------------------------------------------------------------------------------------

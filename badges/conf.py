@@ -111,7 +111,8 @@ DEFAULTS: dict[str, Any] = {
     "redis_claim_seconds": 60.0,
     # Topics whose messages are JSON and not Avro, named as for -t: CloudEvents, in the structured or the binary form.
     "json_topics": [],
-    # Events for other services: JSON CloudEvents on Kafka, one topic for each event type.
+    # Events for other services: JSON CloudEvents on the bus, one topic for each event type. The bus is that of
+    # EVENT_BUS_PRODUCER; without one it is the bus that is configured, and Kafka before Redis.
     "cloud_events": {
         # Event types that are published: "stickers.stickerAssignedToUser.v1", "stickers.stickerRemovedFromUser.v1", and
         # "users.userRegistered.v1", of accounts that were registered here. An event is written down with what it tells.
@@ -139,8 +140,12 @@ DEFAULTS: dict[str, Any] = {
         # True: a Celery task is sent by name when rows were written. False: the task badges.sweep or the command
         # badges_drain finds them. None: True when the host has a CELERY_BROKER_URL.
         "notify_workers": None,
-        "batch_size": 20,
-        # Seconds that a worker may be busy with one row before another worker takes the row.
+        # How many rows a worker claims together.
+        "batch_size": 50,
+        # How many requests to providers a worker has on their way at the same time, at most. Each worker process has as
+        # many threads and connections.
+        "parallel": 20,
+        # Seconds without a sign of a worker after which another worker takes its rows.
         "lease_seconds": 120,
         # Attempts before a row is a dead letter. With the delays below that takes about ten hours. What only shows that
         # the other side is down, or gets too many requests, does not count.

@@ -28,7 +28,7 @@ from badges.flows.models import (
 )
 from badges.history.models import LoggedEvent
 from badges.intake.models import InboxMessage, InboxState, Learner, LearnerIdentity, RetiredPerson
-from badges.issuers.models import ProviderOrganization, ProviderTemplate, TemplateState
+from badges.issuers.models import ProviderDifference, ProviderOrganization, ProviderTemplate, TemplateState
 from badges.mail.models import CredentialMail, MailOptOut
 from badges.outbox.models import Circuit, OutboxMessage, OutboxState
 from badges.progress.models import BadgeProgress, Fulfillment, RequirementReset
@@ -65,6 +65,7 @@ __all__ = [
     "OutboxState",
     "PenaltyDataRule",
     "PenaltyRequirement",
+    "ProviderDifference",
     "ProviderOrganization",
     "ProviderTemplate",
     "Registration",

@@ -20,7 +20,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from rich.table import Table
 
 from benchmarks import feed
 from benchmarks.processes import console, count_statements, run, statements
-from tests.services import Kafka, PostgreSQL, SchemaRegistry
+from tests.services import Kafka, PostgreSQL, Redis, SchemaRegistry
 
 RATE = re.compile(r"\((\d+) a second\)")
 # Every batch runs this statement once, so it counts the batches.
@@ -70,7 +70,7 @@ def measure(options: argparse.Namespace) -> list[str]:
     results: Results = {}
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
-        environment = Environment(folder, options.learners, stack, wants_kafka="kafka" in options.buses)
+        environment = Environment(folder, options.learners, stack, buses=options.buses)
         for setting in _settings(options):
             for kind, rates in environment.measure(setting):
                 results[setting, kind] = rates
@@ -98,11 +98,12 @@ def _settings(options: argparse.Namespace) -> Iterator[Setting]:
 class Environment:
     """The servers and files of one benchmark run."""
 
-    def __init__(self, folder: Path, learners: int, stack: contextlib.ExitStack, *, wants_kafka: bool):
+    def __init__(self, folder: Path, learners: int, stack: contextlib.ExitStack, *, buses: Collection[str]):
         self.folder = folder
         self.learners = learners
-        self.kafka = stack.enter_context(Kafka()) if wants_kafka else None
-        self.registry = stack.enter_context(SchemaRegistry()) if wants_kafka else None
+        self.kafka = stack.enter_context(Kafka()) if "kafka" in buses else None
+        self.registry = stack.enter_context(SchemaRegistry()) if "kafka" in buses else None
+        self.redis = stack.enter_context(Redis()) if "redis" in buses else None
         self.databases = 0
         self.compiled: list[tuple[Setting, float, float]] = []
 
@@ -133,13 +134,16 @@ class Environment:
                 )
 
     def _send(self, setting: Setting, kind: str) -> list[object]:
-        """Write the events to a file or to Kafka; return the arguments of the command that reads them."""
+        """Write the events to a file, to Kafka or to Redis; return the arguments of the command that reads them."""
         size = {"learners": self.learners, "templates": setting.templates}
         name = f"bench-{self.databases}-{kind.replace(' ', '-')}"
         if setting.bus == "file":
             path = self.folder / f"{name}.jsonl"
             feed.write_file(path, kind, **size)
             return ["--bus", "file", "--input", path]
+        if setting.bus == "redis" and self.redis:
+            feed.add_to_stream(name, kind, url=self.redis.url, **size)
+            return ["--bus", "redis", "-t", name, "-g", name, "--max-events", feed.number(kind, self.learners)]
         if not (self.kafka and self.registry):
             raise SystemExit("Kafka was not started; name it with --buses kafka.")
         self.kafka.create_topic(name)
@@ -172,6 +176,8 @@ class Environment:
         return spent.statements / spent.batches
 
     def _bus_environment(self, setting: Setting) -> dict[str, str]:
+        if setting.bus == "redis" and self.redis:
+            return {"EVENT_BUS_REDIS_CONNECTION_URL": self.redis.url}
         if setting.bus == "file" or not self.kafka or not self.registry:
             return {}
         return {

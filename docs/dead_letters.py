@@ -1,7 +1,7 @@
 """
 A Sphinx directive that lists the reasons of dead letters, read from the code.
 
-``.. dead-letters:: Permanent,GIVEN_UP badges/delivery.py badges/issuers`` lists the messages of all ``Permanent``
+``.. dead-letters:: Permanent,GIVEN_UP badges/delivery badges/issuers`` lists the messages of all ``Permanent``
 errors that are made in these files and folders, and the texts of all constants ``GIVEN_UP`` there.
 """
 

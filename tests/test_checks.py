@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import attrs
 import pytest
 from django.contrib.auth import get_user_model
-from django.core.checks import Error, Warning, run_checks
+from django.core.checks import ERROR, Error, Warning, run_checks
 from openedx_events.tooling import OpenEdxPublicSignal
 
 from badges import conf as badges_conf
@@ -21,6 +21,7 @@ from badges.checks import (
     check_own_event_types,
     check_problems,
     check_providers,
+    check_redis,
 )
 from badges.common.config import NumberOrNone
 from badges.conf import PASSING_STATUS, user_lms_id_field
@@ -349,12 +350,50 @@ def test_events_that_are_to_be_published_without_a_broker(settings):
     configure(settings, cloud_events={"publish": ["stickers.stickerRemovedFromUser.v1"]})
     assert check_cloud_events() == [
         Warning(
-            "LMS_BADGES_CONFIG['cloud_events']['publish'] names event types, and no Kafka broker is configured: the "
+            "LMS_BADGES_CONFIG['cloud_events']['publish'] names event types, and no broker is configured: the "
             "events wait in the outbox.",
-            hint='EVENT_BUS_KAFKA_BOOTSTRAP_SERVERS = "localhost:9092"',
+            hint='EVENT_BUS_KAFKA_BOOTSTRAP_SERVERS = "localhost:9092", or '
+            'EVENT_BUS_REDIS_CONNECTION_URL = "redis://localhost:6379/0"',
             id="lms_badges.W013",
         )
     ]
+    settings.EVENT_BUS_REDIS_CONNECTION_URL = "redis://localhost:6379/0"
+    assert check_cloud_events() == []
+
+
+REDIS_URL = 'EVENT_BUS_REDIS_CONNECTION_URL = "redis://localhost:6379/0"'
+
+
+def test_a_host_on_redis_without_a_url(settings):
+    settings.EVENT_BUS_CONSUMER = "edx_event_bus_redis.RedisEventConsumer"
+    assert check_redis() == [
+        Warning(
+            "The event bus of this host is Redis, and it cannot be used: EVENT_BUS_REDIS_CONNECTION_URL is not set",
+            hint=REDIS_URL,
+            id="lms_badges.W036",
+        )
+    ]
+
+
+def test_a_url_of_redis_that_cannot_be_used_is_told_without_its_password(settings):
+    settings.EVENT_BUS_REDIS_CONNECTION_URL = "redis://:s3cret@redis.example.org:port/0"
+    (problem,) = check_redis()
+    assert (problem.id, problem.level) == ("lms_badges.E035", ERROR)
+    assert "EVENT_BUS_REDIS_CONNECTION_URL cannot be used (ValueError)" in problem.msg
+    assert "s3cret" not in f"{problem.msg} {problem.hint}"
+
+
+def test_a_host_on_redis_without_its_packages(settings, monkeypatch):
+    settings.EVENT_BUS_PRODUCER = "edx_event_bus_redis.create_producer"
+    monkeypatch.setattr("badges.checks.find_spec", lambda name: None)
+    assert [(problem.id, problem.hint) for problem in check_redis()] == [
+        ("lms_badges.W035", "pip install 'lms-badges[redis]'")
+    ]
+
+
+def test_a_host_that_does_not_use_redis_is_left_alone(settings):
+    settings.EVENT_BUS_PRODUCER = "edx_event_bus_kafka.create_producer"
+    assert check_redis() == []
 
 
 @pytest.mark.parametrize("given", ["not a dict", {"publish": "stickers.stickerRemovedFromUser.v1"}, {"publish": []}])

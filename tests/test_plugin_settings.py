@@ -25,6 +25,8 @@ def test_asked_three_times_it_adds_its_part_once():
         "badges.purge",
         "badges.retire",
         "badges.expire",
+        "badges.sweep_providers",
+        "badges.sync_templates",
     }
     assert list(host.EVENT_BUS_PRODUCER_CONFIG) == [AWARDED]
     assert host.DEFAULT_EXCEPTION_REPORTER_FILTER == "badges.common.redaction.ErrorPageFilter"

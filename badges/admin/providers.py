@@ -189,8 +189,13 @@ class ProviderTemplateAdmin(ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("templates here"))
     def used_by(self, copy: ProviderTemplate) -> SafeString | str:
         issuer = registry.working().get(copy.provider)
-        ids = issuer.spellings(copy.external_id) if issuer else (copy.external_id,)
-        named = BadgeTemplate.objects.filter(issuers__provider=copy.provider, issuers__external_template__in=ids)
+        if issuer is None:
+            return "-"
+        named = BadgeTemplate.objects.filter(
+            issuers__provider=copy.provider,
+            issuers__organization__in=issuer.spellings(copy.organization),
+            issuers__external_template__in=issuer.spellings(copy.external_id),
+        )
         return SafeString(", ".join(link_to(template) for template in named.order_by("slug")[:20])) or "-"
 
 

@@ -127,7 +127,7 @@ class TemplateForm(forms.ModelForm):
         # The formset of the requirements asks for it. A document with a problem is one, too.
         self.instance.has_criteria = "criteria" in self.errors or bool(cleaned.get("criteria"))
         opened = cleaned.get("opened_revision")
-        if self.instance.pk and opened is not None and opened != self._newest():
+        if self.instance.pk and "opened_revision" in self.fields and opened != self._newest():
             message = _("Somebody saved this template since you opened it. Open it anew in another tab and compare.")
             raise ValidationError(message, code="outdated")
         return cleaned

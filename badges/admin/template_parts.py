@@ -31,10 +31,11 @@ from badges.admin.template_forms import (
 )
 from badges.admin.template_sections import TemplateSection, register
 from badges.catalog import event_types
-from badges.catalog.api import Document
+from badges.catalog.api import Document, export_template
 from badges.catalog.rule_words import describe_rules
 from badges.common.admin import link_to_list
 from badges.common.permissions import may
+from badges.issuers.cautions import cautions_of
 from badges.models import (
     BadgePenalty,
     BadgeProgress,
@@ -169,13 +170,17 @@ class RequirementsSection(TemplateSection):
         }
 
     def warnings(self, request: HttpRequest, template: BadgeTemplate) -> Sequence[str]:
+        # Whoever has just sent the form sees what is wrong with it first.
+        found = cautions_of(export_template(template)) if request.method == "GET" else []
+        warnings = [str(caution) for caution in found]
         if _fits(request, template):
-            return ()
+            return warnings
         return [
+            *warnings,
             _(
                 "This template has too many requirements or penalties to be edited on a page, so they are only shown. "
                 "Change them in a pack: manage.py badges_pack export, then apply."
-            )
+            ),
         ]
 
 

@@ -41,6 +41,7 @@ from badges.common.permissions import may
 from badges.exceptions import Permanent
 from badges.granting.run_kinds import KIND
 from badges.issuers import registry
+from badges.issuers.cautions import cautions_of
 from badges.issuers.templates import at_providers
 from badges.models import BadgeProgress, BadgeTemplate, Run, TemplateRevision, UserCredential
 from badges.rules import to_text
@@ -208,7 +209,7 @@ class BadgeTemplateAdmin(PluginModelAdmin):
         form.instance.uuid = saved.stored.template.uuid
         form.instance._state.adding = False
         form.instance.changes = saved.changes
-        self._tell_who_gives(request, saved.document)
+        self._warn(request, saved.document)
         if saved.changes or not change:
             self._offer_backfill(request, saved)
 
@@ -259,7 +260,7 @@ class BadgeTemplateAdmin(PluginModelAdmin):
     def _save_each(self, request: HttpRequest, rows: QuerySet[BadgeTemplate], change: Document) -> None:
         def save(template: BadgeTemplate) -> None:
             saved = save_template(export_template(template) | change, author=request.user, now=timezone.now())
-            self._tell_who_gives(request, saved.document)
+            self._warn(request, saved.document)
             if saved.changes:
                 self._offer_backfill(request, saved)
 
@@ -271,14 +272,22 @@ class BadgeTemplateAdmin(PluginModelAdmin):
         if offered is not None:
             self.message_user(request, offered, messages.INFO)
 
-    def _tell_who_gives(self, request: HttpRequest, document: Document) -> None:
-        """Tell who has just activated a badge that no event gives: the requirements may have been forgotten."""
+    def _warn(self, request: HttpRequest, document: Document) -> None:
+        """
+        Tell who has saved a template what it most likely does not mean.
+
+        A badge that no event gives is told of when it is activated: the requirements may have been forgotten.
+        """
         if document["is_active"] and given_by_people_only(document):
             text = _(
                 "Only people give the badge %(slug)s: it has no requirement, no criteria and no badge condition, so no "
                 "event gives it."
             )
             self.message_user(request, text % {"slug": document["slug"]}, messages.WARNING)
+        if "_continue" not in request.POST:  # the page shows them itself
+            for caution in cautions_of(document):
+                text = _("Template %(slug)s: %(error)s") % {"slug": document["slug"], "error": caution}
+                self.message_user(request, text, messages.WARNING)
 
     def _apply_to_each(
         self, request: HttpRequest, rows: QuerySet[BadgeTemplate], work: Callable[[BadgeTemplate], None]

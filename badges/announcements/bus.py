@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
@@ -20,9 +21,13 @@ from openedx_events.data import EventsMetadata
 from openedx_events.event_bus import NoEventBusProducer, get_producer
 from openedx_events.tooling import OpenEdxPublicSignal
 
+from badges.announcements import kafka, redis
 from badges.announcements.kafka import KafkaClient, full_topic, not_sent
+from badges.common.redis_client import URL_SETTING
 from badges.conf import config
 from badges.exceptions import Retryable
+
+REDIS_PACKAGE = "edx_event_bus_redis"
 
 
 def publish(
@@ -49,6 +54,28 @@ def publish(
 def is_configured() -> bool:
     """Say whether this host publishes on an event bus at all."""
     return bool(getattr(settings, "EVENT_BUS_PRODUCER", None))
+
+
+def is_redis() -> bool:
+    """
+    Say whether JSON events are published on Redis, and not on Kafka.
+
+    That is the bus of ``EVENT_BUS_PRODUCER``. Without one it is the bus that is configured, and Kafka before Redis.
+    """
+    if producer := getattr(settings, "EVENT_BUS_PRODUCER", None):
+        return str(producer).partition(".")[0] == REDIS_PACKAGE
+    has_kafka = bool(getattr(settings, "EVENT_BUS_KAFKA_BOOTSTRAP_SERVERS", None))
+    return not has_kafka and bool(getattr(settings, URL_SETTING, None))
+
+
+def send_json(topic: str, *, key: str, content: str, headers: Sequence[tuple[str, bytes]]) -> None:
+    """
+    Put JSON text on a topic, and return once the broker has it. Raises Retryable when that cannot be told.
+
+    ``topic`` is named without the host's prefix. On Kafka the ``key`` says which messages keep their order.
+    """
+    send = redis.send_json if is_redis() else kafka.send_json
+    send(topic, key=key, content=content, headers=headers)
 
 
 class ConfirmingProducer(ABC):
@@ -95,16 +122,7 @@ class KafkaProducer(ConfirmingProducer):
 
 
 class RedisProducer(ConfirmingProducer):
-    """Messages like those of ``edx_event_bus_redis``. Adding to a stream answers at once, or raises."""
-
-    def __init__(self) -> None:
-        from edx_event_bus_redis.internal.config import load_common_settings  # noqa: PLC0415
-        from walrus import Database  # noqa: PLC0415
-
-        common = load_common_settings()
-        if common is None:
-            raise Retryable("EVENT_BUS_REDIS_CONNECTION_URL is not set. Set it and restart the workers.")
-        self._client = Database.from_url(common["url"])
+    """Entries like those of ``edx_event_bus_redis``: Avro without a registry, the same fields, stream and length."""
 
     def send(
         self,
@@ -115,18 +133,18 @@ class RedisProducer(ConfirmingProducer):
         data: dict[str, Any],
         metadata: EventsMetadata,
     ) -> None:
-        from edx_event_bus_redis.internal.config import get_full_topic  # noqa: PLC0415
-        from edx_event_bus_redis.internal.message import RedisMessage  # noqa: PLC0415
-        from edx_event_bus_redis.internal.producer import STREAM_MAX_LEN  # noqa: PLC0415
-        from openedx_events.event_bus.avro.serializer import serialize_event_data_to_bytes  # noqa: PLC0415
+        redis.add(topic, _redis_fields(signal, data, metadata))
 
-        try:
-            stream = get_full_topic(topic)
-            content = serialize_event_data_to_bytes(data, signal)
-            message = RedisMessage(topic=stream, event_data=content, event_metadata=metadata)
-            self._client.Stream(stream).add(message.to_binary_dict(), maxlen=STREAM_MAX_LEN, approximate=True)
-        except Exception as error:
-            raise not_sent(f"Nothing was added to the stream {topic}: is Redis up?", error) from None
+
+def _redis_fields(signal: OpenEdxPublicSignal, data: dict[str, Any], metadata: EventsMetadata) -> dict[bytes, bytes]:
+    from edx_event_bus_redis.internal.utils import get_headers_from_metadata  # noqa: PLC0415
+    from openedx_events.event_bus.avro.serializer import serialize_event_data_to_bytes  # noqa: PLC0415
+
+    try:
+        attributes: dict[bytes, bytes] = get_headers_from_metadata(metadata)
+        return {**attributes, redis.VALUE_FIELD: serialize_event_data_to_bytes(data, signal)}
+    except Exception as error:
+        raise not_sent(f"The event {signal.event_type} could not be written as Avro", error) from None
 
 
 def _kafka_message(
@@ -156,7 +174,9 @@ def _confirming_producer(setting: str, seconds: float) -> ConfirmingProducer | N
     try:
         if package == "edx_event_bus_kafka":
             return KafkaProducer(seconds)
-        if package == "edx_event_bus_redis":
+        if package == REDIS_PACKAGE:
+            import edx_event_bus_redis  # noqa: F401, PLC0415
+
             return RedisProducer()
     except ImportError:
         raise _cannot_be_made(setting) from None

@@ -19,12 +19,13 @@ from openedx_events.learning.signals import BADGE_AWARDED, BADGE_REVOKED
 from openedx_events.tooling import OpenEdxPublicSignal
 
 from badges.announcements import bus
-from badges.announcements.messages import credential_of, time_of
+from badges.announcements.messages import credential_of, credentials_of, time_of
 from badges.awarding.models import UserCredential
 from badges.common.person_names import full_name_of
 from badges.exceptions import Permanent
 from badges.intake.models import Learner
 from badges.outbox.models import OutboxMessage
+from badges.outbox.steps import InBatch, Steps
 
 SIGNALS = {"badge.awarded": BADGE_AWARDED, "badge.revoked": BADGE_REVOKED}
 
@@ -40,20 +41,15 @@ class AnnounceChannel:
     """The outbox channel ``announce``: tells everybody who listens."""
 
     def __call__(self, message: OutboxMessage) -> None:
-        signal = SIGNALS.get(message.type)
-        if signal is None:
-            raise Permanent(f"Nothing is announced as {message.type!r}, only {', '.join(SIGNALS)}. Remove the row.")
-        credential = credential_of(message)
-        metadata = EventsMetadata(
-            event_type=signal.event_type,
-            id=message.id,
-            minorversion=signal.minor_version,
-            time=time_of(message, credential, awarded=message.type == "badge.awarded").astimezone(dt.UTC),
-        )
-        data = {"badge": badge_data(credential)}
-        for topic, key_field in _topics(signal):
-            bus.publish(signal, topic=topic, event_key_field=key_field, data=data, metadata=metadata)
-        signal.send_event_with_custom_metadata(metadata, **data)
+        _announce(message, credential_of(message))
+
+    def steps(self, message: OutboxMessage) -> Steps | None:
+        """
+        Return the delivery in steps, so that announcements share their statements.
+
+        None with a bus: each waits for the broker, and when that is down, one is to find out.
+        """
+        return None if bus.is_configured() else _in_steps(message)
 
     def circuit(self, message: OutboxMessage) -> str | None:
         """Return the bus's circuit; without a bus nothing can be down."""
@@ -61,6 +57,28 @@ class AnnounceChannel:
 
 
 announce = AnnounceChannel()
+
+
+def _in_steps(message: OutboxMessage) -> Steps:
+    credential = yield InBatch(credentials_of, message)
+    _announce(message, credential)
+    return None
+
+
+def _announce(message: OutboxMessage, credential: UserCredential) -> None:
+    signal = SIGNALS.get(message.type)
+    if signal is None:
+        raise Permanent(f"Nothing is announced as {message.type!r}, only {', '.join(SIGNALS)}. Remove the row.")
+    metadata = EventsMetadata(
+        event_type=signal.event_type,
+        id=message.id,
+        minorversion=signal.minor_version,
+        time=time_of(message, credential, awarded=message.type == "badge.awarded").astimezone(dt.UTC),
+    )
+    data = {"badge": badge_data(credential)}
+    for topic, key_field in _topics(signal):
+        bus.publish(signal, topic=topic, event_key_field=key_field, data=data, metadata=metadata)
+    signal.send_event_with_custom_metadata(metadata, **data)
 
 
 def badge_data(credential: UserCredential) -> BadgeData:

@@ -18,7 +18,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import Any, NamedTuple
@@ -43,9 +43,12 @@ from badges.catalog.models import CatalogVersion, EventType
 from badges.conf import HOST_SETTING, config
 from badges.database import retry_transient
 from badges.exceptions import UnknownEventType
-from badges.rules import DataRule, Kind, RuleError, Shape, compile_rule, split_path
+from badges.rules import DataRule, Kind, RuleError, Shape, compile_rule, join_path, split_path
 
 log = logging.getLogger(__name__)
+
+# How the settings name the person of an event.
+_USER = "user"
 
 # Names that only signals may have: what comes under such a name was said by the LMS.
 RESERVED = "org.openedx."
@@ -362,14 +365,27 @@ def define(signal: OpenEdxPublicSignal) -> EventDefinition:
     """Return the definition of a signal, configured or not. Raises TypeError when its classes cannot be read."""
     users = tuple(signal_shapes.user_paths(signal))
     shape = signal_shapes.shape_of(signal)
+    single = next(iter(signal.init_data)) if signal_shapes.holds_object(signal) else None
     return EventDefinition(
         type=signal.event_type,
         shape=shape,
         learner_path=_learner_path(signal.event_type, shape, users),
-        single=next(iter(signal.init_data)) if signal_shapes.holds_object(signal) else None,
+        single=single,
         user_paths=users,
-        ignored=tuple(_text_items(config.rules.get("ignored_keypaths")) if isinstance(config.rules, dict) else ()),
+        ignored=tuple(_ignored(users, is_single=single is not None)),
     )
+
+
+def _ignored(users: Iterable[str], *, is_single: bool) -> list[str]:
+    """
+    Return the ignored key paths. What is ignored of ``user`` is ignored of everybody whom an event names.
+
+    ``users`` are the paths of ``UserData``, each with its argument. Rules see no name of a single argument.
+    """
+    given = _text_items(config.rules.get("ignored_keypaths")) if isinstance(config.rules, dict) else []
+    of_users = [keys[1:] for keys in map(split_path, given) if keys[0] == _USER and len(keys) > 1]
+    places = [split_path(path)[is_single:] for path in users]
+    return [*given, *(join_path([*place, *keys]) for place in places for keys in of_users)]
 
 
 def define_own(name: str, *, schema: DataSchema, learner_path: str) -> EventDefinition:

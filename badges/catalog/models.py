@@ -176,7 +176,7 @@ class BadgeRequirement(models.Model):
     description = models.TextField(_("description"), blank=True)
     archived_at = models.DateTimeField(_("archived"), null=True, blank=True, editable=False)
     counts_from = models.DateTimeField(_("events count from"), null=True, blank=True, editable=False)
-    may_be_reset = models.BooleanField(_("may be reset"), default=False, editable=False)
+    may_be_reset = models.BooleanField(_("may be reset"), default=False, db_default=False, editable=False)
 
     class Meta:
         default_permissions = ()

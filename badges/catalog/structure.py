@@ -94,6 +94,10 @@ def _validator(part: str | None = None, key: str | None = None) -> Any:
     return extend(Draft202012Validator, {"pattern": _pattern})(wanted)
 
 
+# So many unknown keys of an object are named. The search for similar names is slow, and nobody reads more.
+MOST_NAMED = 20
+
+
 def _problems(validator: Any, instance: Any, path: str) -> list[Problem]:
     found: dict[str, Problem] = {}
     for error in validator.iter_errors(instance):
@@ -107,7 +111,11 @@ def _error_problems(error: ValidationError, path: str) -> Iterable[Problem]:
     found: Any = error.instance
     if error.validator == "additionalProperties":
         known = list(schema["properties"])
-        return [Problem(child_path(path, str(key)), _unknown_key(str(key), known)) for key in found if key not in known]
+        unknown = [str(key) for key in found if key not in known]
+        problems = [Problem(child_path(path, key), _unknown_key(key, known)) for key in unknown[:MOST_NAMED]]
+        if len(unknown) > MOST_NAMED:
+            problems.append(Problem(path, f"has {len(unknown) - MOST_NAMED} more keys that are not known; remove them"))
+        return problems
     if error.validator == "required":
         missing = [key for key in schema["required"] if key not in found]
         return [Problem(child_path(path, key), f"is missing; write {_expected_value(schema, key)}") for key in missing]

@@ -79,6 +79,8 @@ class Claims(Generic[Row]):
         When a claim counts as an attempt, a row that still has a claim is claimed alone. Its worker did not finish it,
         and the row may be what killed the worker: it must not take other rows with it.
 
+        Rows that another worker has not finished have ``was_left_behind`` set to True.
+
         Returns the rows as they are now, by primary key. Empty: there is nothing, or other workers are at it. Raises
         RuntimeError in a transaction. Three statements besides BEGIN and COMMIT; one when nothing is due.
         """
@@ -86,9 +88,13 @@ class Claims(Generic[Row]):
             seen = list(due.values_list("pk", "claim")[: limit * LOOK_AHEAD])
             if not seen:
                 return []
-            left_behind = [pk for pk, holder in seen if holder is not None] if self.counts else []
-            candidates = left_behind or [pk for pk, _holder in seen]
-            rows = self._take(candidates, 1 if left_behind else limit, now, lease)
+            left_behind = [pk for pk, holder in seen if holder is not None]
+            alone = left_behind if self.counts else []
+            candidates = alone or [pk for pk, _holder in seen]
+            rows = self._take(candidates, 1 if alone else limit, now, lease)
+            for row in rows:
+                if row.pk in left_behind:
+                    row.was_left_behind = True  # type: ignore[attr-defined]
             if rows:
                 return rows
         return []

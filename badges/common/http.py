@@ -19,6 +19,7 @@ import re
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Protocol
@@ -45,6 +46,13 @@ _UNUSABLE_ADDRESS = (
     requests.exceptions.InvalidURL,
     requests.exceptions.MissingSchema,
     requests.exceptions.InvalidSchema,
+)
+
+# Whether this thread is asking a service. urllib3 writes the address of each request into its debug log, and those to
+# the LMS hold usernames. So its lines about our requests are left out; ours name the service and the status.
+_is_asking: ContextVar[bool] = ContextVar("lms_badges_is_asking", default=False)
+logging.getLogger("urllib3.connectionpool").addFilter(
+    lambda record: record.levelno > logging.DEBUG or not _is_asking.get()
 )
 
 # Sessions that no thread uses at the moment, by process and service.
@@ -314,7 +322,7 @@ class HttpApi:
 
     def _exchange(self, method: str, address: str, **parts: Any) -> tuple[requests.Response, bytes]:
         """Return the response and its body. ``parts`` are the arguments of requests for query and body."""
-        began = time.monotonic()
+        began, asking = time.monotonic(), _is_asking.set(True)
         try:
             with (
                 _session(self.name) as session,
@@ -336,6 +344,8 @@ class HttpApi:
             raise self._no_answer(error, changes=method != "GET") from error
         except ValueError as error:  # what urllib3 and http.client raise for an unusable address
             raise self._unusable_address() from error
+        finally:
+            _is_asking.reset(asking)
         log.debug("%s %s: %s after %.3f s", self.name, method, response.status_code, time.monotonic() - began)
         return response, body
 

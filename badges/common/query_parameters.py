@@ -10,13 +10,14 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
 NAME_SHOWN = 100
+MOST_NAMED = 20  # unknown parameters in one answer
 
 
 def refuse_unknown(request: Request, known: Collection[str]) -> None:
     """Raise ValidationError for unknown query parameters. The message names similar ones, or all known ones."""
     unknown = [name[:NAME_SHOWN] for name in request.query_params if name not in known]
     if unknown:
-        raise ValidationError({name: [_remedy(name, list(known))] for name in unknown})
+        raise ValidationError({name: [_remedy(name, list(known))] for name in unknown[:MOST_NAMED]})
 
 
 def _remedy(name: str, known: list[str]) -> str:

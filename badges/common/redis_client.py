@@ -43,7 +43,9 @@ def make_client(url: Any, *, seconds: float) -> Any:
     from redis.exceptions import RedisError  # noqa: PLC0415
     from redis.retry import Retry  # noqa: PLC0415
 
-    options = {"socket_timeout": seconds, "socket_connect_timeout": seconds, "socket_keepalive": True, "protocol": 2}
+    options: dict[str, Any] = {"socket_timeout": seconds, "protocol": 2}
+    if not str(url).startswith("unix:"):
+        options |= {"socket_connect_timeout": seconds, "socket_keepalive": True}
     try:
         client = Redis.from_url(str(url), retry=Retry(NoBackoff(), 0), **options)
         client.connection_pool.make_connection()  # without connecting: names of options are only looked at here

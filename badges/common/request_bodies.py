@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 from rest_framework import serializers
 
 NAME_SHOWN = 100
+MOST_NAMED = 20  # unknown fields in one answer
 
 
 class StrictSerializer(serializers.Serializer[Any]):
@@ -19,7 +20,7 @@ class StrictSerializer(serializers.Serializer[Any]):
             unknown = [str(name)[:NAME_SHOWN] for name in data if name not in self.fields]
             if unknown:
                 remedy = _("There is no such field; known are %(known)s.") % {"known": known}
-                raise serializers.ValidationError({name: [remedy] for name in unknown})
+                raise serializers.ValidationError({name: [remedy] for name in unknown[:MOST_NAMED]})
         return super().to_internal_value(data)
 
 

@@ -42,10 +42,18 @@ class IssueToHolders(RunKind):
         slug = parameters.get("template")
         if not isinstance(slug, str) or not TemplateIssuer.objects.filter(template__slug=slug).exists():
             raise Permanent("template: there is no template with this slug that is issued at a provider.")
-        unknown = sorted(parameters.keys() - {"template"})
+        unknown = sorted(parameters.keys() - {"template", "provider"})
         if unknown:
-            raise Permanent(f"{unknown[0]}: there is no such parameter. Give the slug of a template as 'template'.")
-        return {"template": slug}
+            raise Permanent(
+                f"{unknown[0]}: there is no such parameter. Give the slug of a template as 'template', and that of a "
+                "provider as 'provider', if you like."
+            )
+        provider = parameters.get("provider")
+        if provider is None:
+            return {"template": slug}
+        if not isinstance(provider, str) or not issuers_of(slug, provider).exists():
+            raise Permanent("provider: the template is not issued there. Add the provider to its issuers first.")
+        return {"template": slug, "provider": provider}
 
     def subject(self, parameters: Mapping[str, Any]) -> str:
         return str(parameters["template"])
@@ -63,7 +71,7 @@ class IssueToHolders(RunKind):
         last = uuid.UUID(job.cursor) if job.cursor else None
         while credentials := list(_after(_held(job), last)[:CREDENTIALS_PER_STEP]):
             last = credentials[-1].pk
-            work = partial(_issue, job.parameters["template"], credentials, job.clock, is_plan)
+            work = partial(_issue, job.parameters, credentials, job.clock, is_plan)
             yield Step(cursor=str(last), done=len(credentials), work=work)
 
 
@@ -76,11 +84,19 @@ def _after(credentials: QuerySet[UserCredential], last: uuid.UUID | None) -> Que
     return credentials if last is None else credentials.filter(pk__gt=last)
 
 
-def _issue(slug: str, credentials: Sequence[UserCredential], clock: Any, is_plan: bool) -> dict[str, int]:
+def issuers_of(slug: str, provider: str | None = None) -> QuerySet[TemplateIssuer]:
+    """Return the query for the issuers of a template, or for the one at a provider."""
+    found = TemplateIssuer.objects.filter(template__slug=slug).order_by("provider")
+    return found if provider is None else found.filter(provider=provider)
+
+
+def _issue(
+    parameters: Mapping[str, Any], credentials: Sequence[UserCredential], clock: Any, is_plan: bool
+) -> dict[str, int]:
     """Write what is missing for these credentials, or only count it; return the numbers by name."""
     now: dt.datetime = clock()
     counts: dict[str, int] = {}
-    issuers = TemplateIssuer.objects.filter(template__slug=slug).order_by("provider")
+    issuers = issuers_of(parameters["template"], parameters.get("provider"))
     for target in issuers.values_list("provider", "organization", "external_template"):
         provider = target[0]
         known = registry.get(provider).issued([credential.pk for credential in credentials])

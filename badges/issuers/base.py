@@ -25,6 +25,7 @@ from badges.awarding.models import UserCredential
 from badges.exceptions import BadgesError, Permanent
 from badges.issuers.models import TemplateState
 from badges.outbox.channels import HandlerResult
+from badges.outbox.steps import Steps
 
 
 class IssuerTarget(NamedTuple):
@@ -103,6 +104,36 @@ class TemplatePage(NamedTuple):
     templates: Sequence[TemplateFact]
     cursor: Any = None
     total: int | None = None
+
+
+class ListedBadge(NamedTuple):
+    """
+    A badge as its provider lists it.
+
+    ``state`` is the provider's own word, ``is_held`` whether the earner has it there. ``earner`` and ``credential`` are
+    our ids of learner and credential, where the provider knows them.
+    """
+
+    id: str
+    state: str
+    is_held: bool
+    earner: str | None = None
+    credential: str | None = None
+
+
+class BadgePage(NamedTuple):
+    """A page of the badges of a template. ``cursor`` returns the next page, a JSON value; None on the last page."""
+
+    badges: Sequence[ListedBadge]
+    cursor: Any = None
+
+
+class KnownBadge(NamedTuple):
+    """A badge that is at the provider by what is written here. ``state`` is that of the provider's row."""
+
+    credential_id: uuid.UUID
+    external_id: str
+    state: str
 
 
 class EventPage(NamedTuple):
@@ -229,6 +260,18 @@ class Issuer(ABC):
         """
         raise Permanent(f"{self.slug} cannot delete badges. Delete the badge there, then remove this message.")
 
+    def issue_steps(self, credential_id: uuid.UUID) -> Steps | None:
+        """
+        Return ``issue`` in steps (``badges.outbox.steps``), so that a worker issues several badges at the same time.
+
+        None: ``issue`` is called, for one badge after the other.
+        """
+        return None
+
+    def revoke_steps(self, credential_id: uuid.UUID) -> Steps | None:
+        """Return ``revoke`` in steps, as ``issue_steps``. The reason is the ``public_reason`` of the credential."""
+        return None
+
     def circuits(self, credential_id: uuid.UUID) -> Sequence[str]:
         """
         Return the names of the circuits that the credential's rows belong to.
@@ -238,6 +281,10 @@ class Issuer(ABC):
         one that it is about.
         """
         return (self.slug,)
+
+    def circuits_of(self, credential_ids: Sequence[uuid.UUID]) -> Sequence[Sequence[str]]:
+        """Return ``circuits`` of several credentials. To be overridden by an issuer that needs statements for that."""
+        return [self.circuits(credential_id) for credential_id in credential_ids]
 
     def reencrypt(self) -> int:
         """Encrypt the provider's stored secrets with the newest key, in the caller's transaction; returns how many."""
@@ -327,3 +374,45 @@ class Issuer(ABC):
         ``cursor`` and errors are as for ``template_page``.
         """
         raise Permanent(f"{self.slug} has no list of events that is understood here.")
+
+    # --- reconciling -------------------------------------------------------------------------------------------------
+
+    can_reconcile: bool = False
+    """
+    Whether the methods below are implemented.
+
+    The rows of such a provider call it ``created`` when nobody has asked the provider, ``no_response`` when the outcome
+    is not known, and ``error`` when the provider has refused.
+    """
+
+    def badge_page(self, organization: str, external_template: str, cursor: Any = None) -> BadgePage:
+        """
+        Ask for a page of all badges of a template, in every state, outside of any transaction.
+
+        ``cursor`` and errors are as for ``template_page``. Nothing is listed of a template that is not there.
+        """
+        raise Permanent(f"{self.slug} has no list of badges that is understood here.")
+
+    def badge(self, organization: str, external_id: str) -> ListedBadge | None:
+        """Ask for one badge; None when the provider does not know it. Raises as above."""
+        raise Permanent(f"{self.slug} has no list of badges that is understood here.")
+
+    def known_badges(self, organization: str, external_template: str) -> Sequence[KnownBadge]:
+        """Return the badges of a template that are there by what is written here; one statement."""
+        return ()
+
+    def templates_of_badges(self, organization: str) -> Sequence[str]:
+        """Return the templates there of which badges are there by what is written here; one statement."""
+        return ()
+
+    def state_here(self, state: str, told: str) -> str:
+        """Return the state of a row that has ``state``, once it says what the provider tells."""
+        return told
+
+    def reset(self, badges: Collection[KnownBadge]) -> int:
+        """
+        Write that badges are not at the provider, so that they can be issued anew; return how many.
+
+        In the caller's transaction. A row that has changed meanwhile is passed over.
+        """
+        return 0

@@ -5,7 +5,9 @@ from __future__ import annotations
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from badges.awarding.models import UserCredential
 from badges.fields import KeyField
+from badges.runs.models import Run
 
 
 class ProviderOrganization(models.Model):
@@ -107,3 +109,48 @@ class ProviderTemplate(models.Model):
 
     def __str__(self) -> str:
         return f"{self.provider}: {self.name}"
+
+
+class Difference(models.TextChoices):
+    """How what is written here differs from what a provider has."""
+
+    MISSING_THERE = "missing_there", _("missing there")
+    MISSING_HERE = "missing_here", _("missing here")
+    OTHER_STATE = "other_state", _("other state")
+    OTHER_NAME = "other_name", _("other name")
+
+
+class ProviderDifference(models.Model):
+    """
+    One difference that a reconciliation has found between a provider and what is written here.
+
+    Written by the step of the run that found it, and never changed; deleted with the run. ``here`` and ``there`` are
+    the two states, or the two names of a template. ``is_repaired``: whether the run did something about it, which a
+    plan never does. A row without ``external_id`` is about a badge that the provider does not have, one without
+    ``credential`` about a badge that nobody here has earned.
+
+    .. no_pii: Holds ids of credentials and badges.
+    """
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="+", verbose_name=_("run"))
+    organization = KeyField(_("organization"), max_length=255)
+    external_template = KeyField(_("template there"), max_length=255)
+    difference = models.CharField(_("difference"), max_length=15, choices=Difference.choices)
+    credential = models.ForeignKey(
+        UserCredential, on_delete=models.CASCADE, related_name="+", null=True, blank=True, verbose_name=_("credential")
+    )
+    external_id = KeyField(_("id there"), max_length=255, blank=True)
+    here = models.CharField(_("here"), max_length=255, blank=True)
+    there = models.CharField(_("there"), max_length=255, blank=True)
+    is_repaired = models.BooleanField(_("repaired"), default=False)
+
+    class Meta:
+        default_permissions = ()
+        permissions = [
+            ("view_lms_badges_providerdifference", "Can view differences from providers"),
+        ]
+        verbose_name = _("difference from a provider")
+        verbose_name_plural = _("differences from providers")
+
+    def __str__(self) -> str:
+        return f"{self.get_difference_display()}: {self.external_id or self.credential_id}"

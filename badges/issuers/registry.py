@@ -23,6 +23,7 @@ from badges.issuers.base import Issued, Issuer, IssuerTarget
 from badges.issuers.facts import write_facts
 from badges.outbox.channels import HandlerResult
 from badges.outbox.models import OutboxMessage
+from badges.outbox.steps import Steps
 
 log = logging.getLogger(__name__)
 
@@ -173,19 +174,47 @@ class ProviderChannel:
         write_facts(issuer, organization, facts, now=timezone.now())
         return None
 
+    def steps(self, message: OutboxMessage) -> Steps | None:
+        """Return the steps of a message if the issuer has some."""
+        if message.type == "issue":
+            return get(self.slug).issue_steps(_read(message))
+        if message.type == "revoke":
+            return get(self.slug).revoke_steps(_read(message))
+        return None
+
     def circuits(self, message: OutboxMessage) -> Sequence[str]:
+        """Return the circuits of a message, as ``circuits_of``."""
+        return self.circuits_of([message])[0]
+
+    def circuits_of(self, messages: Sequence[OutboxMessage]) -> Sequence[Sequence[str]]:
         """
-        Return the circuits of a message; none for one that cannot be delivered anyway.
+        Return the circuits of each message; none for one that cannot be delivered anyway.
 
         All but issuing needs the account only, so it tells nothing about the template.
         """
+        ids = {message.pk: found for message in messages if (found := _credential_id(message))}
         try:
-            if message.type == FETCH:
-                return (get(self.slug).account_circuit(_read_fetch(message)[0]),)
-            names = get(self.slug).circuits(_read(message))
+            issuer = get(self.slug)
         except Permanent:
-            return ()
-        return names if message.type == "issue" else names[:1]
+            return [() for _message in messages]
+        circuits = dict(zip(ids, issuer.circuits_of(list(ids.values())), strict=True)) if ids else {}
+        return [_names(issuer, message, circuits.get(message.pk, ())) for message in messages]
+
+
+def _names(issuer: Issuer, message: OutboxMessage, circuits: Sequence[str]) -> Sequence[str]:
+    if message.type != FETCH:
+        return circuits if message.type == "issue" else circuits[:1]
+    try:
+        return (issuer.account_circuit(_read_fetch(message)[0]),)
+    except Permanent:
+        return ()
+
+
+def _credential_id(message: OutboxMessage) -> uuid.UUID | None:
+    try:
+        return None if message.type == FETCH else _read(message)
+    except Permanent:
+        return None
 
 
 def _read(message: OutboxMessage) -> uuid.UUID:

@@ -19,6 +19,7 @@ import uuid
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 from django.db import transaction
@@ -101,16 +102,17 @@ def at_providers(
     ``issuers`` are the installed ones, by slug.
     """
     rows = TemplateIssuer.objects.filter(template__in=[template.pk for template in templates], provider__in=issuers)
-    named: dict[tuple[str, str], list[int]] = defaultdict(list)
+    named: dict[tuple[str, str, str], list[int]] = defaultdict(list)
     for row in rows.order_by("provider"):
-        for spelling in issuers[row.provider].spellings(row.external_template):
-            named[row.provider, spelling].append(row.template_id)
+        spellings = issuers[row.provider].spellings
+        for place in product(spellings(row.organization), spellings(row.external_template)):
+            named[row.provider, *place].append(row.template_id)
     found: dict[int, list[ProviderTemplate]] = defaultdict(list)
     copies = ProviderTemplate.objects.filter(
-        provider__in={provider for provider, _ in named}, external_id__in={spelling for _, spelling in named}
+        provider__in={provider for provider, _, _ in named}, external_id__in={spelling for _, _, spelling in named}
     )
     for copy in copies.order_by("provider"):
-        for template_id in named.get((copy.provider, copy.external_id), ()):
+        for template_id in named.get((copy.provider, copy.organization, copy.external_id), ()):
             found[template_id].append(copy)
     return found
 

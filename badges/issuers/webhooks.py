@@ -120,7 +120,8 @@ def addressed(provider: str, organization: str, secret: str) -> tuple[Webhook, s
     Raises UnknownWebhook when anything of the address is wrong, always the same.
     """
     issuer = _issuer(provider)
-    identifier = issuer.organization_id(organization)
+    # Not every database takes NUL and half characters, and no id has them.
+    identifier = issuer.organization_id(organization) if organization.isprintable() else None
     row = None
     if identifier is not None:
         row = ProviderOrganization.objects.filter(provider=provider, organization=identifier).first()

@@ -8,20 +8,16 @@ loaded with its first message, so that a broken plug-in costs its own messages a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import Enum
 from typing import Protocol, runtime_checkable
 
 from badges.common.entry_points import EntryPointLoader
 from badges.exceptions import Retryable
 from badges.outbox.models import OutboxMessage
+from badges.outbox.steps import HandlerResult, Steps
+
+__all__ = ["Handler", "HandlerInSteps", "HandlerResult", "HandlerWithCircuit", "HandlerWithCircuits"]
 
 GROUP = "badges.channels"
-
-
-class HandlerResult(Enum):
-    """What a handler may return. None: it happened."""
-
-    NOTHING_TO_DO = "nothing to do"  # the message is finished, and that tells nothing about the other side
 
 
 @runtime_checkable
@@ -36,6 +32,14 @@ class Handler(Protocol):
     """
 
     def __call__(self, message: OutboxMessage) -> HandlerResult | None: ...
+
+
+@runtime_checkable
+class HandlerInSteps(Protocol):
+    """A handler of which a worker carries out several deliveries at the same time (``outbox.steps``)."""
+
+    def steps(self, message: OutboxMessage) -> Steps | None:
+        """Return the steps of a delivery, or None for a message that is delivered by a call."""
 
 
 @runtime_checkable
@@ -57,6 +61,14 @@ class HandlerWithCircuits(Protocol):
         Failures of the other side as a whole count against the first. A ``SharedProblem`` names the one that it is
         about.
         """
+
+
+@runtime_checkable
+class HandlerWithCircuitsOfMany(Protocol):
+    """A handler with ``circuits`` that needs statements to find them."""
+
+    def circuits_of(self, messages: Sequence[OutboxMessage]) -> Sequence[Sequence[str]]:
+        """Return ``circuits`` of each message, in the order of the messages."""
 
 
 class ChannelMissing(Retryable):
@@ -92,9 +104,18 @@ def handler_of(channel: str) -> Handler:
     return _channels.get(channel)
 
 
-def circuits_of(handler: Handler, message: OutboxMessage) -> Sequence[str]:
-    """Return the names of the circuits that a message belongs to."""
+def steps_of(handler: Handler, message: OutboxMessage) -> Steps | None:
+    """Return the steps of a delivery, or None when the handler is to be called."""
+    return handler.steps(message) if isinstance(handler, HandlerInSteps) else None
+
+
+def circuits_of(handler: Handler, messages: Sequence[OutboxMessage]) -> Sequence[Sequence[str]]:
+    """Return the names of the circuits that each message belongs to."""
+    if isinstance(handler, HandlerWithCircuitsOfMany):
+        return handler.circuits_of(messages)
     if isinstance(handler, HandlerWithCircuits):
-        return handler.circuits(message)
-    name = handler.circuit(message) if isinstance(handler, HandlerWithCircuit) else None
-    return (name,) if name else ()
+        return [handler.circuits(message) for message in messages]
+    if not isinstance(handler, HandlerWithCircuit):
+        return [() for _message in messages]
+    names = [handler.circuit(message) for message in messages]
+    return [(name,) if name else () for name in names]

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -29,7 +30,7 @@ from badges.exceptions import RateLimited, Retryable, SharedProblem
 from badges.inserts import insert
 from badges.outbox import mailbox
 from badges.outbox.models import Circuit, CircuitReason, OutboxMessage
-from badges.outbox.pace import Pace, interval_at, slower
+from badges.outbox.pace import Pace, interval_at, slower, turns_at_once
 
 log = logging.getLogger(__name__)
 
@@ -144,12 +145,17 @@ def _opened(state: State, now: dt.datetime, seconds: float, reason: CircuitReaso
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A circuit that holds a row back, until when, and since when it is open for which reason."""
+    """
+    A circuit that holds a row back, until when, and since when it is open for which reason.
+
+    A circuit with a ``pace`` is not open: the row only waits for its turn.
+    """
 
     circuit: str
     until: dt.datetime
     reason: str = ""
     since: dt.datetime | None = None
+    pace: Pace | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,28 +174,23 @@ class Passage:
         return Verdict.PROBE if self.probing else Verdict.GO
 
 
-@retried_when_transient
 def may_pass(names: Sequence[str], now: dt.datetime) -> Passage:
-    """
-    Return whether a row of these circuits may be tried now.
+    """Return whether a row of these circuits may be tried now, as ``all_may_pass``."""
+    return all_may_pass([names], now)[0]
 
-    Only one caller is told to probe a circuit, and only one has the next turn where there is a pace. A row without a
-    circuit always goes. One statement, and one more for each circuit that is probed or paced.
+
+@retried_when_transient
+def all_may_pass(rows: Sequence[Sequence[str]], now: dt.datetime) -> list[Passage]:
     """
-    known = list(Circuit.objects.filter(name__in=names)) if names else []
-    closed = [_hold(circuit, until) for circuit in known if (until := _closed_until(_state(circuit), now))]
-    if closed:
-        return Passage(max(closed, key=lambda hold: hold.until))
-    probing: list[str] = []
-    for circuit in known:
-        taken = _take_turn(circuit, now)
-        if taken is not None:
-            for name in probing:
-                record_undecided(name, now)
-            return Passage(taken)
-        if circuit.open_until is not None:
-            probing.append(circuit.name)
-    return Passage(probing=tuple(probing))
+    Return for each row whether it may be tried now. ``rows`` are the names of the circuits of each.
+
+    Only one row is told to probe a circuit, and where there is a pace, only as many go as have their turn. A row
+    without a circuit always goes. One statement, and one more for each circuit that is probed or paced.
+    """
+    wanted = Counter(name for names in rows for name in set(names))
+    found = Circuit.objects.filter(name__in=wanted) if wanted else []
+    gates = {circuit.name: _Gate(circuit, now, wanted[circuit.name]) for circuit in found}
+    return [_pass([gates[name] for name in names if name in gates], now) for names in rows]
 
 
 def record(
@@ -220,26 +221,6 @@ def record_nothing(probing: Sequence[str], now: dt.datetime) -> None:
         _leave_to_next(name, now)
 
 
-def record_failure(name: str, now: dt.datetime, error: Retryable, *, probe: bool) -> State:
-    """Count a failure of the other side as a whole, and return the state of its circuit."""
-    rules = config.delivery
-    threshold, seconds = rules["circuit_failures"], rules["circuit_seconds"]
-    return _change(
-        name, lambda state: failed(state, now, threshold=threshold, seconds=seconds, probe=probe, error=error)
-    )
-
-
-def record_limit(name: str, now: dt.datetime, error: RateLimited, *, probe: bool) -> State:
-    """Let a circuit rest and go slower after that; return its state."""
-    seconds = config.delivery["circuit_seconds"]
-    return _change(name, lambda state: limited(state, now, seconds=seconds, probe=probe, error=error))
-
-
-def record_problem(name: str, now: dt.datetime, message: str) -> State:
-    """Let a circuit wait for an operator, and return its state."""
-    return _change(name, lambda state: wrong(state, now, seconds=config.delivery["problem_seconds"], message=message))
-
-
 @retried_when_transient
 def record_answer(names: Sequence[str], now: dt.datetime, *, probing: Sequence[str] = ()) -> list[str]:
     """Close circuits: the other side did what was asked. Returns those that had failures or were open."""
@@ -265,6 +246,13 @@ def probe_now(names: Sequence[str], now: dt.datetime) -> int:
     return len(found)
 
 
+def is_about_many(error: Exception) -> bool:
+    """Return whether an error is about all rows of a circuit, and not about one row alone."""
+    if isinstance(error, Retryable) and error.circuit:
+        return True
+    return isinstance(error, (SharedProblem, RateLimited))
+
+
 def problems() -> list[tuple[str, str]]:
     """
     Return the circuits whose rows wait for an operator, by name, with what is wrong.
@@ -288,8 +276,7 @@ def _blamed(names: Sequence[str], error: Exception) -> str | None:
     """Return the circuit that an error is about; None when it is about the row alone."""
     if isinstance(error, SharedProblem):
         return error.circuit or names[0]
-    shows_trouble = isinstance(error, RateLimited) or (isinstance(error, Retryable) and error.circuit)
-    return names[0] if shows_trouble else None
+    return names[0] if is_about_many(error) else None
 
 
 def _leave_to_next(name: str, now: dt.datetime) -> None:
@@ -299,21 +286,26 @@ def _leave_to_next(name: str, now: dt.datetime) -> None:
 
 
 def _record_error(name: str, error: Exception, now: dt.datetime, *, probe: bool) -> Hold | None:
-    if isinstance(error, SharedProblem):
-        state = record_problem(name, now, str(error))
-    elif isinstance(error, RateLimited):
-        state = record_limit(name, now, error, probe=probe)
-    else:
-        assert isinstance(error, Retryable)
-        state = record_failure(name, now, error, probe=probe)
+    before, state = _change(name, lambda state: _after_error(state, error, now, probe=probe))
     if state.open_until is None:
         return None
-    if state.since == now:  # told once, and not for each row
+    if before.open_until is None or before.reason != state.reason:  # told once, and not for each row
         level = logging.ERROR if state.reason == CircuitReason.PROBLEM else logging.WARNING
         log.log(level, "Outbox rows of %s wait (%s): %s", name, state.reason, state.message)
     if probe:
         mailbox.postpone_circuit(name, until=state.open_until)
     return Hold(name, state.open_until, state.reason, state.since)
+
+
+def _after_error(state: State, error: Exception, now: dt.datetime, *, probe: bool) -> State:
+    rules = config.delivery
+    if isinstance(error, SharedProblem):
+        return wrong(state, now, seconds=rules["problem_seconds"], message=str(error))
+    if isinstance(error, RateLimited):
+        return limited(state, now, seconds=rules["circuit_seconds"], probe=probe, error=error)
+    assert isinstance(error, Retryable)
+    threshold, seconds = rules["circuit_failures"], rules["circuit_seconds"]
+    return failed(state, now, threshold=threshold, seconds=seconds, probe=probe, error=error)
 
 
 def _release_after_answer(name: str, now: dt.datetime) -> None:
@@ -333,24 +325,70 @@ def _closed_until(state: State, now: dt.datetime) -> dt.datetime | None:
 
 
 def _hold(circuit: Circuit, until: dt.datetime) -> Hold:
-    return Hold(circuit.name, until, circuit.reason, circuit.since)
+    pace = None if circuit.open_until else Pace(circuit.interval, circuit.paced_at)
+    return Hold(circuit.name, until, circuit.reason, circuit.since, pace)
 
 
-def _take_turn(circuit: Circuit, now: dt.datetime) -> Hold | None:
-    """Take the turn to probe, or the next one of the pace. Returns the hold when another row has taken it."""
-    state = _state(circuit)
-    if state.open_until is not None:
-        until = now + dt.timedelta(seconds=config.delivery["lease_seconds"])
-        column, seen = "open_until", circuit.open_until
-    else:
-        interval = interval_at(state.pace, now)
+class _Gate:
+    """
+    A circuit that lets rows of one worker pass.
+
+    ``wanted`` rows belong to it. It takes the turns for as many of them as go together, so that they cost one
+    statement.
+    """
+
+    def __init__(self, circuit: Circuit, now: dt.datetime, wanted: int):
+        self.circuit, self._now, self._wanted = circuit, now, wanted
+        self._turns = 0
+
+    @property
+    def is_open(self) -> bool:
+        return self.circuit.open_until is not None
+
+    def hold(self) -> Hold | None:
+        """Return what holds a row back now, without taking a turn."""
+        until = None if self._turns else _closed_until(_state(self.circuit), self._now)
+        return _hold(self.circuit, until) if until else None
+
+    def take_turn(self) -> Hold | None:
+        """Take the turn to probe, or one of the pace. Returns the hold when another worker has taken it."""
+        interval = interval_at(_state(self.circuit).pace, self._now)
+        if self._turns:
+            self._turns -= 1
+            return None
+        if self.is_open:
+            return self._take("open_until", config.delivery["lease_seconds"])
         if not interval:
             return None
-        until = now + dt.timedelta(seconds=interval)
-        column, seen = "next_at", circuit.next_at
-    # Whoever changes the value that both have read has the turn; the others wait.
-    won = Circuit.objects.filter(name=circuit.name, **{column: seen}).update(**{column: until})
-    return None if won else _hold(circuit, until)
+        turns = min(turns_at_once(interval), self._wanted)
+        hold = self._take("next_at", turns * interval)
+        self._turns = 0 if hold else turns - 1
+        return hold
+
+    def _take(self, column: str, seconds: float) -> Hold | None:
+        until = self._now + dt.timedelta(seconds=seconds)
+        # Whoever changes the value that both have read has the turn; the others wait.
+        seen = getattr(self.circuit, column)
+        won = Circuit.objects.filter(name=self.circuit.name, **{column: seen}).update(**{column: until})
+        setattr(self.circuit, column, until)
+        return None if won else _hold(self.circuit, until)
+
+
+def _pass(gates: Sequence[_Gate], now: dt.datetime) -> Passage:
+    """Return whether a row may pass all gates, and take its turns."""
+    if held := [hold for gate in gates if (hold := gate.hold())]:
+        return Passage(max(held, key=lambda hold: hold.until))
+    probing: list[str] = []
+    for gate in gates:
+        was_open = gate.is_open
+        taken = gate.take_turn()
+        if taken is not None:
+            for name in probing:
+                record_undecided(name, now)
+            return Passage(taken)
+        if was_open:
+            probing.append(gate.circuit.name)
+    return Passage(probing=tuple(probing))
 
 
 def _state(circuit: Circuit) -> State:
@@ -366,15 +404,17 @@ def _state(circuit: Circuit) -> State:
 
 
 @retried_when_transient
-def _change(name: str, transition: Callable[[State], State]) -> State:
+def _change(name: str, transition: Callable[[State], State]) -> tuple[State, State]:
+    """Write the next state of a circuit. Returns the state before and the one after."""
     with transaction.atomic():
         # First a write: it makes the row if need be, and keeps SQLite from having to upgrade a read lock.
         insert([Circuit(name=name)], unique="name")
         circuit = Circuit.objects.select_for_update().get(name=name)
-        state = transition(_state(circuit))
+        before = _state(circuit)
+        state = transition(before)
         circuit.failures, circuit.open_until = state.failures, state.open_until
         circuit.reason, circuit.since, circuit.message = state.reason, state.since, state.message
         circuit.interval, circuit.paced_at = state.pace.interval, state.pace.at
         circuit.next_at = state.next_at
         circuit.save()
-    return state
+    return before, state

@@ -15,6 +15,7 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import Case, DateTimeField, Exists, F, OuterRef, Q, QuerySet, Value, When
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 from uuid6 import uuid7
 
@@ -41,6 +42,7 @@ __all__ = [
     "postpone_due",
     "release",
     "release_circuit",
+    "renew",
     "requeue",
     "reschedule",
     "reschedule_uncounted",
@@ -100,28 +102,36 @@ def claim(limit: int, now: dt.datetime, *, lease: float) -> list[OutboxMessage]:
     Claim up to ``limit`` due rows for ``lease`` seconds, oldest first; committed when this returns.
 
     At most one row of each (channel, key), and none while an earlier one of it is unfinished: claimed, or waiting for
-    its next attempt. Must not be called in a transaction. Empty: there is nothing, or other workers are at it.
+    its next attempt. Must not be called in a transaction. Empty: there is nothing, or other workers are at it. A row
+    whose worker did not finish it has ``was_left_behind``.
     """
     return _claims.claim(_first_of_each_key(now), limit=limit, now=now, lease=lease)
 
 
 @retried_when_transient
-def begin(row: OutboxMessage, now: dt.datetime, *, lease: float) -> bool:
+def begin(rows: Sequence[OutboxMessage], now: dt.datetime, *, lease: float) -> list[OutboxMessage]:
     """
-    Count an attempt and renew the lease, right before the row is tried; False when the claim is lost.
+    Count an attempt and renew the lease, right before rows are tried; return those whose claim is lost.
 
     The attempt is counted before and not after, so that a row that kills its workers does not do so for ever.
     """
-    if not _claims.renew([row], now=now, lease=lease, attempts=F("attempts") + 1, postponed_for=""):
-        return False
-    row.attempts += 1
-    return True
+    changes: dict[str, Any] = {"attempts": F("attempts") + 1, "postponed_for": ""}
+    lost = _lost(rows, _claims.renew(rows, now=now, lease=lease, **changes))
+    for row in rows:
+        row.attempts += row not in lost
+    return lost
 
 
 @retried_when_transient
-def delivered(row: OutboxMessage, now: dt.datetime) -> bool:
-    """Finish a row: it happened. False when the claim was lost meanwhile, as for all verbs that finish."""
-    return bool(_claims.finish([row], state=OutboxState.DELIVERED, finished_at=now, last_error=""))
+def renew(rows: Sequence[OutboxMessage], now: dt.datetime, *, lease: float) -> list[OutboxMessage]:
+    """Let the lease of rows begin again that take long; return those whose claim is lost."""
+    return _lost(rows, _claims.renew(rows, now=now, lease=lease))
+
+
+@retried_when_transient
+def delivered(rows: Sequence[OutboxMessage], now: dt.datetime) -> int:
+    """Finish rows: it happened. Returns how many were still claimed, as all verbs that finish."""
+    return _claims.finish(rows, state=OutboxState.DELIVERED, finished_at=now, last_error="")
 
 
 @retried_when_transient
@@ -160,22 +170,33 @@ def release(rows: Sequence[OutboxMessage], *, due_at: dt.datetime, postponed_for
 
 
 @retried_when_transient
-def postpone(row: OutboxMessage, circuit: str, *, until: dt.datetime, failing_since: dt.datetime | None = None) -> bool:
+def postpone(
+    rows: Sequence[OutboxMessage], circuit: str, *, until: dt.datetime, failing_since: dt.datetime | None = None
+) -> int:
     """
-    Give a row back untried because its circuit is open; it is due when the circuit closes, at ``until`` at the latest.
+    Give rows back untried because their circuit is open; they are due when it closes, at ``until`` at the latest.
 
-    ``failing_since``: since when the other side is down for this row, unless that is known already; None: it is not
-    down. False when the claim was lost.
+    ``failing_since``: since when the other side is down for these rows, unless that is known already; None: it is not
+    down. Returns how many were still claimed.
     """
-    since = failing_since and (row.failing_since or failing_since)
-    return bool(_claims.release([row], due_at=until, postponed_for=circuit, failing_since=since))
+    since = failing_since and Coalesce("failing_since", Value(failing_since), output_field=DateTimeField())
+    return _claims.release(rows, due_at=until, postponed_for=circuit, failing_since=since)
 
 
 @retried_when_transient
-def postpone_due(circuit: str, *, now: dt.datetime, until: dt.datetime) -> int:
-    """Let the rows that are postponed for a circuit, and would be due now, wait until then. Returns how many."""
+def postpone_due(circuit: str, *, now: dt.datetime, times: Sequence[dt.datetime], size: int) -> int:
+    """
+    Spread the rows that are postponed for a circuit, and would be due now, over ``times``; return how many.
+
+    ``size`` rows are due at each time, and all that are left at the last one.
+    """
     postponed = OutboxMessage.objects.filter(postponed_for=circuit, due_at__lte=now, claim=None)
-    return postponed.update(due_at=until)
+    first = list(postponed.order_by("due_at", "sequence").values_list("pk", flat=True)[: size * (len(times) - 1)])
+    changed = 0
+    for number, due_at in enumerate(times[:-1]):
+        if chunk := first[number * size : (number + 1) * size]:
+            changed += postponed.filter(pk__in=chunk).update(due_at=due_at)
+    return changed + postponed.update(due_at=times[-1])
 
 
 @retried_when_transient
@@ -280,6 +301,14 @@ _ANEW = {"attempts": 0, "failing_since": None, "met_problem": False}
 
 
 # --- private -----------------------------------------------------------------------------------------------------
+
+
+def _lost(rows: Sequence[OutboxMessage], renewed: int) -> list[OutboxMessage]:
+    """Return the rows whose claim is lost, after so many were renewed."""
+    if renewed == len(rows):
+        return []
+    held = set(_claims.still_claimed(rows).values_list("pk", flat=True))
+    return [row for row in rows if row.pk not in held]
 
 
 def _row_of(message: NewMessage, now: dt.datetime) -> OutboxMessage:

@@ -59,6 +59,9 @@ class OutboxMessage(models.Model):
     created_at = models.DateTimeField(_("created"))
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
 
+    # Of a row that was claimed: another worker had claimed it and did not finish it. Not a column.
+    was_left_behind = False
+
     class Meta:
         default_permissions = ()
         permissions = [

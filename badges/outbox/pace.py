@@ -8,6 +8,7 @@ least doubles the time between two requests, and without a refusal that time bec
 from __future__ import annotations
 
 import datetime as dt
+import math
 from dataclasses import dataclass
 
 # Seconds between two requests after the first refusal.
@@ -19,6 +20,9 @@ SHORTEST_INTERVAL = 0.05
 
 # By this factor more requests go out after each minute without a refusal.
 GROWTH_PER_MINUTE = 1.1
+
+# The requests of so many seconds go together, so that a worker need not ask the database for each.
+TOGETHER_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,3 +45,15 @@ def interval_at(pace: Pace, now: dt.datetime) -> float:
 def slower(pace: Pace, now: dt.datetime) -> Pace:
     """Return the pace after a refusal: half as many requests as now, or the first limit."""
     return Pace(min(max(2 * interval_at(pace, now), FIRST_INTERVAL), LONGEST_INTERVAL), now)
+
+
+def turns_at_once(interval: float) -> int:
+    """Return how many requests go together: those of ``TOGETHER_SECONDS``, or one."""
+    return max(1, int(TOGETHER_SECONDS / interval))
+
+
+def turn_at(pace: Pace, number: int, start: dt.datetime) -> dt.datetime:
+    """Return when ``number`` more requests have gone out after ``start``, if none of them is refused."""
+    interval = interval_at(pace, start)
+    growth = math.log(GROWTH_PER_MINUTE) / 60
+    return start + dt.timedelta(seconds=math.log1p(number * interval * growth) / growth)

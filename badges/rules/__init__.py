@@ -16,6 +16,7 @@ from badges.rules.badge_conditions import (
     why_no_figure,
 )
 from badges.rules.completion import Completion, OpenGroup, completion
+from badges.rules.contradictions import contradicting_path
 from badges.rules.criteria import (
     Answer,
     Condition,
@@ -75,6 +76,7 @@ __all__ = [
     "compile_rule",
     "completion",
     "condition_slugs",
+    "contradicting_path",
     "criteria_schema",
     "describe",
     "earned",

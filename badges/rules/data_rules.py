@@ -93,6 +93,11 @@ class DataRule:
         return self.source.path
 
     @property
+    def operand(self) -> Any:
+        """What values are compared with, in the form in which the operator takes it."""
+        return self._operand
+
+    @property
     def equality(self) -> tuple[str, Hashable] | None:
         """The one value at the path for which the rule holds, as ``source.observe`` gives it; None for other rules."""
         return (self.path, self._operand) if self.operator == "eq" else None
@@ -101,6 +106,10 @@ class DataRule:
         """Return whether the rule holds for an event's data. Never raises, whatever the data."""
         observed = self.source.observe(data)
         return observed is not NOTHING and self._ask(observed)
+
+    def admits(self, observed: Any) -> bool:
+        """Return whether the rule holds for a value as ``source.observe`` gives it."""
+        return self._ask(observed)
 
     def explain(self, data: Any) -> Step:
         """Return the same answer with its reasons."""

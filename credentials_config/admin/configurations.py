@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from django import forms
 from django.contrib import admin, messages
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
@@ -23,6 +22,7 @@ from credentials_config.admin.dry_runs import dry_run_page
 from credentials_config.admin.option_fields import OPTIONS_HELP, OptionsField, findings, option_help
 from credentials_config.admin.pages import Page
 from credentials_config.admin.previews import PreviewMixin
+from credentials_config.admin.stale_forms import StaleForm
 from credentials_config.contracts import GenerationError
 from credentials_config.issuing import renderers
 from credentials_config.models import (
@@ -40,7 +40,7 @@ _DATE_FIELDS = ("availability", "days_after_end", "available_on", "ignore_start"
 _VALIDITY = ("valid_days", "valid_until")
 
 
-class ConfigurationForm(schedule_fields.ScheduleForm, forms.ModelForm):  # type: ignore[type-arg, misc]
+class ConfigurationForm(schedule_fields.ScheduleForm, StaleForm):  # type: ignore[misc]
     """A configuration, checked by the plug-ins of its type. One that is enabled must be able to work."""
 
     options = OptionsField(label=gettext_lazy("Options"), required=False, help_text=OPTIONS_HELP)
@@ -48,6 +48,10 @@ class ConfigurationForm(schedule_fields.ScheduleForm, forms.ModelForm):  # type:
     class Meta:
         model = CredentialConfiguration
         fields = ["context_key", "credential_type", "enabled", "options", *_DATE_FIELDS, *_VALIDITY]
+
+    def stored_state(self, row: CredentialConfiguration) -> dict[str, Any]:
+        """Return what the form shows of a row, with its schedule."""
+        return {**super().stored_state(row), "schedule": str(schedule_fields.describe(row.periodic_task))}
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
@@ -121,7 +125,9 @@ class CredentialConfigurationAdmin(PreviewMixin, Page):
 
     def get_fieldsets(self, request: HttpRequest, obj: CredentialConfiguration | None = None) -> Any:
         when = schedule_fields.ROWS if self._may_write(request, obj) else ("fires",)
-        options = ("options", "type_options", "help") if obj else ("options", "help")
+        options: tuple[str, ...] = ("options", "type_options", "help") if obj else ("options", "help")
+        if obj and self._may_write(request, obj):
+            options = (*options, "opened")
         return [
             (None, {"fields": ("context_key", "credential_type", "enabled")}),
             (_("Schedule"), {"fields": when, "classes": ["lms-cc-schedule"]}),

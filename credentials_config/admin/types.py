@@ -16,6 +16,7 @@ from credentials_config import registry
 from credentials_config.admin.option_fields import OPTIONS_HELP, OptionsField, findings, option_help, plugin_choices
 from credentials_config.admin.pages import Page
 from credentials_config.admin.previews import PreviewMixin
+from credentials_config.admin.stale_forms import StaleForm
 from credentials_config.models import CredentialConfiguration, CredentialType
 from credentials_config.options import merge
 
@@ -23,7 +24,7 @@ from credentials_config.options import merge
 _CHECKED = 200
 
 
-class TypeForm(forms.ModelForm):  # type: ignore[type-arg]
+class TypeForm(StaleForm):
     """A credential type, checked by its plug-ins."""
 
     processor = forms.ChoiceField(label=gettext_lazy("Who gets it"))
@@ -66,6 +67,8 @@ class CredentialTypeAdmin(PreviewMixin, Page):
         fields = ["name", "processor", "generator", "options"]
         if self._may_write(request, obj):
             fields += ["incomplete", "help"]
+            if obj:
+                fields.append("opened")
         return [*fields, "used"] if obj else fields
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:

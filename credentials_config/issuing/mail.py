@@ -46,15 +46,17 @@ def announce(documents_made: Iterable[tuple[int, UUID, int]]) -> None:
 class MailChannel:
     """Delivers the messages of the channel."""
 
-    def __call__(self, message: Any) -> None:
+    def __call__(self, message: Any) -> badges.HandlerResult | None:
         payload = message.read()
         credential = _available(str(payload["credential"]))
         if credential is None or credential.mailed >= int(payload.get("number", 0)):
-            return
+            return badges.HandlerResult.NOTHING_TO_DO
         email = email_for(credential, message_id=str(message.id))
-        if email is not None:
-            sender_setting = "CREDENTIALS_CONFIG['mail']['sender']"
-            send_once(email, _MailedMark(credential), timeout=config.mail["timeout"], sender_setting=sender_setting)
+        if email is None:
+            return badges.HandlerResult.NOTHING_TO_DO
+        sender_setting = "CREDENTIALS_CONFIG['mail']['sender']"
+        send_once(email, _MailedMark(credential), timeout=config.mail["timeout"], sender_setting=sender_setting)
+        return None
 
     def circuit(self, message: Any) -> str | None:
         """Return the name of the mail server's circuit: while the server is down, all mail waits."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from badges.testing.events import enrollment, passing_status
+from badges.testing.events import LearningEvent, enrollment, passing_status
 
 PACK = Path(__file__).parent / "pack.json"
 REFUSED_CRITERIA = Path(__file__).parent / "refused_criteria.json"
@@ -26,14 +26,14 @@ TERM_BEGINS = dt.datetime(2026, 9, 1, 8, 0, tzinfo=dt.UTC)
 _IDS = uuid.UUID("de300000-0000-4000-8000-000000000000")
 
 
-def event_lines(learners: int = LEARNERS) -> Iterator[str]:
+def events(learners: int = LEARNERS) -> Iterator[LearningEvent]:
     """
     Yield the events of a term, some thousand lines: enrollments, which no badge asks for, and passed or failed courses.
 
     ``learners`` is how many people take the courses. The events are the same at every call, ids included. So a second
     run of the demo recognises that everything is done.
     """
-    yield from _curious_lines()
+    yield from _curious_events()
     chance = random.Random(2026)  # noqa: S311 -- demo data, not a secret
     moment = TERM_BEGINS
     for course in COURSES:
@@ -45,7 +45,7 @@ def event_lines(learners: int = LEARNERS) -> Iterator[str]:
             person: dict[str, Any] = {"lms_user_id": 5000 + number, "username": f"learner{number}"}
             person["name"] = _name(number)
             subject: dict[str, Any] = {"course_key": key, "course_name": course}
-            yield enrollment(time=moment, event_id=_id("enrolled", key, number), **subject, **person).line
+            yield enrollment(time=moment, event_id=_id("enrolled", key, number), **subject, **person)
             passed = chance.random() < 0.7
             yield passing_status(
                 time=moment + dt.timedelta(days=60),
@@ -53,10 +53,10 @@ def event_lines(learners: int = LEARNERS) -> Iterator[str]:
                 is_passing=passed,
                 **subject,
                 **person,
-            ).line
+            )
 
 
-def _curious_lines() -> Iterator[str]:
+def _curious_events() -> Iterator[LearningEvent]:
     """Yield the taster courses of learners who pass one on each day of a week. Some of them leave out a day."""
     for number in range(1, CURIOUS_LEARNERS + 1):
         for day, course in enumerate(COURSES):
@@ -72,12 +72,12 @@ def _curious_lines() -> Iterator[str]:
                 lms_user_id=5000 + number,
                 username=f"learner{number}",
                 name=_name(number),
-            ).line
+            )
 
 
 def write_events(path: Path, learners: int = LEARNERS) -> int:
     """Write the events to a file, one for each line, and return how many they are."""
-    lines = list(event_lines(learners))
+    lines = [event.line for event in events(learners)]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return len(lines)
 

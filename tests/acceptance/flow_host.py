@@ -1,4 +1,4 @@
-"""The reference host with a Kafka broker and no schema registry: JSON events alone."""
+"""The reference host with a broker and no schema registry: JSON events alone."""
 
 from tests.support.host_settings import *  # noqa: F403
 

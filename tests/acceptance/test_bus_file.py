@@ -174,6 +174,13 @@ def test_arguments_that_do_not_go_together_say_what_to_type(arguments: list[str]
 
 
 @pytest.mark.parametrize("bus", ["kafka", "redis"])
+def test_without_a_bus_the_events_are_on_the_bus_of_the_host(settings: Any, bus: str) -> None:
+    settings.EVENT_BUS_CONSUMER = f"edx_event_bus_{bus}.{bus.capitalize()}EventConsumer"
+    with pytest.raises(CommandError, match=f"{bus.capitalize()} is not configured"):
+        call_command("consume_badge_events", "-t", "learning", "-g", "badges")
+
+
+@pytest.mark.parametrize("bus", ["kafka", "redis"])
 def test_consumers_that_are_switched_off_stay_off(settings: Any, bus: str) -> None:
     settings.EVENT_BUS_KAFKA_BOOTSTRAP_SERVERS = "127.0.0.1:9"
     settings.EVENT_BUS_KAFKA_SCHEMA_REGISTRY_URL = "http://127.0.0.1:9"

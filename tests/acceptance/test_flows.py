@@ -22,7 +22,7 @@ from tests.factories import LearnerFactory, make_template
 from tests.services import Kafka, Service
 from tests.services.processes import Process
 from tests.services.service import free_port
-from tests.support.json_topics import JsonTopics, content
+from tests.support.json_topics import TopicsOnKafka, content
 from tests.support.learner_factories import signed_in, somebody
 
 pytestmark = [pytest.mark.tables, pytest.mark.django_db(transaction=True)]
@@ -72,7 +72,7 @@ def service() -> Any:
 def test_assign_event_user_record_remove_event_and_assign_again(
     kafka: Kafka, run_manage: Callable[..., Process], env: dict[str, str], service: Any
 ) -> None:
-    topics = JsonTopics(kafka)
+    topics = TopicsOnKafka(kafka)
     topics.create(ASSIGNED, REMOVED)
     learner = LearnerFactory()
     make_template(slug="helper", requirements=[], is_active=False)

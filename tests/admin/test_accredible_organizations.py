@@ -156,3 +156,15 @@ def test_support_finds_the_badge_of_a_learner(admin_client: Any) -> None:
     assert str(badge) in page
     page = admin_client.get(f"/admin/lms_badges/accrediblebadge/{badge.pk}/change/").content.decode()
     assert "https://example.com/9" in page
+
+
+def test_a_webhook_secret_is_kept_encrypted_and_can_be_removed(operator: Any, accredible: AccredibleStandIn) -> None:
+    operator.post(ADD, entered(accredible, new_webhook_secret="signing-secret"))
+    row = AccredibleOrganization.objects.get()
+    assert row.webhook_secret == "signing-secret"
+    address = f"{LIST}{row.pk}/change/"
+    assert "signing-secret" not in operator.get(address).content.decode()
+    operator.post(address, {"name": "Kept", "new_api_key": "", "new_webhook_secret": ""})
+    assert AccredibleOrganization.objects.get().webhook_secret == "signing-secret"
+    operator.post(address, {"name": "Kept", "no_webhook_secret": "on"})
+    assert AccredibleOrganization.objects.get().webhook_secret == ""

@@ -166,9 +166,9 @@ def test_who_may_not_view_sees_nothing(staff: Any, client: Any, world: dict[Any,
 
 
 @pytest.mark.parametrize("model", SHOWN)
-@pytest.mark.parametrize("term", ["houba", "\0", "9" * 5000, "%", "'", "-1", "🦁", "1" * 19])
-def test_searching_for_anything_is_answered(support: Any, world: dict[Any, Any], model: Any, term: str) -> None:
-    assert support.get(address(model), {"q": term}).status_code in (200, 302)
+def test_searching_for_anything_is_answered(support: Any, world: dict[Any, Any], model: Any) -> None:
+    for term in ("houba", "\0", "9" * 5000, "%", "'", "-1", "🦁", "1" * 19):
+        assert support.get(address(model), {"q": term}).status_code in (200, 302), term
 
 
 @pytest.mark.parametrize("model", SHOWN)

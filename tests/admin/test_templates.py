@@ -399,6 +399,8 @@ def test_a_form_that_was_tampered_with_is_refused_and_not_a_500(designer: Any) -
         {"r0_id": "\0"},
         {"r0_event_type": "houba"},
         {"opened_revision": "9" * 5000},
+        {"opened_revision": None},  # what its author saw is not known
+        {"opened_revision": "0"},
     ):
         page = save(designer, change(template), **changed)
         assert page.status_code in (200, 400), changed

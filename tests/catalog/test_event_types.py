@@ -188,3 +188,33 @@ def test_a_single_argument_that_is_the_user_is_both_subject_and_learner():
     data = {"user": user(6, "ada")}
     assert defined(REGISTRATION).learner(data).username == "ada"
     assert defined(REGISTRATION).subject(data)["id"] == 6
+
+
+@pytest.mark.parametrize(
+    ("event_type", "places"),
+    [
+        ("org.openedx.learning.ora.submission.created.v1", []),
+        ("org.openedx.learning.auth.session.login.completed.v1", [""]),
+        ("org.openedx.learning.certificate.created.v1", ["user"]),
+    ],
+)
+def test_what_is_ignored_of_user_is_ignored_of_everybody_whom_an_event_names(
+    event_type: str, places: list[str]
+) -> None:
+    signal = event_types.find_signal(event_type)
+    assert signal is not None
+    known = {path for path, _kind in event_types.define(signal).key_paths()}
+    for place in places:
+        for hidden in ("id", "is_active", "pii.username", "pii.email", "pii.name"):
+            assert (f"{place}.{hidden}" if place else hidden) not in known
+
+
+def test_no_event_class_offers_names_or_addresses_of_people_to_rules() -> None:
+    offered = {}
+    for event_type in event_types.known_types():
+        signal = event_types.find_signal(event_type)
+        assert signal is not None
+        paths = [path for path, _kind in event_types.define(signal).key_paths()]
+        offered[event_type] = [path for path in paths if "pii" in path.split(".")]
+    assert len(offered) > 20
+    assert {event_type: paths for event_type, paths in offered.items() if paths} == {}

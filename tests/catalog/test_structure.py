@@ -154,3 +154,9 @@ def test_what_is_wrong_with_a_pack_itself_is_said_too(pack, expected):
 def test_the_schema_file_is_plain_json_for_editors():
     assert schema()["$schema"].startswith("https://json-schema.org/draft/2020-12/")
     json.dumps(schema(), allow_nan=False)
+
+
+def test_of_very_many_unknown_keys_the_first_are_named_and_the_others_counted() -> None:
+    found = problems_of(template_entry(**{f"key{number}": 1 for number in range(5_000)}))
+    assert found[0].startswith("templates[3].key0: there is no such key; known are slug, uuid, name")
+    assert found[20:] == ["templates[3]: has 4980 more keys that are not known; remove them"]

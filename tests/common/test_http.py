@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+import requests
 from requests.auth import HTTPBasicAuth
 
 from badges.common.http import MAX_ANSWER_BYTES, HttpApi, NoAnswer, Refused, Remedies, is_within, linked_address
@@ -220,6 +221,18 @@ def test_neither_the_token_nor_the_learner_is_logged(provider: CredlyStandIn, ca
     assert caplog.records
     for private in ("very-secret-token", "dmVyeS1zZWNyZXQtdG9rZW4", "ada@example.com", "Lovelace"):
         assert private not in caplog.text
+
+
+def test_the_address_of_a_request_is_in_no_log_since_it_may_name_people(
+    provider: CredlyStandIn, api: HttpApi, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    with pytest.raises(Refused):
+        api.get("accounts", username="fantasio")
+    assert "Provider (organization 7) GET: 404" in caplog.text
+    assert "fantasio" not in caplog.text
+    requests.get(f"{provider.url}/accounts?username=spirou", timeout=5)  # what others ask is theirs to decide
+    assert "spirou" in caplog.text
 
 
 def test_connections_stay_open_between_calls(provider: CredlyStandIn, api: HttpApi) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.issuers.conftest import provider
 
 if TYPE_CHECKING:
-    from tests.delivery.telegraph import Telegraph
+    from tests.delivery.telegraph import Telegraph, Wires
 
 __all__ = ["provider", "telegraph"]
 
@@ -21,6 +21,18 @@ def telegraph(db: None) -> Iterator[Telegraph]:
     from tests.delivery.telegraph import Telegraph  # noqa: PLC0415
 
     handler = Telegraph()
+    channels.register("telegraph", handler)
+    yield handler
+    channels.unregister("telegraph")
+
+
+@pytest.fixture
+def wires(db: None, settings: Any) -> Iterator[Wires]:
+    from badges.outbox import channels  # noqa: PLC0415
+    from tests.delivery.telegraph import Wires  # noqa: PLC0415
+
+    settings.LMS_BADGES_CONFIG = {**settings.LMS_BADGES_CONFIG, "delivery": {"parallel": 4}}
+    handler = Wires()
     channels.register("telegraph", handler)
     yield handler
     channels.unregister("telegraph")

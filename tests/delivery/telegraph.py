@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import threading
+import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from django.db import connection, transaction
 
@@ -12,6 +15,7 @@ from badges.outbox import mailbox
 from badges.outbox.channels import HandlerResult
 from badges.outbox.mailbox import NewMessage
 from badges.outbox.models import OutboxMessage
+from badges.outbox.steps import InBatch, InThread, Steps
 
 NOW = dt.datetime(2026, 3, 1, 12, 0, tzinfo=dt.UTC)
 
@@ -42,6 +46,40 @@ class Telegraph:
 
     def circuit(self, message: OutboxMessage) -> str | None:
         return self.office
+
+
+class Wires(Telegraph):
+    """A telegraph with several wires. ``most`` is how many telegrams were on their way at the same time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.most = self._now = 0
+        self.prepared: list[list[str]] = []
+        self.database_threads: set[int] = set()
+        self._lock = threading.Lock()
+        self.seconds = 0.0
+        self.before_the_telegram: Callable[[str], None] = lambda word: None
+
+    def steps(self, message: OutboxMessage) -> Steps:
+        word = yield InBatch(self._prepare, message.read()["word"])
+        self.before_the_telegram(word)
+        return (yield InThread(lambda: self._send(message)))
+
+    def _prepare(self, words: Sequence[str]) -> Sequence[str]:
+        self.prepared.append(sorted(words))
+        self.database_threads.add(threading.get_ident())
+        return words
+
+    def _send(self, message: OutboxMessage) -> Any:
+        with self._lock:
+            self._now += 1
+            self.most = max(self.most, self._now)
+        try:
+            time.sleep(self.seconds)
+            return self(message)
+        finally:
+            with self._lock:
+                self._now -= 1
 
 
 def later(seconds: float) -> dt.datetime:

@@ -12,11 +12,12 @@ from badges import delivery
 from badges.exceptions import RateLimited, Retryable, SharedProblem, Waiting
 from badges.outbox.models import Circuit, OutboxMessage, OutboxState
 from tests.delivery.simulated import Simulation, outage
-from tests.delivery.telegraph import NOW, Telegraph, later, post, row
+from tests.delivery.telegraph import NOW, Telegraph, Wires, later, post, row
 
 pytestmark = [pytest.mark.tables, pytest.mark.django_db]
 
 DAYS = dt.timedelta(days=1)
+HOUR = 3600.0
 
 
 @pytest.fixture(autouse=True)
@@ -141,3 +142,33 @@ def test_the_days_of_an_earlier_outage_do_not_count(telegraph: Telegraph) -> Non
     Circuit.objects.create(name="dodge-city", failures=5, open_until=NOW, since=later(-60), reason="outage")
     telegraph.always = Retryable("It cannot be reached.", circuit=True)
     assert delivery.drain(now=NOW).rescheduled == 1
+
+
+def test_four_hours_of_outage_with_thousands_of_rows_end_in_order_and_without_a_rush(
+    wires: Wires, settings: Any
+) -> None:
+    wires.office = "dodge-city"
+    settings.LMS_BADGES_CONFIG["delivery"]["parallel"] = 20
+    words = [f"word {number}" for number in range(2000)]
+    post(*words)
+    revoked = words[::20]
+    for word in revoked:
+        post(f"no {word}", key=f"to-{word}")
+    simulation = Simulation(wires, outage(until=later(4 * HOUR)))
+    simulation.run(until=later(4 * HOUR))
+    assert wires.sent == []
+    assert len(simulation.requests) < 50
+    simulation.run(until=later(5 * HOUR))
+    assert (len(wires.sent), simulation.dead) == (2100, 0)
+    assert all(wires.sent.index(word) < wires.sent.index(f"no {word}") for word in revoked)
+    assert wires.most <= 20
+
+
+def test_a_circuit_of_an_older_release_has_no_reason_and_is_open_all_the_same(telegraph: Telegraph) -> None:
+    telegraph.office = "dodge-city"
+    post("one")
+    Circuit.objects.create(name="dodge-city", failures=9, open_until=later(600))
+    delivery.drain(now=NOW)
+    OutboxMessage.objects.update(due_at=later(1))
+    assert delivery.drain(now=later(1)).postponed == 1
+    assert OutboxMessage.objects.get().due_at == later(600)

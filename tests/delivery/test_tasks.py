@@ -76,8 +76,8 @@ def test_payloads_and_delivered_rows_are_deleted_in_their_time(
     long_ago = now - dt.timedelta(days=31)
     post("old", "young", "waiting")
     old, young, _waiting = mailbox.claim(3, NOW, lease=60)
-    mailbox.delivered(old, long_ago)
-    mailbox.delivered(young, now)
+    mailbox.delivered([old], long_ago)
+    mailbox.delivered([young], now)
     OutboxMessage.objects.update(created_at=long_ago)
     call_command("badges_purge")
     kept = {row.event_id: row.payload is not None for row in InboxMessage.objects.all()}

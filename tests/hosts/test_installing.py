@@ -8,16 +8,18 @@ import pytest
 
 from tests.hosts.host import OURS, Host
 
-pytestmark = [pytest.mark.tables, pytest.mark.live]
+pytestmark = pytest.mark.live
 
 SEVERITY = ("--fail-level", "ERROR")
 
 
+@pytest.mark.tables
 def test_everything_is_made_from_zero_in_one_go(host: Host) -> None:
     host.run("migrate")
     assert {"lms_badges_badgetemplate", "badges_badgetemplate"} <= set(host.ask("tables"))
 
 
+# Which migrations others need does not differ between databases, so this runs on one of them.
 @pytest.mark.parametrize("first", [*OURS, "core", "badges"])
 def test_whichever_app_is_migrated_first_the_others_can_follow(host: Host, first: str) -> None:
     host.run("migrate", first)
@@ -25,6 +27,7 @@ def test_whichever_app_is_migrated_first_the_others_can_follow(host: Host, first
     assert not host.run("showmigrations", "--list").count("[ ]")
 
 
+@pytest.mark.tables
 def test_it_is_added_to_a_host_that_runs_already(host: Host) -> None:
     host.uninstall()
     host.run("migrate")
@@ -33,12 +36,14 @@ def test_it_is_added_to_a_host_that_runs_already(host: Host) -> None:
     assert {"lms_badges_badgetemplate", "badges_badgetemplate"} <= set(host.ask("tables"))
 
 
+@pytest.mark.tables
 def test_the_host_is_well_and_has_no_migration_to_make(installed: Host) -> None:
     installed.run("check", *SEVERITY)
     installed.run("check", "--database", "default", *SEVERITY)
     installed.run("makemigrations", "--check", "--dry-run")
 
 
+@pytest.mark.tables
 def test_a_codename_alone_finds_one_permission_of_the_host_as_before(installed: Host) -> None:
     found = installed.ask("permissions")
     theirs = {codename for label, codename in found if label not in OURS}
@@ -49,6 +54,7 @@ def test_a_codename_alone_finds_one_permission_of_the_host_as_before(installed: 
     assert set(ours.values()) == {1}
 
 
+@pytest.mark.tables
 def test_the_admin_pages_of_both_open(installed: Host) -> None:
     found = installed.ask("pages", apps=[*OURS, "badges", "credentials", "core"])
     assert len(found) > 20
@@ -57,6 +63,7 @@ def test_the_admin_pages_of_both_open(installed: Host) -> None:
     assert {address for address, status in found.items() if status == 403 and not address.endswith("/add/")} == set()
 
 
+@pytest.mark.tables
 def test_its_api_and_the_hosts_answer_each_in_its_own_way(installed: Host) -> None:
     theirs, theirs_too, ours, error_of_ours, schema = installed.ask(
         "answers",
@@ -73,6 +80,7 @@ def test_its_api_and_the_hosts_answer_each_in_its_own_way(installed: Host) -> No
     assert schema[0] == 200
 
 
+@pytest.mark.tables
 def test_permissions_of_the_plugin_open_its_pages_and_none_of_the_hosts(installed: Host) -> None:
     found = installed.ask(
         "pages",

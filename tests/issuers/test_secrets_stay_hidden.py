@@ -53,6 +53,7 @@ def credly(settings: Any) -> Iterator[CredlyStandIn]:
         organization.save()
         academy = AccredibleOrganization(slug="other", name="Other")
         academy.api_key = IN_DATABASE
+        academy.webhook_secret = IN_DATABASE
         academy.save()
         with AccredibleStandIn() as accredible:
             settings.LMS_BADGES_CONFIG["accredible"] = {"ACCREDIBLE_API_BASE_URL": accredible.url}

@@ -43,4 +43,4 @@ def test_a_channel_that_nobody_delivers_is_tried_again_and_names_the_remedy() ->
 
 
 def test_a_handler_without_circuits_has_none(pigeon: Pigeon) -> None:
-    assert channels.circuits_of(pigeon, OutboxMessage()) == ()
+    assert channels.circuits_of(pigeon, [OutboxMessage()]) == [()]

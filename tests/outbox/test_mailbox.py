@@ -62,7 +62,7 @@ def test_one_learners_rows_come_one_at_a_time_in_their_order() -> None:
     first, other = claim()
     assert contents([first, other]) == ["c-1", "c-3"]
     assert claim() == []  # the first is being delivered
-    mailbox.delivered(first, NOW)
+    mailbox.delivered([first], NOW)
     assert contents(claim()) == ["c-2"]
 
 
@@ -107,18 +107,18 @@ def test_a_row_whose_lease_ended_is_claimed_again_and_the_late_worker_cannot_fin
     post(message(1))
     (late,) = claim()
     (row,) = claim(now=later(LEASE))
-    assert not mailbox.begin(late, later(LEASE), lease=LEASE)
-    assert not mailbox.delivered(late, later(LEASE))
+    assert mailbox.begin([late], later(LEASE), lease=LEASE) == [late]
+    assert not mailbox.delivered([late], later(LEASE))
     assert not mailbox.reschedule(late, due_at=later(200), error="late")
     assert not mailbox.dead_letter(late, later(LEASE), error="late")
     assert mailbox.release([late], due_at=NOW) == 0
-    assert mailbox.delivered(row, later(LEASE))
+    assert mailbox.delivered([row], later(LEASE))
 
 
 def test_a_finished_row_cannot_be_finished_again() -> None:
     post(message(1))
     (row,) = claim()
-    assert mailbox.delivered(row, NOW)
+    assert mailbox.delivered([row], NOW)
     assert not mailbox.dead_letter(row, NOW, error="too late")
     assert OutboxMessage.objects.get().state == OutboxState.DELIVERED
 
@@ -126,7 +126,7 @@ def test_a_finished_row_cannot_be_finished_again() -> None:
 def test_beginning_counts_the_attempt_and_renews_the_lease() -> None:
     post(message(1))
     (row,) = claim()
-    assert mailbox.begin(row, later(100), lease=LEASE)
+    assert not mailbox.begin([row], later(100), lease=LEASE)
     assert row.attempts == 1
     assert claim(now=later(150)) == []
     assert contents(claim(now=later(220))) == ["c-1"]
@@ -155,15 +155,15 @@ def test_a_row_that_rested_and_is_claimed_again_is_not_taken_from_its_worker() -
     (row,) = claim(now=later(60))
     assert mailbox.release_circuit("credly:A", now=later(61)) == 0
     assert claim(now=later(61)) == []
-    assert mailbox.begin(row, later(62), lease=LEASE)
+    assert not mailbox.begin([row], later(62), lease=LEASE)
 
 
 def test_an_operator_revives_dead_letters_and_nothing_else() -> None:
     post(message(1, key="7"), message(2), message(3))
     dead, done, waiting = claim()
-    mailbox.begin(dead, NOW, lease=LEASE)
+    mailbox.begin([dead], NOW, lease=LEASE)
     mailbox.dead_letter(dead, NOW, error="No e-mail")
-    mailbox.delivered(done, NOW)
+    mailbox.delivered([done], NOW)
     mailbox.reschedule(waiting, due_at=later(600), error="Not now")
     assert mailbox.requeue(OutboxMessage.objects.all(), now=later(1)) == 1
     (row,) = claim(now=later(1))
@@ -173,10 +173,10 @@ def test_an_operator_revives_dead_letters_and_nothing_else() -> None:
 def test_old_delivered_rows_are_deleted_and_dead_letters_are_not() -> None:
     post(message(1), message(2), message(3))
     done, dead, _waiting = claim()
-    mailbox.delivered(done, NOW)
+    mailbox.delivered([done], NOW)
     mailbox.dead_letter(dead, NOW, error="No e-mail")
     post(message(4), now=later(50))
-    mailbox.delivered(claim(now=later(50))[0], later(50))
+    mailbox.delivered(claim(now=later(50))[:1], later(50))
     assert mailbox.delete_delivered(before=later(10), limit=100) == 1
     assert mailbox.delete_delivered(before=later(10), limit=100) == 0
     assert OutboxMessage.objects.count() == 3
@@ -304,7 +304,7 @@ def test_four_workers_never_claim_one_row_twice_nor_two_rows_of_a_learner() -> N
                 with lock:
                     busy.discard(row.key)
                     delivered.append(f"{row.key}:{row.read()['credential']}")
-                assert mailbox.delivered(row, NOW)
+                assert mailbox.delivered([row], NOW)
         connections.close_all()
 
     with ThreadPoolExecutor(4) as pool:

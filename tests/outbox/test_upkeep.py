@@ -50,7 +50,7 @@ def test_a_row_that_was_tried_after_its_rest_waits_for_itself_and_is_not_freed()
     post("joe")
     mailbox.release(claim(), due_at=later(60), postponed_for="dodge-city")
     (row,) = claim(later(60))
-    mailbox.begin(row, later(60), lease=LEASE)
+    mailbox.begin([row], later(60), lease=LEASE)
     mailbox.reschedule(row, due_at=later(900), error="Illegible")
     assert mailbox.release_circuit("dodge-city", now=later(61)) == 0
 
@@ -60,7 +60,7 @@ def test_no_more_are_deleted_at_a_time_than_was_asked_and_the_oldest_first() -> 
         with transaction.atomic():
             mailbox.post([NewMessage("telegraph", "7", "spoken", {"word": word})], now=later(seconds))
         for row in claim(later(seconds)):
-            mailbox.delivered(row, later(seconds))
+            mailbox.delivered([row], later(seconds))
     assert mailbox.delete_delivered(before=later(60), limit=2) == 2
     assert words(list(OutboxMessage.objects.all())) == ["third"]
     assert mailbox.delete_delivered(before=later(60), limit=2) == 1
@@ -69,7 +69,7 @@ def test_no_more_are_deleted_at_a_time_than_was_asked_and_the_oldest_first() -> 
 def test_what_is_delivered_is_never_due_next() -> None:
     post("done", "waits")
     done, waits = claim()
-    mailbox.delivered(done, NOW)
+    mailbox.delivered([done], NOW)
     mailbox.reschedule(waits, due_at=later(30), error="Not now")
     assert mailbox.next_due_at() == later(30)
 

@@ -182,3 +182,13 @@ def test_settings_name_other_ways_to_authenticate(learner: Any, client: Any, set
     assert client.get(LIST, headers={"Authorization": f"Basic {word}"}).status_code == 200
     refused = client.get(LIST, headers={"Authorization": "Basic !"})
     assert (refused.status_code, refused.headers["WWW-Authenticate"]) == (401, 'Basic realm="api"')
+
+
+def test_of_very_many_unknown_fields_and_parameters_the_first_are_named(learner_client: Any) -> None:
+    unknown = {f"key{number}": 1 for number in range(500)}
+    address = "/api/v1/quiz/result"
+    answer = learner_client.post(address, unknown, content_type="application/json")
+    refused = assert_as_promised(answer, address, "post")
+    assert [error["field"] for error in refused["errors"]] == [f"key{number}" for number in range(20)]
+    refused = assert_as_promised(learner_client.get(LIST, unknown), LIST)
+    assert len(refused["errors"]) == 20

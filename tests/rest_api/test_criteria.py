@@ -30,7 +30,7 @@ from tests.support.documented_code import code_blocks
 
 VALIDATE = "/api/badges/v1/criteria/validate/"
 EVALUATE = "/api/badges/v1/criteria/evaluate/"
-pytestmark = [pytest.mark.django_db, pytest.mark.tables]
+pytestmark = pytest.mark.django_db
 
 PASSED = {"event": PASSING_STATUS, "criteria": {"is_passing": True}}
 TWICE = {"event": PASSING_STATUS, "criteria": {"is_passing": True, "$eventCount": {"$gte": 2}}}

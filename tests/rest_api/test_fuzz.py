@@ -21,7 +21,9 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from badges.issuers import webhooks
 from badges.rest_api.openapi import document
+from badges.testing.credly import ORGANIZATION, TOKEN
 from tests.credentials_config.factories import CredentialFactory
 from tests.factories import UserCredentialFactory, make_event_type, make_template
 from tests.support.examples import examples
@@ -92,8 +94,9 @@ def ask(operation: Any, client: Any, known: dict[str, str], *, number: int) -> N
 
 
 @pytest.fixture
-def known() -> dict[str, str]:
+def known(settings: Any) -> dict[str, str]:
     """Return a value for parameters of paths, by name."""
+    settings.LMS_BADGES_CONFIG = {**settings.LMS_BADGES_CONFIG, "credly": {"ORGANIZATIONS": {ORGANIZATION: TOKEN}}}
     template = make_template(is_active=True)
     badge = UserCredentialFactory(template=template)
     kind = make_event_type()
@@ -105,6 +108,9 @@ def known() -> dict[str, str]:
         "id": str(badge.pk),
         "name": kind.name,
         "code": str(CredentialFactory().verification_code),
+        "provider": "credly",
+        "organization": ORGANIZATION,
+        "secret": webhooks.new_secret("credly", ORGANIZATION),
     }
 
 

@@ -133,7 +133,7 @@ class RedisBus(Bus[RedisMessage]):
         self._group = group
         self._consumer = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self._event_bytes = config.intake["event_bytes"]
-        self._claim_seconds = max(float(config.redis_claim_seconds), 1.0)
+        self._claim_seconds = _claim_seconds()
         self._topic_wait_seconds = topic_wait_seconds
         self._schemas = SignalSchemas()
         self._notices: OperatorNotices
@@ -219,11 +219,10 @@ class RedisBus(Bus[RedisMessage]):
 
     def _new_ones(self, stream: _Stream, entries: Sequence[Entry], trimmed: Sequence[str]) -> list[Entry]:
         """Leave out what the loop has already, and note what was trimmed while it was pending."""
-        pending = [entry for entry in entries if (entry.stream, entry.id) not in self._held]
-        ids = (*trimmed, *(entry.id for entry in pending if not entry.fields))
-        if ids:
+        gone = [*trimmed, *(entry.id for entry in entries if not entry.fields)]
+        if ids := tuple(id for id in gone if (stream.name, id) not in self._held):
             self._note_trimmed(Trimmed(stream.name, len(ids), _range_of(ids), ids))
-        return [entry for entry in pending if entry.fields]
+        return [entry for entry in entries if entry.fields and (stream.name, entry.id) not in self._held]
 
     def _read_new(self, stream: _Stream, number: int) -> list[Entry]:
         """Return entries that the group was not given yet, and note what was trimmed before them."""
@@ -251,14 +250,14 @@ class RedisBus(Bus[RedisMessage]):
     def _wait_for_new(self, number: int, until: float) -> list[Entry]:
         """Wait until a stream has a new entry."""
         ready = {stream.name: stream for stream in self._streams if stream.is_ready}
-        left = int(min(until - time.monotonic(), self._longest_wait) * 1000)
-        if left <= 0:
+        if (left := until - time.monotonic()) <= 0:
             return []
         if not ready:
-            time.sleep(left / 1000)
+            time.sleep(left)
             return []
+        milliseconds = max(int(min(left, self._longest_wait) * 1000), 1)  # 0 would be for ever
         found = self._client.xreadgroup(
-            self._group, self._consumer, dict.fromkeys(ready, ">"), count=number, block=left
+            self._group, self._consumer, dict.fromkeys(ready, ">"), count=number, block=milliseconds
         )
         arrived: list[Entry] = []
         for name, entries in found or ():
@@ -494,6 +493,13 @@ class RedisBus(Bus[RedisMessage]):
             if gone := sorted(set(ids) - {_text(id) for id in kept}, key=_order):
                 self._note_trimmed(Trimmed(stream.name, len(gone), _range_of(gone)))
         self._client.xgroup_delconsumer(stream.name, self._group, self._consumer)
+
+
+def _claim_seconds() -> float:
+    given = config.redis_claim_seconds
+    if isinstance(given, bool) or not isinstance(given, (int, float)):
+        raise ConsumerError("LMS_BADGES_CONFIG['redis_claim_seconds'] must be a number of seconds.")
+    return max(float(given), 1.0)
 
 
 def message_of(entry: Entry) -> messages.Message:

@@ -18,6 +18,8 @@ from badges.common.admin import PluginModelAdmin, link_to
 from badges.issuers.accredible.models import SLUG_PATTERN, AccredibleBadge, AccredibleOrganization
 from badges.issuers.accredible.organizations import check_organization, let_badges_go_on, needed_by
 
+_EDITED = ("slug", "name", "new_api_key", "new_webhook_secret", "no_webhook_secret", "unchecked")
+
 
 class OrganizationForm(forms.ModelForm):
     """An organization and its key, asked of Accredible before it is saved."""
@@ -27,6 +29,20 @@ class OrganizationForm(forms.ModelForm):
         label=gettext_lazy("API key"),
         widget=forms.PasswordInput(render_value=False, attrs={"autocomplete": "new-password"}),
         help_text=gettext_lazy("Stored encrypted and never shown again. Leave it empty to keep the stored one."),
+    )
+    new_webhook_secret = forms.CharField(
+        required=False,
+        label=gettext_lazy("Webhook secret"),
+        widget=forms.PasswordInput(render_value=False, attrs={"autocomplete": "new-password"}),
+        help_text=gettext_lazy(
+            "With one, webhooks have to be signed with it. Stored encrypted and never shown again. "
+            "Leave it empty to keep the stored one."
+        ),
+    )
+    no_webhook_secret = forms.BooleanField(
+        required=False,
+        label=gettext_lazy("Remove the webhook secret"),
+        help_text=gettext_lazy("Signatures count no more."),
     )
     unchecked = forms.BooleanField(
         required=False,
@@ -66,6 +82,8 @@ class OrganizationForm(forms.ModelForm):
     def save(self, commit: bool = True) -> AccredibleOrganization:
         if self.cleaned_data["new_api_key"]:
             self.instance.api_key = self.cleaned_data["new_api_key"].strip()
+        if self.cleaned_data["new_webhook_secret"] or self.cleaned_data["no_webhook_secret"]:
+            self.instance.webhook_secret = self.cleaned_data["new_webhook_secret"]
         return super().save(commit)
 
 
@@ -75,7 +93,7 @@ class AccredibleOrganizationAdmin(PluginModelAdmin):
 
     form = OrganizationForm
     list_display = ("__str__", "slug", "has_key")
-    fields = ("slug", "name", "new_api_key", "unchecked")
+    fields = _EDITED
 
     def save_model(self, request: Any, obj: AccredibleOrganization, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
@@ -89,15 +107,20 @@ class AccredibleOrganizationAdmin(PluginModelAdmin):
 
     def get_fields(self, request: Any, obj: Any = None) -> tuple[str, ...]:
         may = self.has_add_permission(request) if obj is None else self.has_change_permission(request, obj)
-        return ("slug", "name", "new_api_key", "unchecked") if may else ("slug", "name", "has_key")
+        return _EDITED if may else ("slug", "name", "has_key", "has_webhook_secret")
 
     def get_readonly_fields(self, request: Any, obj: Any = None) -> tuple[str, ...]:
         # Templates and badges name it by its slug.
-        return ("has_key",) if obj is None else ("has_key", "slug")
+        shown = ("has_key", "has_webhook_secret")
+        return shown if obj is None else (*shown, "slug")
 
     @admin.display(boolean=True, description=gettext_lazy("API key"))
     def has_key(self, organization: AccredibleOrganization) -> bool:
         return bool(organization.encrypted_key)
+
+    @admin.display(boolean=True, description=gettext_lazy("webhook secret"))
+    def has_webhook_secret(self, organization: AccredibleOrganization) -> bool:
+        return bool(organization.encrypted_webhook_secret)
 
 
 @admin.register(AccredibleBadge)

@@ -7,19 +7,33 @@ on at a page that has a number, so no link is followed.
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import requests
 from requests.auth import AuthBase
 
-from badges.common.http import MAX_PAGES, HttpApi, NoAnswer, Remedies
+from badges.common.http import MAX_PAGES, HttpApi, NoAnswer, Refused, Remedies
 from badges.exceptions import Permanent, SharedProblem
 from badges.issuers import answers
 from badges.issuers.accredible.conf import config
 from badges.issuers.accredible.models import SLUG_PATTERN, AccredibleOrganization
-from badges.issuers.accredible.payloads import ExternalBadge, badge_from, badges_from, next_page, rows_of, search_body
+from badges.issuers.accredible.payloads import (
+    ExternalBadge,
+    badge_from,
+    badges_from,
+    changes_body,
+    design_image,
+    group_from,
+    groups_from,
+    next_page,
+    search_body,
+    total_count,
+)
+from badges.issuers.base import TemplateFact
 
 _CHECK = "Check the organization's key, and the template's group."
 _REMEDIES = Remedies(address="Correct the API address in LMS_BADGES_CONFIG.", access=_CHECK, not_found=_CHECK)
@@ -71,18 +85,41 @@ class AccredibleClient:
         """Delete a badge with what it says about the person. Raises NotFound when there is none."""
         self.api.delete(f"credentials/{external_id}")
 
-    def group_name(self, group: str) -> str:
-        """Return the name of a group. Raises NotFound when there is none."""
-        answer = self.api.get(f"issuer/groups/{group}")
-        found = answer.get("group") if isinstance(answer, dict) else None
-        if not isinstance(found, dict):
-            raise NoAnswer(self.api.message("the answer describes no group."), uncertain=False, circuit=True)
-        return str(found.get("name") or "")
+    def template_badges(self, group: str, number: int) -> tuple[list[ExternalBadge], int | None]:
+        """Return a page of the badges of a group, ended ones too, and the number of the next page."""
+        page = self.api.post("credentials/search", search_body(template=group, page=number))
+        return list(badges_from(page)), self._following(page, number)
 
-    def groups(self) -> Iterator[dict[str, Any]]:
-        """Yield the groups of this organization as Accredible describes them."""
-        for page in self._pages(lambda number: self.api.get("issuer/all_groups", page=number, page_size=50)):
-            yield from (row for row in rows_of(page, "groups") if isinstance(row, dict))
+    def changed_badges(self, since: dt.date, number: int) -> tuple[list[ExternalBadge], int | None]:
+        """Return a page of the badges that were changed since a day, and the number of the next page."""
+        page = self.api.post("credentials/search", changes_body(since=since, page=number))
+        return list(badges_from(page)), self._following(page, number)
+
+    def group(self, group: str) -> TemplateFact:
+        """Return a group, with the image of its design. Raises NotFound when there is none."""
+        answer = self.api.get(f"issuer/groups/{group}")
+        try:
+            found = group_from(answer.get("group"), management_url=_management_url())
+        except (ValueError, AttributeError):
+            raise NoAnswer(self.api.message("the answer describes no group."), uncertain=False, circuit=True) from None
+        return self._with_images([found])[0]
+
+    def groups(self, number: int) -> tuple[list[TemplateFact], int | None, int | None]:
+        """Return a page of the groups, the number of the next page, and how many groups there are in all."""
+        page = self.api.get("issuer/all_groups", page=number, page_size=50)
+        found = list(groups_from(page, management_url=_management_url()))
+        return self._with_images(found), self._following(page, number), total_count(page)
+
+    def _with_images(self, groups: list[tuple[TemplateFact, str]]) -> list[TemplateFact]:
+        """Return groups with the images of their designs, each of which is asked for once."""
+        images = {design: self._image_of(design) for _, design in groups if design}
+        return [replace(fact, image_url=images.get(design, "")) for fact, design in groups]
+
+    def _image_of(self, design: str) -> str:
+        try:
+            return design_image(self.api.get(f"designs/{design}"))
+        except Refused:
+            return ""  # a badge can be issued without
 
     def organization_name(self) -> str:
         """Return what the account is called at Accredible."""
@@ -103,17 +140,22 @@ class AccredibleClient:
         for _ in range(MAX_PAGES):
             page = ask(number)
             yield page
-            try:
-                following = next_page(page)
-            except ValueError:
-                message = "a list goes on at another address than a page with a number. Nothing was sent there."
-                raise Permanent(self.api.message(f"{message} {_REMEDIES.address}")) from None
+            following = self._following(page, number)
             if following is None:
                 return
-            if following <= number:
-                break
             number = following
-        raise Permanent(self.api.message("a list does not end. Tell the administrator of the service."))
+        raise self.api.endless_list()
+
+    def _following(self, page: Any, number: int) -> int | None:
+        """Return the number of the page after the one with this number; None when it is the last."""
+        try:
+            following = next_page(page)
+        except ValueError:
+            message = "a list goes on at another address than a page with a number. Nothing was sent there."
+            raise Permanent(self.api.message(f"{message} {_REMEDIES.address}")) from None
+        if following is not None and following <= number:
+            raise self.api.endless_list()
+        return following
 
 
 def client_for(organization: str) -> AccredibleClient:
@@ -123,7 +165,7 @@ def client_for(organization: str) -> AccredibleClient:
     Organizations in ``LMS_BADGES_CONFIG["accredible"]["ORGANIZATIONS"]`` win over rows of the admin, so that an
     operator can keep every key out of the database.
     """
-    if not re.fullmatch(SLUG_PATTERN, organization):
+    if not is_slug(organization):
         raise SharedProblem(
             f"The Accredible organization {organization[:50]!r} is no slug. Correct the issuer of the template: give "
             "the slug of an organization in the admin."
@@ -162,6 +204,42 @@ def client_with(organization: str, api_key: str) -> AccredibleClient:
 def is_in_settings(organization: str) -> bool:
     """Return whether the settings have a key for an organization."""
     return bool(_key_in_settings(organization))
+
+
+def organizations() -> list[str]:
+    """Return the slugs of the organizations that have a key in the settings or the admin; one statement."""
+    in_settings = {slug for slug, api_key in config.ORGANIZATIONS.items() if api_key and is_slug(slug)}
+    rows = AccredibleOrganization.objects.exclude(encrypted_key="").order_by("slug").values_list("slug", flat=True)
+    return sorted(in_settings | set(rows))
+
+
+def settings_problems() -> list[tuple[str, str]]:
+    """Return what is wrong with the settings beside types and names: messages and hints."""
+    place = "LMS_BADGES_CONFIG['accredible']"
+    found = []
+    listed = config.ORGANIZATIONS if isinstance(config.ORGANIZATIONS, dict) else {}
+    for number, (slug, api_key) in enumerate(listed.items(), start=1):
+        if not is_slug(slug):
+            hint = "Choose a slug of letters A to Z, digits, hyphens and underscores."
+            found.append((f"The key of entry {number} of ORGANIZATIONS in {place} is no slug.", hint))
+        elif not isinstance(api_key, str) or not _KEY.fullmatch(api_key.strip()):
+            found.append((f"ORGANIZATIONS in {place} holds no API key for {slug}.", "Copy it from Accredible."))
+    if "{key}" not in str(config.authorization):
+        hint = "Write for example 'Token token={key}'."
+        found.append((f"authorization in {place} has no place for the key, so no request is accepted.", hint))
+    if str(config.update_method).upper() not in ("PATCH", "PUT"):
+        found.append((f"update_method in {place} is neither PATCH nor PUT; PATCH is used.", "Write one of the two."))
+    return found
+
+
+def is_slug(text: Any) -> bool:
+    """Return whether a text can be the slug of an organization."""
+    return isinstance(text, str) and re.fullmatch(SLUG_PATTERN, text) is not None
+
+
+def _management_url() -> str:
+    base = str(config.ACCREDIBLE_SANDBOX_BASE_URL if config.USE_SANDBOX else config.ACCREDIBLE_BASE_URL).rstrip("/")
+    return f"{base}/issuer/dashboard/group/{{}}/information-and-appearance"
 
 
 def _key_in_settings(organization: str) -> str:

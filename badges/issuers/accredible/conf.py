@@ -26,6 +26,9 @@ DEFAULTS: dict[str, Any] = {
     # Whether a retired person's credentials are deleted at Accredible.
     "delete_retired": True,
     "timeout": 10,
+    # {slug of an organization: secret}. Webhooks of such an organization have to be signed with it.
+    "WEBHOOK_SECRETS": {},
+    "webhook_signature_header": "X-Accredible-Signature",
 }
 
 config = Config("LMS_BADGES_CONFIG", DEFAULTS, section="accredible", host_setting=HOST_SETTING)

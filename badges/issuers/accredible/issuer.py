@@ -13,7 +13,7 @@ import datetime as dt
 import logging
 import time
 import uuid
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -25,18 +25,35 @@ from badges.common.person_names import name_of
 from badges.conf import config
 from badges.exceptions import Permanent, Retryable, SharedProblem, Waiting
 from badges.inserts import insert, new_row
-from badges.issuers.accredible import payloads, targets
-from badges.issuers.accredible.client import AccredibleClient, client_for
+from badges.issuers.accredible import payloads, states, targets
+from badges.issuers.accredible.client import AccredibleClient, client_for, is_slug, organizations, settings_problems
 from badges.issuers.accredible.conf import DEFAULTS
 from badges.issuers.accredible.conf import config as accredible_config
 from badges.issuers.accredible.models import AccredibleBadge, AccredibleState
 from badges.issuers.accredible.organizations import reencrypt_keys
 from badges.issuers.accredible.payloads import ExternalBadge
-from badges.issuers.base import Issued, Issuer, IssuerTarget
+from badges.issuers.accredible.webhook import AccredibleWebhook
+from badges.issuers.base import (
+    BadgeFact,
+    BadgePage,
+    EventPage,
+    Fact,
+    Issued,
+    Issuer,
+    IssuerTarget,
+    KnownBadge,
+    ListedBadge,
+    TemplateFact,
+    TemplatePage,
+)
+from badges.issuers.models import TemplateState
 from badges.issuers.registry import ProviderChannel
 from badges.outbox.channels import HandlerResult
 
 log = logging.getLogger(__name__)
+
+MOVED = "Accredible does not have the badge where it was asked for. It is asked for next where its template says now."
+AGAIN_SECONDS = 0.1
 
 
 class AccredibleIssuer(Issuer):
@@ -87,7 +104,8 @@ class AccredibleIssuer(Issuer):
         assert badge.external_id is not None
         with contextlib.suppress(NotFound):
             client_for(badge.organization).delete(badge.external_id)
-        AccredibleBadge.objects.filter(pk=badge.pk).update(external_id=None, url="", state=AccredibleState.DELETED)
+        deleted = {"state": AccredibleState.DELETED, "state_at": timezone.now()}
+        AccredibleBadge.objects.filter(pk=badge.pk).update(external_id=None, url="", **deleted)
         return None
 
     def issued(self, credential_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Issued]:
@@ -96,14 +114,144 @@ class AccredibleIssuer(Issuer):
 
     def circuits(self, credential_id: uuid.UUID) -> Sequence[str]:
         """Name the organization, whose limits, key and outages are its own, and the group there."""
-        return targets.circuits_of_credential(credential_id)
+        return self.circuits_of([credential_id])[0]
+
+    def circuits_of(self, credential_ids: Sequence[uuid.UUID]) -> Sequence[Sequence[str]]:
+        """Return ``circuits`` of several credentials; one statement."""
+        return targets.circuits_of_credentials(credential_ids)
 
     def reencrypt(self) -> int:
         """Encrypt the organizations' keys with the newest key."""
         return reencrypt_keys()
 
+    def settings_problems(self) -> Sequence[tuple[str, str]]:
+        """Return what is wrong with the settings."""
+        return settings_problems()
+
+    # --- what Accredible tells ---------------------------------------------------------------------------------------
+
+    webhook = AccredibleWebhook()
+    can_sync = True
+    can_sweep = True
+
+    def organizations(self) -> Sequence[str]:
+        """Return the organizations of the settings and the admin."""
+        return organizations()
+
+    def organization_id(self, text: str) -> str | None:
+        """Return a slug as it is."""
+        return text if is_slug(text) else None
+
+    def account_circuit(self, organization: str) -> str:
+        """Name the organization."""
+        return targets.circuit_of(organization)
+
+    def check_organization(self, organization: str) -> str:
+        """Ask Accredible for the name of the key's account."""
+        return client_for(organization).organization_name()
+
+    def fetch(self, organization: str, about: Mapping[str, str]) -> Sequence[Fact]:
+        """Ask Accredible for the credential or the group, and believe only the answer."""
+        asked_at = timezone.now()
+        if "group" in about:
+            return (self.template(organization, about["group"]),)
+        external_id = about.get("credential", "")
+        if not AccredibleBadge.objects.filter(organization=organization, external_id=external_id).exists():
+            return ()  # one of somebody else
+        client = client_for(organization)
+        try:
+            found = client.badge(external_id)
+        except NotFound:
+            client.organization_name()  # not the credential but the address may be wrong; then this raises
+            return (BadgeFact(external_id, AccredibleState.DELETED, asked_at),)
+        return (_fact(found, asked_at),)
+
+    def write_badges(self, organization: str, facts: Sequence[BadgeFact], *, now: dt.datetime) -> int:
+        """Write the states of badges."""
+        return states.write(organization, facts)
+
+    def template_page(self, organization: str, cursor: Any = None) -> TemplatePage:
+        """Ask for a page of groups; the cursor is its number."""
+        return TemplatePage(*client_for(organization).groups(cursor or 1))
+
+    def template(self, organization: str, external_id: str) -> TemplateFact:
+        """Ask for one group."""
+        client = client_for(organization)
+        target = IssuerTarget(self.slug, organization, external_id)
+        try:
+            return client.group(targets.group_of(target))
+        except NotFound:
+            client.organization_name()
+            return TemplateFact(id=external_id, state=TemplateState.GONE)
+
+    def event_page(self, organization: str, since: dt.datetime, cursor: Any = None) -> EventPage:
+        """Ask for a page of the badges that were changed since a day, as Accredible has no list of events."""
+        asked_at = timezone.now()
+        badges, following = client_for(organization).changed_badges(_today(since), cursor or 1)
+        return EventPage([_fact(badge, asked_at) for badge in badges], asked_at, following)
+
+    # --- reconciling -------------------------------------------------------------------------------------------------
+
+    can_reconcile = True
+
+    def badge_page(self, organization: str, external_template: str, cursor: Any = None) -> BadgePage:
+        """Ask for a page of the badges of a group; the cursor is its number."""
+        group = targets.group_of(IssuerTarget(self.slug, organization, external_template))
+        badges, following = client_for(organization).template_badges(group, cursor or 1)
+        return BadgePage([_listed(badge) for badge in badges], following)
+
+    def badge(self, organization: str, external_id: str) -> ListedBadge | None:
+        """Ask for one badge."""
+        client = client_for(organization)
+        try:
+            return _listed(client.badge(external_id))
+        except NotFound:
+            client.organization_name()
+            return None
+
+    def known_badges(self, organization: str, external_template: str) -> Sequence[KnownBadge]:
+        """Return the rows that have a badge of Accredible's."""
+        rows = AccredibleBadge.objects.filter(
+            organization=organization, external_template=external_template, external_id__isnull=False
+        ).exclude(state=AccredibleState.DELETED)
+        return [KnownBadge(row.pk, str(row.external_id), row.state) for row in rows.order_by("pk")]
+
+    def templates_of_badges(self, organization: str) -> Sequence[str]:
+        """Return the templates of all rows that have a badge."""
+        rows = AccredibleBadge.objects.filter(organization=organization, external_id__isnull=False)
+        return sorted(set(rows.order_by().values_list("external_template", flat=True).distinct()))
+
+    def state_here(self, state: str, told: str) -> str:
+        """Return the state that follows from what Accredible tells."""
+        return states.state_after(state, told)
+
+    def reset(self, badges: Collection[KnownBadge]) -> int:
+        """Let rows say that nobody asked Accredible."""
+        number = 0
+        for badge in badges:
+            rows = AccredibleBadge.objects.filter(pk=badge.credential_id, external_id=badge.external_id)
+            number += rows.filter(state=badge.state).update(
+                state=AccredibleState.CREATED,
+                state_at=None,
+                external_id=None,
+                organization="",
+                external_template="",
+                issued_at=None,
+                url="",
+            )
+        return number
+
 
 channel = ProviderChannel(AccredibleIssuer.slug)
+
+
+def _listed(found: ExternalBadge) -> ListedBadge:
+    state = found.state(_today(timezone.now()))
+    return ListedBadge(found.id, state, state != AccredibleState.EXPIRED, found.earner, found.credential)
+
+
+def _fact(found: ExternalBadge, asked_at: dt.datetime) -> BadgeFact:
+    return BadgeFact(found.id, found.state(_today(asked_at)), asked_at, found.earner, found.template, found.url)
 
 
 def _known(badge: AccredibleBadge) -> Issued:
@@ -133,6 +281,10 @@ def _issue(badge: AccredibleBadge) -> HandlerResult | None:
     if not held:
         return HandlerResult.NOTHING_TO_DO
     target = targets.of_template(badge.credential.template_id)
+    if badge.state == AccredibleState.NO_RESPONSE and targets.where_asked(badge) != target:
+        # What goes wrong there is the matter of other circuits than those that let this row pass.
+        _unbind(badge, AccredibleState.ERROR)
+        raise Waiting(MOVED, retry_after=AGAIN_SECONDS)
     client, group = client_for(target.organization), targets.group_of(target)
     body = _body(badge, group)
     if _adopt(badge, client, target):
@@ -206,7 +358,7 @@ def _revoke(badge: AccredibleBadge) -> HandlerResult | None:
         # What has ended or was deleted there needs no end any more: the learner does not hold it.
         if _is_held_there(client, badge.external_id, _today(now)):
             raise
-    AccredibleBadge.objects.filter(pk=badge.pk).update(state=AccredibleState.REVOKED)
+    AccredibleBadge.objects.filter(pk=badge.pk).update(state=AccredibleState.REVOKED, state_at=timezone.now())
     return None
 
 
@@ -261,7 +413,7 @@ def _adopt_where_asked(badge: AccredibleBadge) -> bool:
     """Look for the badge where Accredible was asked for it, and take it; whether it was there."""
     if not badge.organization:
         return False
-    target = IssuerTarget(AccredibleIssuer.slug, badge.organization, badge.external_template)
+    target = targets.where_asked(badge)
     return _adopt(badge, client_for(target.organization), target)
 
 
@@ -296,6 +448,7 @@ def _candidates(badge: AccredibleBadge, client: AccredibleClient, group: str, em
 
 def _bind(badge: AccredibleBadge, found: ExternalBadge, target: IssuerTarget) -> bool:
     """Write down which badge of Accredible's it is; False when that one belongs to another credential."""
+    now = timezone.now()
     try:
         with transaction.atomic():
             if found.credential == str(badge.pk):
@@ -304,7 +457,8 @@ def _bind(badge: AccredibleBadge, found: ExternalBadge, target: IssuerTarget) ->
                 external_id=found.id,
                 organization=target.organization,
                 external_template=target.external_template,
-                state=found.state(_today(timezone.now())),
+                state=states.state_after(AccredibleState.ACCEPTED, found.state(_today(now))),
+                state_at=now,
                 issued_at=_issued_at(badge, found),
                 url=found.url,
             )
@@ -391,7 +545,7 @@ def _reason(error: Refused, client: AccredibleClient, target: IssuerTarget) -> P
     if error.status not in (404, 422):
         return error
     try:
-        client.group_name(targets.group_of(target))
+        client.group(targets.group_of(target))
     except NotFound:
         return SharedProblem(
             f"The group {target.external_template} of the organization {target.organization} is not at Accredible. "

@@ -21,7 +21,7 @@ class AccredibleOrganization(models.Model):
     Entered by an operator, who chooses the slug by which templates name it. Accredible has no id for it: a key may be
     that of a whole account or of one department. Organizations listed in
     ``LMS_BADGES_CONFIG["accredible"]["ORGANIZATIONS"]`` need no row, and win over one. The key is stored encrypted and
-    never shown again.
+    never shown again, and so is the secret that signs webhooks, if there is one.
 
     .. no_pii:
     """
@@ -35,6 +35,7 @@ class AccredibleOrganization(models.Model):
     )
     name = models.CharField(_("name"), max_length=255, blank=True)
     encrypted_key = EncryptedField(_("API key"))
+    encrypted_webhook_secret = EncryptedField(_("webhook secret"))
 
     class Meta:
         default_permissions = ()
@@ -58,6 +59,15 @@ class AccredibleOrganization(models.Model):
     @api_key.setter
     def api_key(self, api_key: str) -> None:
         self.encrypted_key = encrypt(api_key) if api_key else ""
+
+    @property
+    def webhook_secret(self) -> str:
+        """The secret that signs its webhooks, in clear; Permanent when no key of this installation reads it."""
+        return decrypt(self.encrypted_webhook_secret) if self.encrypted_webhook_secret else ""
+
+    @webhook_secret.setter
+    def webhook_secret(self, secret: str) -> None:
+        self.encrypted_webhook_secret = encrypt(secret) if secret else ""
 
 
 class AccredibleState(models.TextChoices):
@@ -87,6 +97,9 @@ class AccredibleBadge(models.Model):
     badge of a credential that has ended is renewed, and passes to the row of the new credential. ``issued_at`` is the
     time Accredible was told, of which it keeps the day.
 
+    What Accredible tells of the badge changes ``state`` and nothing else: the credential falls by penalties and people
+    only. ``state_at`` is when the state was written or asked for: what was asked for earlier changes nothing.
+
     .. no_pii: Holds Accredible's id of the badge.
     """
 
@@ -99,6 +112,7 @@ class AccredibleBadge(models.Model):
     state = models.CharField(
         _("state"), max_length=15, choices=AccredibleState.choices, default=AccredibleState.CREATED
     )
+    state_at = models.DateTimeField(_("state since"), null=True, blank=True)
     issued_at = models.DateTimeField(_("issued"), null=True, blank=True)
     url = models.URLField(_("address"), max_length=500, blank=True)
 

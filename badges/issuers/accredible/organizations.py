@@ -91,9 +91,12 @@ def let_badges_go_on(slug: str) -> None:
 
 
 def reencrypt_keys() -> int:
-    """Encrypt every stored key anew, in the caller's transaction; returns how many."""
-    rows = list(AccredibleOrganization.objects.select_for_update().exclude(encrypted_key="").order_by("id"))
-    for row in rows:
-        row.encrypted_key = reencrypted(row.encrypted_key)
-        row.save(update_fields=["encrypted_key"])
-    return len(rows)
+    """Encrypt every stored key and secret anew, in the caller's transaction; returns how many."""
+    number = 0
+    for row in AccredibleOrganization.objects.select_for_update().order_by("id"):
+        for column in ("encrypted_key", "encrypted_webhook_secret"):
+            if stored := getattr(row, column):
+                setattr(row, column, reencrypted(stored))
+                number += 1
+        row.save(update_fields=["encrypted_key", "encrypted_webhook_secret"])
+    return number

@@ -13,6 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from badges.issuers.base import TemplateFact
+from badges.issuers.models import TemplateState
+
 # The name under which Accredible keeps the id of our credential, in the credential's ``meta_data``.
 OUR_ID = "lms_badges_credential"
 
@@ -28,7 +31,7 @@ class ExternalBadge:
     A credential as Accredible describes it, as far as we care.
 
     ``credential`` is the id of our credential that it was issued for, ``earner`` our id of the learner; None when it
-    does not say.
+    does not say. ``is_published`` is None in lists, which do not tell it.
     """
 
     id: str
@@ -37,16 +40,16 @@ class ExternalBadge:
     earner: str | None
     credential: str | None
     template: str | None
-    is_published: bool
+    is_published: bool | None
     issued_on: dt.date | None
     ends_on: dt.date | None
     url: str
 
     def state(self, today: dt.date) -> str:
-        """Return what state it is in: ``expired``, ``pending`` (not published) or ``accepted``."""
+        """Return its state: ``expired``, ``pending`` (not published), ``accepted``, or ``valid`` (one of the two)."""
         if self.ends_on is not None and self.ends_on <= today:
             return "expired"
-        return "accepted" if self.is_published else "pending"
+        return {None: "valid", True: "accepted", False: "pending"}[self.is_published]
 
     def may_be(self, *, credential: str, earner: str, email: str, template: str, today: dt.date) -> bool:
         """
@@ -118,6 +121,11 @@ def search_body(*, template: str, email: str = "", earner: str = "", page: int =
     return {**body, "recipient": recipient} if recipient else body
 
 
+def changes_body(*, since: dt.date, page: int) -> dict[str, Any]:
+    """Return the question for the badges of an organization that were changed since a day."""
+    return {"start_updated_date": since.isoformat(), "page": page, "page_size": 50}
+
+
 def says_duplicate(refusal: str) -> bool:
     """Return whether the text of a refusal says that the person has a badge of this group already."""
     return bool(_SAYS_DUPLICATE.search(refusal.lower()))
@@ -141,7 +149,7 @@ def badge_from(answer: Any) -> ExternalBadge:
         earner=_text(recipient.get("id", described.get("recipient_id"))),
         credential=_text(_dict(described.get("meta_data")).get(OUR_ID)),
         template=_text(described.get("group_id", group.get("id"))),
-        is_published=described.get("approve") is not False,
+        is_published=described["approve"] if isinstance(described.get("approve"), bool) else None,
         issued_on=_day(described.get("issued_on")),
         ends_on=_day(described.get("expired_on")),
         url=_web_address(described.get("url")),
@@ -155,6 +163,48 @@ def badges_from(page: Any) -> Iterator[ExternalBadge]:
             yield badge_from(row)
         except ValueError:
             continue
+
+
+def group_from(described: Any, *, management_url: str) -> tuple[TemplateFact, str]:
+    """
+    Read Accredible's description of a group, and the id of its design; ValueError when it names none.
+
+    Groups have no states: it is in use. ``management_url`` is the page of a group there, with ``{}`` for its id.
+    """
+    number = str(described.get("id")) if isinstance(described, dict) else ""
+    if not re.fullmatch(r"[0-9]{1,18}", number):
+        raise ValueError("the answer describes no group")
+    design = described.get("badge_design_id") or described.get("primary_design_id") or described.get("design_id")
+    fact = TemplateFact(
+        id=str(int(number)),
+        state=TemplateState.ACTIVE,
+        at=_time(described.get("updated_at")),
+        name=str(described.get("course_name") or described.get("name") or ""),
+        description=str(described.get("course_description") or ""),
+        management_url=management_url.format(number),
+    )
+    return fact, str(design) if re.fullmatch(r"[0-9]{1,18}", str(design)) else ""
+
+
+def groups_from(page: Any, *, management_url: str) -> Iterator[tuple[TemplateFact, str]]:
+    """Read a page of groups, passing over what describes none."""
+    for row in rows_of(page, "groups"):
+        try:
+            yield group_from(row, management_url=management_url)
+        except ValueError:
+            continue
+
+
+def design_image(answer: Any) -> str:
+    """Return the address of the image that a design is drawn as; "" when it has none."""
+    design = _dict(answer.get("design", answer) if isinstance(answer, dict) else None)
+    return _web_address(design.get("rasterized_content_url"))
+
+
+def total_count(page: Any) -> int | None:
+    """Return how many rows a list has on all pages, if the page tells that."""
+    total = _dict(page.get("meta") if isinstance(page, dict) else None).get("total_count")
+    return total if type(total) is int and total >= 0 else None
 
 
 def rows_of(page: Any, name: str) -> list[Any]:
@@ -200,6 +250,14 @@ def _day(value: Any) -> dt.date | None:
         return dt.date.fromisoformat(text)
     except ValueError:
         return None
+
+
+def _time(value: Any) -> dt.datetime | None:
+    try:
+        moment = dt.datetime.fromisoformat(str(value))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
 
 
 def _web_address(value: Any) -> str:

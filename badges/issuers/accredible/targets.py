@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Sequence
+from typing import Any
 
 from django.db.models import F, OuterRef, Subquery
 
@@ -36,25 +37,24 @@ def of_template(template_id: int) -> IssuerTarget:
     return IssuerTarget(SLUG, issuer.organization, issuer.external_template)
 
 
-def circuits_of_credential(credential_id: uuid.UUID) -> Sequence[str]:
-    """Return the circuits of where a badge was asked for, or else of where its template says; one statement."""
+def circuits_of_credentials(credential_ids: Sequence[uuid.UUID]) -> list[Sequence[str]]:
+    """Return the circuits of where badges were asked for, or else of where their templates say; one statement."""
     issuers = TemplateIssuer.objects.filter(template=OuterRef("credential__template"), provider=SLUG)
-    badge = (
-        AccredibleBadge.objects.filter(pk=credential_id)
+    badges = (
+        AccredibleBadge.objects.filter(pk__in=credential_ids)
         .annotate(
             template_id=F("credential__template"),
             organization_now=Subquery(issuers.values("organization")[:1]),
             template_now=Subquery(issuers.values("external_template")[:1]),
         )
-        .first()
+        .in_bulk()
     )
-    if badge is None:
-        return (SLUG,)
-    if is_bound(badge):
-        return circuits(IssuerTarget(SLUG, badge.organization, badge.external_template))
-    if badge.organization_now is None:
-        return SLUG, _circuit_without_issuer(badge.template_id)
-    return circuits(IssuerTarget(SLUG, badge.organization_now, badge.template_now))
+    return [_circuits_of(badges.get(credential_id)) for credential_id in credential_ids]
+
+
+def where_asked(badge: AccredibleBadge) -> IssuerTarget:
+    """Return where Accredible was asked for a badge."""
+    return IssuerTarget(SLUG, badge.organization, badge.external_template)
 
 
 def is_bound(badge: AccredibleBadge) -> bool:
@@ -87,3 +87,14 @@ def circuit_of(organization: str) -> str:
 def _circuit_without_issuer(template_id: int) -> str:
     # No organization has an empty slug.
     return f"{SLUG}::template-{template_id}"
+
+
+def _circuits_of(badge: Any) -> Sequence[str]:
+    """Return the circuits of a badge that was loaded with where its template says."""
+    if badge is None:
+        return (SLUG,)
+    if is_bound(badge):
+        return circuits(where_asked(badge))
+    if badge.organization_now is None:
+        return SLUG, _circuit_without_issuer(badge.template_id)
+    return circuits(IssuerTarget(SLUG, badge.organization_now, badge.template_now))

@@ -53,6 +53,13 @@ class CredlyClient:
             message = self.api.message("the answer names no badge, although none was refused.")
             raise NoAnswer(message, uncertain=True, circuit=True) from None
 
+    def template_badges(self, template: str, link: str | None) -> tuple[list[ExternalBadge], str | None]:
+        """Return a page of the badges of a template in all states, and the link to the next one."""
+        page, following = self.api.page(
+            f"{self._folder}/badges", answers.next_link, link=link, filter=f"badge_template_id::{template}"
+        )
+        return list(badges_from(page)), following
+
     def badges_of(self, *, earner: str, template: str) -> Iterator[ExternalBadge]:
         """Yield the badges of a template that were issued under our id of a learner, whatever their state."""
         wanted = f"issuer_earner_id::{earner}|badge_template_id::{template}"

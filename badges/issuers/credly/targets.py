@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from typing import Any
 
 from django.db.models import F, OuterRef, Subquery
 
@@ -23,37 +24,31 @@ SLUG = "credly"
 _LONGEST_ID = 60
 
 
-def of_template(template_id: int) -> IssuerTarget:
-    """Return where the badges of a template are issued. Raises SharedProblem when it is not issued at Credly."""
-    issuer = TemplateIssuer.objects.filter(template=template_id, provider=SLUG).select_related("template").first()
-    if issuer is None:
-        raise SharedProblem(
-            "The template of this badge is not issued at Credly any more. Add Credly to the issuers of the "
-            "template, and the badges that wait are issued; or close their messages.",
-            circuit=_circuit_without_issuer(template_id),
-        )
-    return IssuerTarget(SLUG, issuer.organization, issuer.external_template)
+def of_templates(template_ids: Sequence[int]) -> list[IssuerTarget | SharedProblem]:
+    """Return where the badges of templates are issued, or a problem for one that is not issued at Credly."""
+    found = TemplateIssuer.objects.filter(template__in=set(template_ids), provider=SLUG)
+    by_template = {issuer.template_id: issuer for issuer in found}
+    return [_target(by_template.get(template_id), template_id) for template_id in template_ids]
 
 
-def circuits_of_credential(credential_id: uuid.UUID) -> Sequence[str]:
-    """Return the circuits of where a badge was asked for, or else of where its template says; one statement."""
+def circuits_of_credentials(credential_ids: Sequence[uuid.UUID]) -> list[Sequence[str]]:
+    """Return the circuits of where badges were asked for, or else of where their templates say; one statement."""
     issuers = TemplateIssuer.objects.filter(template=OuterRef("credential__template"), provider=SLUG)
-    badge = (
-        CredlyBadge.objects.filter(pk=credential_id)
+    badges = (
+        CredlyBadge.objects.filter(pk__in=credential_ids)
         .annotate(
             template_id=F("credential__template"),
             organization_now=Subquery(issuers.values("organization")[:1]),
             template_now=Subquery(issuers.values("external_template")[:1]),
         )
-        .first()
+        .in_bulk()
     )
-    if badge is None:
-        return (SLUG,)
-    if is_bound(badge):
-        return circuits(IssuerTarget(SLUG, badge.organization, badge.external_template))
-    if badge.organization_now is None:
-        return SLUG, _circuit_without_issuer(badge.template_id)
-    return circuits(IssuerTarget(SLUG, badge.organization_now, badge.template_now))
+    return [_circuits_of(badges.get(credential_id)) for credential_id in credential_ids]
+
+
+def where_asked(badge: CredlyBadge) -> IssuerTarget:
+    """Return where Credly was asked for a badge."""
+    return IssuerTarget(SLUG, badge.organization, badge.external_template)
 
 
 def is_bound(badge: CredlyBadge) -> bool:
@@ -91,6 +86,27 @@ def spellings(external_id: str) -> Sequence[str]:
     except ValueError:
         return (external_id,)
     return str(found), str(found).upper(), found.hex, found.hex.upper()
+
+
+def _target(issuer: TemplateIssuer | None, template_id: int) -> IssuerTarget | SharedProblem:
+    if issuer is None:
+        return SharedProblem(
+            "The template of this badge is not issued at Credly any more. Add Credly to the issuers of the "
+            "template, and the badges that wait are issued; or close their messages.",
+            circuit=_circuit_without_issuer(template_id),
+        )
+    return IssuerTarget(SLUG, issuer.organization, issuer.external_template)
+
+
+def _circuits_of(badge: Any) -> Sequence[str]:
+    """Return the circuits of a badge with the columns of ``circuits_of_credentials``."""
+    if badge is None:
+        return (SLUG,)
+    if is_bound(badge):
+        return circuits(where_asked(badge))
+    if badge.organization_now is None:
+        return SLUG, _circuit_without_issuer(badge.template_id)
+    return circuits(IssuerTarget(SLUG, badge.organization_now, badge.template_now))
 
 
 def _circuit_without_issuer(template_id: int) -> str:

@@ -5,20 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from badges.backfill.run_kinds import KIND, count_people
 from badges.common.stopping import stop_on_signals
 from badges.exceptions import Permanent, Retryable
-from badges.management.runs import RunCommand
-from badges.runs import queue
-from badges.runs.models import ACTIVE, Run, RunMode
+from badges.management import run_commands
+from badges.runs.models import RunMode
 
 
-class Command(RunCommand):
+class Command(BaseCommand):
     """``badges_backfill --template SLUG… [--since TIME] [--event-time] [--plan|--apply]``."""
 
-    unit, result_says = "people", "Who gains what"
     help = (
         "Give the badges of templates to those who have earned them by logged events, which arrived before the "
         "templates were there or demanded what they do now. Without --apply nothing is given: the command says who "
@@ -43,29 +41,25 @@ class Command(RunCommand):
         parser.add_argument("--result", type=Path, metavar="FILE", help="Write who gains what by which events, as CSV.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        person = self.account(options["by"])
-        try:
-            run = self._started(options, person)
-            with stop_on_signals() as stop:
-                total = count_people(run.read_parameters())
-                self.carry_out(run, stop, total=total, verbosity=options["verbosity"])
-            self.report(run, options["result"])
-        except (Permanent, Retryable) as error:
-            raise CommandError(str(error)) from error
-        if run.mode == RunMode.PLAN:
-            self.stdout.write("Nothing was given. To give the badges, give the same command with --apply.")
-
-    def _started(self, options: dict[str, Any], person: Any) -> Run:
-        """Start the run, or return the open one that asks for the same, which is to go on."""
+        person = run_commands.account(options["by"])
         given = {"templates": options["template"], "since": options["since"], "event_time": options["event_time"]}
         mode = RunMode.APPLY if options["apply"] else RunMode.PLAN
         try:
-            return queue.start(KIND, mode=mode, parameters=given, person=person)
-        except queue.RunRefused:
-            asked = queue.prepare(KIND, mode=mode, parameters=given)
-            same = Run.objects.filter(kind=KIND, active_key=ACTIVE, subject=asked.subject, mode=mode)
-            run = same.filter(parameters=asked.parameters).first()
-            if run is None:
-                raise
-            self.stdout.write(f"There is an open run of the same, {run.pk}, which goes on.")
-            return run
+            with stop_on_signals() as stop:
+                run = run_commands.started(KIND, given, mode=mode, stdout=self.stdout, person=person)
+                run_commands.carry_out(
+                    run,
+                    stop,
+                    unit="people",
+                    stderr=self.stderr,
+                    verbosity=options["verbosity"],
+                    total=count_people(run.read_parameters()),
+                )
+        except (Permanent, Retryable) as error:
+            raise CommandError(str(error)) from error
+        self.stdout.write(f"Run {run.pk}: {run_commands.counts_of(run) or 'nothing in the event log counts'}.")
+        if options["result"] is not None:
+            run_commands.write_result(run, options["result"])
+            self.stdout.write(f"Who gains what is in {options['result']}.")
+        if mode == RunMode.PLAN:
+            self.stdout.write("Nothing was given. To give the badges, give the same command with --apply.")

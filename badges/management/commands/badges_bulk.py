@@ -6,22 +6,26 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import CommandError, CommandParser
+from django.contrib.auth import get_user_model
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
 
 from badges.bulk import files, uploads
 from badges.bulk.uploads import BulkAction, BulkReasons, Upload
-from badges.common.stopping import stop_on_signals
+from badges.common.progress_bar import ProgressBar
+from badges.common.stopping import StopRequest, stop_on_signals
 from badges.exceptions import Permanent, Retryable, UnusableReasonError
-from badges.management.runs import RunCommand
-from badges.runs import queue
-from badges.runs.models import ACTIVE, Run, RunMode
+from badges.runs import queue, results, worker
+from badges.runs.models import ACTIVE, Run, RunMode, RunState
 
 ACTIONS = {"award": BulkAction.AWARD, "revoke": BulkAction.REVOKE}
 
+# The wait between two looks at a run that another worker carries out.
+WAIT_SECONDS = 1.0
 MOST_PROBLEMS = 100
 
 
-class Command(RunCommand):
+class Command(BaseCommand):
     """``badges_bulk award|revoke FILE [--apply]`` and ``badges_bulk undo RUN``."""
 
     help = (
@@ -47,21 +51,29 @@ class Command(RunCommand):
         parser.add_argument("--result", type=Path, metavar="FILE", help="Write what happened to each row, as CSV.")
 
     def handle(self, *args: Any, action: str, what: str, **options: Any) -> None:
-        person = self.account(options["by"])
+        self._verbosity: int = options["verbosity"]
+        person = self._account(options["by"])
         try:
             if action == "undo":
                 run = self._undone(what, person)
             else:
                 run = self._started(ACTIONS[action], Path(what), person, options)
             with stop_on_signals() as stop:
-                total = run.total or int(run.read_parameters()["rows"])
-                self.carry_out(run, stop, total=total, verbosity=options["verbosity"])
-            self.report(run, options["result"])
-            self._say_what_to_do_next(run)
+                self._carry_out(run, stop)
+            self._report(run, options["result"])
         except (Permanent, Retryable, UnusableReasonError) as error:
             raise CommandError(str(error)) from error
 
     # --- which run ---------------------------------------------------------------------------------------------------
+
+    def _account(self, username: str | None) -> Any:
+        if username is None:
+            return None
+        users = get_user_model()
+        person = users._default_manager.filter(**{users.USERNAME_FIELD: username}).first()
+        if person is None:
+            raise CommandError("--by: there is no account with this username here.")
+        return person
 
     def _started(self, action: BulkAction, file: Path, person: Any, options: dict[str, Any]) -> Run:
         """Start the run of a file, or return the open one of the same file, which is to go on."""
@@ -115,8 +127,41 @@ class Command(RunCommand):
             before.refresh_from_db()
         return before
 
-    def _say_what_to_do_next(self, run: Run) -> None:
+    # --- carrying it out ---------------------------------------------------------------------------------------------
+
+    def _carry_out(self, run: Run, stop: StopRequest) -> None:
+        """Carry a run out, or watch another worker do it, until it is closed."""
+        total = run.total or int(run.read_parameters()["rows"])
+        with ProgressBar(self.stderr, unit="rows", total=total, verbosity=self._verbosity) as bar:
+            while run.is_open:
+                claimed = queue.claim(now=timezone.now(), run_id=run.pk)
+                if claimed is not None:
+                    worker.carry_out(claimed, should_stop=stop, on_progress=lambda changed: bar.show(changed.done))
+                elif not stop.requested:
+                    stop.wait(WAIT_SECONDS)
+                run.refresh_from_db()
+                bar.show(run.done)
+                if run.is_open and stop.requested:
+                    raise CommandError("Stopped before the end. Give the same command again: it goes on there.")
+
+    def _report(self, run: Run, result: Path | None) -> None:
+        counts = ", ".join(f"{name}: {number}" for name, number in sorted(run.read_counts().items()))
+        self.stdout.write(f"Run {run.pk}: {counts or 'there was nothing to do'}.")
+        if run.state != RunState.DONE:
+            raise CommandError(f"The run is {run.get_state_display()}. {run.note} The admin page Runs can resume it.")
+        if result is not None:
+            self._write_result(run, result)
         if run.mode == RunMode.PLAN:
             self.stdout.write("Nothing was awarded or revoked. To do it, give the same command with --apply.")
         elif run.mode == RunMode.APPLY:
             self.stdout.write(f"To take all of it back: manage.py badges_bulk undo {run.pk}")
+
+    def _write_result(self, run: Run, file: Path) -> None:
+        if not results.is_file(run.result.name):
+            raise CommandError(f"The run has no result any more. {run.note}".strip())
+        try:
+            with run.result.open("rb") as stored:
+                file.write_bytes(stored.read())
+        except OSError as error:
+            raise CommandError(f"{file}: {error.strerror}. The run is done; its page has the result.") from error
+        self.stdout.write(f"What happened to each row is in {file}.")

@@ -21,10 +21,8 @@ from badges.runs import worker as run_worker
 IDLE_SECONDS = 1.0
 REPORT_SECONDS = 5.0
 
-# Outbox rows that are delivered before the inbox is processed again.
-ROWS_PER_ROUND = 200
-
-# How long runs are carried out before the inbox is processed again.
+# How long outbox rows are delivered, and runs carried out, before the inbox is processed again.
+DELIVERY_SECONDS = 5.0
 RUN_SECONDS = 5.0
 
 # With --forever: how often badges at their end are looked for.
@@ -42,9 +40,8 @@ class Command(BaseCommand):
     help = (
         "Decide events that wait in the inbox, deliver what is due in the outbox, carry out runs, mark badges that "
         "are at their end as expired, remind learners of ends, and once a day read the events of providers, then end; "
-        "with "
-        "--forever keep doing so until SIGTERM or Ctrl-C, which finishes the row at hand. Needs no Celery and no "
-        "broker, and may run beside both. Exit code 1: dead letters were made."
+        "with --forever keep doing so until SIGTERM or Ctrl-C, which finishes the rows that have begun. Needs no "
+        "Celery and no broker, and may run beside both. Exit code 1: dead letters were made."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -83,7 +80,7 @@ class Command(BaseCommand):
         self._totals.add_events(result)
         if self._stop.requested:
             return True
-        done = delivery.drain(limit=ROWS_PER_ROUND, should_stop=self._stop)
+        done = delivery.drain(seconds=DELIVERY_SECONDS, should_stop=self._stop)
         self._totals.add_rows(done)
         runs = self._carry_out_runs()
         self._totals.add_runs(runs)

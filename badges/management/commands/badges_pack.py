@@ -15,6 +15,7 @@ from badges.catalog.documents import DocumentError
 from badges.catalog.editing import Outcome, SaveResult
 from badges.catalog.own_event_types import EventTypeInUseError, EventTypeResult
 from badges.catalog.validation import given_by_people_only
+from badges.issuers.cautions import cautions_of
 
 _SIGNS = {Outcome.CREATED: "create", Outcome.UPDATED: "update"}
 
@@ -97,6 +98,8 @@ class Command(BaseCommand):
             self.stdout.write(f"{sign}  {item.document['slug']}  {item.document['name']}")
             if given_by_people_only(item.document):
                 self.stdout.write("          only people give it: no requirement, no criteria, no badge condition")
+            for caution in cautions_of(item.document):
+                self.stdout.write(f"          warning: {caution}")
         else:
             self.stdout.write(f"{sign}  event type {item.document['name']}")
         for change in item.changes:

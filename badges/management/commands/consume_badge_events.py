@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from django import db
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
 from edx_django_utils.cache import RequestCache
 
@@ -51,7 +52,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--bus", choices=[*BUSES, "file"], help="where the events are")
+        parser.add_argument("--bus", choices=[*BUSES, "file"], help="where the events are; without it: the host's bus")
         parser.add_argument(
             "-t",
             "--topic",
@@ -176,7 +177,7 @@ class Command(BaseCommand):
 
 def _check_options(options: dict[str, Any]) -> str:
     """Return the bus. Raises CommandError, which says what to type, when the arguments do not belong together."""
-    bus = options["bus"] or ("file" if options["input"] else None)
+    bus = options["bus"] or ("file" if options["input"] else _bus_of_host() if options["topic"] else None)
     if bus is None:
         usages = [*(BUS_USAGE.format(bus=name) for name in BUSES), FILE_USAGE]
         raise CommandError("\n  ".join(["Say where the events are, for example:", *usages]))
@@ -192,6 +193,12 @@ def _check_options(options: dict[str, Any]) -> str:
         missing = "a topic (-t)" if not options["topic"] else "a consumer group (-g)"
         raise CommandError(f"Name {missing}:\n  {BUS_USAGE.format(bus=bus)}")
     return bus
+
+
+def _bus_of_host() -> str | None:
+    """Return the bus that the host's own consumer reads; None when it has none of ours."""
+    package = str(getattr(settings, "EVENT_BUS_CONSUMER", "")).partition(".")[0]
+    return next((name for name in BUSES if package == f"edx_event_bus_{name}"), None)
 
 
 @contextmanager

@@ -19,6 +19,10 @@ from badges.runs.models import ACTIVE, Run, RunMode, RunState
 WAIT_SECONDS = 1.0
 
 
+class _Stopped(CommandError):
+    """Somebody has stopped the command."""
+
+
 class Command(BaseCommand):
     """``sync_badge_templates [--provider SLUG] [--organization ID] [--plan]``."""
 
@@ -48,7 +52,9 @@ class Command(BaseCommand):
             for slug, identifier in wanted:
                 try:
                     self._report(slug, identifier, self._carry_out(self._started(slug, identifier, mode), stop))
-                except (Permanent, Retryable) as error:
+                except _Stopped:
+                    raise
+                except (CommandError, Permanent, Retryable) as error:
                     self.stderr.write(f"{slug} {identifier}: {error}")
                     failed.append(identifier)
         if failed:
@@ -96,12 +102,12 @@ class Command(BaseCommand):
                 run.refresh_from_db()
                 bar.show(run.done)
                 if run.is_open and stop.requested:
-                    raise CommandError("Stopped before the end. Give the same command again: it goes on there.")
+                    raise _Stopped("Stopped before the end. Give the same command again: it goes on there.")
         return run
 
     def _report(self, provider: str, organization: str, run: Run) -> None:
         if run.state != RunState.DONE:
-            raise Permanent(f"The run is {run.get_state_display()}. {run.note} The admin page Runs can resume it.")
+            raise CommandError(f"The run is {run.get_state_display()}. {run.note} The admin page Runs can resume it.")
         counts = ", ".join(f"{name}: {number}" for name, number in sorted(run.read_counts().items()))
         self.stdout.write(f"{provider} {organization}: {counts or 'there are no templates'}.")
         if run.mode == RunMode.PLAN:

@@ -52,6 +52,7 @@ FILTERS = {
     "recipient.email": "lower(recipient_email) = lower(?)",
     "recipient.id": "recipient_id = ?",
     "recipient.name": "recipient_name = ?",
+    "start_updated_date": "updated_at >= ?",
 }
 
 

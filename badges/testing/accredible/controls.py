@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import hmac
+import json
+
 from badges.testing.accredible.failures import Failure
 from badges.testing.accredible.provider import Provider
-from badges.testing.accredible.records import Call, Credential, Group, Organization
+from badges.testing.accredible.records import Call, Credential, Delivery, Event, Group, Organization
 from badges.testing.accredible.store import Store
-from badges.testing.standin import FAILURE_VERBS, StandIn
+from badges.testing.accredible.wording import webhook_json
+from badges.testing.standin import FAILURE_VERBS, StandIn, Webhooks
 
 # The names that both interfaces know, and the record each gives (``None``: a plain value).
 OBSERVATIONS: dict[str, type | None] = {
     "organizations": Organization,
     "groups": Group,
     "credentials": Credential,
+    "events": Event,
+    "deliveries": Delivery,
     "calls": Call,
     "counts": None,
     "failures": Failure,
@@ -26,6 +32,9 @@ VERBS: dict[str, type | None] = {
     "expire_credential": Credential,
     "publish_credential": Credential,
     "delete_credential": None,
+    "set_webhook": None,
+    "send_webhooks_again": None,
+    "wait_for_webhooks": None,
     **FAILURE_VERBS,
 }
 
@@ -39,6 +48,12 @@ class Controls(StandIn, Provider):
 
     def __init__(self, store: Store, *, port: int = 0) -> None:
         super().__init__(port=port, store=store)
+        self._webhooks = Webhooks(store, event=Event, encode=self._encode)
+        self._secret = ""
+
+    def record_event(self, event: Event) -> None:
+        """Hand what happened to the webhooks."""
+        self._webhooks.record_event(event)
 
     # Observations
 
@@ -66,6 +81,36 @@ class Controls(StandIn, Provider):
     def counts(self) -> dict[str, int]:
         """How many calls each kind of endpoint got."""
         return self.store.calls_by_endpoint()
+
+    @property
+    def events(self) -> list[Event]:
+        """What happened to credentials, oldest first."""
+        return self.store.all(Event)
+
+    @property
+    def deliveries(self) -> list[Delivery]:
+        """Every attempt to post a webhook."""
+        return self.store.all(Delivery)
+
+    # Webhooks
+
+    def set_webhook(self, url: str | None, *, secret: str = "", retries: int = 0, retry_after: float = 0.1) -> None:
+        """Post events to this address from now on (``None``: to nobody), signed if there is a secret."""
+        self._webhooks.url, self._webhooks.retries, self._webhooks.retry_after = url, retries, retry_after
+        self._secret = secret
+
+    def send_webhooks_again(self, event_id: str | None = None) -> int:
+        """Post one event once more, or all that were never answered with 200. Returns how many."""
+        return self._webhooks.send_again(event_id)
+
+    def wait_for_webhooks(self, timeout: float = 10.0) -> bool:
+        """Wait until all events so far are posted. False: it took too long."""
+        return self._webhooks.wait(timeout)
+
+    def _encode(self, event: Event) -> tuple[bytes, dict[str, str]]:
+        body = json.dumps(webhook_json(event)).encode()
+        signature = hmac.digest(self._secret.encode(), body, "sha256").hex()
+        return body, {"X-Accredible-Signature": signature} if self._secret else {}
 
     # What goes wrong
 

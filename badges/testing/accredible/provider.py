@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import secrets
+import uuid
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
 from badges.testing.accredible import issuing
-from badges.testing.accredible.records import Credential, Group, Organization
+from badges.testing.accredible.records import Credential, Event, Group, Organization
 from badges.testing.accredible.store import Store
 from badges.testing.standin import Record, Refused
 
@@ -24,6 +25,9 @@ class Provider:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.organization: int | None = None  # the account that is meant when none is named
+
+    def record_event(self, event: Event) -> None:
+        """Told of every event after it has been written; whoever wants to know overrides this."""
 
     # Organizations and their keys
 
@@ -71,6 +75,7 @@ class Provider:
                 **{**defaults, **fields},
             )
             self.store.save(credential)
+        self._event("credential.created", credential)
         return credential
 
     def change(self, credential: Credential, body: Mapping[str, Any]) -> Credential:
@@ -87,7 +92,9 @@ class Provider:
 
     def delete_credential(self, credential_id: int) -> None:
         """The credential is deleted: it cannot be found any more."""
-        self.store.delete(Credential, "id = ?", [self.credential(credential_id).id])
+        credential = self.credential(credential_id)
+        self.store.delete(Credential, "id = ?", [credential.id])
+        self._event("credential.deleted", credential)
 
     def credential(self, credential_id: int) -> Credential:
         """Find a credential by its id."""
@@ -184,7 +191,14 @@ class Provider:
     def _change(self, credential: Credential, **changes: Any) -> Credential:
         changed = replace(credential, updated_at=_now(), **changes)
         self.store.save(changed)
+        self._event("credential.updated", changed)
         return changed
+
+    def _event(self, event_type: str, credential: Credential) -> None:
+        described = {"id": credential.id, "name": credential.name, "group_id": credential.group_id}
+        event = Event(str(uuid.uuid4()), credential.organization_id, event_type, _now(), {"credential": described})
+        self.store.save(event)
+        self.record_event(event)
 
 
 def _now() -> datetime:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from badges.testing.standin import Call, Record
+from badges.testing.standin import Call, Delivery, Record
 
 
 @dataclass(frozen=True)
@@ -65,4 +65,15 @@ class Credential(Record):
     request: dict = field(default_factory=dict)
 
 
-RECORDS: tuple[type[Record], ...] = (Organization, Group, Credential, Call)
+@dataclass(frozen=True)
+class Event(Record):
+    """Something that happened to a credential, with what the webhook says of it (``data``)."""
+
+    id: str
+    organization_id: int
+    event_type: str
+    occurred_at: datetime
+    data: dict = field(default_factory=dict)
+
+
+RECORDS: tuple[type[Record], ...] = (Organization, Group, Credential, Event, Call, Delivery)

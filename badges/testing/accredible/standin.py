@@ -35,5 +35,7 @@ class AccredibleStandIn(Controls):
 
     def stop(self) -> None:
         """Close the port, end what waits, let go of the state file."""
+        self._listener.stopping.set()
+        self._webhooks.stop()
         super().stop()
         self.store.close()

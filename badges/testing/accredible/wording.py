@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from badges.testing.accredible.records import Credential, Group, Organization
+from badges.testing.accredible.records import Credential, Event, Group, Organization
 
 PER_PAGE = 50
 
@@ -89,6 +89,11 @@ def listed_json(credential: Credential, group: Group | None) -> dict[str, Any]:
         "issuer": {"name": "Stand-in Academy", "id": credential.organization_id},
         "meta_data": credential.meta_data or None,
     }
+
+
+def webhook_json(event: Event) -> dict[str, Any]:
+    """Say that something happened to a credential, without the address of its recipient."""
+    return {"event_type": event.event_type, "occurred_at": time_text(event.occurred_at), "data": event.data}
 
 
 def page_json(name: str, rows: Sequence[dict[str, Any]], *, page: int, size: int, total: int) -> dict[str, Any]:

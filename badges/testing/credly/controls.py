@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 from badges.testing.credly.failures import Failure
 from badges.testing.credly.provider import Provider
 from badges.testing.credly.records import Badge, Call, Delivery, Event, Organization, Template
 from badges.testing.credly.store import Store
-from badges.testing.credly.webhooks import Webhooks
-from badges.testing.standin import FAILURE_VERBS, StandIn
+from badges.testing.credly.wording import webhook_json
+from badges.testing.standin import FAILURE_VERBS, StandIn, Webhooks
 
 # The names that both interfaces know, and the record each gives (``None``: a plain value).
 OBSERVATIONS: dict[str, type | None] = {
@@ -49,7 +51,7 @@ class Controls(StandIn, Provider):
 
     def __init__(self, store: Store, *, port: int = 0, webhook_url: str | None = None, **habits: bool) -> None:
         super().__init__(port=port, store=store, **habits)
-        self._webhooks = Webhooks(store, url=webhook_url)
+        self._webhooks = Webhooks(store, event=Event, encode=_encode, url=webhook_url)
 
     def record_event(self, event: Event) -> None:
         """Hand what happened to the webhooks."""
@@ -111,3 +113,7 @@ class Controls(StandIn, Provider):
     def drop(self, *, on: str = "issue", times: int | None = 1, carried_out: bool = True) -> None:
         """Cut the connection instead of answering; what was asked is done, unless told otherwise."""
         super().drop(on=on, times=times, carried_out=carried_out)
+
+
+def _encode(event: Event) -> tuple[bytes, dict[str, str]]:
+    return json.dumps(webhook_json(event)).encode(), {}

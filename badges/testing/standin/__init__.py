@@ -11,6 +11,7 @@ from badges.testing.standin.messages import Refused, Reply, Request
 from badges.testing.standin.records import Call, Delivery, Record
 from badges.testing.standin.remote import Remote, StandInProcess
 from badges.testing.standin.store import Store
+from badges.testing.standin.webhooks import Webhooks
 
 __all__ = [
     "ALL",
@@ -27,4 +28,5 @@ __all__ = [
     "StandIn",
     "StandInProcess",
     "Store",
+    "Webhooks",
 ]

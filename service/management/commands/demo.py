@@ -7,6 +7,7 @@ import socket
 import sys
 import threading
 from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,8 @@ from badges.models import BadgeTemplate, InboxMessage, Learner, OutboxMessage
 from badges.testing.credly import CredlyProcess
 from credentials_config.models import Credential
 from credentials_config.testing.lms import LmsProcess
-from service.demo import awards, certificates, learning_events
+from service.demo import awards, certificates, learning_events, redis_bus, webhooks
+from service.demo.redis_bus import RedisServer
 
 LOGIN = ("demo", "demo-only-on-this-machine")
 
@@ -48,26 +50,40 @@ class Command(BaseCommand):
             default=learning_events.LEARNERS,
             help="how many people take the courses",
         )
+        parser.add_argument(
+            "--bus", choices=["file", "redis"], default="file", help="how the events come: redis starts a Redis for it"
+        )
         parser.add_argument("--serve", action="store_true", help="serve even without a terminal")
 
-    def handle(self, *args: Any, port: int, learners: int, serve: bool, **options: Any) -> None:
+    def handle(self, *args: Any, port: int, learners: int, bus: str, serve: bool, **options: Any) -> None:
         self.console = Console(soft_wrap=True)
         port = _free_port(port)
         folder = Path(settings.DATA_DIR)
         folder.mkdir(parents=True, exist_ok=True)
-        self._step("Starting a stand-in for Credly")
-        with CredlyProcess(state=folder / "credly.sqlite3", organization=learning_events.ORGANIZATION) as credly:
+        with ExitStack() as stack:
+            redis = stack.enter_context(RedisServer()) if bus == "redis" else None
+            self._step("Starting a stand-in for Credly")
+            organization = learning_events.ORGANIZATION
+            credly = stack.enter_context(CredlyProcess(state=folder / "credly.sqlite3", organization=organization))
             self._configure_credly(credly)
             self._prepare()
-            self._consume(folder / "events.jsonl", learners)
+            if redis:
+                self._consume_redis(redis, learners)
+            else:
+                self._consume(folder / "events.jsonl", learners)
             self._deliver()
+            if redis:
+                self.console.print(f"On the stream {redis_bus.LIFECYCLE}: {redis.announced()} announcements")
             self._show(credly)
+            self._step("Receiving a webhook: a learner accepts a badge at Credly")
+            webhook = webhooks.accept_a_badge(self.console, self.stdout, credly, port=port)
             self._explain_criteria()
             self._give_other_badges(folder)
             with LmsProcess() as lms:
                 self._give_certificates(lms, f"http://127.0.0.1:{port}", folder)
                 self._share(f"http://127.0.0.1:{port}")
                 if serve or sys.stdin.isatty():
+                    credly.set_webhook(url=webhook)
                     self._serve(port, credly)
 
     def _configure_credly(self, credly: CredlyProcess) -> None:
@@ -94,6 +110,21 @@ class Command(BaseCommand):
         number = learning_events.write_events(path, learners)
         self._step(f"Consuming {number} events from {path}")
         call_command("consume_badge_events", bus="file", input=str(path), stdout=self.stdout)
+
+    def _consume_redis(self, redis: RedisServer, learners: int) -> None:
+        redis.configure()
+        self._step("Putting the events of an LMS on Redis streams")
+        number = redis.send(learning_events.events(learners))
+        topics = [*redis_bus.TOPICS.values()]
+        self._step(f"Consuming {number} events from the streams {' and '.join(topics)}")
+        call_command(
+            "consume_badge_events",
+            bus="redis",
+            topic=topics,
+            group=redis_bus.GROUP,
+            until_idle=True,
+            stdout=self.stdout,
+        )
 
     def _deliver(self) -> None:
         waiting = OutboxMessage.objects.filter(state="pending").count()

@@ -11,7 +11,7 @@ import pytest
 
 from credentials_config.generators.pdf import samples
 from credentials_config.models import CredentialAsset, CredentialConfiguration, CredentialType
-from tests.admin.pages import errors, save
+from tests.admin.pages import errors, fields, save
 from tests.credentials_config.admin.pages import CONFIGURATIONS, TYPES, page_of
 from tests.credentials_config.factories import CredentialTypeFactory
 from tests.support.certificates import configure_certificate
@@ -34,6 +34,25 @@ def test_a_type_is_made_of_plug_ins_and_their_options(designer: Any) -> None:
     made = CredentialType.objects.get()
     assert (made.name, made.processor, made.generator) == ("Diploma", "completions", "text_generator")
     assert made.options == {"required_completion": 0.5}
+
+
+@pytest.mark.parametrize("opened", [None, "", "0" * 64])
+def test_a_form_that_does_not_say_what_its_author_saw_is_refused(designer: Any, opened: str | None) -> None:
+    row = CredentialTypeFactory(name="Diploma", processor="completions", generator="text_generator")
+    page = save(designer, page_of(row), name="Certificate", opened=opened, incomplete="on")
+    assert any(message.startswith("Somebody saved this") for message in errors(page)), errors(page)
+    assert CredentialType.objects.get().name == "Diploma"
+
+
+def test_the_second_of_two_editors_of_a_type_is_refused(designer: Any) -> None:
+    row = CredentialTypeFactory(name="Diploma", processor="completions", generator="text_generator")
+    seen_by_both = fields(designer, page_of(row))
+    given = {"incomplete": "on", "opened": seen_by_both["opened"]}
+    assert save(designer, page_of(row), options=GOOD, **given).status_code == 302
+    page = save(designer, page_of(row), name="Certificate", **given)
+    assert any(message.startswith("Somebody saved this") for message in errors(page)), errors(page)
+    saved = CredentialType.objects.get()
+    assert (saved.name, saved.options) == ("Diploma", {"required_completion": 0.5})
 
 
 def test_every_plug_in_that_is_installed_can_be_chosen_and_helps(designer: Any) -> None:

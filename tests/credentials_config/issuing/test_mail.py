@@ -280,6 +280,15 @@ def test_a_credential_invalidated_before_its_mail_is_not_announced(lms: LmsStand
     assert smtp_server.emails == []
 
 
+def test_a_mail_that_nobody_needs_tells_nothing_about_the_mail_server(lms: LmsStandIn, smtp_server: SmtpServer) -> None:
+    add_algebra(lms, finished=1, unfinished=0)
+    issue(configure_certificate())
+    lifecycle.invalidate(Credential.objects.all(), public_reason="It was a rehearsal.")
+    Circuit.objects.create(name="smtp", failures=3)
+    deliver()
+    assert Circuit.objects.get().failures == 3
+
+
 def test_a_reissued_document_is_announced_once_and_quietly_not_at_all(lms: LmsStandIn, smtp_server: SmtpServer) -> None:
     add_algebra(lms, finished=1, unfinished=0)
     issue(configure_certificate())

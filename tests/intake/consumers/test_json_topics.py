@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-from itertools import count
 from typing import Any
 
 import pytest
-from confluent_kafka import Producer
 from django.utils import timezone
 
 from badges.api import process_pending
@@ -16,6 +14,7 @@ from badges.intake import inbox
 from badges.intake.consumers import json_messages
 from badges.intake.consumers.kafka import KafkaBus
 from badges.intake.consumers.loop import Consumer, ConsumerError, Skipped
+from badges.intake.consumers.redis import RedisBus
 from badges.intake.events import Event, Unreadable
 from badges.intake.models import InboxMessage, InboxState
 from badges.pipeline import handle
@@ -28,11 +27,10 @@ from tests.factories import (
     workshop_event,
     workshop_requirement,
 )
-from tests.services import Kafka
+from tests.support.json_topics import TopicsOnKafka, TopicsOnRedis
 from tests.support.kafka_doubles import received
 
 pytestmark = pytest.mark.django_db(transaction=True)
-_numbers = count(1)
 
 
 @pytest.fixture(autouse=True)
@@ -121,32 +119,34 @@ def test_a_consumer_of_json_topics_needs_no_registry(settings: Any) -> None:
         KafkaBus(["workshops", "learning"], "badges")
 
 
-def test_events_of_a_json_topic_earn_badges(kafka: Kafka, settings: Any) -> None:
-    number = next(_numbers)
-    settings.EVENT_BUS_KAFKA_BOOTSTRAP_SERVERS = kafka.bootstrap_servers
+@pytest.mark.live
+@pytest.mark.parametrize("broker", [TopicsOnKafka, TopicsOnRedis], ids=["kafka", "redis"])
+def test_events_of_a_json_topic_earn_badges(request: pytest.FixtureRequest, broker: type, settings: Any) -> None:
+    topics = broker(request.getfixturevalue(broker.name))
+    settings.EVENT_BUS_KAFKA_BOOTSTRAP_SERVERS = topics.env.get("KAFKA_BOOTSTRAP_SERVERS")
     settings.EVENT_BUS_KAFKA_SCHEMA_REGISTRY_URL = None
-    settings.EVENT_BUS_TOPIC_PREFIX = "test"
-    settings.LMS_BADGES_CONFIG = {"json_topics": [f"workshops-{number}"], "user_lms_id_field": ""}
+    settings.EVENT_BUS_REDIS_CONNECTION_URL = topics.env.get("EVENT_BUS_REDIS_CONNECTION_URL")
+    settings.EVENT_BUS_TOPIC_PREFIX = topics.prefix
+    settings.LMS_BADGES_CONFIG = {"json_topics": ["workshops"], "user_lms_id_field": ""}
     make_template(slug="sailor", requirements=[workshop_requirement()])
     make_event_type(learner_path="username:workshop")
     for name in ("ada", "grace"):
         UserFactory(username=name)
-    topic = f"test-workshops-{number}"
-    kafka.create_topic(topic)
-    producer = Producer({"bootstrap.servers": kafka.bootstrap_servers, "log_level": 0})
-    producer.produce(topic, json.dumps(workshop_event(workshop="ada")).encode())
-    binary = [(name, text.encode()) for name, text in attributes().items()]
-    producer.produce(topic, json.dumps(workshop_event(workshop="grace")["data"]).encode(), headers=binary)
-    producer.produce(topic, b"houba")
-    assert producer.flush(30) == 0
+    topics.create("workshops")
+    topics.send("workshops", workshop_event(workshop="ada"))
+    binary = {name.removeprefix("ce_"): text for name, text in attributes().items()}
+    topics.send("workshops", workshop_event(workshop="grace")["data"], binary)
+    topics.send("workshops", b"houba")
 
     results = []
     consumer = Consumer(
-        KafkaBus([f"workshops-{number}"], f"badges-{number}"),
+        {"kafka": KafkaBus, "redis": RedisBus}[topics.name](["workshops"], "badges"),
         handle=lambda batch: results.append(handle(batch)),
         stop=StopRequest(),
         until_idle=True,
     )
     consumer.run()
     assert sum(result.awarded for result in results) == 2
-    assert InboxMessage.objects.get(state=InboxState.DEAD).reason == "not JSON: Expecting value at character 1"
+    dead = InboxMessage.objects.get(state=InboxState.DEAD)
+    assert dead.reason == "not JSON: Expecting value at character 1"
+    assert dead.received_from.startswith(f"{topics.name}:{topics.full('workshops')}")

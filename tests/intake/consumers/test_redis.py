@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from redis import Redis as Client
 from redis import exceptions
 
+from badges.exceptions import Retryable
 from badges.intake.consumers import redis_client
 from badges.intake.consumers.loop import ConsumerError
 from badges.intake.consumers.redis import RELEASED
@@ -54,7 +55,7 @@ def test_what_got_lost_on_the_way_to_a_consumer_is_read_again(redis_bus: BusOnRe
     reader = redis_member(batch_size=3)
     take(redis_bus, 4, consumer=reader.bus._consumer)
     reader.start()
-    until(lambda: len(reader.items) == 10)
+    until(lambda: len(reader.items) == 10, seconds=30)  # it would take itself over after a minute
     reader.end()
     assert reader.ids == ids_of(events)
     assert redis_bus.acknowledged() == 10
@@ -63,12 +64,17 @@ def test_what_got_lost_on_the_way_to_a_consumer_is_read_again(redis_bus: BusOnRe
 def test_a_consumer_that_ends_releases_what_it_has_and_leaves_no_name(
     redis_bus: BusOnRedis, redis_member: Make
 ) -> None:
-    redis_bus.create_topic().send(*passings(30))
-    redis_member(max_events=11, batch_size=10).run()
+    def decide(batch: Any) -> None:
+        raise Retryable("The database did not answer.")
+
+    events = passings(30)
+    redis_bus.create_topic().send(*events)
+    with pytest.raises(Retryable):
+        redis_member(batch_size=10, decide=decide).run()
     consumers = redis_bus.client.xinfo_consumers(redis_bus.full_topic, redis_bus.group)
-    assert {consumer["name"].decode() for consumer in consumers} <= {RELEASED}
+    assert [(consumer["name"].decode(), consumer["pending"]) for consumer in consumers] == [(RELEASED, 10)]
     begun = time.monotonic()
-    assert len(redis_member(max_events=19).run().items) == 19
+    assert sorted(redis_member(max_events=30).run().ids) == sorted(ids_of(events))
     assert time.monotonic() - begun < 30  # and not after the minute in which a killed consumer might come back
 
 
@@ -106,6 +112,24 @@ def test_entries_that_were_trimmed_before_they_were_read_are_told_by_number_and_
     assert redis_member(until_idle=True).run().items == []
 
 
+def test_a_second_loss_before_the_end_of_the_stream_is_counted_for_itself(
+    redis_bus: BusOnRedis, redis_member: Make
+) -> None:
+    def send_and_trim() -> None:
+        redis_bus.send(*passings(30))
+        redis_bus.client.xtrim(redis_bus.full_topic, maxlen=10, approximate=False)
+
+    redis_bus.create_topic().send(*passings(3))
+    redis_member(until_idle=True).run()
+    send_and_trim()
+    again = iter([send_and_trim])
+    items = redis_member(until_idle=True, batch_size=5, decide=lambda _: next(again, lambda: None)()).run().items
+    lost = [int(item.reason.split(" entries")[0]) for item in items if isinstance(item, Unreadable)]
+    assert lost[0] == 20
+    assert len(lost) == 2
+    assert sum(lost) + len([item for item in items if isinstance(item, Event)]) == 60
+
+
 def test_a_stream_that_was_trimmed_to_nothing_is_noticed_once(redis_bus: BusOnRedis, redis_member: Make) -> None:
     redis_bus.create_topic().send(*passings(3))
     redis_member(until_idle=True).run()
@@ -128,6 +152,31 @@ def test_entries_that_were_trimmed_while_a_killed_consumer_had_them_are_told_by_
     reasons = [item.reason for item in reader.items if isinstance(item, Unreadable)]
     assert sorted(reason.split(" entries")[0] for reason in reasons) == ["1", "4"]
     assert any(f"{ids[0]} to {ids[3]}" in reason for reason in reasons)
+
+
+def test_what_is_trimmed_while_a_batch_takes_long_is_not_lost(
+    redis_bus: BusOnRedis, redis_member: Make, settings: Any
+) -> None:
+    settings.LMS_BADGES_CONFIG = {"redis_claim_seconds": 1, "intake": {"batch_bytes": 1000}}  # one event in a batch
+    events = passings(6)
+    redis_bus.create_topic().send(*events)
+
+    def decide(batch: Any) -> None:
+        if batch[0].id == ids_of(events)[0]:
+            redis_bus.client.xtrim(redis_bus.full_topic, maxlen=0, approximate=False)
+            time.sleep(1.2)
+
+    reader = redis_member(until_idle=True, decide=decide).run()
+    assert (reader.ids, reader.notices) == (ids_of(events), [])
+
+
+@pytest.mark.parametrize("given", ["a minute", None, True])
+def test_a_wrong_number_of_seconds_is_an_error(
+    redis_bus: BusOnRedis, redis_member: Make, settings: Any, given: Any
+) -> None:
+    settings.LMS_BADGES_CONFIG = {"redis_claim_seconds": given}
+    with pytest.raises(ConsumerError, match="must be a number of seconds"):
+        redis_member()
 
 
 def test_what_was_trimmed_before_the_group_was_there_is_no_loss(redis_bus: BusOnRedis, redis_member: Make) -> None:

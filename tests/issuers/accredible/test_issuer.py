@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -23,29 +23,13 @@ from badges.outbox.models import OutboxMessage
 from badges.testing.accredible import AccredibleStandIn, Credential
 from badges.testing.accredible.provider import is_over
 from tests.factories import EXPIRED, REVOKED
+from tests.issuers.accredible.conftest import ORGANIZATION
 
-pytestmark = [pytest.mark.django_db, pytest.mark.tables]
+# What is the same at every provider is tested on every database in test_all_providers.
+pytestmark = pytest.mark.django_db
 
 issue = AccredibleIssuer().issue
 revoke = AccredibleIssuer().revoke
-ORGANIZATION = "academy"
-
-
-@pytest.fixture
-def accredible(settings: Any) -> Iterator[AccredibleStandIn]:
-    with AccredibleStandIn() as stand_in:
-        configured = {
-            "ACCREDIBLE_API_BASE_URL": stand_in.url,
-            "ORGANIZATIONS": {ORGANIZATION: stand_in.key},
-            "timeout": 0.5,
-        }
-        settings.LMS_BADGES_CONFIG = {**settings.LMS_BADGES_CONFIG, "accredible": configured}
-        yield stand_in
-
-
-@pytest.fixture
-def group(accredible: AccredibleStandIn) -> str:
-    return str(accredible.add_group(name="Analytical engine").id)
 
 
 @pytest.fixture
@@ -106,7 +90,7 @@ def test_accredible_is_told_who_earned_what_and_when(
 
 
 def test_a_name_in_any_script_arrives_whole(accredible: AccredibleStandIn, credential: UserCredential) -> None:
-    get_user_model().objects.update(first_name="محمد بن موسى", last_name="الخوارزمي\0\n")
+    get_user_model().objects.update(first_name="محمد بن موسى", last_name="الخوارزمي\x01\n")
     issue(credential.id)
     assert accredible.credentials[0].recipient_name == "محمد بن موسى الخوارزمي"
 

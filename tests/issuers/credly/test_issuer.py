@@ -24,10 +24,12 @@ from badges.issuers.credly.issuer import CredlyIssuer
 from badges.issuers.credly.models import CredlyBadge, CredlyOrganization
 from badges.issuers.credly.payloads import ExternalBadge
 from badges.outbox.channels import HandlerResult
+from badges.outbox.steps import carry_out
 from badges.testing.credly import Badge, CredlyStandIn
 from tests.factories import EXPIRED, REVOKED
 
-pytestmark = [pytest.mark.django_db, pytest.mark.tables]
+# What is the same at every provider is tested on every database in test_all_providers.
+pytestmark = pytest.mark.django_db
 
 issue = CredlyIssuer().issue
 AWARDED_AT = dt.datetime(2024, 2, 29, 23, 59, 58, tzinfo=dt.UTC)
@@ -308,19 +310,6 @@ def test_a_badge_that_was_accepted_meanwhile_is_adopted_as_accepted(
     assert row(credential).state == "accepted"
 
 
-def test_after_a_look_that_took_half_the_lease_another_worker_may_be_asking(
-    credly: CredlyStandIn, credential: UserCredential, settings: Any
-) -> None:
-    settings.LMS_BADGES_CONFIG["delivery"] = {"lease_seconds": 0.4}
-    asked(credly)
-    credly.slow_down(0.3, on="find_badges", times=1)
-    with pytest.raises(Retryable, match="so long"):
-        issue(credential.id)
-    assert "issue" not in credly.counts
-    issue(credential.id)
-    assert bound_to(credential, *credly.badges)
-
-
 # Badges that are at Credly already
 
 
@@ -413,7 +402,7 @@ def test_who_comes_second_does_not_ask_too(credly: CredlyStandIn, credential: Us
     with pytest.raises(NoAnswer):
         issue(credential.id)
     with pytest.raises(Retryable, match="another worker"):
-        issuer._issue(read_before)
+        carry_out(issuer._issue(read_before))
     assert credly.counts == {"issue": 1}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from uuid import uuid4
 
 import pytest
@@ -11,7 +11,7 @@ from django.db import IntegrityError, transaction
 from badges.awarding.models import UserCredential
 from badges.catalog.models import TemplateIssuer
 from badges.common.http import NoAnswer
-from badges.exceptions import Permanent, RateLimited, SharedProblem
+from badges.exceptions import Permanent, RateLimited, SharedProblem, Waiting
 from badges.issuers.credly.issuer import CredlyIssuer
 from badges.issuers.credly.models import CredlyBadge, CredlyOrganization
 from badges.testing.credly import CredlyStandIn
@@ -40,6 +40,10 @@ def another(credly: CredlyStandIn) -> TemplateIssuer:
 def move(issuer: TemplateIssuer) -> None:
     """Let all templates be issued there."""
     TemplateIssuer.objects.update(organization=issuer.organization, external_template=issuer.external_template)
+
+
+def circuits_of(credential: UserCredential) -> Sequence[str]:
+    return CredlyIssuer().circuits(credential.id)
 
 
 @pytest.mark.parametrize("mistyped", ["organization", "template", "both", "unknown template"])
@@ -79,6 +83,11 @@ def test_what_is_not_found_where_it_was_asked_for_goes_where_the_template_says_n
     with pytest.raises(NoAnswer):
         issue(credential.id)
     move(another)
+    with pytest.raises(Waiting, match="asked for next"):
+        issue(credential.id)
+    assert credly.counts == {"issue": 1, "find_badges": 1}
+    # Whatever goes wrong from now on is about the new place, and the row belongs to the circuits of that one.
+    assert circuits_of(credential)[0] == f"credly:{another.organization}"
     issue(credential.id)
     assert [badge.organization_id for badge in credly.badges] == [another.organization]
 
@@ -123,9 +132,9 @@ def test_a_badge_that_was_refused_when_asked_for_again_goes_where_the_template_s
         issue(credential.id)
     with pytest.raises((SharedProblem, RateLimited)):
         issue(credential.id)
-    assert CredlyIssuer().circuits(credential.id)[0] == f"credly:{credly.organization}"
+    assert circuits_of(credential)[0] == f"credly:{credly.organization}"
     move(another)
-    assert CredlyIssuer().circuits(credential.id)[0] == f"credly:{another.organization}"
+    assert circuits_of(credential)[0] == f"credly:{another.organization}"
     issue(credential.id)
     assert [badge.organization_id for badge in credly.badges] == [another.organization]
 
@@ -134,12 +143,11 @@ def test_circuits_are_those_of_where_the_badge_goes(
     credly: CredlyStandIn, template: str, award: Callable[..., UserCredential], another: TemplateIssuer
 ) -> None:
     credential = award(organization=credly.organization.upper(), external_template=template)
-    circuits = CredlyIssuer().circuits
-    assert circuits(credential.id) == (f"credly:{credly.organization}", f"credly:{credly.organization}:{template}")
+    assert circuits_of(credential) == (f"credly:{credly.organization}", f"credly:{credly.organization}:{template}")
     move(another)
-    assert circuits(credential.id)[0] == f"credly:{another.organization}"
+    assert circuits_of(credential)[0] == f"credly:{another.organization}"
     TemplateIssuer.objects.all().delete()
-    assert circuits(credential.id) == ("credly", f"credly:template-{credential.template_id}")
+    assert circuits_of(credential) == ("credly", f"credly:template-{credential.template_id}")
 
 
 def test_the_database_refuses_an_uncertain_badge_without_a_place(
@@ -148,3 +156,30 @@ def test_the_database_refuses_an_uncertain_badge_without_a_place(
     award(organization=credly.organization, external_template=template)
     with pytest.raises(IntegrityError), transaction.atomic():
         CredlyBadge.objects.update(state="no_response")
+
+
+def test_a_badge_that_was_refused_and_then_issued_by_hand_is_adopted(
+    credly: CredlyStandIn, template: str, award: Callable[..., UserCredential]
+) -> None:
+    credly.change_template(template, allows_duplicates=True)
+    credential = award(organization=credly.organization, external_template=template)
+    credly.answer(on="issue", status=422, body='{"message": "The recipient is on a list."}')
+    with pytest.raises(Permanent, match="is on a list"):
+        issue(credential.id)
+    body = {
+        "recipient_email": "another@example.com",
+        "issued_to_first_name": "Ada",
+        "issued_to_last_name": "Lovelace",
+        "badge_template_id": template,
+        "issued_at": "2020-01-01 00:00:00 +0000",
+        "issuer_earner_id": str(credential.learner.uuid),
+    }
+    by_hand = credly.issue(credly.organizations[0], body)
+    issue(credential.id)
+    assert credly.badges == [by_hand]
+    badge = CredlyBadge.objects.get()
+    assert (str(badge.external_uuid), badge.organization, badge.external_template) == (
+        by_hand.id,
+        credly.organization,
+        template,
+    )

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('lms_badges', '0015_accredible_badges_can_be_deleted'),
+        ('lms_badges', '0018_defaults_beside_older_code'),
     ]
 
     operations = [

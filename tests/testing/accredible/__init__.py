@@ -1,0 +1,1 @@
+"""The Credly stand-in, over real HTTP."""
