@@ -17,6 +17,7 @@ from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.db.models import Q
 
+from badges import delivery
 from badges.awarding.models import UserCredential
 from badges.backfill import models as backfilled
 from badges.bulk import personal_data as bulk_data
@@ -146,6 +147,7 @@ def delete_personal_data(person: RetiringPerson, *, now: dt.datetime) -> dict[st
         counts["activities"] = activities.delete_of(person.learner_id)
         counts["mail settings"] = opting_out.delete_of(person.learner_id)
         counts |= flow_data.delete_of(person.learner_id)
+        counts["reasons of messages"] = delivery.clear_reasons(_outbox_keys(person.learner_id))
         counts["badges at providers"] = _forget_at_providers(person.learner_id, now)
     counts["dead letters without a person"] = inbox.clear_unreadable_payloads(now=now)
     counts |= personal_data.delete(_identifiers(person, names))
@@ -157,6 +159,12 @@ def delete_personal_data(person: RetiringPerson, *, now: dt.datetime) -> dict[st
         others = [model for model in apps.get_app_config(APP_LABEL).get_models() if model is not Learner]
         counts["causes"] = clear_account_references(others, person.user_id, get_user_model())
     return counts
+
+
+def _outbox_keys(learner_id: int) -> set[str]:
+    """Return the keys of the outbox messages about a learner."""
+    credentials = UserCredential.objects.filter(learner=learner_id)
+    return {str(learner_id), *map(str, credentials.values_list("learner_template_id", flat=True).distinct())}
 
 
 def _forget_at_providers(learner_id: int, now: dt.datetime) -> int:

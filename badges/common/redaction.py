@@ -51,7 +51,8 @@ class ErrorPageFilter(SafeExceptionReporterFilter):
 
     def get_cleansed_multivaluedict(self, request: HttpRequest | None, multivaluedict: Any) -> Any:
         """Return the values of a form that a variable has, as they are shown."""
-        cleansed = super().get_cleansed_multivaluedict(request, multivaluedict).copy()
+        # Django passes None on, and its stubs do not say so.
+        cleansed = super().get_cleansed_multivaluedict(request, multivaluedict).copy()  # type: ignore[arg-type]
         for name in cleansed:
             if _VARIABLES.search(name):
                 cleansed[name] = HIDDEN

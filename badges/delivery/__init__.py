@@ -15,7 +15,7 @@ from __future__ import annotations
 import datetime as dt
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -31,7 +31,7 @@ from badges.outbox.circuit import Hold
 from badges.outbox.models import OutboxMessage
 from badges.outbox.worker_notifications import notify_worker_on_commit
 
-__all__ = ["DeliveryResult", "close", "drain", "give_up", "probe_now", "requeue", "try_now"]
+__all__ = ["DeliveryResult", "clear_reasons", "close", "drain", "give_up", "probe_now", "requeue", "try_now"]
 
 # What an operator does is told in the reason of a dead letter, too.
 BY_HAND = "Given up by hand; retry it when it is to be delivered after all, or close it. {reason}"
@@ -95,6 +95,11 @@ def close(rows: QuerySet[OutboxMessage], *, reason: str, now: dt.datetime | None
 def give_up(rows: QuerySet[OutboxMessage], *, reason: str, now: dt.datetime | None = None) -> int:
     """Make dead letters of waiting rows; returns how many. For an operator, who gives the reason."""
     return mailbox.give_up(rows, now=_at(now), error=BY_HAND.format(reason=reason))
+
+
+def clear_reasons(keys: Collection[str]) -> int:
+    """Remove what operators wrote about the rows of these keys, because their person leaves; returns how many rows."""
+    return mailbox.clear_reasons(keys, given_up=BY_HAND.format(reason=""))
 
 
 class _Worker:

@@ -12,12 +12,15 @@ from django.utils import timezone
 
 from badges.common.progress_bar import ProgressBar
 from badges.common.stopping import StopRequest
-from badges.exceptions import Permanent
 from badges.runs import queue, results, worker
 from badges.runs.models import ACTIVE, Run, RunMode, RunState
 
 # The wait between two looks at a run that waits, or that another worker carries out.
 WAIT_SECONDS = 1.0
+
+
+class Stopped(CommandError):
+    """Somebody has stopped the command."""
 
 
 def started(
@@ -57,8 +60,8 @@ def carry_out(
     """
     Carry a run out with a progress bar, or watch another worker do it, until it is closed.
 
-    ``total`` is how many units there are, if the run does not say so yet. Raises CommandError when somebody stops it,
-    and Permanent when it has not ended well.
+    ``total`` is how many units there are, if the run does not say so yet. Raises Stopped when somebody stops it, and
+    CommandError when it has not ended well.
     """
     with ProgressBar(stderr, unit=unit, total=total if run.total is None else run.total, verbosity=verbosity) as bar:
         while run.is_open:
@@ -70,9 +73,9 @@ def carry_out(
             run.refresh_from_db()
             bar.show(run.done)
             if run.is_open and stop.requested:
-                raise CommandError("Stopped before the end. Give the same command again: it goes on there.")
+                raise Stopped("Stopped before the end. Give the same command again: it goes on there.")
     if run.state != RunState.DONE:
-        raise Permanent(f"The run is {run.get_state_display()}. {run.note} The admin page Runs can resume it.")
+        raise CommandError(f"The run is {run.get_state_display()}. {run.note} The admin page Runs can resume it.")
 
 
 def counts_of(run: Run) -> str:

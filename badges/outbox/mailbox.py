@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +29,7 @@ __all__ = [
     "NewMessage",
     "begin",
     "claim",
+    "clear_reasons",
     "close",
     "dead_letter",
     "delete_delivered",
@@ -272,6 +273,19 @@ def close(rows: QuerySet[OutboxMessage], *, now: dt.datetime, reason: str) -> in
     """Close dead letters for good, so that nobody looks at them again; returns how many. For an operator."""
     dead = rows.order_by().filter(state=OutboxState.DEAD)
     return dead.update(state=OutboxState.CLOSED, finished_at=now, closing_reason=reason[:ERROR_LENGTH])
+
+
+def clear_reasons(keys: Collection[str], *, given_up: str) -> int:
+    """
+    Remove what operators wrote about rows of these keys; returns how many rows.
+
+    ``given_up`` is the error of a row that was given up, without a reason.
+    """
+    with_reasons = [OutboxState.PENDING, OutboxState.DEAD, OutboxState.CLOSED]  # a delivered row has no reason
+    rows = OutboxMessage.objects.filter(key__in=keys, state__in=with_reasons)
+    closed = rows.exclude(closing_reason="").update(closing_reason="")
+    by_hand = rows.filter(last_error__startswith=given_up.rstrip()).exclude(last_error=given_up.rstrip())
+    return closed + by_hand.update(last_error=given_up.rstrip())
 
 
 def delete_delivered(*, before: dt.datetime, limit: int) -> int:

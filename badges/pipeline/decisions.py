@@ -33,6 +33,7 @@ from badges.intake.learners import LearnerLookup
 from badges.intake.models import Learner
 from badges.pipeline import steps
 from badges.pipeline.learner_progress import load_progress
+from badges.pipeline.penalties import StoredPenalty, stored_penalties
 from badges.pipeline.steps import BatchWork, LearnerProgress, Match
 from badges.progress import states
 from badges.progress.states import Change
@@ -148,7 +149,8 @@ def decide(events: Sequence[Event], batch: EventBatch, *, now: dt.datetime) -> B
         if everything := [*matches, *matched.for_learners]:
             learner_of = learners.get_or_create(lookup, _people_with_learner(everything, lookup))
             logged += rows_to_log(to_log, lookup, catalog, now, new_learners=learner_of)
-            granted = award_and_revoke(_apply_steps(everything, learner_of, catalog, logged, now), now=now)
+            late = stored_penalties((learner_of[key] for key in lookup.unbound if key in learner_of), catalog)
+            granted = award_and_revoke(_apply_steps(everything, learner_of, catalog, logged, late, now), now=now)
             result.awarded, result.revoked = len(granted.awarded), len(granted.revoked)
         event_log.write(logged)
     result.matched = len(matches)
@@ -310,18 +312,21 @@ def _apply_steps(
     learner_of: Mapping[PersonKey, Learner],
     catalog: Snapshot,
     logged: Sequence[LoggedEvent],
+    late: Sequence[StoredPenalty],
     now: dt.datetime,
 ) -> list[NewAward | NewRevocation]:
     """
-    Let each kind of interest do its step and store that.
+    Let each kind of interest do its step and store that. ``late`` are penalties that are stored already.
 
     Returns the awards of what became complete and the revocations of what is not complete any more, in the order of the
     events.
     """
-    progress = load_progress(_wanted(matches, learner_of))
+    progress = load_progress([*_wanted(matches, learner_of), *((each.learner, each.template) for each in late)])
     work = BatchWork(matches, learner_of, progress, now, catalog.definitions, logged, catalog.by_condition)
     batch_steps = steps.steps_for(work)
     changes: list[NewAward | NewRevocation] = []
+    for penalty in late:
+        changes += decisions_on([penalty.apply(work, now)], penalty.cause, now)
     for match in matches:
         work.touched.clear()
         steps.apply_steps(batch_steps, match, learner_of.get(match.person.key))

@@ -8,12 +8,14 @@ arrived first (``ProgressState``). So the time is stored by person, whether or n
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from django.db.models import Exists, OuterRef
 
 from badges.catalog.causes import Cause
-from badges.catalog.interests import Interest, Penalty
+from badges.catalog.interests import CompiledTemplate, Interest, Penalty
+from badges.catalog.snapshot import Snapshot
 from badges.history.event_log import person_key
 from badges.intake import learners
 from badges.intake.models import Learner
@@ -38,6 +40,47 @@ def apply_penalty(
             newest.append(requirement_id)
         state.reset(requirement_id, cause=cause, at=at, revision_id=revision_id, now=now)
     return newest
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPenalty:
+    """A reset that was stored by the LMS user id, before it was known which learner has this id."""
+
+    learner: Learner
+    template: CompiledTemplate
+    reset: RequirementReset
+    cause: Cause
+
+    def apply(self, work: BatchWork, now: dt.datetime) -> LearnerProgress:
+        """Reset the requirement in memory, and return the progress."""
+        progress = work.progress_of(self.learner, self.template)
+        progress.state.reset(
+            self.reset.requirement_id,
+            cause=self.cause,
+            at=self.reset.void_until,
+            revision_id=self.template.revision_id,
+            now=now,
+        )
+        return progress
+
+
+def stored_penalties(bound: Iterable[Learner], catalog: Snapshot) -> list[StoredPenalty]:
+    """
+    Return the resets of learners whose LMS user id has just become known; one statement, or none without learners.
+
+    Such a learner was found by the username before, and may have fulfilled what these resets make void.
+    """
+    by_person = {learner.lms_user_id: learner for learner in bound if learner.lms_user_id is not None}
+    if not by_person:
+        return []
+    templates = [template for template in catalog.compiled.values() if template is not None]
+    template_of = {requirement_id: template for template in templates for requirement_id in template.may_be_reset}
+    rows = RequirementReset.objects.filter(person__in=by_person).order_by("void_until", "pk")
+    return [
+        StoredPenalty(by_person[row.person], template_of[row.requirement_id], row, resets.cause_of(row))
+        for row in rows
+        if row.requirement_id in template_of
+    ]
 
 
 def delete_expired(*, before: dt.datetime, limit: int) -> int:

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable
 
 from django.db.models import F
 
-from badges.catalog.causes import Cause
+from badges.catalog.causes import Cause, CauseKind
 from badges.database import Among
 from badges.inserts import insert, new_row
 from badges.progress.models import RequirementReset
@@ -78,6 +78,17 @@ def of_people(people: Collection[int], requirement_ids: Collection[int]) -> list
         return []
     rows = RequirementReset.objects.filter(person__in=people, requirement__in=requirement_ids)
     return list(rows.select_related("requirement", "revision"))
+
+
+def cause_of(row: RequirementReset) -> Cause:
+    """Return what a requirement was reset by."""
+    return Cause(
+        CauseKind(row.kind),
+        event_source=row.event_source,
+        event_id=row.event_id,
+        event_type=row.event_type,
+        event_time=row.void_until,
+    )
 
 
 def delete_of(person: int) -> int:

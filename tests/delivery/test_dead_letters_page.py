@@ -13,7 +13,7 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGE = (DOCS / "references/dead-letters.rst").read_text(encoding="utf-8")
 DIRECTIVES = re.findall(r"\.\. dead-letters:: (\S+) (.+)", PAGE)
 # Files whose errors are told elsewhere: the classes themselves, what runs and previews say, and the interfaces.
-ELSEWHERE = ("badges/exceptions.py", "badges/testing/", "badges/rules/", "badges/sandbox/")
+ELSEWHERE = ("badges/exceptions.py", "badges/management/", "badges/testing/", "badges/rules/", "badges/sandbox/")
 
 
 @pytest.fixture(scope="module")

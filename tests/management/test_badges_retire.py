@@ -9,10 +9,16 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from badges import api, retirement, tasks
+from badges import api, delivery, retirement, tasks
 from badges.common.retirement import RetiringPerson
-from badges.models import InboxMessage, Learner
-from tests.factories import InboxMessageFactory, LearnerFactory, UserFactory
+from badges.models import InboxMessage, Learner, OutboxMessage
+from tests.factories import (
+    InboxMessageFactory,
+    LearnerFactory,
+    OutboxMessageFactory,
+    UserCredentialFactory,
+    UserFactory,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -34,6 +40,23 @@ def test_people_are_retired_by_id_name_and_uuid_and_the_output_names_nobody() ->
     assert str(first.lms_user_id) not in output.replace("Person 1", "")
     assert second.user.username not in output
     assert list(Learner.objects.exclude(lms_user_id=None)) == [fourth]
+
+
+def test_what_operators_wrote_about_messages_of_the_person_goes_with_the_person() -> None:
+    credential, other = UserCredentialFactory(), UserCredentialFactory()
+    keys = [str(credential.learner.pk), str(credential.learner_template_id), str(other.learner.pk)]
+    rows = OutboxMessage.objects.filter(pk__in=[OutboxMessageFactory(key=key).pk for key in keys for _ in range(2)])
+    delivery.give_up(rows, reason="Calamity Jane has asked for that.")
+    delivery.close(rows.filter(pk__in=rows.values_list("pk", flat=True)[::2]), reason="Jane has left.")
+
+    badges_retire(credential.learner.uuid)
+
+    about = [
+        (row.key, row.closing_reason)
+        for row in OutboxMessage.objects.all()
+        if "Jane" in row.last_error + row.closing_reason
+    ]
+    assert sorted(about) == [(keys[2], ""), (keys[2], "Jane has left.")]
 
 
 def test_a_plan_says_what_would_go_and_changes_nothing() -> None:

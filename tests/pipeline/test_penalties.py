@@ -385,6 +385,24 @@ def test_a_penalty_before_the_lms_user_id_is_known_counts_after_it_is(passes, fa
     assert statuses() == []
 
 
+def test_a_penalty_from_before_the_learner_had_the_id_takes_what_was_earned_by_the_username(passes, fails, passing):
+    star()
+    make_template(slug="botanist", requirements=[requirement(course=BOTANY)])
+    learner = LearnerFactory(lms_user_id=None, user=UserFactory(username="spirou5"))
+    pipeline.handle([passes(1)])
+    Learner.objects.filter(pk=learner.pk).update(lms_user_id=None)  # as if the event had named the username only
+    pipeline.handle([passing(time=at(3), course_key=ALGEBRA, lms_user_id=5, username="zorglub", is_passing=False)])
+    assert statuses() == ["awarded"]
+
+    pipeline.handle([passes(4, BOTANY)])
+
+    assert Learner.objects.get(lms_user_id=5).pk == learner.pk
+    assert (statuses(), statuses("botanist")) == (["revoked"], ["awarded"])
+    assert [at for _key, at in fulfilled()] == [at(4)]
+    revoked = UserCredential.objects.get(template__slug="star")
+    assert revoked.revocation_event_time == at(3)
+
+
 def test_only_the_person_of_the_event_is_penalized(passes, fails):
     star()
     pipeline.handle([passes(1, number=5), passes(1, number=6)])
