@@ -46,13 +46,11 @@ from badges.intake.learners import give_account
 from badges.mail.opting_out import has_opted_out
 from badges.models import (
     Activity,
-    BadgeProgress,
     CertificationCompletion,
     InboxMessage,
     Learner,
     LearnerEngagement,
     LearnerIdentity,
-    OutboxMessage,
     StickerClaim,
     UserCredential,
 )
@@ -296,12 +294,9 @@ class LearnerAdmin(ButtonsMixin, ExactSearchMixin, ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("related rows"))
     def badges(self, learner: Learner) -> SafeString:
         links: list[Any] = [
-            link_to_list(UserCredential, _("credentials"), learner__id__exact=learner.pk),
-            link_to_list(BadgeProgress, _("progress"), learner__id__exact=learner.pk),
             link_to_list(StickerClaim, _("claims"), q=learner.uuid),
             link_to_list(CertificationCompletion, _("completed certifications"), q=learner.uuid),
             link_to_list(Activity, _("activities"), learner__id__exact=learner.pk),
-            link_to_list(OutboxMessage, _("outbox messages"), q=learner.uuid),
         ]
         if learner.lms_user_id is not None:
             links.append(link_to_list(InboxMessage, _("inbox messages"), lms_user_id=learner.lms_user_id))
