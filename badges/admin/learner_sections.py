@@ -80,7 +80,7 @@ def _credentials(learner: Learner, user: Any) -> Section:
         )
         for row in newest
     ]
-    headings = [_("badge"), _("status"), _("awarded"), _("cause"), _("at the providers"), "", _("explained")]
+    headings = [_("badge"), _("status"), _("awarded"), _("cause"), _("at the providers"), _("actions"), _("explained")]
     every = link_to_list(UserCredential, _("All credentials of this learner"), learner__id__exact=learner.pk)
     return Section(_("Credentials"), headings, cells, every)
 
@@ -132,7 +132,7 @@ def _deliveries(learner: Learner, user: Any) -> Section:
         )
         for row in rows
     ]
-    headings = [_("what"), _("state"), _("waits for"), _("last error"), _("created"), ""]
+    headings = [_("what"), _("state"), _("waits for"), _("last error"), _("created"), _("actions")]
     every = link_to_list(OutboxMessage, _("All deliveries of this learner"), q=learner.uuid)
     return Section(_("Deliveries"), headings, cells, every)
 

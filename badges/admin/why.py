@@ -38,6 +38,7 @@ from badges.common.admin import link_to, link_to_list
 from badges.common.permissions import may
 from badges.exceptions import BadgesError, UnknownPersonError
 from badges.explanations import may_explain_everybody
+from badges.explanations.sentences import observed_text
 from badges.models import BadgeProgress, BadgeTemplate, InboxMessage, Learner, LoggedEvent, UserCredential
 
 MOST_SUGGESTIONS = 200
@@ -103,7 +104,7 @@ class Row(NamedTuple):
     event: str
     rule: str
     expected: str
-    observed: Any
+    observed: str
     holds: bool
 
 
@@ -221,9 +222,7 @@ def _rows(answer: Answer) -> Iterator[Row]:
     for requirement in (each for group in answer.groups for each in group.requirements):
         for event in (*filter(None, [requirement.closest]), *requirement.uncounted):
             for rule in event.rules:
-                observed = "-" if rule.observed is None else str(rule.observed)
-                text = observed.encode("utf-8", "replace").decode()
-                yield Row(requirement.key, event.id, rule.path, rule.expected, text, rule.holds)
+                yield Row(requirement.key, event.id, rule.path, rule.expected, observed_text(rule), rule.holds)
 
 
 def _links(answer: Answer, user: Any) -> list[SafeString | str]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Iterator
-from typing import Any
 
 from django.utils import formats, timezone
 from django.utils.translation import gettext as _
@@ -207,7 +206,7 @@ def _closest(event: EventFacts) -> str:
 
 
 def _difference(rule: RuleFacts) -> str:
-    values = {"path": rule.path, "observed": _value(rule.observed), "expected": rule.expected}
+    values = {"path": rule.path, "observed": observed_text(rule), "expected": rule.expected}
     if rule.note == PERSONAL:
         return _("%(path)s is personal and not shown (expected: %(expected)s)") % values
     if rule.observed is None:
@@ -244,9 +243,13 @@ def _time(moment: dt.datetime | None) -> str:
     return f"{formats.date_format(local, 'DATETIME_FORMAT')} {formats.date_format(local, 'T')}"
 
 
-def _value(observed: Any) -> str:
+def observed_text(rule: RuleFacts) -> str:
+    """Return what an event had at the path of a rule: text in quotes, other JSON as it is; a dash for nothing."""
+    observed = rule.observed
+    if observed is None:
+        return "-"
     text = f"“{observed}”" if isinstance(observed, str) else json.dumps(observed, ensure_ascii=False)
-    return text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - 1] + "…"
+    return _writable(text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - 1] + "…")
 
 
 def _writable(text: str) -> str:
