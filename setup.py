@@ -44,6 +44,7 @@ ENTRY_POINTS = {
     ],
     # Kinds of runs, by the name that runs store.
     "badges.run_kinds": [
+        "backfill = badges.backfill.run_kinds:Backfill",
         "bulk_award = badges.bulk.run_kinds:BulkAward",
         "bulk_revoke = badges.bulk.run_kinds:BulkRevoke",
         "issue_to_holders = badges.granting.run_kinds:IssueToHolders",

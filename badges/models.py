@@ -2,6 +2,7 @@
 
 from badges import issuers
 from badges.awarding.models import CredentialStatus, UserCredential
+from badges.backfill.models import BackfilledBadge
 from badges.bulk.models import BulkOutcome, BulkRow
 from badges.catalog.models import (
     BadgePenalty,
@@ -35,6 +36,7 @@ from badges.runs.models import Run, RunMode, RunState
 
 __all__ = [
     "Activity",
+    "BackfilledBadge",
     "BadgePenalty",
     "BadgeProgress",
     "BadgeRequirement",

@@ -19,6 +19,7 @@ from django.db.models import Q
 
 from badges import delivery
 from badges.awarding.models import UserCredential
+from badges.backfill import models as backfilled
 from badges.bulk import personal_data as bulk_data
 from badges.catalog.causes import Caused
 from badges.catalog.learner_paths import ExternalIdentity
@@ -139,6 +140,7 @@ def delete_personal_data(person: RetiringPerson, *, now: dt.datetime) -> dict[st
     counts = {"events": inbox.clear_personal_data(inbox.rows_about(person.lms_user_id, all_names), now=now)}
     keys = {event_log.person_key(person.lms_user_id), event_log.person_key(None, person.learner_id)}
     counts["logged events"] = sum(event_log.delete_events_of(key) for key in keys if key is not None)
+    counts["badges of backfills"] = backfilled.delete_of([key for key in keys if key is not None])
     counts["resets of requirements"] = sum(resets.delete_of(key) for key in keys if key is not None)
     if person.learner_id is not None:
         counts["checks"] = checks.delete_of(person.learner_id)

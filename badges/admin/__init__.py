@@ -3,6 +3,7 @@
 from badges import issuers
 from badges.admin import (
     activities,
+    backfill,
     credentials,
     differences,
     event_log,
@@ -21,6 +22,7 @@ from badges.admin import (
 
 __all__ = [
     "activities",
+    "backfill",
     "credentials",
     "differences",
     "event_log",

@@ -246,6 +246,8 @@ class RunAdmin(LongTableAdmin):
         if not self.has_view_permission(request):
             raise PermissionDenied
         run = get_object_or_404(Run, pk=run_id)
+        if not _may_read_result(request, run):
+            raise PermissionDenied
         if not results.is_file(run.result.name) or run.is_open:
             raise Http404
         try:
@@ -263,6 +265,14 @@ def _offered() -> list[str]:
                 continue
         offered.append(name)
     return offered
+
+
+def _may_read_result(request: HttpRequest, run: Run) -> bool:
+    try:
+        needed = kinds.get(run.kind).result_permission
+    except Permanent:  # the package that brings the kind is gone
+        needed = ""
+    return not needed or request.user.has_perm(needed)
 
 
 def _file_name(run: Run) -> str:

@@ -15,6 +15,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from badges.admin import backfill
 from badges.admin.criteria_texts import criteria_in_words
 from badges.admin.descriptions import pretty
 from badges.admin.providers import shown_copy
@@ -24,6 +25,7 @@ from badges.catalog import event_types
 from badges.catalog.api import (
     Document,
     DocumentError,
+    SaveResult,
     archive_template,
     editing_transaction,
     export_template,
@@ -208,6 +210,8 @@ class BadgeTemplateAdmin(PluginModelAdmin):
         form.instance._state.adding = False
         form.instance.changes = saved.changes
         self._warn(request, saved.document)
+        if saved.changes or not change:
+            self._offer_backfill(request, saved)
 
     def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:
         if add:
@@ -257,8 +261,16 @@ class BadgeTemplateAdmin(PluginModelAdmin):
         def save(template: BadgeTemplate) -> None:
             saved = save_template(export_template(template) | change, author=request.user, now=timezone.now())
             self._warn(request, saved.document)
+            if saved.changes:
+                self._offer_backfill(request, saved)
 
         self._apply_to_each(request, rows, save)
+
+    def _offer_backfill(self, request: HttpRequest, saved: SaveResult) -> None:
+        """Tell who has just saved an active template that what happened before does not count, and what to do."""
+        offered = backfill.offer(request, saved.document, saved.stored.template) if saved.stored else None
+        if offered is not None:
+            self.message_user(request, offered, messages.INFO)
 
     def _warn(self, request: HttpRequest, document: Document) -> None:
         """

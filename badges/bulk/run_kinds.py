@@ -27,6 +27,7 @@ from badges.bulk.decisions import decide_awards, decide_revocations, holdings_of
 from badges.bulk.models import BulkOutcome, BulkRow
 from badges.bulk.uploads import BulkAction
 from badges.catalog.causes import Cause, CauseKind
+from badges.common.csv_text import as_text
 from badges.common.permissions import permission
 from badges.granting import NewAward, NewRevocation
 from badges.inserts import insert
@@ -38,9 +39,6 @@ from badges.runs.models import Run, RunMode
 ROWS_PER_STEP = 500
 
 TAKEN_BACK = "A bulk run was taken back."
-
-# What a spreadsheet takes for the beginning of a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 class BulkRuns(RunKind):
@@ -330,7 +328,7 @@ def _as_csv(rows: Iterable[BulkRow], column: str) -> bytes:
                 row.number,
                 learner.uuid if learner else "",
                 (learner.lms_user_id if learner else None) or "",
-                _as_text(user.get_username()) if user else "",
+                as_text(user.get_username()) if user else "",
                 row.template.slug,
                 getattr(row, column).replace("_", " ") or "not reached",
                 row.duplicate_of or "",
@@ -338,8 +336,3 @@ def _as_csv(rows: Iterable[BulkRow], column: str) -> bytes:
             ]
         )
     return text.getvalue().encode()
-
-
-def _as_text(text: str) -> str:
-    """Return a text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(_FORMULA) else text

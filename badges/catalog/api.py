@@ -12,7 +12,7 @@ from typing import Any
 from badges.catalog import editing, event_types, interests, queries
 from badges.catalog.compiling import Compiler
 from badges.catalog.documents import Change, Document, DocumentError, Problem, pack_entry
-from badges.catalog.editing import Draft, Outcome, SaveResult, archive_template
+from badges.catalog.editing import Draft, Outcome, SaveResult, archive_template, count_earlier_events
 from badges.catalog.interests import CompiledTemplate, Interest, Requirement
 from badges.catalog.models import BadgeTemplate
 from badges.catalog.validation import read_template
@@ -31,6 +31,7 @@ __all__ = [
     "archive_template",
     "bump_version",
     "compile_draft",
+    "count_earlier_events",
     "editing_transaction",
     "export_template",
     "plan_template",

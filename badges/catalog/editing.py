@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -109,6 +109,23 @@ def save(
         if any(item.outcome is not Outcome.UNCHANGED for item in saved):
             bump_version()
     return saved
+
+
+def count_earlier_events(moments: Mapping[int, dt.datetime]) -> int:
+    """
+    Let events count for criteria documents that arrived from a moment on, given by the id of the template.
+
+    For those whose events count from a later moment; return how many there were. It is no edit: no revision is written,
+    and nothing is awarded. Four statements, and one for each template.
+    """
+    changed = 0
+    with editing_transaction():
+        for template_id, moment in sorted(moments.items()):
+            rows = BadgeRequirement.objects.filter(template=template_id, key=CRITERIA_KEY, archived_at=None)
+            changed += rows.filter(counts_from__gt=moment).update(counts_from=moment)
+        if changed:
+            bump_version()
+    return changed
 
 
 def archive_template(template: BadgeTemplate, *, author: Any, now: dt.datetime) -> None:

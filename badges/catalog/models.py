@@ -63,6 +63,7 @@ class BadgeTemplate(models.Model):
             ("add_lms_badges_badgetemplate", "Can add badge templates"),
             ("change_lms_badges_badgetemplate", "Can change badge templates"),
             ("delete_lms_badges_badgetemplate", "Can delete badge templates"),
+            ("backfill_lms_badges_badgetemplate", "Can give badges for what happened before"),
         ]
         verbose_name = _("badge template")
         verbose_name_plural = _("badge templates")
@@ -150,8 +151,8 @@ class BadgeRequirement(models.Model):
     The criteria document of a template has a row, too, with the reserved key ``criteria`` and without event type, group
     and data rules. The revision holds the document. ``counts_from`` is the moment from which on events count for the
     document, by the time at which they arrive. It is written when the template is saved as active for the first time
-    with a document, and stays as it is when the document is edited or the template is switched off and on. It is null
-    before that, and after the document was removed.
+    with a document, and stays as it is when the document is edited or the template is switched off and on. A backfill
+    moves it back. It is null before that, and after the document was removed.
 
     ``may_be_reset`` is set as soon as a penalty of the template names the requirement, and stays: times of penalties
     may be stored from then on (``progress.models.RequirementReset``). The pipeline reads these times only where it is

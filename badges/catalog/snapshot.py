@@ -173,7 +173,7 @@ def _compile_until_unchanged(before: Snapshot, version: int, stale: frozenset[uu
 
 def _compile(before: Snapshot, version: int, stale: frozenset[uuid.UUID]) -> Snapshot:
     """Return the snapshot of a version. What ``before`` has compiled is taken from it, unless it is stale."""
-    pointers, known = list(_pointers()), before.compiled.keys() - stale
+    pointers, known = list(_pointers()), before.compiled.keys() - stale - _moved(before)
     new = [pointer for pointer in pointers if pointer.revision not in known]
     compiled = {pointer.revision: before.compiled.get(pointer.revision) for pointer in pointers}
     compiled |= _compile_revisions(new, Compiler(before.definitions, before.kinds))
@@ -194,6 +194,25 @@ def _compile(before: Snapshot, version: int, stale: frozenset[uuid.UUID]) -> Sna
         tuple([each for each in with_criteria.values() if each.criteria and each.criteria.figures]),
         {each.slug: each for each in compiled.values() if each is not None and not each.groups},
     )
+
+
+def _moved(before: Snapshot) -> set[uuid.UUID]:
+    """
+    Return the revisions for whose documents events count from another moment than when they were compiled.
+
+    A backfill moves it without a new revision. One statement, or none where no template has a document.
+    """
+    if not before.with_criteria:
+        return set()
+    rows = BadgeRequirement.objects.filter(key=CRITERIA_KEY, counts_from__isnull=False).order_by()
+    moments = dict(rows.values_list("template_id", "counts_from"))
+    return {
+        revision
+        for revision, template in before.compiled.items()
+        if template is not None
+        and template.criteria is not None
+        and moments.get(template.id, template.counts_from) != template.counts_from
+    }
 
 
 def _pointers() -> Iterator[_Pointer]:

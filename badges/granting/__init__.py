@@ -6,7 +6,7 @@ caller's transaction: the credential, the rows of the providers and the outbox m
 not depend on the number of credentials.
 """
 
-from badges.granting.awards import NewAward, award
+from badges.granting.awards import NewAward, award, would_award
 from badges.granting.by_hand import award_one, lift_block, revoke_one, with_locked_learner
 from badges.granting.changes import Granted, award_and_revoke
 from badges.granting.expiring import expire_due
@@ -29,4 +29,5 @@ __all__ = [
     "revoke",
     "revoke_one",
     "with_locked_learner",
+    "would_award",
 ]

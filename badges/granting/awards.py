@@ -65,6 +65,9 @@ class NewAward:
 
     ``given_back``: the learner had the badge before, so no mail tells of it, and it ends at ``valid_until`` as it did
     then; None is without an end. All other badges end as the template says. Only ``award`` leaves the mail out.
+
+    ``awarded_at`` is when the badge counts as awarded, a moment in the past; None: when it is written. A badge that
+    would be at its end by now is not awarded.
     """
 
     learner_id: int
@@ -73,6 +76,7 @@ class NewAward:
     earned_at: dt.datetime | None = None
     given_back: bool = False
     valid_until: dt.datetime | None = None
+    awarded_at: dt.datetime | None = None
 
 
 def award(new: Sequence[NewAward], *, now: dt.datetime) -> list[UserCredential]:
@@ -86,8 +90,8 @@ def award(new: Sequence[NewAward], *, now: dt.datetime) -> list[UserCredential]:
     announced and issued as every other. No message says that the old one was revoked.
 
     Must run in a transaction that has locked the rows of the learners. Three statements and one for each provider,
-    however many awards there are; two more when credentials end by it. ``now`` becomes the time of the award. Raises
-    IntegrityError when a learner got the badge meanwhile without that lock.
+    however many awards there are; two more when credentials end by it. ``now`` becomes the time of an award that says
+    no other. Raises IntegrityError when a learner got the badge meanwhile without that lock.
     """
     if not new:
         return []
@@ -125,6 +129,19 @@ def award(new: Sequence[NewAward], *, now: dt.datetime) -> list[UserCredential]:
         lambda: log_awards([(each, template_of[each.learner_template_id].slug) for each in credentials])
     )
     return credentials
+
+
+def would_award(new: Sequence[NewAward], *, now: dt.datetime) -> list[NewAward]:
+    """Return those awards for which ``award`` would write a credential; one statement, or none."""
+    if not new:
+        return []
+    holdings = holdings_of({learner_template_id(each.learner_id, each.template.id) for each in new}, now=now)
+    ended: list[ActiveCredential] = []
+    return [
+        each
+        for each in new
+        if award_to(holdings[learner_template_id(each.learner_id, each.template.id)], each, ended, now=now) is not None
+    ]
 
 
 @dataclass
@@ -190,14 +207,17 @@ def award_to(
     """
     expiry, valid_until = new.template.expiry, new.valid_until
     if not new.given_back:
-        valid_until = expiry.valid_until(now, timezone.get_default_timezone()) if expiry is not None else None
+        begins = new.awarded_at or now
+        valid_until = expiry.valid_until(begins, timezone.get_default_timezone()) if expiry is not None else None
+    if new.awarded_at is not None and valid_until is not None and valid_until <= now:
+        return None
     if not _may_award(holding, new, valid_until, now):
         return None
     credential = _credential_of(new, valid_until, now)
     if holding.active is not None:
         credential.replaces_id, credential.is_public = holding.active.id, holding.active.is_public
         ended.append(holding.active)
-    holding.active = ActiveCredential(credential.pk, new.learner_id, now, credential.valid_until)
+    holding.active = ActiveCredential(credential.pk, new.learner_id, credential.awarded_at, credential.valid_until)
     return credential
 
 
@@ -239,7 +259,7 @@ def _credential_of(new: NewAward, valid_until: dt.datetime | None, now: dt.datet
         revision_id=new.template.revision_id,
         status=CredentialStatus.AWARDED,
         active_key=ACTIVE,
-        awarded_at=now,
+        awarded_at=new.awarded_at or now,
         valid_until=valid_until,
         **new.cause.fields(),
     )

@@ -108,6 +108,18 @@ def events_of(
     return list(rows.order_by("-occurred_at", "-digest")[:limit])
 
 
+def first_arrival(types: Collection[str | None]) -> dt.datetime | None:
+    """
+    Return when the first logged event of these types arrived; None without any.
+
+    None among the types stands for every type. One statement for each type.
+    """
+    names = _types() if None in types else (name for name in types if name is not None)
+    rows = LoggedEvent.objects.order_by("received_at")
+    moments = [rows.filter(event_type=name).values_list("received_at", flat=True).first() for name in names]
+    return min((moment for moment in moments if moment is not None), default=None)
+
+
 def delete_events_of(person: int) -> int:
     """Delete the logged events of a person; return how many."""
     return LoggedEvent.objects.filter(person=person).delete()[0]

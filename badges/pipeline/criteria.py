@@ -11,6 +11,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID
 
 from badges.catalog.causes import Cause, CauseKind
@@ -62,11 +63,19 @@ class Evaluation:
     Asks documents over the events of their learners, and remembers when to ask again.
 
     ``read`` reads the events, in a constant number of statements. Whoever has events that are not logged yet adds them
-    to ``history``.
+    to ``history``. With ``events_since`` events that happened earlier are not read.
     """
 
-    def __init__(self, questions: Sequence[Question], definitions: Mapping[str, EventDefinition], now: dt.datetime):
+    def __init__(
+        self,
+        questions: Sequence[Question],
+        definitions: Mapping[str, EventDefinition],
+        now: dt.datetime,
+        *,
+        events_since: dt.datetime | None = None,
+    ):
         self._questions = questions
+        self._events_since = events_since
         self._now = now
         self._checks: list[tuple[Check, int | None]] = []
         self.history = BatchHistory(definitions)
@@ -78,17 +87,21 @@ class Evaluation:
         names = {name for each in self._questions for name in each.criteria.figures}
         reaches = [each.criteria.reach(each.since) for each in self._questions]
         since = None if None in reaches else min(reach for reach in reaches if reach is not None)
+        if self._events_since is not None:
+            since = max(since or self._events_since, self._events_since)
         if types:
             known = None if None in types else [name for name in types if name is not None]
             self.history.read(people, types=known, since=since)
         self._figures = figures_of(people, names, now=self._now)
 
-    def ask(self, *, up_to: dt.datetime | None = None) -> Iterator[Fulfilled]:
+    def ask(self, *, up_to: dt.datetime | None = None, to_the_end: bool = False) -> Iterator[Fulfilled]:
         """
         Ask all documents; fulfil those that are earned, and yield them.
 
         Moments of time alone are asked until ``up_to``. Without it, they are asked until the newest event of the
-        learner: events that follow may be on their way, for example when a consumer has to catch up.
+        learner: events that follow may be on their way, for example when a consumer has to catch up. Where many moments
+        have to be asked, a check is written for those that are left; ``to_the_end``: they are asked now, up to
+        ``up_to``.
         """
         for question in self._questions:
             progress, criteria = question.progress, question.criteria
@@ -97,15 +110,18 @@ class Evaluation:
             assert requirement_id is not None
             events = self.history.of(learner.pk, counts_from=template.counts_from)
             newest = max((event.occurred_at for event in events), default=question.since)
-            answer = earned(
+            ask = partial(
+                earned,
                 criteria,
                 events,
-                since=question.since,
                 newest=question.newest,
                 now=up_to or min(newest, self._now),
                 void_until=progress.state.void_until.get(requirement_id),
                 figures=self._figures.get(learner.pk),
             )
+            answer = ask(since=question.since)
+            while to_the_end and up_to and answer.next_check is not None and answer.next_check <= up_to:
+                answer = ask(since=answer.next_check)
             cause = self._cause(answer.earned) if answer.earned is not None else None
             if cause is None and question.figures_cause is not None and self._holds_now(question, events):
                 cause = question.figures_cause

@@ -326,17 +326,17 @@ def _apply_steps(
     batch_steps = steps.steps_for(work)
     changes: list[NewAward | NewRevocation] = []
     for penalty in late:
-        changes += _decisions([penalty.apply(work, now)], penalty.cause, now)
+        changes += decisions_on([penalty.apply(work, now)], penalty.cause, now)
     for match in matches:
         work.touched.clear()
         steps.apply_steps(batch_steps, match, learner_of.get(match.person.key))
         if work.touched:
-            changes += _decisions(work.touched.values(), match.cause(), now)
+            changes += decisions_on(work.touched.values(), match.cause(), now)
     changes += [
         decision
         for step in batch_steps
         for finished, cause in step.finish()
-        for decision in _decisions([finished], cause, now)
+        for decision in decisions_on([finished], cause, now)
     ]
     changes += [new for step in batch_steps for new in step.awards()]
     states.store(
@@ -359,7 +359,7 @@ def _wanted(
                     yield learner, interest.template
 
 
-def _decisions(
+def decisions_on(
     changed: Iterable[LearnerProgress], cause: Cause, now: dt.datetime
 ) -> Iterator[NewAward | NewRevocation]:
     """

@@ -30,12 +30,13 @@ from badges.pipeline.decisions import BatchResult, EventBatch
 
 log = logging.getLogger(__name__)
 Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 # No event is to blame for these: the database did not answer, or the time of the Celery task is over.
 TRANSIENT_ERRORS = (Retryable, SoftTimeLimitExceeded)
 
 
-def retry(decision: Callable[[], BatchResult]) -> BatchResult:
+def retry(decision: Callable[[], Result]) -> Result:
     """Return the result of a decision, which is tried again after transient errors and after a conflict of rows."""
     try:
         return retry_transient(decision)

@@ -122,11 +122,17 @@ class RunKind(ABC):
     is_started_by_staff: bool = True
     """Whether the page of runs offers this kind. Otherwise only code starts it, with ``badges.api.start_run``."""
 
+    start_permission: str = ""
+    """The permission that starting needs by REST, as ``user.has_perm`` takes it; "": that of starting runs."""
+
     apply_permission: str = ""
     """The permission that applying a plan needs, as ``user.has_perm`` takes it; "": that of starting runs."""
 
     undo_permission: str = ""
     """The permission that undoing needs besides that of changing runs, as ``user.has_perm`` takes it; "": none."""
+
+    result_permission: str = ""
+    """The permission that reading the result needs besides that of viewing runs, as ``user.has_perm`` takes it."""
 
     people: tuple[str, ...] = ()
     """

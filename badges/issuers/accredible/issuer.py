@@ -287,7 +287,7 @@ def _issue(badge: AccredibleBadge) -> HandlerResult | None:
         raise Waiting(MOVED, retry_after=AGAIN_SECONDS)
     client, group = client_for(target.organization), targets.group_of(target)
     body = _body(badge, group)
-    if _adopt(badge, client, target):
+    if not _was_asked_at(badge, target) and _adopt(badge, client, target):
         return None
     if time.monotonic() - began > config.delivery["lease_seconds"] / 2:
         raise Retryable("Looking the badge up at Accredible took so long that another worker may have the row now.")
@@ -299,7 +299,9 @@ def _ask(badge: AccredibleBadge, client: AccredibleClient, target: IssuerTarget,
     """Ask Accredible for the badge; the row says where and that we did before we do."""
     # A badge that was refused is looked up and asked for anew; only one that nobody asked for has to be held for that.
     unissued = AccredibleState.CREATED if badge.state == AccredibleState.CREATED else AccredibleState.ERROR
+    asked_before = _was_asked_at(badge, target)
     _note_asked(badge, target)
+    badge.state = AccredibleState.NO_RESPONSE
     try:
         found = client.issue(body)
     except NoAnswer as error:
@@ -310,8 +312,14 @@ def _ask(badge: AccredibleBadge, client: AccredibleClient, target: IssuerTarget,
         _unbind(badge, unissued)
         raise
     except Refused as error:
-        if payloads.says_duplicate(str(error)) and _renew(badge, client, target, body):
+        is_duplicate = payloads.says_duplicate(str(error))
+        if is_duplicate and (_adopt(badge, client, target) or _renew(badge, client, target, body)):
             return
+        if is_duplicate and asked_before:
+            raise Retryable(
+                "Accredible says that the learner has the badge, most likely from an earlier request, but its search "
+                "does not find it yet."
+            ) from error
         _unbind(badge, unissued)
         raise _reason(error, client, target) from error
     if not _bind(badge, found, target):
@@ -407,6 +415,12 @@ def _unbind(badge: AccredibleBadge, state: AccredibleState) -> None:
     """Write down that nothing was issued: the next try goes where the template says then."""
     nothing_issued = AccredibleBadge.objects.filter(pk=badge.pk, external_id__isnull=True)
     nothing_issued.update(state=state, organization="", external_template="")
+
+
+def _was_asked_at(badge: AccredibleBadge, target: IssuerTarget) -> bool:
+    """Return whether Accredible was asked there for the badge without a known outcome; then it was looked up there."""
+    there = IssuerTarget(AccredibleIssuer.slug, badge.organization, badge.external_template)
+    return badge.state == AccredibleState.NO_RESPONSE and there == target
 
 
 def _adopt_where_asked(badge: AccredibleBadge) -> bool:

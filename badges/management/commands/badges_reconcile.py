@@ -56,7 +56,9 @@ class Command(BaseCommand):
                 try:
                     run = run_commands.started(KIND, parameters, mode=mode, stdout=self.stdout)
                     run_commands.carry_out(run, stop, unit="badges", stderr=self.stderr, verbosity=options["verbosity"])
-                except (Permanent, Retryable) as error:
+                except run_commands.Stopped:
+                    raise
+                except (CommandError, Permanent, Retryable) as error:
                     self.stderr.write(f"{provider} {organization}: {error}")
                     failed.append(organization)
                 else:

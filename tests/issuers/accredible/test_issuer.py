@@ -157,6 +157,20 @@ def test_a_badge_that_is_there_already_is_adopted_although_a_second_would_be_iss
     assert stored.url.startswith("https://")
 
 
+def test_a_badge_that_the_search_finds_late_is_waited_for(
+    accredible: AccredibleStandIn, credential: UserCredential
+) -> None:
+    accredible.drop(on="issue", carried_out=True)
+    with pytest.raises(NoAnswer):
+        issue(credential.id)
+    accredible.answer(on="search", status=200, body='{"credentials": []}', times=4)
+    with pytest.raises(Retryable, match="does not find it yet"):
+        issue(credential.id)
+    assert row(credential).state == "no_response"
+    issue(credential.id)
+    assert bound_to(credential, *accredible.credentials)
+
+
 def test_a_badge_is_found_on_a_later_page(
     accredible: AccredibleStandIn, credential: UserCredential, group: str
 ) -> None:
