@@ -178,7 +178,9 @@ def test_an_address_that_several_accounts_have_is_refused(support: Client) -> No
         command("twins@palombia.example", "star")
 
 
-@pytest.mark.parametrize("nobody", ["houba", "houba@palombia.example", "77", "0", "9" * 19, "9" * 30, "٣", "\0", "?", "@"])
+@pytest.mark.parametrize(
+    "nobody", ["houba", "houba@palombia.example", "77", "0", "9" * 19, "9" * 30, "٣", "\0", "?", "@"]
+)
 def test_somebody_unknown_and_a_template_unknown_are_said_at_the_field(support: Client, nobody: str) -> None:
     make_template("star", {"key": "pass"})
     page = sent(support, person=nobody, template="star").content.decode()
