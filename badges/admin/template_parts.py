@@ -269,7 +269,7 @@ class AwardSection(TemplateSection):
 class WhySection(TemplateSection):
     """The button that leads to why somebody did or did not get the badge."""
 
-    order = 85
+    order = 87
     template_name = "lms_badges/template_why.html"
 
     def context(self, request: HttpRequest, template: BadgeTemplate | None) -> dict[str, Any]:

@@ -31,10 +31,15 @@ def test_the_document_describes_each_of_our_operations(client: Any) -> None:
     assert len(set(ids)) == len(ids)
 
 
-def test_only_verification_registration_and_the_files_of_schemas_need_no_sign_in(client: Any) -> None:
+def test_only_verification_registration_schemas_and_webhooks_need_no_sign_in(client: Any) -> None:
     paths = client.get("/api/schema/").json()["paths"]
     free = {path for path, operations in paths.items() for one in operations.values() if {} in one["security"]}
-    assert free == {f"{ROOT}metadata/{{code}}/", "/api/badges/v1/schemas/{name}.json", "/api/users/v1/users"}
+    assert free == {
+        f"{ROOT}metadata/{{code}}/",
+        "/api/badges/v1/schemas/{name}.json",
+        "/api/badges/v1/webhooks/{provider}/{organization}/{secret}/",
+        "/api/users/v1/users",
+    }
 
 
 def test_each_parameter_that_is_read_is_described(client: Any) -> None:
