@@ -33,8 +33,9 @@ from badges.common.merged_pagination import Source as HoldingRows
 from badges.common.retirement import RetirementHook, RetiringPerson, register_retirement_hook
 from badges.conf import config, user_lms_id_field
 from badges.engagement.activities import stats_of
-from badges.exceptions import TemplateNotActiveError, UnknownPersonError
-from badges.explanations import Explanation
+from badges.exceptions import SeveralAccountsError, TemplateNotActiveError, UnknownPersonError
+from badges.explanations import Answer, Explanation
+from badges.explanations import sentences as answer_sentences
 from badges.intake import identities, learners
 from badges.intake.events import Event
 from badges.intake.models import Learner, LearnerIdentity
@@ -63,6 +64,7 @@ from badges.runs.worker import carry_out as carry_out_run
 
 __all__ = [
     "ActivityData",
+    "Answer",
     "BatchResult",
     "Ending",
     "Event",
@@ -91,6 +93,7 @@ __all__ = [
     "Step",
     "SweepResult",
     "account_of",
+    "answer_sentences",
     "award",
     "carry_out_run",
     "claim_run",
@@ -101,6 +104,7 @@ __all__ = [
     "enqueue",
     "enqueue_all",
     "explain",
+    "find_person",
     "get_or_create_learners",
     "holders_of",
     "identities_of",
@@ -110,6 +114,7 @@ __all__ = [
     "lift_block",
     "link_identity",
     "link_sign_in",
+    "lms_user_id_of",
     "missing_criteria",
     "notify_worker_on_commit",
     "person_named",
@@ -130,6 +135,7 @@ __all__ = [
     "status_of",
     "undelivered",
     "unlink_identity",
+    "why",
     "why_not_awarded",
     "with_reports",
 ]
@@ -137,6 +143,8 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 RUNS_AT_ONCE = 500  # deleted in one statement
+
+MOST_ACCOUNTS = 20  # that are read for an e-mail address
 
 UUID_LENGTH = 36  # with hyphens, the only form that is taken for a UUID
 TOO_MANY_DIGITS = 20  # the largest number of 63 bits has 19
@@ -519,6 +527,28 @@ def person_named(text: str) -> Person:
         return text
 
 
+def find_person(text: str) -> Person:
+    """
+    Return the person that staff name: as for ``person_named``, or by the e-mail address of an account.
+
+    Only staff may search by e-mail addresses: the answer says whether somebody has one. Raises UnknownPersonError for
+    an address that nobody has, and SeveralAccountsError. Two statements at most.
+    """
+    text = text.strip()
+    person = person_named(text)
+    if "@" not in text or "\0" in text or account_of(person) is not None:
+        return person
+    name = get_user_model().get_email_field_name()
+    rows = get_user_model()._default_manager.filter(**{f"{name}__iexact": text}).order_by("pk")[:MOST_ACCOUNTS]
+    # MariaDB and MySQL equate letters with and without accents.
+    accounts = [account for account in rows if str(getattr(account, name)).casefold() == text.casefold()]
+    if len(accounts) > 1:
+        raise SeveralAccountsError
+    if not accounts:
+        raise UnknownPersonError
+    return accounts[0]
+
+
 def missing_criteria(rows: Iterable[BadgeProgress], *, at: dt.datetime | None = None) -> dict[uuid.UUID, list[str]]:
     """
     Return what is missing of criteria documents that are not fulfilled, such as ``3 of 5 events``, by id of the row.
@@ -543,17 +573,39 @@ def last_resets(rows: Iterable[BadgeProgress]) -> dict[uuid.UUID, dict[int, Requ
 
 def explain(person: Person, template: str, *, at: dt.datetime | None = None) -> Explanation:
     """
-    Return why a person did or did not get a template's badge.
+    Return why a person did or did not get a template's badge, as rows and results for programs; ``why`` is for people.
 
     The explanation has the requirements of today with their fulfilments, the credentials, their causes, and the result
-    of every rule for each stored event. It may hold personal data. A person who never met a requirement has no learner;
-    near misses of such a person are found by the LMS user id only. Its ``criteria`` is what the logged events say of
-    the template's criteria document ``at`` a moment, by default now: the verdict, the trace, and what is missing.
-    Raises BadgeTemplate.DoesNotExist.
+    of every rule for the newest stored events. It may hold personal data. A person who never met a requirement has no
+    learner; near misses of such a person are found by the LMS user id, or by the username of the account. Its
+    ``criteria`` is what the logged events say of the template's criteria document ``at`` a moment, by default now: the
+    verdict, the trace, and what is missing. Raises BadgeTemplate.DoesNotExist.
     """
-    known = BadgeTemplate.objects.get(slug=template)
-    learner, lms_user_id = learner_of(person), _lms_user_id(person)
-    return explanations.explain(learner, known, lms_user_id=lms_user_id, at=at or timezone.now())
+    if "\0" in template:  # no slug has it, and PostgreSQL raises an error for it
+        raise BadgeTemplate.DoesNotExist
+    known = BadgeTemplate.objects.select_related("current_revision").get(slug=template)
+    learner, account = learner_of(person), None
+    if learner is None:
+        account = account_of(person)
+        learner = learner_of(account) if account is not None else None
+    number = _lms_user_id(person) or (_lms_user_id(account) if account is not None else None)
+    return explanations.explain(learner, known, lms_user_id=number, account=account, at=at or timezone.now())
+
+
+def why(person: Person, template: str, *, at: dt.datetime | None = None) -> Answer:
+    """
+    Return why a person did or did not get a template's badge, as facts that the person may read.
+
+    It names no other person and has no reason that was written for staff. Its texts are in the active language;
+    ``answer_sentences`` says all of it in sentences. The number of statements does not depend on how much is stored.
+    Raises BadgeTemplate.DoesNotExist, and UnknownPersonError when nothing is known of the person here.
+    """
+    at = at or timezone.now()
+    explained = explain(person, template, at=at)
+    is_known = explained.learner or explained.username or explained.is_retired or explained.events.number
+    if not is_known and not explanations.is_logged(explained.lms_user_id):
+        raise UnknownPersonError
+    return explanations.answer_of(explained, at=at)
 
 
 def enqueue(channel: str, key: str, payload: Mapping[str, Any], *, type: str = "") -> None:
@@ -589,6 +641,12 @@ def delete_old_runs(kind: str, *, now: dt.datetime | None = None) -> int:
 def undelivered(channel: str) -> Iterator[dict[str, Any]]:
     """Yield the payloads of a channel's messages that were not delivered, oldest first: waiting and dead letters."""
     yield from mailbox.undelivered(channel)
+
+
+def lms_user_id_of(account: AbstractBaseUser) -> int | None:
+    """Return the LMS user id of an account: that of its learner, else the one that the host stores with the account."""
+    learner = learner_of(account)
+    return learner.lms_user_id if learner is not None else _lms_user_id(account)
 
 
 def _rows_of(person: Person) -> Q:

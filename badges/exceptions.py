@@ -80,6 +80,13 @@ class UnusableIdentityError(Permanent):
         self.field, self.problem = field, problem
 
 
+class SeveralAccountsError(Permanent):
+    """Several accounts of the host have the e-mail address that was given."""
+
+    def __init__(self) -> None:
+        super().__init__("Several accounts have this e-mail address. Write the username or the LMS user id instead.")
+
+
 class EventError(BadgesError):
     """An event cannot be used: it becomes a dead letter with this message as the reason."""
 

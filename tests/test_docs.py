@@ -26,7 +26,7 @@ def test_each_command_of_the_page_runs_as_it_is_written(tmp_path: Path, monkeypa
     LearnerFactory(lms_user_id=417)
     monkeypatch.chdir(tmp_path)
     lines = [line for block in code_blocks("how-tos/badge-did-not-come", "bash") for line in block.splitlines() if line]
-    assert len(lines) == 8
+    assert len(lines) == 10
     outputs = []
     for line in lines:
         python, manage, *words = shlex.split(line)
@@ -34,7 +34,9 @@ def test_each_command_of_the_page_runs_as_it_is_written(tmp_path: Path, monkeypa
         output = io.StringIO()
         call_command(*words, stdout=output, stderr=output)
         outputs.append(output.getvalue())
-    checked, explained = outputs[4], outputs[6]
+    checked, explained = outputs[6], outputs[8]
+    assert outputs[0].startswith("The badge “Marsupilami")
+    assert '"state": "open"' in outputs[1]
     assert checked.startswith("three-courses: earned when: at least 3 different values")
     assert "missing: 0 of 3 different values" in explained
 

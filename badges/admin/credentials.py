@@ -36,9 +36,11 @@ from badges.admin.readonly import (
     template_ids_for,
     uuid_of,
 )
+from badges.admin.why import why_address
 from badges.awarding.models import with_status
 from badges.awarding.sharing import is_public
 from badges.common.admin import admin_url, format_time, link_to, link_to_list
+from badges.explanations import may_explain_everybody
 from badges.issuers import registry
 from badges.models import CredentialStatus, OutboxMessage, UserCredential
 from badges.pages.addresses import address_of
@@ -176,13 +178,16 @@ class UserCredentialAdmin(BulkMixin, ButtonsMixin, ExactSearchMixin, ReadOnlyAdm
         ]
 
     def buttons(self, request: HttpRequest, row: UserCredential) -> list[tuple[str, str]]:
+        offered = []
+        if may_explain_everybody(request.user):
+            offered.append((why_address(row.learner, row.template.slug), _("Why?")))
         if not may_revoke(request.user):
-            return []
+            return offered
         if row.status_at(timezone.now()) == CredentialStatus.AWARDED:
-            return [(reverse("admin:lms_badges_usercredential_revoke", args=[row.pk]), _("Revoke"))]
+            return [*offered, (reverse("admin:lms_badges_usercredential_revoke", args=[row.pk]), _("Revoke"))]
         if row.blocked:
-            return [(reverse("admin:lms_badges_usercredential_lift_block", args=[row.pk]), _("Lift block"))]
-        return []
+            return [*offered, (reverse("admin:lms_badges_usercredential_lift_block", args=[row.pk]), _("Lift block"))]
+        return offered
 
     def revoke(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Revoke the credential, with its reasons."""

@@ -21,6 +21,7 @@ from django.utils.translation import gettext as _
 
 from badges.admin.decisions import may_revoke
 from badges.admin.descriptions import describe_cause, describe_issued, describe_waiting
+from badges.admin.why import why_link
 from badges.common.admin import admin_url, format_time, link_to, link_to_list
 from badges.common.permissions import may
 from badges.issuers import registry
@@ -75,10 +76,11 @@ def _credentials(learner: Learner, user: Any) -> Section:
             describe_cause(row),
             format_html_join(LINES, "{}", ((describe_issued(badge),) for badge in issued.get(row.pk, []))) or "-",
             actions(row),
+            why_link(user, learner, row.template.slug),
         )
         for row in newest
     ]
-    headings = [_("badge"), _("status"), _("awarded"), _("cause"), _("at the providers"), ""]
+    headings = [_("badge"), _("status"), _("awarded"), _("cause"), _("at the providers"), _("actions"), _("explained")]
     every = link_to_list(UserCredential, _("All credentials of this learner"), learner__id__exact=learner.pk)
     return Section(_("Credentials"), headings, cells, every)
 
@@ -96,9 +98,15 @@ def _progress(learner: Learner, user: Any) -> Section:
         ]
         state = _("%(met)s of %(all)s") % {"met": found.fulfilled, "all": found.total}
         cells.append(
-            (link_to(row, row.template.name), state, ", ".join(still_open) or "-", format_time(row.created_at))
+            (
+                link_to(row, row.template.name),
+                state,
+                ", ".join(still_open) or "-",
+                format_time(row.created_at),
+                why_link(user, learner, row.template.slug),
+            )
         )
-    headings = [_("badge"), _("fulfilled"), _("open requirements"), _("begun")]
+    headings = [_("badge"), _("fulfilled"), _("open requirements"), _("begun"), _("explained")]
     every = link_to_list(BadgeProgress, _("All progress of this learner"), learner__id__exact=learner.pk)
     return Section(_("Progress"), headings, cells, every)
 
@@ -124,7 +132,7 @@ def _deliveries(learner: Learner, user: Any) -> Section:
         )
         for row in rows
     ]
-    headings = [_("what"), _("state"), _("waits for"), _("last error"), _("created"), ""]
+    headings = [_("what"), _("state"), _("waits for"), _("last error"), _("created"), _("actions")]
     every = link_to_list(OutboxMessage, _("All deliveries of this learner"), q=learner.uuid)
     return Section(_("Deliveries"), headings, cells, every)
 

@@ -34,23 +34,23 @@ from badges.admin.decisions import (
 )
 from badges.admin.learner_sections import sections_of
 from badges.admin.readonly import ExactSearchMixin, ReadOnlyAdmin, learner_ids_for
+from badges.admin.why import why, why_address
 from badges.awarding.models import held
 from badges.catalog.learner_paths import ExternalIdentity
 from badges.common.admin import LongTableAdmin, admin_url, link_to, link_to_list
 from badges.common.permissions import may
 from badges.exceptions import Permanent
+from badges.explanations import may_explain_everybody
 from badges.flows.claims import claimed_count
 from badges.intake.learners import give_account
 from badges.mail.opting_out import has_opted_out
 from badges.models import (
     Activity,
-    BadgeProgress,
     CertificationCompletion,
     InboxMessage,
     Learner,
     LearnerEngagement,
     LearnerIdentity,
-    OutboxMessage,
     StickerClaim,
     UserCredential,
 )
@@ -99,6 +99,7 @@ class LearnerAdmin(ButtonsMixin, ExactSearchMixin, ReadOnlyAdmin):
 
     actions = ("retire",)
     change_form_template = "admin/lms_badges/learner/change_form.html"
+    change_list_template = "admin/lms_badges/buttons_change_list.html"
 
     def has_retire_permission(self, request: HttpRequest) -> bool:
         return self.may(request, "retire")
@@ -131,6 +132,11 @@ class LearnerAdmin(ButtonsMixin, ExactSearchMixin, ReadOnlyAdmin):
             "changed": [(app, what, number) for (app, what), number in changed.items() if number],
         }
 
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        may_ask = may_explain_everybody(request.user)
+        buttons = [(why_address(), _("Why did somebody get a badge, or not?"))] if may_ask else []
+        return super().changelist_view(request, {**(extra_context or {}), "badges_buttons": buttons})
+
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         """Show the page with what other tables have of the learner."""
         learner = kwargs.get("obj")
@@ -141,6 +147,7 @@ class LearnerAdmin(ButtonsMixin, ExactSearchMixin, ReadOnlyAdmin):
         award, join = self.admin_site.admin_view(self.award), self.admin_site.admin_view(self.join)
         identify = self.admin_site.admin_view(self.identify)
         return [
+            path("why/", self.admin_site.admin_view(self.why), name="lms_badges_learner_why"),
             path("<path:object_id>/identify/", identify, name="lms_badges_learner_identify"),
             path("<path:object_id>/award/", award, name="lms_badges_learner_award"),
             path("<path:object_id>/join/", join, name="lms_badges_learner_join"),
@@ -149,6 +156,8 @@ class LearnerAdmin(ButtonsMixin, ExactSearchMixin, ReadOnlyAdmin):
 
     def buttons(self, request: HttpRequest, row: Learner) -> list[tuple[str, str]]:
         offered = []
+        if may_explain_everybody(request.user):
+            offered.append((why_address(row), _("Why has this learner a badge, or not?")))
         if not row.is_anonymous and may_award(request.user):
             offered.append((reverse("admin:lms_badges_learner_award", args=[row.pk]), _("Award a badge")))
         if not row.is_anonymous and may(request.user, "add", LearnerIdentity):
@@ -156,6 +165,10 @@ class LearnerAdmin(ButtonsMixin, ExactSearchMixin, ReadOnlyAdmin):
         if row.account_learner_id and not row.is_anonymous and self.may(request, "join"):
             offered.append((reverse("admin:lms_badges_learner_join", args=[row.pk]), _("Give the account")))
         return offered
+
+    def why(self, request: HttpRequest) -> HttpResponse:
+        """Ask why somebody did or did not get a badge."""
+        return why(request, self)
 
     def join(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Give the learner the account that another learner of the same person has."""
@@ -281,12 +294,9 @@ class LearnerAdmin(ButtonsMixin, ExactSearchMixin, ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("related rows"))
     def badges(self, learner: Learner) -> SafeString:
         links: list[Any] = [
-            link_to_list(UserCredential, _("credentials"), learner__id__exact=learner.pk),
-            link_to_list(BadgeProgress, _("progress"), learner__id__exact=learner.pk),
             link_to_list(StickerClaim, _("claims"), q=learner.uuid),
             link_to_list(CertificationCompletion, _("completed certifications"), q=learner.uuid),
             link_to_list(Activity, _("activities"), learner__id__exact=learner.pk),
-            link_to_list(OutboxMessage, _("outbox messages"), q=learner.uuid),
         ]
         if learner.lms_user_id is not None:
             links.append(link_to_list(InboxMessage, _("inbox messages"), lms_user_id=learner.lms_user_id))

@@ -6,17 +6,21 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import Q
+from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from badges.admin.decisions import ButtonsMixin
 from badges.admin.descriptions import describe_cause, describe_fulfillment_reset, describe_reset
 from badges.admin.readonly import ExactSearchMixin, ReadOnlyAdmin, learner_ids_for, template_ids_for
+from badges.admin.why import why_address
 from badges.api import last_resets, missing_criteria
 from badges.catalog.rule_words import describe_rules
 from badges.common.admin import format_time, link_to
 from badges.common.permissions import may
+from badges.explanations import may_explain_everybody
 from badges.models import BadgeProgress, Fulfillment, LoggedEvent
 from badges.progress.reading import GroupReport, RequirementReport, report, with_reports
 
@@ -33,7 +37,7 @@ class _CompletedFilter(admin.SimpleListFilter):
 
 
 @admin.register(BadgeProgress)
-class BadgeProgressAdmin(ExactSearchMixin, ReadOnlyAdmin):
+class BadgeProgressAdmin(ButtonsMixin, ExactSearchMixin, ReadOnlyAdmin):
     """Progress of learners, read-only."""
 
     list_display = ("learner", "template", "state", "created_at", "completed_at")
@@ -48,6 +52,10 @@ class BadgeProgressAdmin(ExactSearchMixin, ReadOnlyAdmin):
     def get_queryset(self, request: Any) -> Any:
         rows = super().get_queryset(request).select_related("learner__user", "template")
         return with_reports(rows).prefetch_related("template__live_requirements__rules")
+
+    def buttons(self, request: HttpRequest, row: BadgeProgress) -> list[tuple[str, str]]:
+        may_ask = may_explain_everybody(request.user)
+        return [(why_address(row.learner, row.template.slug), _("Why?"))] if may_ask else []
 
     def search_condition(self, term: str) -> Q:
         return Q(learner_id__in=learner_ids_for(term)) | Q(template_id__in=template_ids_for(term))

@@ -30,11 +30,13 @@ from badges.admin.template_forms import (
     requirement_documents,
 )
 from badges.admin.template_sections import TemplateSection, register
+from badges.admin.why import why_address
 from badges.catalog import event_types
 from badges.catalog.api import Document, export_template
 from badges.catalog.rule_words import describe_rules
 from badges.common.admin import link_to_list
 from badges.common.permissions import may
+from badges.explanations import may_explain_everybody
 from badges.issuers.cautions import cautions_of
 from badges.models import (
     BadgePenalty,
@@ -261,6 +263,19 @@ class AwardSection(TemplateSection):
 
         view = model_admin.admin_site.admin_view(award)
         return [path("<path:object_id>/award/", view, name="lms_badges_badgetemplate_award")]
+
+
+@register
+class WhySection(TemplateSection):
+    """The button that leads to why somebody did or did not get the badge."""
+
+    order = 85
+    template_name = "lms_badges/template_why.html"
+
+    def context(self, request: HttpRequest, template: BadgeTemplate | None) -> dict[str, Any]:
+        if template is None or not may_explain_everybody(request.user):
+            return {}
+        return {"badges_why_address": why_address(template=template.slug)}
 
 
 def _award(request: HttpRequest, model_admin: Any, object_id: str) -> HttpResponse:

@@ -47,12 +47,11 @@ class ErrorPageFilter(SafeExceptionReporterFilter):
     def get_post_parameters(self, request: HttpRequest | None) -> Any:
         """Return the values of a form as they are shown."""
         parameters = super().get_post_parameters(request)
-        return self.get_cleansed_multivaluedict(request, parameters) if parameters else parameters
+        return parameters if request is None else self.get_cleansed_multivaluedict(request, parameters)
 
-    def get_cleansed_multivaluedict(self, request: HttpRequest | None, multivaluedict: Any) -> Any:
+    def get_cleansed_multivaluedict(self, request: HttpRequest, multivaluedict: Any) -> Any:
         """Return the values of a form that a variable has, as they are shown."""
-        # Django passes None on, and its stubs do not say so.
-        cleansed = super().get_cleansed_multivaluedict(request, multivaluedict).copy()  # type: ignore[arg-type]
+        cleansed: Any = super().get_cleansed_multivaluedict(request, multivaluedict).copy()
         for name in cleansed:
             if _VARIABLES.search(name):
                 cleansed[name] = HIDDEN

@@ -5,8 +5,10 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.http import HttpRequest
+from django.urls import reverse
 from rest_framework.request import Request
 
 from badges.awarding.models import CredentialStatus, UserCredential, held
@@ -58,13 +60,14 @@ class Card:
     A holding, with what its learner can do with it.
 
     ``public_address`` has the name of the host; it is empty when nobody else can see the holding. ``can_switch`` says
-    that the learner decides about that.
+    that the learner decides about that. ``why`` is the address of why the learner has it, or has it no more.
     """
 
     holding: Holding
     can_switch: bool
     public_address: str
     linkedin: str
+    why: str
 
 
 class HeldPagination(MergedPagination):
@@ -94,10 +97,10 @@ def cards_of(
         rows = [entry.row for entry in entries if entry.kind == kind]
         held = source.represent(rows, now=now) if rows else []
         found |= {(kind, row.pk): holding for row, holding in zip(rows, held, strict=True)}
-    return [_card(found[entry.kind, entry.row.pk], request) for entry in entries]
+    return [_card(found[entry.kind, entry.row.pk], entry.row, request) for entry in entries]
 
 
-def _card(holding: Holding, request: HttpRequest) -> Card:
+def _card(holding: Holding, row: Any, request: HttpRequest) -> Card:
     address = absolute(holding.public_address, request)
     can_share = bool(address) and holding.state is HoldingState.HELD
     return Card(
@@ -105,4 +108,5 @@ def _card(holding: Holding, request: HttpRequest) -> Card:
         can_switch=holding.kind == BADGE and sharing() is Sharing.LEARNER,
         public_address=address,
         linkedin=linkedin_address(holding, address, organization=issuer_of(request).name) if can_share else "",
+        why=reverse("lms_badges:learner-why", args=[row.template.slug]) if holding.kind == BADGE else "",
     )

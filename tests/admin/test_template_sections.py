@@ -68,4 +68,4 @@ def test_two_sections_of_one_name_are_refused(section: None) -> None:
 def test_the_sections_that_ship_are_in_order() -> None:
     names = [type(one).__name__ for one in template_sections.sections()]
     first = ["RequirementsSection", "CriteriaSection", "PenaltiesSection"]
-    assert names == [*first, "IssuersSection", "AwardSection", "RevisionsSection"]
+    assert names == [*first, "IssuersSection", "AwardSection", "WhySection", "RevisionsSection"]

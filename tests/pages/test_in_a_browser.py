@@ -56,10 +56,12 @@ def addresses(learner: Any) -> list[str]:
     CredentialFactory(learner=learner, context_name="z" * 200)
     demanded = [requirement("a", group="g"), requirement("b", group="g", description="v" * 200)]
     document = {"event": PASSING_STATUS, "criteria": {"$eventCount": {"$gte": 5}}}
-    BadgeProgressFactory(learner=learner, template=make_template(requirements=demanded, criteria=document))
+    begun = make_template(requirements=demanded, criteria=document)
+    BadgeProgressFactory(learner=learner, template=begun)
     for number in range(11):
         make_template(slug=f"other-{number}")
-    return [PAGE, f"{PAGE}?ended=yes", f"/badges/credentials/{lost.pk}/", "/badges/credentials/houba/"]
+    why = [f"{PAGE}why/{slug}/" for slug in (begun.slug, lost.template.slug)]
+    return [PAGE, f"{PAGE}?ended=yes", *why, f"/badges/credentials/{lost.pk}/", "/badges/credentials/houba/"]
 
 
 def on_a_phone(browser: Any) -> None:

@@ -51,8 +51,9 @@ MODULES = [
     "catalog/criteria.py",
     *(f"pages/{path.name}" for path in (APP / "pages").glob("*.py")),
     "mail/channel.py",
+    "explanations/sentences.py",
 ]
-TEMPLATES = ("public_credential", "learner_page", "page_links", "earnable", "step", "step_mark")
+TEMPLATES = ("public_credential", "learner_page", "learner_why", "page_links", "earnable", "step", "step_mark")
 
 
 def catalog(language: str) -> dict[tuple[str | None, Any], Message]:
@@ -98,7 +99,8 @@ def addresses(client: Any) -> list[str]:
     for number in range(12):
         make_template(slug=f"other-{number}")
     public = [f"/badges/credentials/{row.pk}/" for row in (shared, lost, ended)]
-    return ["/badges/", "/badges/?ended=yes", *public, "/badges/credentials/houba/"]
+    whys = [f"/badges/why/{slug}/" for slug in (template.slug, lost.template.slug)]
+    return ["/badges/", "/badges/?ended=yes", *whys, *public, "/badges/credentials/houba/"]
 
 
 @pytest.mark.django_db

@@ -37,6 +37,7 @@ def test_the_document_describes_our_views_only(client: Any) -> None:
         "/api/badges/v1/event-types/",
         "/api/badges/v1/event-types/{name}/",
         "/api/badges/v1/events/",
+        "/api/badges/v1/explain/",
         "/api/badges/v1/progress/",
         "/api/badges/v1/retirements/",
         "/api/badges/v1/runs/",

@@ -2,7 +2,18 @@
 
 from django.urls import path
 
-from badges.rest_api.v1 import credentials, criteria, event_types, events, runs, schemas, templates, views, webhooks
+from badges.rest_api.v1 import (
+    credentials,
+    criteria,
+    event_types,
+    events,
+    explanations,
+    runs,
+    schemas,
+    templates,
+    views,
+    webhooks,
+)
 
 urlpatterns = [
     path("credentials/", credentials.CredentialListView.as_view(), name="credential-list"),
@@ -11,6 +22,7 @@ urlpatterns = [
     path("credentials/<str:id>/lift-block/", credentials.LiftBlockView.as_view(), name="credential-lift-block"),
     path("retirements/", views.RetirementView.as_view(), name="retirements"),
     path("progress/", views.ProgressListView.as_view(), name="progress-list"),
+    path("explain/", explanations.ExplanationView.as_view(), name="explain"),
     path("criteria/validate/", criteria.CriteriaValidationView.as_view(), name="criteria-validate"),
     path("criteria/evaluate/", criteria.CriteriaEvaluationView.as_view(), name="criteria-evaluate"),
     path("schemas/<str:name>.json", schemas.LanguageSchemaView.as_view(), name="schema-file"),

@@ -1,7 +1,7 @@
 """
-Why a learner did or did not get a badge: the requirements, their fulfilments, and the rules' results for stored events.
+What is stored of a learner and a badge: the requirements, their fulfilments, and the rules' results for stored events.
 
-Reads what is stored and evaluates every rule again. Decides and writes nothing.
+Reads the event log and the inbox, and evaluates every rule again. Decides and writes nothing.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ import datetime as dt
 import uuid
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, TypeVar
 
-from django.db.models import QuerySet
+from django.db.models import Prefetch
 from django.utils import translation
 from django.utils.translation import gettext as _
 
@@ -21,14 +22,16 @@ from badges.awarding.models import CredentialStatus, UserCredential
 from badges.catalog import event_types
 from badges.catalog.criteria import compile_criteria, criteria_of
 from badges.catalog.documents import CRITERIA_KEY, Document
+from badges.catalog.event_type_titles import titles_of
 from badges.catalog.learner_paths import ExternalIdentity
 from badges.catalog.models import BadgeRequirement, BadgeTemplate, DataRule, TemplateRevision
 from badges.catalog.queries import expiry_of
 from badges.engagement.activities import stats_of
 from badges.exceptions import EventError
 from badges.history.criteria import CriteriaEvaluation, evaluate, logged_history
-from badges.history.event_log import person_key
-from badges.intake import inbox
+from badges.history.event_log import events_of, person_key
+from badges.history.models import LoggedEvent
+from badges.intake import inbox, retired
 from badges.intake.events import parse_event
 from badges.intake.learners import names_of
 from badges.intake.models import InboxMessage, InboxState, Learner
@@ -42,19 +45,31 @@ from badges.rules import (
     EngagementStats,
     RuleError,
     RuleSet,
+    Shape,
     Step,
     Translations,
     badge_condition_slugs,
     compile_rule,
     completion,
+    event_digest,
     meets_badge_condition,
 )
 from badges.rules import DataRule as CompiledRule
 
 K = TypeVar("K", bound=Hashable)
 
-# So many events are evaluated, the newest ones.
-MAX_EVENTS = 50
+# So many logged events are evaluated, and so many messages of the inbox, the newest ones.
+MAX_EVENTS = 200
+MAX_MESSAGES = 50
+
+
+class Hindrance(StrEnum):
+    """Why an event may not have counted although its rules hold now."""
+
+    PENDING = "pending"
+    DEAD = "dead"
+    EARLIER_REVISION = "earlier_revision"
+    VOID = "void"
 
 
 @dataclass(frozen=True)
@@ -62,9 +77,11 @@ class EventEvaluation:
     """
     One stored event, evaluated by the rules of one requirement.
 
-    ``steps`` has the result of each rule. ``problem`` says why the rules cannot be evaluated, and is empty otherwise.
-    ``note`` says why an event may not have counted although its rules hold now: it is pending, it is a dead letter, it
-    was decided before the template had its present revision, or a later penalty made it void.
+    ``steps`` has the result of each rule. ``personal`` are the paths of those whose value is personal data: it is not
+    shown, and the event log does not have it. ``problem`` says why the rules cannot be evaluated, and is empty
+    otherwise. ``hindrance`` says why an event may not have counted although its rules hold now: it is pending, it is a
+    dead letter, it was decided before the template had its present revision, or a later penalty made it void. ``note``
+    says the same in words; of a dead letter it has the reason, which is for staff.
     """
 
     event_source: str
@@ -73,6 +90,18 @@ class EventEvaluation:
     steps: Sequence[Step] = ()
     problem: str = ""
     note: str = ""
+    hindrance: Hindrance | None = None
+    event_type: str = ""
+    event_time: dt.datetime | None = None
+    personal: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class EventsRead:
+    """How many stored events were evaluated. ``is_cut`` says that there are older ones, which were not."""
+
+    number: int = 0
+    is_cut: bool = False
 
 
 @dataclass(frozen=True)
@@ -107,8 +136,10 @@ class Explanation:
     long the badge of the template holds, as in packs; None for ever.
 
     ``completion`` counts the groups of requirements. ``observed`` values in steps come from events and may be personal:
-    show them only to people who may see the learner, and do not log them. Events whose payload was deleted are missing,
-    and so are events that met no requirement unless ``keep_unmatched`` is on.
+    show them only to people who may see the learner, and do not log them. ``events`` says how many were evaluated:
+    those of the event log, and those in the inbox whose payload was not deleted yet. ``titles`` are what readers call
+    the event types. ``is_retired`` is set for a person who was retired, and ``has_begun`` when there is any fulfilment
+    or credential.
 
     ``criteria`` is what the logged events and the figures say of the criteria document, None without one. As in
     decisions, the events are those that arrived since the document was saved (all of them, if the template has never
@@ -126,23 +157,41 @@ class Explanation:
     badge_condition: BadgeConditionExplanation | None = None
     held: UserCredential | None = None
     expiry: Document | None = None
+    lms_user_id: int | None = None
+    username: str | None = None
+    is_retired: bool = False
+    has_begun: bool = False
+    events: EventsRead = EventsRead()
+    titles: Mapping[str, str] = field(default_factory=dict)
+    at: dt.datetime | None = None
 
 
 def explain(
-    learner: Learner | None, template: BadgeTemplate, *, lms_user_id: int | None = None, at: dt.datetime
+    learner: Learner | None,
+    template: BadgeTemplate,
+    *,
+    lms_user_id: int | None = None,
+    account: Any = None,
+    at: dt.datetime,
 ) -> Explanation:
     """
     Return why a learner did or did not get a template's badge. ``at`` is the moment at which criteria are asked.
 
     ``learner`` is None for a person about whom no event met a requirement. There may be stored near misses of such a
-    person, found by ``lms_user_id``.
+    person, found by ``lms_user_id`` or by the username of the ``account`` of the host. The number of statements does
+    not depend on how much is stored.
     """
     names: Sequence[str | ExternalIdentity] = ()
     if learner is not None:
-        lms_user_id, names = learner.lms_user_id, names_of(learner.pk, learner.user_id)
-    live = list(template.requirements.filter(archived_at=None).order_by("id"))
+        lms_user_id, account = learner.lms_user_id, learner.user
+        names = names_of(learner.pk, learner.user_id)
+    elif account is not None:
+        names = [account.get_username()]
+    rules = Prefetch("rules", queryset=DataRule.objects.order_by("id"))
+    live = list(template.requirements.filter(archived_at=None).order_by("id").prefetch_related(rules))
     met = _fulfillments(learner, template)
-    rows = list(_stored_events(lms_user_id, names, {requirement.event_type for requirement in live}))
+    types = {requirement.event_type for requirement in live} - {""}
+    rows, events = _stored_events(lms_user_id, learner, names, types)
     newest = template.revisions.first()
     reset = {row.requirement_id: row for row in _resets_of(lms_user_id, learner, live)}
     requirements = [
@@ -155,7 +204,9 @@ def explain(
         for requirement in live
     ]
     active = {pk for pk, fulfillments in met.items() if any(row.active_key for row in fulfillments)}
-    credentials = list(UserCredential.objects.filter(learner=learner, template=template)) if learner else []
+    related = ("revision", "revocation_revision")
+    credentials = UserCredential.objects.filter(learner=learner, template=template).select_related(*related)
+    owned = list(credentials) if learner else []
     counts_from = next((row.counts_from for row in live if row.key == CRITERIA_KEY), None)
     document = next((row.pk for row in live if row.key == CRITERIA_KEY), None)
     void = void_until(met.get(document, []) if document else (), at=at, reset=reset.get(document) if document else None)
@@ -163,15 +214,41 @@ def explain(
     return Explanation(
         learner=learner,
         template=template,
-        credentials=credentials,
+        credentials=owned,
         completion=completion(((requirement.pk, requirement.group) for requirement in live), active),
         requirements=requirements,
         criteria=evaluation,
         criteria_problem=problem,
         badge_condition=_evaluate_condition(template.slug, learner, at) if not live else None,
-        held=next((each for each in credentials if each.status_at(at) == CredentialStatus.AWARDED), None),
+        held=next((each for each in owned if each.status_at(at) == CredentialStatus.AWARDED), None),
         expiry=expiry_of(template),
+        lms_user_id=lms_user_id,
+        username=account.get_username() if account else None,
+        is_retired=learner.is_anonymous if learner else _is_retired(lms_user_id, account),
+        has_begun=bool(met or owned),
+        events=events,
+        titles=titles_of(types | _types_of(evaluation)),
+        at=at,
     )
+
+
+def is_logged(lms_user_id: int | None) -> bool:
+    """Return whether any event of a person is logged here; one statement, or none."""
+    key = person_key(lms_user_id)
+    return key is not None and LoggedEvent.objects.filter(person=key).exists()
+
+
+def _is_retired(lms_user_id: int | None, account: Any) -> bool:
+    digests: dict[str, Any] = {}
+    if lms_user_id is not None:
+        digests |= retired.digests_of([lms_user_id])
+    if account is not None:
+        digests |= retired.account_digests([account.pk])
+    return bool(retired.among(digests))
+
+
+def _types_of(evaluation: CriteriaEvaluation | None) -> set[str]:
+    return {name for name in evaluation.criteria.event_types if name is not None} if evaluation else set()
 
 
 def _evaluate_condition(slug: str, learner: Learner | None, at: dt.datetime) -> BadgeConditionExplanation | None:
@@ -313,16 +390,73 @@ def _fulfillments(learner: Learner | None, template: BadgeTemplate) -> dict[int,
     return found
 
 
+@dataclass(frozen=True)
+class _StoredEvent:
+    """
+    An event of the log or of the inbox.
+
+    ``data`` is what rules see, None if the event cannot be read, which ``problem`` then says. ``is_complete`` is not
+    set for logged events, which lack what is personal.
+    """
+
+    type: str
+    source: str
+    id: str
+    time: dt.datetime | None
+    decided_at: dt.datetime | None
+    data: Any
+    is_complete: bool
+    problem: str = ""
+    message: InboxMessage | None = None
+
+
 def _stored_events(
-    lms_user_id: int | None, names: Sequence[str | ExternalIdentity], types: set[str]
-) -> QuerySet[InboxMessage]:
-    rows = inbox.rows_about(lms_user_id, names).filter(event_type__in=types, payload__isnull=False)
-    return rows.order_by("-received_at", "-id")[:MAX_EVENTS]
+    lms_user_id: int | None, learner: Learner | None, names: Sequence[str | ExternalIdentity], types: set[str]
+) -> tuple[list[_StoredEvent], EventsRead]:
+    """Return the newest stored events of a person of some types, each once; at most three statements."""
+    if not types:
+        return [], EventsRead()
+    logged: dict[uuid.UUID, LoggedEvent] = {}
+    for key in _person_keys(lms_user_id, learner):
+        logged |= {row.digest: row for row in events_of(key, types, limit=MAX_EVENTS + 1)}
+    about = inbox.rows_about(lms_user_id, names).filter(event_type__in=types)
+    messages = list(about.order_by("-received_at", "-id")[: MAX_MESSAGES + 1])
+    found: dict[uuid.UUID, _StoredEvent] = {}
+    for message in messages[:MAX_MESSAGES]:
+        digest = event_digest(message.source, message.event_id)
+        if message.payload is not None:
+            found[digest] = _of_inbox(message)
+        elif digest in logged:
+            found[digest] = _of_log(logged[digest], message)
+    newest = sorted(logged.values(), key=lambda row: (row.occurred_at, row.digest), reverse=True)[:MAX_EVENTS]
+    found |= {row.digest: _of_log(row, None) for row in newest if row.digest not in found}
+    is_cut = len(logged) > MAX_EVENTS or len(messages) > MAX_MESSAGES
+    return list(found.values()), EventsRead(len(found), is_cut)
+
+
+def _of_inbox(row: InboxMessage) -> _StoredEvent:
+    time, data, problem = row.event_time, None, ""
+    try:
+        event = parse_event(row.payload or "", received_from=row.received_from, is_stored=bool(row.source))
+        time, data = event.time, event_types.get(event.type).subject(event.data)
+    except EventError as error:
+        problem = str(error)
+    return _StoredEvent(
+        row.event_type, row.source, row.event_id, time, row.processed_at, data, True, problem=problem, message=row
+    )
+
+
+def _of_log(row: LoggedEvent, message: InboxMessage | None) -> _StoredEvent:
+    definition, loaded = event_types.configured().get(row.event_type), row.loaded()
+    data = definition.subject(loaded) if definition and isinstance(loaded, dict) else None
+    return _StoredEvent(
+        row.event_type, row.event_source, row.event_id, row.occurred_at, row.received_at, data, False, message=message
+    )
 
 
 def _evaluate_all(
     requirement: BadgeRequirement,
-    rows: Sequence[InboxMessage],
+    rows: Sequence[_StoredEvent],
     newest: TemplateRevision | None,
     reset: RequirementReset | None,
 ) -> list[EventEvaluation]:
@@ -333,40 +467,66 @@ def _evaluate_all(
         rules = RuleSet(_compiled(requirement, definition))
     except (EventError, RuleError) as error:
         return [EventEvaluation("", "", False, problem=str(error))]
-    of_type = [row for row in rows if row.event_type == requirement.event_type]
-    return [_evaluate(row, definition, rules, _note_on(row, newest), reset) for row in of_type]
+    shape = definition.subject_shape
+    personal = frozenset(rule.path for rule in requirement.rules.all() if _is_personal(shape, rule.path))
+    of_type = [row for row in rows if row.type == requirement.event_type]
+    return [_evaluate(row, rules, personal, newest, reset) for row in of_type]
 
 
 def _compiled(requirement: BadgeRequirement, definition: event_types.EventDefinition) -> list[CompiledRule]:
-    stored = DataRule.objects.filter(requirement=requirement).order_by("id")
+    stored = requirement.rules.all()
     return [compile_rule(definition.subject_shape, rule.path, rule.operator, rule.value) for rule in stored]
 
 
-def _note_on(row: InboxMessage, newest: TemplateRevision | None) -> str:
-    if row.state == InboxState.PENDING:
-        return _("The event waits to be decided.")
-    if row.state == InboxState.DEAD:
-        return _("The event is a dead letter: %(reason)s") % {"reason": row.reason}
-    if newest is not None and row.processed_at is not None and row.processed_at < newest.created_at:
-        return _("The event was decided before revision %(number)s of the template.") % {"number": newest.number}
-    return ""
+def _is_personal(shape: Shape, path: str) -> bool:
+    """Return whether the value at a path is declared personal, or something above it is."""
+    found = shape.find(path)
+    here: Shape | None = shape
+    for key in found[0] if found else ():
+        here = here.fields.get(key) if here is not None else None
+        if here is not None and here.personal:
+            return True
+    return False
 
 
 def _evaluate(
-    row: InboxMessage,
-    definition: event_types.EventDefinition,
+    row: _StoredEvent,
     rules: RuleSet,
-    note: str,
+    personal: frozenset[str],
+    newest: TemplateRevision | None,
     reset: RequirementReset | None,
 ) -> EventEvaluation:
-    try:
-        event = parse_event(row.payload or "", received_from=row.received_from, is_stored=bool(row.source))
-    except EventError as error:
-        return EventEvaluation(row.source, row.event_id, False, problem=str(error), note=note)
-    if reset is not None and event.time <= reset.void_until:
-        note = note or _("The event is void: the requirement was reset by the event %(id)s at %(time)s.") % {
-            "id": reset.event_id,
-            "time": reset.void_until.isoformat(),
-        }
-    steps = rules.explain(definition.subject(event.data))
-    return EventEvaluation(row.source, row.event_id, all(step.result for step in steps), steps, note=note)
+    hindrance, note = _hindrance(row, newest, reset)
+    steps = rules.explain(row.data) if not row.problem else ()
+    # The log does not have what is personal, so such a rule says nothing about a logged event.
+    asked = [step for step in steps if row.is_complete or step.path not in personal]
+    return EventEvaluation(
+        row.source,
+        row.id,
+        not row.problem and all(step.result for step in asked),
+        steps,
+        problem=row.problem,
+        note=note,
+        hindrance=hindrance,
+        event_type=row.type,
+        event_time=row.time,
+        personal=personal,
+    )
+
+
+def _hindrance(
+    row: _StoredEvent, newest: TemplateRevision | None, reset: RequirementReset | None
+) -> tuple[Hindrance | None, str]:
+    """Return why an event may not have counted, and the same in words."""
+    message = row.message
+    if message is not None and message.state == InboxState.PENDING:
+        return Hindrance.PENDING, _("The event waits to be decided.")
+    if message is not None and message.state == InboxState.DEAD:
+        return Hindrance.DEAD, _("The event is a dead letter: %(reason)s") % {"reason": message.reason}
+    if newest is not None and row.decided_at is not None and row.decided_at < newest.created_at:
+        text = _("The event was decided before revision %(number)s of the template.")
+        return Hindrance.EARLIER_REVISION, text % {"number": newest.number}
+    if reset is not None and row.time is not None and row.time <= reset.void_until:
+        text = _("The event is void: the requirement was reset by the event %(id)s at %(time)s.")
+        return Hindrance.VOID, text % {"id": reset.event_id, "time": reset.void_until.isoformat()}
+    return None, ""

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from badges import api, pipeline
 from badges.conf import CCX_PASSING_STATUS, PASSING_STATUS
+from badges.history.models import LoggedEvent
 from badges.intake.models import InboxMessage
 from badges.progress.models import BadgeProgress
 from badges.progress.reading import report, with_reports
@@ -93,10 +94,13 @@ def test_an_event_whose_rules_hold_but_that_did_not_count_has_a_note() -> None:
     assert answer() == "The event waits to be decided."
 
 
-def test_an_event_whose_payload_was_deleted_is_not_evaluated() -> None:
+def test_an_event_whose_payload_was_deleted_is_evaluated_as_it_was_logged() -> None:
     make_template("both", *BOTH)
     passes(ALGEBRA, 41)
     InboxMessage.objects.update(payload=None)
+    algebra, botany = api.explain(41, "both").requirements
+    assert [[one.result for one in each.evaluations] for each in (algebra, botany)] == [[True], [False]]
+    LoggedEvent.objects.all().delete()
     assert [requirement.evaluations for requirement in api.explain(41, "both").requirements] == [[], []]
 
 
