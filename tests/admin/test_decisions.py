@@ -362,7 +362,7 @@ def test_all_outbox_messages_of_a_learner_are_found(staff: Callable[..., Any], m
     ]
     for term in (learner.lms_user_id, learner.user.username, learner.uuid):
         assert found(f"/admin/lms_badges/outboxmessage/?q={term}") == everything
-    for row, words in ((learner, "outbox messages"), (credential, "all of this learner")):
+    for row, words in ((learner, "All deliveries of this learner"), (credential, "all of this learner")):
         assert found(press(support, page_of(row), words)) == everything
     assert found(press(support, page_of(credential), "of this badge at the providers")) == everything[2:]
 
