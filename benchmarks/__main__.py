@@ -1,8 +1,9 @@
 """
 What the main jobs cost: events per second of consume_badge_events, seconds to compile the catalog, documents per second
-of credentials_run, decisions per second of the criteria language, badges per second at a provider.
+of credentials_run, decisions per second of the criteria language, badges per second at a provider, seconds for a
+backfill.
 
-All of it takes about twenty minutes on two cores; "--templates 1 --buses file --documents 0 --badges 0" takes one. It
+All of it takes about twenty minutes on two cores; "--templates 1 --buses file --documents 0 --badges 0" takes two. It
 ends with an error when a batch or a document costs more SQL statements than promised. Times depend on the machine, so
 the table only shows whether they meet the aims.
 """
@@ -13,7 +14,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import against, certificates, consuming, criteria, delivering, instructions
+from benchmarks import against, backfill, certificates, consuming, criteria, delivering, instructions
 from benchmarks.processes import console
 
 BUSES = ["file", "kafka", "redis"]
@@ -32,6 +33,7 @@ def main() -> None:
     parser.add_argument("--documents", type=int, default=1_000, help="certificates to make; 0: none")
     parser.add_argument("--badges", type=int, default=2_000, help="badges to issue at a provider; 0: none")
     parser.add_argument("--no-events", action="store_true", help="do not measure events")
+    parser.add_argument("--no-backfill", action="store_true", help="do not measure backfills")
     parser.add_argument("--no-criteria", action="store_true", help="do not measure the criteria language")
     parser.add_argument("--against", type=Path, help="another checkout: measure both by turns and print the ratio")
     parser.add_argument("--turns", type=int, default=3, help="how often each checkout is measured (with --against)")
@@ -41,10 +43,13 @@ def main() -> None:
     if options.against:
         broken += (instructions if options.instructions else against).measure(options)
         options.no_events, options.no_criteria, options.documents, options.badges = True, True, 0, 0
+        options.no_backfill = True
     if not options.no_criteria:
         criteria.measure()
     if not options.no_events:
         broken += consuming.measure(options)
+    if not options.no_backfill:
+        backfill.measure(options)
     if options.badges:
         broken += delivering.measure(options.databases, options.badges)
     if options.documents:

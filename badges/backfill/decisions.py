@@ -15,7 +15,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TypeVar
 from uuid import UUID
+
+from django.db import IntegrityError
 
 from badges import granting
 from badges.backfill import people as people_in_log
@@ -37,6 +40,8 @@ from badges.pipeline.learner_progress import load_progress
 from badges.pipeline.steps import LearnerProgress
 from badges.progress import resets, states
 from badges.progress.models import RequirementReset
+
+Item = TypeVar("Item")
 
 # In a plan, learners who are not there yet have ids from here on. No table has so many rows.
 FIRST_UNSAVED_ID = 2**62
@@ -85,7 +90,18 @@ def create_learners(chunk: Chunk, rules: LogRules) -> None:
     evidence = read_evidence(people_in_log.keys_of(unknown), rules)
     new = [person for person in unknown if any(each.creates_learner for each in evidence.get(person.key, {}).values())]
     if new:
-        failures.retry(partial(_create, [LearnerData(each.lms_user_id, True, None, None, None) for each in new]))
+        _create_all([LearnerData(each.lms_user_id, True, None, None, None) for each in new])
+
+
+def _create_all(new: Sequence[LearnerData]) -> None:
+    """Create learners; in halves where others go on creating some of them at the same time."""
+    try:
+        failures.retry(partial(_create, new))
+    except IntegrityError:
+        if len(new) == 1:
+            raise
+        for half in _halves(new):
+            _create_all(half)
 
 
 def _create(new: Sequence[LearnerData]) -> None:
@@ -307,7 +323,6 @@ def _moment(cause: Cause) -> dt.datetime:
     return cause.event_time or dt.datetime.max.replace(tzinfo=dt.UTC)
 
 
-def _halves(questions: Sequence[Question]) -> tuple[Sequence[Question], Sequence[Question]]:
-    """Return two halves. Those of one learner may be divided: one learner has never too much history."""
-    middle = len(questions) // 2
-    return questions[:middle], questions[middle:]
+def _halves(items: Sequence[Item]) -> tuple[Sequence[Item], Sequence[Item]]:
+    middle = len(items) // 2
+    return items[:middle], items[middle:]

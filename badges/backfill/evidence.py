@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from django.db.models import F, QuerySet
@@ -21,6 +21,7 @@ from badges.catalog.interests import CompiledTemplate, HistoryEvent, Interest, P
 from badges.database import Among
 from badges.history.criteria import payload_of
 from badges.history.models import LoggedEvent
+from badges.rules import RuleIndex
 
 # So many rows are fetched at once.
 ROWS = 2000
@@ -36,7 +37,7 @@ class LogRules:
     """
 
     templates: Mapping[int, CompiledTemplate]
-    interests: Mapping[str, Sequence[Interest]]
+    interests: Mapping[str, RuleIndex]
     definitions: Mapping[str, EventDefinition]
     since: dt.datetime | None = None
 
@@ -61,7 +62,8 @@ def log_rules(
         for interest in template.interests:
             interests.setdefault(interest.event_type, []).append(interest)
     counting = {pk: replace(template, counts_from=None) for pk, template in found.items()}
-    return LogRules(counting, interests, definitions, since)
+    indexes = {name: RuleIndex((each.rules, each) for each in found) for name, found in interests.items()}
+    return LogRules(counting, indexes, definitions, since)
 
 
 @dataclass(slots=True)
@@ -124,18 +126,16 @@ def read_evidence(keys: Mapping[int, int], rules: LogRules) -> EvidenceOfPeople:
     for person, event_type, source, event_id, time, data in rows.values_list(*columns).iterator(ROWS):
         subject = payload_of(rules.definitions.get(event_type), _loaded(data))
         cause: Cause | None = None
-        for interest in rules.interests[event_type]:
-            if interest.rules.holds(subject):
-                cause = cause or Cause(
-                    CauseKind.EVENT,
-                    event_source=source,
-                    event_id=event_id,
-                    event_type=event_type,
-                    event_time=time,
-                )
-                assert interest.template is not None
-                of_person = found.setdefault(keys[person], {})
-                of_person.setdefault(interest.template.id, Evidence()).add(interest, cause)
+        for interest in rules.interests[event_type].matching(subject):
+            cause = cause or Cause(
+                CauseKind.EVENT,
+                event_source=source,
+                event_id=event_id,
+                event_type=event_type,
+                event_time=time,
+            )
+            of_person = found.setdefault(keys[person], {})
+            of_person.setdefault(interest.template.id, Evidence()).add(interest, cause)
     return found
 
 

@@ -7,6 +7,7 @@ import io
 import uuid
 from collections.abc import Iterable, Mapping
 
+from django.contrib.auth import get_user_model
 from django.db.models import QuerySet
 
 from badges.backfill.decisions import Gain
@@ -19,7 +20,6 @@ HEADINGS = (
     *("learner", "lms_user_id", "username", "template", "credential"),
     *("event_type", "event_source", "event_id", "event_time", "events"),
 )
-ROWS = 2000
 
 
 def write_rows(run_id: uuid.UUID, gains: Iterable[Gain]) -> None:
@@ -28,9 +28,8 @@ def write_rows(run_id: uuid.UUID, gains: Iterable[Gain]) -> None:
 
 
 def rows_of(run_id: uuid.UUID) -> QuerySet[BackfilledBadge]:
-    """Return the rows of a run with what the file shows of them."""
-    rows = BackfilledBadge.objects.filter(run=run_id).order_by("template__slug", "person")
-    return rows.select_related("learner__user", "template")
+    """Return the rows of a run, in the order of the file."""
+    return BackfilledBadge.objects.filter(run=run_id).order_by("template__slug", "person")
 
 
 def as_csv(rows: QuerySet[BackfilledBadge]) -> bytes:
@@ -38,23 +37,17 @@ def as_csv(rows: QuerySet[BackfilledBadge]) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(HEADINGS)
-    for row in rows.iterator(ROWS):
-        learner = row.learner
-        user = learner.user if learner else None
-        writer.writerow(
-            [
-                learner.uuid if learner else "",
-                row.person if row.person > 0 else "",
-                as_text(user.get_username()) if user else "",
-                row.template.slug,
-                row.credential_id or "",
-                as_text(row.event_type),
-                as_text(row.event_source),
-                as_text(row.event_id),
-                row.event_time.isoformat() if row.event_time else "",
-                as_text(row.events),
-            ]
-        )
+    username = f"learner__user__{get_user_model().USERNAME_FIELD}"
+    columns = (
+        *("learner__uuid", "person", username, "template__slug", "credential_id"),
+        *("event_type", "event_source", "event_id", "event_time", "events"),
+    )
+    for learner, person, name, slug, credential, *event, time, events in rows.values_list(*columns).iterator():
+        texts = map(as_text, event)
+        moment = time.isoformat() if time else ""
+        lms_user_id = person if person > 0 else ""
+        who = (learner or "", lms_user_id, as_text(name or ""))
+        writer.writerow([*who, slug, credential or "", *texts, moment, as_text(events)])
     return text.getvalue().encode()
 
 

@@ -172,12 +172,15 @@ def test_penalties_of_the_past_count_and_no_badge_is_awarded_and_revoked_in_betw
     happened(42, minute=0)
     happened(42, passes=False, minute=1)
     again = happened(42, minute=2)
+    newest = happened(42, minute=3)
     template = make_template(penalties=[penalty()], now=SAVED)
 
     done(template)
 
     credential = UserCredential.objects.get()
     assert (credential.learner.lms_user_id, credential.cause_event_id) == (42, again.id)
+    fulfillment = Fulfillment.objects.get()
+    assert (fulfillment.cause_event_id, fulfillment.newest_event_id) == (again.id, newest.id)
     happened(41, minute=-1)  # late, and void
     assert holders(template) == {42}
 

@@ -99,8 +99,11 @@ def test_what_an_event_has_of_a_person_is_not_shown(settings: Any) -> None:
     settings.LMS_BADGES_CONFIG = {**settings.LMS_BADGES_CONFIG, **here}
     rules = [rule("user.pii.email", "eq", "zorglub@bulgroz.example"), rule("mode", "eq", "verified")]
     star({"key": "enrol", "event_type": event_type, "rules": rules})
+    # What another badge demands is in the inbox as it arrived, with all that is personal.
+    make_template(requirements=[{"key": "any", "event_type": event_type, "rules": []}])
     sent = enrollment(lms_user_id=41, username="spip", email="spip@champignac.example", mode="audit")
     pipeline.handle([parse_event(sent.line, received_from="test")])
+    assert "spip@champignac.example" in InboxMessage.objects.get().payload
     answer = api.why(41, "star")
     (group,) = answer.groups
     found = {each.path: each for each in group.requirements[0].closest.rules}  # type: ignore[union-attr]
