@@ -8,7 +8,6 @@ the badge is looked up where it was asked for.
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import logging
 import time
@@ -53,6 +52,7 @@ from badges.outbox.channels import HandlerResult
 log = logging.getLogger(__name__)
 
 MOVED = "Accredible does not have the badge where it was asked for. It is asked for next where its template says now."
+WRONG_ADDRESS = "Correct the API address in LMS_BADGES_CONFIG['accredible']; the badges wait for it."
 AGAIN_SECONDS = 0.1
 
 
@@ -102,8 +102,11 @@ class AccredibleIssuer(Issuer):
         if badge is None or not _is_found(badge):
             return HandlerResult.NOTHING_TO_DO
         assert badge.external_id is not None
-        with contextlib.suppress(NotFound):
-            client_for(badge.organization).delete(badge.external_id)
+        client = client_for(badge.organization)
+        try:
+            client.delete(badge.external_id)
+        except NotFound:
+            _check_account(client)
         deleted = {"state": AccredibleState.DELETED, "state_at": timezone.now()}
         AccredibleBadge.objects.filter(pk=badge.pk).update(external_id=None, url="", **deleted)
         return None
@@ -381,7 +384,16 @@ def _is_held_there(client: AccredibleClient, external_id: str, today: dt.date) -
     try:
         return client.badge(external_id).state(today) != AccredibleState.EXPIRED
     except NotFound:
+        _check_account(client)
         return False
+
+
+def _check_account(client: AccredibleClient) -> None:
+    """Ask for the account after something was not found. Raises SharedProblem when that is not there either."""
+    try:
+        client.organization_name()
+    except NotFound as error:
+        raise SharedProblem(f"{error} {WRONG_ADDRESS}") from error
 
 
 def _revoke_if_lost(credential_id: uuid.UUID) -> bool:
@@ -440,7 +452,7 @@ def _adopt(badge: AccredibleBadge, client: AccredibleClient, target: IssuerTarge
         earner, today = _earner(badge), _today(timezone.now())
         return found.may_be(credential=str(badge.pk), earner=earner, email=email, template=group, today=today)
 
-    for listed in _candidates(badge, client, group, email):
+    for listed in _candidates(badge, client, target, email):
         if may_be_it(listed):
             try:
                 found = client.badge(listed.id)  # a list does not tell everything
@@ -451,13 +463,20 @@ def _adopt(badge: AccredibleBadge, client: AccredibleClient, target: IssuerTarge
     return False
 
 
-def _candidates(badge: AccredibleBadge, client: AccredibleClient, group: str, email: str) -> Iterator[ExternalBadge]:
+def _candidates(
+    badge: AccredibleBadge, client: AccredibleClient, target: IssuerTarget, email: str
+) -> Iterator[ExternalBadge]:
     """Yield what may be the badge: by address and, if it was asked for, by our id of the learner as well."""
-    if email:
-        yield from client.badges_of(template=group, email=email)
-    if badge.state != AccredibleState.CREATED:
-        # The learner's address may have changed since.
-        yield from client.badges_of(template=group, earner=_earner(badge))
+    group = targets.group_of(target)
+    try:
+        if email:
+            yield from client.badges_of(template=group, email=email)
+        if badge.state != AccredibleState.CREATED:
+            # The learner's address may have changed since.
+            yield from client.badges_of(template=group, earner=_earner(badge))
+    except NotFound as error:  # every account has the search
+        reason = _reason(error, client, target)
+        raise reason if isinstance(reason, SharedProblem) else SharedProblem(f"{error} {WRONG_ADDRESS}") from error
 
 
 def _bind(badge: AccredibleBadge, found: ExternalBadge, target: IssuerTarget) -> bool:
@@ -561,6 +580,7 @@ def _reason(error: Refused, client: AccredibleClient, target: IssuerTarget) -> P
     try:
         client.group(targets.group_of(target))
     except NotFound:
+        _check_account(client)
         return SharedProblem(
             f"The group {target.external_template} of the organization {target.organization} is not at Accredible. "
             "Correct the issuer of the template; the badges wait for it.",

@@ -366,6 +366,7 @@ def _is_held_there(client: CredlyClient, badge: uuid.UUID) -> bool:
     try:
         return client.state_of(badge) not in payloads.GONE
     except NotFound:
+        _check_organization(client)
         return False
 
 
@@ -598,11 +599,16 @@ def _state_at_credly(client: CredlyClient, template: str) -> str:
     try:
         return client.template_state(template)
     except NotFound:
-        pass
+        _check_organization(client)
+    return "it is not there"
+
+
+def _check_organization(client: CredlyClient) -> None:
+    """Ask for the organization after something was not found. Raises SharedProblem when that is not there either."""
     try:
         client.organization_name()
     except NotFound as error:
         raise SharedProblem(
-            f"{error} Correct the organization in the issuer of the template; the badges wait for it."
+            f"{error} Correct the organization in the issuer of the template, or the API address in "
+            "LMS_BADGES_CONFIG['credly']; the badges wait for it."
         ) from error
-    return "it is not there"
