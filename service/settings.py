@@ -167,7 +167,12 @@ if os.environ.get("CACHE_URL"):
     }
 
 # Of the document of all views, which Django's check --deploy makes.
-SPECTACULAR_SETTINGS = {"ENUM_NAME_OVERRIDES": {"CauseKindEnum": "badges.catalog.causes.CauseKind.choices"}}
+SPECTACULAR_SETTINGS = {
+    "ENUM_NAME_OVERRIDES": {
+        "CauseKindEnum": "badges.catalog.causes.CauseKind.choices",
+        "CredentialStatusEnum": "badges.awarding.models.CredentialStatus.choices",
+    }
+}
 
 CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL")
 CELERY_TASK_ALWAYS_EAGER = False

@@ -67,7 +67,10 @@ _SETTINGS: dict[str, Any] = {
     "DESCRIPTION": "Who holds which badge or certificate, and how far learners are.",
     "VERSION": __version__,
     "OAS_VERSION": "3.1.0",
-    "ENUM_NAME_OVERRIDES": {"CauseKindEnum": "badges.catalog.causes.CauseKind.choices"},
+    "ENUM_NAME_OVERRIDES": {
+        "CauseKindEnum": "badges.catalog.causes.CauseKind.choices",
+        "CredentialStatusEnum": "badges.awarding.models.CredentialStatus.choices",
+    },
     "APPEND_COMPONENTS": {"schemas": {"Problem": _PROBLEM}},
 }
 
