@@ -13,6 +13,7 @@ import logging
 import time
 import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -28,7 +29,7 @@ from badges.issuers.accredible import payloads, states, targets
 from badges.issuers.accredible.client import AccredibleClient, client_for, is_slug, organizations, settings_problems
 from badges.issuers.accredible.conf import DEFAULTS
 from badges.issuers.accredible.conf import config as accredible_config
-from badges.issuers.accredible.models import AccredibleBadge, AccredibleState
+from badges.issuers.accredible.models import ENDED_STATES, AccredibleBadge, AccredibleState
 from badges.issuers.accredible.organizations import reencrypt_keys
 from badges.issuers.accredible.payloads import ExternalBadge
 from badges.issuers.accredible.webhook import AccredibleWebhook
@@ -196,6 +197,7 @@ class AccredibleIssuer(Issuer):
     # --- reconciling -------------------------------------------------------------------------------------------------
 
     can_reconcile = True
+    ended_states = ENDED_STATES
 
     def badge_page(self, organization: str, external_template: str, cursor: Any = None) -> BadgePage:
         """Ask for a page of the badges of a group; the cursor is its number."""
@@ -229,12 +231,13 @@ class AccredibleIssuer(Issuer):
         return states.state_after(state, told)
 
     def reset(self, badges: Collection[KnownBadge]) -> int:
-        """Let rows say that nobody asked Accredible."""
+        """Let rows say that Accredible has no badge; one statement for each state."""
         number = 0
-        for badge in badges:
-            rows = AccredibleBadge.objects.filter(pk=badge.credential_id, external_id=badge.external_id)
-            number += rows.filter(state=badge.state).update(
-                state=AccredibleState.CREATED,
+        for state, of_state in groupby(sorted(badges, key=_state), _state):
+            ids = {badge.external_id: badge.credential_id for badge in of_state}
+            rows = AccredibleBadge.objects.filter(pk__in=ids.values(), external_id__in=ids, state=state)
+            number += rows.update(
+                state=AccredibleState.ERROR,
                 state_at=None,
                 external_id=None,
                 organization="",
@@ -244,8 +247,24 @@ class AccredibleIssuer(Issuer):
             )
         return number
 
+    def look_up_first(self, credential_ids: Collection[uuid.UUID]) -> None:
+        """Let rows begin as if Accredible had refused: such a badge is looked up by our id of the learner as well."""
+        rows = AccredibleBadge.objects.filter(pk__in=credential_ids, state=AccredibleState.CREATED)
+        rows.update(state=AccredibleState.ERROR)
+
+    def write_held(self, organization: str, badges: Collection[ListedBadge], *, at: dt.datetime) -> None:
+        """Write Accredible's states. What is deleted stays so."""
+        rows = AccredibleBadge.objects.filter(organization=organization, external_id__in=[badge.id for badge in badges])
+        rows.filter(state__in=ENDED_STATES).exclude(state=AccredibleState.DELETED).update(
+            state=AccredibleState.ACCEPTED, state_at=at
+        )
+
 
 channel = ProviderChannel(AccredibleIssuer.slug)
+
+
+def _state(badge: KnownBadge) -> str:
+    return badge.state
 
 
 def _listed(found: ExternalBadge) -> ListedBadge:
@@ -270,8 +289,7 @@ def _known(badge: AccredibleBadge) -> Issued:
 
 def _is_to_be_issued(badge: AccredibleBadge) -> bool:
     """Return whether it is not known to be there. One that was renewed for another credential is not issued anew."""
-    over = (AccredibleState.REVOKED, AccredibleState.EXPIRED, AccredibleState.DELETED)
-    return badge.external_id is None and badge.state not in over
+    return badge.external_id is None and badge.state not in ENDED_STATES
 
 
 def _issue(badge: AccredibleBadge) -> HandlerResult | None:
