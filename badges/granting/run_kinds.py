@@ -107,6 +107,8 @@ def _issue(
             continue
         # A credential that is revoked meanwhile is not issued: its issuer looks at it again before it asks.
         registry.prepare((credential, target) for credential in missing)
+        # Somebody may have issued it there by hand since.
+        registry.get(provider).look_up_first([credential.pk for credential in missing])
         mailbox.post(
             (
                 NewMessage(

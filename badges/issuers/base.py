@@ -111,7 +111,8 @@ class ListedBadge(NamedTuple):
     A badge as its provider lists it.
 
     ``state`` is the provider's own word, ``is_held`` whether the earner has it there. ``earner`` and ``credential`` are
-    our ids of learner and credential, where the provider knows them.
+    our ids of learner and credential, where the provider knows them. ``state_at`` is the provider's time of the state;
+    None: it names none.
     """
 
     id: str
@@ -119,6 +120,7 @@ class ListedBadge(NamedTuple):
     is_held: bool
     earner: str | None = None
     credential: str | None = None
+    state_at: dt.datetime | None = None
 
 
 class BadgePage(NamedTuple):
@@ -385,6 +387,9 @@ class Issuer(ABC):
     is not known, and ``error`` when the provider has refused.
     """
 
+    ended_states: Collection[str] = ()
+    """The states of rows whose badge was taken back or has ended. Such a badge is not issued anew."""
+
     def badge_page(self, organization: str, external_template: str, cursor: Any = None) -> BadgePage:
         """
         Ask for a page of all badges of a template, in every state, outside of any transaction.
@@ -413,6 +418,25 @@ class Issuer(ABC):
         """
         Write that badges are not at the provider, so that they can be issued anew; return how many.
 
-        In the caller's transaction. A row that has changed meanwhile is passed over.
+        In the caller's transaction. They are looked up before they are asked for, as with ``look_up_first``. A row that
+        has changed meanwhile is passed over.
         """
         return 0
+
+    def look_up_first(self, credential_ids: Collection[uuid.UUID]) -> None:  # noqa: B027 -- it may do so always
+        """
+        Let badges that nobody asked the provider for be looked up there before they are asked for.
+
+        In the caller's transaction. Called for badges that are issued later than their award: the provider may have
+        them. An issuer that looks every badge up has nothing to do.
+        """
+
+    def write_held(  # noqa: B027 -- needed for reconciling only
+        self, organization: str, badges: Collection[ListedBadge], *, at: dt.datetime
+    ) -> None:
+        """
+        Write what the provider tells of badges that are held there, also to rows that call them revoked.
+
+        In the caller's transaction. Called before a message to revoke them is written, which would do nothing for a
+        row that calls its badge revoked. ``at`` is when the provider was asked.
+        """

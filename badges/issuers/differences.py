@@ -54,12 +54,14 @@ def of_known(
     listed: Mapping[str, ListedBadge],
     statuses: Mapping[uuid.UUID, str],
     state_here: Callable[[str, str], str],
+    ended: Collection[str],
 ) -> Iterator[Finding]:
     """
     Yield the differences of badges that are at the provider by what is written here.
 
     ``listed`` are the provider's badges by their ids, ``statuses`` those of our credentials. ``state_here`` returns the
-    state of a row after what the provider tells of it.
+    state of a row after what the provider tells of it. ``ended`` are the states of rows whose badge was taken back or
+    has ended: a person decides whether such a badge is issued anew.
     """
     for badge in known:
         there = listed.get(badge.external_id)
@@ -67,7 +69,8 @@ def of_known(
         ids = badge.credential_id, badge.external_id
         if there is None:
             if status == CredentialStatus.AWARDED:
-                yield Finding(Difference.MISSING_THERE, badge.state, "", Repair.ISSUE_ANEW, *ids)
+                repair = Repair.NOTHING if badge.state in ended else Repair.ISSUE_ANEW
+                yield Finding(Difference.MISSING_THERE, badge.state, "", repair, *ids)
         elif there.is_held and status == CredentialStatus.REVOKED:
             yield Finding(Difference.OTHER_STATE, "revoked", there.state, Repair.REVOKE, *ids)
         elif state_here(badge.state, there.state) != badge.state:

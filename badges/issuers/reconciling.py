@@ -112,13 +112,15 @@ class Reconcile(ProviderRun):
             if cursor is not None and external_template <= cursor:
                 continue
             place = _Place(issuer, organization, external_template)
+            # Before the first page: what a webhook tells meanwhile is newer than the list.
+            asked_at = job.clock()
             found: list[Finding] = []
             listed: dict[str, ListedBadge] = {}
             for number in _compared(place, job, listed, found):
                 # Keeps the lease, and shows how far it is.
                 yield Step(cursor=cursor, done=number)
             cursor = external_template
-            yield Step(cursor=cursor, work=partial(_write, place, listed, found, job, is_plan))
+            yield Step(cursor=cursor, work=partial(_write, place, listed, found, job, asked_at, is_plan))
 
 
 def _templates(issuer: Issuer, organization: str) -> list[str]:
@@ -158,7 +160,7 @@ def _compared(place: _Place, job: Job, listed: dict[str, ListedBadge], found: li
         are_suspicious = are_all_gone(known, listed, suspicious=SUSPICIOUS) and not job.parameters["reissue_all"]
         if are_suspicious:
             break
-    findings = of_known(known, listed, statuses, issuer.state_here)
+    findings = of_known(known, listed, statuses, issuer.state_here, issuer.ended_states)
     found += [_left(finding) if are_suspicious else finding for finding in findings]
     found += of_others(list(_held(place, known, job.now)), {badge.external_id for badge in known}, listed)
 
@@ -243,12 +245,17 @@ def _chunks(rows: Sequence[T], size: int) -> Iterator[Sequence[T]]:
 
 
 def _write(
-    place: _Place, listed: Mapping[str, ListedBadge], found: Sequence[Finding], job: Job, is_plan: bool
+    place: _Place,
+    listed: Mapping[str, ListedBadge],
+    found: Sequence[Finding],
+    job: Job,
+    asked_at: dt.datetime,
+    is_plan: bool,
 ) -> dict[str, int]:
     """Write the differences of a template, repair them unless it is a plan, and return the numbers."""
     repairable = [finding for finding in found if finding.repair is not Repair.NOTHING]
     if not is_plan:
-        _repair(place, listed, repairable, job.clock())
+        _repair(place, listed, repairable, asked_at=asked_at, now=job.clock())
     insert(
         ProviderDifference(
             run_id=job.run_id,
@@ -268,19 +275,33 @@ def _write(
     return dict(+counts)
 
 
-def _repair(place: _Place, listed: Mapping[str, ListedBadge], found: Sequence[Finding], now: dt.datetime) -> None:
+def _repair(
+    place: _Place,
+    listed: Mapping[str, ListedBadge],
+    found: Sequence[Finding],
+    *,
+    asked_at: dt.datetime,
+    now: dt.datetime,
+) -> None:
     issuer = place.issuer
     by_repair: dict[Repair, list[Finding]] = {repair: [] for repair in Repair}
     for finding in found:
         by_repair[finding.repair].append(finding)
-    told = [listed[finding.external_id] for finding in by_repair[Repair.WRITE_STATE] + by_repair[Repair.REVOKE]]
+    told = [listed[finding.external_id] for finding in by_repair[Repair.WRITE_STATE]]
     if told:
-        issuer.write_badges(place.organization, [BadgeFact(badge.id, badge.state, now) for badge in told], now=now)
+        facts = [BadgeFact(badge.id, badge.state, badge.state_at or asked_at) for badge in told]
+        issuer.write_badges(place.organization, facts, now=now)
+    for chunk in _chunks([listed[finding.external_id] for finding in by_repair[Repair.REVOKE]], CHUNK):
+        issuer.write_held(place.organization, chunk, at=asked_at)
     gone = by_repair[Repair.ISSUE_ANEW]
-    issuer.reset([KnownBadge(_id(each), each.external_id, each.here) for each in gone])
-    to_issue = [_id(each) for each in gone + by_repair[Repair.ISSUE]]
+    for of_chunk in _chunks(gone, CHUNK):
+        issuer.reset([KnownBadge(_id(each), each.external_id, each.here) for each in of_chunk])
+    to_issue = [_id(each) for each in by_repair[Repair.ISSUE]]
     to_revoke = [_id(each) for each in by_repair[Repair.REVOKE]] if issuer.can_revoke else []
     _prepare_missing(place, [_id(each) for each in by_repair[Repair.ISSUE] if not each.here])
+    for ids in _chunks(to_issue, CHUNK):
+        issuer.look_up_first(ids)
+    to_issue = [_id(each) for each in gone] + to_issue
     mailbox.post(chain(_messages(issuer.slug, "issue", to_issue), _messages(issuer.slug, "revoke", to_revoke)), now=now)
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from django.db.models import Q
 from django.utils.translation import gettext_lazy
 
+from badges.catalog.models import TemplateIssuer
 from badges.exceptions import Permanent
 from badges.issuers import registry, webhooks
 from badges.issuers.base import Issuer, TemplateFact
@@ -107,11 +108,12 @@ class SyncTemplates(ProviderRun):
         issuer, organization = registry.get(job.parameters["provider"]), job.parameters["organization"]
         cursor = _SyncCursor(**(job.cursor or {}))
         copies = of_organization(issuer.slug, organization)
+        before = _of_last_sync(copies, issuer, organization)
         while cursor.after is None:
             if cursor.pages >= MOST_PAGES:
                 raise Permanent(f"The list of templates of {issuer.slug} does not end. Tell its administrator.")
             page = issuer.template_page(organization, cursor.page)
-            known = copies.filter(external_id__in={fact.id for fact in page.templates}).count()
+            known = before.filter(external_id__in={fact.id for fact in page.templates}).count()
             cursor = _SyncCursor(
                 page.cursor, cursor.pages + 1, cursor.known + known, after=0 if page.cursor is None else None
             )
@@ -119,9 +121,12 @@ class SyncTemplates(ProviderRun):
             yield Step(cursor=asdict(cursor), done=len(page.templates), work=work)
         unseen = copies.filter(Q(seen_in=None) | ~Q(seen_in=job.run_id)).exclude(state=TemplateState.GONE)
         missing = unseen.filter(pk__gt=cursor.after).order_by("pk")
-        number = missing.count()
-        if cursor.after == 0 and number >= SUSPICIOUS and not cursor.known:
-            raise Permanent(WRONG_ACCOUNT.format(provider=issuer.slug, number=number))
+        if cursor.after == 0 and not cursor.known:
+            in_use = _in_use(issuer, organization)
+            lost = before.filter(pk__in=missing.values("pk")).values_list("external_id", flat=True)
+            number = sum(external_id in in_use for external_id in lost)
+            if number >= SUSPICIOUS:
+                raise Permanent(WRONG_ACCOUNT.format(provider=issuer.slug, number=number))
         while chunk := list(missing.filter(pk__gt=cursor.after)[:LOOKED_UP]):
             facts = [issuer.template(organization, copy.external_id) for copy in chunk]
             cursor = _SyncCursor(None, cursor.pages, cursor.known, after=chunk[-1].pk)
@@ -176,6 +181,25 @@ class SweepEvents(ProviderRun):
 
     def _write(self, issuer: Issuer, organization: str, facts: Any, job: Job) -> dict[str, int]:
         return dict(write_facts(issuer, organization, facts, now=job.clock()))
+
+
+def _of_last_sync(copies: Any, issuer: Issuer, organization: str) -> Any:
+    """
+    Return the query for those copies that were there when the last sync ended; for all if there was none.
+
+    A sync of a wrong account fails after it has written that account's templates. Those say nothing about the account.
+    """
+    row = ProviderOrganization.objects.filter(provider=issuer.slug, organization=organization).first()
+    return copies.filter(created_at__lte=row.synced_at) if row and row.synced_at else copies
+
+
+def _in_use(issuer: Issuer, organization: str) -> set[str]:
+    """Return the ids there of the templates that templates of ours name which are not archived."""
+    rows = TemplateIssuer.objects.filter(
+        provider=issuer.slug, organization__in=issuer.spellings(organization), template__archived_at=None
+    )
+    named = rows.order_by().values_list("external_template", flat=True)
+    return {spelling for each in named for spelling in issuer.spellings(each)}
 
 
 def _note(issuer: Issuer, organization: str, **columns: Any) -> None:

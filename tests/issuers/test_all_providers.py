@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from django.contrib.auth import get_user_model
 from django.db import connection
+from django.forms.models import model_to_dict
 
 from badges.awarding.models import UserCredential
 from badges.catalog.models import TemplateIssuer
@@ -51,6 +52,21 @@ def test_an_issued_badge_is_revoked(provider: TestedProvider, credential: UserCr
     assert provider.issuer.revoke(credential.id, "") is HandlerResult.NOTHING_TO_DO
     assert (provider.valid_badges(), provider.row(credential).state) == ([], "revoked")
     assert provider.standin.counts[provider.revocation] == 1
+
+
+@pytest.mark.parametrize("verb", ["revoke", "issue"])
+def test_with_a_wrong_api_address_badges_wait_and_nothing_is_written(
+    provider: TestedProvider, credential: UserCredential, settings: Any, verb: str
+) -> None:
+    if verb == "revoke":
+        provider.issuer.issue(credential.id)
+    before = model_to_dict(provider.row(credential))
+    setting = f"{provider.slug.upper()}_API_BASE_URL"
+    settings.LMS_BADGES_CONFIG[provider.slug][setting] = provider.standin.url.replace("/v1", "/mistyped")
+    reason = ("",) if verb == "revoke" else ()
+    with pytest.raises(SharedProblem, match="the API address in"):
+        getattr(provider.issuer, verb)(credential.id, *reason)
+    assert model_to_dict(provider.row(credential)) == before
 
 
 def test_revoking_what_was_never_issued_asks_nobody(provider: TestedProvider, credential: UserCredential) -> None:

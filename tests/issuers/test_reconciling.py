@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from badges import api, delivery
 from badges.catalog.models import BadgeTemplate, TemplateIssuer
+from badges.issuers.base import BadgeFact, KnownBadge
 from badges.models import OutboxMessage, ProviderDifference, Run, UserCredential
 from badges.runs import queue, worker
 from badges.runs.models import RunMode
@@ -116,11 +117,29 @@ def test_a_badge_that_waits_or_is_a_dead_letter_is_no_difference(
     assert run(provider) == {}
 
 
-def test_a_badge_that_is_missing_here_is_taken_over(provider: TestedProvider, template: BadgeTemplate) -> None:
-    (credential,) = award(template)
+def template_with_duplicates(provider: TestedProvider) -> BadgeTemplate:
+    """Make a template of which the provider issues any number to the same person."""
+    there = provider.add_template(allows_duplicates=True)
+    made = make_template(
+        slug="star", issuers=[{"provider": provider.slug, "organization": provider.organization, "template": there}]
+    )
+    rename_there(provider, made, made.name)
+    return made
+
+
+def forget_here(provider: TestedProvider, credential: UserCredential, **columns: Any) -> str:
+    """Let the row of an issued badge begin anew; return the badge's id there."""
     row = provider.row(credential)
     external_id = provider.external_id(row)
-    provider.issuer.reset(provider.issuer.known_badges(provider.organization, place(template).external_template))
+    provider.issuer.reset([KnownBadge(row.pk, external_id, row.state)])
+    type(row).objects.filter(pk=row.pk).update(**columns)
+    return external_id
+
+
+@pytest.mark.parametrize("state", ["created", "error"])
+def test_a_badge_that_is_missing_here_is_taken_over(provider: TestedProvider, state: str) -> None:
+    (credential,) = award(template_with_duplicates(provider))
+    external_id = forget_here(provider, credential, state=state)
     assert run(provider) == {"missing here": 1, "would be repaired": 1}
     assert run(provider, RunMode.APPLY) == {"missing here": 1, "repaired": 1}
     delivery.drain()
@@ -135,6 +154,16 @@ def test_a_badge_that_nobody_here_has_earned_is_for_people(provider: TestedProvi
     row = ProviderDifference.objects.get()
     assert (row.credential_id, row.external_id, row.is_repaired) == (None, provider.all_badges()[0], False)
     assert len(provider.valid_badges()) == 1
+
+
+def test_what_is_issued_later_than_its_award_is_taken_over_if_it_is_there(provider: TestedProvider) -> None:
+    (credential,) = award(template_with_duplicates(provider))
+    row = provider.row(credential)
+    row.delete()
+    command("badges_issue", "--template", "star", "--apply")
+    delivery.drain()
+    assert provider.all_badges() == [provider.external_id(row)]
+    assert provider.external_id(provider.row(credential)) == provider.external_id(row)
 
 
 def test_another_state_is_written(provider: TestedProvider, template: BadgeTemplate) -> None:
@@ -152,12 +181,37 @@ def test_another_state_is_written(provider: TestedProvider, template: BadgeTempl
     assert run(provider) == {}
 
 
+def test_what_is_told_while_a_list_is_read_is_newer_than_the_list(
+    provider: TestedProvider, template: BadgeTemplate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (credential,) = award(template)
+    there = provider.external_id(provider.row(credential))
+    if provider.slug == "credly":
+        provider.standin.accept_badge(there)
+    else:
+        provider.standin.expire_credential(int(there))
+    newer = "rejected" if provider.slug == "credly" else "pending"
+    ask = provider.issuer.template
+
+    def told_meanwhile(organization: str, external_id: str) -> Any:
+        now = timezone.now()
+        provider.issuer.write_badges(organization, [BadgeFact(there, newer, now)], now=now)
+        return ask(organization, external_id)
+
+    monkeypatch.setattr(provider.issuer, "template", told_meanwhile)
+    run(provider, RunMode.APPLY)
+    assert provider.row(credential).state == newer
+
+
+@pytest.mark.parametrize("state_here", [None, "revoked"])
 def test_a_badge_that_is_revoked_here_and_valid_there_is_revoked_there(
-    provider: TestedProvider, template: BadgeTemplate
+    provider: TestedProvider, template: BadgeTemplate, state_here: str | None
 ) -> None:
     (credential,) = award(template)
     api.revoke(credential.learner, template.slug, now=timezone.now())
     OutboxMessage.objects.filter(channel=provider.slug, type="revoke").delete()
+    row = provider.row(credential)
+    type(row).objects.update(state=state_here or row.state)
     assert run(provider, RunMode.APPLY) == {"other state": 1, "repaired": 1}
     assert found()[0][:2] == ("other_state", "revoked")
     delivery.drain()
@@ -208,6 +262,15 @@ def test_what_was_deleted_there_and_is_known_so_here_is_not_issued_anew(
     delete_there(provider, credential)
     type(provider.row(credential)).objects.update(state="deleted")
     assert run(provider, RunMode.APPLY) == {}
+
+
+def test_what_was_taken_back_there_is_not_issued_anew(provider: TestedProvider, template: BadgeTemplate) -> None:
+    (credential,) = award(template)
+    delete_there(provider, credential)
+    type(provider.row(credential)).objects.update(state="revoked")
+    assert run(provider, RunMode.APPLY) == {"missing there": 1}
+    delivery.drain()
+    assert provider.all_badges() == []
 
 
 def test_the_badge_of_a_retired_person_is_no_difference(provider: TestedProvider, template: BadgeTemplate) -> None:

@@ -8,12 +8,12 @@ the badge is looked up where it was asked for.
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import logging
 import time
 import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -29,7 +29,7 @@ from badges.issuers.accredible import payloads, states, targets
 from badges.issuers.accredible.client import AccredibleClient, client_for, is_slug, organizations, settings_problems
 from badges.issuers.accredible.conf import DEFAULTS
 from badges.issuers.accredible.conf import config as accredible_config
-from badges.issuers.accredible.models import AccredibleBadge, AccredibleState
+from badges.issuers.accredible.models import ENDED_STATES, AccredibleBadge, AccredibleState
 from badges.issuers.accredible.organizations import reencrypt_keys
 from badges.issuers.accredible.payloads import ExternalBadge
 from badges.issuers.accredible.webhook import AccredibleWebhook
@@ -53,6 +53,7 @@ from badges.outbox.channels import HandlerResult
 log = logging.getLogger(__name__)
 
 MOVED = "Accredible does not have the badge where it was asked for. It is asked for next where its template says now."
+WRONG_ADDRESS = "Correct the API address in LMS_BADGES_CONFIG['accredible']; the badges wait for it."
 AGAIN_SECONDS = 0.1
 
 
@@ -102,8 +103,11 @@ class AccredibleIssuer(Issuer):
         if badge is None or not _is_found(badge):
             return HandlerResult.NOTHING_TO_DO
         assert badge.external_id is not None
-        with contextlib.suppress(NotFound):
-            client_for(badge.organization).delete(badge.external_id)
+        client = client_for(badge.organization)
+        try:
+            client.delete(badge.external_id)
+        except NotFound:
+            _check_account(client)
         deleted = {"state": AccredibleState.DELETED, "state_at": timezone.now()}
         AccredibleBadge.objects.filter(pk=badge.pk).update(external_id=None, url="", **deleted)
         return None
@@ -193,6 +197,7 @@ class AccredibleIssuer(Issuer):
     # --- reconciling -------------------------------------------------------------------------------------------------
 
     can_reconcile = True
+    ended_states = ENDED_STATES
 
     def badge_page(self, organization: str, external_template: str, cursor: Any = None) -> BadgePage:
         """Ask for a page of the badges of a group; the cursor is its number."""
@@ -226,12 +231,13 @@ class AccredibleIssuer(Issuer):
         return states.state_after(state, told)
 
     def reset(self, badges: Collection[KnownBadge]) -> int:
-        """Let rows say that nobody asked Accredible."""
+        """Let rows say that Accredible has no badge; one statement for each state."""
         number = 0
-        for badge in badges:
-            rows = AccredibleBadge.objects.filter(pk=badge.credential_id, external_id=badge.external_id)
-            number += rows.filter(state=badge.state).update(
-                state=AccredibleState.CREATED,
+        for state, of_state in groupby(sorted(badges, key=_state), _state):
+            ids = {badge.external_id: badge.credential_id for badge in of_state}
+            rows = AccredibleBadge.objects.filter(pk__in=ids.values(), external_id__in=ids, state=state)
+            number += rows.update(
+                state=AccredibleState.ERROR,
                 state_at=None,
                 external_id=None,
                 organization="",
@@ -241,8 +247,24 @@ class AccredibleIssuer(Issuer):
             )
         return number
 
+    def look_up_first(self, credential_ids: Collection[uuid.UUID]) -> None:
+        """Let rows begin as if Accredible had refused: such a badge is looked up by our id of the learner as well."""
+        rows = AccredibleBadge.objects.filter(pk__in=credential_ids, state=AccredibleState.CREATED)
+        rows.update(state=AccredibleState.ERROR)
+
+    def write_held(self, organization: str, badges: Collection[ListedBadge], *, at: dt.datetime) -> None:
+        """Write Accredible's states. What is deleted stays so."""
+        rows = AccredibleBadge.objects.filter(organization=organization, external_id__in=[badge.id for badge in badges])
+        rows.filter(state__in=ENDED_STATES).exclude(state=AccredibleState.DELETED).update(
+            state=AccredibleState.ACCEPTED, state_at=at
+        )
+
 
 channel = ProviderChannel(AccredibleIssuer.slug)
+
+
+def _state(badge: KnownBadge) -> str:
+    return badge.state
 
 
 def _listed(found: ExternalBadge) -> ListedBadge:
@@ -267,8 +289,7 @@ def _known(badge: AccredibleBadge) -> Issued:
 
 def _is_to_be_issued(badge: AccredibleBadge) -> bool:
     """Return whether it is not known to be there. One that was renewed for another credential is not issued anew."""
-    over = (AccredibleState.REVOKED, AccredibleState.EXPIRED, AccredibleState.DELETED)
-    return badge.external_id is None and badge.state not in over
+    return badge.external_id is None and badge.state not in ENDED_STATES
 
 
 def _issue(badge: AccredibleBadge) -> HandlerResult | None:
@@ -381,7 +402,16 @@ def _is_held_there(client: AccredibleClient, external_id: str, today: dt.date) -
     try:
         return client.badge(external_id).state(today) != AccredibleState.EXPIRED
     except NotFound:
+        _check_account(client)
         return False
+
+
+def _check_account(client: AccredibleClient) -> None:
+    """Ask for the account after something was not found. Raises SharedProblem when that is not there either."""
+    try:
+        client.organization_name()
+    except NotFound as error:
+        raise SharedProblem(f"{error} {WRONG_ADDRESS}") from error
 
 
 def _revoke_if_lost(credential_id: uuid.UUID) -> bool:
@@ -440,7 +470,7 @@ def _adopt(badge: AccredibleBadge, client: AccredibleClient, target: IssuerTarge
         earner, today = _earner(badge), _today(timezone.now())
         return found.may_be(credential=str(badge.pk), earner=earner, email=email, template=group, today=today)
 
-    for listed in _candidates(badge, client, group, email):
+    for listed in _candidates(badge, client, target, email):
         if may_be_it(listed):
             try:
                 found = client.badge(listed.id)  # a list does not tell everything
@@ -451,13 +481,20 @@ def _adopt(badge: AccredibleBadge, client: AccredibleClient, target: IssuerTarge
     return False
 
 
-def _candidates(badge: AccredibleBadge, client: AccredibleClient, group: str, email: str) -> Iterator[ExternalBadge]:
+def _candidates(
+    badge: AccredibleBadge, client: AccredibleClient, target: IssuerTarget, email: str
+) -> Iterator[ExternalBadge]:
     """Yield what may be the badge: by address and, if it was asked for, by our id of the learner as well."""
-    if email:
-        yield from client.badges_of(template=group, email=email)
-    if badge.state != AccredibleState.CREATED:
-        # The learner's address may have changed since.
-        yield from client.badges_of(template=group, earner=_earner(badge))
+    group = targets.group_of(target)
+    try:
+        if email:
+            yield from client.badges_of(template=group, email=email)
+        if badge.state != AccredibleState.CREATED:
+            # The learner's address may have changed since.
+            yield from client.badges_of(template=group, earner=_earner(badge))
+    except NotFound as error:  # every account has the search
+        reason = _reason(error, client, target)
+        raise reason if isinstance(reason, SharedProblem) else SharedProblem(f"{error} {WRONG_ADDRESS}") from error
 
 
 def _bind(badge: AccredibleBadge, found: ExternalBadge, target: IssuerTarget) -> bool:
@@ -561,6 +598,7 @@ def _reason(error: Refused, client: AccredibleClient, target: IssuerTarget) -> P
     try:
         client.group(targets.group_of(target))
     except NotFound:
+        _check_account(client)
         return SharedProblem(
             f"The group {target.external_template} of the organization {target.organization} is not at Accredible. "
             "Correct the issuer of the template; the badges wait for it.",

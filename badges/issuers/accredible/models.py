@@ -75,12 +75,16 @@ class AccredibleState(models.TextChoices):
 
     CREATED = "created", _("to be issued")  # written with the award, nobody asked Accredible yet
     NO_RESPONSE = "no_response", _("no answer yet")  # asked, the outcome is uncertain; looked up before the next try
-    ERROR = "error", _("error")  # refused for good; the outbox row says why
+    ERROR = "error", _("error")  # refused for good (the outbox row says why), or to be looked up before it is asked for
     PENDING = "pending", _("not published")  # it is there and not published, such as for want of credits
     ACCEPTED = "accepted", _("published")
     EXPIRED = "expired", _("expired")  # it has come to its end there, or its credential has a newer one
     REVOKED = "revoked", _("revoked")  # it was taken back here: its end there was set to that day
     DELETED = "deleted", _("deleted")  # it is not there any more, such as after its learner was retired
+
+
+# The learner does not hold such a badge at Accredible any more.
+ENDED_STATES = (AccredibleState.EXPIRED, AccredibleState.REVOKED, AccredibleState.DELETED)
 
 
 class AccredibleBadge(models.Model):

@@ -13,6 +13,7 @@ import logging
 import uuid
 from collections import defaultdict
 from collections.abc import Collection, Generator, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 from django.db import IntegrityError, connection, transaction
@@ -200,6 +201,7 @@ class CredlyIssuer(Issuer):
     # --- reconciling -------------------------------------------------------------------------------------------------
 
     can_reconcile = True
+    ended_states = ENDED_STATES
 
     def badge_page(self, organization: str, external_template: str, cursor: Any = None) -> BadgePage:
         """Ask for a page of badges; the cursor is the link to it."""
@@ -236,12 +238,13 @@ class CredlyIssuer(Issuer):
         return states.state_of(told) or state
 
     def reset(self, badges: Collection[KnownBadge]) -> int:
-        """Let rows say that nobody asked Credly."""
+        """Let rows say that Credly has no badge; one statement for each state."""
         number = 0
-        for badge in badges:
-            rows = CredlyBadge.objects.filter(pk=badge.credential_id, external_uuid=badge.external_id)
-            number += rows.filter(state=badge.state).update(
-                state=CredlyState.CREATED,
+        for state, of_state in groupby(sorted(badges, key=_state), _state):
+            ids = {badge.external_id: badge.credential_id for badge in of_state}
+            rows = CredlyBadge.objects.filter(pk__in=ids.values(), external_uuid__in=ids, state=state)
+            number += rows.update(
+                state=CredlyState.ERROR,
                 state_at=None,
                 external_uuid=None,
                 organization="",
@@ -251,12 +254,29 @@ class CredlyIssuer(Issuer):
             )
         return number
 
+    def look_up_first(self, credential_ids: Collection[uuid.UUID]) -> None:
+        """Let rows begin as if Credly had refused: such a badge is looked up."""
+        rows = CredlyBadge.objects.filter(pk__in=credential_ids, state=CredlyState.CREATED)
+        rows.update(state=CredlyState.ERROR)
+
+    def write_held(self, organization: str, badges: Collection[ListedBadge], *, at: dt.datetime) -> None:
+        """Write Credly's states; one statement for each. What is deleted stays so."""
+        for state, of_state in groupby(sorted(badges, key=_state), _state):
+            rows = CredlyBadge.objects.filter(external_uuid__in=[badge.id for badge in of_state])
+            written = states.state_of(state) or CredlyState.PENDING
+            rows.exclude(state=CredlyState.DELETED).update(state=written, state_at=at)
+
 
 channel = ProviderChannel(CredlyIssuer.slug)
 
 
 def _listed(badge: ExternalBadge) -> ListedBadge:
-    return ListedBadge(str(badge.id), badge.state, badge.state not in payloads.GONE, badge.earner)
+    is_held = badge.state not in payloads.GONE
+    return ListedBadge(str(badge.id), badge.state, is_held, badge.earner, state_at=badge.state_at)
+
+
+def _state(badge: KnownBadge | ListedBadge) -> str:
+    return badge.state
 
 
 def _known(badge: CredlyBadge) -> Issued:
@@ -366,6 +386,7 @@ def _is_held_there(client: CredlyClient, badge: uuid.UUID) -> bool:
     try:
         return client.state_of(badge) not in payloads.GONE
     except NotFound:
+        _check_organization(client)
         return False
 
 
@@ -598,11 +619,16 @@ def _state_at_credly(client: CredlyClient, template: str) -> str:
     try:
         return client.template_state(template)
     except NotFound:
-        pass
+        _check_organization(client)
+    return "it is not there"
+
+
+def _check_organization(client: CredlyClient) -> None:
+    """Ask for the organization after something was not found. Raises SharedProblem when that is not there either."""
     try:
         client.organization_name()
     except NotFound as error:
         raise SharedProblem(
-            f"{error} Correct the organization in the issuer of the template; the badges wait for it."
+            f"{error} Correct the organization in the issuer of the template, or the API address in "
+            "LMS_BADGES_CONFIG['credly']; the badges wait for it."
         ) from error
-    return "it is not there"

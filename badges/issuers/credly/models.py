@@ -56,7 +56,8 @@ class CredlyState(models.TextChoices):
         "no_response",
         _("no answer yet"),
     )  # our own: asked, the outcome is uncertain; looked up before the next try
-    ERROR = "error", _("error")  # our own: refused for good; the outbox row says why
+    # our own: refused for good (the outbox row says why), or to be looked up before it is asked for
+    ERROR = "error", _("error")
     PENDING = "pending", _("pending")
     ACCEPTED = "accepted", _("accepted")
     REJECTED = "rejected", _("rejected")

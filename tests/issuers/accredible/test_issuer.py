@@ -119,6 +119,16 @@ def test_header_and_method_follow_the_settings(
     assert [call.method for call in accredible.calls if call.endpoint == "update"] == ["PUT"]
 
 
+def test_with_a_wrong_api_address_nothing_counts_as_deleted(
+    accredible: AccredibleStandIn, credential: UserCredential, settings: Any
+) -> None:
+    issue(credential.id)
+    settings.LMS_BADGES_CONFIG["accredible"]["ACCREDIBLE_API_BASE_URL"] += "/mistyped"
+    with pytest.raises(SharedProblem, match="the API address in"):
+        AccredibleIssuer().forget(credential.id)
+    assert bound_to(credential, *accredible.credentials)
+
+
 def test_the_sandbox_is_another_address(
     accredible: AccredibleStandIn, credential: UserCredential, settings: Any
 ) -> None:
