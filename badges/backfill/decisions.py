@@ -3,7 +3,8 @@ Deciding a chunk of people: what their logged events mean for progress and crede
 
 It is what the pipeline does when events arrive, with the same rules, states and granting. Two things differ. All
 penalties of the log are known before the first fact is applied, so no badge is awarded and revoked in between. And
-nobody loses anything: a requirement that was fulfilled before stays so, whatever penalty the log knows.
+nobody loses a badge: what is complete stays so, whatever penalty the log knows. While it is not, a penalty makes void
+what was fulfilled before it, as if it had been known when it arrived.
 
 A plan does the same without locks and writes nothing of it.
 """
@@ -207,12 +208,15 @@ class _Work:
     def _apply_evidence(self, found: LearnerProgress) -> dict[int, Cause]:
         """Apply what the log says to the state; return the first fact that counts of each requirement, by its id."""
         state, template = found.state, found.template
-        counted = {requirement_id: active.newest for requirement_id, active in state.fulfilled.items()}
         evidence = self._evidence_of(found)
         for requirement_id, penalty in evidence.penalties.items():
-            assert penalty.event_time is not None
-            known = state.void_until.get(requirement_id, penalty.event_time)
-            state.void_until[requirement_id] = max(known, penalty.event_time)
+            at = penalty.event_time
+            assert at is not None
+            if state.completed_at is None:
+                state.reset(requirement_id, cause=penalty, at=at, revision_id=template.revision_id, now=self._now)
+            else:
+                state.void_until[requirement_id] = max(at, state.void_until.get(requirement_id, at))
+        counted = {requirement_id: active.newest for requirement_id, active in state.fulfilled.items()}
         for requirement_id, facts in evidence.facts.items():
             for fact in facts:
                 if state.fulfill(requirement_id, cause=fact, revision_id=template.revision_id, now=self._now):

@@ -20,7 +20,7 @@ class Command(BaseCommand):
     help = (
         "Give the badges of templates to those who have earned them by logged events, which arrived before the "
         "templates were there or demanded what they do now. Without --apply nothing is given: the command says who "
-        "would gain. Nobody loses anything. After a kill or Ctrl-C give the same command again: it goes on where it "
+        "would gain. Nobody loses a badge. After a kill or Ctrl-C give the same command again: it goes on where it "
         "stopped. Exit code 1: the run did not end; the message says what to do."
     )
 
