@@ -7,6 +7,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from badges import delivery
 from badges.exceptions import RateLimited, Retryable, SharedProblem, Waiting
@@ -149,7 +150,9 @@ def test_four_hours_of_outage_with_thousands_of_rows_end_in_order_and_without_a_
 ) -> None:
     wires.office = "dodge-city"
     settings.LMS_BADGES_CONFIG["delivery"]["parallel"] = 20
-    words = [f"word {number}" for number in range(2000)]
+    # The one transaction of a test keeps every version of a row, which servers then read again and again.
+    count = 2000 if connection.vendor == "sqlite" else 200
+    words = [f"word {number}" for number in range(count)]
     post(*words)
     revoked = words[::20]
     for word in revoked:
@@ -159,7 +162,7 @@ def test_four_hours_of_outage_with_thousands_of_rows_end_in_order_and_without_a_
     assert wires.sent == []
     assert len(simulation.requests) < 50
     simulation.run(until=later(5 * HOUR))
-    assert (len(wires.sent), simulation.dead) == (2100, 0)
+    assert (len(wires.sent), simulation.dead) == (count + len(revoked), 0)
     assert all(wires.sent.index(word) < wires.sent.index(f"no {word}") for word in revoked)
     assert wires.most <= 20
 
