@@ -52,8 +52,15 @@ class AccredibleWebhook(Webhook):
 
 
 def webhook_secret(organization: str) -> str:
-    """Return the secret that signs the webhooks of an organization, of the settings or the admin; "" without one."""
-    in_settings = config.WEBHOOK_SECRETS.get(organization)
+    """
+    Return the secret that signs the webhooks of an organization, of the settings or the admin; "" without one.
+
+    Raises WebhookRefused when the settings cannot be read: nobody knows then whether there is one.
+    """
+    listed = config.WEBHOOK_SECRETS or {}
+    if not isinstance(listed, dict):
+        raise WebhookRefused("WEBHOOK_SECRETS of the settings here is wrong; the checks of the site name it")
+    in_settings = listed.get(organization)
     if in_settings:
         return str(in_settings)
     row = AccredibleOrganization.objects.filter(slug=organization).first()

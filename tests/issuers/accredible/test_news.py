@@ -144,6 +144,17 @@ def test_with_a_secret_only_signed_webhooks_are_taken(
     assert InboxMessage.objects.count() == 1  # the same webhook, sent again
 
 
+@pytest.mark.parametrize(("setting", "status"), [("ORGANIZATIONS", 404), ("WEBHOOK_SECRETS", 400)])
+def test_with_wrong_settings_a_webhook_is_refused(
+    accredible: AccredibleStandIn, issued: AccredibleBadge, settings: Any, setting: str, status: int
+) -> None:
+    secret = webhooks.new_secret("accredible", ORGANIZATION)
+    settings.LMS_BADGES_CONFIG["accredible"][setting] = ["academy"]
+    address = f"/api/badges/v1/webhooks/accredible/{ORGANIZATION}/{secret}/"
+    body = {"credential": {"id": issued.external_id}}
+    assert Client().post(address, body, content_type="application/json").status_code == status
+
+
 def test_the_name_of_the_header_is_a_setting(
     accredible: AccredibleStandIn, issued: AccredibleBadge, settings: Any
 ) -> None:
