@@ -45,6 +45,7 @@ from badges.outbox.mailbox import NewMessage, notify_worker_on_commit
 from badges.pipeline import BatchResult, process_pending, receive
 from badges.pipeline.activities import ActivityData, RecordedActivity
 from badges.pipeline.activities import record_activity as _record_activity
+from badges.pipeline.decisions import apply_stored_penalties
 from badges.pipeline.failures import TRANSIENT_ERRORS
 from badges.pipeline.receiving import Receipt, Received, receive_all
 from badges.progress.models import BadgeProgress, RequirementReset
@@ -432,7 +433,9 @@ def get_or_create_learners(people: Iterable[LearnerData], *, without_account: bo
     With ``without_account`` a person with an unknown username gets a learner without an account; a later event that
     holds the username adds the account. People who are given without LMS user id are found only, never created.
 
-    At most eight statements for any number of people. They run in a transaction of their own, or in the caller's.
+    Penalties that were stored by an LMS user id that becomes known by this are applied. At most eight statements for
+    any number of people, one more when ids become known, and those of a decision when there are such penalties. They
+    run in a transaction of their own, or in the caller's.
 
     Raises EventError when the host's database equates two usernames. Raises IntegrityError when it refuses an account
     for another reason, such as an e-mail address that must be unique.
@@ -448,8 +451,13 @@ def get_or_create_learners(people: Iterable[LearnerData], *, without_account: bo
 def _get_or_create(people: Sequence[LearnerData], without_account: bool) -> dict[PersonKey, Learner]:
     lookup = learners.look_up(people, without_account=without_account)
     wanted = [person.key for person in people if lookup.identifies(person.key)]
+    if not wanted:
+        return {}
     with transaction.atomic():
-        return learners.get_or_create(lookup, wanted) if wanted else {}
+        found = learners.get_or_create(lookup, wanted)
+        if bound := [found[key] for key in lookup.unbound if key in found]:
+            apply_stored_penalties(bound, now=timezone.now())
+        return found
 
 
 def retired_among(people: Iterable[LearnerData]) -> set[PersonKey]:

@@ -128,8 +128,12 @@ class _Worker:
                 self._release()
             else:
                 self._claim()
-            while self._claimed and not self._enough() and (group := self._next_group()):
+            # What has finished is written down, and what was answered goes on, before more begins.
+            while self._claimed and not self._enough() and not self._threads.needs_attention:
+                if not (group := self._next_group()):
+                    break
                 self._begin(group)
+                self._renew()
             answers = self._threads.wait(WAIT_SECONDS)
             self._renew()
             self._threads.go_on(answers)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from badges.common.claims import ClaimLostError
 from badges.common.error_messages import code_lines
+from badges.database import retry_transient
 from badges.exceptions import BadgesError
 from badges.outbox import channels
 from badges.outbox.channels import Handler, HandlerResult
@@ -95,7 +96,7 @@ def _find(deliveries: Sequence[Delivery]) -> None:
     handler = deliveries[0].handler
     assert handler is not None
     try:
-        found = channels.circuits_of(handler, [delivery.row for delivery in deliveries])
+        found = retry_transient(lambda: channels.circuits_of(handler, [delivery.row for delivery in deliveries]))
     except Exception as error:
         if len(deliveries) == 1:
             deliveries[0].fail(error)

@@ -114,13 +114,22 @@ class Threads:
                     batches[step.work].append((delivery, step.item))
             answers = [answered for work, members in batches.items() for answered in _in_batch(work, members)]
 
+    @property
+    def needs_attention(self) -> bool:
+        """Whether a delivery came to its end, or has an answer and can go on."""
+        return bool(self._at_end) or not self._answers.empty()
+
     def take_finished(self) -> list[Delivery]:
         """Return the deliveries that came to their end since this was called."""
         finished, self._at_end = self._at_end, []
         return finished
 
     def _ask(self, delivery: Delivery, step: InThread) -> None:
-        self._answers.put((delivery, answer_of(step)))
+        try:
+            answer = answer_of(step)
+        except BaseException as error:  # nobody else would hear of it, and the delivery would never end
+            answer = Answer(error=RuntimeError(f"{type(error).__name__} in a thread of the delivery"))
+        self._answers.put((delivery, answer))
 
 
 def _in_batch(

@@ -87,7 +87,8 @@ def failed(state: State, now: dt.datetime, *, threshold: int, seconds: float, pr
     further one. The ``retry_after`` of the error is what the other side asked for; it opens the circuit at once.
     """
     if state.is_open(now) and not probe:
-        return state  # on its way before the circuit opened: it tells nothing new
+        # On its way before the circuit opened: it tells nothing new but how long the other side wants to be left alone.
+        return replace(state, open_until=_later(state, now + dt.timedelta(seconds=error.retry_after or 0.0)))
     failures = state.failures + 1
     beyond = failures - threshold
     own = longest_delay(beyond + 1, base=seconds, cap=seconds * LONGEST_FACTOR) if beyond >= 0 else 0.0
@@ -104,15 +105,18 @@ def limited(state: State, now: dt.datetime, *, seconds: float, probe: bool, erro
     nothing new about the pace.
     """
     if state.open_until is not None and state.open_until > now and not probe:
-        return replace(state, open_until=max(state.open_until, now + dt.timedelta(seconds=error.retry_after or 0.0)))
+        return replace(state, open_until=_later(state, now + dt.timedelta(seconds=error.retry_after or 0.0)))
     pace = slower(state.pace, now)
     wait = max(seconds if error.retry_after is None else error.retry_after, pace.interval)
     return replace(_opened(state, now, wait, CircuitReason.RATE_LIMIT, str(error)), pace=pace)
 
 
-def wrong(state: State, now: dt.datetime, *, seconds: float, message: str) -> State:
-    """Open the circuit for ``seconds``, because an operator has to correct something."""
-    return _opened(state, now, seconds, CircuitReason.PROBLEM, message)
+def wrong(state: State, now: dt.datetime, *, seconds: float, probe: bool, message: str) -> State:
+    """Open the circuit for ``seconds``, because an operator has to correct something; longer if it rests already."""
+    found = _opened(state, now, seconds, CircuitReason.PROBLEM, message)
+    if probe or found.open_until is None:  # while a probe is out, the end of the rest is that of its lease
+        return found
+    return replace(found, open_until=_later(state, found.open_until))
 
 
 def undecided(state: State, now: dt.datetime) -> State:
@@ -132,6 +136,11 @@ def answered(state: State, now: dt.datetime, *, probe: bool) -> State:
     interval = interval_at(state.pace, now)
     next_at = now + dt.timedelta(seconds=interval) if interval and probe else state.next_at
     return State(pace=state.pace if interval else Pace(), next_at=next_at if interval else None)
+
+
+def _later(state: State, until: dt.datetime) -> dt.datetime:
+    """Return the end of a circuit's rest, or a later one."""
+    return until if state.open_until is None else max(state.open_until, until)
 
 
 def _opened(state: State, now: dt.datetime, seconds: float, reason: CircuitReason, message: str) -> State:
@@ -300,7 +309,7 @@ def _record_error(name: str, error: Exception, now: dt.datetime, *, probe: bool)
 def _after_error(state: State, error: Exception, now: dt.datetime, *, probe: bool) -> State:
     rules = config.delivery
     if isinstance(error, SharedProblem):
-        return wrong(state, now, seconds=rules["problem_seconds"], message=str(error))
+        return wrong(state, now, seconds=rules["problem_seconds"], probe=probe, message=str(error))
     if isinstance(error, RateLimited):
         return limited(state, now, seconds=rules["circuit_seconds"], probe=probe, error=error)
     assert isinstance(error, Retryable)

@@ -157,6 +157,18 @@ def decide(events: Sequence[Event], batch: EventBatch, *, now: dt.datetime) -> B
     return result
 
 
+def apply_stored_penalties(bound: Iterable[Learner], *, now: dt.datetime) -> None:
+    """
+    Apply the penalties that were stored by the LMS user ids of learners, which have just become known.
+
+    For code that binds such an id outside of a decision, in the transaction that binds it and has locked the learners.
+    Without stored penalties one statement; without learners none.
+    """
+    catalog = snapshot.current()
+    if late := stored_penalties(bound, catalog):
+        award_and_revoke(_apply_steps([], {}, catalog, [], late, now), now=now)
+
+
 # --- ask the rules -------------------------------------------------------------------------------------------------
 
 

@@ -108,11 +108,21 @@ def test_refusals_of_requests_sent_together_slow_down_once() -> None:
 
 def test_an_answer_to_an_earlier_request_does_not_end_a_rest_or_solve_a_problem() -> None:
     resting = limited(State(), NOW, seconds=60.0, probe=False, error=RateLimited("429", retry_after=30))
-    mistaken = wrong(State(), NOW, seconds=600, message="The token is wrong.")
+    mistaken = wrong(State(), NOW, seconds=600, probe=False, message="The token is wrong.")
     for state in (resting, mistaken):
         assert answered(state, later(1), probe=False) == state
         assert answered(state, later(1), probe=True).open_until is None
     assert answered(down(5, later(60), NOW), later(1), probe=False).open_until is None
+
+
+def test_of_several_answers_the_longest_rest_holds() -> None:
+    resting = limited(State(), NOW, seconds=60.0, probe=False, error=RateLimited("429", retry_after=3600))
+    mistaken = wrong(resting, later(1), seconds=600, probe=False, message="The token is wrong.")
+    assert (mistaken.reason, mistaken.open_until) == ("problem", later(3600))
+    assert wrong(resting, later(1), seconds=600, probe=True, message="Still wrong.").open_until == later(601)
+    error = Retryable("Down.", retry_after=600)
+    asked = failed(down(5, later(60), NOW), later(1), threshold=5, seconds=60.0, probe=False, error=error)
+    assert asked == replace(down(5, later(60), NOW), open_until=later(601))
 
 
 def test_after_a_rest_rows_go_one_by_one() -> None:

@@ -403,6 +403,21 @@ def test_a_penalty_from_before_the_learner_had_the_id_takes_what_was_earned_by_t
     assert revoked.revocation_event_time == at(3)
 
 
+def test_a_stored_penalty_counts_also_when_other_code_makes_the_id_known(passes, passing):
+    star()
+    learner = LearnerFactory(lms_user_id=None, user=UserFactory(username="spirou5"))
+    pipeline.handle([passes(1)])
+    Learner.objects.filter(pk=learner.pk).update(lms_user_id=None)  # as if the event had named the username only
+    pipeline.handle([passing(time=at(3), course_key=ALGEBRA, lms_user_id=5, username="zorglub", is_passing=False)])
+    person = api.LearnerData(5, is_active=True, username="spirou5", email="", name="")
+
+    found = api.get_or_create_learners([person])
+
+    assert found[5].pk == learner.pk
+    assert statuses() == ["revoked"]
+    assert UserCredential.objects.get().revocation_event_time == at(3)
+
+
 def test_only_the_person_of_the_event_is_penalized(passes, fails):
     star()
     pipeline.handle([passes(1, number=5), passes(1, number=6)])

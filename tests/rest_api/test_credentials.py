@@ -241,4 +241,4 @@ def test_a_page_costs_the_same_however_long_it_is(all_seeing: Any) -> None:
     for _ in range(5):
         UserCredentialFactory()
     assert cost() == one
-    assert one <= 6  # session, user, two for permissions, credentials, Credly's badges
+    assert one <= 7  # session, user, two for permissions, credentials, the badges of two providers

@@ -119,7 +119,12 @@ class Message:
         # The time is optional on the bus. The broker's timestamp stays the same when the message is delivered again.
         if self.stored_at is None:
             raise EventError(f"the message has neither a {self.attributes.name('time')} nor a timestamp")
-        return dt.datetime.fromtimestamp(self.stored_at / 1000, dt.UTC)
+        try:
+            return dt.datetime.fromtimestamp(self.stored_at / 1000, dt.UTC)
+        except (ValueError, OverflowError, OSError):  # such as one in microseconds
+            raise EventError(
+                f"the message has no {self.attributes.name('time')}, and its timestamp is no time"
+            ) from None
 
 
 def read(message: Message, decode: Decode, *, event_bytes: int) -> Event | Unreadable | Skipped:

@@ -174,6 +174,7 @@ class RedisBus(Bus[RedisMessage]):
         if arrived:
             self._last_arrival = time.monotonic()
             self._held.update((entry.stream, entry.id) for entry in arrived if isinstance(entry, Entry))
+            self._held.update((lost.stream, id) for lost in arrived if isinstance(lost, Trimmed) for id in lost.ids)
             self._largest = max(self.size(message) for message in arrived)
         return arrived
 

@@ -49,7 +49,7 @@ def is_missing(error: Exception) -> bool:
     """Return whether an error says that a stream or its group is not there."""
     from redis.exceptions import ResponseError  # noqa: PLC0415 -- an extra
 
-    return isinstance(error, ResponseError) and str(error).startswith(_MISSING_CODES)
+    return isinstance(error, ResponseError) and _answer_in(error).startswith(_MISSING_CODES)
 
 
 def is_transient(error: Exception) -> bool:
@@ -62,7 +62,12 @@ def is_transient(error: Exception) -> bool:
         *(exceptions.ConnectionError, exceptions.TimeoutError, exceptions.ReadOnlyError, OSError),
         *(exceptions.OutOfMemoryError, exceptions.ClusterDownError, exceptions.TryAgainError),
     )
-    return isinstance(error, transient) or str(error).startswith(_TRANSIENT_CODES)
+    return isinstance(error, transient) or _answer_in(error).startswith(_TRANSIENT_CODES)
+
+
+def _answer_in(error: Exception) -> str:
+    """Return what Redis said. The client puts the command before it when it was one of several in a pipeline."""
+    return str(error).rpartition("of pipeline caused error: ")[2]
 
 
 def refusal(error: Exception) -> ConsumerError:

@@ -229,6 +229,10 @@ def test_while_the_server_is_read_only_as_in_a_fail_over_it_waits(redis_bus: Bus
     assert reader.notices[1] == "Redis is back."
 
 
+# What the client writes before the answer of Redis to one of several commands.
+IN_A_PIPELINE = "Command # 3 (XREADGROUP GROUP badges) of pipeline caused error: "
+
+
 @pytest.mark.parametrize(
     ("error", "transient"),
     [
@@ -239,6 +243,8 @@ def test_while_the_server_is_read_only_as_in_a_fail_over_it_waits(redis_bus: Bus
         (exceptions.OutOfMemoryError("command not allowed when used memory > 'maxmemory'."), True),
         (exceptions.ResponseError("MISCONF Redis is configured to save RDB snapshots"), True),
         (exceptions.ResponseError("NOREPLICAS Not enough good replicas to write."), True),
+        (exceptions.ResponseError(f"{IN_A_PIPELINE}MISCONF Redis is configured to save RDB snapshots"), True),
+        (exceptions.ResponseError(f"{IN_A_PIPELINE}WRONGTYPE Operation against a key of the wrong kind"), False),
         (exceptions.AuthenticationError("invalid username-password pair"), False),
         (exceptions.NoPermissionError("this user has no permissions"), False),
         (exceptions.ResponseError("WRONGTYPE Operation against a key holding the wrong kind of value"), False),
