@@ -116,6 +116,10 @@ class TemplateForm(forms.ModelForm):
     def _newest(self) -> int:
         return self.instance.revisions.order_by("-number").values_list("number", flat=True).first() or 0
 
+    def clean_description(self) -> str:
+        """Return the description with lines that end with one character: browsers send two."""
+        return str(self.cleaned_data["description"]).replace("\r\n", "\n")
+
     def clean_criteria(self) -> Document | None:
         """Return the document; None if the field is empty."""
         text = self.cleaned_data["criteria"]

@@ -13,7 +13,7 @@ import datetime as dt
 import io
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -26,6 +26,7 @@ from django.utils.translation import gettext_lazy
 
 from badges.awarding.models import CredentialStatus, UserCredential, held
 from badges.catalog.models import BadgeTemplate, TemplateIssuer
+from badges.common.csv_text import as_text
 from badges.common.http import NotFound, Refused
 from badges.exceptions import Permanent
 from badges.inserts import insert
@@ -53,7 +54,7 @@ _RETIRED = Q(learner__user=None, learner__lms_user_id=None)
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _ComparedTemplate:
     """A template at a provider, and the templates of ours that are issued there."""
 
     issuer: Issuer
@@ -111,16 +112,16 @@ class Reconcile(ProviderRun):
         for external_template in _templates(issuer, organization):
             if cursor is not None and external_template <= cursor:
                 continue
-            place = _Place(issuer, organization, external_template)
+            compared = _ComparedTemplate(issuer, organization, external_template)
             # Before the first page: what a webhook tells meanwhile is newer than the list.
             asked_at = job.clock()
             found: list[Finding] = []
             listed: dict[str, ListedBadge] = {}
-            for number in _compared(place, job, listed, found):
+            for number in _compare(compared, job, listed, found):
                 # Keeps the lease, and shows how far it is.
                 yield Step(cursor=cursor, done=number)
             cursor = external_template
-            yield Step(cursor=cursor, work=partial(_write, place, listed, found, job, asked_at, is_plan))
+            yield Step(cursor=cursor, work=partial(_write, compared, listed, found, job, asked_at, is_plan))
 
 
 def _templates(issuer: Issuer, organization: str) -> list[str]:
@@ -130,12 +131,14 @@ def _templates(issuer: Issuer, organization: str) -> list[str]:
     return sorted({issuer.spellings(each)[0] for each in ids if each})
 
 
-def _compared(place: _Place, job: Job, listed: dict[str, ListedBadge], found: list[Finding]) -> Iterator[int]:
+def _compare(
+    compared: _ComparedTemplate, job: Job, listed: dict[str, ListedBadge], found: list[Finding]
+) -> Iterator[int]:
     """Fill ``listed`` and ``found``; yield after each request how many badges it has told of."""
-    issuer = place.issuer
+    issuer = compared.issuer
     try:
-        yield from _listed(place, listed)
-        found += _names(place)
+        yield from _listed(compared, listed)
+        found += _names(compared)
     except NotFound:
         pass  # the template is not there, and so no badge is
     except Refused:
@@ -143,7 +146,7 @@ def _compared(place: _Place, job: Job, listed: dict[str, ListedBadge], found: li
     except Permanent as error:  # the id of the template is none: nothing can be asked
         found.append(Finding(Difference.MISSING_THERE, "template", str(error)[:255], external_id=""))
         return
-    known = issuer.known_badges(place.organization, place.external_template)
+    known = issuer.known_badges(compared.organization, compared.external_template)
     statuses = _statuses([badge.credential_id for badge in known], job.now)
     # A list may shift while it is read.
     missing = [
@@ -154,7 +157,7 @@ def _compared(place: _Place, job: Job, listed: dict[str, ListedBadge], found: li
     are_suspicious = False
     for chunk in _chunks(missing, LOOKED_UP):
         for badge in chunk:
-            if there := issuer.badge(place.organization, badge.external_id):
+            if there := issuer.badge(compared.organization, badge.external_id):
                 listed[badge.external_id] = there
         yield 0
         are_suspicious = are_all_gone(known, listed, suspicious=SUSPICIOUS) and not job.parameters["reissue_all"]
@@ -162,27 +165,27 @@ def _compared(place: _Place, job: Job, listed: dict[str, ListedBadge], found: li
             break
     findings = of_known(known, listed, statuses, issuer.state_here, issuer.ended_states)
     found += [_left(finding) if are_suspicious else finding for finding in findings]
-    found += of_others(list(_held(place, known, job.now)), {badge.external_id for badge in known}, listed)
+    found += of_others(list(_held(compared, known, job.now)), {badge.external_id for badge in known}, listed)
 
 
-def _listed(place: _Place, listed: dict[str, ListedBadge]) -> Iterator[int]:
+def _listed(compared: _ComparedTemplate, listed: dict[str, ListedBadge]) -> Iterator[int]:
     cursor = None
     for _ in range(MOST_PAGES):
-        page = place.issuer.badge_page(place.organization, place.external_template, cursor)
+        page = compared.issuer.badge_page(compared.organization, compared.external_template, cursor)
         listed |= {badge.id: badge for badge in page.badges}
         yield len(page.badges)
         cursor = page.cursor
         if cursor is None:
             return
-    raise Permanent(f"The list of badges of {place.issuer.slug} does not end. Tell its administrator.")
+    raise Permanent(f"The list of badges of {compared.issuer.slug} does not end. Tell its administrator.")
 
 
-def _names(place: _Place) -> Iterator[Finding]:
+def _names(compared: _ComparedTemplate) -> Iterator[Finding]:
     """Yield a difference for each template of ours that is called otherwise at the provider."""
-    if not place.issuer.can_sync:
+    if not compared.issuer.can_sync:
         return
-    fact = place.issuer.template(place.organization, place.external_template)
-    for name in place.ours().order_by("pk").values_list("name", flat=True):
+    fact = compared.issuer.template(compared.organization, compared.external_template)
+    for name in compared.ours().order_by("pk").values_list("name", flat=True):
         if fact.state != TemplateState.GONE and fact.name and fact.name != name:
             yield Finding(Difference.OTHER_NAME, name[:255], fact.name[:255])
 
@@ -196,17 +199,17 @@ def _statuses(credential_ids: Sequence[uuid.UUID], now: dt.datetime) -> dict[uui
     return found
 
 
-def _held(place: _Place, known: Sequence[KnownBadge], now: dt.datetime) -> Iterator[HeldHere]:
-    """Yield the credentials of the place that are held, and have no badge there by what is written here."""
+def _held(compared: _ComparedTemplate, known: Sequence[KnownBadge], now: dt.datetime) -> Iterator[HeldHere]:
+    """Yield the credentials of the template that are held, and have no badge there by what is written here."""
     ids = {badge.credential_id for badge in known}
-    rows = UserCredential.objects.filter(held(now), template__in=place.ours()).select_related("learner").order_by("pk")
-    rows = rows.exclude(_RETIRED)
+    rows = UserCredential.objects.filter(held(now), template__in=compared.ours()).exclude(_RETIRED)
+    rows = rows.select_related("learner").order_by("pk")
     last: uuid.UUID | None = None
     while chunk := list((rows if last is None else rows.filter(pk__gt=last))[:CHUNK]):
         last = chunk[-1].pk
         unknown = [credential for credential in chunk if credential.pk not in ids]
-        issued = place.issuer.issued([credential.pk for credential in unknown])
-        is_open = _keys_with_open_messages(place.issuer.slug, unknown)
+        issued = compared.issuer.issued([credential.pk for credential in unknown])
+        is_open = _keys_with_open_messages(compared.issuer.slug, unknown)
         for credential in unknown:
             row = issued.get(credential.pk)
             # What was deleted or has ended at the provider is as written here, and is not issued anew.
@@ -245,7 +248,7 @@ def _chunks(rows: Sequence[T], size: int) -> Iterator[Sequence[T]]:
 
 
 def _write(
-    place: _Place,
+    compared: _ComparedTemplate,
     listed: Mapping[str, ListedBadge],
     found: Sequence[Finding],
     job: Job,
@@ -255,12 +258,12 @@ def _write(
     """Write the differences of a template, repair them unless it is a plan, and return the numbers."""
     repairable = [finding for finding in found if finding.repair is not Repair.NOTHING]
     if not is_plan:
-        _repair(place, listed, repairable, asked_at=asked_at, now=job.clock())
+        _repair(compared, listed, repairable, asked_at=asked_at, now=job.clock())
     insert(
         ProviderDifference(
             run_id=job.run_id,
-            organization=place.organization,
-            external_template=place.external_template,
+            organization=compared.organization,
+            external_template=compared.external_template,
             difference=finding.difference,
             credential_id=finding.credential_id,
             external_id=finding.external_id,
@@ -276,40 +279,40 @@ def _write(
 
 
 def _repair(
-    place: _Place,
+    compared: _ComparedTemplate,
     listed: Mapping[str, ListedBadge],
     found: Sequence[Finding],
     *,
     asked_at: dt.datetime,
     now: dt.datetime,
 ) -> None:
-    issuer = place.issuer
+    issuer = compared.issuer
     by_repair: dict[Repair, list[Finding]] = {repair: [] for repair in Repair}
     for finding in found:
         by_repair[finding.repair].append(finding)
     told = [listed[finding.external_id] for finding in by_repair[Repair.WRITE_STATE]]
     if told:
         facts = [BadgeFact(badge.id, badge.state, badge.state_at or asked_at) for badge in told]
-        issuer.write_badges(place.organization, facts, now=now)
+        issuer.write_badges(compared.organization, facts, now=now)
     for chunk in _chunks([listed[finding.external_id] for finding in by_repair[Repair.REVOKE]], CHUNK):
-        issuer.write_held(place.organization, chunk, at=asked_at)
+        issuer.write_held(compared.organization, chunk, at=asked_at)
     gone = by_repair[Repair.ISSUE_ANEW]
     for of_chunk in _chunks(gone, CHUNK):
         issuer.reset([KnownBadge(_id(each), each.external_id, each.here) for each in of_chunk])
     to_issue = [_id(each) for each in by_repair[Repair.ISSUE]]
     to_revoke = [_id(each) for each in by_repair[Repair.REVOKE]] if issuer.can_revoke else []
-    _prepare_missing(place, [_id(each) for each in by_repair[Repair.ISSUE] if not each.here])
+    _prepare_missing(compared, [_id(each) for each in by_repair[Repair.ISSUE] if not each.here])
     for ids in _chunks(to_issue, CHUNK):
         issuer.look_up_first(ids)
     to_issue = [_id(each) for each in gone] + to_issue
     mailbox.post(chain(_messages(issuer.slug, "issue", to_issue), _messages(issuer.slug, "revoke", to_revoke)), now=now)
 
 
-def _prepare_missing(place: _Place, credential_ids: Sequence[uuid.UUID]) -> None:
+def _prepare_missing(compared: _ComparedTemplate, credential_ids: Sequence[uuid.UUID]) -> None:
     """Write the provider's rows of credentials that have none."""
-    target = IssuerTarget(place.issuer.slug, place.organization, place.external_template)
+    target = IssuerTarget(compared.issuer.slug, compared.organization, compared.external_template)
     for chunk in _chunks(credential_ids, CHUNK):
-        there = place.issuer.issued(chunk)
+        there = compared.issuer.issued(chunk)
         credentials = UserCredential.objects.filter(pk__in=[each for each in chunk if each not in there])
         registry.prepare((credential, target) for credential in credentials)
 
@@ -348,12 +351,6 @@ def rows_of(run_id: uuid.UUID) -> Iterator[tuple[str, ...]]:
 def as_csv(run_id: uuid.UUID) -> bytes:
     """Return the differences that a run has found as a CSV file."""
     text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerows(_safe([COLUMNS, *rows_of(run_id)]))
+    # Names of templates come from elsewhere.
+    csv.writer(text).writerows([as_text(each) for each in row] for row in (COLUMNS, *rows_of(run_id)))
     return text.getvalue().encode()
-
-
-def _safe(rows: Iterable[Sequence[str]]) -> Iterator[list[str]]:
-    """Yield rows in which no text is a formula for a spreadsheet: names of templates come from elsewhere."""
-    for row in rows:
-        yield [f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text for text in row]

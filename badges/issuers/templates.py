@@ -253,8 +253,8 @@ class _Writer:
         drafts = []
         for use in changed:
             document = stored[use.template.pk].document()
-            pairs = zip(("name", "description"), before[use.external_id], now_there(use), strict=True)
-            news = {key: there for key, was, there in pairs if document[key] == was and was != there}
+            texts = zip(("name", "description"), before[use.external_id], now_there(use), strict=True)
+            news = {key: there for key, was, there in texts if _lines(document[key]) == was and was != there}
             if news:
                 drafts.append(Draft("", {**document, **news}))
                 outcomes[use.external_id] = CHANGED
@@ -319,6 +319,11 @@ def text(given: str) -> str:
     """Return a text of a provider without NUL, lone surrogates and other control characters but line breaks."""
     kept = (each for each in given if each in "\n\t" or unicodedata.category(each) not in ("Cc", "Cs"))
     return "".join(kept).strip()
+
+
+def _lines(given: str) -> str:
+    """Return a text whose lines end as those of ``text``. Browsers end them with two characters."""
+    return given.replace("\r\n", "\n")
 
 
 def web_address(given: str) -> str:

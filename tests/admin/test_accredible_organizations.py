@@ -11,6 +11,7 @@ from django.urls import reverse
 
 from badges.issuers import registry
 from badges.issuers.accredible.models import AccredibleBadge, AccredibleOrganization
+from badges.issuers.models import ProviderOrganization
 from badges.testing.accredible import AccredibleStandIn
 from tests.admin.pages import errors
 from tests.factories import OutboxMessageFactory, UserCredentialFactory, make_template
@@ -44,6 +45,7 @@ def test_a_right_key_is_kept_encrypted_and_brings_the_accounts_name(
     assert page.status_code == 302, errors(page)
     organization = AccredibleOrganization.objects.get()
     assert (organization.name, organization.api_key) == ("Stand-in Academy", accredible.key)
+    assert ProviderOrganization.objects.get().organization == "academy"
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT * FROM {AccredibleOrganization._meta.db_table}")
         assert accredible.key not in str(cursor.fetchall())
@@ -60,6 +62,15 @@ def test_a_key_that_can_be_none_is_an_error_of_that_field(
     page = operator.post(ADD, entered(accredible, new_api_key=key))
     assert "new_api_key" in page.context["adminform"].form.errors
     assert not AccredibleOrganization.objects.exists()
+
+
+def test_no_key_is_asked_for_if_the_settings_have_it(
+    operator: Any, accredible: AccredibleStandIn, settings: Any
+) -> None:
+    settings.LMS_BADGES_CONFIG["accredible"]["ORGANIZATIONS"] = {"academy": accredible.key}
+    page = operator.post(ADD, entered(accredible, name="Academy", new_api_key=""))
+    assert page.status_code == 302, errors(page)
+    assert AccredibleOrganization.objects.get().encrypted_key == ""
 
 
 @pytest.mark.parametrize("slug", ["", "../x", "a b", "academy\0", "é", "x" * 101])
@@ -123,14 +134,18 @@ def test_an_organization_that_is_needed_is_not_deleted_and_what_needs_it_is_name
     AccredibleBadge.objects.create(credential=UserCredentialFactory(template=template))
     issued = {"state": "accepted", "organization": "needed", "external_id": "9"}
     AccredibleBadge.objects.create(credential=UserCredentialFactory(), **issued)
+    for number, state in enumerate(("deleted", "expired", "revoked")):
+        ended = {"state": state, "organization": "needed", "external_id": f"1{number}"}
+        AccredibleBadge.objects.create(credential=UserCredentialFactory(), **ended)
     OutboxMessageFactory(channel="accredible", postponed_for="accredible:needed:7")
+    OutboxMessageFactory(channel="accredible", type="fetch", payload='{"about":{},"organization":"needed"}')
     address = reverse("admin:lms_badges_accredibleorganization_delete", args=[organization.pk])
     page = admin_client.post(address, {"post": "yes"}).content.decode()
     for words in (
         "Needed: The template star is issued by it.",
         "1 badge is to be issued by it.",
         "1 badge is issued by it.",
-        "1 outbox message waits for it.",
+        "2 outbox messages wait for it.",
     ):
         assert words in page
     admin_client.post(reverse("admin:lms_badges_accredibleorganization_delete", args=[unneeded.pk]), {"post": "yes"})

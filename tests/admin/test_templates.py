@@ -87,6 +87,7 @@ def test_saving_leaves_a_revision_with_its_author_and_a_log_of_what_changed(desi
 
 def test_saving_a_page_as_it_is_changes_nothing(designer: Any) -> None:
     template = make_template(
+        description="About it\nin two lines",
         requirements=[
             requirement("a", group="g"),
             {
@@ -106,7 +107,7 @@ def test_saving_a_page_as_it_is_changes_nothing(designer: Any) -> None:
         issuers=[credly_issuer()],
     )
     before, rules = export_template(template), list(DataRule.objects.values_list("pk", flat=True))
-    page = save(designer, change(template))
+    page = save(designer, change(template), description="About it\r\nin two lines")  # as a browser sends it
     assert page.status_code == 302, errors(page)
     template.refresh_from_db()
     assert export_template(template) == before

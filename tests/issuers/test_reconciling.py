@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from badges import api, delivery
 from badges.catalog.models import BadgeTemplate, TemplateIssuer
+from badges.issuers import reconciling
 from badges.issuers.base import BadgeFact, KnownBadge
 from badges.models import OutboxMessage, ProviderDifference, Run, UserCredential
 from badges.runs import queue, worker
@@ -335,6 +336,17 @@ def test_the_command_prints_a_table_and_repairs_on_request(
     assert "repaired: 1" in command("badges_reconcile", provider.slug, "--repair")
     delivery.drain()
     assert "no differences" in command("badges_reconcile", provider.slug, "--organization", provider.organization)
+
+
+def test_no_result_has_a_formula_for_a_spreadsheet(
+    provider: TestedProvider, template: BadgeTemplate, tmp_path: Path
+) -> None:
+    rename_there(provider, template, "=1+1")
+    command("badges_reconcile", provider.slug, "--result", str(tmp_path / "all.csv"))
+    (row,) = csv.DictReader((tmp_path / "all.csv").read_text().splitlines())
+    assert row["there"] == "'=1+1"
+    (row,) = csv.DictReader(reconciling.as_csv(Run.objects.get().pk).decode().splitlines())
+    assert row["there"] == "'=1+1"
 
 
 def test_the_command_names_what_is_wrong(provider: TestedProvider, template: BadgeTemplate) -> None:

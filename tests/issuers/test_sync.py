@@ -9,7 +9,12 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from badges.catalog import editing
+from badges.catalog.api import export_template
+from badges.catalog.editing import Draft
 from badges.catalog.models import BadgeTemplate, CatalogVersion, TemplateRevision
+from badges.catalog.validation import read_template
+from badges.catalog.versions import editing_transaction
 from badges.issuers import registry, schedules, templates, webhooks
 from badges.issuers.base import TemplateFact
 from badges.issuers.credly.models import CredlyBadge
@@ -129,6 +134,19 @@ def test_a_plan_says_what_would_be_done_and_does_nothing(credly):
         "New",
     }
     assert new.id in ProviderTemplate.objects.values_list("external_id", flat=True)
+
+
+def test_a_description_of_several_lines_that_a_browser_has_saved_follows_all_the_same(credly):
+    template = credly.add_template(name="Star", description="One\r\ntwo")
+    done(credly)
+    assert BadgeTemplate.objects.get().description == "One\ntwo"
+    document, _ = read_template({**export_template(BadgeTemplate.objects.get()), "description": "One\r\ntwo"})
+    assert document
+    with editing_transaction():
+        editing.save([Draft("", document)], author=None, now=timezone.now())
+    credly.change_template(template.id, description="One\r\ntwo\r\nthree")
+    assert done(credly) == {"changed": 1}
+    assert BadgeTemplate.objects.get().description == "One\ntwo\nthree"
 
 
 def test_a_template_that_staff_deleted_or_archived_does_not_come_back(credly):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -10,11 +11,13 @@ from typing import Any
 import pytest
 from django.core.cache import cache
 from django.test import Client
+from django.utils.log import AdminEmailHandler
 
 from badges import pipeline
 from badges.intake.models import InboxMessage, InboxState
 from badges.issuers import webhooks
 from badges.issuers.credly.models import CredlyOrganization
+from badges.issuers.credly.webhook import CredlyWebhook
 from badges.issuers.models import ProviderOrganization
 from badges.outbox.models import OutboxMessage
 from badges.testing.credly import ORGANIZATION, TOKEN
@@ -128,6 +131,24 @@ def test_the_secret_is_stored_nowhere(secret):
     post(address(secret), body())
     rows = [*ProviderOrganization.objects.values_list(), *InboxMessage.objects.values_list()]
     assert secret not in str(rows)
+
+
+def test_an_error_that_nobody_foresaw_does_not_show_the_secret(secret, monkeypatch, caplog, mailoutbox, settings):
+    settings.ADMINS = [("Admin", "admin@example.com")]
+    handler = AdminEmailHandler(include_html=True)
+    monkeypatch.setattr(CredlyWebhook, "read", lambda webhook, request: 1 // 0)
+    loggers = [logging.getLogger(name) for name in ("badges", "django.request")]
+    for logger in loggers:
+        logger.addHandler(handler)
+    try:
+        response = post(address(secret), body())
+    finally:
+        for logger in loggers:
+            logger.removeHandler(handler)
+    assert (response.status_code, response.headers["Content-Type"]) == (500, "application/problem+json")
+    assert "ZeroDivisionError" in caplog.text
+    (mail,) = mailoutbox
+    assert secret not in caplog.text + str(mail.message())
 
 
 def test_the_organization_may_be_spelled_in_capitals(secret):

@@ -15,8 +15,11 @@ from django.utils.translation import gettext_lazy
 
 from badges.admin.readonly import ExactSearchMixin, ReadOnlyAdmin, learner_ids_for
 from badges.common.admin import PluginModelAdmin, link_to
+from badges.issuers.accredible.client import is_in_settings
 from badges.issuers.accredible.models import SLUG_PATTERN, AccredibleBadge, AccredibleOrganization
 from badges.issuers.accredible.organizations import check_organization, let_badges_go_on, needed_by
+from badges.issuers.accredible.targets import SLUG
+from badges.issuers.webhooks import note_organizations
 
 _EDITED = ("slug", "name", "new_api_key", "new_webhook_secret", "no_webhook_secret", "unchecked")
 
@@ -67,6 +70,8 @@ class OrganizationForm(forms.ModelForm):
         if not re.fullmatch(SLUG_PATTERN, slug) or "new_api_key" not in cleaned:
             return  # the fields have errors of their own
         if not cleaned["new_api_key"]:
+            if is_in_settings(slug):
+                return  # its key is used
             self.add_error("new_api_key", _("Enter the organization's API key."))
         elif not cleaned["unchecked"]:
             self._ask(cleaned, slug)
@@ -97,6 +102,7 @@ class AccredibleOrganizationAdmin(PluginModelAdmin):
 
     def save_model(self, request: Any, obj: AccredibleOrganization, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
+        note_organizations([(SLUG, obj.slug)])
         let_badges_go_on(obj.slug)
 
     def get_deleted_objects(self, objs: Any, request: Any) -> Any:

@@ -208,7 +208,7 @@ def is_in_settings(organization: str) -> bool:
 
 def organizations() -> list[str]:
     """Return the slugs of the organizations that have a key in the settings or the admin; one statement."""
-    in_settings = {slug for slug, api_key in config.ORGANIZATIONS.items() if api_key and is_slug(slug)}
+    in_settings = {slug for slug, api_key in _listed().items() if api_key and is_slug(slug)}
     rows = AccredibleOrganization.objects.exclude(encrypted_key="").order_by("slug").values_list("slug", flat=True)
     return sorted(in_settings | set(rows))
 
@@ -217,8 +217,7 @@ def settings_problems() -> list[tuple[str, str]]:
     """Return what is wrong with the settings beside types and names: messages and hints."""
     place = "LMS_BADGES_CONFIG['accredible']"
     found = []
-    listed = config.ORGANIZATIONS if isinstance(config.ORGANIZATIONS, dict) else {}
-    for number, (slug, api_key) in enumerate(listed.items(), start=1):
+    for number, (slug, api_key) in enumerate(_listed().items(), start=1):
         if not is_slug(slug):
             hint = "Choose a slug of letters A to Z, digits, hyphens and underscores."
             found.append((f"The key of entry {number} of ORGANIZATIONS in {place} is no slug.", hint))
@@ -242,8 +241,13 @@ def _management_url() -> str:
     return f"{base}/issuer/dashboard/group/{{}}/information-and-appearance"
 
 
+def _listed() -> dict[Any, Any]:
+    """Return the organizations of the settings; none when a check reports that it is no dict."""
+    return config.ORGANIZATIONS if isinstance(config.ORGANIZATIONS, dict) else {}
+
+
 def _key_in_settings(organization: str) -> str:
-    return str(config.ORGANIZATIONS.get(organization) or "")
+    return str(_listed().get(organization) or "")
 
 
 def _private(body: dict[str, Any]) -> list[str]:

@@ -158,7 +158,8 @@ class AccredibleIssuer(Issuer):
         """Ask Accredible for the credential or the group, and believe only the answer."""
         asked_at = timezone.now()
         if "group" in about:
-            return (self.template(organization, about["group"]),)
+            group = self.template(organization, about["group"])
+            return (group,) if group.state != TemplateState.GONE or targets.is_known(organization, group.id) else ()
         external_id = about.get("credential", "")
         if not AccredibleBadge.objects.filter(organization=organization, external_id=external_id).exists():
             return ()  # one of somebody else

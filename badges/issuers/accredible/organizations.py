@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.core.exceptions import ValidationError
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -13,7 +14,7 @@ from badges.common.http import Refused
 from badges.exceptions import Permanent, Retryable
 from badges.issuers.accredible import targets
 from badges.issuers.accredible.client import client_with, is_in_settings
-from badges.issuers.accredible.models import AccredibleBadge, AccredibleOrganization, AccredibleState
+from badges.issuers.accredible.models import ENDED_STATES, AccredibleBadge, AccredibleOrganization, AccredibleState
 from badges.issuers.secrets import reencrypted
 from badges.outbox import circuit
 from badges.outbox.models import OutboxMessage, OutboxState
@@ -65,10 +66,11 @@ def needed_by(organization: AccredibleOrganization) -> list[str]:
         credential__template__in=issuers.values("template"),
     ).count()
     bound = AccredibleBadge.objects.filter(organization=organization.slug)
-    valid = bound.exclude(state__in=[AccredibleState.REVOKED, AccredibleState.EXPIRED]).count()
+    valid = bound.exclude(state__in=ENDED_STATES).count()
     circuit_name = targets.circuit_of(organization.slug)
-    waiting = OutboxMessage.objects.filter(state=OutboxState.PENDING)
-    of_it = waiting.filter(postponed_for=circuit_name) | waiting.filter(postponed_for__startswith=f"{circuit_name}:")
+    waits = Q(postponed_for=circuit_name) | Q(postponed_for__startswith=f"{circuit_name}:")
+    asks = Q(channel=targets.SLUG, type="fetch", payload__contains=f'"organization":"{organization.slug}"')
+    of_it = OutboxMessage.objects.filter(waits | asks, state=OutboxState.PENDING)
     found = [_("The template %(slug)s is issued by it.") % {"slug": slug} for slug in slugs]
     counts = (unissued, valid, of_it.count())
     for count, words in zip(

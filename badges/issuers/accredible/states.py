@@ -36,16 +36,20 @@ def is_news(state_at: dt.datetime | None, asked_at: dt.datetime) -> bool:
 
 
 def write(organization: str, facts: Sequence[BadgeFact]) -> int:
-    """Write the states of badges of an organization to the rows, and return how many have changed; two statements."""
+    """
+    Write the states of badges of an organization to the rows, and return how many have changed; two statements.
+
+    The time is written also where the state is the same, so that an older answer that comes later changes nothing.
+    """
     latest = {fact.id: fact for fact in sorted(facts, key=lambda fact: fact.at)}
-    changed = []
+    newer, changed = [], 0
     with transaction.atomic():
         ours = AccredibleBadge.objects.filter(organization=organization, external_id__in=latest)
         for row in ours.select_for_update().order_by("pk"):
             fact = latest[str(row.external_id)]
-            state = state_after(row.state, fact.state)
-            if state != row.state and is_news(row.state_at, fact.at):
-                row.state, row.state_at = state, fact.at
-                changed.append(row)
-        AccredibleBadge.objects.bulk_update(changed, ["state", "state_at"])
-    return len(changed)
+            if is_news(row.state_at, fact.at):
+                before, row.state, row.state_at = row.state, state_after(row.state, fact.state), fact.at
+                changed += row.state != before
+                newer.append(row)
+        AccredibleBadge.objects.bulk_update(newer, ["state", "state_at"])
+    return changed

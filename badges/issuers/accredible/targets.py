@@ -18,6 +18,7 @@ from badges.catalog.models import TemplateIssuer
 from badges.exceptions import SharedProblem
 from badges.issuers.accredible.models import AccredibleBadge, AccredibleState
 from badges.issuers.base import IssuerTarget
+from badges.issuers.models import ProviderTemplate
 
 SLUG = "accredible"
 
@@ -98,3 +99,10 @@ def _circuits_of(badge: Any) -> Sequence[str]:
     if badge.organization_now is None:
         return SLUG, _circuit_without_issuer(badge.template_id)
     return circuits(IssuerTarget(SLUG, badge.organization_now, badge.template_now))
+
+
+def is_known(organization: str, group: str) -> bool:
+    """Return whether a group was seen at Accredible before, or templates name it; two statements at most."""
+    seen = ProviderTemplate.objects.filter(provider=SLUG, organization=organization, external_id=group)
+    named = TemplateIssuer.objects.filter(provider=SLUG, organization=organization, external_template=group)
+    return seen.exists() or named.exists()

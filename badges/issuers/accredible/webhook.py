@@ -9,10 +9,10 @@ where it may be, and everything else is asked for. Where a secret is configured,
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 import json
 import re
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -47,13 +47,20 @@ class AccredibleWebhook(Webhook):
             raise WebhookRefused("the body names no credential and no group")
         name = "credential" if "credential" in found else "group"
         event = next((str(body[key]) for key in _EVENT_IDS if _is_id(body.get(key))), None)
-        # Without an id of its own, a webhook is identified by its text: one that is sent again is the same.
-        return Notification(event or hashlib.sha256(request.body).hexdigest(), {name: found[name]})
+        # Without an id of its own, a later webhook may have the same text. To ask once too often does no harm.
+        return Notification(event or str(uuid.uuid4()), {name: found[name]})
 
 
 def webhook_secret(organization: str) -> str:
-    """Return the secret that signs the webhooks of an organization, of the settings or the admin; "" without one."""
-    in_settings = config.WEBHOOK_SECRETS.get(organization)
+    """
+    Return the secret that signs the webhooks of an organization, of the settings or the admin; "" without one.
+
+    Raises WebhookRefused when the settings cannot be read: nobody knows then whether there is one.
+    """
+    listed = config.WEBHOOK_SECRETS or {}
+    if not isinstance(listed, dict):
+        raise WebhookRefused("WEBHOOK_SECRETS of the settings here is wrong; the checks of the site name it")
+    in_settings = listed.get(organization)
     if in_settings:
         return str(in_settings)
     row = AccredibleOrganization.objects.filter(slug=organization).first()

@@ -55,7 +55,8 @@ def write(organization: str, facts: Sequence[BadgeFact]) -> int:
         awaited = _awaited(ours, [fact for badge, fact in latest.items() if badge not in known])
         changed = []
         rows = ours.filter(external_uuid__in=known) | ours.filter(pk__in=awaited)
-        for row in CredlyBadge.objects.select_for_update().filter(pk__in=list(rows.values_list("pk", flat=True))):
+        locked = CredlyBadge.objects.select_for_update().filter(pk__in=list(rows.values_list("pk", flat=True)))
+        for row in locked.order_by("pk"):
             found = awaited.get(row.pk) if row.external_uuid is None else latest.get(row.external_uuid)
             if found is not None and _apply(row, found):
                 changed.append(row)

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from badges.common.csv_text import as_text
 from badges.common.stopping import stop_on_signals
 from badges.exceptions import Permanent, Retryable
 from badges.issuers import registry
@@ -96,7 +97,8 @@ class Command(BaseCommand):
     def _write(self, file: Path, rows: Iterable[Sequence[str]]) -> None:
         try:
             with file.open("w", newline="", encoding="utf-8") as stream:
-                csv.writer(stream).writerows([("organization", *COLUMNS), *rows])
+                safe = ([as_text(text) for text in row] for row in rows)
+                csv.writer(stream).writerows([("organization", *COLUMNS), *safe])
         except OSError as error:
             raise CommandError(f"{file}: {error.strerror}.") from error
         self.stdout.write(f"All differences are in {file}.")

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import io
 import logging
+import traceback
 from typing import Any
 
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
-from rest_framework.exceptions import NotFound, UnsupportedMediaType, ValidationError
+from rest_framework.exceptions import APIException, NotFound, UnsupportedMediaType, ValidationError
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -75,6 +76,19 @@ class _WebhookBase(PluginAPIView):
 
     def get_authenticators(self) -> list[Any]:
         return []
+
+    def handle_exception(self, exc: Exception) -> Any:
+        """
+        Answer an unforeseen error with 500 and log it here.
+
+        Django would write the address with its secret to its log and to the mail to the administrators. The values of
+        variables, which such a mail may show, are left out for the same reason.
+        """
+        try:
+            return super().handle_exception(exc)
+        except Exception:
+            log.error("A webhook was not taken because of an error here:\n%s", traceback.format_exc())
+            return super().handle_exception(APIException())
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         """Keep a refused request out of Django's log, which would show the secret of the address; log it without."""

@@ -94,6 +94,21 @@ def test_a_badge_that_gets_a_later_end_is_valid_again(accredible: AccredibleStan
     assert state() == "accepted"
 
 
+def test_a_webhook_with_the_text_of_an_earlier_one_is_heard_unless_it_has_the_same_id(
+    accredible: AccredibleStandIn, issued: AccredibleBadge
+) -> None:
+    there = accredible.credentials[0].id
+    accredible.expire_credential(there)
+    body = {"credential": {"id": issued.external_id}}
+    post(body)
+    accredible.expire_credential(there, on="2999-01-01")
+    post(body)
+    assert state() == "accepted"
+    before = InboxMessage.objects.count()
+    assert [post({**body, "event_id": "7"}) for _ in range(2)] == [200, 200]
+    assert InboxMessage.objects.count() == before + 1
+
+
 def test_a_badge_of_somebody_else_is_not_even_asked_for(accredible: AccredibleStandIn, issued: AccredibleBadge) -> None:
     before = len(accredible.calls)
     assert post({"credential": {"id": 77}}) == 200
@@ -141,7 +156,18 @@ def test_with_a_secret_only_signed_webhooks_are_taken(
     assert not InboxMessage.objects.exists()
     for right in (digest.hex().upper(), f"sha256={digest.hex()}", base64.b64encode(digest).decode()):
         assert post(body, **{"X-Accredible-Signature": right}) == 200
-    assert InboxMessage.objects.count() == 1  # the same webhook, sent again
+    assert InboxMessage.objects.count() == 3
+
+
+@pytest.mark.parametrize(("setting", "status"), [("ORGANIZATIONS", 404), ("WEBHOOK_SECRETS", 400)])
+def test_with_wrong_settings_a_webhook_is_refused(
+    accredible: AccredibleStandIn, issued: AccredibleBadge, settings: Any, setting: str, status: int
+) -> None:
+    secret = webhooks.new_secret("accredible", ORGANIZATION)
+    settings.LMS_BADGES_CONFIG["accredible"][setting] = ["academy"]
+    address = f"/api/badges/v1/webhooks/accredible/{ORGANIZATION}/{secret}/"
+    body = {"credential": {"id": issued.external_id}}
+    assert Client().post(address, body, content_type="application/json").status_code == status
 
 
 def test_the_name_of_the_header_is_a_setting(
@@ -197,6 +223,9 @@ def test_what_was_asked_for_earlier_changes_nothing(accredible: AccredibleStandI
     states.write(ORGANIZATION, [told("accepted", 4)])
     assert state() == "expired"
     states.write("another", [told("accepted", 9)])
+    assert state() == "expired"
+    assert states.write(ORGANIZATION, [told("expired", 8)]) == 0
+    assert states.write(ORGANIZATION, [told("accepted", 7)]) == 0
     assert state() == "expired"
 
 
@@ -266,6 +295,15 @@ def test_a_webhook_about_a_group_lets_its_template_follow(accredible: Accredible
     assert BadgeTemplate.objects.get().name == "Renamed"
     accredible.delete_group(int(group))
     post({"group": {"id": int(group)}, "event_id": "2"})
+    assert BadgeTemplate.objects.get().archived_at is not None
+
+
+def test_a_webhook_about_a_group_that_was_never_there_writes_nothing(accredible: AccredibleStandIn) -> None:
+    assert post({"group": {"id": 987}}) == 200
+    assert not ProviderTemplate.objects.exists()
+    at_accredible = {"provider": "accredible", "organization": ORGANIZATION, "template": "988"}
+    make_template(slug="named", issuers=[at_accredible])
+    post({"group": {"id": 988}})
     assert BadgeTemplate.objects.get().archived_at is not None
 
 
