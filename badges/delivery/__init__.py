@@ -161,8 +161,8 @@ class _Worker:
             return
         rows = mailbox.claim(self._wanted(), _at(self._now), lease=self._lease)
         self._claimed.extend(Delivery.of(row) for row in sorted(rows, key=_turn))
-        # What runs now may hold back later rows of the same keys.
-        self._outcomes.result.more = bool(rows or self._threads.running)
+        # What is claimed or runs now may hold back later rows of the same keys.
+        self._outcomes.result.more = bool(self._claimed or self._threads.running)
 
     def _release(self) -> None:
         """Give claimed rows back that have not begun."""
