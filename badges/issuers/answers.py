@@ -7,6 +7,7 @@ about. What is read here ends up in mailboxes, the admin and logs, so the learne
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import re
 from collections.abc import Collection, Iterator
@@ -83,3 +84,23 @@ def _sentences_of(found: dict[str, Any], field: str) -> Iterator[str]:
         # {"recipient_email": ["is invalid"]}: anything else that leads to a list of texts is a field that we sent.
         if name not in (*_NAMES_OF_TEXTS, *_ENVELOPES) and isinstance(value, (list, dict)):
             yield from _sentences(value, name)
+
+
+def text_of(value: Any) -> str | None:
+    """Return a value of an answer as text; None when there is none."""
+    return None if value is None else str(value)
+
+
+def time_of(value: Any) -> dt.datetime | None:
+    """Return a time of an answer, in UTC where it names no offset; None when it is no time."""
+    try:
+        moment = dt.datetime.fromisoformat(str(value))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+
+
+def web_address_of(value: Any) -> str:
+    """Return an address of an answer that may be shown as a link; blank for anything else."""
+    text = str(value or "")
+    return text if re.fullmatch(r"https?://[!-~]{1,490}", text) else ""

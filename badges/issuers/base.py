@@ -15,6 +15,7 @@ trust in what a request said. ``badges.issuers.facts`` writes them, the same way
 from __future__ import annotations
 
 import datetime as dt
+import json
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
@@ -161,6 +162,16 @@ class WebhookRequest(NamedTuple):
     organization: str
     body: bytes
     headers: Mapping[str, str]
+
+    def json_object(self) -> dict[str, Any]:
+        """Return the body as a JSON object. Raises WebhookRefused when it is none."""
+        try:
+            read = json.loads(self.body.decode("utf-8-sig"))
+        except (ValueError, RecursionError):
+            raise WebhookRefused("the body is not JSON") from None
+        if not isinstance(read, dict):
+            raise WebhookRefused("the body is not a JSON object")
+        return read
 
 
 class Notification(NamedTuple):

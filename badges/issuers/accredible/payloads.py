@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from badges.issuers import answers
 from badges.issuers.base import TemplateFact
 from badges.issuers.models import TemplateState
 
@@ -144,15 +145,15 @@ def badge_from(answer: Any) -> ExternalBadge:
     recipient, group = _dict(described.get("recipient")), _dict(described.get("group"))
     return ExternalBadge(
         id=str(described["id"]),
-        name=_text(described.get("name")) or "",
+        name=answers.text_of(described.get("name")) or "",
         email=str(recipient.get("email") or described.get("recipient_email") or "").strip().casefold(),
-        earner=_text(recipient.get("id", described.get("recipient_id"))),
-        credential=_text(_dict(described.get("meta_data")).get(OUR_ID)),
-        template=_text(described.get("group_id", group.get("id"))),
+        earner=answers.text_of(recipient.get("id", described.get("recipient_id"))),
+        credential=answers.text_of(_dict(described.get("meta_data")).get(OUR_ID)),
+        template=answers.text_of(described.get("group_id", group.get("id"))),
         is_published=described["approve"] if isinstance(described.get("approve"), bool) else None,
         issued_on=_day(described.get("issued_on")),
         ends_on=_day(described.get("expired_on")),
-        url=_web_address(described.get("url")),
+        url=answers.web_address_of(described.get("url")),
     )
 
 
@@ -178,7 +179,7 @@ def group_from(described: Any, *, management_url: str) -> tuple[TemplateFact, st
     fact = TemplateFact(
         id=str(int(number)),
         state=TemplateState.ACTIVE,
-        at=_time(described.get("updated_at")),
+        at=answers.time_of(described.get("updated_at")),
         name=str(described.get("course_name") or described.get("name") or ""),
         description=str(described.get("course_description") or ""),
         management_url=management_url.format(number),
@@ -198,7 +199,7 @@ def groups_from(page: Any, *, management_url: str) -> Iterator[tuple[TemplateFac
 def design_image(answer: Any) -> str:
     """Return the address of the image that a design is drawn as; "" when it has none."""
     design = _dict(answer.get("design", answer) if isinstance(answer, dict) else None)
-    return _web_address(design.get("rasterized_content_url"))
+    return answers.web_address_of(design.get("rasterized_content_url"))
 
 
 def total_count(page: Any) -> int | None:
@@ -237,10 +238,6 @@ def _printable(name: str) -> str:
     return " ".join(kept.split())
 
 
-def _text(value: Any) -> str | None:
-    return None if value is None else str(value)
-
-
 def _day(value: Any) -> dt.date | None:
     """Read ``2014-04-01``, also with a time after it, or the deprecated ``01/04/2014``."""
     text = str(value)[:10]
@@ -250,17 +247,3 @@ def _day(value: Any) -> dt.date | None:
         return dt.date.fromisoformat(text)
     except ValueError:
         return None
-
-
-def _time(value: Any) -> dt.datetime | None:
-    try:
-        moment = dt.datetime.fromisoformat(str(value))
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
-
-
-def _web_address(value: Any) -> str:
-    """Only what may be shown as a link."""
-    text = str(value or "")
-    return text if re.fullmatch(r"https?://[!-~]{1,490}", text) else ""

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import base64
 import hmac
-import json
 import re
 import uuid
 from collections.abc import Iterator
@@ -41,7 +40,7 @@ class AccredibleWebhook(Webhook):
 
     def read(self, request: WebhookRequest) -> Notification:
         """Return the credential or the group that a request names."""
-        body = _body(request)
+        body = request.json_object()
         found = dict(_ids(body))
         if not found:
             raise WebhookRefused("the body names no credential and no group")
@@ -73,16 +72,6 @@ def is_signed(body: bytes, signature: str, *, secret: str) -> bool:
     given = signature.removeprefix("sha256=").encode(errors="replace")
     is_hexadecimal = hmac.compare_digest(given.lower(), digest.hex().encode())
     return hmac.compare_digest(given, base64.b64encode(digest)) or is_hexadecimal
-
-
-def _body(request: WebhookRequest) -> dict[str, Any]:
-    try:
-        read = json.loads(request.body.decode("utf-8-sig"))
-    except (ValueError, RecursionError):
-        raise WebhookRefused("the body is not JSON") from None
-    if not isinstance(read, dict):
-        raise WebhookRefused("the body is not a JSON object")
-    return read
 
 
 def _ids(body: dict[str, Any]) -> Iterator[tuple[str, str]]:

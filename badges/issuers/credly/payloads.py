@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from badges.issuers import answers
 from badges.issuers.base import BadgeFact, Fact, TemplateFact
 from badges.issuers.models import TemplateState
 
@@ -105,11 +106,11 @@ def badge_from(described: Any) -> ExternalBadge:
     return ExternalBadge(
         id=uuid.UUID(str(described.get("id"))),
         state=str(described.get("state") or "pending"),
-        earner=_text(described.get("issuer_earner_id")),
+        earner=answers.text_of(described.get("issuer_earner_id")),
         template=_template(described),
-        issued_at=_time(described.get("issued_at")),
-        url=_web_address(described.get("badge_url")),
-        state_at=_time(described.get("state_updated_at")) or _time(described.get("updated_at")),
+        issued_at=answers.time_of(described.get("issued_at")),
+        url=answers.web_address_of(described.get("badge_url")),
+        state_at=answers.time_of(described.get("state_updated_at")) or answers.time_of(described.get("updated_at")),
     )
 
 
@@ -136,7 +137,7 @@ def template_from(described: Any, *, management_url: str = "") -> TemplateFact:
     return TemplateFact(
         id=str(template),
         state=TemplateState(state),
-        at=_time(described.get("updated_at")),
+        at=answers.time_of(described.get("updated_at")),
         name=str(described.get("name") or ""),
         description=str(described.get("description") or ""),
         image_url=_image(described),
@@ -155,7 +156,7 @@ def templates_from(page: Any, *, management_url: str = "") -> Iterator[TemplateF
 
 def event_time(described: Any) -> dt.datetime | None:
     """Return when an event happened by Credly's clock."""
-    return _time(described.get("occurred_at")) if isinstance(described, dict) else None
+    return answers.time_of(described.get("occurred_at")) if isinstance(described, dict) else None
 
 
 def events_from(page: Any) -> list[dict[str, Any]]:
@@ -234,22 +235,4 @@ def _printable(name: str) -> str:
 
 def _template(described: dict[str, Any]) -> str | None:
     template = described.get("badge_template")
-    return _text(template.get("id") if isinstance(template, dict) else described.get("badge_template_id"))
-
-
-def _text(value: Any) -> str | None:
-    return None if value is None else str(value)
-
-
-def _time(value: Any) -> dt.datetime | None:
-    try:
-        moment = dt.datetime.fromisoformat(str(value))
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
-
-
-def _web_address(value: Any) -> str:
-    """Only what may be shown as a link."""
-    text = str(value or "")
-    return text if re.fullmatch(r"https?://[!-~]{1,490}", text) else ""
+    return answers.text_of(template.get("id") if isinstance(template, dict) else described.get("badge_template_id"))

@@ -7,7 +7,6 @@ from Credly's own description of that event.
 
 from __future__ import annotations
 
-import json
 import uuid
 from typing import Any
 
@@ -20,7 +19,7 @@ class CredlyWebhook(Webhook):
 
     def read(self, request: WebhookRequest) -> Notification:
         """Return the event that a request names."""
-        body = _body(request)
+        body = request.json_object()
         event = _uuid(body.get("id"))
         if event is None:
             raise WebhookRefused("id: this is not the UUID of an event")
@@ -33,20 +32,10 @@ class CredlyWebhook(Webhook):
         """Return the organization that the body names; None unless ``webhook_without_secret`` is switched on."""
         if config.webhook_without_secret is not True:
             return None
-        organization = _uuid(_body(request).get("organization_id"))
+        organization = _uuid(request.json_object().get("organization_id"))
         if organization is None:
             raise WebhookRefused("organization_id: this is not the UUID of an organization")
         return str(organization)
-
-
-def _body(request: WebhookRequest) -> dict[str, Any]:
-    try:
-        read = json.loads(request.body.decode("utf-8-sig"))
-    except (ValueError, RecursionError):
-        raise WebhookRefused("the body is not JSON") from None
-    if not isinstance(read, dict):
-        raise WebhookRefused("the body is not a JSON object")
-    return read
 
 
 def _uuid(value: Any) -> uuid.UUID | None:
